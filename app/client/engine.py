@@ -1,0 +1,67 @@
+"""The seam: all that the app may know of an engine. The worker's client and the tests' scripted engine both fit it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from enum import Enum
+from typing import Protocol
+
+from app.protocol.commands import Generate, LoadModel
+from app.protocol.events import GenerationEvent, Hello, LoadEvent, ModelReady
+
+
+class EngineState(Enum):
+    """Where an engine stands."""
+
+    STARTING = "starting"
+    NO_MODEL = "no model"
+    LOADING = "loading"
+    READY = "ready"
+    LOST = "lost"
+    """Its process is gone; the next `load` or `generate` starts a new one."""
+
+
+class Engine(Protocol):
+    """One model at a time; used from one asyncio loop. Requests may overlap."""
+
+    @property
+    def state(self) -> EngineState:
+        """Where the engine stands."""
+        ...
+
+    @property
+    def hello(self) -> Hello | None:
+        """What the running worker said of itself; None until it has."""
+        ...
+
+    @property
+    def model(self) -> ModelReady | None:
+        """The model that is loaded; None when there is none."""
+        ...
+
+    def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
+        """Loads a model, starting the worker if needed; the last event is ModelReady, LoadFailed or EngineLost.
+
+        Closing the generator early cancels the load.
+        """
+        ...
+
+    def generate(self, command: Generate) -> AsyncGenerator[GenerationEvent]:
+        """Runs one request; the last event is GenerationFinished or EngineLost.
+
+        After EngineLost the next call starts a worker and loads the last model again before it sends the request.
+        Adjacent TokensGenerated are merged when the reader lags. Closing the generator early aborts the request.
+        """
+        ...
+
+    def abort(self, request_id: int) -> None:
+        """Asks for the end of a request and returns at once; the generator still ends with GenerationFinished."""
+        ...
+
+    def next_request_id(self) -> int:
+        """A request id never used before with this engine."""
+        ...
+
+    async def close(self) -> None:
+        """Ends the worker, by force after a grace period. Idempotent."""
+        ...

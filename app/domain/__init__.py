@@ -1,0 +1,1 @@
+"""Values shared by every floor: they know no UI, no SQL, no process and no native library."""

@@ -1,0 +1,70 @@
+"""Conversations: a tree of immutable messages, and the tip that says which branch is shown.
+
+Knows no SQL: `app.store` keeps these values, `app.session` applies the rules of a turn.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+from app.domain.generation import FinishReason, Stop, Timings, Usage
+
+
+class Role(StrEnum):
+    """Who wrote a message."""
+
+    SYSTEM = "system"
+    USER = "user"
+    ASSISTANT = "assistant"
+
+
+class ReplyState(StrEnum):
+    """Where a message stands. User and system messages are always DONE."""
+
+    STREAMING = "streaming"
+    DONE = "done"
+    STOPPED = "stopped"
+    """Aborted by the user: the text so far is kept."""
+    INTERRUPTED = "interrupted"
+    """The app or the engine died while it streamed: the text so far is kept."""
+    FAILED = "failed"
+
+
+class GenerationRecord(Struct, frozen=True, kw_only=True):
+    """What is stored beside a reply: by which model and preset, why it ended, counts and times."""
+
+    model: str
+    preset: str
+    seed: int
+    finish_reason: FinishReason
+    stop: Stop | None = None
+    usage: Usage = Usage()
+    timings: Timings = Timings()
+    error: str = ""
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """One row of the tree. Its content never changes once its state has left STREAMING."""
+
+    id: int
+    conversation_id: int
+    parent_id: int | None
+    role: Role
+    content: str
+    created_ms: int
+    """Milliseconds since the epoch; order is given by `id`, never by time."""
+    state: ReplyState = ReplyState.DONE
+    generation: GenerationRecord | None = None
+
+
+class Conversation(Struct, frozen=True, kw_only=True):
+    """A stored tree of messages and the tip: the leaf of the branch that is shown."""
+
+    id: int
+    title: str
+    tip_id: int | None
+    created_ms: int
+    updated_ms: int
+    n_messages: int = 0

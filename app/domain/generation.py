@@ -1,0 +1,80 @@
+"""What one generation reports: why it ended, how many tokens, how long each phase took.
+
+Every time is taken by the engine's monotonic clock; the app only repeats it.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class FinishReason(StrEnum):
+    """Why a reply ended."""
+
+    STOP = "stop"
+    """An end-of-generation token or a stop string: `Stop` says which."""
+    LENGTH = "length"
+    """`max_tokens` was reached."""
+    CONTEXT = "context"
+    """The context window is full."""
+    ABORT = "abort"
+    """The user, or the app, stopped it; the text so far is kept."""
+    ERROR = "error"
+    """It failed, or the engine was lost; the text so far is kept."""
+
+
+class Stop(Struct, frozen=True, array_like=True):
+    """What ended a reply with `FinishReason.STOP`."""
+
+    kind: str
+    """`eog` (a token of the model's end-of-generation set) or `string`."""
+    text: str
+    """The token's text (as in `<|im_end|>`) or the stop string."""
+    token_id: int | None = None
+
+
+class Usage(Struct, frozen=True, array_like=True):
+    """Token counts of one request."""
+
+    n_prompt: int = 0
+    """Tokens of the rendered prompt, cached ones included."""
+    n_cached: int = 0
+    """Prompt tokens found in the KV cache and not computed again."""
+    n_generated: int = 0
+    """Tokens sampled, the end-of-generation token included."""
+
+
+class Timings(Struct, frozen=True, array_like=True):
+    """Durations in milliseconds and rates in tokens per second, by the engine's clock."""
+
+    load_ms: float = 0.0
+    """Loading the model; 0 when it was loaded before this request came."""
+    queue_ms: float = 0.0
+    """From the request's arrival until its prefill began."""
+    prefill_ms: float = 0.0
+    """Computing the prompt tokens that were not cached."""
+    ttft_ms: float = 0.0
+    """From the request's arrival until its first token was sampled."""
+    decode_ms: float = 0.0
+    """From the first token to the last: `n_generated - 1` steps."""
+    prefill_tps: float = 0.0
+    """(n_prompt - n_cached) / prefill_ms."""
+    decode_tps: float = 0.0
+    """(n_generated - 1) / decode_ms."""
+    p50_ms: float = 0.0
+    """Median time between two tokens."""
+    p95_ms: float = 0.0
+    """95th percentile of the time between two tokens."""
+
+
+class PromptSpans(Struct, frozen=True, array_like=True):
+    """How the prompt's tokens divide; the parts sum to `Usage.n_prompt`."""
+
+    n_system: int = 0
+    """The system prompt with its template text."""
+    n_history: int = 0
+    """Earlier turns."""
+    n_turn: int = 0
+    """The last user message and the generation prompt."""

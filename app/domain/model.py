@@ -1,0 +1,64 @@
+"""What a model is to the app: a catalogue entry, and the options that it is loaded with.
+
+Knows nothing of where files lie (`app.models`) or of llama.cpp's structs (`app.engine.native`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Count = Annotated[int, Meta(ge=1)]
+
+
+class KvType(StrEnum):
+    """Element type of the KV cache. Quantised types need flash attention."""
+
+    F32 = "f32"
+    F16 = "f16"
+    BF16 = "bf16"
+    Q8_0 = "q8_0"
+    Q5_1 = "q5_1"
+    Q5_0 = "q5_0"
+    Q4_1 = "q4_1"
+    Q4_0 = "q4_0"
+
+
+class LoadOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the engine loads a model and creates its context. None means: the engine decides and reports."""
+
+    n_ctx: Count | None = None
+    """Context window in tokens for one conversation; None is min(train length, 8192) that fits in memory."""
+    n_slots: Annotated[int, Meta(ge=1, le=64)] = 2
+    """Conversations whose KV cache stays resident."""
+    n_gpu_layers: Annotated[int, Meta(ge=-1)] | None = None
+    """Layers offloaded; -1 is all, None is all where a GPU device exists, else 0."""
+    n_threads: Count | None = None
+    """Compute threads of decode; None is the number of physical cores."""
+    n_threads_batch: Count | None = None
+    """Compute threads of prefill; None is the same as `n_threads`."""
+    n_batch: Annotated[int, Meta(ge=32)] = 512
+    """Most rows in one llama_decode."""
+    n_ubatch: Annotated[int, Meta(ge=32)] = 512
+    flash_attn: Literal["auto", "on", "off"] = "auto"
+    kv_type: KvType = KvType.F16
+    mmap: bool = True
+    mlock: bool = False
+    main_gpu: Annotated[int, Meta(ge=0)] = 0
+    chat_template: str | None = None
+    """Jinja source used in place of the one in the GGUF."""
+
+
+class ModelSpec(Struct, frozen=True, kw_only=True):
+    """One `[models.NAME]` of a catalogue, or a GGUF file found in a folder."""
+
+    name: str
+    source: str
+    """`package:IMPORT_NAME/FILE` (a file inside an installed Python package) or the path of a GGUF file."""
+    title: str = ""
+    license: str = ""
+    install: str = ""
+    """How to get the file when it is missing; shown to the user."""
+    options: LoadOptions = LoadOptions()

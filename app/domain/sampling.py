@@ -1,0 +1,52 @@
+"""How the next token is chosen: the parameters of the sampler chain and the limits of one reply.
+
+Names and defaults follow llama.cpp's `common_params_sampling`; a value that switches a stage off is documented
+on its field. Knows nothing of the chain itself (`app.engine.native.sampler`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
+NonNegative = Annotated[float, Meta(ge=0.0)]
+
+
+class SamplingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One request's sampling. Stages run in llama.cpp's canonical order, whatever the order of the fields."""
+
+    temperature: Annotated[float, Meta(ge=0.0, le=100.0)] = 0.8
+    """Divides the logits; 0 takes the most likely token always (greedy)."""
+    top_k: Annotated[int, Meta(ge=0)] = 40
+    """Keeps the k most likely tokens; 0 keeps all."""
+    top_p: Fraction = 0.95
+    """Keeps the smallest set whose probabilities sum to p (nucleus); 1 is off."""
+    min_p: Fraction = 0.05
+    """Drops tokens less likely than min_p times the most likely one; 0 is off."""
+    typical_p: Fraction = 1.0
+    """Locally typical sampling (Meister et al. 2022); 1 is off."""
+    top_n_sigma: float = -1.0
+    """Keeps tokens within n standard deviations of the largest logit; below or at 0 is off."""
+    xtc_probability: Fraction = 0.0
+    """Chance, per token, that XTC removes all but the least likely of the tokens above its threshold; 0 is off."""
+    xtc_threshold: Fraction = 0.1
+    repeat_penalty: Annotated[float, Meta(gt=0.0, le=10.0)] = 1.0
+    """Divides the logits of tokens seen in the last `penalty_last_n`; 1 is off."""
+    frequency_penalty: Annotated[float, Meta(ge=-10.0, le=10.0)] = 0.0
+    presence_penalty: Annotated[float, Meta(ge=-10.0, le=10.0)] = 0.0
+    penalty_last_n: Annotated[int, Meta(ge=-1)] = 64
+    """How many tokens the penalties look back on; -1 is the whole context, 0 is off."""
+    dry_multiplier: NonNegative = 0.0
+    """Strength of the DRY repetition penalty; 0 is off."""
+    dry_base: Annotated[float, Meta(ge=1.0)] = 1.75
+    dry_allowed_length: Annotated[int, Meta(ge=1)] = 2
+    dry_penalty_last_n: Annotated[int, Meta(ge=-1)] = -1
+    dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
+    seed: Annotated[int, Meta(ge=0, le=4294967294)] | None = None
+    """Seed of the random draw (32 bits); None lets the engine choose one and report it."""
+    max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    """Longest reply in tokens; None is as many as the context holds."""
+    stop: tuple[str, ...] = ()
+    """Texts that end the reply; they are not part of it."""

@@ -1,0 +1,61 @@
+"""What the app asks of an engine. Imperative names; every command is one frame.
+
+`Abort` is idempotent and may name a request that has ended or never was.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from app.domain.conversation import Role
+from app.domain.model import LoadOptions
+from app.domain.sampling import SamplingParams
+
+
+class ChatMessage(Struct, frozen=True, array_like=True):
+    """One message as the chat template sees it."""
+
+    role: Role
+    content: str
+
+
+class LoadModel(Struct, frozen=True, tag=True, array_like=True):
+    """Load a GGUF file in place of the model that is loaded, if any.
+
+    Answered by `LoadProgress`… and then one of `ModelReady`, `LoadFailed`.
+    """
+
+    path: str
+    options: LoadOptions = LoadOptions()
+
+
+class CancelLoad(Struct, frozen=True, tag=True, array_like=True):
+    """Give up the load in progress; it ends with `LoadFailed`."""
+
+
+class Generate(Struct, frozen=True, tag=True, array_like=True):
+    """Continue a conversation by one reply.
+
+    Answered by `GenerationStarted`, `PrefillProgress`…, `TokensGenerated`…, and always by one `GenerationFinished`.
+    """
+
+    request_id: int
+    """Chosen by the app, never used twice with one worker."""
+    messages: tuple[ChatMessage, ...]
+    """The whole branch, system prompt first; the last one is the user's."""
+    sampling: SamplingParams
+    trace_top_k: int = 10
+    """How many alternatives each token's trace carries; 0 is none."""
+
+
+class Abort(Struct, frozen=True, tag=True, array_like=True):
+    """End a request now; what was generated is kept and `GenerationFinished` says `abort`."""
+
+    request_id: int
+
+
+class Shutdown(Struct, frozen=True, tag=True, array_like=True):
+    """Free everything and exit. Closing the worker's stdin does the same."""
+
+
+Command = LoadModel | CancelLoad | Generate | Abort | Shutdown

@@ -1,0 +1,154 @@
+"""What an engine tells the app. Past-tense names; every event is one frame.
+
+`EngineLost` is never sent by a worker: the client makes it when the worker's pipe ends, so that the death of an engine
+is an event like the others.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from app.domain.generation import FinishReason, PromptSpans, Stop, Timings, Usage
+from app.domain.trace import TokenTrace
+
+PROTOCOL_VERSION = 1
+
+
+class Device(Struct, frozen=True, array_like=True):
+    """A compute device that llama.cpp sees."""
+
+    name: str
+    description: str
+    kind: str
+    """`CPU`, `GPU`, `IGPU`, `ACCEL` or `META`."""
+    free_bytes: int
+    total_bytes: int
+
+
+class Hello(Struct, frozen=True, tag=True, array_like=True):
+    """The worker lives and has its native library. Always the first event."""
+
+    protocol: int
+    pid: int
+    build: str
+    """The llama.cpp build, as in `llama-cpp-python 0.3.36`, with its system information line."""
+    devices: tuple[Device, ...]
+
+
+class LoadProgress(Struct, frozen=True, tag=True, array_like=True):
+    """How far a load is, 0 to 1."""
+
+    fraction: float
+
+
+class LayerPlacement(Struct, frozen=True, array_like=True):
+    """What one device holds of the model."""
+
+    device: str
+    n_layers: int
+
+
+class ModelReady(Struct, frozen=True, tag=True, array_like=True):
+    """The model is loaded; every figure is read back from llama.cpp, not from what was asked."""
+
+    path: str
+    title: str
+    """`general.name` of the GGUF, or the file's name."""
+    architecture: str
+    quant: str
+    """As in `Q4_1`."""
+    n_params: int
+    model_bytes: int
+    kv_bytes: int
+    n_ctx: int
+    """Context window of one slot, in tokens."""
+    n_ctx_train: int
+    n_vocab: int
+    n_slots: int
+    n_layers: int
+    placement: tuple[LayerPlacement, ...]
+    n_threads: int
+    flash_attn: str
+    load_ms: float
+    build: str
+    has_template: bool
+    """False when the GGUF carries no chat template and ChatML is used instead."""
+    notices: tuple[str, ...] = ()
+    """What the user should know: a smaller context than asked, a fallback template."""
+
+
+class LoadFailed(Struct, frozen=True, tag=True, array_like=True):
+    """The model could not be loaded; the worker holds none now."""
+
+    reason: str
+    hint: str = ""
+    cancelled: bool = False
+
+
+class GenerationStarted(Struct, frozen=True, tag=True, array_like=True):
+    """The prompt is rendered, tokenised and has a slot; prefill begins."""
+
+    request_id: int
+    n_prompt: int
+    n_cached: int
+    spans: PromptSpans
+    seed: int
+    """The seed in use, chosen by the engine where the request left it open."""
+
+
+class PrefillProgress(Struct, frozen=True, tag=True, array_like=True):
+    """How far the prefill is, counted in new (uncached) tokens."""
+
+    request_id: int
+    n_done: int
+    n_total: int
+    ms: float
+    """Since the prefill began."""
+
+
+class TokensGenerated(Struct, frozen=True, tag=True, array_like=True):
+    """What one step added to a reply."""
+
+    request_id: int
+    text: str
+    """To be shown: whole UTF-8, stop strings held back; may be empty, and may cover earlier tokens."""
+    tokens: tuple[TokenTrace, ...]
+
+
+class GenerationFinished(Struct, frozen=True, tag=True, array_like=True):
+    """The end of a request; always the last event that names it."""
+
+    request_id: int
+    finish_reason: FinishReason
+    usage: Usage
+    timings: Timings
+    stop: Stop | None = None
+    error: str = ""
+    """With `FinishReason.ERROR`: what happened."""
+    hint: str = ""
+
+
+class EngineLost(Struct, frozen=True, tag=True, array_like=True):
+    """The worker is gone."""
+
+    exit_code: int | None
+    """As `subprocess` counts: negative for a signal; None when it is not known."""
+    reason: str
+    """In words, as in `killed by SIGKILL`."""
+    log_tail: str = ""
+    """The last lines of the worker's log."""
+
+
+GenerationEvent = GenerationStarted | PrefillProgress | TokensGenerated | GenerationFinished | EngineLost
+LoadEvent = LoadProgress | ModelReady | LoadFailed | EngineLost
+Event = (
+    Hello
+    | LoadProgress
+    | ModelReady
+    | LoadFailed
+    | GenerationStarted
+    | PrefillProgress
+    | TokensGenerated
+    | GenerationFinished
+    | EngineLost
+)
