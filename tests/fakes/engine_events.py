@@ -1,0 +1,114 @@
+"""Events with exact figures, made one by one, for tests that fold over a stream without an engine.
+
+The distribution is the geometric one, p = 2^-rank: its entropy is exactly 2 bits. A new prompt token costs 1 ms.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import msgspec
+
+from app.domain.generation import FinishReason, Stop, Timings, Usage
+from app.domain.trace import TokenTrace, TopToken
+from app.protocol.events import (
+    PROTOCOL_VERSION,
+    Device,
+    EngineLost,
+    GenerationFinished,
+    Hello,
+    LayerPlacement,
+    ModelReady,
+)
+
+BUILD = "llama-cpp-python 0.3.36 (scripted)"
+EOG = Stop("eog", "<|im_end|>", 2)
+
+
+def make_hello(pid: int = 4242) -> Hello:
+    """What a worker on a machine without GPU says."""
+    return Hello(PROTOCOL_VERSION, pid, BUILD, (Device("CPU", "Scripted CPU", "CPU", 4 << 30, 8 << 30),))
+
+
+def make_ready(path: str = "/models/SmolLM2-135M-Instruct.Q4_1.gguf", **changes: Any) -> ModelReady:
+    """SmolLM2-135M-Instruct Q4_1 with a window of 8192 tokens and two slots."""
+    ready = ModelReady(
+        path=path,
+        title="SmolLM2 135M Instruct",
+        architecture="llama",
+        quant="Q4_1",
+        n_params=134_515_008,
+        model_bytes=96_700_000,
+        kv_bytes=377_487_360,
+        n_ctx=8192,
+        n_ctx_train=8192,
+        n_vocab=49_152,
+        n_slots=2,
+        n_layers=30,
+        placement=(LayerPlacement("CPU", 30),),
+        n_threads=2,
+        flash_attn="auto",
+        load_ms=180.0,
+        build=BUILD,
+        has_template=True,
+    )
+    return msgspec.structs.replace(ready, **changes)
+
+
+def make_token(text: str, index: int = 0, *, ms: float = 10.0, rank: int = 1, n_top: int = 10) -> TokenTrace:
+    """Token `100 + index` chosen at `rank` with p = 2^-rank; the alternatives are ` alt1`, ` alt2` … in their ranks."""
+    token_id = 100 + index
+    top = tuple(
+        TopToken(token_id, text, 0.5**place) if place == rank else TopToken(1000 + place, f" alt{place}", 0.5**place)
+        for place in range(1, n_top + 1)
+    )
+    return TokenTrace(token_id, text, ms, 0.5**rank, -rank * math.log(2), rank, 2.0, top)
+
+
+def make_eog(*, ms: float = 10.0, n_top: int = 10) -> TokenTrace:
+    """The token that ends a reply."""
+    token = make_token(EOG.text, ms=ms, n_top=n_top)
+    top = tuple(TopToken(2, EOG.text, each.p) if each.id == token.id else each for each in token.top)
+    return msgspec.structs.replace(token, id=2, top=top)
+
+
+def make_finished(
+    request_id: int = 1,
+    reason: FinishReason = FinishReason.STOP,
+    *,
+    stop: Stop | None = None,
+    n_prompt: int = 20,
+    n_cached: int = 0,
+    n_generated: int = 0,
+    token_ms: float = 10.0,
+    error: str = "",
+    hint: str = "",
+) -> GenerationFinished:
+    """The end of a request, its times exact: 1 ms a new prompt token, `token_ms` a generated one."""
+    n_new = n_prompt - n_cached
+    decode_ms = token_ms * max(0, n_generated - 1)
+    step_ms = token_ms if n_generated > 1 else 0.0
+    timings = Timings(
+        prefill_ms=float(n_new),
+        ttft_ms=n_new + token_ms if n_generated else 0.0,
+        decode_ms=decode_ms,
+        prefill_tps=1000.0 if n_new else 0.0,
+        decode_tps=1000.0 / token_ms if decode_ms else 0.0,
+        p50_ms=step_ms,
+        p95_ms=step_ms,
+    )
+    usage = Usage(n_prompt, n_cached, n_generated)
+    return GenerationFinished(request_id, reason, usage, timings, stop, error, hint)
+
+
+def make_lost(exit_code: int | None = -9, reason: str = "killed by SIGKILL") -> EngineLost:
+    """The end of a worker."""
+    return EngineLost(exit_code, reason, "ggml: the last line\nof the log")
+
+
+def split_evenly(n_total: int, n_steps: int) -> list[int]:
+    """The running totals of `n_total` done in `n_steps`; empty when there is nothing to do."""
+    if not n_total:
+        return []
+    return [n_total * (step + 1) // n_steps for step in range(n_steps)]
