@@ -1,0 +1,1 @@
+"""Paths, settings, presets, the model catalogue and themes: TOML in, values and located problems out."""

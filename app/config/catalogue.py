@@ -1,0 +1,91 @@
+"""The catalogue of models: the shipped `models.toml`, and over it the user's.
+
+Tells what is known of each model, not whether its file is there (`app.models`). In the user's file an entry with a
+shipped name changes only the keys that it gives.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from app.config.document import Document, read_document
+from app.config.fields import field_names, read_fields, subtable
+from app.config.paths import user_models_file
+from app.config.problems import Problem
+from app.config.resources import models_toml
+from app.domain.model import LoadOptions, ModelSpec
+
+PACKAGE_SOURCE = "package:"
+"""Begins the source of a model that lies inside an installed Python package."""
+
+
+class Catalogue(Struct, frozen=True, kw_only=True):
+    """The models by name, the name of the one that is used when nobody chooses, and what was wrong with the files."""
+
+    models: dict[str, ModelSpec]
+    default: str
+    problems: list[Problem]
+
+
+class _EntryKeys(Struct):
+    source: str = ""
+    title: str = ""
+    license: str = ""
+    install: str = ""
+
+
+_OPTIONS = field_names(LoadOptions)
+
+
+def load_catalogue(user_file: Path | None = None) -> Catalogue:
+    """Reads both catalogues. Never raises for what the files hold."""
+    models: dict[str, ModelSpec] = {}
+    default = ""
+    problems: list[Problem] = []
+    for path in (models_toml(), user_file or user_models_file()):
+        document = read_document(path)
+        _read_models(document, models)
+        default = _read_default(document, models) or default
+        problems += document.sorted_problems()
+    return Catalogue(models=models, default=default or next(iter(models), ""), problems=problems)
+
+
+def _read_models(document: Document, models: dict[str, ModelSpec]) -> None:
+    for key in document.data:
+        if key not in {"default", "models"}:
+            document.report((key,), f"unknown key `{key}`", suggest_from=["default", "models"])
+    tables = subtable(document, (), document.data, "models")
+    for name in tables:
+        at = ("models", name)
+        table = subtable(document, ("models",), tables, name)
+        own = read_fields(document, at, table, _EntryKeys, also=_OPTIONS)
+        flat = {key: value for key, value in table.items() if key in _OPTIONS}
+        options: dict[str, Any] = read_fields(document, at, flat, LoadOptions)
+        if own.get("source"):
+            own["source"] = _absolute(own["source"], document.path.parent)
+        elif name not in models:
+            if "source" not in table or own.get("source") == "":
+                document.report(at, f"`models.{name}` has no `source`: the path of a GGUF file")
+            continue
+        base = models.get(name, ModelSpec(name=name, source=""))
+        merged = msgspec.structs.replace(base.options, **options)
+        models[name] = msgspec.structs.replace(base, options=merged, **own)
+
+
+def _absolute(source: str, folder: Path) -> str:
+    return source if source.startswith(PACKAGE_SOURCE) else str(folder / Path(source).expanduser())
+
+
+def _read_default(document: Document, models: dict[str, ModelSpec]) -> str:
+    default = document.data.get("default", "")
+    if not isinstance(default, str):
+        document.report(("default",), "`default` must be the name of a model")
+    elif default and default not in models:
+        document.report(("default",), f"there is no model `{default}`", suggest_from=list(models), name=default)
+    else:
+        return default
+    return ""

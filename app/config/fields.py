@@ -1,0 +1,117 @@
+"""Checks the keys of one table against a msgspec struct, field by field, so that every mistake is reported at once.
+
+(msgspec itself stops at the first.) The types and the `Meta` limits of the struct are the only schema there is.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import FieldInfo
+
+from app.config.document import Document
+from app.config.locator import Path
+
+MAX_INT = 2**32 - 1
+"""No setting counts further; larger numbers would not survive the way to the engine."""
+
+_TYPE_NAMES = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
+_IN_ITEM = re.compile(r" - at `\$\[(\d+|\.\.\.)\](.*)`$")
+_LIMIT = re.compile(r"Expected `(.+?)` ([<>]=?) (.+)$")
+_WRONG_TYPE = re.compile(r"Expected `(.+?)`(?: of length .+)?, got `(.+?)`$")
+
+
+def field_names(struct: type[Struct]) -> list[str]:
+    """The keys that a table for `struct` may hold."""
+    return [field.name for field in msgspec.structs.fields(struct)]
+
+
+def read_fields(
+    document: Document, at: Path, table: Mapping[str, Any], struct: type[Struct], also: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Returns the valid values of `table` by field name; reports every other key to `document`.
+
+    Args:
+        document: the file, which takes the problems.
+        at: where `table` stands in it.
+        table: the keys and values as TOML gave them.
+        struct: whose fields are valid keys.
+        also: further valid keys, which the caller reads.
+    """
+    fields = {field.name: field for field in msgspec.structs.fields(struct)}
+    others = set(also)
+    good: dict[str, Any] = {}
+    for key, value in table.items():
+        if key in others:
+            continue
+        if key not in fields:
+            document.report((*at, key), f"unknown key `{key}`", suggest_from=[*fields, *others])
+            continue
+        try:
+            good[key] = _convert(value, fields[key])
+        except msgspec.ValidationError as error:
+            choices = _choices(fields[key].type)
+            message = f"`{key}` {_explain(str(error), value, choices)}"
+            suggest = choices if isinstance(value, str) else None
+            document.report((*at, key), message, suggest_from=suggest, name=str(value))
+    return good
+
+
+def subtable(document: Document, at: Path, table: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Returns the table under `key`, or an empty one; reports a value that is no table."""
+    value = table.get(key, {})
+    if isinstance(value, dict):
+        return value  # pyright: ignore[reportUnknownVariableType]  (TOML tables have text keys)
+    document.report((*at, key), f"`{key}` must be a table, as in `[{'.'.join(map(str, (*at, key)))}]`")
+    return {}
+
+
+def _convert(value: object, field: FieldInfo) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise msgspec.ValidationError("Not finite")
+    if isinstance(value, int) and abs(value) > MAX_INT:
+        raise msgspec.ValidationError(f"Expected `int` <= {MAX_INT}")
+    return msgspec.convert(value, field.type)
+
+
+def _choices(kind: object) -> list[str]:
+    """The values of a Literal or an Enum, also behind `| None`; empty for other types."""
+    if get_origin(kind) is Literal:
+        return [str(value) for value in get_args(kind)]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return [str(member.value) for member in kind]
+    if get_origin(kind) in {Union, UnionType}:
+        return [choice for part in get_args(kind) for choice in _choices(part)]
+    return []
+
+
+def _explain(error: str, value: object, choices: list[str]) -> str:
+    """Says msgspec's message in the words of somebody who writes TOML."""
+    if item := _IN_ITEM.search(error):
+        where = f"item {int(item[1]) + 1}" if item[1].isdigit() else "an item"
+        return f"has a wrong {where}: it {_explain(error[: item.start()], None, choices)}"
+    if error == "Not finite":
+        return "must be a finite number"
+    if choices and isinstance(value, str):
+        return f"must be one of {', '.join(choices)}"
+    if limit := _LIMIT.match(error):
+        sign = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}[limit[2]]
+        return f"must be {sign} {limit[3].removesuffix('.0')}, not {value}"
+    if wrong := _WRONG_TYPE.match(error):
+        wanted = " or ".join(_TYPE_NAMES.get(name, name) for name in wrong[1].split(" | ") if name != "null")
+        return f"must be {wanted}, not {_TYPE_NAMES.get(wrong[2], wrong[2])}"
+    return f"is wrong: {error}"

@@ -1,0 +1,64 @@
+"""Where the user's own files lie: the platform's folders for `tokscope`, or TOKSCOPE_{CONFIG,DATA,CACHE}_DIR.
+
+Only names paths. Whoever writes a file calls `ensure_dir` first and deals with its OSError.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+_APP = "tokscope"
+
+
+def _override(variable: str) -> Path | None:
+    value = os.environ.get(variable, "")
+    return Path(os.path.abspath(os.path.expanduser(value))) if value else None
+
+
+def config_dir() -> Path:
+    """The folder of `config.toml`, `models.toml` and `themes/`."""
+    return _override("TOKSCOPE_CONFIG_DIR") or platformdirs.user_config_path(_APP, appauthor=False)
+
+
+def data_dir() -> Path:
+    """The folder of what must not be lost: the conversations."""
+    return _override("TOKSCOPE_DATA_DIR") or platformdirs.user_data_path(_APP, appauthor=False)
+
+
+def cache_dir() -> Path:
+    """The folder of what may be deleted at any time: logs."""
+    return _override("TOKSCOPE_CACHE_DIR") or platformdirs.user_cache_path(_APP, appauthor=False)
+
+
+def config_file() -> Path:
+    """The user's settings."""
+    return config_dir() / "config.toml"
+
+
+def user_models_file() -> Path:
+    """The user's overlay of the model catalogue."""
+    return config_dir() / "models.toml"
+
+
+def user_themes_dir() -> Path:
+    """The user's themes, one `NAME.toml` each."""
+    return config_dir() / "themes"
+
+
+def database_file() -> Path:
+    """The conversations."""
+    return data_dir() / "conversations.db"
+
+
+def engine_log_file() -> Path:
+    """What the engine worker and llama.cpp print."""
+    return cache_dir() / "engine.log"
+
+
+def ensure_dir(path: Path) -> Path:
+    """Creates a folder, and what is missing above it, for this user only (0700); returns it. Raises OSError."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path

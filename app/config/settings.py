@@ -1,0 +1,74 @@
+"""The user's `config.toml`: every setting, its default and its limits.
+
+The good parts of a bad file are used, the rest falls back to defaults and is reported. Command ids under `[keys]` and
+theme names are only known to the TUI, which checks them itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from app.config.document import Document, read_document
+from app.config.fields import read_fields, subtable
+from app.config.paths import config_file
+from app.config.preset_tables import read_presets
+from app.config.problems import Problem
+from app.config.shipped_presets import DEFAULT_PRESET, SHIPPED_PRESETS
+from app.domain.preset import Preset
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What `config.toml` says. The fields above `keys` are its top-level keys."""
+
+    model: str | None = None
+    """Catalogue name, name of a file in `models_dir`, or path of a GGUF; None is the catalogue's default."""
+    preset: str = DEFAULT_PRESET
+    theme: str = "auto"
+    """Name of a theme; `auto` follows the terminal's background."""
+    models_dir: str | None = None
+    """A folder of GGUF files, `~` expanded; a relative one starts at the folder of `config.toml`."""
+    trace_top_k: Annotated[int, Meta(ge=0, le=100)] = 10
+    """Alternatives kept with each token."""
+    show_panels: bool = True
+    fps: Annotated[int, Meta(ge=1, le=120)] | None = None
+    """Most screen updates a second while text streams; None lets the app choose."""
+    keys: dict[str, str] = {}
+    """`[keys]`: command id to key, as in `stop = "ctrl+x"`; the TUI knows the ids."""
+    presets: dict[str, Preset] = {}
+    """`[presets.NAME]`: the user's, complete."""
+
+
+class LoadedSettings(Struct, frozen=True, kw_only=True):
+    """Usable settings, and what was wrong with the file."""
+
+    settings: Settings
+    problems: list[Problem]
+
+
+def load_settings(path: Path | None = None) -> LoadedSettings:
+    """Reads `config.toml`, or the file at `path`; a missing one is all defaults. Never raises for what it holds."""
+    document = read_document(path or config_file())
+    flat = {key: value for key, value in document.data.items() if key not in {"keys", "presets"}}
+    values = read_fields(document, (), flat, Settings)
+    if models_dir := values.get("models_dir"):
+        values["models_dir"] = str(document.path.parent / Path(models_dir).expanduser())
+    presets = read_presets(document)
+    if (preset := values.get("preset", DEFAULT_PRESET)) not in presets and preset not in SHIPPED_PRESETS:
+        known = [*SHIPPED_PRESETS, *presets]
+        document.report(("preset",), f"there is no preset `{preset}`", suggest_from=known, name=preset)
+        del values["preset"]
+    settings = Settings(**values, keys=_read_keys(document), presets=presets)
+    return LoadedSettings(settings=settings, problems=document.sorted_problems())
+
+
+def _read_keys(document: Document) -> dict[str, str]:
+    keys: dict[str, str] = {}
+    for command, key in subtable(document, (), document.data, "keys").items():
+        if isinstance(key, str) and key:
+            keys[command] = key
+        else:
+            document.report(("keys", command), f'`{command}` must be the name of a key, as in "ctrl+r"')
+    return keys
