@@ -1,0 +1,1 @@
+"""Text on both ends of the loop: messages become token ids, token ids become text. Knows no native library."""
