@@ -1,0 +1,156 @@
+"""One worker process: how it is started, fed, read and ended. Knows bytes and exit codes, nothing of the protocol.
+
+Plain threads move the bytes, so that a worker can be started before there is an event loop and before Textual is
+imported (inside it `sys.stderr` has no file descriptor), and so that Windows needs no other code.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import sysconfig
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+
+N_TAIL_LINES = 20
+_TAIL_BYTES = 16 << 10
+_READ_BYTES = 1 << 16
+_EXIT_GRACE_S = 1.0
+"""How long a worker that has closed its stdout may take to exit."""
+
+_SECRET = re.compile(r"KEY(_|$)|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+_ROOT = Path(__file__).resolve().parents[2]
+"""The folder that holds the package `app`: a checkout, or site-packages."""
+
+
+def worker_argv(log_path: Path) -> list[str]:
+    """The command of the real worker. `-P` keeps an `app/` of the current folder out of its `sys.path`."""
+    return [sys.executable, "-P", "-m", "app.engine", "--log", str(log_path)]
+
+
+def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` without secrets, and with this very package importable."""
+    clean = {name: value for name, value in environment.items() if not _SECRET.search(name)}
+    if str(_ROOT) not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
+        clean["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), clean.get("PYTHONPATH"))))
+    return clean
+
+
+def describe_exit(code: int) -> str:
+    """An exit code of `subprocess` in words, as in `killed by SIGKILL` or `exited with code 1`."""
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"killed by signal {-code}"
+
+
+class WorkerProcess:
+    """A started worker. Methods return at once and may be called from any thread."""
+
+    def __init__(self, popen: subprocess.Popen[bytes], log_path: Path, log_start: int) -> None:
+        self._popen = popen
+        self._log_path = log_path
+        self._log_start = log_start
+        self._outgoing: SimpleQueue[bytes | None] = SimpleQueue()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._popen.pid
+
+    def attach(self, on_chunk: Callable[[bytes], None], on_exit: Callable[[int], None]) -> None:
+        """Starts to move bytes. Both are called from a thread: every chunk of stdout, then once the exit code."""
+        threading.Thread(target=self._read, args=(on_chunk, on_exit), name="engine-read", daemon=True).start()
+        threading.Thread(target=self._write, name="engine-write", daemon=True).start()
+
+    def send(self, data: bytes) -> None:
+        """Queues bytes for stdin; they are lost if the worker is gone."""
+        self._outgoing.put(data)
+
+    def close_input(self) -> None:
+        """Closes stdin behind what is queued, which asks a worker to exit."""
+        self._outgoing.put(None)
+
+    def terminate(self) -> None:
+        """Asks the operating system to end it."""
+        with suppress(OSError):
+            self._popen.terminate()
+
+    def kill(self) -> None:
+        """Ends it by force."""
+        with suppress(OSError):
+            self._popen.kill()
+
+    def discard(self) -> None:
+        """Ends a worker that nobody attached to, and waits for it."""
+        self.kill()
+        with self._popen:
+            pass
+
+    def log_tail(self) -> str:
+        """The last lines that this worker wrote to its log; empty when they cannot be read."""
+        try:
+            with self._log_path.open("rb") as log:
+                size = log.seek(0, os.SEEK_END)
+                # A worker that caps its log may have started the file again.
+                start = self._log_start if self._log_start <= size else 0
+                log.seek(max(start, size - _TAIL_BYTES))
+                lines = log.read().decode(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join(lines[-N_TAIL_LINES:])
+
+    def _read(self, on_chunk: Callable[[bytes], None], on_exit: Callable[[int], None]) -> None:
+        stdout = self._popen.stdout
+        assert stdout is not None
+        with stdout:
+            while chunk := stdout.read(_READ_BYTES):
+                on_chunk(chunk)
+        try:
+            code = self._popen.wait(_EXIT_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            code = self._popen.wait()
+        self.close_input()
+        on_exit(code)
+
+    def _write(self) -> None:
+        stdin = self._popen.stdin
+        assert stdin is not None
+        with suppress(OSError), stdin:
+            while (data := self._outgoing.get()) is not None:
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[stdin.write(rest) :]
+
+
+def spawn(log_path: Path, argv: Sequence[str] | None = None) -> WorkerProcess:
+    """Starts a worker; its stderr goes to `log_path`, its folder is made if needed.
+
+    It gets its own session, so that Ctrl-C in the terminal does not reach it. Raises OSError.
+    """
+    log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        log_start = os.fstat(log).st_size
+        popen = subprocess.Popen(
+            argv or worker_argv(log_path),
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=worker_environment(os.environ),
+            start_new_session=True,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+    finally:
+        os.close(log)
+    return WorkerProcess(popen, log_path, log_start)
