@@ -1,0 +1,244 @@
+"""The loop: admit, build a batch (decode rows first, then prompt chunks), compute it, sample, finish.
+
+One `step` is one llama_decode. Requests join and leave between steps; an abort frees its slot at once. Everything that
+happened in a step comes back as a list, in order; text and frames are made elsewhere.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.domain.generation import FinishReason
+from app.engine.core.backend import Backend, ComputeError, Decoded
+from app.engine.core.distribution import Distribution, Measured
+from app.engine.core.prefill import ChunkSize
+from app.engine.core.sequence import Phase, Sequence
+from app.engine.core.slots import SlotTable
+
+
+@dataclass(slots=True)
+class Started:
+    """A sequence has its slot; `n_cached` is known."""
+
+    sequence: Sequence
+
+
+@dataclass(slots=True)
+class Prefilled:
+    """A chunk of a prompt was computed."""
+
+    sequence: Sequence
+    n_done: int
+    ms: float
+
+
+@dataclass(slots=True)
+class Sampled:
+    """A token was sampled and accepted."""
+
+    sequence: Sequence
+    token: int
+    ms: float
+    measured: Measured
+
+
+@dataclass(slots=True)
+class Finished:
+    """A sequence has ended; its slot is free for others."""
+
+    sequence: Sequence
+
+
+Happening = Started | Prefilled | Sampled | Finished
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What a sequence has in the batch."""
+
+    sequence: Sequence
+    tokens: list[int]
+    output_row: int | None
+
+
+class Scheduler:
+    """Owns the sequences and slots of one context; used from one thread."""
+
+    def __init__(self, backend: Backend, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.backend = backend
+        self.slots = SlotTable(backend.n_slots)
+        self._clock = clock
+        self._waiting: deque[Sequence] = deque()
+        self._active: list[Sequence] = []
+        self._distribution = Distribution(backend.n_vocab)
+        self._chunk = ChunkSize(backend.batch.capacity)
+
+    @property
+    def idle(self) -> bool:
+        """True when a step would do nothing."""
+        return not self._waiting and not self._active
+
+    def submit(self, sequence: Sequence) -> None:
+        """Queues a sequence; it starts with a later step."""
+        self._waiting.append(sequence)
+
+    def finish(self, sequence: Sequence, reason: FinishReason) -> None:
+        """Ends a sequence between steps (abort, stop string); the next step reports it. Idempotent."""
+        sequence.finish(reason)
+
+    def step(self) -> list[Happening]:
+        """Runs one llama_decode, or none when nothing is to be computed. Never raises for one request's sake."""
+        happened: list[Happening] = []
+        self._sweep(happened)
+        self._admit(happened)
+        rows = self._build()
+        if rows:
+            self._compute(rows, happened)
+        self._sweep(happened)
+        return happened
+
+    def _sweep(self, happened: list[Happening]) -> None:
+        """Reports and removes finished sequences."""
+        if not any(s.phase is Phase.FINISHED for s in (*self._active, *self._waiting)):
+            return
+        for sequence in (*self._active, *self._waiting):
+            if sequence.phase is Phase.FINISHED:
+                if sequence.slot:
+                    self.slots.release(sequence.slot)
+                if sequence.sampler:
+                    sequence.sampler.close()
+                happened.append(Finished(sequence))
+        self._active = [s for s in self._active if s.phase is not Phase.FINISHED]
+        self._waiting = deque(s for s in self._waiting if s.phase is not Phase.FINISHED)
+
+    def _admit(self, happened: list[Happening]) -> None:
+        """Gives waiting sequences a slot, first come first served."""
+        while self._waiting:
+            sequence = self._waiting[0]
+            n_prompt, n_ctx = len(sequence.prompt), self.backend.n_ctx
+            if not 0 < n_prompt < n_ctx:
+                fits = f"the prompt has {n_prompt} tokens, the context window holds {n_ctx}"
+                sequence.finish(FinishReason.CONTEXT, error=fits if n_prompt else "the prompt is empty")
+                self._waiting.popleft()
+                self._active.append(sequence)
+                continue
+            claimed = self.slots.claim(sequence.prompt)
+            if claimed is None:
+                return
+            self._waiting.popleft()
+            self._active.append(sequence)
+            sequence.slot, n_common = claimed
+            # At least one token is computed again: the cache keeps no logits.
+            n_common = min(n_common, n_prompt - 1)
+            if n_common < len(sequence.slot.tokens) and not self.backend.truncate(sequence.slot.seq_id, n_common):
+                self.backend.clear(sequence.slot.seq_id)
+                n_common = 0
+            del sequence.slot.tokens[n_common:]
+            sequence.n_cached = n_common
+            sequence.sampler = self.backend.sampler(sequence.params)
+            sequence.sampler.accept(sequence.prompt)
+            sequence.phase = Phase.PREFILL
+            sequence.started_s = self._clock()
+            happened.append(Started(sequence))
+
+    def _build(self) -> list[_Rows]:
+        batch = self.backend.batch
+        batch.clear()
+        rows: list[_Rows] = []
+        for sequence in self._active:
+            if sequence.phase is Phase.DECODE and sequence.slot:
+                tokens = [sequence.generated[-1]]
+                first = batch.add(tokens, sequence.n_past, sequence.slot.seq_id, 1)
+                rows.append(_Rows(sequence, tokens, first))
+        limit = self._chunk.size(n_decoding=len(rows))
+        for sequence in self._active:
+            room = min(limit, batch.room)
+            if sequence.phase is Phase.PREFILL and sequence.slot and room > 0:
+                n_past = sequence.n_past
+                tokens = sequence.prompt[n_past : n_past + room]
+                last = n_past + len(tokens) == len(sequence.prompt)
+                first = batch.add(tokens, n_past, sequence.slot.seq_id, 1 if last else 0)
+                rows.append(_Rows(sequence, tokens, first + len(tokens) - 1 if last else None))
+                limit -= len(tokens)
+        return rows
+
+    def _compute(self, rows: list[_Rows], happened: list[Happening]) -> None:
+        began = self._clock()
+        try:
+            decoded = self.backend.decode()
+        except ComputeError as error:
+            self._fail(rows, str(error))
+            return
+        if decoded is not Decoded.DONE:
+            self._undo(rows, decoded)
+            return
+        self._chunk.measured(self.backend.batch.n, self._clock() - began)
+        for row in rows:
+            assert row.sequence.slot is not None
+            row.sequence.slot.tokens += row.tokens
+            if row.sequence.phase is Phase.PREFILL:
+                n_done = row.sequence.n_past - row.sequence.n_cached
+                happened.append(Prefilled(row.sequence, n_done, (self._clock() - row.sequence.started_s) * 1e3))
+        for row in rows:
+            if row.output_row is not None:
+                self._sample(row.sequence, row.output_row, happened)
+
+    def _sample(self, sequence: Sequence, row: int, happened: list[Happening]) -> None:
+        assert sequence.sampler is not None
+        logits = self.backend.logits(row)
+        try:
+            token = sequence.sampler.sample(logits)
+        except ComputeError as error:
+            sequence.finish(FinishReason.ERROR, error=str(error))
+            return
+        ms = sequence.accept(token, self._clock())
+        sequence.phase = Phase.DECODE
+        happened.append(Sampled(sequence, token, ms, self._distribution.measure(logits, token, sequence.trace_top_k)))
+        if token in self.backend.eog:
+            sequence.finish(FinishReason.STOP, stop_token=token)
+        elif len(sequence.generated) == sequence.params.max_tokens:
+            sequence.finish(FinishReason.LENGTH)
+        elif sequence.n_past >= self.backend.n_ctx:
+            sequence.finish(FinishReason.CONTEXT)
+
+    def _undo(self, rows: list[_Rows], decoded: Decoded) -> None:
+        """Takes an incomplete batch back, so that the cache again holds exactly what the slots say."""
+        self.backend.clear_abort()
+        for row in rows:
+            slot = row.sequence.slot
+            assert slot is not None
+            if not self.backend.truncate(slot.seq_id, len(slot.tokens)):
+                self._recompute(row.sequence)
+        if decoded is Decoded.NO_SLOT and not self._chunk.halve():
+            for row in rows:
+                row.sequence.finish(FinishReason.CONTEXT)
+
+    def _recompute(self, sequence: Sequence) -> None:
+        """Starts a sequence's cache again where the model refuses to give up a part of it."""
+        assert sequence.slot is not None
+        self.backend.clear(sequence.slot.seq_id)
+        sequence.slot.tokens = []
+        if sequence.phase is Phase.DECODE:
+            sequence.finish(FinishReason.ERROR, error="this model's cache cannot be rolled back")
+
+    def _fail(self, rows: list[_Rows], error: str) -> None:
+        """Ends the requests of a failed batch and makes a new context. Raises ComputeError where that fails too."""
+        for row in rows:
+            row.sequence.finish(FinishReason.ERROR, error=error)
+        for sequence in self._active:
+            if sequence.slot:
+                sequence.finish(FinishReason.ERROR, error=error)
+        self.backend.reset()
+        self.slots.reset()
+
+    def check_integrity(self) -> list[str]:
+        """What is wrong with the account of cells, one line each; run when idle."""
+        wrong: list[str] = []
+        for slot in self.slots.slots:
+            held = self.backend.n_cells(slot.seq_id)
+            if held != len(slot.tokens):
+                wrong.append(f"slot {slot.seq_id} should hold {len(slot.tokens)} cells, the cache says {held}")
+        return wrong

@@ -1,0 +1,94 @@
+"""One request inside the loop: its tokens, its place in the KV cache, its counts and its clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from app.domain.generation import FinishReason, Timings, Usage
+from app.domain.sampling import SamplingParams
+from app.engine.core.backend import Sampler
+from app.engine.core.slots import Slot
+
+
+class Phase(Enum):
+    """Where a sequence stands."""
+
+    WAITING = "waiting"
+    PREFILL = "prefill"
+    DECODE = "decode"
+    FINISHED = "finished"
+
+
+@dataclass(eq=False)
+class Sequence:
+    """Grows only by `accept`. Times are seconds of the engine's monotonic clock."""
+
+    request_id: int
+    prompt: list[int]
+    params: SamplingParams
+    trace_top_k: int
+    arrived_s: float
+    phase: Phase = Phase.WAITING
+    slot: Slot | None = None
+    sampler: Sampler | None = None
+    n_cached: int = 0
+    generated: list[int] = field(default_factory=list[int])
+    started_s: float = 0.0
+    """When the prefill began."""
+    token_times_s: list[float] = field(default_factory=list[float])
+    finish_reason: FinishReason | None = None
+    stop_token: int | None = None
+    error: str = ""
+
+    @property
+    def n_past(self) -> int:
+        """Tokens of this sequence in the KV cache."""
+        return len(self.slot.tokens) if self.slot else 0
+
+    @property
+    def n_new(self) -> int:
+        """Prompt tokens that had to be computed."""
+        return len(self.prompt) - self.n_cached
+
+    def accept(self, token: int, now_s: float) -> float:
+        """Appends a sampled token; returns the milliseconds since the one before it, or since the arrival."""
+        since = self.token_times_s[-1] if self.token_times_s else self.arrived_s
+        self.generated.append(token)
+        self.token_times_s.append(now_s)
+        return (now_s - since) * 1e3
+
+    def finish(self, reason: FinishReason, stop_token: int | None = None, error: str = "") -> None:
+        """Ends the sequence; the first reason stays."""
+        if self.phase is not Phase.FINISHED:
+            self.phase = Phase.FINISHED
+            self.finish_reason, self.stop_token, self.error = reason, stop_token, error
+
+    def usage(self) -> Usage:
+        """The counts so far."""
+        return Usage(len(self.prompt), self.n_cached, len(self.generated))
+
+    def timings(self, now_s: float, load_ms: float) -> Timings:
+        """The times so far. `now_s` ends a prefill that was cut short; `load_ms` is passed through."""
+        times = self.token_times_s
+        if not self.started_s:
+            return Timings(load_ms=load_ms, queue_ms=(now_s - self.arrived_s) * 1e3)
+        prefill_ms = ((times[0] if times else now_s) - self.started_s) * 1e3
+        decode_ms = (times[-1] - times[0]) * 1e3 if times else 0.0
+        gaps = sorted((b - a) * 1e3 for a, b in zip(times, times[1:], strict=False))
+        return Timings(
+            load_ms=load_ms,
+            queue_ms=(self.started_s - self.arrived_s) * 1e3,
+            prefill_ms=prefill_ms,
+            ttft_ms=(times[0] - self.arrived_s) * 1e3 if times else 0.0,
+            decode_ms=decode_ms,
+            prefill_tps=self.n_new / prefill_ms * 1e3 if prefill_ms and times else 0.0,
+            decode_tps=len(gaps) / decode_ms * 1e3 if decode_ms else 0.0,
+            p50_ms=_percentile(gaps, 0.50),
+            p95_ms=_percentile(gaps, 0.95),
+        )
+
+
+def _percentile(ordered: list[float], q: float) -> float:
+    """Nearest rank of sorted values; 0 where there are none."""
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else 0.0

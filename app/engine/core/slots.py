@@ -1,0 +1,80 @@
+"""Slots: which token ids lie in which sequence of the KV cache, and which slot a request gets.
+
+A finished request leaves its tokens RESIDENT, so that the next turn prefills only what is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+_STRIDE = 256
+
+
+class SlotState(Enum):
+    """Who may use a slot."""
+
+    FREE = "free"
+    RESIDENT = "resident"
+    CLAIMED = "claimed"
+
+
+@dataclass
+class Slot:
+    """One seq_id and its cells."""
+
+    seq_id: int
+    state: SlotState = SlotState.FREE
+    tokens: list[int] = field(default_factory=list[int])
+    """Exactly the ids in the KV cache, in order."""
+    last_used: int = 0
+
+
+def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+    """Length of the longest common prefix of two id lists."""
+    limit = min(len(a), len(b))
+    start = 0
+    while start < limit and a[start : start + _STRIDE] == b[start : start + _STRIDE]:
+        start += _STRIDE
+    start = min(start, limit)
+    while start < limit and a[start] == b[start]:
+        start += 1
+    return start
+
+
+class SlotTable:
+    """All slots of a context."""
+
+    def __init__(self, n_slots: int) -> None:
+        self.slots = [Slot(i) for i in range(n_slots)]
+        self._clock = 0
+
+    def claim(self, prompt: Sequence[int]) -> tuple[Slot, int] | None:
+        """Claims a slot for `prompt`; returns it with the length of the common prefix, None when all are claimed.
+
+        A slot whose tokens mostly begin the prompt is continued (the longest prefix wins). Otherwise a free slot is
+        taken, or the one used longest ago: an unrelated conversation is not destroyed for a shared system prompt.
+        """
+        open_slots = [slot for slot in self.slots if slot.state is not SlotState.CLAIMED]
+        if not open_slots:
+            return None
+        n_common = {slot.seq_id: common_prefix(slot.tokens, prompt) for slot in open_slots}
+        continued = [slot for slot in open_slots if 2 * n_common[slot.seq_id] >= len(slot.tokens) > 0]
+        if continued:
+            best = max(continued, key=lambda slot: n_common[slot.seq_id])
+        else:
+            best = min(open_slots, key=lambda slot: (bool(slot.tokens), slot.last_used))
+        best.state = SlotState.CLAIMED
+        return best, n_common[best.seq_id]
+
+    def release(self, slot: Slot) -> None:
+        """Gives a claimed slot back; its tokens stay for the next request that begins with them."""
+        self._clock += 1
+        slot.last_used = self._clock
+        slot.state = SlotState.RESIDENT if slot.tokens else SlotState.FREE
+
+    def reset(self) -> None:
+        """Forgets everything: the context behind it is new."""
+        for slot in self.slots:
+            slot.tokens, slot.state = [], SlotState.FREE

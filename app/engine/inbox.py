@@ -1,0 +1,49 @@
+"""The worker's way in: a thread reads commands while the loop computes, so that an abort is seen inside a decode."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+
+from app.protocol.codec import FrameError, command_decoder
+from app.protocol.commands import Abort, CancelLoad, Command, Shutdown
+
+_CHUNK_BYTES = 1 << 16
+_EXIT_GRACE_S = 1.0
+
+
+class Inbox:
+    """A queue of commands in order; urgent ones also call `on_urgent` at once, from the reader's thread."""
+
+    def __init__(self, fd: int, on_urgent: Callable[[Command], None]) -> None:
+        self._fd = fd
+        self._on_urgent = on_urgent
+        self._queue: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        threading.Thread(target=self._read, name="inbox", daemon=True).start()
+
+    def take(self, wait: bool) -> list[Command]:
+        """All commands that have come; with `wait`, at least one."""
+        commands = [self._queue.get()] if wait else []
+        while not self._queue.empty():
+            commands.append(self._queue.get())
+        return commands
+
+    def _read(self) -> None:
+        decoder = command_decoder()
+        while chunk := os.read(self._fd, _CHUNK_BYTES):
+            try:
+                commands = decoder.feed(chunk)
+            except FrameError:
+                break
+            for command in commands:
+                self._put(command)
+        self._put(Shutdown())
+        # The app is gone: a native call that does not come back must not keep this process alive.
+        threading.Timer(_EXIT_GRACE_S, os._exit, (0,)).start()
+
+    def _put(self, command: Command) -> None:
+        self._queue.put(command)
+        if isinstance(command, Abort | CancelLoad | Shutdown):
+            self._on_urgent(command)

@@ -1,0 +1,196 @@
+"""One llama_context: implements `app.engine.core.backend.Backend` and checks what would abort the process.
+
+Sequences are separate streams of `n_ctx` cells each, so that a reply does not depend on its neighbours.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+
+import numpy as np
+from llama_cpp import llama_cpp as C
+
+from app.domain.model import KvType, LoadOptions
+from app.domain.sampling import SamplingParams
+from app.engine.core.backend import ComputeError, Decoded, Logits
+from app.engine.core.batch import Batch
+from app.engine.native import library
+from app.engine.native.machine import physical_cores
+from app.engine.native.model import NativeModel
+from app.engine.native.sampler import NativeSampler
+
+KV_TYPES = {
+    KvType.F32: 0,
+    KvType.F16: 1,
+    KvType.Q4_0: 2,
+    KvType.Q4_1: 3,
+    KvType.Q5_0: 6,
+    KvType.Q5_1: 7,
+    KvType.Q8_0: 8,
+    KvType.BF16: 30,
+}
+_FLASH = {"auto": -1, "off": 0, "on": 1}
+_KV_SIZE = re.compile(r"KV buffer size\s*=\s*([0-9.]+) MiB")
+_FLASH_SET = re.compile(r"Flash Attention was auto, set to (\w+)")
+_MIN_OUTPUTS = 16
+_OK, _NO_SLOT, _ABORTED, _NO_MEMORY = 0, 1, 2, -2
+
+
+class ContextError(Exception):
+    """The context could not be made, most often for want of memory."""
+
+
+class NativeContext:
+    """Owns a llama_context of a model; used from one thread, but for `raise_abort`."""
+
+    def __init__(self, model: NativeModel, options: LoadOptions, n_ctx: int) -> None:
+        """Makes a context of `options.n_slots` sequences of `n_ctx` tokens. Raises ContextError."""
+        self._model = model
+        self._options = options
+        self._wanted_n_ctx = n_ctx
+        self._flag = ctypes.create_string_buffer(2)
+        self._handle: C.llama_context_p | None = None
+        self.n_threads = options.n_threads or physical_cores()
+        self.n_slots = options.n_slots
+        self.n_vocab = model.vocab.n_vocab
+        self.eog = model.vocab.eog
+        self._open()
+
+    def _open(self) -> None:
+        library.log_mark()
+        options, params = self._options, C.llama_context_default_params()
+        params.n_seq_max = options.n_slots
+        params.n_ctx = self._wanted_n_ctx * options.n_slots
+        params.n_batch = max(options.n_batch, options.n_slots)
+        params.n_ubatch = options.n_ubatch
+        params.n_outputs_max = max_outputs = max(_MIN_OUTPUTS, options.n_slots)
+        params.n_threads = self.n_threads
+        params.n_threads_batch = options.n_threads_batch or self.n_threads
+        params.flash_attn_type = _FLASH[options.flash_attn]
+        params.type_k = params.type_v = KV_TYPES[options.kv_type]
+        params.kv_unified = False
+        params.abort_callback = ctypes.cast(_strlen(), C.ggml_abort_callback)
+        params.abort_callback_data = ctypes.addressof(self._flag)
+        handle = C.llama_init_from_model(self._model.handle, params)
+        if not handle:
+            raise ContextError(library.last_errors() or "llama.cpp could not make a context")
+        self._handle = handle
+        self._memory = C.llama_get_memory(handle)
+        self.n_ctx = int(C.llama_n_ctx_seq(handle))
+        self.batch = Batch(int(C.llama_n_batch(handle)), max_outputs)
+        self._native_batch = _NativeBatch(self.batch)
+        self._logits_address = 0
+        self._logits: Logits = np.empty(0, np.float32)
+        self._read_log()
+
+    def _read_log(self) -> None:
+        lines = library.log_lines()
+        sizes = [float(match.group(1)) for line in lines if (match := _KV_SIZE.search(line))]
+        self.kv_bytes = int(sum(sizes) * (1 << 20))
+        self.flash_attn = self._options.flash_attn
+        for line in lines:
+            if match := _FLASH_SET.search(line):
+                self.flash_attn = "on" if match.group(1).lower() == "enabled" else "off"
+
+    def decode(self) -> Decoded:
+        """Computes the rows of `batch` and waits for them. Raises ComputeError."""
+        assert self._handle is not None
+        code = C.llama_decode(self._handle, self._native_batch.rows())
+        C.llama_synchronize(self._handle)
+        if code == _OK:
+            return Decoded.DONE
+        if code == _NO_SLOT:
+            return Decoded.NO_SLOT
+        if code == _ABORTED:
+            return Decoded.ABORTED
+        what = "out of memory" if code == _NO_MEMORY else f"llama_decode returned {code}"
+        raise ComputeError(f"{what}: {library.last_errors()}".rstrip(": "))
+
+    def logits(self, row: int) -> Logits:
+        """A view of the row's logits, shape (n_vocab,); valid until the next decode. Raises IndexError."""
+        pointer = C.llama_get_logits_ith(self._handle, row)
+        if not pointer:
+            raise IndexError(f"row {row} has no logits")
+        address = ctypes.cast(pointer, ctypes.c_void_p).value or 0
+        if address != self._logits_address:
+            self._logits = np.ctypeslib.as_array(pointer, shape=(self.n_vocab,))
+            self._logits_address = address
+        return self._logits
+
+    def truncate(self, seq_id: int, n_past: int) -> bool:
+        """See `Backend.truncate`."""
+        return bool(C.llama_memory_seq_rm(self._memory, self._checked(seq_id), n_past, -1))
+
+    def clear(self, seq_id: int) -> None:
+        """See `Backend.clear`."""
+        C.llama_memory_seq_rm(self._memory, self._checked(seq_id), -1, -1)
+
+    def n_cells(self, seq_id: int) -> int:
+        """See `Backend.n_cells`."""
+        return int(C.llama_memory_seq_pos_max(self._memory, self._checked(seq_id))) + 1
+
+    def _checked(self, seq_id: int) -> int:
+        if not 0 <= seq_id < self.n_slots:
+            raise ValueError(f"sequence {seq_id} of {self.n_slots}")  # llama.cpp would abort the process
+        return seq_id
+
+    def sampler(self, params: SamplingParams) -> NativeSampler:
+        """See `Backend.sampler`."""
+        return NativeSampler(self._model, params, self.n_ctx)
+
+    def raise_abort(self) -> None:
+        """Stops a running CPU decode at its next graph node. Any thread may call it."""
+        self._flag[0] = b"\x01"
+
+    def clear_abort(self) -> None:
+        """See `Backend.clear_abort`."""
+        self._flag[0] = b"\x00"
+
+    def reset(self) -> None:
+        """See `Backend.reset`."""
+        self.close()
+        self.clear_abort()
+        try:
+            self._open()
+        except ContextError as error:
+            raise ComputeError(str(error)) from error
+
+    def close(self) -> None:
+        """Frees the context. Idempotent."""
+        if self._handle:
+            C.llama_free(self._handle)
+            self._handle = None
+
+
+class _NativeBatch:
+    """A llama_batch whose arrays are those of a `Batch`."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._n_seq = np.ones(batch.capacity, np.int32)
+        self._seq_pointers = (batch.seq_ids.ctypes.data + 4 * np.arange(batch.capacity)).astype(np.uintp)
+        pointer = ctypes.POINTER
+        self._rows = C.llama_batch(
+            0,
+            batch.tokens.ctypes.data_as(pointer(C.llama_token)),
+            None,
+            batch.positions.ctypes.data_as(pointer(C.llama_pos)),
+            self._n_seq.ctypes.data_as(pointer(ctypes.c_int32)),
+            self._seq_pointers.ctypes.data_as(pointer(pointer(C.llama_seq_id))),
+            batch.outputs.ctypes.data_as(pointer(ctypes.c_int8)),
+        )
+
+    def rows(self) -> C.llama_batch:
+        """The rows as llama_decode takes them."""
+        if not self._batch.n:
+            raise ValueError("empty batch")
+        self._rows.n_tokens = self._batch.n
+        return self._rows
+
+
+def _strlen() -> ctypes._FuncPointer:  # pyright: ignore[reportPrivateUsage]
+    """`strlen` as the abort callback: "" is false, one byte is true, and no GIL is needed to ask."""
+    library_ = ctypes.cdll.msvcrt if os.name == "nt" else ctypes.CDLL(None)  # pyright: ignore[reportAttributeAccessIssue]
+    return library_.strlen

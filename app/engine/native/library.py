@@ -1,0 +1,110 @@
+"""The library itself: its log, its build, its devices and the ggml symbols that the bindings leave out.
+
+The log callback is set before the backend starts, keeps the last lines and never raises: it is called from any thread.
+"""
+
+from __future__ import annotations
+
+import collections
+import ctypes
+from typing import Any
+
+import llama_cpp
+from llama_cpp import llama_cpp as C
+
+from app.protocol.events import Device
+
+LOG_WARN, LOG_ERROR, LOG_CONT = 3, 4, 5
+_KINDS = ("CPU", "GPU", "IGPU", "ACCEL", "META")
+_lines: collections.deque[tuple[int, str]] = collections.deque(maxlen=6000)
+
+
+@C.llama_log_callback
+def _on_log(level: int, text: bytes, _data: Any) -> None:
+    try:
+        line = text.decode("utf-8", "replace")
+        if level == LOG_CONT and _lines:
+            last = _lines[-1]
+            _lines[-1] = (last[0], last[1] + line)
+        else:
+            _lines.append((level, line))
+    except Exception:  # noqa: BLE001, S110 - an exception cannot cross the C frame that called us
+        return
+
+
+def start() -> None:
+    """Takes over the log and starts the backends. Call once, before anything else of this package."""
+    C.llama_log_set(_on_log, ctypes.c_void_p(0))
+    C.llama_backend_init()
+
+
+def log_mark() -> None:
+    """Forgets the log so far, so that `log_lines` tells of what comes next."""
+    _lines.clear()
+
+
+def log_lines(level: int = 0) -> list[str]:
+    """The log since the last mark, lines of at least `level` (3 warning, 4 error)."""
+    return [text.rstrip("\n") for at, text in list(_lines) if at >= level]
+
+
+def last_errors(n: int = 3) -> str:
+    """The last error lines in one string, for an error message; empty when there are none."""
+    return " / ".join(line.strip() for line in log_lines(LOG_ERROR)[-n:])
+
+
+def build() -> str:
+    """The build as one line: version of the bindings and what llama.cpp was compiled with."""
+    info = C.llama_print_system_info().decode("utf-8", "replace").strip(" |")
+    return f"llama-cpp-python {llama_cpp.__version__} | {info}"
+
+
+class _Caps(ctypes.Structure):
+    _fields_ = tuple(
+        (name, ctypes.c_bool) for name in ("async_", "host_buffer", "buffer_from_host_ptr", "events", "mmap_support")
+    )
+
+
+class _Props(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("description", ctypes.c_char_p),
+        ("memory_free", ctypes.c_size_t),
+        ("memory_total", ctypes.c_size_t),
+        ("type", ctypes.c_int),
+        ("device_id", ctypes.c_char_p),
+        ("caps", _Caps),
+    )
+
+
+def _symbol(name: str, result: Any, *arguments: Any) -> Any:
+    # Looking a ggml symbol up through libllama finds the copy that libllama itself uses.
+    address = ctypes.cast(getattr(C._lib, name), ctypes.c_void_p).value
+    assert address is not None
+    return ctypes.CFUNCTYPE(result, *arguments)(address)
+
+
+def devices() -> tuple[Device, ...]:
+    """The compute devices that llama.cpp can use, CPU included."""
+    count = _symbol("ggml_backend_dev_count", ctypes.c_size_t)
+    get = _symbol("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
+    get_props = _symbol("ggml_backend_dev_get_props", None, ctypes.c_void_p, ctypes.POINTER(_Props))
+    found: list[Device] = []
+    for i in range(count()):
+        props = _Props()
+        get_props(get(i), ctypes.byref(props))
+        found.append(
+            Device(
+                (props.name or b"").decode("utf-8", "replace"),
+                (props.description or b"").decode("utf-8", "replace").strip(),
+                _KINDS[props.type] if 0 <= props.type < len(_KINDS) else "?",
+                props.memory_free,
+                props.memory_total,
+            )
+        )
+    return tuple(found)
+
+
+def has_gpu() -> bool:
+    """True where a GPU, integrated or not, can take layers."""
+    return bool(C.llama_supports_gpu_offload()) and any(device.kind in ("GPU", "IGPU") for device in devices())

@@ -1,0 +1,123 @@
+"""One loaded model: its weights, its vocabulary and what the log says of where its layers went.
+
+Contexts are made by `app.engine.native.context`; a model must outlive them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+
+from llama_cpp import llama_cpp as C
+
+from app.domain.model import LoadOptions
+from app.engine.native import library
+from app.engine.native.vocab import NativeVocab
+from app.protocol.events import LayerPlacement
+
+_ASSIGNED = re.compile(r"layer\s+\d+ assigned to device (\S+?),?(?:\s|$)")
+_FTYPE = re.compile(r"file type\s*=\s*(.+)$")
+
+
+class LoadError(Exception):
+    """llama.cpp refused the file; the message holds its last error lines."""
+
+
+class LoadCancelled(LoadError):
+    """The progress callback asked to stop."""
+
+
+class NativeModel:
+    """Owns a llama_model. `close` frees it; no context of it may be alive then."""
+
+    def __init__(self, path: str, options: LoadOptions, progress: Callable[[float], bool]) -> None:
+        """Loads `path`. `progress` gets 0…1 and returns False to cancel. Raises LoadError, LoadCancelled."""
+        library.log_mark()
+        cancelled = False
+
+        def on_progress(fraction: float, _data: object) -> bool:
+            nonlocal cancelled
+            cancelled = cancelled or not progress(fraction)
+            return not cancelled
+
+        params = C.llama_model_default_params()
+        gpu = library.has_gpu()
+        params.n_gpu_layers = options.n_gpu_layers if options.n_gpu_layers is not None else (-1 if gpu else 0)
+        params.main_gpu = options.main_gpu
+        params.load_mode = _load_mode(options)
+        callback = C.llama_progress_callback(on_progress)
+        params.progress_callback = callback
+        model = C.llama_model_load_from_file(os.fsencode(path), params)
+        if not model:
+            if cancelled:
+                raise LoadCancelled("load cancelled")
+            raise LoadError(library.last_errors() or "llama.cpp could not load the file")
+        self.handle: C.llama_model_p = model
+        lines = library.log_lines()
+        self.placement = _placement(lines)
+        self.quant = _quant(lines)
+        self.vocab = NativeVocab(model)
+        self.n_ctx_train: int = C.llama_model_n_ctx_train(model)
+        self.n_layers: int = C.llama_model_n_layer(model)
+        self.n_params: int = C.llama_model_n_params(model)
+        self.size_bytes: int = C.llama_model_size(model)
+        self.name = self.meta("general.name") or os.path.basename(path)
+        self.architecture = self.meta("general.architecture")
+        template = C.llama_model_chat_template(model, None)
+        self.suppressed = _suppressed(model)
+        """Tokens that the GGUF says must never be sampled."""
+        self.chat_template = template.decode("utf-8", "replace") if template else None
+
+    def meta(self, key: str) -> str:
+        """A metadata value of the GGUF as text; empty where there is none."""
+        buffer = ctypes.create_string_buffer(1 << 12)
+        n = C.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
+        return buffer.value.decode("utf-8", "replace") if n >= 0 else ""
+
+    @property
+    def can_decode(self) -> bool:
+        """False for encoder-only and diffusion models, which have no autoregressive loop."""
+        return bool(C.llama_model_has_decoder(self.handle)) and not C.llama_model_is_diffusion(self.handle)
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Upper estimate at f16 for plain attention: 2 (K and V) × layers × KV width × 2 bytes."""
+        heads = max(1, C.llama_model_n_head(self.handle))
+        width = C.llama_model_n_embd(self.handle) * C.llama_model_n_head_kv(self.handle) // heads
+        return 2 * self.n_layers * width * 2
+
+    def close(self) -> None:
+        """Frees the weights. Idempotent."""
+        if self.handle:
+            C.llama_model_free(self.handle)
+            self.handle = None  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _suppressed(model: C.llama_model_p) -> tuple[int, ...]:
+    n = ctypes.c_int32(0)
+    vocab = C.llama_model_get_vocab(model)
+    assert vocab is not None
+    tokens = C.llama_vocab_get_suppress_tokens(vocab, ctypes.byref(n))
+    return tuple(tokens[: n.value]) if tokens and n.value > 0 else ()
+
+
+def _load_mode(options: LoadOptions) -> int:
+    # LLAMA_LOAD_MODE_*: none 0, mmap 1, mlock 2, both 3, auto -1.
+    if options.mlock:
+        return 3 if options.mmap else 2
+    return -1 if options.mmap else 0
+
+
+def _placement(lines: list[str]) -> tuple[LayerPlacement, ...]:
+    counts = Counter(match.group(1) for line in lines if (match := _ASSIGNED.search(line)))
+    return tuple(LayerPlacement(device, n) for device, n in counts.items())
+
+
+def _quant(lines: list[str]) -> str:
+    for line in lines:
+        if match := _FTYPE.search(line):
+            return match.group(1).strip().removesuffix(" (guessed)").split(" - ")[0]
+    return "?"

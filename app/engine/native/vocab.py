@@ -1,0 +1,117 @@
+"""A model's vocabulary as tables built once, and raw tokenisation that cannot overflow the stack.
+
+Implements `app.engine.text.vocab.Vocab`; templates, guards and special tokens in text are that package's business.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+from llama_cpp import llama_cpp as C
+
+from app.engine.text.vocab import SpecialToken
+
+_PIECE_BYTES = 4096
+_SAFE_BYTES = 8192
+"""Longer runs can overflow the stack in the std::regex of some pre-tokenizers."""
+_BIG_STACK_BYTES = 512 << 20
+_UNKNOWN, _CONTROL, _USER_DEFINED, _LSTRIP, _RSTRIP = 1, 8, 16, 128, 256
+T = TypeVar("T")
+
+
+class NativeVocab:
+    """The tables of one model. Lists are indexed by token id."""
+
+    def __init__(self, model: C.llama_model_p) -> None:
+        vocab = C.llama_model_get_vocab(model)
+        assert vocab is not None
+        self._vocab = vocab
+        self.n_vocab: int = C.llama_vocab_n_tokens(vocab)
+        self.named_pieces: list[bytes] = []
+        """Token bytes, control tokens by name."""
+        self.pieces: list[bytes] = []
+        """Token bytes as text: empty for control tokens."""
+        self.special: list[SpecialToken] = []
+        self._read_tokens()
+        self.eog = frozenset(i for i in range(self.n_vocab) if C.llama_vocab_is_eog(vocab, i))
+        self.bos = self._token(C.llama_vocab_bos(vocab))
+        self.eos = self._token(C.llama_vocab_eos(vocab))
+        self.add_bos = bool(C.llama_vocab_get_add_bos(vocab))
+        self.add_eos = bool(C.llama_vocab_get_add_eos(vocab))
+
+    def _token(self, token: int) -> int | None:
+        return token if 0 <= token < self.n_vocab else None
+
+    def _read_tokens(self) -> None:
+        vocab, buffer = self._vocab, ctypes.create_string_buffer(_PIECE_BYTES)
+        for i in range(self.n_vocab):
+            n = C.llama_token_to_piece(vocab, i, buffer, _PIECE_BYTES, 0, True)
+            named = buffer.raw[: max(n, 0)]
+            attributes = C.llama_vocab_get_attr(vocab, i)
+            self.named_pieces.append(named)
+            if attributes & (_CONTROL | _UNKNOWN):
+                n = C.llama_token_to_piece(vocab, i, buffer, _PIECE_BYTES, 0, False)
+                self.pieces.append(buffer.raw[: max(n, 0)])
+            else:
+                self.pieces.append(named)
+            if attributes & (_CONTROL | _USER_DEFINED | _UNKNOWN):
+                text = C.llama_vocab_get_text(vocab, i)
+                if text:
+                    self.special.append(_special(text, i, attributes))
+        self.special.sort(key=lambda token: -len(token.text))
+
+    def tokenize(self, text: bytes) -> list[int]:
+        """Ids of a raw fragment: no special token is parsed, no BOS is added."""
+        if not text:
+            return []
+        if len(text) <= _SAFE_BYTES:
+            return self._tokenize(text)
+        return _on_big_stack(lambda: self._tokenize(text))
+
+    def _tokenize(self, text: bytes) -> list[int]:
+        capacity = len(text) + 16
+        ids = np.empty(capacity, np.int32)
+        pointer = ids.ctypes.data_as(C.llama_token_p)
+        n = C.llama_tokenize(self._vocab, text, len(text), pointer, capacity, False, False)
+        if n < 0:
+            raise ValueError(f"llama_tokenize asked for {-n} tokens for {len(text)} bytes")
+        return ids[:n].tolist()
+
+
+def _special(text: bytes, token: int, attributes: int) -> SpecialToken:
+    return SpecialToken(
+        text=text,
+        id=token,
+        control=bool(attributes & _CONTROL),
+        user_defined=bool(attributes & _USER_DEFINED),
+        unknown=bool(attributes & _UNKNOWN),
+        lstrip=bool(attributes & _LSTRIP),
+        rstrip=bool(attributes & _RSTRIP),
+    )
+
+
+def _on_big_stack(work: Callable[[], T]) -> T:
+    """Runs `work` in a thread whose stack holds the recursion of std::regex; re-raises what it raises."""
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:  # noqa: BLE001 - handed to the caller below
+            errors.append(error)
+
+    before = threading.stack_size(_BIG_STACK_BYTES)
+    try:
+        thread = threading.Thread(target=run, name="tokenize")
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -1,0 +1,73 @@
+"""The worker's way out: events become frames on a pipe, and decode never waits for who reads them.
+
+Tokens are gathered for up to `_GATHER_S`, so that a fast model does not wake the reader for each one; the pipe is not
+blocking, and what it does not take stays here until the next chance.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable
+
+from app.domain.trace import TokenTrace
+from app.protocol.codec import encode
+from app.protocol.events import Event, TokensGenerated
+
+_GATHER_S = 0.030
+
+
+class Outbox:
+    """Used from one thread. Raises BrokenPipeError from `send` and `flush` when the app has gone."""
+
+    def __init__(self, fd: int, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._fd = fd
+        self._clock = clock
+        self._gathered: dict[int, tuple[list[str], list[TokenTrace]]] = {}
+        self._last_flush_s = float("-inf")
+        self._pending = bytearray()
+        if os.name != "nt":
+            os.set_blocking(fd, False)
+
+    def tokens(self, request_id: int, text: str, token: TokenTrace | None) -> None:
+        """Adds to what the next `TokensGenerated` of a request will carry."""
+        texts, tokens = self._gathered.setdefault(request_id, ([], []))
+        if text:
+            texts.append(text)
+        if token is not None:
+            tokens.append(token)
+
+    def send(self, event: Event) -> None:
+        """Sends an event after everything that was gathered before it."""
+        self._collect()
+        self._pending += encode(event)
+        self._write()
+
+    def flush(self, force: bool = False) -> None:
+        """Sends what was gathered when it is due, or now with `force`. Call after every step."""
+        due = self._clock() - self._last_flush_s >= _GATHER_S
+        if self._gathered and (due or force):
+            self._collect()
+        if self._pending:
+            self._write()
+
+    def drain(self) -> None:
+        """Waits until the pipe has taken everything: for when there is nothing else to do."""
+        self.flush(force=True)
+        while self._pending:
+            select.select([], [self._fd], [], 1.0)
+            self._write()
+
+    def _collect(self) -> None:
+        for request_id, (texts, tokens) in self._gathered.items():
+            self._pending += encode(TokensGenerated(request_id, "".join(texts), tuple(tokens)))
+        self._gathered.clear()
+        self._last_flush_s = self._clock()
+
+    def _write(self) -> None:
+        try:
+            n = os.write(self._fd, self._pending)
+        except BlockingIOError:
+            return
+        del self._pending[:n]

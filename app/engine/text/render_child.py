@@ -1,0 +1,105 @@
+"""The process in which chat templates run: a script that imports jinja2 and the standard library, nothing of ours.
+
+Templates come out of model files and are hostile until shown otherwise. The sandbox keeps them from Python, the cap
+from endless text, the memory limit from the machine; the parent (`renderer`) kills this process at the deadline.
+A request and its answer are one line of JSON each.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import signal
+import sys
+from functools import lru_cache
+from typing import Any, NoReturn
+
+from jinja2 import Template, TemplateError, nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+_MEMORY_BYTES = 1 << 30
+
+
+class _Generation(Extension):
+    """`{% generation %}…{% endgeneration %}` marks what a trainer looks at; here it is its body."""
+
+    tags = {"generation"}  # noqa: RUF012 - jinja2 declares it as an instance variable
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _raise_exception(message: str) -> NoReturn:
+    raise TemplateError(message)
+
+
+def _strftime_now(pattern: str) -> str:
+    return datetime.datetime.now().strftime(pattern)
+
+
+def _tojson(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+@lru_cache(maxsize=2)
+def _compile(source: str) -> Template:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
+    )
+    environment.filters["tojson"] = _tojson
+    environment.globals.update(raise_exception=_raise_exception, strftime_now=_strftime_now)
+    return environment.from_string(source)
+
+
+def render(source: str, context: dict[str, Any], limit: int) -> str:
+    """Renders as Transformers' `apply_chat_template` does.
+
+    Raises ValueError when the result is longer than `limit` characters, and whatever a template may raise.
+    """
+    now = datetime.datetime.now()
+    dates = {"date_string": now.strftime("%d %b %Y"), "datetime": now.strftime("%Y-%m-%d %H:%M:%S")}
+    parts: list[str] = []
+    size = 0
+    for part in _compile(source).generate(dates | context):
+        size += len(part)
+        if size > limit:
+            raise ValueError(f"it writes more than {limit} characters")
+        parts.append(part)
+    return "".join(parts)
+
+
+def _answer(line: bytes) -> dict[str, str]:
+    try:
+        return {"text": render(**json.loads(line))}
+    except Exception as error:  # noqa: BLE001 - a template may raise anything; the parent is told what
+        return {"error": f"{type(error).__name__}: {error}"[:500]}
+
+
+def main() -> None:
+    """Serves until standard input ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource  # noqa: PLC0415 - not on Windows
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    out = sys.stdout.buffer
+    out.write(b"ready\n")
+    out.flush()
+    for line in sys.stdin.buffer:
+        out.write(json.dumps(_answer(line)).encode() + b"\n")
+        out.flush()
+
+
+if __name__ == "__main__":
+    main()

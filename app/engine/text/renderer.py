@@ -1,0 +1,102 @@
+"""Runs chat templates in a child process, because nothing else can stop one.
+
+A thread cannot be interrupted inside `9**9**9` or a gigabyte of string, and a hostile template must not take the model
+down with it. The child starts in a tenth of a second, in parallel with the load of the model, stays, and costs a round
+trip over a pipe per render. What this does not stop: on macOS the memory of the child is bounded by the deadline only.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_CHILD = Path(__file__).with_name("render_child.py")
+_START_S = 30.0
+"""The child may have to wait for a busy machine before its first line of code."""
+
+
+class TemplateError(Exception):
+    """A template cannot be compiled or does not accept a conversation."""
+
+
+class TemplateHungError(TemplateError):
+    """A template ran into the deadline or killed its process: it is not to be tried again."""
+
+
+class Renderer:
+    """One child process, started when first needed and again after a template has brought it down. One thread's."""
+
+    def __init__(self, deadline_s: float = 2.0) -> None:
+        self._deadline_s = deadline_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_ready = False
+
+    def start(self) -> None:
+        """Starts the child and does not wait for it. Raises TemplateHungError where it cannot be started."""
+        if self._process is not None:
+            return
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", str(_CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        except OSError as error:
+            raise TemplateHungError(f"the template process does not start: {error}") from error
+        self._is_ready = False
+
+    def render(self, source: str, context: dict[str, Any], limit: int) -> str:
+        """Renders a Jinja `source`; the result has at most `limit` characters.
+
+        Raises TemplateError, TemplateHungError.
+        """
+        self.start()
+        if not self._is_ready:
+            self._exchange(b"", _START_S)
+            self._is_ready = True
+        request = json.dumps({"source": source, "context": context, "limit": limit}).encode()
+        answer: dict[str, str] = json.loads(self._exchange(request + b"\n", self._deadline_s))
+        if "error" in answer:
+            raise TemplateError(answer["error"])
+        return answer["text"]
+
+    def _exchange(self, request: bytes, within_s: float) -> bytes:
+        process = self._process
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        late = threading.Event()
+
+        def kill() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(within_s, kill)
+        timer.daemon = True
+        timer.start()
+        line = b""
+        try:
+            process.stdin.write(request)
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except OSError:
+            pass  # the child is gone, and the line stays empty
+        finally:
+            timer.cancel()
+        if not line.endswith(b"\n"):
+            self.close()
+            raise TemplateHungError(f"it ran longer than {within_s:g} s" if late.is_set() else "it ended its process")
+        return line
+
+    def close(self) -> None:
+        """Ends the child. Idempotent."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+        process.wait()

@@ -1,0 +1,203 @@
+"""The worker: takes commands, turns the loop, sends events. Knows both sides of a request, the ids and the text."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+from app.domain.generation import FinishReason, Timings, Usage
+from app.engine.core.backend import ComputeError
+from app.engine.core.scheduler import Finished, Happening, Prefilled, Sampled, Scheduler, Started
+from app.engine.core.sequence import Sequence
+from app.engine.inbox import Inbox
+from app.engine.native import library
+from app.engine.native.loader import Loaded, describe, load
+from app.engine.native.model import LoadCancelled, LoadError
+from app.engine.outbox import Outbox
+from app.engine.reply import Reply
+from app.engine.text.prompt import Prompt, PromptBuilder
+from app.engine.text.template import ChatTemplate
+from app.protocol.commands import Abort, CancelLoad, Command, Generate, LoadModel, Shutdown
+from app.protocol.events import (
+    PROTOCOL_VERSION,
+    GenerationFinished,
+    GenerationStarted,
+    Hello,
+    LoadFailed,
+    LoadProgress,
+    PrefillProgress,
+)
+
+EXIT_COMPUTE_FAILED = 70
+_PROGRESS_STEP = 0.01
+
+
+class Worker:
+    """One process, one model at a time."""
+
+    def __init__(self, in_fd: int, out_fd: int) -> None:
+        self._outbox = Outbox(out_fd)
+        self._cancel_load = threading.Event()
+        self._loaded: Loaded | None = None
+        self._scheduler: Scheduler | None = None
+        self._prompts: PromptBuilder | None = None
+        self._load_ms = 0.0
+        self._replies: dict[int, Reply] = {}
+        self._pending_prompts: dict[int, Prompt] = {}
+        library.start()
+        self._inbox = Inbox(in_fd, self._urgent)
+
+    def run(self) -> int:
+        """Serves until shutdown or until the app has gone. Returns the process's exit code."""
+        hello = Hello(PROTOCOL_VERSION, os.getpid(), library.build(), library.devices())
+        try:
+            self._outbox.send(hello)
+            while self._serve():
+                pass
+            return 0
+        except BrokenPipeError:
+            return 0
+        except ComputeError:
+            return EXIT_COMPUTE_FAILED
+        finally:
+            self._unload()
+
+    def _serve(self) -> bool:
+        """One turn: commands, then one step of the loop. False ends the worker."""
+        scheduler = self._scheduler
+        idle = scheduler is None or scheduler.idle
+        if idle:
+            self._rest()
+        for command in self._inbox.take(wait=idle):
+            if isinstance(command, Shutdown):
+                return False
+            self._handle(command)
+        if self._scheduler and not self._scheduler.idle:
+            for happening in self._scheduler.step():
+                self._report(happening)
+            self._outbox.flush()
+        return True
+
+    def _rest(self) -> None:
+        """What is done when nothing is: everything is sent and the account of cells is checked."""
+        self._outbox.drain()
+        if self._scheduler:
+            for wrong in self._scheduler.check_integrity():
+                os.write(2, f"integrity: {wrong}\n".encode())
+
+    def _urgent(self, command: Command) -> None:
+        """From the inbox's thread: stops what is being computed, so that the loop sees the command soon."""
+        if isinstance(command, CancelLoad | Shutdown):
+            self._cancel_load.set()
+        loaded = self._loaded
+        if loaded and isinstance(command, Abort | Shutdown):
+            loaded.context.raise_abort()
+
+    def _handle(self, command: Command) -> None:
+        match command:
+            case LoadModel():
+                self._load(command)
+            case Generate():
+                self._generate(command)
+            case Abort(request_id):
+                if self._loaded:
+                    self._loaded.context.clear_abort()
+                reply = self._replies.get(request_id)
+                if reply and self._scheduler:
+                    self._scheduler.finish(reply.sequence, FinishReason.ABORT)
+            case CancelLoad():
+                self._cancel_load.clear()  # the load that it meant is over
+            case Shutdown():
+                return
+
+    def _load(self, command: LoadModel) -> None:
+        for reply in list(self._replies.values()):
+            self._fail(reply.sequence.request_id, "the model was replaced")
+        self._unload()
+        self._cancel_load.clear()
+        began, told = time.perf_counter(), 0.0
+
+        def progress(fraction: float) -> bool:
+            nonlocal told
+            if fraction - told >= _PROGRESS_STEP or fraction >= 1.0:
+                told = fraction
+                self._outbox.send(LoadProgress(fraction))
+            return not self._cancel_load.is_set()
+
+        try:
+            loaded = load(command.path, command.options, progress)
+        except LoadCancelled:
+            self._outbox.send(LoadFailed("the load was cancelled", cancelled=True))
+            return
+        except (LoadError, ComputeError) as error:
+            hint = "try a smaller context (n_ctx), fewer GPU layers or a smaller model" if "alloc" in str(error) else ""
+            self._outbox.send(LoadFailed(str(error), hint))
+            return
+        template = ChatTemplate(loaded.model.chat_template, loaded.model.vocab, command.options.chat_template)
+        loaded.notices += template.notices
+        self._loaded = loaded
+        self._prompts = PromptBuilder(loaded.model.vocab, template)
+        self._scheduler = Scheduler(loaded.context)
+        self._load_ms = (time.perf_counter() - began) * 1e3
+        self._outbox.send(describe(loaded, command.path, self._load_ms))
+
+    def _unload(self) -> None:
+        loaded, self._loaded = self._loaded, None
+        self._scheduler = self._prompts = None
+        self._replies.clear()
+        if loaded:
+            loaded.close()
+
+    def _generate(self, command: Generate) -> None:
+        arrived = time.perf_counter()
+        if not (self._loaded and self._scheduler and self._prompts):
+            self._fail(command.request_id, "no model is loaded")
+            return
+        try:
+            prompt = self._prompts.build(command.messages)
+        except ValueError as error:
+            self._fail(command.request_id, str(error))
+            return
+        sequence = Sequence(command.request_id, prompt.ids, command.sampling, command.trace_top_k, arrived)
+        self._replies[command.request_id] = Reply(sequence, self._loaded.model.vocab)
+        self._pending_prompts[command.request_id] = prompt
+        self._scheduler.submit(sequence)
+
+    def _fail(self, request_id: int, error: str) -> None:
+        self._replies.pop(request_id, None)
+        self._outbox.send(GenerationFinished(request_id, FinishReason.ERROR, Usage(), Timings(), error=error))
+
+    def _report(self, happening: Happening) -> None:
+        sequence = happening.sequence
+        request_id = sequence.request_id
+        match happening:
+            case Started():
+                prompt = self._pending_prompts.pop(request_id)
+                seed = sequence.sampler.seed if sequence.sampler else 0
+                n_prompt = len(sequence.prompt)
+                started = GenerationStarted(request_id, n_prompt, sequence.n_cached, prompt.spans, seed)
+                self._outbox.send(started)
+            case Prefilled(_, n_done, ms):
+                self._outbox.send(PrefillProgress(request_id, n_done, sequence.n_new, ms))
+            case Sampled():
+                self._sampled(self._replies[request_id], happening)
+            case Finished():
+                self._finished(self._replies.pop(request_id))
+
+    def _sampled(self, reply: Reply, sampled: Sampled) -> None:
+        text = reply.push(sampled)
+        self._outbox.tokens(reply.sequence.request_id, text, reply.trace(sampled))
+        if reply.stop is not None and reply.stop.kind == "string" and self._scheduler:
+            reply.sequence.finish(FinishReason.STOP)
+
+    def _finished(self, reply: Reply) -> None:
+        sequence = reply.sequence
+        self._pending_prompts.pop(sequence.request_id, None)
+        rest = reply.flush()
+        if rest:
+            self._outbox.tokens(sequence.request_id, rest, None)
+        if self._prompts and reply.text:
+            self._prompts.remember(reply.text, sequence.generated)
+        self._outbox.send(reply.finished(time.perf_counter(), self._load_ms))
+        self._load_ms = 0.0
