@@ -1,0 +1,255 @@
+"""The figures of one reply, folded from its events.
+
+Every time is the engine's; nothing here reads a clock. Knows no widget: panels read the figures, five times a second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.domain.generation import FinishReason, PromptSpans, Timings
+from app.domain.text import one_line
+from app.domain.trace import TokenTrace, TopToken
+from app.protocol.events import (
+    EngineLost,
+    GenerationEvent,
+    GenerationFinished,
+    GenerationStarted,
+    PrefillProgress,
+    TokensGenerated,
+)
+from app.tui.pace import Pace, rate
+
+
+class Phase(StrEnum):
+    """Where a reply stands."""
+
+    IDLE = "idle"
+    QUEUED = "queued"
+    PREFILL = "prefill"
+    DECODE = "decode"
+    DONE = "done"
+
+
+@dataclass(frozen=True)
+class ContextUse:
+    """How the tokens of a context window divide."""
+
+    n_ctx: int
+    n_system: int
+    n_history: int
+    n_turn: int
+    n_reply: int
+
+    @property
+    def n_used(self) -> int:
+        """Tokens that are not free."""
+        return self.n_system + self.n_history + self.n_turn + self.n_reply
+
+    @property
+    def n_free(self) -> int:
+        """Tokens left, never below 0."""
+        return max(0, self.n_ctx - self.n_used)
+
+    @property
+    def fraction(self) -> float:
+        """The part in use, 0 to 1."""
+        return min(1.0, self.n_used / self.n_ctx) if self.n_ctx else 0.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One of the tokens that could have come next."""
+
+    token: TopToken
+    chosen: bool
+    rank: int
+
+
+class RunMeter:
+    """A fold over one reply's events after another; a new `GenerationStarted` begins anew. O(tokens) an event.
+
+    Rates are tokens per second, None while unknown.
+    """
+
+    def __init__(self) -> None:
+        self.version = 0
+        """Grows with every change, so that a panel can tell that there is nothing to draw."""
+        self.phase = Phase.IDLE
+        self.finish = ""
+        """Why the reply ended, in words; empty until it has."""
+        self.finish_reason: FinishReason | None = None
+        self.seed: int | None = None
+        self.n_prompt = 0
+        self.n_cached = 0
+        self.spans = PromptSpans()
+        self.n_prefilled = 0
+        """Of the `n_new` tokens, those that are computed."""
+        self.prefill_ms = 0.0
+        self.ttft_ms: float | None = None
+        self.n_generated = 0
+        self.decode_ms = 0.0
+        self.last: TokenTrace | None = None
+        """The token that came last."""
+        self._pace = Pace()
+        self._final = Timings()
+
+    def reset(self) -> None:
+        """Forgets everything: another conversation, another model."""
+        self._start(Phase.IDLE, 0, 0, PromptSpans())
+        self.seed = None
+
+    def queued(self) -> None:
+        """A prompt was sent and the engine has not begun on it; the last reply's figures stay until it does."""
+        self.phase = Phase.QUEUED
+        self.finish = ""
+        self.finish_reason = None
+        self.version += 1
+
+    def apply(self, event: GenerationEvent) -> None:
+        """Folds one event in."""
+        self.version += 1
+        match event:
+            case GenerationStarted():
+                self._start(Phase.PREFILL, event.n_prompt, event.n_cached, event.spans)
+                self.seed = event.seed
+            case PrefillProgress():
+                self.n_prefilled, self.prefill_ms = event.n_done, event.ms
+            case TokensGenerated():
+                for token in event.tokens:
+                    self._token(token)
+            case GenerationFinished():
+                self._finish(event)
+            case EngineLost():
+                self.phase, self.finish_reason = Phase.DONE, FinishReason.ERROR
+                self.finish = one_line(f"engine lost: {event.reason}")
+
+    # Prefill
+
+    @property
+    def n_new(self) -> int:
+        """Prompt tokens that were not cached."""
+        return self.n_prompt - self.n_cached
+
+    @property
+    def prefill_tps(self) -> float | None:
+        """Tokens per second of the prefill, so far or in the end."""
+        return rate(self.n_prefilled, self.prefill_ms)
+
+    @property
+    def prefill_fraction(self) -> float:
+        """How far the prefill is, 0 to 1."""
+        return min(1.0, self.n_prefilled / self.n_new) if self.n_new else 1.0
+
+    @property
+    def prefill_ms_per_token(self) -> float | None:
+        """What one input token cost."""
+        return self.prefill_ms / self.n_prefilled if self.n_prefilled and self.prefill_ms else None
+
+    # Decode
+
+    @property
+    def tps_now(self) -> float | None:
+        """Speed over the last second of the engine's time."""
+        return self._pace.tps_now
+
+    @property
+    def tps_average(self) -> float | None:
+        """Speed of the whole reply."""
+        return rate(self.n_generated - 1, self.decode_ms)
+
+    @property
+    def decode_ms_per_token(self) -> float | None:
+        """What one output token cost."""
+        return self.decode_ms / (self.n_generated - 1) if self.n_generated > 1 and self.decode_ms else None
+
+    @property
+    def cost_ratio(self) -> float | None:
+        """How many input tokens one output token cost."""
+        prefill, decode = self.prefill_ms_per_token, self.decode_ms_per_token
+        return decode / prefill if prefill and decode else None
+
+    @property
+    def p50_ms(self) -> float | None:
+        """Median time between two tokens: of the recent ones while it runs, of all in the end."""
+        return self._final.p50_ms or self._pace.percentile_ms(0.50)
+
+    @property
+    def p95_ms(self) -> float | None:
+        """95th percentile of the time between two tokens, as `p50_ms`."""
+        return self._final.p95_ms or self._pace.percentile_ms(0.95)
+
+    @property
+    def history(self) -> tuple[float, ...]:
+        """Tokens per second of each quarter of a second of the reply, oldest first, at most 80."""
+        return tuple(self._pace.history)
+
+    # The rest
+
+    def context(self, n_ctx: int) -> ContextUse:
+        """How the context window of `n_ctx` tokens is used."""
+        spans = self.spans
+        return ContextUse(n_ctx, spans.n_system, spans.n_history, spans.n_turn, self.n_generated)
+
+    def candidates(self, limit: int) -> tuple[Candidate, ...]:
+        """The `limit` likeliest at the last step, best first; a chosen one not among them takes the last place."""
+        last = self.last
+        if last is None or limit < 1:
+            return ()
+        rows = [Candidate(top, top.id == last.id, rank) for rank, top in enumerate(last.top[:limit], 1)]
+        if not any(row.chosen for row in rows):
+            chosen = Candidate(TopToken(last.id, last.text, last.p), True, last.rank)
+            rows = [*rows[: limit - 1], chosen]
+        return tuple(rows)
+
+    def _start(self, phase: Phase, n_prompt: int, n_cached: int, spans: PromptSpans) -> None:
+        self.version += 1
+        self.phase, self.finish, self.finish_reason = phase, "", None
+        self.n_prompt, self.n_cached, self.spans = n_prompt, n_cached, spans
+        self.n_prefilled, self.prefill_ms, self.ttft_ms = 0, 0.0, None
+        self.n_generated, self.decode_ms, self.last = 0, 0.0, None
+        self._pace, self._final = Pace(), Timings()
+
+    def _token(self, token: TokenTrace) -> None:
+        self.phase = Phase.DECODE
+        self.last = token
+        self.n_generated += 1
+        if self.n_generated == 1:
+            self.ttft_ms = token.ms
+            self.n_prefilled = self.n_new
+        else:
+            self._pace.add(token.ms)
+            self.decode_ms = self._pace.total_ms
+
+    def _finish(self, event: GenerationFinished) -> None:
+        timings, usage = event.timings, event.usage
+        self.phase, self.finish_reason = Phase.DONE, event.finish_reason
+        self.finish = finish_line(event)
+        self._final = timings
+        self.n_prompt, self.n_cached = usage.n_prompt, usage.n_cached
+        self.n_generated = usage.n_generated
+        self.decode_ms = timings.decode_ms
+        if timings.prefill_ms:
+            self.prefill_ms = timings.prefill_ms
+        if usage.n_generated:
+            self.ttft_ms = timings.ttft_ms
+            self.n_prefilled = self.n_new
+
+
+def finish_line(event: GenerationFinished) -> str:
+    """Returns why a reply ended, in words and safe to show."""
+    match event.finish_reason:
+        case FinishReason.STOP if event.stop is not None and event.stop.kind == "string":
+            line = f'stopped: stop string "{event.stop.text}"'
+        case FinishReason.STOP:
+            line = f"stopped: end of turn {event.stop.text if event.stop else ''}"
+        case FinishReason.LENGTH:
+            line = f"length limit ({event.usage.n_generated} tokens)"
+        case FinishReason.CONTEXT:
+            line = "context full"
+        case FinishReason.ABORT:
+            line = "stopped by you"
+        case FinishReason.ERROR:
+            line = f"failed: {event.error or 'unknown error'}"
+    return one_line(line)

@@ -1,0 +1,206 @@
+"""Where a prompt is written: several lines, a history, and pastes of any size.
+
+Posts what is to be sent and knows nothing of what becomes of it; Ctrl+C and Esc are left to the app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.actions import SkipAction
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.document._document import EditResult, Location
+from textual.document._edit import Edit
+from textual.message import Message
+from textual.widgets import TextArea
+
+from app.tui.widgets.chips import MAX_LINES, Chips, chip_at, normalise, show
+from app.tui.widgets.history_walk import HistoryWalk
+
+
+class Composer(TextArea):
+    """The prompt's text area: Enter sends, Ctrl+J (or Shift+Enter) breaks the line, Up and Down walk the history.
+
+    The height follows the text, from one line to ten.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "send", "Send", priority=True, show=False),
+        Binding("ctrl+j,shift+enter", "newline", "New line", show=False),
+    ]
+
+    DEFAULT_CSS = """
+    Composer {
+        height: auto;
+        min-height: 3;
+        max-height: 12;
+        border: round $border-blurred;
+        background: $background;
+        &:focus { border: round $border; }
+    }
+    """
+
+    class Submitted(Message):
+        """Enter was pressed on a prompt that is not blank.
+
+        Attributes:
+            text: the prompt, pastes in full. If it cannot be sent, give it back with `put_draft`.
+        """
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    def __init__(self, placeholder: str = "", *, id: str | None = None, classes: str | None = None) -> None:
+        self._chips = Chips()
+        self._documents: dict[str, str] = {}
+        """Sent prompts to the documents they were written in, so that their chips come back as they were."""
+        self._walk = HistoryWalk(self._document_of)
+        super().__init__(id=id, classes=classes, soft_wrap=True, tab_behavior="focus", highlight_cursor_line=False)
+        self.set_reactive(TextArea.cursor_blink, False)
+        self.set_reactive(TextArea.match_cursor_bracket, False)
+        self.set_placeholder(placeholder)
+
+    def set_placeholder(self, text: str) -> None:
+        """Shows `text` literally while the composer is empty."""
+        self.placeholder = Content(text)
+
+    # What the screen keeps
+
+    def set_history(self, prompts: Sequence[str]) -> None:
+        """Takes the prompts that Up walks through, newest last. What is being written stays."""
+        self._walk.replace(prompts)
+
+    def take_draft(self) -> str:
+        """Empties the composer and returns what was written and not sent, pastes in full."""
+        document = self._walk.unsent(self.text)
+        text = self._chips.expand(document)
+        self._documents[text] = document
+        self._walk.rest()
+        self._load("")
+        return text
+
+    def put_draft(self, text: str) -> None:
+        """Puts back a draft, or a prompt that could not be sent, before whatever has been written meanwhile."""
+        written = self._walk.unsent(self.text)
+        self._walk.rest()
+        self._load("\n".join(part for part in (self._document_of(text), written) if part))
+
+    @property
+    def draft(self) -> str:
+        """What is written now, pastes in full."""
+        return self._chips.expand(self.text)
+
+    # Sending
+
+    def action_send(self) -> None:
+        """Posts the prompt and empties the composer; a draft beneath a recalled prompt comes back."""
+        document, beneath = self.text, self._walk.draft
+        text = self._chips.expand(document)
+        if not text.strip():
+            return
+        self._documents[text] = document
+        self._walk.add(text)
+        self._load(beneath)
+        self.post_message(self.Submitted(text))
+
+    def action_newline(self) -> None:
+        """Breaks the line at the cursor, in place of what is selected."""
+        self._replace_via_keyboard("\n", *self.selection)
+
+    async def _on_key(self, event: events.Key) -> None:
+        # xterm's modifyOtherKeys sends ESC[27;2;13~ for Shift+Enter, which Textual names so.
+        if event.key == "shift+\r":
+            event.stop()
+            event.prevent_default()
+            self.action_newline()
+            return
+        await super()._on_key(event)
+
+    # Pasting
+
+    async def _on_paste(self, event: events.Paste) -> None:
+        # Textual's own handlers would insert the text a second time.
+        event.stop()
+        event.prevent_default()
+        self._paste(event.text)
+
+    def action_paste(self) -> None:
+        """Pastes what was last copied in the app."""
+        self._paste(self.app.clipboard)  # pyright: ignore[reportUnknownMemberType]  App is generic in its result
+
+    def action_cut(self) -> None:
+        """Cuts the selection, or the line where nothing is selected."""
+        if self.selection.is_empty:
+            self.action_select_line()
+        if text := self.selected_text:
+            self._delete_via_keyboard(*self.selection)
+            self.app.copy_to_clipboard(text)  # pyright: ignore[reportUnknownMemberType]  App is generic in its result
+
+    def action_copy(self) -> None:
+        """Leaves Ctrl+C to the app, which copies `selected_text`."""
+        raise SkipAction()
+
+    @property
+    def selected_text(self) -> str:
+        """The selection, pastes in full."""
+        return self._chips.expand(super().selected_text)
+
+    def _paste(self, text: str) -> None:
+        document = self._chips.admit(normalise(text), MAX_LINES)
+        if result := self._replace_via_keyboard(document, *self.selection):
+            self.move_cursor(result.end_location)
+
+    def edit(self, edit: Edit) -> EditResult:
+        """Performs an edit, widened where it would cut a chip: a chip goes as a whole."""
+        (top, start), (bottom, end) = edit.top, edit.bottom
+        if top == bottom:
+            start, end = chip_at(self.document.get_line(top), start, end)
+        else:
+            start, _ = chip_at(self.document.get_line(top), start, len(self.document.get_line(top)))
+            _, end = chip_at(self.document.get_line(bottom), 0, end)
+        edit.from_location, edit.to_location = (top, start), (bottom, end)
+        return super().edit(edit)
+
+    def get_line(self, line_index: int) -> Text:
+        """Returns a line as it is drawn."""
+        return Text(show(self.document.get_line(line_index)), end="", no_wrap=True)
+
+    def find_matching_bracket(self, bracket: str, search_from: Location) -> Location | None:
+        """Finds none: prose has no brackets to match, and the search reads the whole text."""
+        return None
+
+    # History
+
+    def action_cursor_up(self, select: bool = False) -> None:
+        """Goes up a line, and from the first one to the prompt before."""
+        if select or self._visual_row() > 0 or not self._recall(-1):
+            super().action_cursor_up(select)
+
+    def action_cursor_down(self, select: bool = False) -> None:
+        """Goes down a line, and from the last one to the prompt after, the draft last."""
+        if select or self._visual_row() < self.wrapped_document.height - 1 or not self._recall(1):
+            super().action_cursor_down(select)
+
+    def _visual_row(self) -> int:
+        return self.wrapped_document.location_to_offset(self.cursor_location).y
+
+    def _recall(self, by: int) -> bool:
+        document = self._walk.step(by, self.text)
+        if document is None:
+            return False
+        self._load(document)
+        if by < 0 and self.wrapped_document.height > 1:
+            self.move_cursor((0, 0))
+        return True
+
+    def _document_of(self, text: str) -> str:
+        return self._documents.get(text) or self._chips.admit(normalise(text))
+
+    def _load(self, document: str) -> None:
+        self.load_text(document)
+        self.move_cursor(self.document.end)
