@@ -1,0 +1,172 @@
+"""What a GGUF file says of itself, read in pure Python before the engine is asked to load it.
+
+A damaged file can abort llama.cpp's process, so this reader is strict and comes first. Knows the metadata keys of
+language models; the bytes are `app.models.gguf_parser`'s. Texts of the file are hostile: made safe here, once.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from app.domain.errors import ModelError
+from app.domain.text import one_line
+from app.models.ggml_types import FILE_TYPES
+from app.models.gguf_parser import GgufContent, GgufError, Skipped, Tensor, Value, parse_gguf
+from app.models.shards import other_parts
+
+_MAX_LAYERS = 10_000
+_BLOCK = re.compile(r"blk\.(\d+)\.")
+_DOWNLOAD_AGAIN = "Get the file again; a broken download is the usual cause."
+
+Metadata = Mapping[str, Value | Skipped]
+
+
+class GgufHeader(Struct, frozen=True, kw_only=True):
+    """The figures of one model, over all files that it is split into."""
+
+    path: Path
+    """The first file."""
+    architecture: str
+    name: str
+    """`general.name`, or the file's name."""
+    quant: str
+    """As in `Q4_1`: the file type, else the type that holds most of the weights."""
+    n_ctx_train: int
+    n_layers: int
+    n_embd: int
+    n_head: int
+    n_head_kv: int
+    n_embd_head_k: int
+    """Elements of one key vector: with `n_head_kv`, `n_embd_head_v` and `n_layers` the size of the KV cache."""
+    n_embd_head_v: int
+    n_vocab: int
+    n_params: int
+    """Elements of all tensors."""
+    size_bytes: int
+    """Of the files."""
+    has_template: bool
+    """Whether a chat template is in the file."""
+    layer_bytes: tuple[int, ...]
+    """Tensor bytes of each layer."""
+    other_bytes: int
+    """Tensor bytes outside the layers: embeddings, output."""
+
+
+def read_header(path: Path) -> GgufHeader:
+    """Reads and checks the header of a GGUF file, and that the file is as long as its tensors need.
+
+    Raises:
+        ModelError: the file is missing, unreadable, no GGUF, damaged, incomplete, or no language model.
+    """
+    content, size_bytes = _parse(path)
+    arch = _text(content.metadata, "general.architecture")
+    kind = _text(content.metadata, "general.type") or "model"
+    if not arch:
+        raise _refused(path, "is damaged: it does not name its architecture", _DOWNLOAD_AGAIN)
+    if kind != "model" or arch == "clip":
+        raise _refused(path, f"is not a language model but a part for one ({one_line(kind)}, {one_line(arch)})", "")
+    tensors = list(content.tensors)
+    for part in other_parts(path, _number(path, content.metadata, "split.count", 1)):
+        more, more_bytes = _parse(part)
+        tensors += more.tensors
+        size_bytes += more_bytes
+    if not tensors:
+        raise _refused(path, "holds no weights", "It is a vocabulary without a model.")
+    return _header(path, arch, content.metadata, tensors, size_bytes)
+
+
+def _header(path: Path, arch: str, metadata: Metadata, tensors: list[Tensor], size_bytes: int) -> GgufHeader:
+    def number(key: str, default: int | None = None) -> int:
+        return _number(path, metadata, f"{arch}.{key}", default)
+
+    n_layers = number("block_count")
+    if n_layers > _MAX_LAYERS:
+        raise _refused(path, f"is damaged: it claims {n_layers:,} layers", _DOWNLOAD_AGAIN)
+    n_embd = number("embedding_length")
+    n_head = number("attention.head_count", 0)
+    head_size = n_embd // n_head if n_head else 0
+    layer_bytes = [0] * n_layers
+    for tensor in tensors:
+        block = _BLOCK.match(tensor.name)
+        if block and len(block[1]) < 6 and int(block[1]) < n_layers:
+            layer_bytes[int(block[1])] += tensor.n_bytes
+    return GgufHeader(
+        path=path,
+        architecture=one_line(arch),
+        name=one_line(_text(metadata, "general.name") or path.stem),
+        quant=_quant(metadata, tensors),
+        n_ctx_train=number("context_length"),
+        n_layers=n_layers,
+        n_embd=n_embd,
+        n_head=n_head,
+        n_head_kv=number("attention.head_count_kv", n_head),
+        n_embd_head_k=number("attention.key_length", head_size),
+        n_embd_head_v=number("attention.value_length", head_size),
+        n_vocab=_length(metadata.get("tokenizer.ggml.tokens")),
+        n_params=sum(tensor.n_elements for tensor in tensors),
+        size_bytes=size_bytes,
+        has_template=bool(_text(metadata, "tokenizer.chat_template")),
+        layer_bytes=tuple(layer_bytes),
+        other_bytes=sum(tensor.n_bytes for tensor in tensors) - sum(layer_bytes),
+    )
+
+
+def _parse(path: Path) -> tuple[GgufContent, int]:
+    """Returns the parsed header and the file's size in bytes."""
+    try:
+        info = path.stat()
+        if stat.S_ISDIR(info.st_mode):
+            raise _refused(path, "is a folder", "Name the .gguf file in it, or set `models_dir` in the config file.")
+        if not stat.S_ISREG(info.st_mode):
+            raise _refused(path, "is not a regular file", "")
+        if not info.st_size:
+            raise _refused(path, "is empty", _DOWNLOAD_AGAIN)
+        with path.open("rb") as file:
+            return parse_gguf(file, info.st_size), info.st_size
+    except FileNotFoundError:
+        raise _refused(path, "does not exist", "`tok models` lists the models that are there.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise _refused(path, f"cannot be read: {reason}", "") from error
+    except GgufError as error:
+        raise _refused(path, str(error), _DOWNLOAD_AGAIN) from error
+
+
+def _refused(path: Path, message: str, hint: str) -> ModelError:
+    return ModelError(f"{one_line(str(path), 400)} {message}", hint)
+
+
+def _text(metadata: Metadata, key: str) -> str:
+    value = metadata.get(key, "")
+    return value if isinstance(value, str) else ""
+
+
+def _number(path: Path, metadata: Metadata, key: str, default: int | None) -> int:
+    """Returns a count; of one for each layer the largest. None as default means that the key must be there."""
+    value = metadata.get(key, default)
+    if isinstance(value, list) and value:
+        value = max(value)
+    if not isinstance(value, int) or value < 0:
+        missing = "is damaged: it has no usable"
+        raise _refused(path, f"{missing} `{one_line(key)}`", _DOWNLOAD_AGAIN)
+    return int(value)
+
+
+def _length(value: Value | Skipped | None) -> int:
+    return value.n if isinstance(value, Skipped) else 0
+
+
+def _quant(metadata: Metadata, tensors: list[Tensor]) -> str:
+    file_type = metadata.get("general.file_type")
+    if isinstance(file_type, int) and file_type in FILE_TYPES:
+        return FILE_TYPES[file_type]
+    sizes: Counter[str] = Counter()
+    for tensor in tensors:
+        sizes[tensor.type.name] += tensor.n_elements
+    return sizes.most_common(1)[0][0]

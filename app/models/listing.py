@@ -1,0 +1,72 @@
+"""Every model that can be named: the catalogue's and those of the models folder, with what their headers say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct, structs
+
+from app.config.catalogue import Catalogue
+from app.domain.errors import ModelError
+from app.domain.text import one_line
+from app.models.folder import files_in_folder
+from app.models.gguf import read_header
+from app.models.locate import find_source
+
+
+class ModelRow(Struct, frozen=True, kw_only=True):
+    """One line of `tok models`. The figures are 0 or empty when there is no file or it cannot be read."""
+
+    name: str
+    title: str
+    path: Path | None = None
+    size_bytes: int = 0
+    quant: str = ""
+    n_ctx_train: int = 0
+    n_params: int = 0
+    installed: bool = False
+    """Whether the file is there; `problem` says whether it is good."""
+    install: str = ""
+    """How to get it."""
+    license: str = ""
+    problem: str = ""
+    """Why the file cannot be used; empty when it can."""
+
+
+def list_models(catalogue: Catalogue, models_dir: str | Path | None) -> list[ModelRow]:
+    """Returns the catalogue's models, then the files of `models_dir`; a bad file is a row with a problem."""
+    rows = [
+        _row(
+            ModelRow(
+                name=spec.name,
+                title=one_line(spec.title or spec.name),
+                install=one_line(spec.install, 400),
+                license=one_line(spec.license),
+            ),
+            find_source(spec),
+        )
+        for spec in catalogue.models.values()
+    ]
+    known = {row.path for row in rows}
+    for name, path in files_in_folder(models_dir).items():
+        if path not in known and name not in catalogue.models:
+            rows.append(_row(ModelRow(name=name, title=one_line(name)), path))
+    return rows
+
+
+def _row(row: ModelRow, path: Path | None) -> ModelRow:
+    if path is None:
+        return row
+    try:
+        header = read_header(path)
+    except ModelError as error:
+        return structs.replace(row, path=path, installed=True, problem=str(error))
+    return structs.replace(
+        row,
+        path=path,
+        installed=True,
+        size_bytes=header.size_bytes,
+        quant=header.quant,
+        n_ctx_train=header.n_ctx_train,
+        n_params=header.n_params,
+    )

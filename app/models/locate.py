@@ -1,0 +1,119 @@
+"""Finds the file of a model: by its name in the catalogue, by its name in the models folder, or by its path.
+
+Only looks whether files are there; `app.models.gguf` looks into them. A package that carries a model is found, never
+imported.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from msgspec import Struct
+
+from app.config.catalogue import PACKAGE_SOURCE, Catalogue
+from app.config.problems import nearest
+from app.domain.errors import ModelError
+from app.domain.model import LoadOptions, ModelSpec
+from app.domain.text import one_line
+from app.models.folder import files_in_folder
+from app.models.shards import model_name
+
+
+class LocatedModel(Struct, frozen=True, kw_only=True):
+    """A model whose file is there, and how it is to be loaded."""
+
+    name: str
+    """As `-m` takes it: the catalogue's name, the file's name without ending, or the path as it was given."""
+    title: str
+    path: Path
+    """Absolute."""
+    options: LoadOptions
+
+
+def locate(wanted: str | None, catalogue: Catalogue, models_dir: str | Path | None) -> LocatedModel:
+    """Finds the model that the user means.
+
+    Args:
+        wanted: a catalogue name, the name of a file in `models_dir` (its ending may be left out) or a path; None is
+            the catalogue's default when it is installed, else the first model that is.
+        catalogue: the known models.
+        models_dir: the user's folder of GGUF files, if any.
+
+    Raises:
+        ModelError: there is no such model, or no model at all; the hint says how to get one.
+    """
+    files = files_in_folder(models_dir)
+    if wanted is None:
+        return _first(catalogue, files)
+    if spec := catalogue.models.get(wanted):
+        return _from_catalogue(spec)
+    if path := files.get(wanted) or files.get(model_name(Path(wanted))):
+        return _from_file(path, model_name(path))
+    path = Path(os.path.abspath(os.path.expanduser(wanted)))
+    if _exists(path):
+        return _from_file(path, wanted)
+    shown = one_line(wanted, 400)
+    if os.sep in wanted or wanted.endswith(".gguf"):
+        raise ModelError(f"there is no file {shown}", "`tok models` lists the models that are there.")
+    close = nearest(wanted, [*catalogue.models, *files])
+    hint = f"Did you mean `{one_line(close)}`? " if close else ""
+    raise ModelError(f"there is no model `{shown}`", f"{hint}`tok models` lists them; a path of a GGUF file works too.")
+
+
+def find_source(spec: ModelSpec) -> Path | None:
+    """Returns the file of a catalogue entry, or None when it is not there."""
+    if not spec.source.startswith(PACKAGE_SOURCE):
+        path = Path(spec.source)
+        return path if _exists(path) else None
+    package, _, name = spec.source.removeprefix(PACKAGE_SOURCE).partition("/")
+    if not package.isidentifier() or ".." in Path(name).parts:
+        return None
+    try:
+        found = find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    for folder in (found.submodule_search_locations if found else None) or ():
+        if name and _exists(Path(folder, name)):
+            return Path(folder, name)
+    return None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _first(catalogue: Catalogue, files: dict[str, Path]) -> LocatedModel:
+    default = catalogue.models.get(catalogue.default)
+    for spec in ([default] if default else []) + list(catalogue.models.values()):
+        if find_source(spec):
+            return _from_catalogue(spec)
+    for name, path in files.items():
+        return _from_file(path, name)
+    install = f"{default.title or default.name}: {default.install} " if default and default.install else ""
+    raise ModelError(
+        "no model is installed",
+        f"{install}Or name a GGUF file that you have: tok -m path/to/model.gguf, "
+        "or set `models_dir` in the config file to a folder of them (`tok config edit`).",
+    )
+
+
+def _from_catalogue(spec: ModelSpec) -> LocatedModel:
+    path = find_source(spec)
+    if path is None:
+        raise ModelError(f"the model `{one_line(spec.name)}` is not installed: {_where(spec)}", spec.install)
+    return LocatedModel(name=spec.name, title=one_line(spec.title or spec.name), path=path, options=spec.options)
+
+
+def _where(spec: ModelSpec) -> str:
+    if spec.source.startswith(PACKAGE_SOURCE):
+        return f"the Python package {one_line(spec.source.removeprefix(PACKAGE_SOURCE).partition('/')[0])} is missing"
+    return f"there is no file {one_line(spec.source, 400)}"
+
+
+def _from_file(path: Path, name: str) -> LocatedModel:
+    return LocatedModel(name=name, title=one_line(model_name(path)), path=path, options=LoadOptions())
