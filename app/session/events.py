@@ -1,0 +1,41 @@
+"""What a turn tells its consumer: the engine's own events, and what was kept of them.
+
+A turn is, in this order: `MessageStored` (not when regenerating), then the engine's events, with `ReplyStarted` just
+before the `GenerationStarted` that gave birth to the reply, and `ReplyFinished` last. A request that ends before it has
+started leaves no reply, and so neither of the two. `StoreFailed` may come anywhere, once until saving works again.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from app.domain.conversation import Message
+from app.protocol.events import GenerationEvent
+
+
+class MessageStored(Struct, frozen=True):
+    """The user's message is safe; the request is sent next."""
+
+    message: Message
+
+
+class ReplyStarted(Struct, frozen=True):
+    """The reply has its place in the branch; its content is still empty."""
+
+    message: Message
+
+
+class ReplyFinished(Struct, frozen=True):
+    """The reply with its whole text, its final state and what is known of its generation."""
+
+    message: Message
+
+
+class StoreFailed(Struct, frozen=True):
+    """Nothing can be saved now: the chat goes on in memory."""
+
+    message: str
+    hint: str
+
+
+TurnEvent = MessageStored | ReplyStarted | GenerationEvent | ReplyFinished | StoreFailed

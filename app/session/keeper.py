@@ -1,0 +1,145 @@
+"""Keeps the messages of a chat: in the store as long as it works, in memory when it does not.
+
+Knows no rule of a turn. No method raises StoreError: a failure is told once, by `take_failure`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+from msgspec.structs import replace
+
+from app.domain.conversation import Conversation, GenerationRecord, Message, ReplyState, Role
+from app.domain.errors import StoreError
+from app.domain.sampling import SamplingParams
+from app.session.events import StoreFailed
+from app.store.store import Store
+
+
+class Keeper:
+    """See the module. What is only in memory has a negative id, until `catch_up` has stored it."""
+
+    def __init__(self, store: Store | None) -> None:
+        self._store = store
+        self._broken = False
+        self._failure: StoreFailed | None = None
+        self._new_ids = itertools.count(-1, -1)
+        self._conversations: dict[int, Conversation] = {}
+        self._unsaved: dict[int, tuple[Message, SamplingParams | None]] = {}
+        self._saved_as: dict[int, int] = {}
+
+    @property
+    def saving(self) -> bool:
+        """Whether what is kept now goes to the store."""
+        return self._store is not None and not self._broken
+
+    def take_failure(self) -> StoreFailed | None:
+        """The failure that nobody has been told of yet."""
+        failure, self._failure = self._failure, None
+        return failure
+
+    async def start(self, title: str, content: str) -> tuple[Conversation, Message]:
+        """Keeps a new conversation with its first message, both or neither."""
+        if self._store and not self._broken:
+            try:
+                return await self._store.start_conversation(title, content)
+            except StoreError as error:
+                self._fail(error)
+        now_ms = _now_ms()
+        conversation = Conversation(
+            id=next(self._new_ids), title=title, tip_id=None, created_ms=now_ms, updated_ms=now_ms, n_messages=1
+        )
+        self._conversations[conversation.id] = conversation
+        message = self._remember(conversation.id, None, Role.USER, content, ReplyState.DONE)
+        return replace(conversation, tip_id=message.id), message
+
+    async def add(
+        self, conversation_id: int, parent_id: int | None, role: Role, content: str, state: ReplyState
+    ) -> Message:
+        """Keeps a new message."""
+        if self._store and not self._broken:
+            try:
+                return await self._store.add_message(conversation_id, parent_id, role, content, state)
+            except StoreError as error:
+                self._fail(error)
+        return self._remember(conversation_id, parent_id, role, content, state)
+
+    async def journal(self, message: Message, content: str) -> None:
+        """Keeps the text so far of a reply that is being written."""
+        if self._store and not self._broken and message.id > 0:
+            try:
+                await self._store.journal_reply(message.id, content)
+            except StoreError as error:
+                self._fail(error)
+
+    async def finish(
+        self, message: Message, content: str, state: ReplyState, record: GenerationRecord, sampling: SamplingParams
+    ) -> Message:
+        """Keeps the whole reply."""
+        if self._store and not self._broken and message.id > 0:
+            try:
+                return await self._store.finish_reply(message.id, content, state, record, sampling)
+            except StoreError as error:
+                self._fail(error)
+        message = replace(message, content=content, state=state, generation=record)
+        if self._store:
+            self._unsaved[message.id] = (message, sampling)
+        return message
+
+    async def catch_up(self, conversation_id: int) -> int | None:
+        """Tries to store what is only in memory.
+
+        Returns the id that the conversation has in the store now, to be read again; None when nothing has changed.
+        """
+        if not self._store or not self._broken:
+            return None
+        try:
+            for message, sampling in list(self._unsaved.values()):
+                await self._save(self._store, message, sampling)
+                del self._unsaved[message.id]
+        except StoreError:
+            return None
+        self._broken = False
+        return self._saved_as.get(conversation_id, conversation_id)
+
+    async def _save(self, store: Store, message: Message, sampling: SamplingParams | None) -> None:
+        conversation_id = message.conversation_id
+        if conversation_id < 0 and conversation_id not in self._saved_as:
+            created = await store.create_conversation(self._conversations[conversation_id].title)
+            self._saved_as[conversation_id] = created.id
+        conversation_id = self._saved_as.get(conversation_id, conversation_id)
+        message_id = self._saved_as.get(message.id, message.id)
+        if message_id < 0:
+            parent_id = message.parent_id
+            parent_id = None if parent_id is None else self._saved_as.get(parent_id, parent_id)
+            state = ReplyState.STREAMING if message.generation else message.state
+            added = await store.add_message(conversation_id, parent_id, message.role, message.content, state)
+            message_id = self._saved_as[message.id] = added.id
+        if message.generation:
+            await store.finish_reply(message_id, message.content, message.state, message.generation, sampling)
+
+    def _remember(
+        self, conversation_id: int, parent_id: int | None, role: Role, content: str, state: ReplyState
+    ) -> Message:
+        message = Message(
+            id=next(self._new_ids),
+            conversation_id=conversation_id,
+            parent_id=parent_id,
+            role=role,
+            content=content,
+            created_ms=_now_ms(),
+            state=state,
+        )
+        if self._store:
+            self._unsaved[message.id] = (message, None)
+        return message
+
+    def _fail(self, error: StoreError) -> None:
+        if not self._broken:
+            self._broken = True
+            self._failure = StoreFailed(str(error), error.hint)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

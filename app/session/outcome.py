@@ -1,0 +1,54 @@
+"""How a reply ended: the state of its message and the record kept beside it. Pure."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from app.domain.conversation import GenerationRecord, ReplyState
+from app.domain.generation import FinishReason, Usage
+from app.protocol.events import EngineLost, GenerationFinished, GenerationStarted
+
+_STATES = {
+    FinishReason.STOP: ReplyState.DONE,
+    FinishReason.LENGTH: ReplyState.DONE,
+    FinishReason.CONTEXT: ReplyState.DONE,
+    FinishReason.ABORT: ReplyState.STOPPED,
+    FinishReason.ERROR: ReplyState.FAILED,
+}
+
+
+class Closed(Struct, frozen=True):
+    """The end of a stream whose consumer went away before its last event."""
+
+
+End = GenerationFinished | EngineLost | Closed
+
+
+def outcome(
+    end: End | None, *, started: GenerationStarted, n_generated: int, model: str, preset: str
+) -> tuple[ReplyState, GenerationRecord]:
+    """What to keep of a reply. `end` is None when its stream broke off without a word.
+
+    Where the engine could not report, the counts are those of the events that came, and the times are 0.
+    """
+    if isinstance(end, GenerationFinished):
+        record = GenerationRecord(
+            model=model,
+            preset=preset,
+            seed=started.seed,
+            finish_reason=end.finish_reason,
+            stop=end.stop,
+            usage=end.usage,
+            timings=end.timings,
+            error=end.error,
+        )
+        return _STATES[end.finish_reason], record
+    record = GenerationRecord(
+        model=model,
+        preset=preset,
+        seed=started.seed,
+        finish_reason=FinishReason.ABORT if isinstance(end, Closed) else FinishReason.ERROR,
+        usage=Usage(started.n_prompt, started.n_cached, n_generated),
+        error=end.reason if isinstance(end, EngineLost) else "",
+    )
+    return ReplyState.STOPPED if isinstance(end, Closed) else ReplyState.INTERRUPTED, record

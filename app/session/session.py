@@ -1,0 +1,167 @@
+"""A live conversation: bound to an engine, a store and a preset. The rules of a chat, without a screen.
+
+Knows no SQL, no process and no widget. Used from one asyncio loop, one turn at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from app.client.engine import Engine
+from app.domain.conversation import Conversation, Message, ReplyState, Role
+from app.domain.preset import Preset
+from app.domain.text import one_line
+from app.session.events import MessageStored, TurnEvent
+from app.session.keeper import Keeper
+from app.session.turn import Turn, TurnOptions, complete
+from app.store.store import Store
+
+TITLE_LIMIT = 60
+
+
+def title_of(text: str) -> str:
+    """The title of a conversation that begins with `text`: its first line that says something, made safe."""
+    lines = (one_line(line, TITLE_LIMIT) for line in text.splitlines())
+    return next(filter(None, lines), "New conversation")
+
+
+class Session:
+    """See the module. Close a turn's generator (`contextlib.aclosing`) when you leave it early.
+
+    Attributes:
+        conversation: None until the first message.
+        branch: the messages shown, root first; the running turn changes it in place.
+        preset, model_name, trace_top_k: may be set at any time; the next turn uses them.
+            `model_name` empty stands for the title of the model that is loaded.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store | None,
+        *,
+        preset: Preset,
+        trace_top_k: int = 10,
+        model_name: str = "",
+    ) -> None:
+        self.engine = engine
+        self.store = store
+        self.preset = preset
+        self.model_name = model_name
+        self.trace_top_k = trace_top_k
+        self.conversation: Conversation | None = None
+        self.branch: list[Message] = []
+        self._keeper = Keeper(store)
+        self._busy = False
+        self._stopped = False
+        self._turn: Turn | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a turn runs."""
+        return self._busy
+
+    @property
+    def saving(self) -> bool:
+        """Whether messages go to the store: False without one, and from a StoreFailed until it works again."""
+        return self._keeper.saving
+
+    async def send(self, text: str) -> AsyncGenerator[TurnEvent]:
+        """Keeps the user's message, then streams the reply to it. Raises RuntimeError while a turn runs."""
+        self._claim()
+        try:
+            await complete(self._catch_up())
+            branch = self.branch
+            yield MessageStored(await complete(self._add_user_message(branch, text)))
+            async with aclosing(self._reply(branch, len(branch) - 1)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._busy = False
+
+    async def regenerate(self) -> AsyncGenerator[TurnEvent]:
+        """Streams another reply to the last user message; an old one stays as its sibling.
+
+        Does nothing in an empty conversation. Raises RuntimeError while a turn runs.
+        """
+        self._claim()
+        try:
+            await complete(self._catch_up())
+            branch = self.branch
+            at = max((i for i, m in enumerate(branch) if m.role is Role.USER), default=None)
+            if at is None:
+                return
+            async with aclosing(self._reply(branch, at)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._busy = False
+
+    def stop(self) -> None:
+        """Ends the running turn, keeping its text; returns at once, the stream tells the end. Idempotent."""
+        self._stopped = True
+        if self._turn:
+            self.engine.abort(self._turn.request_id)
+
+    def new(self) -> None:
+        """Leaves the conversation, stopping its turn; the next message begins another one."""
+        self.stop()
+        self.conversation = None
+        self.branch = []
+
+    async def open(self, conversation_id: int) -> None:
+        """Leaves the conversation for a stored one. Raises StoreError, then nothing has changed."""
+        if not self.store:
+            return
+        conversation = await self.store.conversation(conversation_id)
+        branch = await self.store.branch(conversation_id)
+        self.stop()
+        self.conversation, self.branch = conversation, branch
+
+    async def open_last(self) -> bool:
+        """Opens the conversation used last; False when there is none. Raises StoreError."""
+        last = await self.store.last_conversation() if self.store else None
+        if last:
+            await self.open(last.id)
+        return last is not None
+
+    def _claim(self) -> None:
+        if self._busy:
+            raise RuntimeError("a turn is running")
+        self._busy, self._stopped = True, False
+
+    async def _reply(self, branch: list[Message], at: int) -> AsyncGenerator[TurnEvent]:
+        if failure := self._keeper.take_failure():
+            yield failure
+        if self._stopped:
+            return
+        loaded = self.engine.model
+        name = self.model_name or (loaded.title if loaded else "")
+        options = TurnOptions(preset=self.preset, model_name=name, trace_top_k=self.trace_top_k)
+        self._turn = Turn(self.engine, self._keeper, options, branch, at)
+        try:
+            async with aclosing(self._turn.run()) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._turn = None
+
+    async def _add_user_message(self, branch: list[Message], text: str) -> Message:
+        content = text.encode("utf-8", "replace").decode("utf-8")
+        if self.conversation is None:
+            conversation, message = await self._keeper.start(title_of(content), content)
+            if self.branch is branch:
+                self.conversation = conversation
+        else:
+            parent_id = branch[-1].id if branch else None
+            message = await self._keeper.add(self.conversation.id, parent_id, Role.USER, content, ReplyState.DONE)
+        branch.append(message)
+        return message
+
+    async def _catch_up(self) -> None:
+        shown = self.conversation
+        stored_id = await self._keeper.catch_up(shown.id if shown else 0)
+        if self.store and shown and stored_id is not None and self.conversation is shown:
+            self.conversation = await self.store.conversation(stored_id)
+            self.branch = await self.store.branch(stored_id)

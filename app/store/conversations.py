@@ -1,0 +1,82 @@
+"""The rows of conversations: SQL in, values out. Synchronous; called with an open transaction or for reading."""
+
+from __future__ import annotations
+
+import time
+
+import apsw
+
+from app.domain.conversation import Conversation
+from app.domain.errors import StoreError
+from app.store.search import parse
+
+_SELECT = """
+    SELECT c.id, c.title, c.tip_id, c.created_ms, c.updated_ms,
+           (SELECT count(*) FROM message AS m WHERE m.conversation_id = c.id)
+    FROM conversation AS c
+"""
+# The newest is the one written to last. Ids tell, because a clock may jump.
+_NEWEST_FIRST = "(SELECT max(m.id) FROM message AS m WHERE m.conversation_id = c.id) DESC, c.id DESC"
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def create(connection: apsw.Connection, title: str) -> int:
+    """Returns the new id."""
+    now = now_ms()
+    connection.execute("INSERT INTO conversation (title, created_ms, updated_ms) VALUES (?, ?, ?)", (title, now, now))
+    return connection.last_insert_rowid()
+
+
+def get(connection: apsw.Connection, conversation_id: int) -> Conversation:
+    """One conversation that is not deleted. Raises StoreError when there is none."""
+    row = connection.execute(f"{_SELECT} WHERE c.id = ? AND c.deleted_ms IS NULL", (conversation_id,)).fetchone()
+    if row is None:
+        raise _missing(conversation_id)
+    return Conversation(*row)
+
+
+def change(connection: apsw.Connection, conversation_id: int, column: str, value: str | int | None) -> None:
+    """Sets one column (a name of ours, never data). Raises StoreError when there is no such conversation."""
+    connection.execute(f"UPDATE conversation SET {column} = ? WHERE id = ?", (value, conversation_id))
+    if not connection.changes():
+        raise _missing(conversation_id)
+
+
+def touch(connection: apsw.Connection, conversation_id: int, tip_id: int) -> None:
+    """Moves the tip and the time of the last change. Raises StoreError when there is no such conversation."""
+    change(connection, conversation_id, "tip_id", tip_id)
+    change(connection, conversation_id, "updated_ms", now_ms())
+
+
+def remove(connection: apsw.Connection, conversation_id: int) -> None:
+    """Removes the row, its messages, their generations and what is indexed of them."""
+    connection.execute("DELETE FROM conversation WHERE id = ?", (conversation_id,))
+
+
+def find(connection: apsw.Connection, query: str, limit: int) -> list[Conversation]:
+    """Those whose title, or one of whose messages, holds every word of `query`; newest first."""
+    search = parse(query)
+    conditions = ["c.deleted_ms IS NULL"]
+    bindings: list[str | int] = []
+    if search.match or search.likes:
+        title, content = ["true"], ["true"]
+        if search.match:
+            title.append("c.id IN (SELECT rowid FROM title_index WHERE title_index MATCH ?)")
+            content.append("m.id IN (SELECT rowid FROM content_index WHERE content_index MATCH ?)")
+        title += ["c.title LIKE ? ESCAPE '\\'"] * len(search.likes)
+        content += ["m.content LIKE ? ESCAPE '\\'"] * len(search.likes)
+        conditions.append(
+            f"({' AND '.join(title)} OR c.id IN (SELECT m.conversation_id FROM message AS m WHERE {' AND '.join(content)}))"
+        )
+        words = [*filter(None, [search.match]), *search.likes]
+        bindings += words + words
+    sql = f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY {_NEWEST_FIRST} LIMIT ?"
+    return [Conversation(*row) for row in connection.execute(sql, (*bindings, limit))]
+
+
+def _missing(conversation_id: int) -> StoreError:
+    return StoreError(f"there is no conversation {conversation_id}", "It may have been deleted in another window.")

@@ -1,0 +1,174 @@
+"""One open database: opened, checked, migrated, mended and closed; transactions. Synchronous: it lives on one thread.
+
+Knows the file, its locks and its schema, and nothing of conversations.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from app.domain.errors import StoreError
+from app.store import presence
+from app.store.files import back_up, private_file, private_folder, set_aside
+from app.store.schema import APPLICATION_ID, MIGRATIONS
+
+_BUSY_TIMEOUT_MS = 5000
+
+
+class Database:
+    """An open database. Every method may raise apsw.Error, OSError or StoreError.
+
+    Attributes:
+        path: None in memory.
+        owner: names this instance in the rows that it is writing.
+        notices: what the user should be told about the opening.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.owner = ""
+        self.notices: tuple[str, ...] = ()
+        self._presence: presence.Presence | None = None
+        self._damaged = False
+        if path is None:
+            self.connection = apsw.Connection(":memory:")
+            self._prepare()
+            return
+        private_folder(path.parent)
+        try:
+            self.connection = self._open(path)
+        except (apsw.NotADBError, apsw.CorruptError):
+            aside = set_aside(path)
+            self.notices = (f"The database was damaged. It is kept as {aside}; a new one was started.",)
+            self.connection = self._open(path)
+        self._identity = _identity(path)
+
+    def close(self) -> None:
+        """Ends it; the last instance folds the write-ahead log into the file."""
+        self.connection.close()
+        if self._presence:
+            self._presence.leave(clean=not self._damaged)
+
+    @contextmanager
+    def write(self) -> Iterator[apsw.Connection]:
+        """A transaction that is durable when the block has ended, or leaves nothing behind."""
+        if self.path and _identity(self.path) != self._identity:
+            raise StoreError(
+                f"{self.path}: the database was removed or replaced while it was open",
+                "The chat goes on in memory. Start again to use the file that is there now.",
+            )
+        with self._watch(), self._immediate() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[apsw.Connection]:
+        """A place to read from; sees what was committed last."""
+        with self._watch():
+            yield self.connection
+
+    def empty_log(self) -> None:
+        """Writes the log into the file and truncates it, unless another instance is reading just now."""
+        self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+    def _open(self, path: Path) -> apsw.Connection:
+        private_file(path)
+        self.connection = apsw.Connection(str(path))
+        try:
+            self._prepare()
+            self._join(path)
+        except BaseException:
+            self.connection.close()
+            if self._presence:
+                self._presence.leave(clean=True)
+                self._presence = None
+            raise
+        return self.connection
+
+    def _prepare(self) -> None:
+        connection = self.connection
+        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        version = self._check_ours()
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
+        while version < len(MIGRATIONS):
+            version = self._migrate(version)
+
+    def _check_ours(self) -> int:
+        version = int(self.connection.pragma("user_version") or 0)
+        tables = self.connection.execute("SELECT count(*) FROM sqlite_schema").get
+        if tables and self.connection.pragma("application_id") != APPLICATION_ID:
+            raise StoreError(
+                f"{self.path}: this is a database of another program", "Set TOKSCOPE_DATA_DIR to another folder."
+            )
+        if version > len(MIGRATIONS):
+            raise StoreError(
+                f"{self.path}: written by a newer tokscope (schema {version}, this one knows {len(MIGRATIONS)})",
+                "Update tokscope, or set TOKSCOPE_DATA_DIR to another folder.",
+            )
+        return version
+
+    def _migrate(self, version: int) -> int:
+        if version and self.path:
+            back_up(self.connection, self.path, version)
+        with self._immediate() as connection:
+            now = int(connection.pragma("user_version") or 0)
+            if now != version:
+                return now
+            MIGRATIONS[version](connection)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+        return version + 1
+
+    def _join(self, path: Path) -> None:
+        """Becomes visible to other instances and ends the replies of those that died."""
+        with self._immediate() as connection:
+            live, dead = presence.survey(path)
+            if dead and (problem := connection.pragma("quick_check")) != "ok":
+                raise apsw.CorruptError(str(problem))
+            self._presence = presence.join(path)
+            self.owner = self._presence.token
+            for (owner,) in connection.execute(
+                "SELECT DISTINCT owner FROM message WHERE state = 'streaming'"
+            ).fetchall():
+                if owner not in live:
+                    connection.execute(
+                        "UPDATE message SET state = 'interrupted', owner = NULL WHERE state = 'streaming' AND owner IS ?",
+                        (owner,),
+                    )
+        for mark in dead:
+            mark.unlink(missing_ok=True)
+
+    @contextmanager
+    def _immediate(self) -> Iterator[apsw.Connection]:
+        connection = self.connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _watch(self) -> Iterator[None]:
+        try:
+            yield
+        except (apsw.CorruptError, apsw.NotADBError):
+            self._damaged = True
+            raise
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino

@@ -1,0 +1,46 @@
+"""From SQLite's errors to sentences: which file, what happened, what to do next. Nobody reads "database is locked"."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import apsw
+
+from app.domain.errors import StoreError
+
+
+def store_error(path: Path | None, error: Exception) -> StoreError:
+    """The StoreError that tells `error` of the database at `path` (None: in memory)."""
+    what, hint = _explain(path, error)
+    return StoreError(f"{path or 'conversations in memory'}: {what}", hint)
+
+
+def _explain(path: Path | None, error: Exception) -> tuple[str, str]:
+    match error:
+        case apsw.FullError():
+            return (
+                f"the disk is full{_free(path)}",
+                "Free some space; the chat goes on in memory until it can be saved.",
+            )
+        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError() | apsw.AuthError() | OSError():
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            hint = "Make the folder writable, or set TOKSCOPE_DATA_DIR to one that is."
+            return f"cannot be opened or written ({reason})", hint
+        case apsw.BusyError() | apsw.LockedError():
+            return "another program keeps the database to itself", "Close the program that uses it, then try again."
+        case apsw.CorruptError() | apsw.NotADBError():
+            return "the database is damaged", "Start again: the file is then checked and, if need be, set aside."
+        case apsw.IOError():
+            return f"reading or writing failed ({error}{_free(path)})", "Check the disk and the space left on it."
+        case _:
+            return f"unexpected failure ({error})", ""
+
+
+def _free(path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        return f", {shutil.disk_usage(path.parent).free:,} bytes free"
+    except OSError:
+        return ""

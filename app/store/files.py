@@ -1,0 +1,65 @@
+"""The database's files: private to the user, set aside when damaged, copied before they change shape.
+
+Touches no file that SQLite has open, except by moving a whole damaged set away.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import apsw
+
+_SIDE_FILES = ("-wal", "-shm", "-journal")
+
+
+def private_folder(path: Path) -> Path:
+    """Creates the folder, and what is missing above it, for this user only. Returns it. Raises OSError."""
+    missing = [p for p in (path, *path.parents) if not p.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def private_file(path: Path) -> None:
+    """Creates the file if need be and makes it this user's only; SQLite gives its side files the same mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    if os.name == "posix" and path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def set_aside(database: Path) -> Path:
+    """Moves a damaged database and its side files to the first free `NAME.corrupt-<n>`; returns that name."""
+    n = 1
+    while (target := database.with_name(f"{database.name}.corrupt-{n}")).exists():
+        n += 1
+    for suffix in ("", *_SIDE_FILES):
+        source = database.with_name(database.name + suffix)
+        if source.exists():
+            source.rename(target.with_name(target.name + suffix))
+    return target
+
+
+def backups(database: Path) -> list[Path]:
+    """The copies made by `back_up`."""
+    return sorted(database.parent.glob(f"{_glob_escape(database.name)}.backup-v*"))
+
+
+def back_up(connection: apsw.Connection, database: Path, version: int) -> Path:
+    """Copies the database, as it is at schema `version`, to `NAME.backup-v<version>`; whole or not at all."""
+    target = database.with_name(f"{database.name}.backup-v{version}")
+    part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)
+    private_file(part)
+    copy = apsw.Connection(str(part))
+    try:
+        with copy.backup("main", connection, "main") as backup:
+            backup.step()
+    finally:
+        copy.close()
+    part.replace(target)
+    return target
+
+
+def _glob_escape(name: str) -> str:
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

@@ -1,0 +1,158 @@
+"""The rows of messages and of their generations: SQL in, values out. Synchronous, as `app.store.conversations`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import apsw
+import msgspec
+
+from app.domain.conversation import GenerationRecord, Message, ReplyState, Role
+from app.domain.errors import StoreError
+from app.domain.generation import FinishReason, Stop, Timings, Usage
+from app.domain.sampling import SamplingParams
+from app.store.conversations import now_ms
+
+_SELECT = """
+    SELECT m.id, m.conversation_id, m.parent_id, m.role, m.content, m.created_ms, m.state,
+           g.model, g.preset, g.seed, g.finish_reason, g.error, g.stop_kind, g.stop_text, g.stop_token_id,
+           g.n_prompt, g.n_cached, g.n_generated,
+           g.load_ms, g.queue_ms, g.prefill_ms, g.ttft_ms, g.decode_ms,
+           g.prefill_tps, g.decode_tps, g.p50_ms, g.p95_ms
+    FROM message AS m LEFT JOIN generation AS g ON g.message_id = m.id
+"""
+_INSERT_GENERATION = """
+    INSERT INTO generation VALUES (
+        :message_id, :model, :preset, :params, :seed, :finish_reason, :stop_kind, :stop_text, :stop_token_id, :error,
+        :n_prompt, :n_cached, :n_generated, :load_ms, :queue_ms, :prefill_ms, :ttft_ms, :decode_ms,
+        :prefill_tps, :decode_tps, :p50_ms, :p95_ms
+    )
+"""
+
+
+def add(connection: apsw.Connection, message: Message, owner: str) -> Message:
+    """Inserts `message` whatever its id and returns it with its own; `owner` is kept while it is STREAMING."""
+    connection.execute(
+        "INSERT INTO message (conversation_id, parent_id, role, content, state, owner, created_ms)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (
+            message.conversation_id,
+            message.parent_id,
+            message.role.value,
+            message.content,
+            message.state.value,
+            owner if message.state is ReplyState.STREAMING else None,
+            message.created_ms,
+        ),
+    )
+    return msgspec.structs.replace(message, id=connection.last_insert_rowid())
+
+
+def new(conversation_id: int, parent_id: int | None, role: Role, content: str, state: ReplyState) -> Message:
+    """A message of now that has no row yet."""
+    return Message(
+        id=0,
+        conversation_id=conversation_id,
+        parent_id=parent_id,
+        role=role,
+        content=content,
+        created_ms=now_ms(),
+        state=state,
+    )
+
+
+def set_streaming_content(connection: apsw.Connection, message_id: int, content: str) -> None:
+    """Replaces the text of a reply that is still STREAMING. Raises StoreError when it is not, or is gone."""
+    connection.execute("UPDATE message SET content = ? WHERE id = ? AND state = 'streaming'", (content, message_id))
+    _check_changed(connection, message_id)
+
+
+def finish(connection: apsw.Connection, message_id: int, content: str, state: ReplyState) -> None:
+    """Gives a STREAMING reply its last text and state. Raises StoreError when it is not STREAMING, or is gone."""
+    connection.execute(
+        "UPDATE message SET content = ?, state = ?, owner = NULL WHERE id = ? AND state = 'streaming'",
+        (content, state.value, message_id),
+    )
+    _check_changed(connection, message_id)
+
+
+def add_generation(
+    connection: apsw.Connection, message_id: int, record: GenerationRecord, sampling: SamplingParams | None
+) -> None:
+    """Inserts the record of a reply."""
+    stop = record.stop
+    row: dict[str, Any] = {
+        "message_id": message_id,
+        "model": record.model,
+        "preset": record.preset,
+        "params": msgspec.json.encode(sampling).decode() if sampling else None,
+        "seed": record.seed,
+        "finish_reason": record.finish_reason.value,
+        "stop_kind": stop.kind if stop else None,
+        "stop_text": stop.text if stop else None,
+        "stop_token_id": stop.token_id if stop else None,
+        "error": record.error,
+        **msgspec.structs.asdict(record.usage),
+        **msgspec.structs.asdict(record.timings),
+    }
+    connection.execute(_INSERT_GENERATION, row)
+
+
+def get(connection: apsw.Connection, message_id: int) -> Message:
+    """One message. Raises StoreError when there is none."""
+    row = connection.execute(f"{_SELECT} WHERE m.id = ?", (message_id,)).fetchone()
+    if row is None:
+        raise StoreError(f"there is no message {message_id}")
+    return _message(row)
+
+
+def branch(connection: apsw.Connection, conversation_id: int) -> list[Message]:
+    """From the root to the tip; a parent is always older than its children."""
+    sql = f"""
+        WITH RECURSIVE path (id, parent_id) AS (
+            SELECT m.id, m.parent_id FROM conversation AS c JOIN message AS m ON m.id = c.tip_id WHERE c.id = ?
+            UNION ALL
+            SELECT m.id, m.parent_id FROM path JOIN message AS m ON m.id = path.parent_id
+        )
+        {_SELECT} WHERE m.id IN (SELECT id FROM path) ORDER BY m.id
+    """
+    return [_message(row) for row in connection.execute(sql, (conversation_id,))]
+
+
+def children(connection: apsw.Connection, conversation_id: int, parent_id: int | None) -> list[Message]:
+    """The answers to a message, or the roots; oldest first."""
+    sql = f"{_SELECT} WHERE m.conversation_id = ? AND m.parent_id IS ? ORDER BY m.id"
+    return [_message(row) for row in connection.execute(sql, (conversation_id, parent_id))]
+
+
+def _check_changed(connection: apsw.Connection, message_id: int) -> None:
+    if not connection.changes():
+        raise StoreError(f"reply {message_id} can no longer be written", "It was finished or deleted elsewhere.")
+
+
+def _message(row: tuple[Any, ...]) -> Message:
+    message_id, conversation_id, parent_id, role, content, created_ms, state, model, *_ = row
+    return Message(
+        id=message_id,
+        conversation_id=conversation_id,
+        parent_id=parent_id,
+        role=Role(role),
+        content=content,
+        created_ms=created_ms,
+        state=ReplyState(state),
+        generation=None if model is None else _generation(row),
+    )
+
+
+def _generation(row: tuple[Any, ...]) -> GenerationRecord:
+    model, preset, seed, finish_reason, error, stop_kind, stop_text, stop_token_id = row[7:15]
+    return GenerationRecord(
+        model=model,
+        preset=preset,
+        seed=seed,
+        finish_reason=FinishReason(finish_reason),
+        stop=None if stop_kind is None else Stop(stop_kind, stop_text, stop_token_id),
+        usage=Usage(*row[15:18]),
+        timings=Timings(*row[18:]),
+        error=error,
+    )

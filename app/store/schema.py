@@ -1,0 +1,106 @@
+"""The tables, as an ordered list of migrations; `PRAGMA user_version` counts those that were applied.
+
+A migration that was released never changes: a new one is appended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import apsw
+
+APPLICATION_ID = 0x746F6B73
+"""`toks`: marks the file as ours."""
+
+
+def _create(connection: apsw.Connection) -> None:
+    """Conversations, their tree of messages, what is known of each generation, and the search index.
+
+    A parent and a tip are messages of the same conversation. Text is indexed once its message leaves STREAMING, so
+    that journalling costs no indexing. `owner` names the instance that is writing a STREAMING reply.
+    """
+    connection.execute(
+        """
+        CREATE TABLE conversation (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            title TEXT NOT NULL,
+            tip_id INTEGER,
+            created_ms INTEGER NOT NULL,
+            updated_ms INTEGER NOT NULL,
+            deleted_ms INTEGER,
+            FOREIGN KEY (id, tip_id) REFERENCES message (conversation_id, id) DEFERRABLE INITIALLY DEFERRED
+        ) STRICT;
+        CREATE TABLE message (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            conversation_id INTEGER NOT NULL REFERENCES conversation (id) ON DELETE CASCADE,
+            parent_id INTEGER,
+            role TEXT NOT NULL,
+            content TEXT NOT NULL,
+            state TEXT NOT NULL,
+            owner TEXT,
+            created_ms INTEGER NOT NULL,
+            UNIQUE (conversation_id, id),
+            FOREIGN KEY (conversation_id, parent_id) REFERENCES message (conversation_id, id)
+                DEFERRABLE INITIALLY DEFERRED
+        ) STRICT;
+        CREATE INDEX message_parent ON message (conversation_id, parent_id);
+        CREATE INDEX message_streaming ON message (owner) WHERE state = 'streaming';
+        CREATE TABLE generation (
+            message_id INTEGER PRIMARY KEY REFERENCES message (id) ON DELETE CASCADE,
+            model TEXT NOT NULL,
+            preset TEXT NOT NULL,
+            params TEXT,
+            seed INTEGER NOT NULL,
+            finish_reason TEXT NOT NULL,
+            stop_kind TEXT,
+            stop_text TEXT,
+            stop_token_id INTEGER,
+            error TEXT NOT NULL,
+            n_prompt INTEGER NOT NULL,
+            n_cached INTEGER NOT NULL,
+            n_generated INTEGER NOT NULL,
+            load_ms REAL NOT NULL,
+            queue_ms REAL NOT NULL,
+            prefill_ms REAL NOT NULL,
+            ttft_ms REAL NOT NULL,
+            decode_ms REAL NOT NULL,
+            prefill_tps REAL NOT NULL,
+            decode_tps REAL NOT NULL,
+            p50_ms REAL NOT NULL,
+            p95_ms REAL NOT NULL
+        ) STRICT;
+
+        CREATE VIRTUAL TABLE title_index USING fts5 (
+            title, content='conversation', content_rowid='id', tokenize='unicode61 remove_diacritics 2'
+        );
+        INSERT INTO title_index (title_index, rank) VALUES ('secure-delete', 1);
+        CREATE TRIGGER title_added AFTER INSERT ON conversation BEGIN
+            INSERT INTO title_index (rowid, title) VALUES (new.id, new.title);
+        END;
+        CREATE TRIGGER title_changed AFTER UPDATE OF title ON conversation BEGIN
+            INSERT INTO title_index (title_index, rowid, title) VALUES ('delete', old.id, old.title);
+            INSERT INTO title_index (rowid, title) VALUES (new.id, new.title);
+        END;
+        CREATE TRIGGER title_removed AFTER DELETE ON conversation BEGIN
+            INSERT INTO title_index (title_index, rowid, title) VALUES ('delete', old.id, old.title);
+        END;
+
+        CREATE VIRTUAL TABLE content_index USING fts5 (
+            content, content='message', content_rowid='id', tokenize='unicode61 remove_diacritics 2'
+        );
+        INSERT INTO content_index (content_index, rank) VALUES ('secure-delete', 1);
+        CREATE TRIGGER content_added AFTER INSERT ON message WHEN new.state <> 'streaming' BEGIN
+            INSERT INTO content_index (rowid, content) VALUES (new.id, new.content);
+        END;
+        CREATE TRIGGER content_finished AFTER UPDATE OF state ON message
+        WHEN old.state = 'streaming' AND new.state <> 'streaming' BEGIN
+            INSERT INTO content_index (rowid, content) VALUES (new.id, new.content);
+        END;
+        CREATE TRIGGER content_removed AFTER DELETE ON message WHEN old.state <> 'streaming' BEGIN
+            INSERT INTO content_index (content_index, rowid, content) VALUES ('delete', old.id, old.content);
+        END;
+        """
+    )
+
+
+MIGRATIONS: list[Callable[[apsw.Connection], None]] = [_create]

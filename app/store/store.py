@@ -1,0 +1,210 @@
+"""The conversations that are kept: an async face of one SQLite connection on one thread of its own.
+
+Knows no rule of a chat. Several instances may have the same file open; each write is one short transaction that is on
+the disk when its call returns. Every method raises StoreError and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+
+from app.domain.conversation import Conversation, GenerationRecord, Message, ReplyState, Role
+from app.domain.errors import StoreError
+from app.domain.sampling import SamplingParams
+from app.domain.text import one_line
+from app.store import conversations, messages
+from app.store.database import Database
+from app.store.errors import store_error
+from app.store.files import backups
+
+T = TypeVar("T")
+
+
+class Store:
+    """Made by `Store.open` or `Store.in_memory`; ended by `close`."""
+
+    def __init__(self, path: Path | None, thread: ThreadPoolExecutor, database: Database) -> None:
+        self.path = path
+        self.notices = database.notices
+        """What the user should be told: a damaged file that was set aside."""
+        self._thread = thread
+        self._database = database
+
+    @classmethod
+    async def open(cls, path: Path) -> Store:
+        """Opens the database, creating it (0600) and its folder (0700) if need be.
+
+        Replies that a dead instance left STREAMING become INTERRUPTED. A damaged file is set aside, see `notices`.
+        """
+        return await cls._start(path)
+
+    @classmethod
+    async def in_memory(cls) -> Store:
+        """A store that is gone with the process."""
+        return await cls._start(None)
+
+    @classmethod
+    async def _start(cls, path: Path | None) -> Store:
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        try:
+            database = await asyncio.get_running_loop().run_in_executor(thread, Database, path)
+        except (apsw.Error, OSError, UnicodeError) as error:
+            thread.shutdown(wait=False)
+            raise store_error(path, error) from error
+        except BaseException:
+            thread.shutdown(wait=False)
+            raise
+        return cls(path, thread, database)
+
+    async def close(self) -> None:
+        """Ends it after what is under way. Idempotent."""
+        try:
+            await self._call(self._database.close)
+        finally:
+            self._thread.shutdown(wait=False)
+
+    async def create_conversation(self, title: str) -> Conversation:
+        """A new conversation without messages."""
+
+        def work(connection: apsw.Connection) -> Conversation:
+            return conversations.get(connection, conversations.create(connection, _title(title)))
+
+        return await self._write(work)
+
+    async def start_conversation(self, title: str, content: str) -> tuple[Conversation, Message]:
+        """A new conversation with the user's first message, both or neither."""
+
+        def work(connection: apsw.Connection) -> tuple[Conversation, Message]:
+            conversation_id = conversations.create(connection, _title(title))
+            draft = messages.new(conversation_id, None, Role.USER, content, ReplyState.DONE)
+            message = messages.add(connection, draft, self._database.owner)
+            conversations.touch(connection, conversation_id, message.id)
+            return conversations.get(connection, conversation_id), message
+
+        return await self._write(work)
+
+    async def conversation(self, conversation_id: int) -> Conversation:
+        """One that is not deleted."""
+        return await self._read(lambda connection: conversations.get(connection, conversation_id))
+
+    async def last_conversation(self) -> Conversation | None:
+        """The one that was written to last."""
+        found = await self.conversations(limit=1)
+        return found[0] if found else None
+
+    async def conversations(self, query: str = "", limit: int = 500) -> list[Conversation]:
+        """Newest first; with a query those that hold each of its words in the title or in one message."""
+        return await self._read(lambda connection: conversations.find(connection, query, limit))
+
+    async def rename(self, conversation_id: int, title: str) -> None:
+        """Gives it another title."""
+        await self._write(lambda connection: conversations.change(connection, conversation_id, "title", _title(title)))
+
+    async def delete(self, conversation_id: int) -> None:
+        """Hides it; `restore` brings it back, `purge` removes it."""
+        now = conversations.now_ms()
+        await self._write(lambda connection: conversations.change(connection, conversation_id, "deleted_ms", now))
+
+    async def restore(self, conversation_id: int) -> None:
+        """Undoes `delete`."""
+        await self._write(lambda connection: conversations.change(connection, conversation_id, "deleted_ms", None))
+
+    async def purge(self, conversation_id: int) -> None:
+        """Removes it for good: from the tables, the index, the log and the copies made before migrations.
+
+        While another instance reads, the log keeps old pages until the last instance has closed.
+        """
+        await self._write(lambda connection: conversations.remove(connection, conversation_id))
+        await self._call(self._forget_copies)
+
+    async def set_tip(self, conversation_id: int, message_id: int) -> None:
+        """Shows the branch that ends in this message."""
+        await self._write(lambda connection: conversations.touch(connection, conversation_id, message_id))
+
+    async def add_message(
+        self,
+        conversation_id: int,
+        parent_id: int | None,
+        role: Role,
+        content: str,
+        state: ReplyState = ReplyState.DONE,
+    ) -> Message:
+        """A new message, which becomes the tip; on the disk when this returns."""
+
+        def work(connection: apsw.Connection) -> Message:
+            draft = messages.new(conversation_id, parent_id, role, content, state)
+            message = messages.add(connection, draft, self._database.owner)
+            conversations.touch(connection, conversation_id, message.id)
+            return message
+
+        return await self._write(work)
+
+    async def journal_reply(self, message_id: int, content: str) -> None:
+        """The text so far of a STREAMING reply."""
+        await self._write(lambda connection: messages.set_streaming_content(connection, message_id, content))
+
+    async def finish_reply(
+        self,
+        message_id: int,
+        content: str,
+        state: ReplyState,
+        generation: GenerationRecord | None,
+        sampling: SamplingParams | None = None,
+    ) -> Message:
+        """The last text and state of a STREAMING reply, and what is known of its generation."""
+
+        def work(connection: apsw.Connection) -> Message:
+            messages.finish(connection, message_id, content, state)
+            if generation:
+                messages.add_generation(connection, message_id, generation, sampling)
+            return messages.get(connection, message_id)
+
+        return await self._write(work)
+
+    async def branch(self, conversation_id: int) -> list[Message]:
+        """The messages shown: from the root to the tip."""
+        return await self._read(lambda connection: messages.branch(connection, conversation_id))
+
+    async def children(self, conversation_id: int, parent_id: int | None) -> list[Message]:
+        """All messages that answer `parent_id`, or all roots; oldest first."""
+        return await self._read(lambda connection: messages.children(connection, conversation_id, parent_id))
+
+    def _forget_copies(self) -> None:
+        if self.path:
+            self._database.empty_log()
+            for copy in backups(self.path):
+                copy.unlink()
+
+    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
+        def run() -> T:
+            with self._database.read() as connection:
+                return work(connection)
+
+        return await self._call(run)
+
+    async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
+        def run() -> T:
+            with self._database.write() as connection:
+                return work(connection)
+
+        return await self._call(run)
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except RuntimeError as error:
+            raise StoreError("the conversations are closed already") from error
+        try:
+            return await future
+        except (apsw.Error, OSError, UnicodeError) as error:
+            raise store_error(self.path, error) from error
+
+
+def _title(text: str) -> str:
+    return one_line(text) or "New conversation"
