@@ -42,7 +42,7 @@ def _strftime_now(pattern: str) -> str:
 
 
 def _tojson(
-    value: Any,
+    value: object,
     ensure_ascii: bool = False,
     indent: int | None = None,
     separators: tuple[str, str] | None = None,
@@ -57,8 +57,7 @@ def _compile(source: str) -> Template:
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
     )
     environment.filters["tojson"] = _tojson
-    environment.globals.update(raise_exception=_raise_exception, strftime_now=_strftime_now)
-    return environment.from_string(source)
+    return environment.from_string(source, globals={"raise_exception": _raise_exception, "strftime_now": _strftime_now})
 
 
 def render(source: str, context: dict[str, Any], limit: int) -> str:
@@ -81,7 +80,7 @@ def render(source: str, context: dict[str, Any], limit: int) -> str:
 def _answer(line: bytes) -> dict[str, str]:
     try:
         return {"text": render(**json.loads(line))}
-    except Exception as error:  # noqa: BLE001 - a template may raise anything; the parent is told what
+    except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"[:500]}
 
 
@@ -89,7 +88,7 @@ def main() -> None:
     """Serves until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource  # noqa: PLC0415 - not on Windows
+        import resource  # not on Windows
 
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

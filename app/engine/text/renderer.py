@@ -65,7 +65,9 @@ class Renderer:
 
     def _exchange(self, request: bytes, within_s: float) -> bytes:
         process = self._process
-        assert process is not None and process.stdin is not None and process.stdout is not None
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         late = threading.Event()
 
         def kill() -> None:

@@ -1,0 +1,94 @@
+"""Remembers the ids of sampled replies, so that the next prompt holds what already lies in the KV cache.
+
+Tokenising a reply's text again may cut it elsewhere than the model did, and all after that would be computed again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.domain.conversation import Role
+from app.engine.text.guard import Guard
+from app.engine.text.marks import CLOSE_BYTES, OPEN_BYTES, without_marks
+from app.engine.text.tokenizer import Chunk, Tokenizer
+from app.engine.text.vocab import Vocab
+
+_MAX_REPLIES = 1024
+_REPLY = re.compile(re.escape(OPEN_BYTES[Role.ASSISTANT]) + b"(.*?)" + re.escape(CLOSE_BYTES), re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    before: bytes
+    """White space that the text begins with."""
+    after: bytes
+    """White space that it ends with."""
+    ids: list[int]
+
+
+class ReplyMemory:
+    """The last replies of one model, by their text."""
+
+    def __init__(self, vocab: Vocab, tokenizer: Tokenizer, guard: Guard) -> None:
+        self._vocab = vocab
+        self._tokenizer = tokenizer
+        self._guard = guard
+        self._replies: OrderedDict[bytes, _Reply] = OrderedDict()
+
+    def remember(self, text: str, ids: Sequence[int]) -> None:
+        """Notes that `text` was shown for `ids` (without the end token).
+
+        Text that a stop string cut is remembered as the ids up to there and a rest that is tokenised anew. Does
+        nothing where the ids' bytes are not the text's.
+        """
+        core = text.strip()
+        if not core:
+            return
+        data = text.encode(errors="replace")
+        kept, rest = self._cover(data, ids)
+        whole = [*kept, *self._tokenizer.raw(self._guard(rest.decode()).encode())]
+        if self._text(whole) not in (data, b" " + data):
+            return
+        start = text.index(core)
+        reply = _Reply(text[:start].encode(), text[start + len(core) :].encode(), whole)
+        key = core.encode(errors="replace")
+        self._replies[key] = reply
+        self._replies.move_to_end(key)
+        if len(self._replies) > _MAX_REPLIES:
+            self._replies.popitem(last=False)
+
+    def chunks(self, data: bytes) -> list[Chunk]:
+        """Tokenises marked UTF-8, with the sampled ids in place of each reply that the template left as it was."""
+        chunks: list[Chunk] = []
+        at = 0
+        for found in _REPLY.finditer(data):
+            reply = self._replies.get(without_marks(found[1]))
+            if reply is None:
+                continue
+            start, end = found.start() - len(reply.before), found.end() + len(reply.after)
+            if start >= at and data[start : found.start()] == reply.before and data[found.end() : end] == reply.after:
+                chunks += self._tokenizer.chunks(data[at:start], at)
+                chunks.append((start, reply.ids))
+                at = end
+        return chunks + self._tokenizer.chunks(data[at:], at)
+
+    def _text(self, ids: Sequence[int]) -> bytes:
+        return b"".join(self._vocab.pieces[i] for i in ids)
+
+    def _cover(self, data: bytes, ids: Sequence[int]) -> tuple[list[int], bytes]:
+        """The longest run of ids that ends on a character of `data`, and the rest of `data`."""
+        at = 0
+        if not data.startswith(b" ") and self._text(ids[:1]).startswith(b" "):
+            at = -1  # the space that the detokenizer leaves out
+        n_kept, kept_to = 0, 0
+        for n, token in enumerate(ids, 1):
+            piece = self._vocab.pieces[token]
+            if data[max(at, 0) : at + len(piece)] != (piece[1:] if at < 0 else piece):
+                break
+            at += len(piece)
+            if at == len(data) or (at >= 0 and data[at] & 0xC0 != 0x80):
+                n_kept, kept_to = n, at
+        return list(ids[:n_kept]), data[kept_to:]
