@@ -198,6 +198,7 @@ class Worker:
         if rest:
             self._outbox.tokens(sequence.request_id, rest, None)
         if self._prompts and reply.text:
-            self._prompts.remember(reply.text, sequence.generated)
+            eog = self._scheduler.backend.eog if self._scheduler else frozenset[int]()
+            self._prompts.remember(reply.text, [token for token in sequence.generated if token not in eog])
         self._outbox.send(reply.finished(time.perf_counter(), self._load_ms))
         self._load_ms = 0.0

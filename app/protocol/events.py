@@ -66,6 +66,7 @@ class ModelReady(Struct, frozen=True, tag=True, array_like=True):
     n_vocab: int
     n_slots: int
     n_layers: int
+    """Repeating layers and the output layer, as llama.cpp counts what it offloads."""
     placement: tuple[LayerPlacement, ...]
     n_threads: int
     flash_attn: str

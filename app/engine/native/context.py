@@ -33,7 +33,7 @@ KV_TYPES = {
 }
 _FLASH = {"auto": -1, "off": 0, "on": 1}
 _KV_SIZE = re.compile(r"KV buffer size\s*=\s*([0-9.]+) MiB")
-_FLASH_SET = re.compile(r"Flash Attention was auto, set to (\w+)")
+_FLASH_SET = re.compile(r"Flash Attention (enabled|disabled)")
 _MIN_OUTPUTS = 16
 _OK, _NO_SLOT, _ABORTED, _NO_MEMORY = 0, 1, 2, -2
 
@@ -92,7 +92,7 @@ class NativeContext:
         self.flash_attn = self._options.flash_attn
         for line in lines:
             if match := _FLASH_SET.search(line):
-                self.flash_attn = "on" if match.group(1).lower() == "enabled" else "off"
+                self.flash_attn = "on" if match.group(1) == "enabled" else "off"
 
     def decode(self) -> Decoded:
         """Computes the rows of `batch` and waits for them. Raises ComputeError."""

@@ -107,7 +107,7 @@ def describe(loaded: Loaded, path: str, load_ms: float) -> ModelReady:
         n_ctx_train=model.n_ctx_train,
         n_vocab=context.n_vocab,
         n_slots=context.n_slots,
-        n_layers=model.n_layers,
+        n_layers=sum(on.n_layers for on in model.placement) or model.n_layers,
         placement=model.placement,
         n_threads=context.n_threads,
         flash_attn=context.flash_attn,

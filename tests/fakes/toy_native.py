@@ -1,0 +1,117 @@
+"""A backend whose logits come from a table: the loop is tested exactly, in milliseconds, without a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from app.domain.sampling import SamplingParams
+from app.engine.core.backend import ComputeError, Decoded, Logits
+from app.engine.core.batch import Batch
+
+EOG = 0
+
+
+class ToySampler:
+    """Greedy; remembers what it was told."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.accepted: list[int] = []
+        self.closed = False
+
+    def sample(self, logits: Logits) -> int:
+        token = int(logits.argmax())
+        self.accepted.append(token)
+        return token
+
+    def accept(self, tokens: Sequence[int]) -> None:
+        self.accepted += tokens
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class ToyBackend:
+    """Checks what llama.cpp checks: positions continue, sequences exist, rows fit.
+
+    `next_token` maps a whole sequence to the token that it makes most likely. `script` holds what the next decodes
+    are to return in place of DONE (a Decoded or an exception).
+    """
+
+    def __init__(
+        self,
+        next_token: Callable[[list[int]], int] = lambda tokens: (tokens[-1] + 1) % 16,
+        *,
+        n_vocab: int = 16,
+        n_ctx: int = 64,
+        n_slots: int = 2,
+        n_batch: int = 32,
+    ) -> None:
+        self.n_vocab, self.n_ctx, self.n_slots = n_vocab, n_ctx, n_slots
+        self.eog = frozenset({EOG})
+        self.batch = Batch(n_batch, max(16, n_slots))
+        self.next_token = next_token
+        self.cells: dict[int, list[int]] = {i: [] for i in range(n_slots)}
+        self.script: list[Decoded | ComputeError] = []
+        self.partial_removal = True
+        self.batches: list[list[tuple[int, list[int]]]] = []
+        """Of each decode: (seq_id, tokens) in the order of rows."""
+        self.samplers: list[ToySampler] = []
+        self.n_resets = 0
+        self._rows: dict[int, Logits] = {}
+
+    def decode(self) -> Decoded:
+        outcome = self.script.pop(0) if self.script else Decoded.DONE
+        if isinstance(outcome, ComputeError):
+            raise outcome
+        if outcome is Decoded.NO_SLOT:
+            return outcome
+        self._rows.clear()
+        rows: list[tuple[int, list[int]]] = []
+        for i in range(self.batch.n):
+            seq_id, token = int(self.batch.seq_ids[i]), int(self.batch.tokens[i])
+            cells = self.cells[seq_id]
+            assert int(self.batch.positions[i]) == len(cells), "positions must continue the sequence"
+            assert len(cells) < self.n_ctx, "the sequence is full"
+            cells.append(token)
+            if rows and rows[-1][0] == seq_id:
+                rows[-1][1].append(token)
+            else:
+                rows.append((seq_id, [token]))
+            if self.batch.outputs[i]:
+                self._rows[i] = self._logits(cells)
+        self.batches.append(rows)
+        return outcome
+
+    def _logits(self, cells: list[int]) -> Logits:
+        logits = -np.arange(self.n_vocab, dtype=np.float32)
+        logits[self.next_token(cells)] = 5.0
+        return logits
+
+    def logits(self, row: int) -> Logits:
+        return self._rows[row]
+
+    def truncate(self, seq_id: int, n_past: int) -> bool:
+        if not self.partial_removal and 0 < n_past < len(self.cells[seq_id]):
+            return False
+        del self.cells[seq_id][n_past:]
+        return True
+
+    def clear(self, seq_id: int) -> None:
+        self.cells[seq_id].clear()
+
+    def n_cells(self, seq_id: int) -> int:
+        return len(self.cells[seq_id])
+
+    def sampler(self, params: SamplingParams) -> ToySampler:
+        self.samplers.append(ToySampler(params.seed or 7))
+        return self.samplers[-1]
+
+    def clear_abort(self) -> None:
+        return
+
+    def reset(self) -> None:
+        self.n_resets += 1
+        self.cells = {i: [] for i in range(self.n_slots)}

@@ -1,0 +1,42 @@
+"""The distribution before the chain equals an exact float64 softmax."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.engine.core.distribution import Distribution
+from app.engine.core.topk import TopK
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 3000), st.integers(0, 20), st.floats(0.01, 30), st.integers(0, 2**32 - 1))
+def test_it_equals_an_exact_softmax(n_vocab: int, k: int, scale: float, seed: int) -> None:
+    logits = (np.random.default_rng(seed).standard_normal(n_vocab) * scale).astype(np.float32)
+    chosen = seed % n_vocab
+    measured = Distribution(n_vocab).measure(logits, chosen, k)
+    exact = logits.astype(np.float64)
+    exact = np.exp(exact - exact.max())
+    exact /= exact.sum()
+    assert measured.p == pytest.approx(exact[chosen], abs=1e-5)
+    assert measured.rank == 1 + int((logits > logits[chosen]).sum())
+    positive = exact[exact > 0]
+    assert measured.entropy == pytest.approx(-(positive * np.log2(positive)).sum(), abs=1e-3)
+    assert [token for token, _ in measured.top] == np.argsort(-logits, kind="stable")[:k].tolist()
+    assert [p for _, p in measured.top] == pytest.approx(exact[np.argsort(-logits, kind="stable")[:k]].tolist(), abs=1e-5)
+
+
+def test_masked_tokens_do_not_spoil_the_entropy() -> None:
+    logits = np.array([1.0, 1.0, -np.inf, -np.inf], np.float32)
+    measured = Distribution(4).measure(logits, 0, 3)
+    assert measured.entropy == pytest.approx(1.0)
+    assert measured.p == pytest.approx(0.5)
+
+
+def test_the_threshold_finds_k_however_it_stood_before() -> None:
+    top_k, rng = TopK(), np.random.default_rng(3)
+    for scale in (0.01, 10.0, 0.5, 100.0, 0.001, 3.0):
+        values = (rng.standard_normal(5000) * scale).astype(np.float32)
+        assert top_k.best(values, float(values.max()), 40).tolist() == np.argsort(-values, kind="stable")[:40].tolist()
