@@ -79,7 +79,7 @@ class ThemeSpec(Struct, frozen=True, kw_only=True):
     variables: dict[str, str]
     """Of this app (`APP_VARIABLES`) and of Textual's CSS."""
     code_style: str
-    """Name of a Pygments style for code blocks."""
+    """For code blocks: a Pygments style, or rich's `ansi_dark` and `ansi_light`."""
     path: Path
 
 

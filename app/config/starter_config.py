@@ -1,0 +1,40 @@
+"""The `config.toml` that `tok config edit` starts from: every setting, commented out, with its default."""
+
+from __future__ import annotations
+
+_TEXT = """\
+# tokscope's settings. Every line is commented out and shows the default; `tok config check` says what is wrong.
+
+#model = "smollm2"       # a name that `tok models` lists, or the path of a GGUF file
+#preset = "balanced"     # a name that `tok presets` lists
+#theme = "auto"          # auto, graphite, ember, abyss, paper, meadow, contrast, terminal, or a theme of your own
+#models_dir = "~/models" # a folder of GGUF files; they can be named without path and ending
+#trace_top_k = 10        # alternatives shown for each token
+#show_panels = true      # speed, prefill, decode, context and next token beside the chat
+#fps = 30                # most screen updates a second while a reply streams; left out, the app chooses
+
+# Keys by command; F1 in the chat lists the commands.
+#[keys]
+#stop = "escape"
+
+# A preset of your own. It starts from `based_on`, or from the shipped preset with its name; what is left out stays.
+# Other keys: top_k, typical_p, top_n_sigma, xtc_probability, xtc_threshold, frequency_penalty, presence_penalty,
+# penalty_last_n, dry_multiplier, dry_base, dry_allowed_length, dry_penalty_last_n, dry_sequence_breakers
+#[presets.haiku]
+#based_on = "creative"
+#description = "Seventeen syllables"
+#system = "Answer with a haiku."
+#model = "smollm2"
+#temperature = 1.0
+#top_p = 0.95
+#min_p = 0.05
+#repeat_penalty = 1.1
+#seed = 42
+#max_tokens = 64
+#stop = ["\\n\\n"]
+"""
+
+
+def default_config_text() -> str:
+    """Returns the text of a new `config.toml`; read as it is, it changes nothing."""
+    return _TEXT
