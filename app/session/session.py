@@ -111,10 +111,16 @@ class Session:
         self.branch = []
 
     async def open(self, conversation_id: int) -> None:
-        """Leaves the conversation for a stored one. Raises StoreError, then nothing has changed."""
+        """Leaves the conversation for a stored one. Raises StoreError, then nothing has changed.
+
+        The one that is shown is not left: only its row is read again, and its turn goes on.
+        """
         if not self.store:
             return
         conversation = await self.store.conversation(conversation_id)
+        if self.conversation and self.conversation.id == conversation_id:
+            self.conversation = conversation
+            return
         branch = await self.store.branch(conversation_id)
         self.stop()
         self.conversation, self.branch = conversation, branch

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import apsw
 
 from app.domain.conversation import Conversation
 from app.domain.errors import StoreError
 from app.store.search import parse
+from app.store.sql import execute
 
 _SELECT = """
     SELECT c.id, c.title, c.tip_id, c.created_ms, c.updated_ms,
@@ -27,21 +29,21 @@ def now_ms() -> int:
 def create(connection: apsw.Connection, title: str) -> int:
     """Returns the new id."""
     now = now_ms()
-    connection.execute("INSERT INTO conversation (title, created_ms, updated_ms) VALUES (?, ?, ?)", (title, now, now))
+    execute(connection, "INSERT INTO conversation (title, created_ms, updated_ms) VALUES (?, ?, ?)", (title, now, now))
     return connection.last_insert_rowid()
 
 
 def get(connection: apsw.Connection, conversation_id: int) -> Conversation:
     """One conversation that is not deleted. Raises StoreError when there is none."""
-    row = connection.execute(f"{_SELECT} WHERE c.id = ? AND c.deleted_ms IS NULL", (conversation_id,)).fetchone()
+    row = execute(connection, f"{_SELECT} WHERE c.id = ? AND c.deleted_ms IS NULL", (conversation_id,)).fetchone()
     if row is None:
         raise _missing(conversation_id)
-    return Conversation(*row)
+    return _conversation(row)
 
 
 def change(connection: apsw.Connection, conversation_id: int, column: str, value: str | int | None) -> None:
     """Sets one column (a name of ours, never data). Raises StoreError when there is no such conversation."""
-    connection.execute(f"UPDATE conversation SET {column} = ? WHERE id = ?", (value, conversation_id))
+    execute(connection, f"UPDATE conversation SET {column} = ? WHERE id = ?", (value, conversation_id))
     if not connection.changes():
         raise _missing(conversation_id)
 
@@ -54,7 +56,7 @@ def touch(connection: apsw.Connection, conversation_id: int, tip_id: int) -> Non
 
 def remove(connection: apsw.Connection, conversation_id: int) -> None:
     """Removes the row, its messages, their generations and what is indexed of them."""
-    connection.execute("DELETE FROM conversation WHERE id = ?", (conversation_id,))
+    execute(connection, "DELETE FROM conversation WHERE id = ?", (conversation_id,))
 
 
 def find(connection: apsw.Connection, query: str, limit: int) -> list[Conversation]:
@@ -69,13 +71,24 @@ def find(connection: apsw.Connection, query: str, limit: int) -> list[Conversati
             content.append("m.id IN (SELECT rowid FROM content_index WHERE content_index MATCH ?)")
         title += ["c.title LIKE ? ESCAPE '\\'"] * len(search.likes)
         content += ["m.content LIKE ? ESCAPE '\\'"] * len(search.likes)
-        conditions.append(
-            f"({' AND '.join(title)} OR c.id IN (SELECT m.conversation_id FROM message AS m WHERE {' AND '.join(content)}))"
-        )
+        found = f"SELECT m.conversation_id FROM message AS m WHERE {' AND '.join(content)}"
+        conditions.append(f"({' AND '.join(title)} OR c.id IN ({found}))")
         words = [*filter(None, [search.match]), *search.likes]
         bindings += words + words
     sql = f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY {_NEWEST_FIRST} LIMIT ?"
-    return [Conversation(*row) for row in connection.execute(sql, (*bindings, limit))]
+    return [_conversation(row) for row in execute(connection, sql, (*bindings, limit))]
+
+
+def _conversation(row: tuple[Any, ...]) -> Conversation:
+    conversation_id, title, tip_id, created_ms, updated_ms, n_messages = row
+    return Conversation(
+        id=conversation_id,
+        title=title,
+        tip_id=tip_id,
+        created_ms=created_ms,
+        updated_ms=updated_ms,
+        n_messages=n_messages,
+    )
 
 
 def _missing(conversation_id: int) -> StoreError:

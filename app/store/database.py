@@ -6,7 +6,7 @@ Knows the file, its locks and its schema, and nothing of conversations.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from app.domain.errors import StoreError
 from app.store import presence
 from app.store.files import back_up, private_file, private_folder, set_aside
 from app.store.schema import APPLICATION_ID, MIGRATIONS
+from app.store.sql import execute, pragma
 
 _BUSY_TIMEOUT_MS = 5000
 
@@ -55,7 +56,7 @@ class Database:
             self._presence.leave(clean=not self._damaged)
 
     @contextmanager
-    def write(self) -> Iterator[apsw.Connection]:
+    def write(self) -> Generator[apsw.Connection]:
         """A transaction that is durable when the block has ended, or leaves nothing behind."""
         if self.path and _identity(self.path) != self._identity:
             raise StoreError(
@@ -66,7 +67,7 @@ class Database:
             yield connection
 
     @contextmanager
-    def read(self) -> Iterator[apsw.Connection]:
+    def read(self) -> Generator[apsw.Connection]:
         """A place to read from; sees what was committed last."""
         with self._watch():
             yield self.connection
@@ -93,17 +94,17 @@ class Database:
         connection = self.connection
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
         version = self._check_ours()
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA secure_delete = ON")
+        execute(connection, "PRAGMA journal_mode = WAL")
+        execute(connection, "PRAGMA synchronous = FULL")
+        execute(connection, "PRAGMA foreign_keys = ON")
+        execute(connection, "PRAGMA secure_delete = ON")
         while version < len(MIGRATIONS):
             version = self._migrate(version)
 
     def _check_ours(self) -> int:
-        version = int(self.connection.pragma("user_version") or 0)
-        tables = self.connection.execute("SELECT count(*) FROM sqlite_schema").get
-        if tables and self.connection.pragma("application_id") != APPLICATION_ID:
+        version = int(pragma(self.connection, "user_version"))
+        tables = execute(self.connection, "SELECT count(*) FROM sqlite_schema").get
+        if tables and pragma(self.connection, "application_id") != APPLICATION_ID:
             raise StoreError(
                 f"{self.path}: this is a database of another program", "Set TOKSCOPE_DATA_DIR to another folder."
             )
@@ -118,47 +119,46 @@ class Database:
         if version and self.path:
             back_up(self.connection, self.path, version)
         with self._immediate() as connection:
-            now = int(connection.pragma("user_version") or 0)
+            now = int(pragma(connection, "user_version"))
             if now != version:
                 return now
             MIGRATIONS[version](connection)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {version + 1}")
+            execute(connection, f"PRAGMA application_id = {APPLICATION_ID}")
+            execute(connection, f"PRAGMA user_version = {version + 1}")
         return version + 1
 
     def _join(self, path: Path) -> None:
         """Becomes visible to other instances and ends the replies of those that died."""
         with self._immediate() as connection:
             live, dead = presence.survey(path)
-            if dead and (problem := connection.pragma("quick_check")) != "ok":
+            if dead and (problem := pragma(connection, "quick_check")) != "ok":
                 raise apsw.CorruptError(str(problem))
             self._presence = presence.join(path)
             self.owner = self._presence.token
-            for (owner,) in connection.execute(
-                "SELECT DISTINCT owner FROM message WHERE state = 'streaming'"
-            ).fetchall():
-                if owner not in live:
-                    connection.execute(
-                        "UPDATE message SET state = 'interrupted', owner = NULL WHERE state = 'streaming' AND owner IS ?",
-                        (owner,),
-                    )
+            marks = ", ".join("?" * len(live))
+            execute(
+                connection,
+                "UPDATE message SET state = 'interrupted', owner = NULL"
+                f" WHERE state = 'streaming' AND coalesce(owner, '') NOT IN ({marks})",
+                tuple(live),
+            )
         for mark in dead:
             mark.unlink(missing_ok=True)
 
     @contextmanager
-    def _immediate(self) -> Iterator[apsw.Connection]:
+    def _immediate(self) -> Generator[apsw.Connection]:
         connection = self.connection
-        connection.execute("BEGIN IMMEDIATE")
+        execute(connection, "BEGIN IMMEDIATE")
         try:
             yield connection
-            connection.execute("COMMIT")
+            execute(connection, "COMMIT")
         except BaseException:
             if connection.in_transaction:
-                connection.execute("ROLLBACK")
+                execute(connection, "ROLLBACK")
             raise
 
     @contextmanager
-    def _watch(self) -> Iterator[None]:
+    def _watch(self) -> Generator[None]:
         try:
             yield
         except (apsw.CorruptError, apsw.NotADBError):

@@ -12,6 +12,7 @@ from app.domain.errors import StoreError
 from app.domain.generation import FinishReason, Stop, Timings, Usage
 from app.domain.sampling import SamplingParams
 from app.store.conversations import now_ms
+from app.store.sql import execute
 
 _SELECT = """
     SELECT m.id, m.conversation_id, m.parent_id, m.role, m.content, m.created_ms, m.state,
@@ -32,7 +33,8 @@ _INSERT_GENERATION = """
 
 def add(connection: apsw.Connection, message: Message, owner: str) -> Message:
     """Inserts `message` whatever its id and returns it with its own; `owner` is kept while it is STREAMING."""
-    connection.execute(
+    execute(
+        connection,
         "INSERT INTO message (conversation_id, parent_id, role, content, state, owner, created_ms)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
@@ -63,13 +65,14 @@ def new(conversation_id: int, parent_id: int | None, role: Role, content: str, s
 
 def set_streaming_content(connection: apsw.Connection, message_id: int, content: str) -> None:
     """Replaces the text of a reply that is still STREAMING. Raises StoreError when it is not, or is gone."""
-    connection.execute("UPDATE message SET content = ? WHERE id = ? AND state = 'streaming'", (content, message_id))
+    execute(connection, "UPDATE message SET content = ? WHERE id = ? AND state = 'streaming'", (content, message_id))
     _check_changed(connection, message_id)
 
 
 def finish(connection: apsw.Connection, message_id: int, content: str, state: ReplyState) -> None:
     """Gives a STREAMING reply its last text and state. Raises StoreError when it is not STREAMING, or is gone."""
-    connection.execute(
+    execute(
+        connection,
         "UPDATE message SET content = ?, state = ?, owner = NULL WHERE id = ? AND state = 'streaming'",
         (content, state.value, message_id),
     )
@@ -95,12 +98,12 @@ def add_generation(
         **msgspec.structs.asdict(record.usage),
         **msgspec.structs.asdict(record.timings),
     }
-    connection.execute(_INSERT_GENERATION, row)
+    execute(connection, _INSERT_GENERATION, row)
 
 
 def get(connection: apsw.Connection, message_id: int) -> Message:
     """One message. Raises StoreError when there is none."""
-    row = connection.execute(f"{_SELECT} WHERE m.id = ?", (message_id,)).fetchone()
+    row = execute(connection, f"{_SELECT} WHERE m.id = ?", (message_id,)).fetchone()
     if row is None:
         raise StoreError(f"there is no message {message_id}")
     return _message(row)
@@ -116,13 +119,13 @@ def branch(connection: apsw.Connection, conversation_id: int) -> list[Message]:
         )
         {_SELECT} WHERE m.id IN (SELECT id FROM path) ORDER BY m.id
     """
-    return [_message(row) for row in connection.execute(sql, (conversation_id,))]
+    return [_message(row) for row in execute(connection, sql, (conversation_id,))]
 
 
 def children(connection: apsw.Connection, conversation_id: int, parent_id: int | None) -> list[Message]:
     """The answers to a message, or the roots; oldest first."""
     sql = f"{_SELECT} WHERE m.conversation_id = ? AND m.parent_id IS ? ORDER BY m.id"
-    return [_message(row) for row in connection.execute(sql, (conversation_id, parent_id))]
+    return [_message(row) for row in execute(connection, sql, (conversation_id, parent_id))]
 
 
 def _check_changed(connection: apsw.Connection, message_id: int) -> None:

@@ -1,8 +1,8 @@
 """Which instances of the program have the database open: each holds a lock that the system frees when it dies.
 
-An instance is a file in the folder `NAME.live` beside the database, locked through SQLite itself, whose locks work alike on
-every platform and within one process. A process id would be given to another process some day, or mean another one in a
-container; a lock can not. A clean end removes the file, so a file that nobody locks tells of an unclean one.
+An instance is a file in the folder `NAME.live` beside the database, locked through SQLite itself, whose locks work
+alike on every platform and within one process. A process id would be given to another process some day, or mean
+another one in a container; a lock can not. A clean end removes the file: one that nobody locks tells of an unclean end.
 Callers hold the database's write lock, so that no two instances look and join at once.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 import apsw
 
 from app.store.files import private_file, private_folder
+from app.store.sql import execute
 
 
 class Presence:
@@ -64,8 +65,8 @@ def survey(database: Path) -> tuple[set[str], list[Path]]:
 def _lock(path: Path) -> apsw.Connection | None:
     lock = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     try:
-        lock.execute("PRAGMA journal_mode = OFF")
-        lock.execute("BEGIN EXCLUSIVE")
+        execute(lock, "PRAGMA journal_mode = OFF")
+        execute(lock, "BEGIN EXCLUSIVE")
     except apsw.BusyError:
         lock.close()
         return None

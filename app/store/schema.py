@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import apsw
 
+from app.store.sql import execute
+
 APPLICATION_ID = 0x746F6B73
 """`toks`: marks the file as ours."""
 
@@ -19,7 +21,8 @@ def _create(connection: apsw.Connection) -> None:
     A parent and a tip are messages of the same conversation. Text is indexed once its message leaves STREAMING, so
     that journalling costs no indexing. `owner` names the instance that is writing a STREAMING reply.
     """
-    connection.execute(
+    execute(
+        connection,
         """
         CREATE TABLE conversation (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -99,7 +102,7 @@ def _create(connection: apsw.Connection) -> None:
         CREATE TRIGGER content_removed AFTER DELETE ON message WHEN old.state <> 'streaming' BEGIN
             INSERT INTO content_index (content_index, rowid, content) VALUES ('delete', old.id, old.content);
         END;
-        """
+        """,
     )
 
 
