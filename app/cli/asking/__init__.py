@@ -1,0 +1,1 @@
+"""What `tok ask` does, apart from its options: gather the prompt, run one request, report."""

@@ -1,0 +1,120 @@
+"""Folds the events of one request into an answer, and an answer into the object that `--json` documents."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from app.cli.exit_codes import ExitCode
+from app.domain.generation import FinishReason, Stop, Timings, Usage
+from app.domain.trace import TokenTrace
+from app.protocol.events import (
+    EngineLost,
+    GenerationFinished,
+    GenerationStarted,
+    ModelReady,
+    TokensGenerated,
+)
+
+
+class Answer:
+    """What is known of a reply so far; `finish_reason` is None until it has ended."""
+
+    def __init__(self, model: str, preset: str, *, keep_tokens: bool = False) -> None:
+        self.model = model
+        self.preset = preset
+        self.load_ms = 0.0
+        self.seed: int | None = None
+        self.finish_reason: FinishReason | None = None
+        self.stop: Stop | None = None
+        self.usage = Usage()
+        self.timings = Timings()
+        self.exit_code = ExitCode.OK
+        self.error = ""
+        self.hint = ""
+        self._pieces: list[str] = []
+        self._tokens: list[TokenTrace] | None = [] if keep_tokens else None
+
+    @property
+    def text(self) -> str:
+        """The reply as far as it has come."""
+        return "".join(self._pieces)
+
+    def take(self, event: object) -> None:
+        """Folds one event in; events that say nothing of the answer are passed over."""
+        match event:
+            case ModelReady():
+                self.load_ms = event.load_ms
+            case GenerationStarted():
+                self.seed = event.seed
+                self.usage = Usage(n_prompt=event.n_prompt, n_cached=event.n_cached)
+            case TokensGenerated():
+                self._pieces.append(event.text)
+                if self._tokens is not None:
+                    self._tokens.extend(event.tokens)
+            case GenerationFinished():
+                self.finish_reason, self.stop = event.finish_reason, event.stop
+                self.usage, self.timings = event.usage, event.timings
+                if event.finish_reason is FinishReason.ERROR:
+                    self.fail(ExitCode.FAILED, event.error or "the engine refused the request", event.hint)
+            case EngineLost():
+                hint = "the answer so far is kept; ask again to start the engine anew"
+                self.fail(ExitCode.ENGINE_LOST, f"the engine was lost: {event.reason}", hint)
+            case _:
+                pass
+
+    def fail(self, code: ExitCode, error: str, hint: str) -> None:
+        """Ends the answer with an error; its text stays."""
+        self.finish_reason = FinishReason.ERROR
+        self.exit_code, self.error, self.hint = code, error, hint
+
+    def interrupt(self) -> None:
+        """Ends the answer because the user said so; its text stays."""
+        self.finish_reason = FinishReason.ABORT
+        self.exit_code = ExitCode.INTERRUPTED
+
+    def report(self) -> dict[str, Any]:
+        """Returns the object of `tok ask --json`; `tokens` only where they were asked for, `error` only after one."""
+        usage, timings = self.usage, self.timings
+        report: dict[str, Any] = {
+            "text": self.text,
+            "finish_reason": self.finish_reason,
+            "stop": self.stop and {"kind": self.stop.kind, "text": self.stop.text, "token_id": self.stop.token_id},
+            "model": self.model,
+            "preset": self.preset,
+            "seed": self.seed,
+            "usage": {"n_prompt": usage.n_prompt, "n_cached": usage.n_cached, "n_generated": usage.n_generated},
+            "timings": {
+                "load_ms": _rounded(timings.load_ms or self.load_ms),
+                "prefill_ms": _rounded(timings.prefill_ms),
+                "ttft_ms": _rounded(timings.ttft_ms),
+                "decode_ms": _rounded(timings.decode_ms),
+                "prefill_tps": _rounded(timings.prefill_tps),
+                "decode_tps": _rounded(timings.decode_tps),
+            },
+        }
+        if self._tokens is not None:
+            report["tokens"] = [token_object(token) for token in self._tokens]
+        return report
+
+
+def token_object(token: TokenTrace) -> dict[str, Any]:
+    """Returns one entry of `tokens`; a figure that JSON cannot carry (minus infinity) becomes null."""
+    return {
+        "id": token.id,
+        "text": token.text,
+        "p": _finite(token.p),
+        "logprob": _finite(token.logprob),
+        "rank": token.rank,
+        "entropy": _finite(token.entropy),
+        "ms": _rounded(token.ms),
+        "top": [{"id": top.id, "text": top.text, "p": _finite(top.p)} for top in token.top],
+    }
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 3) if math.isfinite(value) else None
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,58 @@
+"""Opens the session that one question is asked in: a new conversation or the last one, kept or not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from app.cli import console
+from app.cli.asking.options import AskOptions
+from app.cli.asking.setup import Setup
+from app.client.engine import Engine
+from app.config.paths import database_file, ensure_dir
+from app.domain.errors import StoreError, UsageError
+from app.session.session import Session
+from app.store.store import Store
+
+
+@asynccontextmanager
+async def open_session(options: AskOptions, setup: Setup, engine: Engine) -> AsyncGenerator[Session]:
+    """Opens the conversation that the options ask for, and closes the store behind it.
+
+    Raises UsageError when there is none to continue, StoreError when it cannot be read. A store that cannot be opened
+    for a new conversation is told of, and the answer is not kept.
+    """
+    store = await _open_store(options)
+    try:
+        kept = _session(options, setup, engine, store)
+        if options.continue_last and not await kept.open_last():
+            raise UsageError("there is no conversation to continue", hint="ask without -c to begin one")
+        if options.save:
+            yield kept
+        else:
+            unkept = _session(options, setup, engine, None)
+            unkept.branch = kept.branch
+            yield unkept
+    finally:
+        if store is not None:
+            await store.close()
+
+
+def _session(options: AskOptions, setup: Setup, engine: Engine, store: Store | None) -> Session:
+    name, top_k = setup.model.name, options.logprobs or 0
+    return Session(engine, store, preset=setup.preset, trace_top_k=top_k, model_name=name)
+
+
+async def _open_store(options: AskOptions) -> Store | None:
+    if not options.save and not options.continue_last:
+        return None
+    path = database_file()
+    try:
+        ensure_dir(path.parent)
+        return await Store.open(path)
+    except (OSError, StoreError) as error:
+        hint = error.hint if isinstance(error, StoreError) else ""
+        if options.continue_last:
+            raise StoreError(str(error), hint) from error
+        console.print_error(f"this answer is not kept: {error}", hint)
+        return None

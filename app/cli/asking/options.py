@@ -1,0 +1,36 @@
+"""What the command line of `tok ask` said, before anything is looked up. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+
+class Format(Enum):
+    """What standard output carries."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSONL = "jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskOptions:
+    """One call of `tok ask`."""
+
+    prompt: str | None = None
+    model: str | None = None
+    preset: str | None = None
+    system: str | None = None
+    """Replaces the preset's system prompt; empty sends none."""
+    files: tuple[Path, ...] = ()
+    sampling: dict[str, object] = field(default_factory=dict[str, object])
+    """Fields of SamplingParams that override the preset's, by name."""
+    format: Format = Format.TEXT
+    stats: bool = False
+    logprobs: int | None = None
+    """How many alternatives each token is reported with; None reports no tokens."""
+    stream: bool = True
+    continue_last: bool = False
+    save: bool = True

@@ -1,0 +1,48 @@
+"""Looks up what the options name: settings, preset, model. A mistake found here ends the command early."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from app.cli.asking.options import AskOptions
+from app.config.catalogue import load_catalogue
+from app.config.presets import find_preset, load_presets
+from app.config.problems import render
+from app.config.settings import load_settings
+from app.domain.errors import ConfigError, UsageError
+from app.domain.preset import Preset
+from app.domain.sampling import SamplingParams
+from app.models.locate import LocatedModel, locate
+
+
+class Setup(Struct, frozen=True):
+    """What one question is asked of, and how."""
+
+    model: LocatedModel
+    preset: Preset
+
+
+def look_up(options: AskOptions) -> Setup:
+    """Returns the model and the preset in effect.
+
+    Raises ConfigError with every problem of the files, ModelError, or UsageError for a sampling option out of range.
+    """
+    loaded, catalogue = load_settings(), load_catalogue()
+    if problems := [*loaded.problems, *catalogue.problems]:
+        raise ConfigError(f"the configuration has mistakes\n{render(problems)}", hint="`tok config edit` opens it")
+    settings = loaded.settings
+    preset = find_preset(options.preset or settings.preset, load_presets(settings))
+    wanted = options.model or preset.model or settings.model
+    return Setup(locate(wanted, catalogue, settings.models_dir), overridden(preset, options))
+
+
+def overridden(preset: Preset, options: AskOptions) -> Preset:
+    """Returns the preset with the command line's options in place of its own. Raises UsageError."""
+    values = msgspec.to_builtins(preset.sampling) | options.sampling
+    try:
+        sampling = msgspec.convert(values, SamplingParams)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"a sampling option is out of range: {error}") from error
+    system = preset.system if options.system is None else options.system or None
+    return msgspec.structs.replace(preset, sampling=sampling, system=system)

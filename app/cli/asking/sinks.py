@@ -1,0 +1,120 @@
+"""Three ways to tell an answer: text as it comes, one JSON object, one JSON event a line."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from app.cli import console
+from app.cli.asking.answer import Answer, token_object
+from app.cli.asking.options import AskOptions, Format
+from app.domain.generation import FinishReason
+from app.domain.text import safe_text
+from app.protocol.events import GenerationStarted, PrefillProgress, TokensGenerated
+
+
+class Sink(Protocol):
+    """Told of every event as it happens, and of the end."""
+
+    def take(self, event: object) -> None:
+        """Shows what there is to show of one event."""
+        ...
+
+    def end(self, answer: Answer) -> None:
+        """Shows the rest; `answer` is complete."""
+        ...
+
+
+class TextSink:
+    """The reply on standard output, flushed with every event; anything else goes to standard error."""
+
+    def __init__(self, *, stream: bool) -> None:
+        self._stream = stream
+        self._safe = console.stdout_is_terminal()
+        self._at_line_start = True
+
+    def take(self, event: object) -> None:
+        """Writes new text, unless the whole is wanted at the end."""
+        if self._stream and isinstance(event, TokensGenerated):
+            self._write(event.text)
+
+    def end(self, answer: Answer) -> None:
+        """Ends the last line, and says on standard error why a reply is not whole."""
+        if not self._stream:
+            self._write(answer.text)
+        if not self._at_line_start:
+            self._write("\n")
+        if answer.finish_reason is FinishReason.CONTEXT:
+            console.print_error("the context window is full: the answer ends here", "a smaller input leaves more room")
+
+    def _write(self, text: str) -> None:
+        if text:
+            console.write_out(safe_text(text) if self._safe else text)
+            self._at_line_start = text.endswith("\n")
+
+
+class JsonSink:
+    """One object at the end, after errors too."""
+
+    def take(self, event: object) -> None:
+        """Waits."""
+
+    def end(self, answer: Answer) -> None:
+        """Prints the report."""
+        console.print_json(answer.report() | _error_of(answer))
+
+
+class JsonlSink:
+    """One object a line: `started`, `prefill`, `text`, `token` (with --logprobs), `finished`.
+
+    `finished` carries the object of `--json` without `tokens`; the `text` events' texts sum to its `text`.
+    """
+
+    def __init__(self, answer: Answer, *, tokens: bool) -> None:
+        self._answer = answer
+        self._tokens = tokens
+
+    def take(self, event: object) -> None:
+        """Prints the event at once."""
+        match event:
+            case GenerationStarted():
+                self._print(
+                    "started",
+                    model=self._answer.model,
+                    preset=self._answer.preset,
+                    seed=event.seed,
+                    n_prompt=event.n_prompt,
+                    n_cached=event.n_cached,
+                )
+            case PrefillProgress():
+                self._print("prefill", n_done=event.n_done, n_total=event.n_total, ms=round(event.ms, 3))
+            case TokensGenerated():
+                if event.text:
+                    self._print("text", text=event.text)
+                for token in event.tokens if self._tokens else ():
+                    self._print("token", **token_object(token))
+            case _:
+                pass
+
+    def end(self, answer: Answer) -> None:
+        """Prints the report as the last event."""
+        report = answer.report()
+        report.pop("tokens", None)
+        self._print("finished", **(report | _error_of(answer)))
+
+    def _print(self, name: str, **keys: object) -> None:
+        console.print_json({"event": name, **keys})
+
+
+def sink_for(options: AskOptions, answer: Answer) -> Sink:
+    """Returns the sink that the options ask for."""
+    match options.format:
+        case Format.TEXT:
+            return TextSink(stream=options.stream)
+        case Format.JSON:
+            return JsonSink()
+        case Format.JSONL:
+            return JsonlSink(answer, tokens=options.logprobs is not None)
+
+
+def _error_of(answer: Answer) -> dict[str, Any]:
+    return console.error_object(answer.error, answer.hint, answer.exit_code) if answer.error else {}

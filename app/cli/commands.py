@@ -1,0 +1,49 @@
+"""The tree of commands. Registers functions; what they do is imported when one of them runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from typer._click import Command  # pyright: ignore[reportPrivateUsage] -- typer gives its base class no public name
+from typer.main import get_command
+
+from app.cli import ask, chat, config, models, presets, version
+from app.cli.coercion import use_plain_coercion
+from app.cli.exit_codes import EPILOG
+from app.cli.options import ContinueLast, Model, PresetName, ThemeName
+from app.domain.errors import UsageError
+
+_HELP = "Chat with a local language model and see the autoregressive loop, token by token. Alone, `tok` opens the chat."
+
+
+def _root(
+    context: typer.Context,
+    model: Model = None,
+    preset: PresetName = None,
+    continue_last: ContinueLast = False,
+    theme: ThemeName = None,
+    version_wanted: Annotated[
+        bool, typer.Option("--version", help="Show the version, the llama.cpp build and its devices.")
+    ] = False,
+) -> int | None:
+    if version_wanted:
+        raise typer.Exit(version.version(context.obj))
+    if context.invoked_subcommand is None:
+        return chat.chat(model, preset, continue_last, theme)
+    if model or preset or continue_last or theme:
+        raise UsageError(f"options of a command go behind its name: tok {context.invoked_subcommand} …")
+    return None
+
+
+def command_line() -> Command:
+    """Returns the whole command line, ready to be called with arguments."""
+    root = typer.Typer(rich_markup_mode=None, help=_HELP, epilog=EPILOG, pretty_exceptions_enable=False)
+    root.callback(invoke_without_command=True)(_root)
+    root.command()(chat.chat)
+    root.command()(ask.ask)
+    root.add_typer(models.commands)
+    root.add_typer(presets.commands)
+    root.add_typer(config.commands)
+    use_plain_coercion()
+    return get_command(root)

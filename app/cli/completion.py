@@ -1,0 +1,42 @@
+"""What the shell may complete behind `-m`, `-p` and `--theme`. A broken configuration completes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from app.domain.errors import TokscopeError
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """Returns the catalogue names that begin with `incomplete`."""
+    from app.config.catalogue import load_catalogue
+
+    try:
+        return _matching(load_catalogue().models, incomplete)
+    except TokscopeError:
+        return []
+
+
+def complete_preset(incomplete: str) -> list[str]:
+    """Returns the preset names that begin with `incomplete`."""
+    from app.config.presets import load_presets
+    from app.config.settings import load_settings
+
+    try:
+        return _matching(load_presets(load_settings().settings), incomplete)
+    except TokscopeError:
+        return []
+
+
+def complete_theme(incomplete: str) -> list[str]:
+    """Returns the theme names that begin with `incomplete`."""
+    from app.config.themes import load_themes
+
+    try:
+        return _matching(load_themes().themes, incomplete)
+    except TokscopeError:
+        return []
+
+
+def _matching(names: Iterable[str], incomplete: str) -> list[str]:
+    return sorted(name for name in names if name.startswith(incomplete))

@@ -1,0 +1,95 @@
+"""`tok config`: where the configuration is, what it says, whether it is right, and an editor for it."""
+
+from __future__ import annotations
+
+import typer
+
+from app.cli import console
+from app.cli.exit_codes import ExitCode
+
+commands = typer.Typer(
+    name="config", help="Show, check or edit the configuration.", rich_markup_mode=None, no_args_is_help=False
+)
+
+_TEMPLATE = """\
+# tokscope's settings; `tok config show` tells those in effect, the README tells them all.
+
+# model = "smollm2-135m"
+# preset = "balanced"
+# theme = "auto"
+
+# [keys]
+# stop = "escape"
+
+# [presets.brief]
+# description = "short answers"
+# system = "Answer in one sentence."
+# temperature = 0.5
+"""
+
+
+@commands.callback(invoke_without_command=True)
+def _config(context: typer.Context) -> int:
+    return show() if context.invoked_subcommand is None else ExitCode.OK
+
+
+@commands.command()
+def path() -> int:
+    """Print the path of `config.toml`."""
+    from app.config.paths import config_file
+
+    console.print_line(str(config_file()))
+    return ExitCode.OK
+
+
+@commands.command()
+def show() -> int:
+    """Print the settings in effect, as TOML."""
+    import msgspec
+
+    from app.cli.configuration import toml_lines, warn_of
+    from app.config.settings import load_settings
+
+    loaded = load_settings()
+    warn_of(loaded.problems)
+    values = msgspec.structs.asdict(loaded.settings)
+    keys, presets = values.pop("keys"), values.pop("presets")
+    for line in toml_lines(values):
+        console.print_line(line)
+    if keys:
+        console.print_line("\n[keys]")
+        for line in toml_lines(keys):
+            console.print_line(line)
+    for name in presets:
+        console.print_line(f"\n# [presets.{name}] is yours: `tok presets show {name}`")
+    return ExitCode.OK
+
+
+@commands.command()
+def check() -> int:
+    """Check settings, catalogue and themes; tell every mistake with its place. Exits with 3 when there is one."""
+    from app.config.catalogue import load_catalogue
+    from app.config.problems import render
+    from app.config.settings import load_settings
+    from app.config.themes import load_themes
+
+    problems = [*load_settings().problems, *load_catalogue().problems, *load_themes().problems]
+    if not problems:
+        console.print_line("the configuration is right")
+        return ExitCode.OK
+    console.talk(render(problems))
+    return ExitCode.CONFIG
+
+
+@commands.command()
+def edit() -> int:
+    """Open `config.toml` in $VISUAL or $EDITOR, creating it first; then check it."""
+    from app.cli.editor import open_editor
+    from app.config.paths import config_file, ensure_dir
+
+    file = config_file()
+    if not file.exists():
+        ensure_dir(file.parent)
+        file.write_text(_TEMPLATE, encoding="utf-8")
+    open_editor(file)
+    return check()

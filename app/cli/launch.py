@@ -1,0 +1,68 @@
+"""Starts the engine's process as early as anybody knows that it is wanted, and ends it if nobody took it.
+
+Spawning costs milliseconds; the worker then loads its native library while the app imports the rest of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Only for signatures: at run time each is imported when it is needed.
+    from app.client.engine import Engine
+    from app.client.process import WorkerProcess
+    from app.protocol.events import EngineLost, Hello
+
+
+class EngineLauncher:
+    """Holds at most one early process. `make` replaces the real engine; tests give a scripted one."""
+
+    def __init__(self, make: Callable[[], Engine] | None = None) -> None:
+        self._make = make
+        self._early: WorkerProcess | None = None
+
+    def __enter__(self) -> EngineLauncher:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._early is not None:
+            self._early.discard()
+            self._early = None
+
+    def start_early(self) -> None:
+        """Starts the worker's process; a failure is left to show itself when the engine is used."""
+        from app.client.process import spawn
+        from app.config.paths import engine_log_file
+
+        if self._make is None:
+            try:
+                self._early = spawn(engine_log_file())
+            except OSError:
+                self._early = None
+
+    def engine(self) -> Engine:
+        """Returns an engine over the early process, or over one that it starts itself. Call inside the event loop."""
+        if self._make is not None:
+            return self._make()
+        from app.client.worker_client import WorkerClient
+        from app.config.paths import engine_log_file
+
+        early, self._early = self._early, None
+        return WorkerClient(engine_log_file(), process=early)
+
+    def greet(self) -> Hello | EngineLost:
+        """Starts a worker, returns what it says of itself or why it could not, and ends it."""
+        import asyncio
+
+        from app.client.worker_client import WorkerClient
+        from app.config.paths import engine_log_file
+
+        async def greeting() -> Hello | EngineLost:
+            client = WorkerClient(engine_log_file())
+            try:
+                return await client.start()
+            finally:
+                await client.close()
+
+        return asyncio.run(greeting())

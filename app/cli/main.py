@@ -1,0 +1,75 @@
+"""The console script: starts the engine early, runs the command, and turns every end into an exit code.
+
+Nothing here is slow to import: `tok --help` must feel instant, and the engine should be loading while typer is.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from app.cli import console
+from app.cli.exit_codes import ExitCode, exit_code_of
+from app.cli.launch import EngineLauncher
+from app.domain.errors import TokscopeError
+
+
+def run() -> None:
+    """Entry point of `tok`, `tokscope` and `python -m app`."""
+    console.open_standard_streams()
+    code = main(sys.argv[1:])
+    console.flush_or_abandon()
+    raise SystemExit(code)
+
+
+def main(argv: Sequence[str], launcher: EngineLauncher | None = None) -> int:
+    """Runs one command line and returns its exit code; failures are told, never raised."""
+    arguments = list(argv)
+    with launcher or EngineLauncher() as engines:
+        try:
+            if arguments[:1] == ["ask"] and "--help" not in arguments:
+                engines.start_early()
+            return _dispatch(arguments, engines)
+        except KeyboardInterrupt:
+            return _report(arguments, "interrupted", "", ExitCode.INTERRUPTED)
+        except console.OutputClosedError:
+            return ExitCode.OK
+        except TokscopeError as error:
+            return _report(arguments, str(error), error.hint, exit_code_of(error))
+        except Exception as error:
+            if os.environ.get("TOKSCOPE_TRACEBACK"):
+                raise
+            hint = "this is a bug in tokscope; TOKSCOPE_TRACEBACK=1 shows where"
+            return _report(arguments, f"{type(error).__name__}: {error}", hint, ExitCode.FAILED)
+
+
+def _dispatch(arguments: list[str], engines: EngineLauncher) -> int:
+    import typer
+
+    from app.cli.commands import command_line
+
+    try:
+        result = command_line().main(arguments, prog_name="tok", standalone_mode=False, obj=engines)
+    except typer.TyperException as error:
+        code = ExitCode.USAGE if error.exit_code == ExitCode.USAGE else ExitCode.FAILED
+        return _report(
+            arguments, error.format_message(), "`tok --help` and `tok COMMAND --help` list what there is", code
+        )
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _report(arguments: list[str], message: str, hint: str, code: ExitCode) -> int:
+    # Typer may not have got as far as reading `--json`, so the arguments themselves are asked.
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    try:
+        if "--json" in options:
+            console.print_json(console.error_object(message, hint, code))
+        elif "--jsonl" in options:
+            console.print_json({"event": "error"} | console.error_object(message, hint, code))
+    except (console.OutputClosedError, TokscopeError):
+        pass
+    console.print_error(message, hint)
+    return code

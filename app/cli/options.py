@@ -1,0 +1,37 @@
+"""Options that more than one command takes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.cli.completion import complete_model, complete_preset, complete_theme
+
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="MODEL",
+        help="A model of the catalogue (`tok models`) or the path of any GGUF file.",
+        autocompletion=complete_model,
+        show_default=False,
+    ),
+]
+PresetName = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        "-p",
+        metavar="PRESET",
+        help="Sampling parameters and system prompt by name (`tok presets`).",
+        autocompletion=complete_preset,
+        show_default=False,
+    ),
+]
+ContinueLast = Annotated[bool, typer.Option("--continue", "-c", help="Go on with the last conversation.")]
+ThemeName = Annotated[
+    str | None,
+    typer.Option("--theme", help="Theme for this time only.", autocompletion=complete_theme, show_default=False),
+]

@@ -1,0 +1,58 @@
+"""`tok presets`: the named sampling parameters and system prompts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.cli.completion import complete_preset
+from app.cli.exit_codes import ExitCode
+
+commands = typer.Typer(name="presets", help="List presets, or show one.", rich_markup_mode=None)
+
+
+@commands.callback(invoke_without_command=True)
+def _presets(context: typer.Context) -> int:
+    return list_() if context.invoked_subcommand is None else ExitCode.OK
+
+
+@commands.command("list")
+def list_() -> int:
+    """List every preset; `*` marks the one that is used when none is named."""
+    from app.cli.configuration import warn_of
+    from app.cli.tables import print_table
+    from app.config.presets import load_presets
+    from app.config.settings import load_settings
+
+    loaded = load_settings()
+    warn_of(loaded.problems)
+    settings = loaded.settings
+    print_table(
+        ("", "NAME", "TEMPERATURE", "DESCRIPTION"),
+        [
+            ("*" if name == settings.preset else "", name, f"{preset.sampling.temperature:g}", preset.description)
+            for name, preset in load_presets(settings).items()
+        ],
+    )
+    return ExitCode.OK
+
+
+@commands.command()
+def show(name: Annotated[str, typer.Argument(autocompletion=complete_preset)]) -> int:
+    """Show one preset as the table that `config.toml` would hold, every value spelt out."""
+    import msgspec
+
+    from app.cli.configuration import toml_lines, warn_of
+    from app.cli.console import print_line
+    from app.config.presets import find_preset, load_presets
+    from app.config.settings import load_settings
+
+    loaded = load_settings()
+    warn_of(loaded.problems)
+    preset = find_preset(name, load_presets(loaded.settings))
+    about = {"description": preset.description, "system": preset.system, "model": preset.model}
+    print_line(f"[presets.{preset.name}]")
+    for line in toml_lines(about | msgspec.structs.asdict(preset.sampling)):
+        print_line(line)
+    return ExitCode.OK
