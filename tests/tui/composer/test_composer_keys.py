@@ -1,5 +1,7 @@
 """The composer under the keys and pastes that a terminal sends."""
 
+from typing import ClassVar
+
 import pytest
 from textual import events
 from textual.app import App
@@ -269,7 +271,7 @@ async def test_take_draft_on_the_walk_takes_the_draft_beneath(host):
 
 async def test_ctrl_c_is_left_to_the_app():
     class Copier(Host):
-        BINDINGS = [("ctrl+c", "took_it", "")]
+        BINDINGS: ClassVar = [("ctrl+c", "took_it", "")]
         took = ""
 
         def action_took_it(self):

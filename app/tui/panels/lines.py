@@ -1,0 +1,84 @@
+"""A widget that draws a meter's figures as lines in roles, and repaints only the lines that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from app.protocol.events import ModelReady
+from app.tui.meter import RunMeter
+from app.tui.panels.line import Line
+from app.tui.panels.palette import palette
+
+
+class Lines(Widget):
+    """Shows what `compose_lines` returns for its size; drawn with the Line API, never laid out again."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._meter, self._model = RunMeter(), None
+        self._version = -1
+        self._lines: Sequence[Line] = ()
+        self._strips: dict[int, Strip] = {}
+        self._styles_of_roles: dict[str, Style] | None = None
+
+    def update(self, meter: RunMeter, model: ModelReady | None) -> None:
+        """Shows the meter's figures; free when they are those on the screen. Call it a few times a second."""
+        if meter is self._meter and model is self._model and meter.version == self._version:
+            return
+        self._meter, self._model, self._version = meter, model, meter.version
+        self.redraw()
+
+    @property
+    def shown(self) -> list[str]:
+        """The lines as plain text, for tests."""
+        return ["".join(text for text, _ in line) for line in self._lines]
+
+    def compose_lines(self, meter: RunMeter, model: ModelReady | None, width: int, height: int) -> Sequence[Line]:
+        """Returns at most `height` lines for `width` cells."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        """Composes the lines again and repaints those that differ."""
+        width, height = self.content_size
+        if not width or not height:
+            return
+        before, self._lines = self._lines, self.compose_lines(self._meter, self._model, width, height)
+        n = max(len(before), len(self._lines))
+        changed = [y for y in range(n) if before[y : y + 1] != self._lines[y : y + 1]]
+        for y in changed:
+            self._strips.pop(y, None)
+        if changed:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
+
+    def render_line(self, y: int) -> Strip:
+        """Draws one line."""
+        strip = self._strips.get(y)
+        if strip is None:
+            strip = self._strips[y] = self._draw(self._lines[y] if y < len(self._lines) else ())
+        return strip
+
+    def notify_style_update(self) -> None:
+        """Draws all again in the new theme's colours."""
+        self._styles_of_roles = None
+        self._strips.clear()
+        super().notify_style_update()
+
+    def _on_resize(self, event: events.Resize) -> None:
+        self._strips.clear()
+        self.redraw()
+
+    def _draw(self, line: Line) -> Strip:
+        styles = self._styles_of_roles
+        if styles is None:
+            base = self.rich_style
+            roles = palette(self.app.theme_variables)  # pyright: ignore[reportUnknownMemberType]  App is generic
+            styles = self._styles_of_roles = {role: base + style for role, style in roles.items()}
+        segments = [Segment(text, styles[role]) for text, role in line]
+        return Strip(segments).adjust_cell_length(self.content_size.width, styles["text"])

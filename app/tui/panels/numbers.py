@@ -1,0 +1,46 @@
+"""How figures are written: a few significant digits, a unit, a dash for what is not known. Pure."""
+
+from __future__ import annotations
+
+UNKNOWN = "–"
+
+
+def tps(value: float | None) -> str:
+    """Tokens per second, without the unit."""
+    if value is None:
+        return UNKNOWN
+    if value < 99.95:
+        return f"{value:.1f}"
+    return f"{value:.0f}" if value < 99_999.5 else f"{value / 1000:.0f}k"
+
+
+def ms(value: float | None) -> str:
+    """A duration with its unit."""
+    if value is None:
+        return UNKNOWN
+    if value < 0.995:
+        return f"{value:.2f} ms"
+    if value < 99.95:
+        return f"{value:.1f} ms"
+    return f"{value:.0f} ms" if value < 9_999.5 else f"{value / 1000:.1f} s"
+
+
+def count(value: int) -> str:
+    """A count of tokens."""
+    return str(value) if value < 100_000 else f"{value / 1000:.0f}k"
+
+
+def percent(fraction: float) -> str:
+    """A fraction in percent: tenths below ten, and never 100 before it is whole."""
+    value = fraction * 100
+    if value < 9.95:
+        return f"{value:.1f} %"
+    return f"{min(value, 99):.0f} %" if fraction < 1 else "100 %"
+
+
+def size(n_bytes: int) -> str:
+    """A size in binary units."""
+    value = n_bytes / (1 << 20)
+    if value < 9.95:
+        return f"{value:.1f} MiB"
+    return f"{value:.0f} MiB" if value < 1023.5 else f"{value / 1024:.1f} GiB"

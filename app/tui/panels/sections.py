@@ -1,0 +1,207 @@
+"""What each panel says about a reply, as lines. Pure: figures in, lines out; the layout chooses among the forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.domain.generation import FinishReason
+from app.domain.text import one_line
+from app.protocol.events import ModelReady
+from app.tui.meter import Phase, RunMeter
+from app.tui.panels import numbers
+from app.tui.panels.line import Line, bar, big, gauge, share, spark, spread, visible, width_of, wrap
+
+N_CANDIDATES = 10
+_FINISH_ROLES = {
+    FinishReason.STOP: "ok",
+    FinishReason.LENGTH: "warn",
+    FinishReason.CONTEXT: "warn",
+    FinishReason.ABORT: "warn",
+    FinishReason.ERROR: "bad",
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """One panel in every form it can take, the fullest first. A form's height never depends on the figures."""
+
+    name: str
+    importance: int
+    """The least important shrink and go first where the screen is low."""
+    forms: tuple[tuple[Line, ...], ...]
+
+
+def sections(meter: RunMeter, model: ModelReady | None, width: int) -> tuple[Section, ...]:
+    """Returns all panels from top to bottom, drawn for `width` cells."""
+    return (
+        Section("speed", 9, _speed(meter, width)),
+        Section("prefill", 7, _prefill(meter, width)),
+        Section("ttft", 3, ((_row("TTFT", numbers.ms(meter.ttft_ms), width),),)),
+        Section("decode", 6, _decode(meter, width)),
+        Section("cost", 2, _cost(meter, width)),
+        Section("context", 8, _context(meter, model, width)),
+        Section("next", 4, _next(meter, width)),
+        Section("stop", 5, _stop(meter, width)),
+        Section("model", 1, _model(model, width)),
+    )
+
+
+def finish_role(meter: RunMeter) -> str:
+    """Returns the role in which the end of a reply is drawn."""
+    return _FINISH_ROLES[meter.finish_reason] if meter.finish_reason else "dim"
+
+
+def _row(title: str, value: str, width: int) -> Line:
+    return spread(((title, "title"),), ((value, "value"),), width)
+
+
+def _speed(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
+    now, average = numbers.tps(meter.tps_now), numbers.tps(meter.tps_average)
+    title = spread((("SPEED", "title"),), ((meter.phase.value, "dim"),), width)
+    history: Line = ((spark(meter.history, width), "spark"),)
+    top, middle, foot = big(now.removesuffix("k")) if not now.endswith("k") else ("", now, "")
+    pad = max(len(top), len(middle), len(foot)) + 2
+    large = (
+        title,
+        ((top, "big"),),
+        ((middle.ljust(pad), "big"), ("tok/s", "text")),
+        ((foot.ljust(pad), "big"), (f"average {average}", "dim")),
+        history,
+    )
+    small = spread(((now, "big"), (" tok/s", "text")), ((f"average {average}", "dim"),), width)
+    return large, (title, small, history), (title, small)
+
+
+def _prefill(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
+    title = _row("PREFILL", numbers.ms(meter.prefill_ms or None), width)
+    tokens: Line = (
+        (numbers.count(meter.n_new), "value"),
+        (" new + ", "text"),
+        (numbers.count(meter.n_cached), "value"),
+        (" cached", "text"),
+    )
+    line = spread(tokens, ((f"{numbers.tps(meter.prefill_tps)} tok/s", "dim"),), width)
+    fraction = meter.prefill_fraction if meter.n_prompt else 0.0
+    done = gauge(fraction, width - 6)
+    return (title, line, (*done, (f"{numbers.percent(fraction):>6}", "dim"))), (title, line)
+
+
+def _decode(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
+    title = _row("DECODE", f"{numbers.count(meter.n_generated)} tokens", width)
+    p50, p95 = numbers.ms(meter.p50_ms), numbers.ms(meter.p95_ms)
+    line = spread((("p50 ", "dim"), (p50, "value")), (("p95 ", "dim"), (p95, "value")), width)
+    return ((title, line),)
+
+
+def _cost(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
+    prefill, decode, ratio = meter.prefill_ms_per_token, meter.decode_ms_per_token, meter.cost_ratio
+    times = "" if ratio is None else f"×{ratio:.1f}" if ratio < 9.95 else f"×{ratio:.0f}"
+    most = max(prefill or 0.0, decode or 0.0)
+    rows = tuple(
+        (
+            (f"{name:<8}", "text"),
+            (f"{numbers.ms(value):>8} ", "value"),
+            (bar((value or 0.0) / most, width - 17) if most else "", role),
+        )
+        for name, value, role in (("prefill", prefill, "history"), ("decode", decode, "reply"))
+    )
+    title = _row("COST PER TOKEN", times, width)
+    why: tuple[Line, ...] = (
+        (("input: one pass reads many tokens", "dim"),),
+        (("output: every token is a pass", "dim"),),
+    )
+    return (title, *rows, *why), (title, *rows)
+
+
+def _context(meter: RunMeter, model: ModelReady | None, width: int) -> tuple[tuple[Line, ...], ...]:
+    if model is None:
+        empty: Line = (("·" * width, "free"),)
+        title = _row("CONTEXT", numbers.UNKNOWN, width)
+        return (title, empty, (), (), ()), (title, empty), (title,)
+    use = meter.context(model.n_ctx)
+    title = _row(
+        "CONTEXT", f"{numbers.count(use.n_used)} of {numbers.count(use.n_ctx)} · {numbers.percent(use.fraction)}", width
+    )
+    parts = (
+        ("S", "system", use.n_system),
+        ("H", "history", use.n_history),
+        ("T", "turn", use.n_turn),
+        ("R", "reply", use.n_reply),
+        ("·", "free", use.n_free),
+    )
+    cells = share([n for _, _, n in parts], width)
+    strip: Line = tuple(
+        (letter * n, f"{role}-block" if role != "free" else role)
+        for (letter, role, _), n in zip(parts, cells, strict=True)
+        if n
+    )
+    half = width // 2
+    legend = [((letter, role), (f" {role} ", "dim"), (numbers.count(n), "value")) for letter, role, n in parts]
+    rows = tuple(_columns(legend[i : i + 2], half) for i in (0, 2, 4))
+    return (title, strip, *rows), (title, strip), (title,)
+
+
+def _columns(cells: list[tuple[tuple[str, str], ...]], width: int) -> Line:
+    line: Line = ()
+    for cell in cells:
+        line = (*line, (" " * (-width_of(line) % width), "text"), *cell) if line else cell
+    return line
+
+
+def _next(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
+    last = meter.last
+    entropy = f"entropy {last.entropy:.1f} bits" if last is not None else ""
+    title = spread((("NEXT TOKEN", "title"),), ((entropy, "dim"),), width)
+    return tuple((title, *_candidates(meter, width, n)) for n in (N_CANDIDATES, 8, 6, 5, 4, 3, 2, 1))
+
+
+def _candidates(meter: RunMeter, width: int, n: int) -> list[Line]:
+    rows: list[Line] = []
+    n_text = max(8, width // 3)
+    for candidate in meter.candidates(n):
+        token, role = candidate.token, p_role(candidate.token.p)
+        in_order = candidate.rank == len(rows) + 1
+        drawn = bar(token.p, width - n_text - 10) if in_order else f"rank {candidate.rank}"
+        rows.append(
+            (
+                ("▶ " if candidate.chosen else "  ", "value"),
+                (visible(token.text, n_text), "value" if candidate.chosen else "text"),
+                (f"{numbers.percent(token.p):>7} ", role),
+                (drawn, role),
+            )
+        )
+    return rows + [()] * (n - len(rows))
+
+
+def p_role(p: float) -> str:
+    """Returns the role of a probability."""
+    return "high" if p >= 0.5 else "mid" if p >= 0.1 else "low"
+
+
+def _stop(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
+    title: Line = (("STOP", "title"),)
+    waiting = {
+        Phase.IDLE: "nothing asked yet",
+        Phase.QUEUED: "waiting for the engine",
+        Phase.PREFILL: "reading the prompt",
+        Phase.DECODE: "writing",
+    }
+    words, role = (meter.finish, finish_role(meter)) if meter.finish else (waiting.get(meter.phase, ""), "dim")
+    two: list[Line] = [((line, role),) for line in wrap(words, width, 2)]
+    one: Line = ((wrap(words, width, 1)[0], role),)
+    return (title, *two, *[()] * (2 - len(two))), (title, one), (one,)
+
+
+def _model(model: ModelReady | None, width: int) -> tuple[tuple[Line, ...], ...]:
+    title: Line = (("MODEL", "title"),)
+    if model is None:
+        none: Line = (("none loaded", "dim"),)
+        return (title, none, (), ()), (title, none)
+    layers = " + ".join(f"{one_line(place.device, 12)} {place.n_layers}" for place in model.placement)
+    facts = (
+        f"{one_line(model.title, 40)} {model.quant}",
+        f"{layers} of {model.n_layers} layers",
+        f"KV {numbers.size(model.kv_bytes)} · {model.n_threads} threads",
+    )
+    lines: list[Line] = [((wrap(fact, width, 1)[0], "dim"),) for fact in facts]
+    return (title, *lines), (title, lines[0])

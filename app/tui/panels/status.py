@@ -1,0 +1,69 @@
+"""The same figures on one line, for screens too narrow for the column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+
+from app.protocol.events import ModelReady
+from app.tui.meter import Phase, RunMeter
+from app.tui.panels import numbers
+from app.tui.panels.line import Line, width_of, wrap
+from app.tui.panels.lines import Lines
+from app.tui.panels.sections import finish_role
+
+_SEPARATOR = (" │ ", "dim")
+_MAX_RESERVED = 24
+"""Cells kept for the state; the figures give way to no more than these."""
+
+
+class StatusLine(Lines):
+    """Speed, context, prefill, time to the first token and the state; figures that do not fit are left out."""
+
+    DEFAULT_CSS = """
+    StatusLine {
+        width: 1fr;
+        height: 1;
+        padding: 0 1;
+    }
+    """
+
+    def compose_lines(self, meter: RunMeter, model: ModelReady | None, width: int, height: int) -> Sequence[Line]:
+        """Returns the one line."""
+        return [status(meter, model, width)]
+
+
+def status(meter: RunMeter, model: ModelReady | None, width: int) -> Line:
+    """Returns the key figures in at most `width` cells, the most important first."""
+    used = "–" if model is None else numbers.percent(meter.context(model.n_ctx).fraction)
+    parts: list[Line] = [
+        ((numbers.tps(meter.tps_average if meter.phase is Phase.DONE else meter.tps_now), "big"), (" tok/s", "text")),
+        (("ctx ", "dim"), (used, "value")),
+        (
+            (numbers.count(meter.n_new), "value"),
+            (" new + ", "dim"),
+            (numbers.count(meter.n_cached), "value"),
+            (" cached", "dim"),
+        ),
+        (("ttft ", "dim"), (numbers.ms(meter.ttft_ms), "value")),
+        ((numbers.count(meter.n_generated), "value"), (" tokens", "dim")),
+    ]
+    state, role = _state(meter)
+    n_state = min(cell_len(state), _MAX_RESERVED) + width_of((_SEPARATOR,))
+    line: Line = ()
+    for part in parts:
+        longer = (*line, _SEPARATOR, *part) if line else part
+        if line and width_of(longer) > width - n_state:
+            break
+        line = longer
+    room = width - width_of((*line, _SEPARATOR))
+    return (*line, _SEPARATOR, (wrap(state, room, 1)[0], role)) if room > 0 else line
+
+
+def _state(meter: RunMeter) -> tuple[str, str]:
+    if meter.finish:
+        return meter.finish, finish_role(meter)
+    if meter.phase is Phase.PREFILL:
+        return f"prefill {numbers.percent(meter.prefill_fraction)}", "bar"
+    return meter.phase.value, "dim"
