@@ -7,19 +7,21 @@ from app.domain.trace import TokenTrace, TopToken
 from app.engine.core.scheduler import Sampled
 from app.engine.core.sequence import Sequence
 from app.engine.text.detokenizer import Detokenizer
+from app.engine.text.prompt import Prompt
 from app.engine.text.stops import StopScanner
 from app.engine.text.vocab import Vocab, piece_text
-from app.protocol.events import GenerationFinished
+from app.protocol.events import GenerationFinished, GenerationStarted
 
 
 class Reply:
     """Detokenises, holds stop strings back and remembers the whole text."""
 
-    def __init__(self, sequence: Sequence, vocab: Vocab) -> None:
+    def __init__(self, sequence: Sequence, prompt: Prompt, vocab: Vocab) -> None:
         self.sequence = sequence
+        self.prompt = prompt
         self.stop: Stop | None = None
         self._vocab = vocab
-        self._detokenizer = Detokenizer(vocab)
+        self._detokenizer = Detokenizer(vocab, strip_space=prompt.strip_space)
         self._stops = StopScanner(sequence.params.stop)
         self._shown: list[str] = []
 
@@ -40,14 +42,17 @@ class Reply:
         return text
 
     def flush(self) -> str:
-        """Returns what was held back; nothing after a stop string."""
-        if self.stop is not None and self.stop.kind == "string":
-            return ""
-        text, matched = self._stops.push(self._detokenizer.flush())
-        if matched is None:
-            text += self._stops.flush()
+        """Returns what was held back for a stop string that did not come."""
+        text = self._stops.flush()
         self._shown.append(text)
         return text
+
+    def started(self) -> GenerationStarted:
+        """The first event of the request, once it has its slot."""
+        sequence, prompt = self.sequence, self.prompt
+        seed = sequence.sampler.seed if sequence.sampler else 0
+        n_prompt = len(sequence.prompt)
+        return GenerationStarted(sequence.request_id, n_prompt, sequence.n_cached, prompt.spans, seed, prompt.notices)
 
     def trace(self, sampled: Sampled) -> TokenTrace:
         """The token's trace as it goes over the wire."""

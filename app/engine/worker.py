@@ -16,13 +16,13 @@ from app.engine.native.loader import Loaded, describe, load
 from app.engine.native.model import LoadCancelled, LoadError
 from app.engine.outbox import Outbox
 from app.engine.reply import Reply
-from app.engine.text.prompt import Prompt, PromptBuilder
+from app.engine.text.prompt import PromptBuilder
+from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
 from app.protocol.commands import Abort, CancelLoad, Command, Generate, LoadModel, Shutdown
 from app.protocol.events import (
     PROTOCOL_VERSION,
     GenerationFinished,
-    GenerationStarted,
     Hello,
     LoadFailed,
     LoadProgress,
@@ -44,7 +44,8 @@ class Worker:
         self._prompts: PromptBuilder | None = None
         self._load_ms = 0.0
         self._replies: dict[int, Reply] = {}
-        self._pending_prompts: dict[int, Prompt] = {}
+        self._renderer = Renderer()
+        self._renderer.start()  # has its process ready by the time the model is loaded
         library.start()
         self._inbox = Inbox(in_fd, self._urgent)
 
@@ -61,6 +62,7 @@ class Worker:
         except ComputeError:
             return EXIT_COMPUTE_FAILED
         finally:
+            self._renderer.close()
             self._unload()
 
     def _serve(self) -> bool:
@@ -134,7 +136,7 @@ class Worker:
             hint = "try a smaller context (n_ctx), fewer GPU layers or a smaller model" if "alloc" in str(error) else ""
             self._outbox.send(LoadFailed(str(error), hint))
             return
-        template = ChatTemplate(loaded.model.chat_template, loaded.model.vocab, command.options.chat_template)
+        template = ChatTemplate(loaded.model.chat_template, loaded.model.vocab, command.options.chat_template, self._renderer)
         loaded.notices += template.notices
         self._loaded = loaded
         self._prompts = PromptBuilder(loaded.model.vocab, template)
@@ -154,14 +156,9 @@ class Worker:
         if not (self._loaded and self._scheduler and self._prompts):
             self._fail(command.request_id, "no model is loaded")
             return
-        try:
-            prompt = self._prompts.build(command.messages)
-        except ValueError as error:
-            self._fail(command.request_id, str(error))
-            return
+        prompt = self._prompts.build(command.messages)
         sequence = Sequence(command.request_id, prompt.ids, command.sampling, command.trace_top_k, arrived)
-        self._replies[command.request_id] = Reply(sequence, self._loaded.model.vocab)
-        self._pending_prompts[command.request_id] = prompt
+        self._replies[command.request_id] = Reply(sequence, prompt, self._loaded.model.vocab)
         self._scheduler.submit(sequence)
 
     def _fail(self, request_id: int, error: str) -> None:
@@ -173,11 +170,7 @@ class Worker:
         request_id = sequence.request_id
         match happening:
             case Started():
-                prompt = self._pending_prompts.pop(request_id)
-                seed = sequence.sampler.seed if sequence.sampler else 0
-                n_prompt = len(sequence.prompt)
-                started = GenerationStarted(request_id, n_prompt, sequence.n_cached, prompt.spans, seed)
-                self._outbox.send(started)
+                self._outbox.send(self._replies[request_id].started())
             case Prefilled(_, n_done, ms):
                 self._outbox.send(PrefillProgress(request_id, n_done, sequence.n_new, ms))
             case Sampled():
@@ -193,7 +186,6 @@ class Worker:
 
     def _finished(self, reply: Reply) -> None:
         sequence = reply.sequence
-        self._pending_prompts.pop(sequence.request_id, None)
         rest = reply.flush()
         if rest:
             self._outbox.tokens(sequence.request_id, rest, None)

@@ -95,6 +95,8 @@ class GenerationStarted(Struct, frozen=True, tag=True, array_like=True):
     spans: PromptSpans
     seed: int
     """The seed in use, chosen by the engine where the request left it open."""
+    notices: tuple[str, ...] = ()
+    """What the user should know of how the prompt was made: a template that failed, a merged system prompt."""
 
 
 class PrefillProgress(Struct, frozen=True, tag=True, array_like=True):
