@@ -18,7 +18,7 @@ from typer._coercion import TypeDescriptor  # pyright: ignore[reportPrivateUsage
 
 def use_plain_coercion() -> None:
     """Makes typer convert with this module. typer has no public place for it; the import hygiene test watches it."""
-    core.build_runtime_param = _PlainParameter  # pyright: ignore[reportAttributeAccessIssue] -- fits by its methods
+    core.build_runtime_param = _PlainParameter  # pyright: ignore[reportAttributeAccessIssue, reportPrivateImportUsage] -- fits
 
 
 class _PlainParameter:

@@ -62,7 +62,7 @@ def print_line(text: str = "") -> None:
     write_out(f"{safe_text(text)}\n")
 
 
-def print_json(value: Any, *, indent: int | None = None) -> None:
+def print_json(value: object, *, indent: int | None = None) -> None:
     """Writes one JSON document and a newline. Lone surrogates and other oddities are escaped."""
     write_out(json.dumps(value, ensure_ascii=not _speaks_utf8(), indent=indent, allow_nan=False) + "\n")
 

@@ -19,7 +19,10 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-EPILOG = "Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration, 4 model missing or unreadable, 5 engine lost, 130 interrupted."
+EPILOG = (
+    "Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration, 4 model missing or unreadable, "
+    "5 engine lost, 130 interrupted."
+)
 
 _BY_ERROR: tuple[tuple[type[TokscopeError], ExitCode], ...] = (
     (UsageError, ExitCode.USAGE),

@@ -53,9 +53,7 @@ def _dispatch(arguments: list[str], engines: EngineLauncher) -> int:
         result = command_line().main(arguments, prog_name="tok", standalone_mode=False, obj=engines)
     except typer.TyperException as error:
         code = ExitCode.USAGE if error.exit_code == ExitCode.USAGE else ExitCode.FAILED
-        return _report(
-            arguments, error.format_message(), "`tok --help` and `tok COMMAND --help` list what there is", code
-        )
+        return _report(arguments, error.format_message(), "`tok COMMAND --help` lists what there is", code)
     except typer.Abort:
         raise KeyboardInterrupt from None
     return result if isinstance(result, int) else ExitCode.OK
