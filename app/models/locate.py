@@ -1,7 +1,7 @@
 """Finds the file of a model: by its name in the catalogue, by its name in the models folder, or by its path.
 
-Only looks whether files are there; `app.models.gguf` looks into them. A package that carries a model is found, never
-imported.
+The file's header is checked before it is handed out, so that the engine is never given one that could abort it without
+a word. A package that carries a model is found, never imported.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from app.domain.errors import ModelError
 from app.domain.model import LoadOptions, ModelSpec
 from app.domain.text import one_line
 from app.models.folder import files_in_folder
+from app.models.gguf import read_header
 from app.models.shards import model_name
 
 
 class LocatedModel(Struct, frozen=True, kw_only=True):
-    """A model whose file is there, and how it is to be loaded."""
+    """A model whose file is there and looks whole, and how it is to be loaded."""
 
     name: str
     """As `-m` takes it: the catalogue's name, the file's name without ending, or the path as it was given."""
@@ -42,31 +43,18 @@ def locate(wanted: str | None, catalogue: Catalogue, models_dir: str | Path | No
         models_dir: the user's folder of GGUF files, if any.
 
     Raises:
-        ModelError: there is no such model, or no model at all; the hint says how to get one.
+        ModelError: there is no such model, or no model at all, or its file is no good; the hint says what to do.
     """
-    files = files_in_folder(models_dir)
-    if wanted is None:
-        return _first(catalogue, files)
-    if spec := catalogue.models.get(wanted):
-        return _from_catalogue(spec)
-    if path := files.get(wanted) or files.get(model_name(Path(wanted))):
-        return _from_file(path, model_name(path))
-    path = Path(os.path.abspath(os.path.expanduser(wanted)))
-    if _exists(path):
-        return _from_file(path, wanted)
-    shown = one_line(wanted, 400)
-    if os.sep in wanted or wanted.endswith(".gguf"):
-        raise ModelError(f"there is no file {shown}", "`tok models` lists the models that are there.")
-    close = nearest(wanted, [*catalogue.models, *files])
-    hint = f"Did you mean `{one_line(close)}`? " if close else ""
-    raise ModelError(f"there is no model `{shown}`", f"{hint}`tok models` lists them; a path of a GGUF file works too.")
+    located = _find(wanted, catalogue, models_dir)
+    read_header(located.path)
+    return located
 
 
 def find_source(spec: ModelSpec) -> Path | None:
     """Returns the file of a catalogue entry, or None when it is not there."""
     if not spec.source.startswith(PACKAGE_SOURCE):
         path = Path(spec.source)
-        return path if _exists(path) else None
+        return path if _is_file(path) else None
     package, _, name = spec.source.removeprefix(PACKAGE_SOURCE).partition("/")
     if not package.isidentifier() or ".." in Path(name).parts:
         return None
@@ -75,14 +63,37 @@ def find_source(spec: ModelSpec) -> Path | None:
     except (ImportError, ValueError):
         return None
     for folder in (found.submodule_search_locations if found else None) or ():
-        if name and _exists(Path(folder, name)):
+        if name and _is_file(Path(folder, name)):
             return Path(folder, name)
     return None
 
 
-def _exists(path: Path) -> bool:
+def _find(wanted: str | None, catalogue: Catalogue, models_dir: str | Path | None) -> LocatedModel:
+    files = files_in_folder(models_dir)
+    if wanted is None:
+        return _first(catalogue, files)
+    if spec := catalogue.models.get(wanted):
+        return _from_catalogue(spec)
+    if path := files.get(wanted) or files.get(model_name(Path(wanted))):
+        return _from_file(path, model_name(path))
+    path = Path(os.path.abspath(os.path.expanduser(wanted)))
+    if _is_file(path):
+        return _from_file(path, wanted)
+    shown = one_line(wanted, 400)
+    if os.sep in wanted and os.path.isdir(path):
+        raise ModelError(
+            f"{shown} is a folder", "Name a .gguf file in it, or set `models_dir` in the config file to it."
+        )
+    if os.sep in wanted or wanted.endswith(".gguf"):
+        raise ModelError(f"there is no file {shown}", "`tok models` lists the models that are there.")
+    close = nearest(wanted, [*catalogue.models, *files])
+    hint = f"Did you mean `{one_line(close)}`? " if close else ""
+    raise ModelError(f"there is no model `{shown}`", f"{hint}`tok models` lists them; a path of a GGUF file works too.")
+
+
+def _is_file(path: Path) -> bool:
     try:
-        return path.exists()
+        return path.is_file()
     except (OSError, ValueError):
         return False
 
