@@ -1,0 +1,166 @@
+"""A worker without a model, run as a process: speaks the protocol over stdin and stdout and fails on demand.
+
+`fake_worker(...)` gives the argv. A fault is `PLACE:KIND`: PLACE is `start` (before Hello), `load`, `ready` (idle with
+a model), `prefill` or `token`; KIND is `SIG…`, `exitN`, `garbage`, `oversize`, `hang` or `eof` (closes stdout only).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from app.domain.generation import FinishReason, PromptSpans
+from app.protocol.codec import command_decoder, encode
+from app.protocol.commands import Abort, CancelLoad, Generate, LoadModel, Shutdown
+from app.protocol.events import (
+    PROTOCOL_VERSION,
+    Event,
+    GenerationStarted,
+    Hello,
+    LoadFailed,
+    LoadProgress,
+    PrefillProgress,
+    TokensGenerated,
+)
+from tests.fakes.engine_events import make_finished, make_ready, make_token
+
+NOISE = "\x1b[2J\x1b]0;owned\x07 fake worker talks\n"
+
+
+def fake_worker(*options: str) -> list[str]:
+    """The argv of a fake worker; `options` are those of `_options`."""
+    return [sys.executable, "-P", "-m", "tests.fakes.fake_worker", *options]
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--fault", default="", help="PLACE:KIND, see the module")
+    parser.add_argument("--after", type=int, default=0, help="tokens before a fault at `token`")
+    parser.add_argument("--once", type=Path, help="a file: the fault happens only while it is absent, then makes it")
+    parser.add_argument("--tokens", type=int, default=5, help="of each reply; -1 goes on until it is aborted")
+    parser.add_argument("--protocol", type=int, default=PROTOCOL_VERSION)
+    parser.add_argument("--slow-load", action="store_true", help="a load goes on until it is cancelled")
+    parser.add_argument("--fail-load", type=Path, help="a file: loads fail while it exists")
+    parser.add_argument("--deaf", action="store_true", help="ignores Abort and CancelLoad")
+    parser.add_argument("--stubborn", action="store_true", help="ignores Shutdown, the end of stdin and SIGTERM")
+    parser.add_argument("--noise", action="store_true", help="writes to stderr all the time")
+    parser.add_argument(
+        "--report", action="store_true", help="Hello.build is the names of its environment, a line each"
+    )
+    return parser.parse_args()
+
+
+class FakeWorker:
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._place, _, self._kind = options.fault.partition(":")
+        self._commands: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._aborted: set[int] = set()
+        self._cancelled = threading.Event()
+        self._hears = not options.deaf
+
+    def run(self) -> None:
+        self._fault("start")
+        threading.Thread(target=self._listen, daemon=True).start()
+        names = "\n".join(sorted(os.environ)) if self._options.report else "fake"
+        self._send(Hello(self._options.protocol, os.getpid(), names, ()))
+        while not isinstance(command := self._commands.get(), Shutdown):
+            if isinstance(command, LoadModel):
+                self._load(command)
+            elif isinstance(command, Generate):
+                self._generate(command)
+        if self._options.stubborn:
+            _hang()
+
+    def _listen(self) -> None:
+        decoder = command_decoder()
+        while chunk := os.read(0, 1 << 16):
+            for command in decoder.feed(chunk):
+                match command:
+                    case Abort() if self._hears:
+                        self._aborted.add(command.request_id)
+                    case CancelLoad() if self._hears:
+                        self._cancelled.set()
+                    case _:
+                        self._commands.put(command)
+        if not self._options.stubborn:
+            os._exit(0)
+
+    def _send(self, *events: Event) -> None:
+        rest = b"".join(map(encode, events))
+        while rest:
+            rest = rest[os.write(1, rest) :]
+        if self._options.noise:
+            os.write(2, NOISE.encode())
+
+    def _load(self, command: LoadModel) -> None:
+        self._cancelled.clear()
+        self._send(LoadProgress(0.0))
+        self._fault("load")
+        if self._options.slow_load:
+            while not self._cancelled.wait(0.01):
+                pass
+            self._send(LoadFailed("cancelled", cancelled=True))
+        elif self._options.fail_load and self._options.fail_load.exists():
+            self._send(LoadFailed("the file is gone", "download it again"))
+        else:
+            self._send(LoadProgress(1.0), make_ready(command.path))
+            self._fault("ready")
+
+    def _generate(self, command: Generate) -> None:
+        request_id = command.request_id
+        self._send(GenerationStarted(request_id, 20, 0, PromptSpans(n_turn=20), 42))
+        self._fault("prefill")
+        self._send(PrefillProgress(request_id, 20, 20, 20.0))
+        n_tokens = 0
+        while n_tokens != self._options.tokens and request_id not in self._aborted:
+            if n_tokens == self._options.after:
+                self._fault("token")
+            text = f" {n_tokens}"
+            self._send(TokensGenerated(request_id, text, (make_token(text, n_tokens, n_top=command.trace_top_k),)))
+            n_tokens += 1
+            if self._options.tokens < 0:
+                time.sleep(0.001)
+        reason = FinishReason.ABORT if request_id in self._aborted else FinishReason.LENGTH
+        self._send(make_finished(request_id, reason, n_generated=n_tokens))
+
+    def _fault(self, place: str) -> None:
+        once = self._options.once
+        if place != self._place or (once and once.exists()):
+            return
+        if once:
+            once.touch()
+        os.write(2, f"fault: {self._kind}\n".encode())
+        match self._kind:
+            case "garbage":
+                os.write(1, b"\x05\x00\x00\x00hello to you")
+            case "oversize":
+                os.write(1, b"\xff\xff\xff\xff")
+            case "hang":
+                _hang()
+            case "eof":
+                os.close(1)
+                _hang()
+            case kind if kind.startswith("exit"):
+                os._exit(int(kind.removeprefix("exit")))
+            case kind:
+                os.kill(os.getpid(), signal.Signals[kind])
+
+
+def _hang() -> None:
+    while True:
+        signal.pause()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    chosen = _options()
+    if chosen.stubborn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    FakeWorker(chosen).run()

@@ -1,0 +1,219 @@
+"""The worker dies, lies or hangs at every point of its life; the client says so in words and goes on."""
+
+import asyncio
+import os
+import signal
+from contextlib import aclosing
+
+import pytest
+
+from app.client.connection import Graces
+from app.client.engine import EngineState
+from app.client.supervision import WINDOW_S, CrashLog
+from app.client.worker_client import WorkerClient
+from app.domain.generation import FinishReason
+from app.protocol.events import EngineLost, GenerationStarted, LoadProgress, ModelReady, PrefillProgress
+from tests.fakes.fake_worker import NOISE
+from tests.process.streams import MODEL, alive, ask, collect, load, n_tokens, question, until, until_token
+
+DEATHS = [
+    ("SIGKILL", -9, "killed by SIGKILL"),
+    ("SIGABRT", -6, "killed by SIGABRT"),
+    ("SIGSEGV", -11, "killed by SIGSEGV"),
+    ("SIGBUS", -7, "killed by SIGBUS"),
+    ("exit1", 1, "exited with code 1"),
+    ("exit0", 0, "exited with code 0"),
+]
+
+
+@pytest.mark.parametrize(("kind", "code", "reason"), DEATHS)
+async def test_every_death_is_told_in_words_with_the_log(start_client, kind, code, reason):
+    client = start_client("--fault", f"token:{kind}", "--after", "2")
+    await load(client)
+    lost = (await ask(client))[-1]
+    assert lost == EngineLost(code, reason, f"fault: {kind}")
+
+
+@pytest.mark.parametrize("after", [0, 1, 7, 40])
+@pytest.mark.parametrize("kind", ["SIGKILL", "SIGABRT", "exit1"])
+async def test_what_came_before_the_death_is_kept_and_the_next_request_works(start_client, tmp_path, kind, after):
+    client = start_client(
+        "--fault", f"token:{kind}", "--after", str(after), "--tokens", "50", "--once", str(tmp_path / "once")
+    )
+    await load(client)
+    first = client.hello.pid
+    events = await ask(client)
+    assert isinstance(events[-1], EngineLost)
+    assert n_tokens(events) == after
+    assert (client.state, client.model) == (EngineState.LOST, None)
+    events = await ask(client)
+    assert [type(event) for event in events[:2]] == [GenerationStarted, PrefillProgress]
+    assert n_tokens(events) == 50
+    assert events[-1].finish_reason is FinishReason.LENGTH
+    assert (client.state, client.model.path) == (EngineState.READY, MODEL.path)
+    assert client.hello.pid != first
+    assert not alive(first)
+
+
+@pytest.mark.parametrize("kind", ["SIGKILL", "exit1", "eof", "garbage"])
+async def test_death_in_a_load_is_the_load_s_last_event(start_client, tmp_path, kind):
+    client = start_client("--fault", f"load:{kind}", "--once", str(tmp_path / "once"))
+    events = await collect(client.load(MODEL))
+    assert events[0] == LoadProgress(0.0)
+    assert isinstance(events[-1], EngineLost)
+    assert client.state is EngineState.LOST
+    # What crashed the engine is not loaded again behind the user's back.
+    assert (await ask(client))[-1].error == "no model is loaded"
+    assert isinstance(await load(client), ModelReady)
+
+
+async def test_death_of_an_idle_engine_is_seen_and_the_next_request_revives_it(start_client):
+    client = start_client()
+    await load(client)
+    os.kill(client.hello.pid, signal.SIGKILL)
+    await until(lambda: client.state is EngineState.LOST)
+    assert (await ask(client))[-1].finish_reason is FinishReason.LENGTH
+
+
+async def test_every_open_request_learns_of_the_loss(start_client):
+    client = start_client("--fault", "token:SIGABRT", "--after", "3")
+    await load(client)
+    streams = await asyncio.gather(*(ask(client) for _ in range(3)))
+    assert {events[-1] for events in streams} == {EngineLost(-6, "killed by SIGABRT", "fault: SIGABRT")}
+
+
+async def test_requests_after_a_loss_share_one_new_worker(start_client, tmp_path):
+    client = start_client("--fault", "ready:SIGKILL", "--once", str(tmp_path / "once"))
+    await load(client)
+    await until(lambda: client.state is EngineState.LOST)
+    streams = await asyncio.gather(*(ask(client) for _ in range(4)))
+    assert [n_tokens(events) for events in streams] == [5, 5, 5, 5]
+    assert client.state is EngineState.READY
+
+
+@pytest.mark.parametrize("kind", ["garbage", "oversize"])
+async def test_garbage_gives_the_worker_up(start_client, tmp_path, kind):
+    client = start_client("--fault", f"token:{kind}", "--after", "1", "--once", str(tmp_path / "once"))
+    await load(client)
+    pid = client.hello.pid
+    lost = (await ask(client))[-1]
+    assert isinstance(lost, EngineLost)
+    assert lost.reason.startswith("broke the protocol: ")
+    assert not alive(pid)
+    assert (await ask(client))[-1].finish_reason is FinishReason.LENGTH
+
+
+async def test_a_worker_that_closes_its_pipe_but_lives_on_is_ended(start_client):
+    client = start_client("--fault", "token:eof")
+    await load(client)
+    pid = client.hello.pid
+    assert (await ask(client))[-1] == EngineLost(-9, "killed by SIGKILL", "fault: eof")
+    assert not alive(pid)
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("exit1", "exited with code 1"), ("SIGKILL", "killed by SIGKILL")])
+async def test_death_before_hello(start_client, kind, reason):
+    client = start_client("--fault", f"start:{kind}")
+    assert await client.start() == EngineLost(client._connection.lost.exit_code, reason, f"fault: {kind}")
+    assert [type(event) for event in await collect(client.load(MODEL))] == [EngineLost]
+
+
+async def test_a_worker_that_never_says_hello_is_ended(start_client):
+    client = start_client("--fault", "start:hang", graces=Graces(hello_s=0.3))
+    assert await load(client) == EngineLost(-9, "did not start within 0.3 s", "fault: hang")
+
+
+async def test_another_protocol_is_refused(start_client):
+    client = start_client("--protocol", "99")
+    lost = await load(client)
+    assert lost.reason == "speaks protocol 99, this app 1: reinstall tokscope"
+
+
+async def test_garbage_before_hello(start_client):
+    client = start_client("--fault", "start:garbage")
+    assert (await client.start()).reason.startswith("broke the protocol: ")
+
+
+async def test_a_program_that_is_not_there(tmp_path):
+    client = WorkerClient(tmp_path / "log", argv=[str(tmp_path / "nothing")])
+    lost = await load(client)
+    assert lost.reason.startswith("could not be started: ")
+    assert client.state is EngineState.LOST
+    await client.close()
+
+
+@pytest.mark.parametrize("closes", [True, False])
+async def test_a_worker_deaf_to_abort_is_killed(start_client, closes):
+    client = start_client("--tokens", "-1", "--deaf", graces=Graces(abort_s=0.05))
+    await load(client)
+    command, pid = question(client), client.hello.pid
+    async with aclosing(client.generate(command)) as stream:
+        await until_token(stream)
+        if not closes:
+            client.abort(command.request_id)
+            last = (await collect(stream))[-1]
+            assert last == EngineLost(-9, "did not stop within 0.05 s", "")
+    await until(lambda: client.state is EngineState.LOST)
+    assert not alive(pid)
+
+
+async def test_a_load_deaf_to_cancel_is_killed(start_client):
+    client = start_client("--slow-load", "--deaf", graces=Graces(cancel_load_s=0.05))
+    async with aclosing(client.load(MODEL)) as stream:
+        await anext(stream)
+    await until(lambda: client.state is EngineState.LOST)
+    assert client._connection.lost.reason == "did not cancel a load within 0.05 s"
+
+
+async def test_an_abort_answered_in_time_leaves_the_worker_alone(start_client):
+    client = start_client("--tokens", "-1", graces=Graces(abort_s=5.0))
+    await load(client)
+    for _ in range(3):
+        async with aclosing(client.generate(question(client))) as stream:
+            await until_token(stream)
+    await until(lambda: not client._connection._requests)
+    assert client.state is EngineState.READY
+
+
+async def test_a_failed_reload_is_the_request_s_error(start_client, tmp_path):
+    broken = tmp_path / "broken"
+    client = start_client("--fail-load", str(broken))
+    await load(client)
+    os.kill(client.hello.pid, signal.SIGKILL)
+    await until(lambda: client.state is EngineState.LOST)
+    broken.touch()
+    (finished,) = await ask(client)
+    assert (finished.finish_reason, finished.error, finished.hint) == (
+        FinishReason.ERROR,
+        "the file is gone",
+        "download it again",
+    )
+    broken.unlink()
+    assert (await ask(client))[-1].finish_reason is FinishReason.LENGTH
+
+
+async def test_after_three_crashes_it_stays_down_until_it_is_asked_for(start_client):
+    now = 1000.0
+    client = start_client("--fault", "prefill:SIGABRT", crashes=CrashLog(lambda: now))
+    await load(client)
+    for _ in range(3):
+        assert (await ask(client))[-1].reason == "killed by SIGABRT"
+    lost = client._connection
+    (refused,) = await ask(client)
+    assert refused.reason.startswith("it died 3 times within minutes")
+    assert client._connection is lost
+    assert isinstance(await load(client), ModelReady)
+    for _ in range(3):
+        assert (await ask(client))[-1].reason == "killed by SIGABRT"
+    assert len(await ask(client)) == 1
+    now += WINDOW_S
+    assert (await ask(client))[-1].reason == "killed by SIGABRT"
+
+
+async def test_noise_on_the_worker_s_stderr_goes_to_the_log_only(start_client, tmp_path, capfd):
+    client = start_client("--noise", "--tokens", "20")
+    await load(client)
+    assert n_tokens(await ask(client)) == 20
+    await client.close()
+    assert capfd.readouterr() == ("", "")
+    assert NOISE in (tmp_path / "engine.log").read_text()

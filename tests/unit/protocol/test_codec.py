@@ -1,0 +1,146 @@
+"""Frames: cut anywhere they give the same messages; garbage gives FrameError and nothing else."""
+
+import itertools
+import struct
+from contextlib import suppress
+from typing import get_args
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.domain.conversation import Role
+from app.domain.generation import FinishReason, PromptSpans, Stop
+from app.domain.model import KvType, LoadOptions
+from app.domain.sampling import SamplingParams
+from app.protocol.codec import MAX_FRAME_BYTES, FrameError, command_decoder, encode, event_decoder
+from app.protocol.commands import Abort, CancelLoad, ChatMessage, Command, Generate, LoadModel, Shutdown
+from app.protocol.events import (
+    Event,
+    GenerationStarted,
+    LoadFailed,
+    LoadProgress,
+    PrefillProgress,
+    TokensGenerated,
+)
+from tests.fakes.engine_events import make_finished, make_hello, make_lost, make_ready, make_token
+
+COMMANDS: list[Command] = [
+    LoadModel("/models/é\udcff".encode("utf-8", "surrogateescape").decode("utf-8", "replace"), LoadOptions(n_ctx=4096)),
+    LoadModel(
+        "C:\\m.gguf", LoadOptions(kv_type=KvType.Q8_0, flash_attn="on", n_gpu_layers=-1, chat_template="{{ x }}")
+    ),
+    CancelLoad(),
+    Generate(
+        7, (ChatMessage(Role.SYSTEM, ""), ChatMessage(Role.USER, "日本\x00\x1b[2J")), SamplingParams(seed=4294967294)
+    ),
+    Abort(2**62),
+    Shutdown(),
+]
+EVENTS: list[Event] = [
+    make_hello(),
+    LoadProgress(0.25),
+    make_ready(notices=("a smaller context than asked",)),
+    LoadFailed("why", "what to do", True),
+    GenerationStarted(7, 20, 12, PromptSpans(4, 8, 8), 1),
+    PrefillProgress(7, 4, 8, 1.5),
+    TokensGenerated(7, "🙂", (make_token("<0xF0>", n_top=3), make_token("🙂", 1, n_top=0))),
+    make_finished(7, stop=Stop("string", "\n\n"), n_generated=4),
+    make_finished(7, FinishReason.ERROR, error="no"),
+    make_lost(),
+]
+STREAM = b"".join(map(encode, EVENTS))
+
+
+def test_every_kind_of_message_is_in_the_examples():
+    assert {type(command) for command in COMMANDS} == set(get_args(Command))
+    assert {type(event) for event in EVENTS} == set(get_args(Event))
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda c: type(c).__name__)
+def test_commands_come_back_equal(command):
+    assert command_decoder().feed(encode(command)) == [command]
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda e: type(e).__name__)
+def test_events_come_back_equal(event):
+    assert event_decoder().feed(encode(event)) == [event]
+
+
+@given(st.lists(st.integers(0, len(STREAM)), max_size=20))
+def test_cut_anywhere(cuts):
+    decoder = event_decoder()
+    edges = [0, *sorted(cuts), len(STREAM)]
+    events = [event for start, end in itertools.pairwise(edges) for event in decoder.feed(STREAM[start:end])]
+    assert events == EVENTS
+
+
+def test_one_byte_at_a_time():
+    decoder = event_decoder()
+    assert [event for byte in STREAM for event in decoder.feed(bytes([byte]))] == EVENTS
+
+
+def test_a_length_beyond_the_limit_is_refused_before_its_bytes_come():
+    with pytest.raises(FrameError, match=str(MAX_FRAME_BYTES + 1)):
+        event_decoder().feed(struct.pack("<I", MAX_FRAME_BYTES + 1))
+
+
+def test_a_message_beyond_the_limit_is_not_encoded():
+    message = ChatMessage(Role.USER, "x" * MAX_FRAME_BYTES)
+    with pytest.raises(FrameError, match="bytes"):
+        encode(Generate(1, (message,), SamplingParams()))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xc1",
+        b"\x90",
+        b"\x93\xa5Abort\x01",
+        msgspec.msgpack.encode(["Abort", "1"]),
+        msgspec.msgpack.encode(["Nope"]),
+    ],
+)
+def test_wrong_bodies_are_refused(body):
+    with pytest.raises(FrameError):
+        command_decoder().feed(struct.pack("<I", len(body)) + body)
+
+
+def test_a_command_is_not_an_event():
+    with pytest.raises(FrameError):
+        event_decoder().feed(encode(Abort(1)))
+
+
+def test_out_of_range_sampling_is_refused():
+    body = msgspec.msgpack.encode(["Generate", 1, [], {"temperature": -1.0}, 10])
+    with pytest.raises(FrameError, match="temperature"):
+        command_decoder().feed(struct.pack("<I", len(body)) + body)
+
+
+@pytest.mark.xfail(
+    raises=RecursionError, strict=True, reason="Decoder.feed does not turn RecursionError into FrameError"
+)
+def test_deep_nesting_is_refused():
+    body = b"\x93\xa5Abort\x01" + b"\x91" * 100_000 + b"\xc0"
+    with pytest.raises(FrameError):
+        command_decoder().feed(struct.pack("<I", len(body)) + body)
+
+
+@settings(max_examples=300)
+@given(st.binary(max_size=200), st.booleans())
+def test_garbage_never_raises_anything_else(data, framed):
+    chunk = struct.pack("<I", len(data)) + data if framed else data
+    for decoder in (event_decoder(), command_decoder()):
+        with suppress(FrameError):
+            decoder.feed(chunk)
+
+
+@settings(max_examples=300)
+@given(st.integers(0, len(STREAM) - 1), st.integers(1, 255))
+def test_a_flipped_byte_never_raises_anything_else(place, flip):
+    broken = bytearray(STREAM)
+    broken[place] ^= flip
+    with suppress(FrameError):
+        event_decoder().feed(bytes(broken))
