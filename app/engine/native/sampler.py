@@ -42,7 +42,8 @@ class NativeSampler:
         n_vocab = model.vocab.n_vocab
         self._all = np.arange(n_vocab, dtype=np.int32)
         self._rows = np.zeros(n_vocab, _ROW)
-        self._array = C.llama_token_data_array(self._rows.ctypes.data_as(C.llama_token_data_p), n_vocab, -1, False)
+        self._first_row = self._rows.ctypes.data_as(C.llama_token_data_p)
+        self._array = C.llama_token_data_array(self._first_row, n_vocab, -1, False)
 
     def sample(self, logits: Logits) -> int:
         """See `app.engine.core.backend.Sampler`. Raises ComputeError where the logits are not numbers."""
@@ -71,7 +72,9 @@ class NativeSampler:
         rows = self._rows[:n]
         rows["id"] = self._all if ids is None else ids
         rows["logit"] = logits if ids is None else logits[ids]
-        self._array.size, self._array.selected, self._array.sorted = n, -1, False
+        array = self._array
+        array.data = self._first_row  # XTC moves the pointer
+        array.size, array.selected, array.sorted = n, -1, False
 
     def accept(self, tokens: Sequence[int]) -> None:
         """See `app.engine.core.backend.Sampler`; only what a penalty looks back on is passed on."""

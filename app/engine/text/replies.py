@@ -50,7 +50,7 @@ class ReplyMemory:
         data = text.encode(errors="replace")
         kept, rest = self._cover(data, ids)
         whole = [*kept, *self._tokenizer.raw(self._guard(rest.decode()).encode())]
-        if self._text(whole) not in (data, b" " + data):
+        if not kept or self._text(whole) not in (data, b" " + data):
             return
         start = text.index(core)
         reply = _Reply(text[:start].encode(), text[start + len(core) :].encode(), whole)

@@ -1,0 +1,158 @@
+"""The native layer on the real model: figures that are true, samplers that equal llama.cpp's own, refusals that hold."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import numpy as np
+import pytest
+from llama_cpp import llama_cpp as C
+
+from app.domain.generation import FinishReason
+from app.domain.model import LoadOptions
+from app.domain.sampling import SamplingParams
+from app.engine.core.backend import Decoded
+from app.engine.core.scheduler import Sampled, Scheduler
+from app.engine.core.sequence import Sequence
+from app.engine.native.context import NativeContext
+from app.engine.native.loader import Loaded, describe, load
+from app.engine.native.model import LoadCancelled, LoadError
+
+pytestmark = pytest.mark.model
+
+CHAINS = {
+    "default": SamplingParams(seed=5),
+    "greedy": SamplingParams(temperature=0),
+    "greedy penalised": SamplingParams(temperature=0, repeat_penalty=1.3, frequency_penalty=0.4),
+    "balanced": SamplingParams(seed=6, min_p=0.1, repeat_penalty=1.1),
+    "dry": SamplingParams(seed=7, dry_multiplier=0.8, dry_sequence_breakers=("\n",)),
+    "rewarded": SamplingParams(seed=8, presence_penalty=-1.5, repeat_penalty=0.8, top_k=5),
+    "typical and xtc": SamplingParams(seed=9, typical_p=0.7, xtc_probability=0.5),
+    "sigma": SamplingParams(seed=10, top_n_sigma=1.0),
+    "no top-k": SamplingParams(seed=11, top_k=0, top_p=0.8),
+    "hot": SamplingParams(seed=12, temperature=3.0, top_k=200, top_p=1.0, min_p=0.0),
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_a_chain_chooses_what_llama_cpp_chooses(loaded: Loaded, name: str) -> None:
+    """Against llama_sampler_apply on the whole vocabulary, over a history that repeats itself."""
+    rng = np.random.default_rng(4)
+    mine = loaded.context.sampler(CHAINS[name])
+    reference = loaded.context.sampler(CHAINS[name])
+    history = [int(token) for token in rng.integers(0, 400, 90)] * 2
+    mine.accept(history)
+    reference.accept(history)
+    rows = np.zeros(loaded.context.n_vocab, np.dtype([("id", "<i4"), ("logit", "<f4"), ("p", "<f4")]))
+    for _ in range(40):
+        logits = (rng.standard_normal(loaded.context.n_vocab) * 4).astype(np.float32)
+        logits[rng.integers(0, 400, 60)] += 9.0
+        rows["id"], rows["logit"], rows["p"] = np.arange(len(rows)), logits, 0
+        array = C.llama_token_data_array(rows.ctypes.data_as(C.llama_token_data_p), len(rows), -1, False)
+        C.llama_sampler_apply(reference._chain, ctypes.byref(array))
+        expected = int(array.data[array.selected].id)
+        C.llama_sampler_accept(reference._chain, expected)
+        assert mine.sample(logits) == expected
+    mine.close()
+    reference.close()
+
+
+def test_the_account_of_the_model_is_true(loaded: Loaded, smollm2: Path) -> None:
+    ready = describe(loaded, str(smollm2), 1.0)
+    assert (ready.architecture, ready.quant, ready.n_vocab, ready.n_ctx) == ("llama", "Q4_1", 49152, 1024)
+    assert ready.n_params == 134_515_008
+    assert ready.kv_bytes == 2 * 1024 * 30 * (192 + 192) * 2  # slots × cells × layers × (K and V width) × f16
+    assert sum(on.n_layers for on in ready.placement) == ready.n_layers == 31
+    assert ready.has_template
+
+
+def test_probabilities_are_those_of_an_exact_softmax(loaded: Loaded, context: NativeContext) -> None:
+    scheduler = Scheduler(context)
+    ids = loaded.model.vocab.tokenize(b"The capital of France is")
+    scheduler.submit(Sequence(1, ids, SamplingParams(temperature=0, max_tokens=1), 10, 0.0))
+    sampled = next(h for h in scheduler.step() if isinstance(h, Sampled))
+    logits = context.logits(len(ids) - 1).astype(np.float64)
+    exact = np.exp(logits - logits.max())
+    exact /= exact.sum()
+    assert sampled.measured.top[0][0] == int(logits.argmax()) == sampled.token
+    for token, p in sampled.measured.top:
+        assert p == pytest.approx(exact[token], abs=1e-5)
+    assert loaded.model.vocab.pieces[sampled.token] == b" Paris"
+
+
+def test_cached_and_fresh_prefill_agree(loaded: Loaded, context: NativeContext) -> None:
+    scheduler = Scheduler(context)
+    ids = loaded.model.vocab.tokenize(b"One two three four five six seven eight nine ten eleven")
+    replies = []
+    for request_id in (1, 2):
+        sequence = Sequence(request_id, ids, SamplingParams(temperature=0, max_tokens=8), 0, 0.0)
+        scheduler.submit(sequence)
+        while not scheduler.idle:
+            scheduler.step()
+        replies.append((sequence.n_cached, sequence.generated))
+    assert replies[1][0] == len(ids) - 1
+    assert replies[0][1] == replies[1][1]
+    assert scheduler.check_integrity() == []
+
+
+def test_an_abort_inside_a_prefill_keeps_the_account_straight(context: NativeContext) -> None:
+    scheduler = Scheduler(context)
+    sequence = Sequence(1, list(range(100, 900)), SamplingParams(max_tokens=1), 0, 0.0)
+    scheduler.submit(sequence)
+    context.raise_abort()  # seen at the first graph node of the decode
+    scheduler.step()
+    assert scheduler.check_integrity() == []
+    scheduler.finish(sequence, FinishReason.ABORT)
+    scheduler.step()
+    assert sequence.finish_reason is FinishReason.ABORT
+
+
+def test_a_raised_flag_aborts_a_decode(context: NativeContext) -> None:
+    context.batch.clear()
+    context.batch.add(list(range(100, 400)), 0, 0, 1)
+    context.raise_abort()
+    assert context.decode() is Decoded.ABORTED
+    context.clear_abort()
+    context.clear(0)
+
+
+def test_what_would_abort_the_process_is_refused(context: NativeContext) -> None:
+    batch = context.batch
+    batch.clear()
+    with pytest.raises(ValueError, match="do not fit"):
+        batch.add([1] * (batch.capacity + 1), 0, 0, 0)
+    with pytest.raises(ValueError, match="do not fit"):
+        batch.add([1] * 100, 0, 0, batch.max_outputs + 1)
+    with pytest.raises(ValueError, match="sequence 2 of 2"):
+        context.truncate(2, 0)
+    with pytest.raises(ValueError, match="empty"):
+        context.decode()
+    batch.add([1, 2], 0, 0, 1)
+    assert context.decode() is Decoded.DONE
+    with pytest.raises(IndexError):
+        context.logits(0)
+    context.clear(0)
+
+
+def test_quantised_kv_is_smaller(loaded: Loaded) -> None:
+    options = LoadOptions(kv_type="q8_0", n_slots=1, flash_attn="on")  # type: ignore[arg-type]
+    context = NativeContext(loaded.model, options, 1024)
+    assert context.kv_bytes < loaded.context.kv_bytes / 3
+    context.close()
+
+
+def test_a_load_can_be_cancelled(smollm2: Path) -> None:
+    with pytest.raises(LoadCancelled):
+        load(str(smollm2), LoadOptions(n_ctx=512), lambda fraction: fraction < 0.3)
+
+
+def test_a_file_that_is_no_model_is_an_error_with_llama_cpps_reason(tmp_path: Path) -> None:
+    path = tmp_path / "no.gguf"
+    path.write_bytes(b"GGUF\x03\x00\x00\x00" + b"\xff" * 200)
+    with pytest.raises(LoadError):
+        load(str(path), LoadOptions(), lambda fraction: True)
+
+
+def test_long_runs_do_not_overflow_the_tokenizer(loaded: Loaded) -> None:
+    assert sum(len(loaded.model.vocab.pieces[i]) for i in loaded.model.vocab.tokenize(b"=" * 60_000)) == 60_000
