@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,11 +56,13 @@ def test_which_stop_wins(stops: list[str], text: str, expected: tuple[str, str |
 
 
 @given(
-    st.lists(st.text("abc", max_size=4), max_size=4), st.text("abc", max_size=20), st.lists(st.integers(0, 20), max_size=6)
+    st.lists(st.text("abc", max_size=4), max_size=4),
+    st.text("abc", max_size=20),
+    st.lists(st.integers(0, 20), max_size=6),
 )
 def test_cuts_make_no_difference(stops: list[str], text: str, cuts: list[int]):
     edges = sorted({0, len(text), *(min(cut, len(text)) for cut in cuts)})
-    parts = [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [text[a:b] for a, b in itertools.pairwise(edges)]
     shown, stop = scan(stops, parts)
     ends = [(text.find(s) + len(s), text.find(s), s) for s in stops if s and s in text]
     assert (shown, stop) == ((text[: min(ends)[1]], min(ends)[2]) if ends else (text, None))

@@ -68,7 +68,9 @@ def test_typed_content(renderer: Renderer):
 
 
 def test_what_a_template_is_given(renderer: Renderer):
-    source = "{{ messages[0].content }}|{{ eos_token }}|{{ tools is none }}|{{ enable_thinking }}|{{ date_string|length }}"
+    source = (
+        "{{ messages[0].content }}|{{ eos_token }}|{{ tools is none }}|{{ enable_thinking }}|{{ date_string|length }}"
+    )
     assert ChatTemplate(source, VOCAB, renderer=renderer).render([USER]).text == "hi|</s>|True|True|11"
 
 
@@ -79,7 +81,9 @@ def test_no_template_is_chatml_with_a_notice():
     assert template.render([USER]) == (FALLBACK, ())
 
 
-@pytest.mark.parametrize("source", ["{% if %}", "{{ raise_exception('x') }}", "no message", "", "{{ messages[9].x.y }}"])
+@pytest.mark.parametrize(
+    "source", ["{% if %}", "{{ raise_exception('x') }}", "no message", "", "{{ messages[9].x.y }}"]
+)
 def test_a_template_that_never_works_is_chatml_with_a_notice(renderer: Renderer, source: str):
     template = ChatTemplate(source, VOCAB, renderer=renderer)
     assert template.is_fallback
