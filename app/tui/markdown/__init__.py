@@ -1,0 +1,1 @@
+"""Markdown as it streams: split into blocks, rendered to terminal lines."""

@@ -1,0 +1,69 @@
+"""Code to lines: Pygments colours on the theme's code background. Long lines are chopped, so that copies are exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from pygments.lexer import Lexer
+from pygments.lexers import get_lexer_by_name  # pyright: ignore[reportUnknownVariableType]  (untyped options)
+from pygments.util import ClassNotFound
+from rich.style import Style
+from rich.syntax import Syntax, TokenType
+
+from app.domain.text import one_line, safe_text
+from app.tui.markdown.lines import LineBuilder, Span
+from app.tui.markdown.styles import MarkdownStyles
+
+MAX_LINE = 2000
+"""Code with a longer line is not highlighted: some lexers take quadratic time on it."""
+_TAB = 4
+
+
+def add_code(out: LineBuilder, code: str, language: str, styles: MarkdownStyles, *, label: bool = True) -> None:
+    """Adds the lines of a code block, under its language if `label`."""
+    pad = (" ", styles.code_block)
+    with out.indent(pad, pad):
+        if label and language:
+            out.add([(one_line(language, 24), styles.code_label)], fill=styles.code_block, skip_all=True)
+        for spans in _coloured_lines(safe_text(code).expandtabs(_TAB), language, styles):
+            out.flow(spans, words=False, fill=styles.code_block, skip_all=True)
+
+
+def _coloured_lines(code: str, language: str, styles: MarkdownStyles) -> Iterator[list[Span]]:
+    lines = code.split("\n")
+    lexer = _lexer(language.lower())
+    if lexer is None or max(map(len, lines)) > MAX_LINE:
+        for line in lines:
+            yield [(line, styles.code_block)]
+        return
+    spans: list[Span] = []
+    n_left = len(lines)
+    for kind, text in lexer.get_tokens(code):
+        style = _style(styles.code_theme, kind, styles.code_block)
+        first, *rest = text.split("\n")
+        if first:
+            spans.append((first, style))
+        for part in rest:
+            if n_left:
+                yield spans
+                n_left -= 1
+            spans = [(part, style)] if part else []
+    if n_left:
+        yield spans
+
+
+@lru_cache(64)
+def _lexer(language: str) -> Lexer | None:
+    if not language:
+        return None
+    try:
+        return get_lexer_by_name(language, stripnl=False, stripall=False, ensurenl=True)
+    except ClassNotFound:
+        return None
+
+
+@lru_cache(4096)
+def _style(theme: str, kind: TokenType, base: Style) -> Style:
+    style = Syntax.get_theme(theme).get_style_for_token(kind)
+    return base + Style(color=style.color, bold=style.bold, italic=style.italic, underline=style.underline)

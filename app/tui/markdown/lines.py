@@ -1,0 +1,135 @@
+"""Terminal lines that remember how they were wrapped, and the builder that indents, wraps and pads them.
+
+Logical text is what a reader would copy: wrapped lines joined again, without the gutter, padding and trailing spaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from app.tui.markdown.wrap import Piece, wrap
+
+Span = tuple[str, Style]
+MARGIN = 1
+"""Empty cells at the right edge."""
+MIN_CONTENT = 12
+"""Cells that indents always leave for text, however deep they are nested."""
+
+
+@dataclass(slots=True)
+class Line:
+    """One line of the screen, as wide as the transcript."""
+
+    strip: Strip
+    skip: int = 0
+    """Leading characters that are not part of the logical text."""
+    glue: str | None = None
+    """None: begins a logical line. Else it continues the line before, joined by this."""
+
+    @property
+    def text(self) -> str:
+        """What is shown, without trailing spaces; offsets of a selection count its characters."""
+        return self.strip.text.rstrip()
+
+
+@dataclass(slots=True)
+class _Indent:
+    first: Span
+    rest: Span
+    used: bool = False
+
+
+class LineBuilder:
+    """Collects lines `width` cells wide on a `base` style, under a stack of indents."""
+
+    def __init__(self, width: int, base: Style, gutter: tuple[Span, Span]) -> None:
+        self.width = max(1, width)
+        self.base = base
+        self.lines: list[Line] = []
+        self._indents = [_Indent(*gutter)]
+        self._n_gutter = len(gutter[1][0])
+
+    @property
+    def room(self) -> int:
+        """Cells left for text."""
+        return max(1, self.width - MARGIN - sum(cell_len(indent.rest[0]) for indent in self._indents))
+
+    @contextmanager
+    def indent(self, first: Span, rest: Span) -> Generator[None]:
+        """Puts `first` before the next line and `rest` before those after it; too deep a nesting adds nothing."""
+        if self.room - cell_len(rest[0]) < min(MIN_CONTENT, self.width // 2):
+            yield
+            return
+        self._indents.append(_Indent(first, rest))
+        try:
+            yield
+        finally:
+            self._indents.pop()
+
+    def blank(self) -> None:
+        """Adds an empty line (inside a quote: with its bar)."""
+        self.add([])
+
+    def flow(
+        self, spans: Sequence[Span], *, words: bool = True, fill: Style | None = None, skip_all: bool = False
+    ) -> None:
+        """Adds one logical line, wrapped; `skip_all`: none of the indent belongs to the logical text."""
+        text = "".join(span[0] for span in spans)
+        pieces = wrap(text, self.room, words=words)
+        if len(pieces) == 1:
+            self.add(spans, fill=fill, skip_all=skip_all)
+            return
+        for part, piece in zip(cut_spans(spans, pieces), pieces, strict=True):
+            self.add(part, fill=fill, skip_all=skip_all, glue=None if piece.start == 0 else piece.glue)
+
+    def add(
+        self, spans: Sequence[Span], *, fill: Style | None = None, skip_all: bool = False, glue: str | None = None
+    ) -> None:
+        """Adds one line of the screen that fits already."""
+        segments: list[Segment] = []
+        n_prefix = cells = 0
+        for indent in self._indents:
+            text, style = indent.rest if indent.used else indent.first
+            indent.used = True
+            if text:
+                segments.append(Segment(text, style))
+                n_prefix += len(text)
+                cells += cell_len(text)
+        for text, style in spans:
+            if text:
+                segments.append(Segment(text, style))
+                cells += cell_len(text)
+        if fill is not None and cells < self.width - MARGIN:
+            segments.append(Segment(" " * (self.width - MARGIN - cells), fill))
+            cells = self.width - MARGIN
+        if cells < self.width:
+            segments.append(Segment(" " * (self.width - cells), self.base))
+        strip = Strip(segments, max(cells, self.width))
+        if cells > self.width:
+            strip = strip.crop(0, self.width)
+        skip = n_prefix if skip_all or glue is not None else min(self._n_gutter, n_prefix)
+        self.lines.append(Line(strip, skip, glue))
+
+
+def cut_spans(spans: Sequence[Span], pieces: Sequence[Piece]) -> Iterator[list[Span]]:
+    """The spans of each piece, going down both lists once."""
+    index, offset = 0, 0
+    for piece in pieces:
+        part: list[Span] = []
+        while index < len(spans):
+            text, style = spans[index]
+            begin, stop = max(piece.start, offset), min(piece.end, offset + len(text))
+            if begin < stop:
+                part.append((text[begin - offset : stop - offset], style))
+            if offset + len(text) > piece.end:
+                break
+            offset += len(text)
+            index += 1
+        yield part

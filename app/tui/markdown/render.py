@@ -1,0 +1,155 @@
+"""One block to lines of a width. Any text gives lines, never an exception; what it shows has passed safe_text.
+
+A subset of HTML is not attempted: raw HTML is shown as it was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from markdown_it.token import Token
+from rich.style import Style
+
+from app.domain.text import safe_text
+from app.tui.markdown.blocks import Block, Kind, parser
+from app.tui.markdown.code import add_code
+from app.tui.markdown.inline import HARD_BREAK, inline_spans
+from app.tui.markdown.lines import Line, LineBuilder, Span
+from app.tui.markdown.plain import is_plain_paragraph, join_lines
+from app.tui.markdown.styles import MarkdownStyles
+from app.tui.markdown.table import add_table
+
+MAX_MARKED = 50_000
+"""Characters of one block beyond which it is shown as plain text: inline parsing is not linear."""
+
+_PARSER = parser()
+_BULLETS = "•◦▪"
+References = Mapping[str, Any]
+
+
+def render(
+    block: Block, width: int, styles: MarkdownStyles, gutter: tuple[Span, Span], references: References | None = None
+) -> list[Line]:
+    """Returns the lines of `block`, `width` cells each; `gutter`: what stands before the first and the others."""
+    out = LineBuilder(width, styles.base, gutter)
+    match block.kind:
+        case Kind.CODE:
+            add_code(out, block.text, block.language, styles, label=block.gap)
+        case Kind.NOTE:
+            out.flow([("○ " + block.text, styles.note)])
+        case Kind.FAILURE:
+            out.flow([("✗ " + block.text, styles.failure)])
+        case Kind.PLAIN:
+            _add_plain(out, block.text, styles.base)
+        case Kind.MARKDOWN if is_plain_paragraph(block.text):
+            out.flow([(safe_text(join_lines(block.text)).replace("\t", "    "), styles.base)])
+        case Kind.MARKDOWN if len(block.text) > MAX_MARKED:
+            _add_plain(out, block.text, styles.base)
+        case Kind.MARKDOWN:
+            tokens = _PARSER.parse(block.text, {"references": dict(references)} if references else None)
+            _Walk(out, styles, block.number).blocks(tokens)
+    return out.lines
+
+
+def references_in(definitions: str) -> References:
+    """Returns the link references that a text defines."""
+    env: dict[str, Any] = {}
+    _PARSER.parse(definitions, env)
+    return env.get("references", {})
+
+
+def _add_plain(out: LineBuilder, text: str, style: Style) -> None:
+    for line in safe_text(text).expandtabs(4).split("\n"):
+        out.flow([(line, style)])
+
+
+class _Walk:
+    """Goes down a block's tokens once."""
+
+    def __init__(self, out: LineBuilder, styles: MarkdownStyles, number: int | None) -> None:
+        self._out = out
+        self._styles = styles
+        self._number = number
+        self._depth = 0
+
+    def blocks(self, tokens: Sequence[Token], style: Style | None = None) -> None:
+        """Adds sibling blocks, a blank line between them."""
+        at = 0
+        end_line: int | None = None
+        while at < len(tokens):
+            stop = _end(tokens, at)
+            token = tokens[at]
+            if token.type != "definition":
+                if end_line is not None and not token.hidden and not (self._depth and token.type.endswith("list_open")):
+                    self._out.blank()
+                self._block(tokens[at:stop], style or self._styles.base)
+                end_line = stop
+            at = stop
+
+    def _block(self, tokens: Sequence[Token], style: Style) -> None:
+        out, styles, token = self._out, self._styles, tokens[0]
+        match token.type:
+            case "paragraph_open":
+                self._inline(tokens[1], style)
+            case "heading_open":
+                minor = int(token.tag[1]) > 2
+                self._inline(tokens[1], styles.heading_minor if minor else styles.heading)
+            case "fence" | "code_block":
+                code = token.content.removesuffix("\n")
+                add_code(out, code, token.info.split()[0] if token.info.split() else "", styles)
+            case "hr":
+                out.add([("─" * out.room, styles.muted)])
+            case "html_block":
+                _add_plain(out, token.content.rstrip("\n"), styles.muted)
+            case "blockquote_open":
+                bar = ("▎ ", styles.quote)
+                with out.indent(bar, bar):
+                    self.blocks(tokens[1:-1], styles.quote)
+            case "bullet_list_open" | "ordered_list_open":
+                self._list(tokens)
+            case "table_open":
+                add_table(out, tokens, styles)
+            case _:
+                _add_plain(out, token.content, style)
+
+    def _inline(self, token: Token, style: Style) -> None:
+        line: list[Span] = []
+        for span in inline_spans(token.children or [], self._styles, style):
+            if span[0] == HARD_BREAK:
+                self._out.flow(line)
+                line = []
+            else:
+                line.append(span)
+        self._out.flow(line)
+
+    def _list(self, tokens: Sequence[Token]) -> None:
+        out, styles = self._out, self._styles
+        number = int(tokens[0].attrs.get("start", 1)) if tokens[0].type == "ordered_list_open" else None
+        if self._depth == 0 and self._number is not None:
+            number = self._number
+        at, end_line = 1, 0
+        while at < len(tokens) - 1:
+            stop = _end(tokens, at)
+            begin, end = tokens[at].map or (0, 0)
+            mark = _BULLETS[min(self._depth, 2)] if number is None else f"{number}."
+            if end_line and begin > end_line:
+                out.blank()
+            with out.indent((f"{mark} ", styles.marker), (" " * (len(mark) + 1), styles.base)):
+                self._depth += 1
+                if stop - at == 2:
+                    out.blank()
+                self.blocks(tokens[at + 1 : stop - 1])
+                self._depth -= 1
+            number = None if number is None else number + 1
+            at, end_line = stop, end
+
+
+def _end(tokens: Sequence[Token], at: int) -> int:
+    """Returns the index after the block that begins at `at`."""
+    depth = 0
+    for k in range(at, len(tokens)):
+        depth += tokens[k].nesting
+        if depth == 0:
+            return k + 1
+    return len(tokens)

@@ -1,0 +1,211 @@
+"""One message of the transcript: its blocks, which of them are laid out, how high they are (or are thought to be).
+
+Knows widths and lines; refuses to know the screen, scrolling and its neighbours.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from itertools import accumulate
+
+from app.domain.text import safe_text
+from app.tui.markdown.blocks import Block, Kind, Splitter
+from app.tui.markdown.lines import Line, LineBuilder, Span
+from app.tui.markdown.render import References, references_in, render
+from app.tui.markdown.styles import MarkdownStyles
+
+GUTTER = 2
+PLAIN_PIECE = 8000
+"""Characters of plain text that are laid out together: a pasted megabyte costs only what is seen of it."""
+
+
+class Voice(Enum):
+    """Who speaks: decides the gutter, and whether the text is Markdown."""
+
+    USER = auto()
+    ASSISTANT = auto()
+    SYSTEM = auto()
+    NOTICE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What lines depend on besides the text."""
+
+    width: int
+    styles: MarkdownStyles
+
+    def gutter(self, voice: Voice) -> tuple[Span, Span]:
+        """Returns what stands before the first line of a message and before the others."""
+        styles = self.styles
+        match voice:
+            case Voice.USER:
+                return ("▌ ", styles.user), ("▌ ", styles.user)
+            case Voice.ASSISTANT:
+                return ("◆ ", styles.assistant), ("  ", styles.base)
+            case Voice.SYSTEM:
+                return ("§ ", styles.muted), ("  ", styles.base)
+            case Voice.NOTICE:
+                return ("  ", styles.base), ("  ", styles.base)
+
+
+@dataclass(slots=True)
+class Part:
+    """A block, and its lines once it was seen."""
+
+    block: Block
+    height: int = 0
+    lines: list[Line] | None = None
+
+
+class Entry:
+    """A message. Until `open`ed it is one estimated height; then it has parts, each laid out when first seen."""
+
+    def __init__(self, voice: Voice, source: str = "") -> None:
+        self.voice = voice
+        self.source = source
+        self.parts: list[Part] = []
+        self.is_open = False
+        self.note: Block | None = None
+        self.height = 0
+        self._tops: list[int] = []
+        self._splitter: Splitter | None = None
+        self._references: References | None = None
+
+    @property
+    def n_laid(self) -> int:
+        """Parts that have lines."""
+        return sum(part.lines is not None for part in self.parts)
+
+    def estimate(self, width: int) -> None:
+        """Forgets all lines; guesses the height of what is there, and of each part if open."""
+        if not self.is_open:
+            self.height = _guess(self.source, width) + 1 + (self.note is not None) * 2
+            return
+        for part in self.parts:
+            part.lines = None
+            part.height = _guess(part.block.text, width) + part.block.gap
+        self._sum()
+
+    def open(self, width: int) -> None:
+        """Splits the text into parts."""
+        blocks = _plain_blocks(self.source)
+        if self.voice is Voice.ASSISTANT:
+            splitter = Splitter()
+            splitter.feed(safe_text(self.source))
+            splitter.finish()
+            blocks = splitter.blocks
+        self._set_blocks(0, blocks, width)
+        self._resolve_references()
+        self._set_note()
+        self.is_open = True
+        self.estimate(width)
+
+    def begin(self, width: int) -> None:
+        """Opens it for text that is still to come."""
+        self._splitter = Splitter()
+        self.is_open = True
+        self.feed(self.source, width, keep=False)
+
+    def feed(self, text: str, width: int, *, keep: bool = True) -> None:
+        """Adds streamed text to the last part."""
+        if self._splitter is None:
+            return
+        if keep:
+            self.source += text
+        first = self._splitter.feed(safe_text(text))
+        self._set_blocks(first, self._splitter.blocks, width)
+
+    def finish(self, note: Block | None, width: int) -> None:
+        """Takes the text as complete. Unchanged blocks keep their lines; late link definitions take effect."""
+        if self._splitter is None:
+            return
+        first = self._splitter.finish()
+        self._set_blocks(first, self._splitter.blocks, width)
+        self._splitter = None
+        self.note = note
+        self._resolve_references()
+        self._set_note()
+        self._sum()
+
+    def place(self, row: int) -> tuple[int, int]:
+        """Returns the part at a row of this entry and the row within that part (beyond its end: the blank last row)."""
+        index = max(0, bisect_right(self._tops, row) - 1)
+        return index, row - (self._tops[index] if self._tops else 0)
+
+    def lay(self, index: int, look: Look) -> int:
+        """Lays out a part if it is not; returns by how much the height grew."""
+        part = self.parts[index] if index < len(self.parts) else None
+        if part is None or part.lines is not None:
+            return 0
+        first, rest = look.gutter(self.voice)
+        gutter = (first if index == 0 else rest, rest)
+        lines = render(part.block, look.width, look.styles, gutter, self._references)
+        if index and part.block.gap and lines:
+            blank = LineBuilder(look.width, look.styles.base, (rest, rest))
+            blank.blank()
+            lines = [*blank.lines, *lines]
+        grown = len(lines) - part.height
+        part.lines, part.height = lines, len(lines)
+        if grown:
+            self._sum()
+        return grown
+
+    def line(self, row: int) -> Line | None:
+        """Returns the line at a row, if it is laid out and there is one."""
+        if not self.parts:
+            return None
+        index, row = self.place(row)
+        lines = self.parts[index].lines
+        return lines[row] if lines is not None and row < len(lines) else None
+
+    def _set_blocks(self, first: int, blocks: list[Block], width: int) -> None:
+        old = self.parts[first:]
+        del self.parts[first:]
+        for k, block in enumerate(blocks[first:]):
+            same = k < len(old) and old[k].block == block
+            self.parts.append(old[k] if same else Part(block, _guess(block.text, width) + block.gap))
+        self._sum()
+
+    def _set_note(self) -> None:
+        if self.note is not None:
+            self.parts.append(Part(self.note, 2))
+
+    def _resolve_references(self) -> None:
+        definitions = [part.block.text for part in self.parts if part.block.defines]
+        if not definitions:
+            return
+        self._references = references_in("\n\n".join(definitions))
+        for part in self.parts:
+            part.lines = None
+
+    def _sum(self) -> None:
+        self._tops = [0, *accumulate(part.height for part in self.parts)]
+        self.height = max(1, self._tops.pop()) + 1
+
+
+def note_block(text: str, *, failed: bool = False) -> Block:
+    """Returns the line under a reply that says how it ended."""
+    return Block(Kind.FAILURE if failed else Kind.NOTE, safe_text(text))
+
+
+def _guess(text: str, width: int) -> int:
+    return len(text) // max(10, width - GUTTER - 6) + text.count("\n") + 1
+
+
+def _plain_blocks(text: str) -> list[Block]:
+    text = text.removesuffix("\n")
+    return [Block(Kind.PLAIN, piece, gap=False) for piece in _plain_pieces(text)] if text else []
+
+
+def _plain_pieces(text: str) -> Iterator[str]:
+    at = 0
+    while len(text) - at > PLAIN_PIECE:
+        cut = text.rfind("\n", at, at + PLAIN_PIECE)
+        cut = at + PLAIN_PIECE if cut < at else cut
+        yield text[at:cut]
+        at = cut + (text[cut] == "\n")
+    yield text[at:]

@@ -1,0 +1,121 @@
+"""Where every message stands: heights (estimated until seen), prefix sums, and lazy layout that keeps the view still.
+
+Rows count from the top of the transcript. Knows no widget.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from itertools import accumulate
+
+from app.tui.markdown.lines import Line
+from app.tui.transcript.entry import Entry, Look
+
+
+class Layout:
+    """The entries in order. `look` is None until the width is known; then nothing can be laid out."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.look: Look | None = None
+        self._tops = [0]
+
+    @property
+    def height(self) -> int:
+        """Rows of everything."""
+        return self._tops[-1]
+
+    @property
+    def n_laid(self) -> int:
+        """Entries of which at least one part is laid out."""
+        return sum(entry.n_laid > 0 for entry in self.entries)
+
+    def clear(self) -> None:
+        """Drops everything."""
+        self.entries.clear()
+        self._tops = [0]
+
+    def add(self, entry: Entry) -> None:
+        """Appends an entry, its height estimated."""
+        if not entry.is_open:
+            entry.estimate(self._width)
+        self.entries.append(entry)
+        self._tops.append(self._tops[-1] + entry.height)
+
+    def set_look(self, look: Look) -> None:
+        """Takes a new width or theme: every line is forgotten, every height estimated anew."""
+        self.look = look
+        for entry in self.entries:
+            entry.estimate(look.width)
+        self._tops = [0, *accumulate(entry.height for entry in self.entries)]
+
+    def last_changed(self) -> None:
+        """The last entry's height may have changed."""
+        self._tops[-1] = self._tops[-2] + self.entries[-1].height
+
+    def feed_last(self, text: str) -> None:
+        """Adds streamed text to the last entry."""
+        self.entries[-1].feed(text, self._width)
+        self.last_changed()
+
+    def locate(self, row: int) -> tuple[int, int]:
+        """Returns the entry at a row, and the row within it."""
+        index = min(max(0, bisect_right(self._tops, row) - 1), max(0, len(self.entries) - 1))
+        return index, row - self._tops[index]
+
+    def top_of(self, index: int) -> int:
+        """Returns the first row of an entry."""
+        return self._tops[index]
+
+    def line(self, row: int) -> Line | None:
+        """Returns the line at a row, if it is laid out and there is one."""
+        if not 0 <= row < self.height:
+            return None
+        index, within = self.locate(row)
+        return self.entries[index].line(within)
+
+    def settle(self, top: int, n_rows: int) -> int:
+        """Lays out what `n_rows` rows from `top` show; returns where `top` is now, so that what was seen stays put.
+
+        What grows above the window, or reaches into it from above, moves the window along; the rest grows downwards.
+        """
+        if self.look is None or not self.entries:
+            return top
+        row = top = max(0, top)
+        while row < min(top + n_rows, self.height):
+            index, within = self.locate(row)
+            entry = self.entries[index]
+            part, offset = entry.place(within)
+            if entry.is_open:
+                grown = entry.lay(part, self.look)
+                starts_above = offset > 0 and row == top
+            else:
+                before = entry.height
+                entry.open(self.look.width)
+                grown, starts_above = entry.height - before, within > 0 and row == top
+                offset = -1
+            if grown:
+                self._tops[index + 1 :] = [value + grown for value in self._tops[index + 1 :]]
+                if starts_above:
+                    row = top = max(0, top + grown)
+                    continue
+            if offset >= 0:
+                row += self._rows_left(entry, part, offset)
+        return top
+
+    def settle_end(self, n_rows: int) -> int:
+        """Lays out the last `n_rows` rows; returns where the window on them begins."""
+        while True:
+            height = self.height
+            self.settle(height - n_rows, n_rows)
+            if self.height == height:
+                return max(0, height - n_rows)
+
+    @staticmethod
+    def _rows_left(entry: Entry, part: int, offset: int) -> int:
+        height = entry.parts[part].height if part < len(entry.parts) else 0
+        return max(1, height - offset)
+
+    @property
+    def _width(self) -> int:
+        return self.look.width if self.look is not None else 80

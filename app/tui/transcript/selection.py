@@ -1,0 +1,85 @@
+"""Text under a selection: logical text to copy, words and paragraphs to select, cells to highlight.
+
+Logical text is what is shown, wrapped lines joined again, without gutters, the padding of code and trailing spaces.
+Offsets count characters of a shown line, not cells. Nothing here raises for offsets that no longer exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Offset
+from textual.selection import Selection
+from textual.strip import Strip
+
+from app.tui.markdown.lines import Line
+
+LineAt = Callable[[int], Line | None]
+
+_WORD = re.compile(r"[\w'’.@/:-]*\w|[^\w\s]+", re.UNICODE)
+
+
+def logical_text(line_at: LineAt, n_rows: int, selection: Selection) -> str:
+    """Returns the text of a selection over `n_rows` rows."""
+    first = max(0, selection.start.y) if selection.start is not None else 0
+    last = min(selection.end.y if selection.end is not None else n_rows - 1, n_rows - 1)
+    found: list[str] = []
+    for row in range(first, last + 1):
+        span = selection.get_span(row)
+        if span is None:
+            continue
+        line = line_at(row)
+        text = line.text if line is not None else ""
+        skip = line.skip if line is not None else 0
+        begin, end = span
+        piece = text[max(begin, skip) : len(text) if end < 0 else end].rstrip()
+        if found and line is not None and line.glue is not None:
+            found[-1] += line.glue + piece
+        else:
+            found.append(piece)
+    return "\n".join(found)
+
+
+def word_at(line_at: LineAt, at: Offset) -> Selection | None:
+    """Returns the selection of the word at an offset."""
+    line = line_at(at.y)
+    if line is None:
+        return None
+    for found in _WORD.finditer(line.text, line.skip):
+        if found.start() <= at.x < found.end():
+            return Selection(Offset(found.start(), at.y), Offset(found.end(), at.y))
+    return None
+
+
+def paragraph_at(line_at: LineAt, row: int) -> Selection | None:
+    """Returns the selection of the logical line at a row."""
+    line = line_at(row)
+    if line is None:
+        return None
+    first = last = row
+    while line is not None and line.glue is not None:
+        first -= 1
+        line = line_at(first)
+    while (after := line_at(last + 1)) is not None and after.glue is not None:
+        last += 1
+    begin, end = line_at(first), line_at(last)
+    if begin is None or end is None:
+        return None
+    return Selection(Offset(begin.skip, first), Offset(len(end.text), last))
+
+
+def highlight(strip: Strip, span: tuple[int, int], style: Style) -> Strip:
+    """Returns `strip` with the background of `style` (reversed, if it has none) on a span of characters."""
+    text = strip.text
+    begin = cell_len(text[: span[0]])
+    end = strip.cell_length if span[1] < 0 else cell_len(text[: span[1]])
+    if end <= begin:
+        return strip
+    before, chosen, after = strip.divide([begin, end, strip.cell_length])
+    mark = Style(bgcolor=style.bgcolor) if style.bgcolor is not None else Style(reverse=True)
+    marked = [Segment(piece, (own or Style.null()) + mark) for piece, own, _ in chosen]
+    return Strip.join([before, Strip(marked, chosen.cell_length), after])
