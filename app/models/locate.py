@@ -74,7 +74,8 @@ def _find(wanted: str | None, catalogue: Catalogue, models_dir: str | Path | Non
         return _first(catalogue, files)
     if spec := catalogue.models.get(wanted):
         return _from_catalogue(spec)
-    if path := files.get(wanted) or files.get(model_name(Path(wanted))):
+    is_file_name = wanted.endswith(".gguf") and os.sep not in wanted
+    if path := files.get(model_name(Path(wanted)) if is_file_name else wanted):
         return _from_file(path, model_name(path))
     path = Path(os.path.abspath(os.path.expanduser(wanted)))
     if _is_file(path):

@@ -115,6 +115,14 @@ def test_odd_package_sources_are_not_installed(source: str) -> None:
         locate("odd", catalogue(ModelSpec(name="odd", source=source)), None)
 
 
+def test_a_path_is_not_taken_for_a_name(models_dir: Path, tmp_path: Path) -> None:
+    other = write_tiny_gguf(tmp_path / "alpha.Q8_0.gguf")
+    assert locate(str(other), catalogue(), models_dir).path == other
+    write_tiny_gguf(models_dir / "alpha.gguf")
+    with pytest.raises(ModelError, match="no model `alpha.Q4`"):
+        locate("alpha.Q4", catalogue(), models_dir)
+
+
 def test_a_file_that_is_no_good_is_refused(models_dir: Path) -> None:
     with pytest.raises(ModelError, match="incomplete"):
         locate("broken", catalogue(), models_dir)
