@@ -1,0 +1,140 @@
+"""The application: themes, the keys that hold everywhere, and what is left on the terminal when something breaks."""
+
+from __future__ import annotations
+
+import os
+from time import monotonic
+from typing import ClassVar
+
+from textual.app import App
+from textual.binding import BindingsMap
+from textual.notifications import SeverityLevel
+from textual.theme import Theme
+from textual.widgets import Input, TextArea
+
+from app.domain.errors import StoreError
+from app.domain.text import safe_text
+from app.session.session import Session
+from app.store.store import Store
+from app.tui.crash import write_report
+from app.tui.flow.wardrobe import Wardrobe
+from app.tui.keymap import resolve
+from app.tui.screens.bindings import bindings_for
+from app.tui.screens.chat import ChatScreen
+from app.tui.services import Services
+from app.tui.theme import VARIABLE_DEFAULTS, ThemeSituation
+
+_TWICE_S = 2.0
+"""Two presses of the interrupt key within this time quit."""
+
+
+class TokscopeApp(App[int]):
+    """Run it with `run_chat`; in a test with `run_test`."""
+
+    TITLE = "tokscope"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    NOTIFICATION_TIMEOUT = 6
+    PAUSE_GC_ON_SCROLL: ClassVar[bool] = True
+
+    def __init__(self, services: Services) -> None:
+        # With NO_COLOR Textual only greys, unless it is told before it builds its filters that colours are ANSI.
+        no_color = "NO_COLOR" in os.environ
+        super().__init__(ansi_color=True if no_color else None)
+        self.animation_level = "none"
+        self.HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (40, "-narrow"), (100, "-wide")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-flat"), (10, "-tall")]
+        self.services = services
+        self._keys = resolve(services.settings.keys)
+        self._bindings = BindingsMap.merge([bindings_for("app", self._keys)])
+        self._wardrobe = Wardrobe(
+            self,
+            services.load_themes,
+            services.memory,
+            configured=services.settings.theme,
+            asked=services.options.theme,
+        )
+        self._situation = ThemeSituation(
+            no_color=no_color,
+            few_colors=self.console.color_system == "standard",
+            dark_background=services.dark_background,
+        )
+        self._notices = [*self._wardrobe.open(), *self._wardrobe.start(self._situation)]
+        self._interrupted_at = -_TWICE_S
+        self._store: Store | None = None
+        self.screen_of_chat: ChatScreen | None = None
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Returns this app's own variables, for themes that leave them out."""
+        return dict(VARIABLE_DEFAULTS)
+
+    async def on_mount(self) -> None:
+        """Opens the store and shows the chat."""
+        try:
+            self._store = await self.services.open_store()
+            notices = list(self._store.notices)
+        except StoreError as error:
+            notices = [f"Conversations are not saved: {error}. {error.hint}".strip()]
+        session = Session(
+            self.services.engine,
+            self._store,
+            preset=self.services.preset,
+            trace_top_k=self.services.settings.trace_top_k,
+        )
+        self.screen_of_chat = ChatScreen(self, self.services, session, self._keys, self._wardrobe)
+        await self.push_screen(self.screen_of_chat)
+        self.theme_changed_signal.subscribe(self, self._restyle)
+        for notice in [*self.services.notices, *self._keys.notices, *self._notices, *notices]:
+            self.tell(notice, "warning")
+
+    def _restyle(self, theme: Theme) -> None:
+        if self.screen_of_chat is not None:
+            self.screen_of_chat.restyle(self._wardrobe.code_style(theme.name))
+
+    async def close(self) -> None:
+        """Ends the turn, the engine and the store; call it when the app no longer runs."""
+        if self.screen_of_chat is not None:
+            await self.screen_of_chat.chat.settle()
+        await self.services.engine.close()
+        if self._store is not None:
+            await self._store.close()
+
+    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
+        """Shows a passing notice; the text may come from anywhere."""
+        self.notify(safe_text(text), severity=severity, markup=False)
+
+    def leave(self, exit_code: int) -> None:
+        """Asks the app to end; may be called from any thread and from a signal handler."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(lambda: self.exit(exit_code, return_code=exit_code))
+
+    async def action_quit(self) -> None:
+        """Ends the app; everything is already saved."""
+        self.exit(0)
+
+    def action_interrupt(self) -> None:
+        """Copies the selection; without one stops the reply, and when pressed twice ends the app."""
+        if text := self._selection():
+            self.copy_to_clipboard(text)
+            self.tell(f"Copied {len(text)} characters.")
+            return
+        now = monotonic()
+        if now - self._interrupted_at < _TWICE_S:
+            self.exit(0)
+            return
+        self._interrupted_at = now
+        stopped = self.screen_of_chat is not None and self.screen_of_chat.chat.stop()
+        key = self._keys.label("interrupt")
+        self.tell(f"Stopped. {key} again quits." if stopped else f"{key} again quits.")
+
+    def _selection(self) -> str:
+        focused = self.focused
+        if isinstance(focused, Input | TextArea) and focused.selected_text:
+            return focused.selected_text
+        return self.screen.get_selected_text() or ""
+
+    def _fatal_error(self) -> None:
+        # Textual prints every local variable here, which are people's prompts.
+        self.bell()
+        self._exit_renderables.append(write_report())
+        self._close_messages_no_wait()

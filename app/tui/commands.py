@@ -1,0 +1,67 @@
+"""Every command of the chat, declared once: the palette, the key bar, the help and `[keys]` come from this table.
+
+Knows no widget: a command names an action of the screen or the app, nothing more. The defaults leave the keys that edit
+a line alone (Ctrl+A/E/K/U/W/D/Z/Y and the clipboard's), which is why the preset is on Ctrl+S and not on Ctrl+E.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something that the user can ask for."""
+
+    id: str
+    """The name used in `[keys]` of the configuration."""
+    title: str
+    help: str
+    keys: str
+    """Default keys, separated by commas; empty for a command of the palette only."""
+    action: str
+    """A Textual action, as in `screen.regenerate`."""
+    hint: str = ""
+    """Its short name in the key bar; empty to leave it out."""
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("stop", "Stop the reply", "Keeps what has been written so far", "escape", "screen.stop", "stop"),
+    Command(
+        "regenerate",
+        "Regenerate",
+        "Replies again; the old reply is kept",
+        "ctrl+r",
+        "screen.regenerate",
+        "again",
+    ),
+    Command("new", "New conversation", "The one on the screen is already saved", "ctrl+n", "screen.new", "new"),
+    Command(
+        "history", "History", "Find, open, rename or delete a conversation", "ctrl+b,f2", "screen.history", "history"
+    ),
+    Command("model", "Choose a model", "From the catalogue and your model folder", "ctrl+o", "screen.model", "model"),
+    Command("preset", "Choose a preset", "Sampling parameters and system prompt", "ctrl+s", "screen.preset", "preset"),
+    Command("theme", "Choose a theme", "Tries them on as you move", "ctrl+t", "screen.theme", "theme"),
+    Command("panels", "Show or hide the panels", "Speed, context, next token", "ctrl+g", "screen.panels", "panels"),
+    Command("palette", "All commands", "Find any command by its name", "ctrl+p", "screen.palette", "commands"),
+    Command("help", "Help", "Keys, files and how to change them", "f1", "screen.help", "help"),
+    Command("copy_reply", "Copy the last reply", "As the model wrote it, in Markdown", "f3", "screen.copy_reply"),
+    Command("copy_code", "Copy the last code block", "Without its fence", "f4", "screen.copy_code"),
+    Command("copy_conversation", "Copy the conversation", "As one Markdown document", "", "screen.copy_conversation"),
+    Command("page_up", "Scroll up", "One page of the conversation", "pageup", "screen.page_up"),
+    Command("page_down", "Scroll down", "One page of the conversation", "pagedown", "screen.page_down"),
+    Command("top", "Jump to the beginning", "Of the conversation", "ctrl+home", "screen.top"),
+    Command("end", "Jump to the end", "And follow new text again", "ctrl+end", "screen.end"),
+    Command("rename", "Rename the conversation", "Gives it another title", "", "screen.rename"),
+    Command("delete", "Delete the conversation", "Asks first, and can be undone", "", "screen.delete"),
+    Command("undo_delete", "Bring back what was deleted", "The last deleted conversation", "", "screen.undo_delete"),
+    Command("reload_themes", "Reload the themes", "Reads the theme files again", "", "screen.reload_themes"),
+    Command(
+        "interrupt",
+        "Copy, stop or quit",
+        "Copies a selection, else stops the reply; twice quits",
+        "ctrl+c",
+        "app.interrupt",
+    ),
+    Command("quit", "Quit", "Everything is already saved", "ctrl+q", "app.quit", "quit"),
+)

@@ -1,0 +1,106 @@
+"""The chat's traffic: what is sent when, what waits, what a stop means. Knows no widget.
+
+A message is sent at once when the engine can take it; otherwise it waits in line until the model is loaded or the reply
+before it has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Protocol
+
+from app.client.engine import Engine, EngineState
+from app.domain.conversation import Role
+from app.session.events import TurnEvent
+from app.session.session import Session
+
+
+class Running(Protocol):
+    """A task in the background."""
+
+    async def wait(self) -> object:
+        """Waits for its end."""
+        ...
+
+
+Spawn = Callable[[Coroutine[object, object, None]], Running]
+Follow = Callable[[AsyncGenerator[TurnEvent], bool], Coroutine[object, object, None]]
+
+
+class Chat:
+    """One live chat.
+
+    Attributes:
+        waiting: messages in line, the oldest first.
+        running: whether a turn runs.
+    """
+
+    def __init__(
+        self, engine: Engine, session: Session, *, follow: Follow, spawn: Spawn, changed: Callable[[], None]
+    ) -> None:
+        """`follow` shows a turn's events (True: in place of the last reply), `spawn` runs it, `changed` hears."""
+        self._engine = engine
+        self.session = session
+        self._follow = follow
+        self._spawn = spawn
+        self._changed = changed
+        self._turn: Running | None = None
+        self.waiting: list[str] = []
+        self.running = False
+
+    @property
+    def can_send(self) -> bool:
+        """Whether a message would be sent now. A lost engine is started again by the message."""
+        return not self.running and self._engine.state in {EngineState.READY, EngineState.LOST}
+
+    def submit(self, text: str) -> None:
+        """Sends `text`, or puts it in line."""
+        self.waiting.append(text)
+        self.advance()
+
+    def advance(self) -> None:
+        """Sends the next message in line if the engine can take it."""
+        if self.waiting and self.can_send:
+            self._start(self.session.send(self.waiting.pop(0)), again=False)
+        else:
+            self._changed()
+
+    def take_back(self) -> str:
+        """Takes the newest message out of the line; returns its text, empty when none waits."""
+        text = self.waiting.pop() if self.waiting else ""
+        self._changed()
+        return text
+
+    def can_regenerate(self) -> bool:
+        """Whether there is a reply that could be written again now."""
+        return self.can_send and any(message.role is Role.USER for message in self.session.branch)
+
+    def regenerate(self) -> None:
+        """Writes the last reply again; the old one stays a branch."""
+        self._start(self.session.regenerate(), again=True)
+
+    def stop(self) -> bool:
+        """Asks for the end of the reply that is being written; False when there is none."""
+        if self.running:
+            self.session.stop()
+        return self.running
+
+    async def settle(self) -> None:
+        """Drops what waits, stops the reply and returns when its row is finished."""
+        self.waiting.clear()
+        self.stop()
+        if self._turn is not None:
+            await self._turn.wait()
+
+    def _start(self, events: AsyncGenerator[TurnEvent], *, again: bool) -> None:
+        self.running = True
+        self._turn = self._spawn(self._run(events, again))
+        self._changed()
+
+    async def _run(self, events: AsyncGenerator[TurnEvent], again: bool) -> None:
+        try:
+            await self._follow(events, again)
+        finally:
+            self.running = False
+            self._turn = None
+        self.advance()

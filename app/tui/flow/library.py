@@ -1,0 +1,68 @@
+"""Conversations as the user handles them: open, new, rename, delete and undo. Knows the store, no widget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.domain.conversation import Conversation, Message, Role
+from app.domain.errors import StoreError
+from app.session.session import Session
+from app.store.store import Store
+
+
+class Library:
+    """The stored conversations, and which one is on the screen."""
+
+    def __init__(self, store: Store | None, session: Session) -> None:
+        """Without a store every method raises StoreError."""
+        self._opened = store
+        self._session = session
+        self._deleted: list[Conversation] = []
+
+    async def find(self, query: str) -> list[Conversation]:
+        """Returns the conversations whose title or text has `query`, newest first; all for an empty one."""
+        return await self._store.conversations(query)
+
+    async def rename(self, conversation_id: int, title: str) -> None:
+        """Gives a conversation another title."""
+        await self._store.rename(conversation_id, title)
+        current = self._session.conversation
+        if current is not None and current.id == conversation_id:
+            self._session.conversation = await self._store.conversation(conversation_id)
+
+    async def delete(self, conversation: Conversation) -> bool:
+        """Deletes a conversation in a way that can be undone; returns whether it was the one on the screen."""
+        await self._store.delete(conversation.id)
+        self._deleted.append(conversation)
+        current = self._session.conversation
+        if current is None or current.id != conversation.id:
+            return False
+        self._session.new()
+        return True
+
+    async def undo_delete(self) -> Conversation | None:
+        """Brings back what was deleted last; None when nothing was."""
+        if not self._deleted:
+            return None
+        conversation = self._deleted.pop()
+        await self._store.restore(conversation.id)
+        return conversation
+
+    @property
+    def _store(self) -> Store:
+        if self._opened is None:
+            raise StoreError("Conversations are not saved in this session.")
+        return self._opened
+
+
+def prompts(branch: Sequence[Message]) -> list[str]:
+    """Returns the user's messages, the oldest first, for the composer's history."""
+    return [message.content for message in branch if message.role is Role.USER]
+
+
+def as_markdown(title: str, branch: Sequence[Message]) -> str:
+    """Returns a conversation as one Markdown document."""
+    names = {Role.USER: "You", Role.ASSISTANT: "Model", Role.SYSTEM: "System"}
+    parts = [f"# {title}"]
+    parts += [f"## {names[message.role]}\n\n{message.content.strip()}" for message in branch]
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,91 @@
+"""The words of the header, the key bar and the queue line. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.client.engine import EngineState
+from app.domain.text import one_line
+from app.protocol.events import ModelReady
+from app.tui.commands import COMMANDS
+from app.tui.flow.loader import LoadStatus
+from app.tui.keymap import Keymap
+from app.tui.widgets.bar import Segment
+
+_BAR = 12
+_MUTED = "$foreground-muted"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that the lines depend on."""
+
+    model: ModelReady | None
+    engine: EngineState
+    load: LoadStatus
+    preset: str
+    title: str
+    running: bool
+    saving: bool
+    waiting: Sequence[str]
+
+
+def header_left(now: Situation) -> list[Segment]:
+    """Model, quantisation, preset and the conversation's title; a click changes what it names."""
+    name = now.model.title if now.model else now.load.title or "no model"
+    segments = [Segment(one_line(name, 48), "bold $primary", "screen.model", 5)]
+    if now.model and now.model.quant:
+        segments.append(Segment(one_line(now.model.quant, 12), _MUTED, "screen.model", 2))
+    segments.append(Segment(one_line(now.preset, 24), "$accent", "screen.preset", 3))
+    if now.title:
+        segments.append(Segment(one_line(now.title, 60), _MUTED, "screen.rename", 1))
+    return segments
+
+
+def header_right(now: Situation) -> list[Segment]:
+    """What goes on: a symbol and a word, and how far a load is."""
+    segments = [] if now.saving else [Segment("not saved", "$warning", "", 6)]
+    fraction = now.load.fraction
+    if fraction is not None:
+        done = round(_BAR * fraction)
+        return [*segments, Segment(f"◌ loading {'━' * done}{'╌' * (_BAR - done)} {fraction:4.0%}", "$warning", "", 9)]
+    if now.running:
+        return [*segments, Segment("◉ replying", "$accent", "screen.stop", 9)]
+    word, style = {
+        EngineState.READY: ("● ready", "$success"),
+        EngineState.LOST: ("✕ engine lost", "$error"),
+        EngineState.NO_MODEL: ("○ no model", "$warning"),
+    }.get(now.engine, ("◌ starting", "$warning"))
+    action = "screen.model" if now.engine is EngineState.NO_MODEL else ""
+    return [*segments, Segment(word, style, action, 9)]
+
+
+def key_hints(keymap: Keymap, running: bool) -> list[Segment]:
+    """The keys that matter now. The table's order is the order of importance."""
+    shown = [] if running else [Segment("⏎ send", _MUTED, "", 90)]
+    for n, command in enumerate(COMMANDS):
+        key = keymap.short(command.id)
+        if not command.hint or not key or (running and command.id in {"regenerate"}):
+            continue
+        if command.id == "stop" and not running:
+            continue
+        weight = {"stop": 100, "help": 80, "palette": 70, "quit": 60}.get(command.id, 50 - n)
+        shown.append(Segment(f"{key} {command.hint}", _MUTED, command.action, weight))
+    return shown
+
+
+def queue_line(now: Situation, keymap: Keymap) -> list[Segment]:
+    """The message that waits next; empty when none does."""
+    if not now.waiting:
+        return []
+    n = len(now.waiting)
+    count = f"{n} queued" if n > 1 else "queued"
+    why = "until the model is loaded" if now.load.fraction is not None else ""
+    if now.engine is EngineState.NO_MODEL and not why:
+        why = f"{keymap.label('model')} chooses a model"
+    segments = [Segment(f"⧗ {count}", "bold $warning", "", 3), Segment(one_line(now.waiting[0], 200), "", "", 1)]
+    if why:
+        segments.append(Segment(why, _MUTED, "", 2))
+    segments.append(Segment(f"{keymap.label('stop')} takes it back", _MUTED, "screen.stop", 0))
+    return segments

@@ -1,0 +1,77 @@
+"""Loads a model and tells how it goes. Knows the catalogue and the engine, no widget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.client.engine import Engine
+from app.config.catalogue import Catalogue
+from app.domain.errors import ModelError
+from app.models.locate import LocatedModel, locate
+from app.protocol.commands import LoadModel
+from app.protocol.events import EngineLost, LoadFailed, LoadProgress, ModelReady
+
+
+@dataclass
+class LoadStatus:
+    """How the load stands, for the header and the welcome text."""
+
+    title: str = ""
+    fraction: float | None = None
+    """0 to 1 while a model is being loaded, else None."""
+    error: str = ""
+    hint: str = ""
+    cancelled: bool = False
+
+
+class EngineLoader:
+    """Loads one model after another; the newest wish wins."""
+
+    def __init__(
+        self, engine: Engine, catalogue: Catalogue, models_dir: Path | None, changed: Callable[[], None]
+    ) -> None:
+        """`changed` hears of every new status."""
+        self._engine = engine
+        self._catalogue = catalogue
+        self._models_dir = models_dir
+        self._changed = changed
+        self.status = LoadStatus()
+        self.located: LocatedModel | None = None
+        """The model that is loaded or being loaded."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the located model is loaded."""
+        return self.status.fraction is None and not self.status.error and self.located is not None
+
+    async def load(self, wanted: str | None) -> ModelReady | None:
+        """Finds and loads a model; returns what is loaded, None when `status.error` says why nothing is."""
+        try:
+            located = locate(wanted, self._catalogue, self._models_dir)
+        except ModelError as error:
+            self._set(LoadStatus(error=str(error), hint=error.hint))
+            return None
+        self.located = located
+        self._set(LoadStatus(located.title, 0.0))
+        events = self._engine.load(LoadModel(str(located.path), located.options))
+        async with aclosing(events) as stream:
+            async for event in stream:
+                match event:
+                    case LoadProgress(fraction=fraction):
+                        self._set(LoadStatus(located.title, fraction))
+                    case ModelReady():
+                        self._set(LoadStatus(located.title))
+                        return event
+                    case LoadFailed(reason=reason, hint=hint, cancelled=cancelled):
+                        self._set(LoadStatus(located.title, error=reason, hint=hint, cancelled=cancelled))
+                    case EngineLost(reason=reason):
+                        lost = f"The engine was lost while it loaded the model: {reason}"
+                        self._set(LoadStatus(located.title, error=lost, hint="Choose a model to try again."))
+        return None
+
+    def _set(self, status: LoadStatus) -> None:
+        self.status = status
+        self._changed()

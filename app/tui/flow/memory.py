@@ -1,0 +1,55 @@
+"""The few choices that outlive a session without being configuration: the theme and whether the panels are shown.
+
+Kept beside the conversations in a small JSON file. A choice counts only as long as the setting that it overrode is
+still the same, so that editing config.toml always wins. A file that cannot be read or written is no error.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from app.config.paths import ensure_dir
+
+
+class Choice(Struct, frozen=True):
+    """What the user chose, and the configured value that it was chosen over."""
+
+    value: str
+    over: str
+
+
+class _State(Struct, omit_defaults=True):
+    choices: dict[str, Choice] = {}
+
+
+class Memory:
+    """Remembered choices by name. `path` None keeps them for this session only."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._state = _State()
+        if path is not None:
+            with suppress(OSError, msgspec.MsgspecError):
+                self._state = msgspec.json.decode(path.read_bytes(), type=_State)
+
+    def recall(self, name: str, configured: str) -> str:
+        """Returns the remembered choice, or `configured` when there is none or the configuration has changed."""
+        choice = self._state.choices.get(name)
+        return choice.value if choice is not None and choice.over == configured else configured
+
+    def remember(self, name: str, value: str, configured: str) -> None:
+        """Keeps a choice; on disk too, atomically, if that can be written."""
+        self._state.choices[name] = Choice(value, configured)
+        if self._path is None:
+            return
+        with suppress(OSError):
+            ensure_dir(self._path.parent)
+            part = self._path.with_suffix(".part")
+            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(msgspec.json.encode(self._state))
+            part.replace(self._path)

@@ -1,0 +1,83 @@
+"""Runs one turn: folds the session's events into transcript, meter and pump. Knows no keys and no engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+
+from app.domain.conversation import Message
+from app.domain.errors import TokscopeError
+from app.domain.generation import FinishReason
+from app.domain.text import one_line
+from app.protocol.events import EngineLost, GenerationFinished, TokensGenerated
+from app.session.events import MessageStored, ReplyFinished, ReplyStarted, StoreFailed, TurnEvent
+from app.tui.flow.notes import end_note, failed
+from app.tui.flow.pump import Pump
+from app.tui.meter import RunMeter
+from app.tui.widgets.transcript import Transcript
+
+
+class TurnRunner:
+    """Shows turns, one at a time."""
+
+    def __init__(
+        self, transcript: Transcript, meter: RunMeter, pump: Pump, branch: Callable[[], Sequence[Message]]
+    ) -> None:
+        """`branch` tells the messages of the conversation as they stand."""
+        self._transcript = transcript
+        self._meter = meter
+        self._pump = pump
+        self._branch = branch
+        self._again = False
+        self._replying = False
+
+    async def run(self, events: AsyncGenerator[TurnEvent], again: bool = False) -> None:
+        """Follows `events` to their end. What goes wrong is told in the transcript, never raised.
+
+        With `again` the reply takes the place of the last one, which is left alone until the new one begins.
+        """
+        self._again = again
+        self._replying = False
+        self._meter.queued()
+        self._pump.start()
+        try:
+            async with aclosing(events) as stream:
+                async for event in stream:
+                    self._fold(event)
+        except TokscopeError as error:
+            self._pump.flush()
+            self._warn(str(error), error.hint)
+        finally:
+            self._pump.stop()
+
+    def _fold(self, event: TurnEvent) -> None:
+        match event:
+            case MessageStored(message=message):
+                self._transcript.add(message)
+            case ReplyStarted(message=message):
+                self._replying = True
+                if self._again:
+                    self._transcript.show(self._branch()[:-1])
+                self._transcript.begin_reply(message)
+            case ReplyFinished(message=message):
+                self._replying = False
+                self._pump.flush()
+                self._transcript.finish_reply(end_note(message), failed=failed(message))
+            case StoreFailed(message=reason, hint=hint):
+                self._warn(f"Not saved: {reason}", hint)
+            case _:
+                self._meter.apply(event)
+                if isinstance(event, TokensGenerated):
+                    self._pump.push(event.text)
+                elif isinstance(event, EngineLost):
+                    self._warn(f"The engine was lost ({one_line(event.reason)})", "The next message starts it again.")
+                elif isinstance(event, GenerationFinished):
+                    self._tell_refusal(event)
+
+    def _tell_refusal(self, event: GenerationFinished) -> None:
+        # Beside a reply its note tells; a request that never began has none.
+        if event.finish_reason is FinishReason.ERROR and not self._replying:
+            self._warn(event.error, event.hint)
+
+    def _warn(self, reason: str, hint: str) -> None:
+        self._transcript.notice("\n".join(filter(None, (reason, hint))), failed=True)

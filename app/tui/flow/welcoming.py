@@ -1,0 +1,30 @@
+"""What an empty chat says of the model, in the words of `Welcome`."""
+
+from __future__ import annotations
+
+from app.client.engine import EngineState
+from app.protocol.events import ModelReady
+from app.tui.flow.lines import Situation
+from app.tui.flow.pace import runs_on_cpu
+from app.tui.widgets.welcome import Welcome
+
+
+def show_state(welcome: Welcome, now: Situation) -> None:
+    """Shows how far the model is, what it is, or what to do when there is none."""
+    if now.load.fraction is not None:
+        welcome.show_loading(now.load.title, now.load.fraction)
+    elif now.load.error:
+        welcome.show_error(now.load.error, now.load.hint)
+    elif now.model is not None:
+        welcome.show_ready(now.model.title, [facts(now.model)])
+    elif now.engine is EngineState.LOST:
+        welcome.show_error("The engine was lost.", "The next message starts it again.")
+    else:
+        welcome.show_starting()
+
+
+def facts(model: ModelReady) -> str:
+    """Returns size, context window and what computes it on one line."""
+    size = f"{model.n_params / 1e9:.1f} B" if model.n_params >= 1e9 else f"{model.n_params / 1e6:.0f} M"
+    where = f"CPU, {model.n_threads} threads" if runs_on_cpu(model) else " + ".join(p.device for p in model.placement)
+    return f"{size} parameters · {model.n_ctx} tokens of context · {where}"

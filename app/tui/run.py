@@ -1,0 +1,100 @@
+"""`run_chat`: everything around the app, from the first look at the terminal to the exit code.
+
+The engine worker is spawned before Textual is imported, so that both start at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextlib import suppress
+
+from app.client.process import WorkerProcess, spawn
+from app.config.catalogue import load_catalogue
+from app.config.paths import data_dir, database_file, engine_log_file
+from app.config.presets import find_preset, load_presets
+from app.config.problems import Problem, summary
+from app.config.settings import LoadedSettings, load_settings
+from app.domain.preset import Preset
+from app.tui.options import ChatOptions
+from app.tui.terminal.background import is_dark
+from app.tui.terminal.gate import why_not
+
+_USAGE = 2
+_CLOSE_S = 5.0
+"""How long the end may take once the terminal is back."""
+
+
+def run_chat(options: ChatOptions) -> int:
+    """Runs the chat until the user leaves it; returns the process's exit code.
+
+    Raises:
+        ConfigError: there is no preset of the name that was asked for.
+    """
+    if reason := why_not():
+        print(f"tok: {reason}; `tok ask` answers anywhere, in a pipe too.", file=sys.stderr)
+        return _USAGE
+    loaded = load_settings()
+    preset = find_preset(options.preset or loaded.settings.preset, load_presets(loaded.settings))
+    worker = _spawn()
+    if os.environ.get("TERM_PROGRAM") == "iTerm.app" and "TMUX" not in os.environ:
+        # iTerm2 drops text composed by an input method under the kitty keyboard protocol.
+        os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")
+    return asyncio.run(_run(options, loaded, preset, worker))
+
+
+def _spawn() -> WorkerProcess | None:
+    # A worker that cannot be started is told of when a model is loaded, in the chat.
+    with suppress(OSError):
+        return spawn(engine_log_file())
+    return None
+
+
+async def _run(options: ChatOptions, loaded: LoadedSettings, preset: Preset, worker: WorkerProcess | None) -> int:
+    # Imported here: Textual takes a quarter of a second, in which the worker starts.
+    from app.client.worker_client import WorkerClient
+    from app.config.themes import load_themes
+    from app.store.store import Store
+    from app.tui.app import TokscopeApp
+    from app.tui.flow.memory import Memory
+    from app.tui.services import Services
+    from app.tui.terminal import paste
+    from app.tui.terminal.guard import TerminalGuard
+
+    catalogue = load_catalogue()
+    services = Services(
+        options=options,
+        settings=loaded.settings,
+        presets=load_presets(loaded.settings),
+        preset=preset,
+        catalogue=catalogue,
+        engine=WorkerClient(engine_log_file(), process=worker),
+        open_store=lambda: Store.open(database_file()),
+        load_themes=load_themes,
+        memory=Memory(data_dir() / "remembered.json"),
+        notices=_notices([*loaded.problems, *catalogue.problems]),
+        dark_background=is_dark() if "NO_COLOR" not in os.environ else None,
+    )
+    paste.install()
+    app = TokscopeApp(services)
+    guard = TerminalGuard(app.leave, kill_engine=worker.kill if worker else lambda: None)
+    guard.install()
+    try:
+        await app.run_async()
+    except BaseException:
+        guard.restore()
+        raise
+    finally:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(app.close(), _CLOSE_S)
+        guard.uninstall()
+    return 128 + guard.signum if guard.signum else app.return_code or 0
+
+
+def _notices(problems: list[Problem]) -> tuple[str, ...]:
+    """Returns one notice for all problems of the configuration."""
+    if not problems:
+        return ()
+    more = f"\nand {len(problems) - 1} more: `tok config check` shows all" if len(problems) > 1 else ""
+    return (f"{summary(problems[0])}{more}",)

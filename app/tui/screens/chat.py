@@ -1,0 +1,343 @@
+"""The chat: lays the widgets out and routes. Every action is a line or two; the work is done in `app.tui.flow`."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+
+from textual import events, on
+from textual.app import App, ComposeResult
+from textual.binding import BindingsMap
+from textual.containers import Container, Horizontal, Vertical
+from textual.notifications import SeverityLevel
+from textual.timer import Timer
+from textual.widgets import Static
+from textual.worker import Worker
+
+from app.domain.conversation import Message
+from app.domain.errors import TokscopeError
+from app.domain.text import safe_text
+from app.protocol.events import ModelReady
+from app.session.session import Session
+from app.tui.commands import COMMANDS
+from app.tui.flow import lines, pace
+from app.tui.flow.chat import Chat
+from app.tui.flow.choices import Choices
+from app.tui.flow.clip import copy
+from app.tui.flow.conversations import Conversations
+from app.tui.flow.library import Library, as_markdown, prompts
+from app.tui.flow.loader import EngineLoader
+from app.tui.flow.pump import Pump
+from app.tui.flow.turns import TurnRunner
+from app.tui.flow.wardrobe import Wardrobe
+from app.tui.flow.welcoming import show_state
+from app.tui.keymap import Keymap
+from app.tui.meter import RunMeter
+from app.tui.panels.column import PanelColumn
+from app.tui.panels.status import StatusLine
+from app.tui.screens.bindings import bindings_for
+from app.tui.screens.help import Help, user_files
+from app.tui.screens.palette import Palette
+from app.tui.screens.safe import Dialog, Result, SafeScreen
+from app.tui.services import Services
+from app.tui.widgets.bar import Bar
+from app.tui.widgets.composer import Composer
+from app.tui.widgets.pill import Pill
+from app.tui.widgets.transcript import Transcript
+from app.tui.widgets.welcome import Welcome
+
+_IDLE_S = 1.0
+_WELCOME_KEYS = ("stop", "history", "model", "palette", "help", "quit")
+
+
+class ChatScreen(SafeScreen):
+    """See the module."""
+
+    def __init__(
+        self, host: App[int], services: Services, session: Session, keymap: Keymap, wardrobe: Wardrobe
+    ) -> None:
+        super().__init__()
+        self._host = host
+        self._bindings = BindingsMap.merge([self._bindings, bindings_for("screen", keymap)])
+        self._services = services
+        self._session = session
+        self._keymap = keymap
+        self._wardrobe = wardrobe
+        self._models_dir = Path(services.settings.models_dir) if services.settings.models_dir else None
+        self._idle_timer: Timer | None = None
+        self.transcript = Transcript(id="transcript")
+        self.composer = Composer("Ask something", id="composer")
+        self.pill = Pill("screen.end", id="pill")
+        self.panels = PanelColumn(id="panels")
+        self.status_line = StatusLine(id="status")
+        self.meter = RunMeter()
+        self.pump = Pump(self.transcript.append, self._tick)
+        runner = TurnRunner(self.transcript, self.meter, self.pump, lambda: session.branch)
+        self.loader = EngineLoader(services.engine, services.catalogue, self._models_dir, self._changed)
+        self.chat = Chat(services.engine, session, follow=runner.run, spawn=self._spawn, changed=self._changed)
+        library = Library(session.store, session)
+        self.conversations = Conversations(self.chat, library, show=self._show, ask=self._ask, tell=self.tell)
+        self.choices = Choices(host, self._ask, session, self.loader, wardrobe)
+
+    def compose(self) -> ComposeResult:
+        """Lays the widgets out; `app.tcss` says where and when each is seen."""
+        yield Bar(separator=" · ", id="header")
+        with Horizontal(id="body"):
+            with Vertical(id="talk"):
+                with Container(id="stage"):
+                    yield Welcome([("Enter", "send"), *self._welcome_keys()], id="welcome")
+                    yield self.transcript
+                    yield self.pill
+                yield Bar(id="queue")
+                yield self.composer
+            yield self.panels
+        yield self.status_line
+        yield Bar(id="keys")
+        yield Static("tokscope needs 40 × 10", id="too-small", markup=False)
+
+    def on_mount(self) -> None:
+        """Shows the first state; the model comes after the first paint."""
+        shown = self._services.memory.recall("panels", str(self._services.settings.show_panels))
+        self.set_class(shown != "True", "-no-panels")
+        self._idle_timer = self.set_interval(_IDLE_S, self._look_around)
+        self.composer.focus()
+        self._show(self._session.branch)
+        self.call_after_refresh(self._begin)
+
+    # What happens
+
+    def _begin(self) -> None:
+        if not self._host.is_headless:
+            pace.freeze_garbage()
+        self.load_model(self._wanted_model())
+        if self._services.options.continue_last:
+            self._do(self.conversations.open_last())
+
+    def _wanted_model(self) -> str | None:
+        services = self._services
+        return services.options.model or self._session.preset.model or services.settings.model
+
+    def load_model(self, wanted: str | None) -> None:
+        """Loads a model in place of the one before; a load in progress is given up."""
+        self.run_worker(self._told(self._load(wanted)), group="load", exclusive=True)
+
+    async def _load(self, wanted: str | None) -> None:
+        if self.chat.stop():
+            await self.chat.settle()
+        model = await self.loader.load(wanted)
+        if model is not None:
+            self._adopt(model)
+        self.chat.advance()
+
+    def _adopt(self, model: ModelReady) -> None:
+        self.meter.reset()
+        self.pump.shortest_s = pace.flush_interval_s(model, self._services.settings.fps)
+        if pace.runs_on_cpu(model) and not self._host.is_headless:
+            pace.yield_to_engine()
+        for notice in model.notices:
+            self.tell(notice, "warning")
+        self._tick()
+
+    @on(Composer.Submitted)
+    def _submitted(self, event: Composer.Submitted) -> None:
+        self.transcript.action_follow()
+        self.chat.submit(event.text)
+
+    def on_key(self, event: events.Key) -> None:
+        """Brings what is typed elsewhere to the composer."""
+        if event.is_printable and event.character and self.focused is not self.composer:
+            event.stop()
+            self.composer.focus()
+            self.composer.insert(event.character)
+
+    # Showing
+
+    def _show(self, branch: Sequence[Message]) -> None:
+        self.transcript.show(branch)
+        self.composer.set_history(prompts(branch))
+        self.meter.reset()
+        self._tick()
+        self._changed()
+
+    def restyle(self, code_style: str) -> None:
+        """Takes up the colours of another theme."""
+        self.transcript.code_style = code_style
+        self.transcript.restyle()
+
+    @on(Transcript.FollowChanged)
+    def _following(self, event: Transcript.FollowChanged) -> None:
+        self.pill.show(event.new_lines, self._keymap.label("end"))
+
+    def _tick(self) -> None:
+        model = self._services.engine.model
+        if self.panels.display:
+            self.panels.update(self.meter, model)
+        if self.status_line.display:
+            self.status_line.update(self.meter, model)
+
+    def _changed(self) -> None:
+        if not self.is_mounted:
+            return
+        now = self._situation()
+        self.query_one("#header", Bar).show(lines.header_left(now), lines.header_right(now))
+        self.query_one("#keys", Bar).show(lines.key_hints(self._keymap, now.running))
+        queue = self.query_one("#queue", Bar)
+        queue.show(lines.queue_line(now, self._keymap))
+        queue.display = bool(now.waiting)
+        empty = not self._session.branch and not now.running
+        self.set_class(empty, "-empty")
+        if empty:
+            show_state(self.query_one("#welcome", Welcome), now)
+        if self._idle_timer is not None:
+            self._idle_timer.pause() if now.running else self._idle_timer.resume()
+
+    def _situation(self) -> lines.Situation:
+        engine, session = self._services.engine, self._session
+        return lines.Situation(
+            model=engine.model,
+            engine=engine.state,
+            load=self.loader.status,
+            preset=session.preset.name,
+            title=session.conversation.title if session.conversation else "",
+            running=self.chat.running,
+            saving=session.saving,
+            waiting=tuple(self.chat.waiting),
+        )
+
+    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
+        """Shows a passing notice."""
+        self._host.notify(safe_text(text), severity=severity, markup=False)
+
+    def _welcome_keys(self) -> list[tuple[str, str]]:
+        hints = {command.id: command.hint for command in COMMANDS}
+        return [(self._keymap.label(name), hints[name]) for name in _WELCOME_KEYS if self._keymap.label(name)]
+
+    # Work in the background
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> Worker[None]:
+        return self.run_worker(work, group="turn")
+
+    def _do(self, work: Coroutine[object, object, None]) -> None:
+        self.run_worker(self._told(work), group="commands")
+
+    async def _told(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except TokscopeError as error:
+            self.tell("\n".join(filter(None, (str(error), error.hint))), "error")
+
+    async def _ask(self, dialog: Dialog[Result]) -> Result | None:
+        return await self._host.push_screen_wait(dialog)
+
+    def _look_around(self) -> None:
+        if self._wardrobe.changed():
+            self.action_reload_themes()
+        # The engine may have been lost with nobody listening.
+        self._changed()
+
+    # Commands
+
+    def action_stop(self) -> None:
+        """Stops the reply, or else takes the last waiting message back."""
+        if not self.chat.stop() and (text := self.chat.take_back()):
+            self.composer.put_draft(text)
+
+    def action_regenerate(self) -> None:
+        """Replies again to the last message."""
+        if self.chat.can_regenerate():
+            self.chat.regenerate()
+        else:
+            self.tell("There is no reply to write again now.")
+
+    def action_new(self) -> None:
+        """Begins another conversation."""
+        self._do(self.conversations.new())
+
+    def action_history(self) -> None:
+        """Shows the stored conversations."""
+        self._do(self.conversations.history())
+
+    def action_rename(self) -> None:
+        """Gives the conversation another title."""
+        self._do(self.conversations.rename())
+
+    def action_delete(self) -> None:
+        """Deletes the conversation after a question."""
+        self._do(self.conversations.delete())
+
+    def action_undo_delete(self) -> None:
+        """Brings the last deleted conversation back."""
+        self._do(self.conversations.undo_delete())
+
+    def action_model(self) -> None:
+        """Chooses another model."""
+        self._do(self._choose_model())
+
+    async def _choose_model(self) -> None:
+        wanted = await self.choices.model(self._services.catalogue, self._models_dir)
+        if wanted is not None:
+            self.load_model(wanted)
+
+    def action_preset(self) -> None:
+        """Chooses another preset."""
+        self._do(self.choices.preset(self._services.presets, self._changed))
+
+    def action_theme(self) -> None:
+        """Chooses another theme."""
+        self._do(self.choices.theme())
+
+    def action_reload_themes(self) -> None:
+        """Reads the theme files again."""
+        for notice in self._wardrobe.reload() or ["Themes reloaded."]:
+            self.tell(notice)
+
+    def action_panels(self) -> None:
+        """Shows or hides the panels, and remembers it."""
+        hidden = not self.has_class("-no-panels")
+        self.set_class(hidden, "-no-panels")
+        self._services.memory.remember("panels", str(not hidden), str(self._services.settings.show_panels))
+        self.call_after_refresh(self._tick)
+
+    def action_palette(self) -> None:
+        """Shows every command."""
+        self._do(self._run_from_palette())
+
+    async def _run_from_palette(self) -> None:
+        chosen = await self._ask(Palette(self._keymap))
+        if chosen is not None:
+            action = next(command.action for command in COMMANDS if command.id == chosen)
+            await self.run_action(action)
+
+    def action_help(self) -> None:
+        """Shows the keys and the files."""
+        self._host.push_screen(Help(self._keymap, user_files()))
+
+    def action_copy_reply(self) -> None:
+        """Copies the last reply."""
+        copy(self._host, self.transcript.last_reply(), "last reply", self.tell)
+
+    def action_copy_code(self) -> None:
+        """Copies the last code block."""
+        copy(self._host, self.transcript.last_code_block(), "last code block", self.tell)
+
+    def action_copy_conversation(self) -> None:
+        """Copies the conversation as Markdown."""
+        conversation = self._session.conversation
+        text = as_markdown(conversation.title, self._session.branch) if conversation else ""
+        copy(self._host, text, "conversation", self.tell)
+
+    def action_page_up(self) -> None:
+        """Scrolls the conversation up."""
+        self.transcript.action_scroll_pages(-1)
+
+    def action_page_down(self) -> None:
+        """Scrolls the conversation down."""
+        self.transcript.action_scroll_pages(1)
+
+    def action_top(self) -> None:
+        """Goes to the beginning of the conversation."""
+        self.transcript.action_to_start()
+
+    def action_end(self) -> None:
+        """Goes to the end of the conversation and follows it."""
+        self.transcript.action_follow()

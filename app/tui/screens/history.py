@@ -1,0 +1,94 @@
+"""The history: find, open, rename and delete stored conversations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import work
+from textual.binding import Binding, BindingType
+
+from app.domain.conversation import Conversation
+from app.domain.text import one_line
+from app.tui.flow.library import Library
+from app.tui.screens.dialogs import AskLine, Confirm
+from app.tui.screens.picker import Picker, Row
+from app.tui.screens.safe import Ask
+
+
+def ago(then_ms: int, now_ms: int) -> str:
+    """Returns how long ago something was, in the largest unit that makes sense: `5 min`, `3 h`, `12 d`."""
+    seconds = max(0, now_ms - then_ms) // 1000
+    for unit, size in (("y", 365 * 86400), ("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return "now"
+
+
+class HistoryPicker(Picker):
+    """Result: the id of the conversation to open, as text."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f2", "rename", show=False, priority=True),
+        Binding("ctrl+d", "delete", show=False, priority=True),
+        Binding("ctrl+z", "undo", show=False, priority=True),
+    ]
+    TITLE_TEXT: ClassVar[str] = "History"
+    PLACEHOLDER: ClassVar[str] = "find in titles and texts"
+    NOTHING: ClassVar[str] = "No conversation found."
+    HINTS: ClassVar[str] = "Enter open   F2 rename   Ctrl+D delete   Ctrl+Z undo   Esc close"
+
+    def __init__(self, library: Library, ask: Ask, current_id: int | None) -> None:
+        super().__init__()
+        self._library = library
+        self._ask = ask
+        self._current_id = current_id
+        self._found: dict[str, Conversation] = {}
+
+    async def find(self, query: str) -> Sequence[Row]:
+        """Asks the store."""
+        conversations = await self._library.find(query)
+        self._found = {str(conversation.id): conversation for conversation in conversations}
+        return [self._row(conversation) for conversation in conversations]
+
+    def _row(self, conversation: Conversation) -> Row:
+        when = ago(conversation.updated_ms, time.time_ns() // 1_000_000)
+        n = conversation.n_messages
+        return Row(
+            str(conversation.id),
+            conversation.title or "untitled",
+            when,
+            f"{n} message{'' if n == 1 else 's'}",
+            current=conversation.id == self._current_id,
+        )
+
+    @work(exclusive=True)
+    async def action_rename(self) -> None:
+        """Asks for another title."""
+        if (conversation := self._conversation()) is None:
+            return
+        title = await self._ask(AskLine("Rename", conversation.title))
+        if title:
+            await self._library.rename(conversation.id, title)
+            await self.refill(str(conversation.id))
+
+    @work(exclusive=True)
+    async def action_delete(self) -> None:
+        """Deletes after a question; Ctrl+Z brings it back."""
+        if (conversation := self._conversation()) is None:
+            return
+        question = f"Delete “{one_line(conversation.title, 60)}”?"
+        if await self._ask(Confirm(question, "Delete", "Keep")):
+            await self._library.delete(conversation)
+            await self.refill()
+
+    @work(exclusive=True)
+    async def action_undo(self) -> None:
+        """Brings the last deleted conversation back."""
+        if (conversation := await self._library.undo_delete()) is not None:
+            await self.refill(str(conversation.id))
+
+    def _conversation(self) -> Conversation | None:
+        row = self.highlighted
+        return self._found.get(row.id) if row is not None else None

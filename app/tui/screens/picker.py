@@ -1,0 +1,151 @@
+"""A dialog that finds one thing among many: type to narrow down, arrows to move, Enter to choose, Esc to leave.
+
+The palette, history, models, presets and themes are all this dialog with other rows.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from app.domain.text import one_line
+from app.tui.screens.safe import Dialog
+
+
+@dataclass(frozen=True)
+class Row:
+    """One choice. Its texts are taken literally and made safe here."""
+
+    id: str
+    title: str
+    tail: str = ""
+    """Shown at the right, muted."""
+    detail: str = ""
+    """Shown below the list while the row is highlighted; may have several lines."""
+    current: bool = False
+    muted: bool = False
+
+
+def matches(query: str, *texts: str) -> bool:
+    """Tells whether every word of `query` is somewhere in `texts`, whatever the case."""
+    haystack = " ".join(texts).casefold()
+    return all(word in haystack for word in query.casefold().split())
+
+
+class Picker(Dialog[str]):
+    """The base; a subclass tells the rows. Its result is the id of the chosen row, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move('cursor_up')", show=False),
+        Binding("down", "move('cursor_down')", show=False),
+        Binding("pageup", "move('page_up')", show=False, priority=True),
+        Binding("pagedown", "move('page_down')", show=False, priority=True),
+    ]
+
+    TITLE_TEXT: ClassVar[str] = ""
+    PLACEHOLDER: ClassVar[str] = "type to find"
+    NOTHING: ClassVar[str] = "nothing found"
+    HINTS: ClassVar[str] = "Enter choose   Esc close"
+    N_DETAIL_LINES: ClassVar[int] = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: dict[str, Row] = {}
+
+    @abstractmethod
+    async def find(self, query: str) -> Sequence[Row]:
+        """Returns the rows to show for what was typed."""
+
+    def compose(self) -> ComposeResult:
+        """Lays the dialog out."""
+        with Vertical(classes="dialog"):
+            yield Static(self.TITLE_TEXT, classes="dialog-title", markup=False)
+            yield Input(placeholder=self.PLACEHOLDER, classes="dialog-find")
+            yield OptionList(classes="dialog-list", markup=False)
+            yield Static("", classes="dialog-detail", markup=False)
+            yield Static(self.HINTS, classes="dialog-hints", markup=False)
+
+    async def on_mount(self) -> None:
+        """Shows the rows, the current one highlighted."""
+        self.query_one(".dialog-detail").styles.height = self.N_DETAIL_LINES
+        await self.refill()
+        self.query_one(Input).focus()
+
+    async def refill(self, keep: str | None = None) -> None:
+        """Finds the rows again; highlights the row `keep`, else the current one, else the first."""
+        rows = await self.find(self.query_one(Input).value.strip())
+        self._rows = {row.id: row for row in rows}
+        options = self.query_one(OptionList)
+        options.clear_options()
+        options.add_options([Option(self._prompt(row), id=row.id) for row in rows])
+        if not rows:
+            self._show_detail(self.NOTHING)
+            return
+        wanted = [row.id for row in rows if row.id == keep] or [row.id for row in rows if row.current]
+        options.highlighted = options.get_option_index(wanted[0]) if wanted else 0
+
+    @property
+    def highlighted(self) -> Row | None:
+        """The row under the cursor."""
+        option = self.query_one(OptionList).highlighted_option
+        return self._rows.get(option.id or "") if option is not None else None
+
+    def action_move(self, how: str) -> None:
+        """Moves the cursor of the list while the text field keeps the focus."""
+        getattr(self.query_one(OptionList), f"action_{how}")()
+
+    async def on_resize(self, _event: events.Resize) -> None:
+        """Fits the rows to the new width."""
+        if self._rows:
+            await self.refill(self.highlighted.id if self.highlighted else None)
+
+    @on(Input.Changed)
+    async def _typed(self, _event: Input.Changed) -> None:
+        await self.refill()
+
+    @on(Input.Submitted)
+    def _entered(self, _event: Input.Submitted) -> None:
+        if (row := self.highlighted) is not None:
+            self.choose(row)
+
+    @on(OptionList.OptionSelected)
+    def _clicked(self, event: OptionList.OptionSelected) -> None:
+        if (row := self._rows.get(event.option_id or "")) is not None:
+            self.choose(row)
+
+    @on(OptionList.OptionHighlighted)
+    def _moved(self, event: OptionList.OptionHighlighted) -> None:
+        if (row := self._rows.get(event.option_id or "")) is not None:
+            self._show_detail(row.detail)
+            self.row_highlighted(row)
+
+    def choose(self, row: Row) -> None:
+        """Ends the dialog with a row."""
+        self.dismiss(row.id)
+
+    def row_highlighted(self, row: Row) -> None:
+        """Is told of the row under the cursor."""
+
+    def _show_detail(self, text: str) -> None:
+        self.query_one(".dialog-detail", Static).update(Content(text))
+
+    def _prompt(self, row: Row) -> Content:
+        # The list has no columns: the tail is pushed to the right by hand.
+        width = max(20, self.query_one(OptionList).scrollable_content_region.width - 2)
+        tail = Content(one_line(row.tail, width // 2))
+        mark = "● " if row.current else "  "
+        room = width - tail.cell_length - len(mark) - 2
+        title = Content(one_line(row.title, 300)).truncate(room, ellipsis=True)
+        gap = " " * max(2, width - len(mark) - title.cell_length - tail.cell_length)
+        style = "$foreground-muted" if row.muted else ""
+        return Content.assemble((mark, "$accent"), title.stylize(style), gap, tail.stylize("$foreground-muted"))

@@ -1,0 +1,46 @@
+"""The preset picker: each preset with the parameters that it sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from app.domain.preset import Preset
+from app.domain.sampling import SamplingParams
+from app.domain.text import one_line
+from app.tui.screens.picker import Picker, Row, matches
+
+
+def describe(preset: Preset) -> str:
+    """Returns a preset's parameters in three lines: the usual ones, the others that are set, the system prompt."""
+    sampling = preset.sampling
+    usual = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty")
+    first = "   ".join(f"{name} {getattr(sampling, name):g}" for name in usual)
+    default = SamplingParams()
+    others = [
+        f"{name} {getattr(sampling, name)}"
+        for name in SamplingParams.__struct_fields__
+        if name not in usual and getattr(sampling, name) != getattr(default, name)
+    ]
+    system = f"system: {one_line(preset.system, 300)}" if preset.system else "no system prompt"
+    return "\n".join([first, one_line("   ".join(others), 120) or "everything else at its default", system])
+
+
+class PresetPicker(Picker):
+    """Result: the name of a preset."""
+
+    TITLE_TEXT: ClassVar[str] = "Presets"
+    N_DETAIL_LINES: ClassVar[int] = 4
+
+    def __init__(self, presets: Mapping[str, Preset], current: str) -> None:
+        super().__init__()
+        self._presets = presets
+        self._current = current
+
+    async def find(self, query: str) -> Sequence[Row]:
+        """Returns the presets whose name or description has the words of `query`."""
+        return [
+            Row(name, name, preset.description, describe(preset), current=name == self._current)
+            for name, preset in self._presets.items()
+            if matches(query, name, preset.description)
+        ]

@@ -1,0 +1,46 @@
+"""The bases of every screen. What Textual 8.2.8 gets wrong about selections is caught here, once."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Protocol, TypeVar
+
+from textual.binding import Binding, BindingType
+from textual.screen import ModalScreen, Screen
+
+Result = TypeVar("Result")
+
+
+class Ask(Protocol):
+    """Shows a dialog and waits for its result."""
+
+    async def __call__(self, dialog: Dialog[Result]) -> Result | None:
+        """Returns None when the dialog was left."""
+        ...
+
+
+class SafeScreen(Screen[None]):
+    """A screen whose selection cannot end the app."""
+
+    def get_selected_text(self) -> str | None:
+        """Returns the selected text; None where a widget shrank under its selection (Textual issue 6708)."""
+        try:
+            return super().get_selected_text()
+        except (IndexError, ValueError):
+            return None
+
+
+class Dialog(ModalScreen[Result]):
+    """A modal screen that Esc closes without a result."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Close", show=False, priority=True)]
+
+    def get_selected_text(self) -> str | None:
+        """See `SafeScreen`."""
+        try:
+            return super().get_selected_text()
+        except (IndexError, ValueError):
+            return None
+
+    def action_cancel(self) -> None:
+        """Closes without a result."""
+        self.dismiss(None)

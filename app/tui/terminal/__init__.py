@@ -1,0 +1,1 @@
+"""What touches the terminal itself: its state, its colours, what is pasted into it."""

@@ -1,0 +1,99 @@
+"""Gives the terminal back whatever ends the app: a signal, a hang-up, an exception.
+
+A signal first asks the app to end by itself, so that the reply so far is kept; when it has not ended within the grace
+period, or a second signal comes, a few bytes made beforehand restore the terminal and the process leaves at once.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import termios
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
+_MODES_OFF = (2004, 1000, 1002, 1003, 1006, 1015, 1016, 1004, 2048, 2026)
+# The kitty keyboard flags belong to the alternate screen: they are popped before it is left.
+RESTORE = (
+    "".join(f"\x1b[?{mode}l" for mode in _MODES_OFF) + "\x1b[<u" + "\x1b[?7h\x1b[?1049l\x1b[?25h\x1b[0m\r\n"
+).encode()
+
+
+class TerminalGuard:
+    """Owns the process's signals while the chat is on the screen."""
+
+    def __init__(self, leave: Callable[[int], None], *, kill_engine: Callable[[], None], grace_s: float = 1.0) -> None:
+        """`leave` asks the app to end with an exit code, from any thread; `kill_engine` must not block."""
+        self._leave = leave
+        self._kill_engine = kill_engine
+        self._grace_s = grace_s
+        self._lock = threading.Lock()
+        self._fd = sys.__stdin__.fileno() if sys.__stdin__ is not None else 0
+        self._before = _attributes(self._fd)
+        self._handlers: dict[signal.Signals, object] = {}
+        self.signum: int | None = None
+        """The signal that ended the app; None while it lives or when it ended by itself."""
+
+    def install(self) -> None:
+        """Takes the signals over and watches for a hang-up of the terminal. Call it in the main thread."""
+        for number in _SIGNALS:
+            self._handlers[number] = signal.signal(number, self._on_signal)
+        threading.Thread(target=self._watch_hangup, name="tokscope-hangup", daemon=True).start()
+
+    def uninstall(self) -> None:
+        """Gives the signals back."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)  # pyright: ignore[reportArgumentType] signal.signal() returned it
+        self._handlers.clear()
+
+    def restore(self) -> None:
+        """Puts the terminal's modes and attributes back; for the ways out on which Textual did not."""
+        try:
+            if select.select([], [2], [], 0.1)[1]:
+                os.write(2, RESTORE)
+            if self._before is not None:
+                termios.tcsetattr(self._fd, termios.TCSANOW, self._before)
+        except (OSError, termios.error):
+            return
+
+    def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
+        self._received(signum)
+
+    def _received(self, signum: int) -> None:
+        # A handler may interrupt itself: only the first caller to get the lock asks politely. A hang-up comes twice,
+        # as a signal and from the watching thread, and must not cut its own grace short.
+        if not self._lock.acquire(blocking=False):
+            if signum != signal.SIGHUP:
+                self._leave_now()
+            return
+        self.signum = signum
+        watchdog = threading.Timer(self._grace_s, self._leave_now)
+        watchdog.daemon = True
+        watchdog.start()
+        self._leave(128 + signum)
+
+    def _leave_now(self) -> None:
+        self.restore()
+        self._kill_engine()
+        os._exit(128 + (self.signum or signal.SIGTERM))
+
+    def _watch_hangup(self) -> None:
+        poller = select.poll()
+        poller.register(self._fd, 0)
+        while True:
+            flags = {flag for _, flag in poller.poll()}
+            if any(flag & select.POLLHUP for flag in flags):
+                self._received(signal.SIGHUP)
+            return
+
+
+def _attributes(fd: int) -> list[Any] | None:
+    try:
+        return termios.tcgetattr(fd)
+    except termios.error:
+        return None

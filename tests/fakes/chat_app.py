@@ -1,0 +1,77 @@
+"""Builds a whole chat app over a scripted engine and a store in memory, and waits on conditions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from app.client.engine import Engine
+from app.config.catalogue import Catalogue
+from app.config.presets import load_presets
+from app.config.settings import Settings
+from app.config.themes import load_themes
+from app.domain.errors import StoreError
+from app.domain.model import ModelSpec
+from app.store.store import Store
+from app.tui.app import TokscopeApp
+from app.tui.flow.memory import Memory
+from app.tui.options import ChatOptions
+from app.tui.services import Services
+
+
+def make_catalogue(folder: Path) -> Catalogue:
+    """Two models: one whose file is there, one that is not installed."""
+    path = folder / "tiny.gguf"
+    path.write_bytes(b"GGUF")
+    models = {
+        "tiny": ModelSpec(name="tiny", title="Tiny Test", source=str(path)),
+        "absent": ModelSpec(name="absent", title="Absent", source=str(folder / "no.gguf"), install="pip install absent"),
+    }
+    return Catalogue(models=models, default="tiny", problems=[])
+
+
+def make_app(
+    folder: Path,
+    engine: Engine,
+    *,
+    options: ChatOptions | None = None,
+    catalogue: Catalogue | None = None,
+    store: Store | None = None,
+    store_fails: bool = False,
+    notices: tuple[str, ...] = (),
+    memory: Memory | None = None,
+    **settings: Any,
+) -> TokscopeApp:
+    """An app to be run with `run_test`; `settings` are those of config.toml."""
+    made = Settings(**settings)
+    presets = load_presets(made)
+
+    async def open_store() -> Store:
+        if store_fails:
+            raise StoreError("the disk is full", "Free some space.")
+        return store or await Store.in_memory()
+
+    return TokscopeApp(
+        Services(
+            options=options or ChatOptions(),
+            settings=made,
+            presets=presets,
+            preset=presets[made.preset],
+            catalogue=catalogue or make_catalogue(folder),
+            engine=engine,
+            open_store=open_store,
+            load_themes=lambda: load_themes(folder / "themes"),
+            memory=memory or Memory(None),
+            notices=notices,
+            dark_background=True,
+        )
+    )
+
+
+async def until(condition: Callable[[], object], timeout_s: float = 5.0) -> None:
+    """Returns once `condition` holds; fails the test when it does not within `timeout_s`."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.002)
