@@ -14,7 +14,7 @@ commands = typer.Typer(
 _TEMPLATE = """\
 # tokscope's settings; `tok config show` tells those in effect, the README tells them all.
 
-# model = "smollm2-135m"
+# model = "smollm2"
 # preset = "balanced"
 # theme = "auto"
 

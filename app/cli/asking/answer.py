@@ -24,6 +24,7 @@ class Answer:
         self.model = model
         self.preset = preset
         self.load_ms = 0.0
+        self.n_ctx = 0
         self.seed: int | None = None
         self.finish_reason: FinishReason | None = None
         self.stop: Stop | None = None
@@ -44,7 +45,7 @@ class Answer:
         """Folds one event in; events that say nothing of the answer are passed over."""
         match event:
             case ModelReady():
-                self.load_ms = event.load_ms
+                self.load_ms, self.n_ctx = event.load_ms, event.n_ctx
             case GenerationStarted():
                 self.seed = event.seed
                 self.usage = Usage(n_prompt=event.n_prompt, n_cached=event.n_cached)
@@ -56,14 +57,18 @@ class Answer:
                 self.finish_reason, self.stop = event.finish_reason, event.stop
                 self.usage, self.timings = event.usage, event.timings
                 if event.finish_reason is FinishReason.ERROR:
-                    self.fail(ExitCode.FAILED, event.error or "the engine refused the request", event.hint)
+                    self.fail(event.error or "the engine refused the request", event.hint)
+                elif event.finish_reason is FinishReason.CONTEXT and not event.usage.n_generated:
+                    size = f"{event.usage.n_prompt} tokens of prompt in a context window of {self.n_ctx}"
+                    self.fail(f"the prompt is too long: {size}", "ask with less, or raise `n_ctx` in models.toml")
+                    self.finish_reason = FinishReason.CONTEXT
             case EngineLost():
                 hint = "the answer so far is kept; ask again to start the engine anew"
-                self.fail(ExitCode.ENGINE_LOST, f"the engine was lost: {event.reason}", hint)
+                self.fail(f"the engine was lost: {event.reason}", hint, ExitCode.ENGINE_LOST)
             case _:
                 pass
 
-    def fail(self, code: ExitCode, error: str, hint: str) -> None:
+    def fail(self, error: str, hint: str, code: ExitCode = ExitCode.FAILED) -> None:
         """Ends the answer with an error; its text stays."""
         self.finish_reason = FinishReason.ERROR
         self.exit_code, self.error, self.hint = code, error, hint

@@ -43,7 +43,7 @@ class TextSink:
             self._write(answer.text)
         if not self._at_line_start:
             self._write("\n")
-        if answer.finish_reason is FinishReason.CONTEXT:
+        if answer.finish_reason is FinishReason.CONTEXT and not answer.error:
             console.print_error("the context window is full: the answer ends here", "a smaller input leaves more room")
 
     def _write(self, text: str) -> None:

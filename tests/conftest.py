@@ -1,0 +1,45 @@
+"""What every test gets: folders of its own, a terminal environment that is the same everywhere, and no network."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_TERMINAL_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLORTERM", "COLORFGBG", "COLUMNS", "LINES")
+
+
+def _clean_environment() -> None:
+    for name in list(os.environ):
+        if name in _TERMINAL_VARIABLES or name.startswith(("TEXTUAL", "TOKSCOPE_", "RICH_")):
+            del os.environ[name]
+    os.environ["TERM"] = "xterm-256color"
+
+
+# Textual reads its variables when it is imported, so this is not left to a fixture.
+_clean_environment()
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Configuration, data and cache of a test live and die with it."""
+    for kind in ("CONFIG", "DATA", "CACHE"):
+        monkeypatch.setenv(f"TOKSCOPE_{kind}_DIR", str(tmp_path / "tokscope" / kind.lower()))
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A connection to anywhere but this machine fails the test."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            raise RuntimeError(f"a test connects to {address!r}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    yield
