@@ -1,0 +1,142 @@
+"""Full disk, files that cannot be written, files replaced underneath: a StoreError that says what and where."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import apsw
+import pytest
+
+from app.domain.conversation import Role
+from app.domain.errors import StoreError
+from app.store import database
+from app.store.store import Store
+
+ROOT = Path(__file__).parents[3]
+
+
+def run(script: str, path: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", script, str(path)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, env=env, check=False)
+
+
+async def test_a_full_database_is_told_and_works_again_with_space(tmp_path: Path):
+    path = tmp_path / "chat.db"
+    store = await Store.open(path)
+    conversation, message = await store.start_conversation("t", "kept")
+    connection = store._database.connection
+    connection.pragma("max_page_count", connection.pragma("page_count") + 2)
+    with pytest.raises(StoreError, match=r"disk is full, [\d,]+ bytes free") as caught:
+        await store.add_message(conversation.id, message.id, Role.USER, "x" * 100_000)
+    assert str(path) in str(caught.value)
+    assert "memory" in caught.value.hint
+    assert await store.branch(conversation.id) == [message]
+    connection.pragma("max_page_count", 1_000_000)
+    more = await store.add_message(conversation.id, message.id, Role.USER, "y" * 100_000)
+    assert await store.branch(conversation.id) == [message, more]
+    await store.close()
+
+
+LIMITED = """
+import asyncio, resource, sys
+from pathlib import Path
+from app.domain.errors import StoreError
+from app.store.store import Store
+
+async def main():
+    store = await Store.open(Path(sys.argv[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
+    for i in range(100):
+        try:
+            await store.start_conversation(f"n{i}", "x" * 50_000)
+        except StoreError as error:
+            print(i, type(error).__name__, bool(error.hint))
+            print(len(await store.conversations()))
+            return
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="RLIMIT_FSIZE is POSIX")
+async def test_a_file_that_may_not_grow_keeps_what_it_has(tmp_path: Path):
+    path = tmp_path / "chat.db"
+    done = run(LIMITED, path)
+    (n_saved, name, has_hint), (n_found,) = (line.split() for line in done.stdout.splitlines())
+    assert (name, has_hint, n_found, done.stderr) == ("StoreError", "True", n_saved, "")
+    store = await Store.open(path)
+    assert len(await store.conversations()) == int(n_saved) > 0
+    await store.close()
+
+
+async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="Not a directory") as caught:
+        await Store.open(tmp_path / "file" / "chat.db")
+    assert "TOKSCOPE_DATA_DIR" in caught.value.hint
+    with pytest.raises(StoreError, match="Is a directory"):
+        await Store.open(tmp_path)
+
+
+READ_ONLY = """
+import asyncio, os, sys
+from pathlib import Path
+from app.domain.errors import StoreError
+from app.store.store import Store
+if os.geteuid() == 0:
+    os.setuid(65534)
+try:
+    asyncio.run(Store.open(Path(sys.argv[1])))
+except StoreError as error:
+    print(error, error.hint)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
+@pytest.mark.parametrize("exists", [True, False])
+async def test_a_read_only_folder_is_told(tmp_path: Path, exists: bool):
+    home = tmp_path / "home"
+    path = home / "chat.db"
+    home.mkdir()
+    if exists:
+        await (await Store.open(path)).close()
+        path.chmod(0o444)
+    for each in (tmp_path, *tmp_path.parents[:2]):
+        each.chmod(each.stat().st_mode | 0o555)
+    home.chmod(0o555)
+    done = run(READ_ONLY, path)
+    home.chmod(0o755)
+    assert done.stdout.startswith(f"{path}: cannot be opened or written (Permission denied)"), done
+    assert "Make the folder writable" in done.stdout
+
+
+async def test_a_file_removed_or_replaced_underneath_is_noticed_before_the_next_write(tmp_path: Path):
+    path = tmp_path / "chat.db"
+    store = await Store.open(path)
+    path.rename(tmp_path / "elsewhere.db")
+    with pytest.raises(StoreError, match="removed or replaced"):
+        await store.start_conversation("t", "q")
+    path.write_bytes(b"")
+    with pytest.raises(StoreError, match="removed or replaced"):
+        await store.start_conversation("t", "q")
+    await store.close()
+
+
+async def test_a_lock_that_is_never_given_back_is_told_in_plain_words(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(database, "_BUSY_TIMEOUT_MS", 20)
+    path = tmp_path / "chat.db"
+    store = await Store.open(path)
+    holder = apsw.Connection(str(path))
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="another program keeps the database") as caught:
+        await store.start_conversation("t", "q")
+    assert "locked" not in str(caught.value)
+    with pytest.raises(StoreError, match="another program keeps the database"):
+        await Store.open(path)
+    holder.execute("ROLLBACK")
+    holder.close()
+    await store.start_conversation("t", "q")
+    await store.close()
