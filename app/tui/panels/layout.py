@@ -9,7 +9,8 @@ from app.tui.panels.sections import Section
 
 
 def fit(panels: Sequence[Section], height: int) -> list[Line]:
-    """Returns at most `height` lines: gaps go first, then panels shrink, then go, the least important first.
+    """Returns at most `height` lines: gaps go first, then the least important panel shrinks and goes,
+    then the next.
 
     The choice depends on the heights of the forms alone, so nothing moves while figures change.
     """
@@ -22,15 +23,13 @@ def fit(panels: Sequence[Section], height: int) -> list[Line]:
     for panel in by_importance:
         while n_lines() > height and chosen[panel.name] < len(panel.forms) - 1:
             chosen[panel.name] += 1
-    for panel in by_importance:
         if n_lines() > height:
             del chosen[panel.name]
-    n_gaps = height - n_lines()
+    gaps = n_lines() + len(chosen) - 1 <= height
     lines: list[Line] = []
     for panel in panels:
         if panel.name in chosen:
-            if lines and n_gaps > 0:
+            if lines and gaps:
                 lines.append(BLANK)
-                n_gaps -= 1
             lines += panel.forms[chosen[panel.name]]
     return lines[:height]

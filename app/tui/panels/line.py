@@ -92,7 +92,7 @@ def share(counts: Sequence[int], n_cells: int) -> list[int]:
     while sum(cells) < n_cells:
         cells[max(range(len(counts)), key=lambda i: counts[i] * n_cells / total - cells[i])] += 1
     while sum(cells) > n_cells:
-        cells[max(range(len(counts)), key=lambda i: (cells[i] > 1, cells[i] - counts[i] * n_cells / total))] -= 1
+        cells[cells.index(max(cells))] -= 1
     return cells
 
 

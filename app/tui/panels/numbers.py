@@ -33,6 +33,8 @@ def count(value: int) -> str:
 def percent(fraction: float) -> str:
     """A fraction in percent: tenths below ten, and never 100 before it is whole."""
     value = fraction * 100
+    if 0 < value < 0.05:
+        return "<0.1 %"
     if value < 9.95:
         return f"{value:.1f} %"
     return f"{min(value, 99):.0f} %" if fraction < 1 else "100 %"

@@ -57,18 +57,19 @@ def _row(title: str, value: str, width: int) -> Line:
 
 def _speed(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
     now, average = numbers.tps(meter.tps_now), numbers.tps(meter.tps_average)
+    speed, caption = (average, f"last second {now}") if meter.phase is Phase.DONE else (now, f"average {average}")
     title = spread((("SPEED", "title"),), ((meter.phase.value, "dim"),), width)
     history: Line = ((spark(meter.history, width), "spark"),)
-    top, middle, foot = big(now.removesuffix("k")) if not now.endswith("k") else ("", now, "")
+    top, middle, foot = big(speed) if not speed.endswith("k") else ("", speed, "")
     pad = max(len(top), len(middle), len(foot)) + 2
     large = (
         title,
         ((top, "big"),),
         ((middle.ljust(pad), "big"), ("tok/s", "text")),
-        ((foot.ljust(pad), "big"), (f"average {average}", "dim")),
+        ((foot.ljust(pad), "big"), (caption, "dim")),
         history,
     )
-    small = spread(((now, "big"), (" tok/s", "text")), ((f"average {average}", "dim"),), width)
+    small = spread(((speed, "big"), (" tok/s", "text")), ((caption, "dim"),), width)
     return large, (title, small, history), (title, small)
 
 
@@ -107,8 +108,8 @@ def _cost(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
     )
     title = _row("COST PER TOKEN", times, width)
     why: tuple[Line, ...] = (
-        (("input: one pass reads many tokens", "dim"),),
-        (("output: every token is a pass", "dim"),),
+        (("input: many tokens in one pass", "dim"),),
+        (("output: one pass for each token", "dim"),),
     )
     return (title, *rows, *why), (title, *rows)
 

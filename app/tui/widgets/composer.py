@@ -41,6 +41,7 @@ class Composer(TextArea):
         border: round $border-blurred;
         background: $background;
         &:focus { border: round $border; }
+        &:ansi .text-area--placeholder { text-style: dim; }
     }
     """
 
