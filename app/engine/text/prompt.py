@@ -16,7 +16,7 @@ from app.engine.text.replies import ReplyMemory
 from app.engine.text.spans import borders, count
 from app.engine.text.template import ChatTemplate
 from app.engine.text.tokenizer import Tokenizer
-from app.engine.text.vocab import Vocab, adds_space
+from app.engine.text.vocab import Vocab
 from app.protocol.commands import ChatMessage
 
 
@@ -39,9 +39,10 @@ class PromptBuilder:
         self._vocab = vocab
         self._template = template
         self._guard = Guard(vocab)
-        self._replies = ReplyMemory(vocab, Tokenizer(vocab), self._guard)
+        tokenizer = Tokenizer(vocab)
+        self._replies = ReplyMemory(vocab, tokenizer, self._guard)
         self._special_ids = frozenset(special.id for special in vocab.special)
-        self._adds_space = adds_space(vocab)
+        self._adds_space = tokenizer.adds_space
 
     def remember(self, text: str, ids: Sequence[int]) -> None:
         """Notes the ids (without the end token) of a reply that was shown as `text`, for the prompts to come."""

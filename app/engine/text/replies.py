@@ -49,7 +49,7 @@ class ReplyMemory:
             return
         data = text.encode(errors="replace")
         kept, rest = self._cover(data, ids)
-        whole = [*kept, *self._tokenizer.raw(self._guard(rest.decode()).encode())]
+        whole = [*kept, *self._tokenizer.raw(self._guard(rest.decode()).encode(), continued=True)]
         if not kept or self._text(whole) not in (data, b" " + data):
             return
         start = text.index(core)
@@ -70,10 +70,10 @@ class ReplyMemory:
                 continue
             start, end = found.start() - len(reply.before), found.end() + len(reply.after)
             if start >= at and data[start : found.start()] == reply.before and data[found.end() : end] == reply.after:
-                chunks += self._tokenizer.chunks(data[at:start], at)
+                chunks += self._tokenizer.chunks(data[at:start], at, continued=at > 0)
                 chunks.append((start, reply.ids))
                 at = end
-        return chunks + self._tokenizer.chunks(data[at:], at)
+        return chunks + self._tokenizer.chunks(data[at:], at, continued=at > 0)
 
     def _text(self, ids: Sequence[int]) -> bytes:
         return b"".join(self._vocab.pieces[i] for i in ids)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from app.engine.text.marks import GUARD_BYTES, without_border_bytes
-from app.engine.text.vocab import SpecialToken, Vocab
+from app.engine.text.vocab import SpecialToken, Vocab, adds_space
 
 Chunk = tuple[int, list[int]]
 """Where in the text a run of tokens begins (in bytes), and their ids."""
@@ -21,20 +21,43 @@ class Tokenizer:
 
     def __init__(self, vocab: Vocab) -> None:
         self._vocab = vocab
+        self.adds_space = adds_space(vocab)
+        """Whether the vocabulary puts a space in front of what it tokenises."""
         self._by_start: defaultdict[bytes, list[tuple[int, SpecialToken]]] = defaultdict(list)
         for rank, special in enumerate(vocab.special):
             self._by_start[special.text[:2]].append((rank, special))
 
-    def chunks(self, data: bytes, offset: int = 0) -> list[Chunk]:
-        """Tokenises marked UTF-8; `offset` is added to where each chunk begins."""
-        parts: list[tuple[int, bytes | int]] = [(0, data)]
+    def chunks(self, data: bytes, offset: int = 0, *, continued: bool = False) -> list[Chunk]:
+        """Tokenises marked UTF-8; `offset` is added to where each chunk begins. For `continued` see `raw`."""
+        parts: list[tuple[int, bytes | int]] = [(0, data)] if data else []
         for special in self._present(data):
             parts = [new for start, part in parts for new in _partition(start, part, special)]
-        return [(offset + start, [part] if isinstance(part, int) else self.raw(part)) for start, part in parts]
+        return [
+            (offset + start, [part] if isinstance(part, int) else self.raw(part, continued=continued and start == 0))
+            for start, part in parts
+        ]
 
-    def raw(self, data: bytes) -> list[int]:
-        """Ids of text in which no control token is parsed; a GUARD is a boundary and vanishes like the other marks."""
-        return [i for part in without_border_bytes(data).split(GUARD_BYTES) if part for i in self._vocab.tokenize(part)]
+    def raw(self, data: bytes, *, continued: bool = False) -> list[int]:
+        """Ids of text in which no control token is parsed; a GUARD is a boundary and vanishes like the other marks.
+
+        A vocabulary's own space is put in front of text that begins, not of text that is `continued`.
+        """
+        ids: list[int] = []
+        for part in without_border_bytes(data).split(GUARD_BYTES):
+            if part:
+                ids += self._continue(part) if continued and self.adds_space else self._vocab.tokenize(part)
+                continued = True
+        return ids
+
+    def _continue(self, part: bytes) -> list[int]:
+        """Tokenises behind a newline, which no SentencePiece token holds together with other text, and drops that."""
+        ids = self._vocab.tokenize(b"\n" + part)
+        begun = b""
+        for n, token in enumerate(ids, 1):
+            begun += self._vocab.pieces[token]
+            if begun == b" \n":
+                return ids[n:]
+        return self._vocab.tokenize(part)
 
     def _present(self, data: bytes) -> list[SpecialToken]:
         found = [

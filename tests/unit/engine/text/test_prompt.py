@@ -242,3 +242,11 @@ def test_a_reply_whose_space_was_stripped_is_remembered_with_it():
     at = len(prompts.build((user("a"),)).ids)
     ids = prompts.build((user("a"), reply("Hello"), user("b"))).ids
     assert ids[at:][:4] == [*sampled, vocab.im_end]
+
+
+def test_the_text_behind_a_remembered_reply_gets_no_space(renderer: Renderer):
+    vocab = ToyVocab(adds_space=True)
+    source = "{% for m in messages %}{{ m.content }}.{% endfor %}"
+    prompts = PromptBuilder(vocab, ChatTemplate(source, vocab, renderer=renderer))
+    prompts.remember("ab", [97, 98])
+    assert text_of(prompts.build((user("x"), reply("ab"), user("y"))), vocab) == " x.ab.y."

@@ -87,5 +87,15 @@ def test_ordinary_text_and_user_defined_white_space_stay_as_they_are():
     assert GUARDED("a plain sentence, 1 and 2.") == "a plain sentence, 1 and 2."
 
 
+def test_a_space_is_put_in_front_of_text_that_begins_only():
+    vocab = ToyVocab(adds_space=True)
+    tokenizer = Tokenizer(vocab)
+    assert vocab.named(tokenizer.raw(f"a{GUARD}b".encode())) == b" ab"
+    assert vocab.named(tokenizer.raw(f"{GUARD}a".encode())) == b" a"
+    assert vocab.named(tokenizer.raw(b"a", continued=True)) == b"a"
+    assert tokenizer.raw(b" world", continued=True) == [vocab.id(b" world")]
+    assert [i for _, ids in tokenizer.chunks(b"a<s>b", continued=True) for i in ids] == [97, vocab.bos, 32, 98]
+
+
 def test_clean_takes_marks_and_lone_surrogates_out_of_foreign_text():
     assert clean("a\ufdd0b\ufdefc\ud800d\ue000") == "a\ufffdb\ufffdc?d\ue000"
