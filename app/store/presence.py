@@ -27,9 +27,9 @@ class Presence:
 
     def leave(self, *, clean: bool) -> None:
         """Gives the mark up. Not `clean` leaves the file: the next one to open the database checks it."""
+        self._lock.close()
         if clean:
             self._path.unlink(missing_ok=True)
-        self._lock.close()
 
 
 def live_folder(database: Path) -> Path:

@@ -35,6 +35,7 @@ class Store:
         """What the user should be told: a damaged file that was set aside."""
         self._thread = thread
         self._database = database
+        self._closed = False
 
     @classmethod
     async def open(cls, path: Path) -> Store:
@@ -64,6 +65,9 @@ class Store:
 
     async def close(self) -> None:
         """Ends it after what is under way. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             await self._call(self._database.close)
         finally:

@@ -128,8 +128,9 @@ async def test_text_that_is_no_unicode_is_an_error_and_changes_nothing(store: St
     assert await store.conversations() == []
 
 
-async def test_a_closed_store_says_so(store: Store):
+async def test_a_closed_store_says_so():
     other = await Store.in_memory()
+    await other.close()
     await other.close()
     with pytest.raises(StoreError, match="closed"):
         await other.conversations()
