@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from app.config.catalogue import load_catalogue
+from app.config.document import read_document
 from app.config.paths import config_file
-from app.config.problems import Problem, nearest
+from app.config.problems import Problem, sort_problems
 from app.config.settings import load_settings
 from app.config.themes import load_themes
 
@@ -15,10 +16,8 @@ def check_config() -> list[Problem]:
     A model may also be a file and a command id is only known to the TUI, so neither is judged here.
     """
     loaded, catalogue, themes = load_settings(), load_catalogue(), load_themes()
-    problems = [*loaded.problems, *catalogue.problems, *themes.problems]
-    theme = loaded.settings.theme
+    theme, document = loaded.settings.theme, read_document(config_file())
     if theme != "auto" and theme not in themes.themes:
-        close = nearest(theme, ["auto", *themes.themes])
-        message = f"there is no theme `{theme}`"
-        problems.append(Problem(file=config_file(), line=0, column=0, key="theme", message=message, suggestion=close))
-    return problems
+        document.report(("theme",), f"there is no theme `{theme}`", suggest_from=["auto", *themes.themes], name=theme)
+        loaded.problems.append(document.problems[-1])
+    return [*sort_problems(loaded.problems), *catalogue.problems, *themes.problems]

@@ -12,7 +12,7 @@ from typing import Any
 
 from app.config.locator import Path as KeyPath
 from app.config.locator import Span, last_key, locate_keys
-from app.config.problems import Problem, nearest
+from app.config.problems import Problem, nearest, sort_problems
 
 MAX_BYTES = 1 << 20
 """No configuration is longer; a longer file is somebody's mistake."""
@@ -59,7 +59,7 @@ class Document:
 
     def sorted_problems(self) -> list[Problem]:
         """The problems in the order of the text."""
-        return sorted(self.problems, key=lambda problem: (problem.line, problem.column))
+        return sort_problems(self.problems)
 
     def report_at(self, offset: int, message: str, key: KeyPath = (), suggestion: str = "", span: int = 1) -> None:
         """Adds a problem at a character offset of the text, underlining `span` characters."""

@@ -44,6 +44,11 @@ def nearest(name: str, valid: Iterable[str]) -> str:
     return close[0] if close else ""
 
 
+def sort_problems(problems: Iterable[Problem]) -> list[Problem]:
+    """Returns the problems of one file in the order of its text."""
+    return sorted(problems, key=lambda problem: (problem.line, problem.column))
+
+
 def render(problems: Sequence[Problem]) -> str:
     """Returns the problems as plain text, safe for a terminal: `file:line:column: message`, source line, caret."""
     return "\n\n".join(_render_one(problem) for problem in problems)

@@ -38,7 +38,9 @@ m = 3
 
 
 def places(text: str) -> dict[tuple, str]:
-    return {path: f"{text.count(chr(10), 0, s.start) + 1}:{text[s.start : s.end]}" for path, s in locate_keys(text).items()}
+    return {
+        path: f"{text.count(chr(10), 0, s.start) + 1}:{text[s.start : s.end]}" for path, s in locate_keys(text).items()
+    }
 
 
 def test_every_kind_of_key() -> None:
@@ -88,7 +90,9 @@ def paths_of(value: object, at: tuple = ()) -> set[tuple]:
     return {path for key, inner in items for path in [(*at, key), *paths_of(inner, (*at, key))]}
 
 
-@given(st.lists(st.sampled_from(TEXT.splitlines() + ['k = "a\\\\"', "[q.'w']", "z.y = {}", "w = '''x'''", "e = -1.5e3"])))
+@given(
+    st.lists(st.sampled_from([*TEXT.splitlines(), 'k = "a\\\\"', "[q.'w']", "z.y = {}", "w = '''x'''", "e = -1.5e3"]))
+)
 def test_valid_toml_is_located_completely(lines: list[str]) -> None:
     text = "\n".join(lines)
     try:

@@ -119,7 +119,7 @@ def test_a_path_is_not_taken_for_a_name(models_dir: Path, tmp_path: Path) -> Non
     other = write_tiny_gguf(tmp_path / "alpha.Q8_0.gguf")
     assert locate(str(other), catalogue(), models_dir).path == other
     write_tiny_gguf(models_dir / "alpha.gguf")
-    with pytest.raises(ModelError, match="no model `alpha.Q4`"):
+    with pytest.raises(ModelError, match=r"no model `alpha\.Q4`"):
         locate("alpha.Q4", catalogue(), models_dir)
 
 
