@@ -14,6 +14,7 @@ from pathlib import Path
 
 from textual.app import App
 from textual.containers import Horizontal, Vertical
+from textual.geometry import Region
 from textual.widgets import Static
 
 from app.domain.generation import PromptSpans
@@ -67,7 +68,7 @@ class Bench(App[str]):
             fold.append((time.process_time() - start) * 1e3)
 
         cases = {
-            "bare frame (one line)": lambda: blank.refresh(),
+            "bare frame (one cell)": lambda: blank.refresh(Region(0, 0, 1, 1)),
             "column": lambda: column.update(meter, MODEL),
             "column, not shown": lambda: column.compose_lines(meter, MODEL, 36, 50),
             "status line": lambda: status.update(meter, MODEL),

@@ -17,7 +17,7 @@ from app.protocol.events import (
 )
 from app.tui.meter import RunMeter
 from app.tui.panels.column import PanelColumn
-from app.tui.panels.status import StatusLine
+from app.tui.panels.status import StatusLine, status
 
 MODEL = ModelReady(
     "/m.gguf", "SmolLM2 135M Instruct", "llama", "Q4_1", 134_515_008, 98 << 20, 45 << 20, 8192, 8192, 49152, 2, 30,
@@ -125,6 +125,33 @@ KV 45 MiB · 2 threads
 """
 
 
+RUNNING_AT_80X24 = """\
+SPEED                         decode
+┏━┓┏━┓ ┏━┓
+┣━┫┃ ┃ ┃ ┃  tok/s
+┗━┛┗━┛▪┗━┛  average 80.0
+
+PREFILL                      41.2 ms
+47 new + 812 cached       1141 tok/s
+██████████████████████████████ 100 %
+DECODE                      9 tokens
+p50 12.5 ms              p95 12.5 ms
+CONTEXT           868 of 8192 · 11 %
+SHHHTR······························
+S system 34       H history 778
+T turn 47         R reply 9
+· free 7324
+NEXT TOKEN          entropy 2.3 bits
+▶ ␣sky           62 % ████████▊
+  ␣sea           25 % ███▌
+  ↵             6.2 % ▉
+  [/b]          3.0 % ▍
+  ␛             1.0 % ▏
+STOP
+writing
+"""
+
+
 async def test_a_finished_reply_on_a_large_screen():
     app = Host()
     async with app.run_test(size=(200, 50)) as pilot:
@@ -141,15 +168,7 @@ async def test_a_low_screen_keeps_what_matters():
     async with app.run_test(size=(80, 24)) as pilot:
         app.feed(running(9))
         await pilot.pause()
-        assert (
-            app.drawn()
-            == [
-                "SPEED                         decode",
-                "╻ ╻┏━┓ ┏━┓",
-                "┗━┫┃ ┃ ┃ ┃  tok/s",
-            ]
-            or app.drawn()
-        )
+        assert "\n".join(app.drawn()) == RUNNING_AT_80X24
 
 
 async def test_prefill_while_it_runs():
@@ -229,6 +248,20 @@ async def test_a_theme_change_draws_the_same_text_in_other_colours():
         await pilot.pause()
         assert app.drawn() == before
         assert next(iter(column.render_line(0))).style.color != colours
+
+
+@pytest.mark.parametrize(
+    ("width", "meter", "expected"),
+    [
+        (78, done(), "88.8 tok/s │ ctx 12 % │ 47 new + 812 cached │ stopped: end of turn <|im_end|>"),
+        (78, running(9), "80.0 tok/s │ ctx 11 % │ 47 new + 812 cached │ ttft 52.0 ms │ 9 tokens │ decode"),
+        (58, running(9), "80.0 tok/s │ ctx 11 % │ 47 new + 812 cached │ decode"),
+        (38, done(), "88.8 tok/s │ stopped: end of turn <|i…"),
+        (38, RunMeter(), "– tok/s │ ctx 0.0 % │ idle"),
+    ],
+)
+def test_the_status_line_keeps_what_fits(width, meter, expected):
+    assert "".join(text for text, _ in status(meter, MODEL, width)) == expected
 
 
 @pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light", "textual-dark", "nord"])
