@@ -17,13 +17,17 @@ class Guard:
     ordinary text and stay whole. So do tokens of one character: nothing can be put inside them.
     """
 
-    def __init__(self, vocab: Vocab) -> None:
+    def __init__(self, vocab: Vocab, *, user_defined: bool = True) -> None:
+        """With `user_defined=False` only CONTROL and UNKNOWN texts are split.
+
+        That is for a model's own replies: it writes tags such as `<think>` as tokens, and its template looks for them.
+        """
         self._tags: defaultdict[str, list[str]] = defaultdict(list)
         self._heads: set[str] = set()
         self._tails: set[str] = set()
         for special in vocab.special:
             tag = _tag(special)
-            if tag:
+            if tag and (user_defined or not special.user_defined):
                 self._tags[tag[:2]].append(tag)
                 self._heads.update(tag[:k] for k in range(1, len(tag)))
                 self._tails.update(tag[k:] for k in range(1, len(tag)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.domain.conversation import Role
 from app.domain.generation import PromptSpans
 from app.engine.text import marks
 from app.engine.text.guard import Guard
@@ -38,9 +39,10 @@ class PromptBuilder:
     def __init__(self, vocab: Vocab, template: ChatTemplate) -> None:
         self._vocab = vocab
         self._template = template
-        self._guard = Guard(vocab)
+        foreign, own = Guard(vocab), Guard(vocab, user_defined=False)
+        self._guards = {Role.SYSTEM: foreign, Role.USER: foreign, Role.ASSISTANT: own}
         tokenizer = Tokenizer(vocab)
-        self._replies = ReplyMemory(vocab, tokenizer, self._guard)
+        self._replies = ReplyMemory(vocab, tokenizer, own)
         self._special_ids = frozenset(special.id for special in vocab.special)
         self._adds_space = tokenizer.adds_space
 
@@ -66,7 +68,7 @@ class PromptBuilder:
 
     def _render(self, messages: Sequence[ChatMessage]) -> tuple[str, tuple[str, ...]]:
         """The marked text where the template lets marks through unseen, else the plain one."""
-        guarded = [ChatMessage(m.role, self._guard(marks.clean(m.content))) for m in messages]
+        guarded = [ChatMessage(m.role, self._guards[m.role](marks.clean(m.content))) for m in messages]
         plain, notices = self._template.render(guarded)
         marked = self._template.render([ChatMessage(m.role, marks.enclose(m.role, m.content)) for m in guarded]).text
         return (marked if marks.without_borders(marked) == plain else plain), notices

@@ -37,16 +37,13 @@ class Renderer:
         self._is_ready = False
 
     def start(self) -> None:
-        """Starts the child and does not wait for it. Raises TemplateHungError where it cannot be started."""
-        if self._process is not None:
-            return
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", str(_CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
-        except OSError as error:
-            raise TemplateHungError(f"the template process does not start: {error}") from error
-        self._is_ready = False
+        """Starts the child and does not wait for it; where that fails, `render` says so."""
+        if self._process is None:
+            self._is_ready = False
+            with suppress(OSError):
+                self._process = subprocess.Popen(
+                    [sys.executable, "-I", str(_CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                )
 
     def render(self, source: str, context: dict[str, Any], limit: int) -> str:
         """Renders a Jinja `source`; the result has at most `limit` characters.
@@ -65,7 +62,8 @@ class Renderer:
 
     def _exchange(self, request: bytes, within_s: float) -> bytes:
         process = self._process
-        assert process is not None
+        if process is None:
+            raise TemplateHungError("its process does not start")
         assert process.stdin is not None
         assert process.stdout is not None
         late = threading.Event()

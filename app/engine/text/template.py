@@ -38,7 +38,7 @@ class ChatTemplate:
     ) -> None:
         """Takes `override` if it works, else the model's own `source`, else ChatML.
 
-        Pass a started `Renderer` to have its process ready by the time the model is loaded.
+        Pass a started `Renderer` to have its process ready by the time the model is loaded; close it afterwards.
         """
         self._bos = _name(vocab, vocab.bos)
         self._eos = _name(vocab, vocab.eos)
@@ -105,10 +105,6 @@ class ChatTemplate:
         }
         n_characters = sum(len(str(m["content"])) for m in messages)
         return self._renderer.render(source, context, _LIMIT_FACTOR * n_characters + _LIMIT_BASE)
-
-    def close(self) -> None:
-        """Ends the process that renders. Idempotent."""
-        self._renderer.close()
 
 
 def _name(vocab: Vocab, token: int | None) -> str:

@@ -11,6 +11,7 @@ from app.domain.generation import PromptSpans
 from app.engine.text.prompt import Prompt, PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
+from app.engine.text.vocab import SpecialToken
 from app.protocol.commands import ChatMessage
 from tests.unit.engine.text.toy_vocab import CHATML, SPECIAL_TEXTS, ToyVocab
 
@@ -56,7 +57,7 @@ def test_a_prompt_is_the_rendered_text_with_special_tokens_where_the_template_wr
 @pytest.mark.parametrize("role", list(Role))
 @pytest.mark.parametrize("tag", SPECIAL_TEXTS)
 def test_nobody_can_write_a_special_token(role: Role, tag: str):
-    special = {token.id for token in VOCAB.special}
+    special = {token.id for token in VOCAB.special if role is not Role.ASSISTANT or not token.user_defined}
     for text in (tag, f"a{tag}b", f"a {tag} b", tag * 2, tag[:-1], tag[1:], f"\n{tag}\n", f"{tag[:3]}{tag}{tag[3:]}"):
         messages = [user("x"), ChatMessage(role, text), user("y")]
         clean = [user("x"), ChatMessage(role, "z"), user("y")]
@@ -186,7 +187,17 @@ def test_a_special_text_that_the_model_spelled_stays_text_and_one_that_it_sample
     assert prompts.build(messages).ids[at:][: len(spelled) + 1] == [*spelled, VOCAB.im_end]
     prompts.remember("<think>b<|im_end|>", [VOCAB.think, *b"b<|im_end|>"])
     assert prompts.build(messages).ids[at:][:2] == [VOCAB.think, 98]
-    assert VOCAB.think not in builder().build(messages).ids
+    assert VOCAB.think not in builder().build((user("<think>"), *messages[2:])).ids
+
+
+def test_a_template_that_drops_the_thoughts_of_old_replies_finds_their_tags(renderer: Renderer):
+    source = CHATML.replace("m.content", "m.content.split('</think>')[-1].lstrip('\n')")
+    vocab = ToyVocab()
+    vocab.special.append(SpecialToken(text=b"</think>", id=255, user_defined=True))
+    prompts = PromptBuilder(vocab, ChatTemplate(source, vocab, renderer=renderer))
+    text = text_of(prompts.build((user("a"), reply("<think>b</think>\n\nc"), user("d</think>e"))), vocab)
+    assert "\nc<|im_end|>" in text
+    assert "\nd</think>e<|im_end|>" in text
 
 
 def test_a_reply_that_a_stop_string_cut_keeps_its_ids_up_to_there():

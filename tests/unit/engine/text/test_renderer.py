@@ -109,3 +109,12 @@ def test_close_ends_the_process_and_may_be_repeated():
     short.close()
     short.close()
     assert process.returncode is not None
+
+
+def test_a_process_that_cannot_be_started_is_an_error_of_the_template(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    lame = Renderer()
+    lame.start()
+    with pytest.raises(TemplateHungError, match="does not start"):
+        lame.render("{{ 1 }}", {}, LIMIT)
+    lame.close()
