@@ -1,0 +1,128 @@
+"""Usage errors, lists and the configuration commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from app import __version__
+from app.cli.exit_codes import ExitCode
+from app.config.paths import config_file
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--bogus"], "No such option: --bogus"),
+        (["bogus"], "No such command 'bogus'"),
+        (["ask", "x", "--top-k", "many"], "'many' is not a whole number"),
+        (["ask", "x", "--temperature", "nan"], "'nan' is not a finite number"),
+        (["ask", "x", "--min-p", "2"], "2 is more than 1"),
+        (["ask", "x", "--seed", "-1"], "-1 is less than 0"),
+        (["ask", "x", "y"], "unexpected extra argument"),
+        (["ask", "x", "--logprobs", "3"], "--logprobs needs --json or --jsonl"),
+        (["-m", "x", "ask", "y"], "options of a command go behind its name"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_usage_error_exits_with_2_and_one_line(tok, arguments: list[str], message: str) -> None:
+    outcome = tok(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("tok: ")
+    assert message in outcome.err.splitlines()[0]
+
+
+def test_a_usage_error_is_json_where_json_was_asked_for(tok) -> None:
+    outcome = tok("ask", "x", "--json", "--bogus")
+    assert outcome.code == 2
+    assert outcome.json["error"]["kind"] == "usage"
+
+
+def test_a_prompt_may_look_like_an_option(tok, model) -> None:
+    assert tok("ask", "--", "--json").out == "Hello from the scripted engine.\n"
+
+
+def test_help_documents_the_exit_codes(tok) -> None:
+    outcome = tok("--help")
+    told = " ".join(outcome.out.split())
+    assert outcome.code == 0
+    for code in ExitCode:
+        assert f" {code.value} " in told
+
+
+def test_a_bug_is_told_without_a_traceback(tok, model, monkeypatch: pytest.MonkeyPatch) -> None:
+    def explode(*_: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("app.cli.asking.run.look_up", explode)
+    outcome = tok("ask", "x", "--json")
+    assert (outcome.code, outcome.json["error"]["message"]) == (1, "ZeroDivisionError: oh")
+    assert "Traceback" not in outcome.err
+
+
+def test_presets_are_listed_with_the_default_marked(tok) -> None:
+    lines = tok("presets", "list").out.splitlines()
+    assert lines[1].split()[:3] == ["*", "balanced", "0.8"]
+    assert tok("presets").out.splitlines() == lines
+
+
+def test_a_preset_is_shown_as_the_toml_that_it_is(tok) -> None:
+    import tomllib
+
+    table = tomllib.loads(tok("presets", "show", "precise").out)["presets"]["precise"]
+    assert table["dry_sequence_breakers"] == ["\n", ":", '"', "*"]
+    assert tok("presets", "show", "nope").code == 3
+
+
+def test_models_are_listed_with_the_default_marked(tok) -> None:
+    header, *rows = tok("models").out.splitlines()
+    assert header.split() == ["NAME", "INSTALLED", "SIZE", "QUANT", "CONTEXT", "WHERE"]
+    assert [row.split()[0] for row in rows].count("*") == 1
+
+
+def test_config_path_names_the_file(tok) -> None:
+    assert tok("config", "path").out == f"{config_file()}\n"
+
+
+def test_config_show_is_toml_and_has_every_setting(tok, model: Path) -> None:
+    import tomllib
+
+    settings = tomllib.loads(tok("config", "show").out)
+    assert settings["model"] == str(model)
+    assert settings["trace_top_k"] == 10
+
+
+def test_config_check(tok, model) -> None:
+    assert tok("config", "check").code == 0
+    config_file().write_text('themme = "x"\n', encoding="utf-8")
+    outcome = tok("config", "check")
+    assert outcome.code == 3
+    assert "config.toml:1:1: " in outcome.err
+    assert "did you mean `theme`" in outcome.err
+    assert "^^^^^^" in outcome.err
+
+
+def test_config_edit_creates_the_file_and_checks_it_afterwards(tok, tmp_path: Path, monkeypatch) -> None:
+    editor = tmp_path / "my editor.py"
+    editor.write_text("import sys, pathlib; pathlib.Path(sys.argv[1]).open('a').write('broken')\n")
+    monkeypatch.setenv("VISUAL", f"{sys.executable} {json.dumps(str(editor))}")
+    outcome = tok("config", "edit")
+    assert outcome.code == 3
+    assert config_file().read_text(encoding="utf-8").startswith("# tokscope's settings")
+
+
+def test_config_edit_without_an_editor(tok, monkeypatch) -> None:
+    monkeypatch.setenv("EDITOR", "/nonexistent/editor")
+    outcome = tok("config", "edit")
+    assert outcome.code == 1
+    assert "cannot run /nonexistent/editor" in outcome.err
+
+
+def test_the_version_is_the_packages(tok) -> None:
+    import tomllib
+
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == __version__
