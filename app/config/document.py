@@ -17,6 +17,9 @@ from app.config.problems import Problem, nearest, sort_problems
 MAX_BYTES = 1 << 20
 """No configuration is longer; a longer file is somebody's mistake."""
 
+MAX_PROBLEMS = 200
+"""Enough for anybody to read; a file of nothing but mistakes is not searched further."""
+
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _OF_A_KEY = ("Cannot overwrite", "Cannot declare", "Cannot mutate", "Cannot redefine", "Duplicate inline table key")
 """tomllib reports these behind the value or inside the header; the key before that place is the culprit."""
@@ -40,7 +43,7 @@ class Document:
             self._parse()
 
     def report(self, key: KeyPath, message: str, *, suggest_from: list[str] | None = None, name: str = "") -> None:
-        """Adds a problem at `key`, or at the nearest table around it that the text spells out.
+        """Adds a problem at `key`, or at the nearest table around it that the text spells out; at most MAX_PROBLEMS.
 
         Args:
             key: path of the offending key.
@@ -48,6 +51,8 @@ class Document:
             suggest_from: valid names, of which the nearest is suggested.
             name: what the user wrote, when it is not the key's own name (a value).
         """
+        if len(self.problems) >= MAX_PROBLEMS:
+            return
         if self._spans is None:
             self._spans = locate_keys(self.text)
         place = key

@@ -12,11 +12,11 @@ from app.config.starter_config import default_config_text
 
 
 def test_paths_follow_the_environment(tmp_path: Path) -> None:
-    assert paths.config_file() == tmp_path / "config" / "config.toml"
-    assert paths.user_models_file() == tmp_path / "config" / "models.toml"
-    assert paths.user_themes_dir() == tmp_path / "config" / "themes"
-    assert paths.database_file().parent == tmp_path / "data"
-    assert paths.engine_log_file().parent == tmp_path / "cache"
+    assert paths.config_file() == tmp_path / "tokscope" / "config" / "config.toml"
+    assert paths.user_models_file() == tmp_path / "tokscope" / "config" / "models.toml"
+    assert paths.user_themes_dir() == tmp_path / "tokscope" / "config" / "themes"
+    assert paths.database_file().parent == tmp_path / "tokscope" / "data"
+    assert paths.engine_log_file().parent == tmp_path / "tokscope" / "cache"
 
 
 def test_overrides_are_expanded_and_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

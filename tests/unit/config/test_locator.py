@@ -1,7 +1,7 @@
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.config.locator import last_key, locate_keys
@@ -90,6 +90,7 @@ def paths_of(value: object, at: tuple = ()) -> set[tuple]:
     return {path for key, inner in items for path in [(*at, key), *paths_of(inner, (*at, key))]}
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([*TEXT.splitlines(), 'k = "a\\\\"', "[q.'w']", "z.y = {}", "w = '''x'''", "e = -1.5e3"]))
 )
@@ -103,6 +104,7 @@ def test_valid_toml_is_located_completely(lines: list[str]) -> None:
     assert paths_of(data) <= set(locate_keys(text))
 
 
+@settings(deadline=None)
 @given(st.text("ab.=[]{}\"'#\\\n\r ,1"))
 def test_any_text_ends(text: str) -> None:
     locate_keys(text)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.config.document import MAX_PROBLEMS
 from app.config.problems import Problem
 from app.config.settings import Settings, load_settings
 
@@ -175,6 +176,10 @@ def test_ten_megabytes_a_folder_and_a_missing_file(tmp_path: Path) -> None:
 def test_tables_that_are_none(tmp_path: Path, text: str) -> None:
     (problem,) = problems_of(tmp_path, text)
     assert underlined(problem) in {"keys", "presets", "a", "stop"}
+
+
+def test_a_file_of_nothing_but_mistakes_is_not_searched_to_its_end(tmp_path: Path) -> None:
+    assert len(problems_of(tmp_path, "".join(f"key{i} = {i}\n" for i in range(20_000)))) == MAX_PROBLEMS
 
 
 def test_random_damage_never_raises(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.text import one_line, safe_text
@@ -20,6 +20,7 @@ def is_hostile(char: str) -> bool:
     return unicodedata.category(char) in {"Cc", "Cs"} or bidi or hidden
 
 
+@settings(deadline=None)
 @given(ANY)
 def test_nothing_hostile_is_left_and_the_text_can_be_written(text: str) -> None:
     safe = safe_text(text)
@@ -27,6 +28,7 @@ def test_nothing_hostile_is_left_and_the_text_can_be_written(text: str) -> None:
     safe.encode()
 
 
+@settings(deadline=None)
 @given(ANY)
 def test_nothing_is_dropped_and_harmless_text_stays(text: str) -> None:
     assert len(safe_text(text)) >= len(text)
@@ -34,11 +36,13 @@ def test_nothing_is_dropped_and_harmless_text_stays(text: str) -> None:
     assert safe_text(harmless) == harmless
 
 
+@settings(deadline=None)
 @given(ANY)
 def test_twice_is_once(text: str) -> None:
     assert safe_text(safe_text(text)) == safe_text(text)
 
 
+@settings(deadline=None)
 @given(ANY, ANY)
 def test_pieces_can_be_cleaned_one_by_one(left: str, right: str) -> None:
     assert safe_text(left) + safe_text(right) == safe_text(left + right)
@@ -59,6 +63,7 @@ def test_examples(text: str, shown: str) -> None:
     assert safe_text(text) == shown
 
 
+@settings(deadline=None)
 @given(ANY, st.integers(2, 50))
 def test_one_line_is_one_line_and_short(text: str, limit: int) -> None:
     line = one_line(text, limit)
