@@ -24,6 +24,8 @@ PIECE_LINES = 400
 OPEN_PIECE_LINES = 24
 """The same while it is open: what is highlighted again at each flush stays this short."""
 MAX_NESTING = 60
+_BLANK = " \t\n"
+"""What makes a line blank: not form feeds and the like, which str.strip() would take too."""
 
 _OPTIONS = {"inline_definitions": True, "maxNesting": MAX_NESTING}
 
@@ -33,6 +35,17 @@ def parser() -> MarkdownIt:
     return MarkdownIt("commonmark", _OPTIONS).enable(["table", "strikethrough"])
 
 
+# What ends with its line, and what a blank line ends; lists, indented code and HTML may still go on after one.
+_KINDS = {
+    "definition": "definition",
+    "bullet_list_open": "list",
+    "ordered_list_open": "list",
+    "heading_open": "line",
+    "hr": "line",
+    "paragraph_open": "block",
+    "blockquote_open": "block",
+    "table_open": "block",
+}
 _BLOCKS_ONLY = parser().disable(["inline", "text_join"])
 
 
@@ -131,6 +144,11 @@ class Splitter:
             self.blocks += _blocks(start, lines[start.line : after.line])
         self._n_done = len(self.blocks)
         last = starts[-1]
+        if last.kind == "line" or (last.kind == "block" and not lines[-2].strip(_BLANK)):
+            self.blocks += _blocks(last, lines[last.line :])
+            self._n_done = len(self.blocks)
+            self._tail, self._n_scanned, self._item = self._tail[end:], 0, None
+            return False
         n_before = sum(len(line) + 1 for line in lines[: last.line])
         self._tail, self._n_scanned = self._tail[n_before:], end - n_before
         self._item = last if last.kind == "item" else None
@@ -162,7 +180,7 @@ class Splitter:
                 rest.append(fence.content(shown))
             return [_code(rest, fence.language, gap=fence.n_shown == 0)] if rest or not fence.n_shown else []
         if is_plain_paragraph(shown):
-            return [Block(Kind.MARKDOWN, shown.rstrip("\n"))]
+            return [Block(Kind.MARKDOWN, shown.rstrip(_BLANK))]
         lines = shown.split("\n")
         found: list[Block] = []
         starts = _starts(lines, shown, self._item)
@@ -197,19 +215,18 @@ def _starts(lines: list[str], text: str, item: _Start | None) -> list[_Start]:
             opens = bool(starts) and starts[-1].kind == "list"
             if opens:
                 starts.pop()
-            gap = opens or not lines[line - 1].strip()
+            gap = opens or not lines[line - 1].strip(_BLANK)
             if line == 0 and item is not None:
                 gap, number = item.gap, item.number
             starts.append(_Start(line, "item", gap, number))
             number = None if number is None else number + 1
         elif token.level == 0:
             after_definition = bool(starts) and starts[-1].kind == "definition"
-            if after_definition and token.type != "fence" and lines[line - 1].strip():
+            if after_definition and token.type != "fence" and lines[line - 1].strip(_BLANK):
                 continue
-            kind = {"definition": "definition", "bullet_list_open": "list", "ordered_list_open": "list"}
             number = int(token.attrs.get("start", 1)) if token.type == "ordered_list_open" else None
             fence = token if token.type == "fence" else None
-            starts.append(_Start(line, kind.get(token.type, "block"), gap=True, fence=fence))
+            starts.append(_Start(line, _KINDS.get(token.type, "other"), gap=True, fence=fence))
     return starts
 
 
@@ -217,7 +234,7 @@ def _blocks(start: _Start, lines: list[str]) -> list[Block]:
     if start.fence is not None and (fence := open_fence(lines[0])) is not None:
         content = start.fence.content
         return _code_pieces(content.removesuffix("\n").split("\n") if content else [], fence.language)
-    text = "\n".join(lines).rstrip("\n")
+    text = "\n".join(lines).rstrip(_BLANK)
     return [Block(Kind.MARKDOWN, text, start.gap, start.number, defines=start.kind == "definition")]
 
 

@@ -20,7 +20,7 @@ from app.tui.markdown.plain import is_plain_paragraph, join_lines
 from app.tui.markdown.styles import MarkdownStyles
 from app.tui.markdown.table import add_table
 
-MAX_MARKED = 50_000
+MAX_MARKED = 16_000
 """Characters of one block beyond which it is shown as plain text: inline parsing is not linear."""
 
 _PARSER = parser()

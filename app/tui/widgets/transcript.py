@@ -34,8 +34,8 @@ WHEEL_ROWS = 3
 
 # Looked up once as descriptors: the type of a class attribute is the value's, as far as a checker can see.
 _virtual_size = cast("Reactive[Size]", ScrollView.virtual_size)
-_scroll_y = cast("Reactive[float]", ScrollView.scroll_y)
-_scroll_target_y = ScrollView.scroll_target_y
+_scroll_y = ScrollView.scroll_y
+_scroll_target_y = cast("Reactive[float]", ScrollView.scroll_target_y)
 
 
 class Transcript(ScrollView, can_focus=True):
