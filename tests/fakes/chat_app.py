@@ -19,12 +19,12 @@ from app.tui.app import TokscopeApp
 from app.tui.flow.memory import Memory
 from app.tui.options import ChatOptions
 from app.tui.services import Services
+from tests.fakes.tiny_gguf import write_tiny_gguf
 
 
 def make_catalogue(folder: Path) -> Catalogue:
     """Two models: one whose file is there, one that is not installed."""
-    path = folder / "tiny.gguf"
-    path.write_bytes(b"GGUF")
+    path = write_tiny_gguf(folder / "tiny.gguf")
     models = {
         "tiny": ModelSpec(name="tiny", title="Tiny Test", source=str(path)),
         "absent": ModelSpec(name="absent", title="Absent", source=str(folder / "no.gguf"), install="pip install absent"),

@@ -33,9 +33,9 @@ class Situation:
 
 def header_left(now: Situation) -> list[Segment]:
     """Model, quantisation, preset and the conversation's title; a click changes what it names."""
-    name = now.model.title if now.model else now.load.title or "no model"
+    name = now.load.title or (now.model.title if now.model else "no model")
     segments = [Segment(one_line(name, 48), "bold $primary", "screen.model", 5)]
-    if now.model and now.model.quant:
+    if now.model and now.model.quant and now.model.quant not in name:
         segments.append(Segment(one_line(now.model.quant, 12), _MUTED, "screen.model", 2))
     segments.append(Segment(one_line(now.preset, 24), "$accent", "screen.preset", 3))
     if now.title:
@@ -63,7 +63,7 @@ def header_right(now: Situation) -> list[Segment]:
 
 def key_hints(keymap: Keymap, running: bool) -> list[Segment]:
     """The keys that matter now. The table's order is the order of importance."""
-    shown = [] if running else [Segment("⏎ send", _MUTED, "", 90)]
+    shown = [] if running else [Segment(" send", _MUTED, "", 90, "⏎")]
     for n, command in enumerate(COMMANDS):
         key = keymap.short(command.id)
         if not command.hint or not key or (running and command.id in {"regenerate"}):
@@ -71,7 +71,7 @@ def key_hints(keymap: Keymap, running: bool) -> list[Segment]:
         if command.id == "stop" and not running:
             continue
         weight = {"stop": 100, "help": 80, "palette": 70, "quit": 60}.get(command.id, 50 - n)
-        shown.append(Segment(f"{key} {command.hint}", _MUTED, command.action, weight))
+        shown.append(Segment(f" {command.hint}", _MUTED, command.action, weight, key))
     return shown
 
 
@@ -84,8 +84,8 @@ def queue_line(now: Situation, keymap: Keymap) -> list[Segment]:
     why = "until the model is loaded" if now.load.fraction is not None else ""
     if now.engine is EngineState.NO_MODEL and not why:
         why = f"{keymap.label('model')} chooses a model"
-    segments = [Segment(f"⧗ {count}", "bold $warning", "", 3), Segment(one_line(now.waiting[0], 200), "", "", 1)]
+    segments = [Segment(f"▸ {count}", "bold $warning", "", 3), Segment(one_line(now.waiting[0], 200), "", "", 1)]
     if why:
         segments.append(Segment(why, _MUTED, "", 2))
-    segments.append(Segment(f"{keymap.label('stop')} takes it back", _MUTED, "screen.stop", 0))
+    segments.append(Segment(" takes it back", _MUTED, "screen.stop", 0, keymap.label("stop")))
     return segments

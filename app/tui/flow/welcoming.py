@@ -16,7 +16,7 @@ def show_state(welcome: Welcome, now: Situation) -> None:
     elif now.load.error:
         welcome.show_error(now.load.error, now.load.hint)
     elif now.model is not None:
-        welcome.show_ready(now.model.title, [facts(now.model)])
+        welcome.show_ready(now.load.title or now.model.title, [facts(now.model)])
     elif now.engine is EngineState.LOST:
         welcome.show_error("The engine was lost.", "The next message starts it again.")
     else:

@@ -66,7 +66,7 @@ class ChatScreen(SafeScreen):
         self._models_dir = Path(services.settings.models_dir) if services.settings.models_dir else None
         self._idle_timer: Timer | None = None
         self.transcript = Transcript(id="transcript")
-        self.composer = Composer("Ask something", id="composer")
+        self.composer = Composer("Ask anything", id="composer")
         self.pill = Pill("screen.end", id="pill")
         self.panels = PanelColumn(id="panels")
         self.status_line = StatusLine(id="status")
@@ -101,6 +101,7 @@ class ChatScreen(SafeScreen):
         self.set_class(shown != "True", "-no-panels")
         self._idle_timer = self.set_interval(_IDLE_S, self._look_around)
         self.composer.focus()
+        self.restyle(self._wardrobe.code_style(self._host.theme))
         self._show(self._session.branch)
         self.call_after_refresh(self._begin)
 
@@ -131,6 +132,8 @@ class ChatScreen(SafeScreen):
 
     def _adopt(self, model: ModelReady) -> None:
         self.meter.reset()
+        if self.loader.located is not None:
+            self._session.model_name = self.loader.located.name
         self.pump.shortest_s = pace.flush_interval_s(model, self._services.settings.fps)
         if pace.runs_on_cpu(model) and not self._host.is_headless:
             pace.yield_to_engine()
@@ -170,10 +173,8 @@ class ChatScreen(SafeScreen):
 
     def _tick(self) -> None:
         model = self._services.engine.model
-        if self.panels.display:
-            self.panels.update(self.meter, model)
-        if self.status_line.display:
-            self.status_line.update(self.meter, model)
+        self.panels.update(self.meter, model)
+        self.status_line.update(self.meter, model)
 
     def _changed(self) -> None:
         if not self.is_mounted:

@@ -70,13 +70,12 @@ class Help(Dialog[None]):
         ]
         parts: list[Content | str | tuple[str, str]] = []
         others = (("Writing", EDITING), ("Mouse", MOUSE), ("Files", self._files))
-        for title, rows in (
-            ("Commands", commands),
-            *((title, [(*pair, "") for pair in rows]) for title, rows in others),
-        ):
+        sections = [("Commands", commands), *((title, [(*pair, "") for pair in rows]) for title, rows in others)]
+        for title, rows in sections:
+            n_keys, n_words = (2 + max(len(row[column]) for row in rows) for column in (0, 1))
             parts.append((f"{title}\n", "bold $primary"))
             for left, right, name in rows:
-                parts += [(f"  {left:<26}", "$accent"), f"{right}  ", (f"{name}\n", "$foreground-muted")]
+                parts += [(f"  {left:<{n_keys}}", "$accent"), f"{right:<{n_words}}", (f"{name}\n", "$foreground-muted")]
             parts.append("\n")
         parts.append(("[keys] in config.toml gives a command another key, by its name in grey.", "$foreground-muted"))
         return Content.assemble(*parts)

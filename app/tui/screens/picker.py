@@ -21,6 +21,9 @@ from textual.widgets.option_list import Option
 from app.domain.text import one_line
 from app.tui.screens.safe import Dialog
 
+_OTHER_LINES = 13
+"""Lines of a dialog beside its list and its detail: border, padding, title, field, hints, and air around it."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -78,6 +81,7 @@ class Picker(Dialog[str]):
     async def on_mount(self) -> None:
         """Shows the rows, the current one highlighted."""
         self.query_one(".dialog-detail").styles.height = self.N_DETAIL_LINES
+        self._fit()
         await self.refill()
         self.query_one(Input).focus()
 
@@ -105,7 +109,8 @@ class Picker(Dialog[str]):
         getattr(self.query_one(OptionList), f"action_{how}")()
 
     async def on_resize(self, _event: events.Resize) -> None:
-        """Fits the rows to the new width."""
+        """Fits the list and its rows to the new size."""
+        self._fit()
         if self._rows:
             await self.refill(self.highlighted.id if self.highlighted else None)
 
@@ -135,6 +140,11 @@ class Picker(Dialog[str]):
 
     def row_highlighted(self, row: Row) -> None:
         """Is told of the row under the cursor."""
+
+    def _fit(self) -> None:
+        # All but the list has a fixed height, and nothing of it may be cut.
+        room = self.size.height - _OTHER_LINES - self.N_DETAIL_LINES
+        self.query_one(OptionList).styles.max_height = max(1, room)
 
     def _show_detail(self, text: str) -> None:
         self.query_one(".dialog-detail", Static).update(Content(text))

@@ -12,7 +12,7 @@ from app.tui.screens.picker import Picker, Row, matches
 
 
 def describe(preset: Preset) -> str:
-    """Returns a preset's parameters in three lines: the usual ones, the others that are set, the system prompt."""
+    """Returns what a preset is for, its usual parameters, the others that it sets, and its system prompt."""
     sampling = preset.sampling
     usual = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty")
     first = "   ".join(f"{name} {getattr(sampling, name):g}" for name in usual)
@@ -23,14 +23,20 @@ def describe(preset: Preset) -> str:
         if name not in usual and getattr(sampling, name) != getattr(default, name)
     ]
     system = f"system: {one_line(preset.system, 300)}" if preset.system else "no system prompt"
-    return "\n".join([first, one_line("   ".join(others), 120) or "everything else at its default", system])
+    rest = one_line("   ".join(others), 120) or "everything else at its default"
+    return "\n".join([one_line(preset.description, 120), first, rest, system])
 
 
 class PresetPicker(Picker):
     """Result: the name of a preset."""
 
     TITLE_TEXT: ClassVar[str] = "Presets"
-    N_DETAIL_LINES: ClassVar[int] = 4
+    N_DETAIL_LINES: ClassVar[int] = 5
+
+    @staticmethod
+    def _tail(preset: Preset) -> str:
+        temperature = preset.sampling.temperature
+        return f"temperature {temperature:g}" if temperature else "greedy"
 
     def __init__(self, presets: Mapping[str, Preset], current: str) -> None:
         super().__init__()
@@ -40,7 +46,7 @@ class PresetPicker(Picker):
     async def find(self, query: str) -> Sequence[Row]:
         """Returns the presets whose name or description has the words of `query`."""
         return [
-            Row(name, name, preset.description, describe(preset), current=name == self._current)
+            Row(name, name, self._tail(preset), describe(preset), current=name == self._current)
             for name, preset in self._presets.items()
             if matches(query, name, preset.description)
         ]

@@ -23,11 +23,13 @@ class Segment:
     """A Textual action for a click."""
     weight: int = 0
     """When the line is too narrow, the lightest segments go first."""
+    lead: str = ""
+    """A key before the text, in the accent colour."""
 
     @property
     def width(self) -> int:
         """Its width in cells."""
-        return Content(self.text).cell_length
+        return Content(self.lead + self.text).cell_length
 
 
 class Bar(Widget):
@@ -93,7 +95,7 @@ class Bar(Widget):
             if index:
                 parts.append((self._separator, "$foreground-muted"))
                 x += len(self._separator)
-            parts.append((segment.text, segment.style))
+            parts += [(segment.lead, "$accent"), (segment.text, segment.style)]
             if segment.action:
                 self._hits.append((x, x + segment.width, segment.action))
             x += segment.width
