@@ -45,9 +45,9 @@ class Lines(Widget):
         raise NotImplementedError
 
     def redraw(self) -> None:
-        """Composes the lines again and repaints those that differ."""
+        """Composes the lines again and repaints those that differ; nothing while it is hidden."""
         width, height = self.content_size
-        if not width or not height:
+        if not width or not height or not self.display:
             return
         before, self._lines = self._lines, self.compose_lines(self._meter, self._model, width, height)
         n = max(len(before), len(self._lines))
@@ -72,6 +72,9 @@ class Lines(Widget):
 
     def _on_resize(self, event: events.Resize) -> None:
         self._strips.clear()
+        self.redraw()
+
+    def _on_show(self, event: events.Show) -> None:
         self.redraw()
 
     def _draw(self, line: Line) -> Strip:

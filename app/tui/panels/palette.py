@@ -8,8 +8,8 @@ from rich.style import Style
 from textual.color import Color, ColorParseError
 
 _VARIABLES: dict[str, tuple[str, ...]] = {
-    "title": ("chat-panel-title", "primary"),
-    "big": ("chat-panel-value", "foreground"),
+    "title": ("primary",),
+    "big": ("foreground",),
     "bar": ("gauge-bar", "primary"),
     "spark": ("sparkline", "accent"),
     "low": ("token-low", "error"),
@@ -17,7 +17,7 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "high": ("token-high", "success"),
     "system": ("context-system", "accent"),
     "history": ("context-history", "secondary"),
-    "turn": ("context-turn", "primary"),
+    "turn": ("context-turn", "accent"),
     "reply": ("context-reply", "success"),
     "free": ("context-free",),
     "ok": ("success",),

@@ -119,8 +119,6 @@ class Composer(TextArea):
             event.stop()
             event.prevent_default()
             self.action_newline()
-            return
-        await super()._on_key(event)
 
     # Pasting
 

@@ -274,6 +274,21 @@ async def test_every_kind_of_theme_draws(theme):
         assert app.drawn()[0] == "SPEED                           done"
 
 
+async def test_a_hidden_column_costs_nothing_and_is_right_when_shown():
+    app = Host()
+    async with app.run_test(size=(200, 50)) as pilot:
+        column = app.query_one(PanelColumn)
+        app.feed(RunMeter())
+        column.display = False
+        await pilot.pause()
+        before = column.shown
+        app.feed(done())
+        assert column.shown == before
+        column.display = True
+        await pilot.pause()
+        assert "\n".join(app.drawn()) == DONE_AT_200X50
+
+
 async def test_resizing_draws_again():
     app = Host()
     async with app.run_test(size=(80, 50)) as pilot:
