@@ -103,6 +103,8 @@ class WorkerClient:
 
     async def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
         """Loads a model; being asked for, it is tried however often the engine has crashed."""
+        if self._reviving:
+            self._reviving.cancel()  # who asks for a model does not wait for the last one to be back
         async with self._loading:
             self._crashes.clear()
             self._wanted = None
@@ -150,24 +152,23 @@ class WorkerClient:
 
     async def _readied(self, request_id: int) -> EngineLost | GenerationFinished | None:
         """Returns None when a model stands ready, else the event that ends the request."""
-        if self.state is EngineState.READY:
-            return None
         aborted = self._waiting[request_id] = asyncio.Event()
-        if self._reviving is None or self._reviving.done():
-            self._reviving = asyncio.create_task(self._revive())
         abort = asyncio.create_task(aborted.wait())
         try:
-            await asyncio.wait((self._reviving, abort), return_when=asyncio.FIRST_COMPLETED)
+            while self.state is not EngineState.READY:
+                if self._reviving is None or self._reviving.done():
+                    self._reviving = asyncio.create_task(self._revive())
+                revival = self._reviving
+                await asyncio.wait((revival, abort), return_when=asyncio.FIRST_COMPLETED)
+                if aborted.is_set():
+                    return GenerationFinished(request_id, FinishReason.ABORT, Usage(), Timings())
+                if not revival.cancelled() and (failure := revival.result()):
+                    lost = isinstance(failure, EngineLost)
+                    return failure if lost else _failed(request_id, failure.reason, failure.hint)
         finally:
             abort.cancel()
             del self._waiting[request_id]
-        if aborted.is_set():
-            return GenerationFinished(request_id, FinishReason.ABORT, Usage(), Timings())
-        match self._reviving.result():
-            case LoadFailed() as failed:
-                return _failed(request_id, failed.reason, failed.hint)
-            case outcome:
-                return outcome
+        return None
 
     async def _revive(self) -> EngineLost | LoadFailed | None:
         """Waits for loads in progress; after a loss starts a worker and loads the last model again."""

@@ -45,7 +45,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--once", type=Path, help="a file: the fault happens only while it is absent, then makes it")
     parser.add_argument("--tokens", type=int, default=5, help="of each reply; -1 goes on until it is aborted")
     parser.add_argument("--protocol", type=int, default=PROTOCOL_VERSION)
-    parser.add_argument("--slow-load", action="store_true", help="a load goes on until it is cancelled")
+    parser.add_argument("--slow-load", type=Path, help="a file: a load goes on until it is cancelled while it exists")
     parser.add_argument("--fail-load", type=Path, help="a file: loads fail while it exists")
     parser.add_argument("--deaf", action="store_true", help="ignores Abort and CancelLoad")
     parser.add_argument("--stubborn", action="store_true", help="ignores Shutdown, the end of stdin and SIGTERM")
@@ -103,7 +103,7 @@ class FakeWorker:
         self._cancelled.clear()
         self._send(LoadProgress(0.0))
         self._fault("load")
-        if self._options.slow_load:
+        if self._options.slow_load and self._options.slow_load.exists():
             while not self._cancelled.wait(0.01):
                 pass
             self._send(LoadFailed("cancelled", cancelled=True))

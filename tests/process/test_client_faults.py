@@ -1,7 +1,9 @@
 """The worker dies, lies or hangs at every point of its life; the client says so in words and goes on."""
 
 import asyncio
+import itertools
 import os
+import random
 import signal
 from contextlib import aclosing
 
@@ -12,7 +14,15 @@ from app.client.engine import EngineState
 from app.client.supervision import WINDOW_S, CrashLog
 from app.client.worker_client import WorkerClient
 from app.domain.generation import FinishReason
-from app.protocol.events import EngineLost, GenerationStarted, LoadProgress, ModelReady, PrefillProgress
+from app.protocol.commands import LoadModel
+from app.protocol.events import (
+    EngineLost,
+    GenerationStarted,
+    LoadProgress,
+    ModelReady,
+    PrefillProgress,
+    TokensGenerated,
+)
 from tests.fakes.fake_worker import NOISE
 from tests.process.streams import MODEL, alive, ask, collect, load, n_tokens, question, until, until_token
 
@@ -58,9 +68,7 @@ async def test_what_came_before_the_death_is_kept_and_the_next_request_works(sta
 @pytest.mark.parametrize("kind", ["SIGKILL", "exit1", "eof", "garbage"])
 async def test_death_in_a_load_is_the_load_s_last_event(start_client, tmp_path, kind):
     client = start_client("--fault", f"load:{kind}", "--once", str(tmp_path / "once"))
-    events = await collect(client.load(MODEL))
-    assert events[0] == LoadProgress(0.0)
-    assert isinstance(events[-1], EngineLost)
+    assert isinstance(await load(client), EngineLost)
     assert client.state is EngineState.LOST
     # What crashed the engine is not loaded again behind the user's back.
     assert (await ask(client))[-1].error == "no model is loaded"
@@ -120,7 +128,8 @@ async def test_death_before_hello(start_client, kind, reason):
 
 async def test_a_worker_that_never_says_hello_is_ended(start_client):
     client = start_client("--fault", "start:hang", graces=Graces(hello_s=0.3))
-    assert await load(client) == EngineLost(-9, "did not start within 0.3 s", "fault: hang")
+    lost = await load(client)
+    assert (lost.exit_code, lost.reason) == (-9, "did not start within 0.3 s")
 
 
 async def test_another_protocol_is_refused(start_client):
@@ -157,8 +166,8 @@ async def test_a_worker_deaf_to_abort_is_killed(start_client, closes):
     assert not alive(pid)
 
 
-async def test_a_load_deaf_to_cancel_is_killed(start_client):
-    client = start_client("--slow-load", "--deaf", graces=Graces(cancel_load_s=0.05))
+async def test_a_load_deaf_to_cancel_is_killed(start_client, tmp_path):
+    client = start_client("--slow-load", str(tmp_path), "--deaf", graces=Graces(cancel_load_s=0.05))
     async with aclosing(client.load(MODEL)) as stream:
         await anext(stream)
     await until(lambda: client.state is EngineState.LOST)
@@ -190,6 +199,38 @@ async def test_a_failed_reload_is_the_request_s_error(start_client, tmp_path):
     )
     broken.unlink()
     assert (await ask(client))[-1].finish_reason is FinishReason.LENGTH
+
+
+async def test_a_reload_can_be_given_up_for_another_model(start_client, tmp_path):
+    slow = tmp_path / "slow"
+    client = start_client("--slow-load", str(slow))
+    await load(client)
+    slow.touch()
+    os.kill(client.hello.pid, signal.SIGKILL)
+    await until(lambda: client.state is EngineState.LOST)
+    waiting = asyncio.create_task(ask(client))
+    await until(lambda: client.state is EngineState.LOADING)
+    slow.unlink()
+    assert (await load(client, LoadModel("/models/other.gguf"))).path == "/models/other.gguf"
+    assert (await waiting)[-1].finish_reason is FinishReason.LENGTH
+
+
+async def test_killed_from_outside_at_any_event(start_client):
+    hours = itertools.count(0.0, 3600.0)
+    client = start_client("--tokens", "60", crashes=CrashLog(lambda: next(hours)))
+    await load(client)
+    for place in random.Random(7).sample(range(60), 12):
+        pid, events = client.hello.pid, []
+        async for event in client.generate(question(client)):
+            events.append(event)
+            if n_tokens(events) >= place and client.state is EngineState.READY:
+                os.kill(pid, signal.SIGKILL)
+        # Whatever came, came whole and in order; merging decides how many events that were.
+        ids = [token.id for event in events if isinstance(event, TokensGenerated) for token in event.tokens]
+        assert ids == list(range(100, 100 + len(ids)))
+        assert len(ids) >= place
+        await until(lambda: client.state is EngineState.LOST)
+        assert n_tokens(await ask(client)) == 60
 
 
 async def test_after_three_crashes_it_stays_down_until_it_is_asked_for(start_client):

@@ -83,14 +83,14 @@ async def test_a_killed_app_takes_its_worker_along(tmp_path, how):
         pid = int(await asyncio.to_thread(app.stdout.readline))
         assert running(pid)
         app.send_signal(how)
-        await until(lambda: not running(pid), seconds=1.0)
+        await until(lambda: not running(pid))
 
 
 async def test_an_app_that_forgets_to_close_ends_by_itself_and_its_worker_too(tmp_path):
     with run_app(tmp_path / "log", "return") as app:
         pid = int(await asyncio.to_thread(app.stdout.readline))
         assert await asyncio.to_thread(app.wait, 10) == 0
-        await until(lambda: not running(pid), seconds=1.0)
+        await until(lambda: not running(pid))
 
 
 async def test_the_worker_is_in_a_session_of_its_own(start_client):

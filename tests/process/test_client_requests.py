@@ -32,9 +32,9 @@ async def test_states_from_start_to_close(start_client):
     assert (client.state, client.hello, client.model) == (EngineState.STARTING, None, None)
     assert isinstance(await client.start(), Hello)
     assert client.state is EngineState.NO_MODEL
-    states = [(type(event), client.state) async for event in client.load(MODEL)]
-    assert states[0] == (LoadProgress, EngineState.LOADING)
-    assert states[-1] == (ModelReady, EngineState.READY)
+    events = await collect(client.load(MODEL))
+    assert [type(event) for event in events] == [LoadProgress, LoadProgress, ModelReady]
+    assert client.state is EngineState.READY
     assert client.model.path == MODEL.path
     await client.close()
     await client.close()
@@ -157,8 +157,8 @@ async def test_a_request_waits_for_the_load_in_progress(start_client):
     assert isinstance(await loading, ModelReady)
 
 
-async def test_abort_while_waiting_for_a_load_is_honoured_at_once(start_client):
-    client = start_client("--slow-load")
+async def test_abort_while_waiting_for_a_load_is_honoured_at_once(start_client, tmp_path):
+    client = start_client("--slow-load", str(tmp_path))
     loading = client.load(MODEL)
     await anext(loading)
     command = question(client)
@@ -171,10 +171,11 @@ async def test_abort_while_waiting_for_a_load_is_honoured_at_once(start_client):
     await loading.aclose()
 
 
-async def test_closing_a_load_cancels_it_and_the_next_one_works(start_client):
-    client = start_client("--slow-load")
+async def test_closing_a_load_cancels_it_and_the_next_one_works(start_client, tmp_path):
+    client = start_client("--slow-load", str(tmp_path))
     async with aclosing(client.load(MODEL)) as stream:
         await anext(stream)
+        assert client.state is EngineState.LOADING
     await until(lambda: client.state is EngineState.NO_MODEL)
     assert client.model is None
 
