@@ -18,7 +18,6 @@ from app.protocol.commands import LoadModel
 from app.protocol.events import (
     EngineLost,
     GenerationStarted,
-    LoadProgress,
     ModelReady,
     PrefillProgress,
     TokensGenerated,
