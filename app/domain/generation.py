@@ -69,6 +69,18 @@ class Timings(Struct, frozen=True, array_like=True):
     """95th percentile of the time between two tokens."""
 
 
+class DraftCounts(Struct, frozen=True, array_like=True):
+    """What speculative decoding did in one request; rejected drafts cost time, never text."""
+
+    n_steps: int = 0
+    """Decodes that carried a draft."""
+    n_drafted: int = 0
+    n_accepted: int = 0
+    drafted_at: tuple[int, ...] = ()
+    """By position in the draft: how often a token stood there and those before it were accepted."""
+    accepted_at: tuple[int, ...] = ()
+
+
 class PromptSpans(Struct, frozen=True, array_like=True):
     """How the prompt's tokens divide; the parts sum to `Usage.n_prompt`."""
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-Count = Annotated[int, Meta(ge=1)]
+Count = Annotated[int, Meta(ge=1, le=2147483647)]
 
 
 class KvType(StrEnum):
@@ -33,20 +33,20 @@ class LoadOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """Context window in tokens for one conversation; None is min(train length, 8192) that fits in memory."""
     n_slots: Annotated[int, Meta(ge=1, le=64)] = 2
     """Conversations whose KV cache stays resident."""
-    n_gpu_layers: Annotated[int, Meta(ge=-1)] | None = None
+    n_gpu_layers: Annotated[int, Meta(ge=-1, le=2147483647)] | None = None
     """Layers offloaded; -1 is all, None is all where a GPU device exists, else 0."""
     n_threads: Count | None = None
     """Compute threads of decode; None is the number of physical cores."""
     n_threads_batch: Count | None = None
     """Compute threads of prefill; None is the same as `n_threads`."""
-    n_batch: Annotated[int, Meta(ge=32)] = 512
+    n_batch: Annotated[int, Meta(ge=32, le=65536)] = 512
     """Most rows in one llama_decode."""
-    n_ubatch: Annotated[int, Meta(ge=32)] = 512
+    n_ubatch: Annotated[int, Meta(ge=32, le=65536)] = 512
     flash_attn: Literal["auto", "on", "off"] = "auto"
     kv_type: KvType = KvType.F16
     mmap: bool = True
     mlock: bool = False
-    main_gpu: Annotated[int, Meta(ge=0)] = 0
+    main_gpu: Annotated[int, Meta(ge=0, le=15)] = 0
     chat_template: str | None = None
     """Jinja source used in place of the one in the GGUF."""
 

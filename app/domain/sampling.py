@@ -19,7 +19,7 @@ class SamplingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     temperature: Annotated[float, Meta(ge=0.0, le=100.0)] = 0.8
     """Divides the logits; 0 takes the most likely token always (greedy)."""
-    top_k: Annotated[int, Meta(ge=0)] = 40
+    top_k: Annotated[int, Meta(ge=0, le=2147483647)] = 40
     """Keeps the k most likely tokens; 0 keeps all."""
     top_p: Fraction = 0.95
     """Keeps the smallest set whose probabilities sum to p (nucleus); 1 is off."""
@@ -36,17 +36,17 @@ class SamplingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Divides the logits of tokens seen in the last `penalty_last_n`; 1 is off."""
     frequency_penalty: Annotated[float, Meta(ge=-10.0, le=10.0)] = 0.0
     presence_penalty: Annotated[float, Meta(ge=-10.0, le=10.0)] = 0.0
-    penalty_last_n: Annotated[int, Meta(ge=-1)] = 64
+    penalty_last_n: Annotated[int, Meta(ge=-1, le=2147483647)] = 64
     """How many tokens the penalties look back on; -1 is the whole context, 0 is off."""
     dry_multiplier: NonNegative = 0.0
     """Strength of the DRY repetition penalty; 0 is off."""
     dry_base: Annotated[float, Meta(ge=1.0)] = 1.75
-    dry_allowed_length: Annotated[int, Meta(ge=1)] = 2
-    dry_penalty_last_n: Annotated[int, Meta(ge=-1)] = -1
+    dry_allowed_length: Annotated[int, Meta(ge=1, le=2147483647)] = 2
+    dry_penalty_last_n: Annotated[int, Meta(ge=-1, le=2147483647)] = -1
     dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
     seed: Annotated[int, Meta(ge=0, le=4294967294)] | None = None
     """Seed of the random draw (32 bits); None lets the engine choose one and report it."""
-    max_tokens: Annotated[int, Meta(ge=1)] | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=2147483647)] | None = None
     """Longest reply in tokens; None is as many as the context holds."""
     stop: tuple[str, ...] = ()
     """Texts that end the reply; they are not part of it."""

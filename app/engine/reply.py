@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.domain.generation import FinishReason, Stop
 from app.domain.trace import TokenTrace, TopToken
-from app.engine.core.scheduler import Sampled
+from app.engine.core.happenings import Sampled
 from app.engine.core.sequence import Sequence
 from app.engine.text.detokenizer import Detokenizer
 from app.engine.text.prompt import Prompt
@@ -20,6 +20,8 @@ class Reply:
         self.sequence = sequence
         self.prompt = prompt
         self.stop: Stop | None = None
+        self.n_tokens = 0
+        """Tokens that belong to the reply."""
         self._vocab = vocab
         self._detokenizer = Detokenizer(vocab, strip_space=prompt.strip_space)
         self._stops = StopScanner(sequence.params.stop)
@@ -32,6 +34,7 @@ class Reply:
 
     def push(self, sampled: Sampled) -> str:
         """Takes a token; returns the text that it lets out. Sets `stop` when a stop string is complete."""
+        self.n_tokens += 1
         if sampled.token in self._vocab.eog:
             self.stop = Stop("eog", piece_text(self._vocab, sampled.token), sampled.token)
             return ""
@@ -66,6 +69,7 @@ class Reply:
             measured.rank,
             measured.entropy,
             tuple(TopToken(token, piece_text(vocab, token), p) for token, p in measured.top),
+            sampled.origin,
         )
 
     def finished(self, now_s: float, load_ms: float) -> GenerationFinished:
@@ -79,4 +83,5 @@ class Reply:
             sequence.timings(now_s, load_ms),
             self.stop if reason is FinishReason.STOP else None,
             sequence.error,
+            drafting=sequence.speculation.counts() if sequence.speculation else None,
         )

@@ -6,9 +6,13 @@ import os
 import threading
 import time
 
+import msgspec
+
 from app.domain.generation import FinishReason, Timings, Usage
+from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError
-from app.engine.core.scheduler import Finished, Happening, Prefilled, Sampled, Scheduler, Started
+from app.engine.core.happenings import Finished, Happening, Prefilled, Sampled, Started
+from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.inbox import Inbox
 from app.engine.native import library
@@ -30,6 +34,7 @@ from app.protocol.events import (
 )
 
 EXIT_COMPUTE_FAILED = 70
+CHATML_END = "<|im_end|>"
 _PROGRESS_STEP = 0.01
 
 
@@ -42,6 +47,7 @@ class Worker:
         self._loaded: Loaded | None = None
         self._scheduler: Scheduler | None = None
         self._prompts: PromptBuilder | None = None
+        self._is_fallback = False
         self._load_ms = 0.0
         self._replies: dict[int, Reply] = {}
         self._renderer = Renderer()
@@ -136,8 +142,10 @@ class Worker:
             hint = "try a smaller context (n_ctx), fewer GPU layers or a smaller model" if "alloc" in str(error) else ""
             self._outbox.send(LoadFailed(str(error), hint))
             return
-        template = ChatTemplate(loaded.model.chat_template, loaded.model.vocab, command.options.chat_template, self._renderer)
+        override = command.options.chat_template
+        template = ChatTemplate(loaded.model.chat_template, loaded.model.vocab, override, self._renderer)
         loaded.notices += template.notices
+        self._is_fallback = template.is_fallback
         self._loaded = loaded
         self._prompts = PromptBuilder(loaded.model.vocab, template)
         self._scheduler = Scheduler(loaded.context)
@@ -157,9 +165,16 @@ class Worker:
             self._fail(command.request_id, "no model is loaded")
             return
         prompt = self._prompts.build(command.messages)
-        sequence = Sequence(command.request_id, prompt.ids, command.sampling, command.trace_top_k, arrived)
+        sampling = self._with_fallback_stop(command.sampling)
+        sequence = Sequence(command.request_id, prompt.ids, sampling, command.trace_top_k, arrived, command.speculate)
         self._replies[command.request_id] = Reply(sequence, prompt, self._loaded.model.vocab)
         self._scheduler.submit(sequence)
+
+    def _with_fallback_stop(self, sampling: SamplingParams) -> SamplingParams:
+        """Where ChatML stands in for a missing template, the model may have to spell its end of turn."""
+        if not self._is_fallback:
+            return sampling
+        return msgspec.structs.replace(sampling, stop=(*sampling.stop, CHATML_END))
 
     def _fail(self, request_id: int, error: str) -> None:
         self._replies.pop(request_id, None)
@@ -179,9 +194,12 @@ class Worker:
                 self._finished(self._replies.pop(request_id))
 
     def _sampled(self, reply: Reply, sampled: Sampled) -> None:
+        if reply.stop is not None:  # one step can bring more tokens than the reply has
+            return
         text = reply.push(sampled)
         self._outbox.tokens(reply.sequence.request_id, text, reply.trace(sampled))
         if reply.stop is not None and reply.stop.kind == "string" and self._scheduler:
+            reply.sequence.cut(reply.n_tokens)
             reply.sequence.finish(FinishReason.STOP)
 
     def _finished(self, reply: Reply) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from app.domain.generation import FinishReason, PromptSpans, Stop, Timings, Usage
+from app.domain.generation import DraftCounts, FinishReason, PromptSpans, Stop, Timings, Usage
 from app.domain.trace import TokenTrace
 
 PROTOCOL_VERSION = 1
@@ -129,6 +129,8 @@ class GenerationFinished(Struct, frozen=True, tag=True, array_like=True):
     error: str = ""
     """With `FinishReason.ERROR`: what happened."""
     hint: str = ""
+    drafting: DraftCounts | None = None
+    """None where the request did not ask for speculation."""
 
 
 class EngineLost(Struct, frozen=True, tag=True, array_like=True):

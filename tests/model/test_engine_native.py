@@ -1,4 +1,4 @@
-"""The native layer on the real model: figures that are true, samplers that equal llama.cpp's own, refusals that hold."""
+"""The native layer on the real model: true figures, samplers that equal llama.cpp's own, refusals that hold."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from app.domain.generation import FinishReason
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import Decoded
-from app.engine.core.scheduler import Sampled, Scheduler
+from app.engine.core.happenings import Sampled
+from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import Loaded, describe, load

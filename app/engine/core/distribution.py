@@ -1,4 +1,4 @@
-"""The distribution over the vocabulary that the model gave, before any sampler: exact, and cheap enough for every token."""
+"""The distribution over the vocabulary that the model gave, before any sampler: exact, cheap enough for each token."""
 
 from __future__ import annotations
 

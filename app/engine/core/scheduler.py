@@ -12,47 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.domain.generation import FinishReason
+from app.domain.trace import Origin
 from app.engine.core.backend import Backend, ComputeError, Decoded
-from app.engine.core.distribution import Distribution, Measured
+from app.engine.core.distribution import Distribution
+from app.engine.core.draft import NGramDrafter
+from app.engine.core.happenings import Finished, Happening, Prefilled, Sampled, Started
 from app.engine.core.prefill import ChunkSize
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import SlotTable
-
-
-@dataclass(slots=True)
-class Started:
-    """A sequence has its slot; `n_cached` is known."""
-
-    sequence: Sequence
-
-
-@dataclass(slots=True)
-class Prefilled:
-    """A chunk of a prompt was computed."""
-
-    sequence: Sequence
-    n_done: int
-    ms: float
-
-
-@dataclass(slots=True)
-class Sampled:
-    """A token was sampled and accepted."""
-
-    sequence: Sequence
-    token: int
-    ms: float
-    measured: Measured
-
-
-@dataclass(slots=True)
-class Finished:
-    """A sequence has ended; its slot is free for others."""
-
-    sequence: Sequence
-
-
-Happening = Started | Prefilled | Sampled | Finished
+from app.engine.core.speculation import LONGEST_DRAFT, CostCurve, Speculation
 
 
 @dataclass(slots=True)
@@ -61,7 +29,9 @@ class _Rows:
 
     sequence: Sequence
     tokens: list[int]
-    output_row: int | None
+    """Of a decode: the last sampled token, then a draft."""
+    first_output: int | None
+    """Batch row of the first logits; those of a draft follow. None for a prompt chunk that is not the last."""
 
 
 class Scheduler:
@@ -75,6 +45,7 @@ class Scheduler:
         self._active: list[Sequence] = []
         self._distribution = Distribution(backend.n_vocab)
         self._chunk = ChunkSize(backend.batch.capacity)
+        self.costs = CostCurve()
 
     @property
     def idle(self) -> bool:
@@ -141,6 +112,9 @@ class Scheduler:
             sequence.sampler = self.backend.sampler(sequence.params)
             sequence.sampler.accept(sequence.prompt)
             sequence.phase = Phase.PREFILL
+            if sequence.speculate:
+                sequence.speculation = Speculation(NGramDrafter(), self.costs)
+                sequence.speculation.begin(sequence.prompt)
             sequence.started_s = self._clock()
             happened.append(Started(sequence))
 
@@ -148,12 +122,15 @@ class Scheduler:
         batch = self.backend.batch
         batch.clear()
         rows: list[_Rows] = []
-        for sequence in self._active:
-            if sequence.phase is Phase.DECODE and sequence.slot:
-                tokens = [sequence.generated[-1]]
-                first = batch.add(tokens, sequence.n_past, sequence.slot.seq_id, 1)
-                rows.append(_Rows(sequence, tokens, first))
-        limit = self._chunk.size(n_decoding=len(rows))
+        decoding = [s for s in self._active if s.phase is Phase.DECODE]
+        most_rows = batch.max_outputs // max(1, len(self._active))
+        for sequence in decoding:
+            assert sequence.slot is not None
+            n_past = sequence.n_past
+            longest = min(most_rows - 1, LONGEST_DRAFT, self.backend.n_ctx - n_past - 1)
+            tokens = [sequence.generated[-1], *sequence.propose(longest)]
+            rows.append(_Rows(sequence, tokens, batch.add(tokens, n_past, sequence.slot.seq_id, len(tokens))))
+        limit = self._chunk.size(n_decoding=len(decoding))
         for sequence in self._active:
             room = min(limit, batch.room)
             if sequence.phase is Phase.PREFILL and sequence.slot and room > 0:
@@ -175,18 +152,44 @@ class Scheduler:
         if decoded is not Decoded.DONE:
             self._undo(rows, decoded)
             return
-        self._chunk.measured(self.backend.batch.n, self._clock() - began)
+        seconds = self._clock() - began
+        self._chunk.measured(self.backend.batch.n, seconds)
+        if len(rows) == 1 and rows[0].sequence.phase is Phase.DECODE:
+            self.costs.measured(self.backend.batch.n, seconds * 1e3)
         for row in rows:
-            assert row.sequence.slot is not None
-            row.sequence.slot.tokens += row.tokens
-            if row.sequence.phase is Phase.PREFILL:
-                n_done = row.sequence.n_past - row.sequence.n_cached
-                happened.append(Prefilled(row.sequence, n_done, (self._clock() - row.sequence.started_s) * 1e3))
-        for row in rows:
-            if row.output_row is not None:
-                self._sample(row.sequence, row.output_row, happened)
+            sequence = row.sequence
+            if sequence.phase is Phase.DECODE:
+                self._verify(row, happened)
+                continue
+            assert sequence.slot is not None
+            sequence.slot.tokens += row.tokens
+            n_done, ms = sequence.n_past - sequence.n_cached, (self._clock() - sequence.started_s) * 1e3
+            happened.append(Prefilled(sequence, n_done, ms))
+            if row.first_output is not None:
+                self._sample(sequence, row.first_output, happened)
 
-    def _sample(self, sequence: Sequence, row: int, happened: list[Happening]) -> None:
+    def _verify(self, row: _Rows, happened: list[Happening]) -> None:
+        """Samples after each row for as long as the draft agrees with the samples, and takes the rest back.
+
+        Every token comes from the target's own chain on its true prefix, so that a draft changes the speed alone.
+        """
+        sequence, drafted = row.sequence, row.tokens[1:]
+        assert sequence.slot is not None
+        assert row.first_output is not None
+        n_before, n_past = len(sequence.generated), sequence.n_past
+        for i, token in enumerate(row.tokens):
+            sequence.slot.tokens.append(token)
+            expected = drafted[i] if i < len(drafted) else None
+            self._sample(sequence, row.first_output + i, happened, expected)
+            if sequence.phase is Phase.FINISHED or sequence.generated[-1] != expected:
+                break
+        if sequence.speculation:
+            sequence.speculation.verified(drafted, sequence.generated[n_before:])
+        n_undone = n_past + len(row.tokens) - sequence.n_past
+        if n_undone and not self.backend.truncate(sequence.slot.seq_id, sequence.n_past):
+            self._recompute(sequence)
+
+    def _sample(self, sequence: Sequence, row: int, happened: list[Happening], expected: int | None = None) -> None:
         assert sequence.sampler is not None
         logits = self.backend.logits(row)
         try:
@@ -196,7 +199,9 @@ class Scheduler:
             return
         ms = sequence.accept(token, self._clock())
         sequence.phase = Phase.DECODE
-        happened.append(Sampled(sequence, token, ms, self._distribution.measure(logits, token, sequence.trace_top_k)))
+        measured = self._distribution.measure(logits, token, sequence.trace_top_k)
+        origin = Origin.DRAFT if token == expected else Origin.SAMPLED
+        happened.append(Sampled(sequence, token, ms, measured, origin))
         if token in self.backend.eog:
             sequence.finish(FinishReason.STOP, stop_token=token)
         elif len(sequence.generated) == sequence.params.max_tokens:

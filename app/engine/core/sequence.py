@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 
 from app.domain.generation import FinishReason, Timings, Usage
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import Sampler
 from app.engine.core.slots import Slot
+from app.engine.core.speculation import Speculation
 
 
 class Phase(Enum):
@@ -29,9 +31,11 @@ class Sequence:
     params: SamplingParams
     trace_top_k: int
     arrived_s: float
+    speculate: bool = False
     phase: Phase = Phase.WAITING
     slot: Slot | None = None
     sampler: Sampler | None = None
+    speculation: Speculation | None = None
     n_cached: int = 0
     generated: list[int] = field(default_factory=list[int])
     started_s: float = 0.0
@@ -51,12 +55,23 @@ class Sequence:
         """Prompt tokens that had to be computed."""
         return len(self.prompt) - self.n_cached
 
+    def propose(self, longest: int) -> list[int]:
+        """What may follow the last token, at most `longest`; never more than `max_tokens` leaves room for."""
+        if self.speculation is None:
+            return []
+        left = self.params.max_tokens - len(self.generated) if self.params.max_tokens else longest + 1
+        return self.speculation.propose(min(longest, left - 1))
+
     def accept(self, token: int, now_s: float) -> float:
         """Appends a sampled token; returns the milliseconds since the one before it, or since the arrival."""
         since = self.token_times_s[-1] if self.token_times_s else self.arrived_s
         self.generated.append(token)
         self.token_times_s.append(now_s)
         return (now_s - since) * 1e3
+
+    def cut(self, n_generated: int) -> None:
+        """Forgets tokens past a stop string that a draft had brought along; the cache keeps them."""
+        del self.generated[n_generated:], self.token_times_s[n_generated:]
 
     def finish(self, reason: FinishReason, stop_token: int | None = None, error: str = "") -> None:
         """Ends the sequence; the first reason stays."""
@@ -75,7 +90,7 @@ class Sequence:
             return Timings(load_ms=load_ms, queue_ms=(now_s - self.arrived_s) * 1e3)
         prefill_ms = ((times[0] if times else now_s) - self.started_s) * 1e3
         decode_ms = (times[-1] - times[0]) * 1e3 if times else 0.0
-        gaps = sorted((b - a) * 1e3 for a, b in zip(times, times[1:], strict=False))
+        gaps = sorted((b - a) * 1e3 for a, b in pairwise(times))
         return Timings(
             load_ms=load_ms,
             queue_ms=(self.started_s - self.arrived_s) * 1e3,

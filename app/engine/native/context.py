@@ -10,13 +10,13 @@ import os
 import re
 
 import numpy as np
-from llama_cpp import llama_cpp as C
 
 from app.domain.model import KvType, LoadOptions
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError, Decoded, Logits
 from app.engine.core.batch import Batch
 from app.engine.native import library
+from app.engine.native.bindings import C, Native
 from app.engine.native.machine import physical_cores
 from app.engine.native.model import NativeModel
 from app.engine.native.sampler import NativeSampler
@@ -51,7 +51,7 @@ class NativeContext:
         self._options = options
         self._wanted_n_ctx = n_ctx
         self._flag = ctypes.create_string_buffer(2)
-        self._handle: C.llama_context_p | None = None
+        self._handle: Native = None
         self.n_threads = options.n_threads or physical_cores()
         self.n_slots = options.n_slots
         self.n_vocab = model.vocab.n_vocab
@@ -171,7 +171,7 @@ class _NativeBatch:
         self._batch = batch
         self._n_seq = np.ones(batch.capacity, np.int32)
         self._seq_pointers = (batch.seq_ids.ctypes.data + 4 * np.arange(batch.capacity)).astype(np.uintp)
-        pointer = ctypes.POINTER
+        pointer: Native = ctypes.POINTER
         self._rows = C.llama_batch(
             0,
             batch.tokens.ctypes.data_as(pointer(C.llama_token)),
@@ -182,7 +182,7 @@ class _NativeBatch:
             batch.outputs.ctypes.data_as(pointer(ctypes.c_int8)),
         )
 
-    def rows(self) -> C.llama_batch:
+    def rows(self) -> Native:
         """The rows as llama_decode takes them."""
         if not self._batch.n:
             raise ValueError("empty batch")

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import collections
 import ctypes
-from typing import Any
 
 import llama_cpp
-from llama_cpp import llama_cpp as C
 
+from app.engine.native.bindings import C, Native
 from app.protocol.events import Device
 
 LOG_WARN, LOG_ERROR, LOG_CONT = 3, 4, 5
@@ -20,7 +19,7 @@ _lines: collections.deque[tuple[int, str]] = collections.deque(maxlen=6000)
 
 
 @C.llama_log_callback
-def _on_log(level: int, text: bytes, _data: Any) -> None:
+def _on_log(level: int, text: bytes, _data: Native) -> None:
     try:
         line = text.decode("utf-8", "replace")
         if level == LOG_CONT and _lines:
@@ -28,7 +27,7 @@ def _on_log(level: int, text: bytes, _data: Any) -> None:
             _lines[-1] = (last[0], last[1] + line)
         else:
             _lines.append((level, line))
-    except Exception:  # noqa: BLE001, S110 - an exception cannot cross the C frame that called us
+    except Exception:  # an exception cannot cross the C frame that called us
         return
 
 
@@ -77,7 +76,7 @@ class _Props(ctypes.Structure):
     )
 
 
-def _symbol(name: str, result: Any, *arguments: Any) -> Any:
+def _symbol(name: str, result: Native, *arguments: Native) -> Native:
     # Looking a ggml symbol up through libllama finds the copy that libllama itself uses.
     address = ctypes.cast(getattr(C._lib, name), ctypes.c_void_p).value
     assert address is not None
@@ -91,13 +90,13 @@ def devices() -> tuple[Device, ...]:
     get_props = _symbol("ggml_backend_dev_get_props", None, ctypes.c_void_p, ctypes.POINTER(_Props))
     found: list[Device] = []
     for i in range(count()):
-        props = _Props()
+        props: Native = _Props()
         get_props(get(i), ctypes.byref(props))
         found.append(
             Device(
                 (props.name or b"").decode("utf-8", "replace"),
                 (props.description or b"").decode("utf-8", "replace").strip(),
-                _KINDS[props.type] if 0 <= props.type < len(_KINDS) else "?",
+                str(_KINDS[props.type]) if 0 <= props.type < len(_KINDS) else "?",
                 props.memory_free,
                 props.memory_total,
             )

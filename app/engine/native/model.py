@@ -11,10 +11,9 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-from llama_cpp import llama_cpp as C
-
 from app.domain.model import LoadOptions
 from app.engine.native import library
+from app.engine.native.bindings import C, Native
 from app.engine.native.vocab import NativeVocab
 from app.protocol.events import LayerPlacement
 
@@ -55,7 +54,7 @@ class NativeModel:
             if cancelled:
                 raise LoadCancelled("load cancelled")
             raise LoadError(library.last_errors() or "llama.cpp could not load the file")
-        self.handle: C.llama_model_p = model
+        self.handle: Native = model
         lines = library.log_lines()
         self.placement = _placement(lines)
         self.quant = _quant(lines)
@@ -93,10 +92,10 @@ class NativeModel:
         """Frees the weights. Idempotent."""
         if self.handle:
             C.llama_model_free(self.handle)
-            self.handle = None  # pyright: ignore[reportAttributeAccessIssue]
+            self.handle = None
 
 
-def _suppressed(model: C.llama_model_p) -> tuple[int, ...]:
+def _suppressed(model: Native) -> tuple[int, ...]:
     n = ctypes.c_int32(0)
     vocab = C.llama_model_get_vocab(model)
     assert vocab is not None

@@ -13,11 +13,11 @@ from collections import Counter, deque
 from collections.abc import Sequence
 
 import numpy as np
-from llama_cpp import llama_cpp as C
 
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError, Logits
 from app.engine.core.topk import Ids, TopK
+from app.engine.native.bindings import C, Native
 from app.engine.native.model import NativeModel
 
 _ROW = np.dtype([("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
@@ -30,7 +30,7 @@ class NativeSampler:
     def __init__(self, model: NativeModel, params: SamplingParams, n_ctx: int) -> None:
         """`n_ctx`: what a penalty window of -1 means."""
         self.seed = secrets.randbits(32) % 0xFFFFFFFF if params.seed is None else params.seed
-        self._chain: C.llama_sampler_p | None = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
+        self._chain: Native = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
         self._history = _History(_window(params, n_ctx))
         suppressed = model.suppressed
         self._moved = np.array(suppressed, np.int64)
@@ -133,10 +133,10 @@ def _keep(params: SamplingParams) -> int:
     return params.top_k if params.top_n_sigma <= 0 else 0
 
 
-def _stages(model: NativeModel, params: SamplingParams, n_ctx: int, seed: int) -> list[C.llama_sampler_p]:
+def _stages(model: NativeModel, params: SamplingParams, n_ctx: int, seed: int) -> list[Native]:
     """llama.cpp's canonical order (common/sampling.cpp); stages that are off are left out."""
     vocab, n_vocab = C.llama_model_get_vocab(model.handle), model.vocab.n_vocab
-    stages: list[C.llama_sampler_p] = []
+    stages: list[Native] = []
     if model.suppressed:
         biases = (C.llama_logit_bias * len(model.suppressed))(*((token, -math.inf) for token in model.suppressed))
         stages.append(C.llama_sampler_init_logit_bias(n_vocab, len(biases), biases))

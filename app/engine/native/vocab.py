@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
-from llama_cpp import llama_cpp as C
 
+from app.engine.native.bindings import C, Native
 from app.engine.text.vocab import SpecialToken
 
 _PIECE_BYTES = 4096
@@ -26,7 +26,7 @@ T = TypeVar("T")
 class NativeVocab:
     """The tables of one model. Lists are indexed by token id."""
 
-    def __init__(self, model: C.llama_model_p) -> None:
+    def __init__(self, model: Native) -> None:
         vocab = C.llama_model_get_vocab(model)
         assert vocab is not None
         self._vocab = vocab
@@ -41,7 +41,6 @@ class NativeVocab:
         self.bos = self._token(C.llama_vocab_bos(vocab))
         self.eos = self._token(C.llama_vocab_eos(vocab))
         self.add_bos = bool(C.llama_vocab_get_add_bos(vocab))
-        self.add_eos = bool(C.llama_vocab_get_add_eos(vocab))
 
     def _token(self, token: int) -> int | None:
         return token if 0 <= token < self.n_vocab else None
@@ -102,7 +101,7 @@ def _on_big_stack(work: Callable[[], T]) -> T:
     def run() -> None:
         try:
             results.append(work())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller below
+        except BaseException as error:  # handed to the caller below
             errors.append(error)
 
     before = threading.stack_size(_BIG_STACK_BYTES)

@@ -9,7 +9,8 @@ import pytest
 from app.domain.generation import FinishReason, Usage
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError, Decoded
-from app.engine.core.scheduler import Finished, Happening, Prefilled, Sampled, Scheduler, Started
+from app.engine.core.happenings import Finished, Happening, Prefilled, Sampled, Started
+from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.core.slots import SlotState
 from tests.fakes.toy_native import ToyBackend

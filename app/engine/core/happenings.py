@@ -1,0 +1,46 @@
+"""What a step of the loop reports, in the order in which it happened; text and frames are made of it elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.domain.trace import Origin
+from app.engine.core.distribution import Measured
+from app.engine.core.sequence import Sequence
+
+
+@dataclass(slots=True)
+class Started:
+    """A sequence has its slot; `n_cached` is known."""
+
+    sequence: Sequence
+
+
+@dataclass(slots=True)
+class Prefilled:
+    """A chunk of a prompt was computed."""
+
+    sequence: Sequence
+    n_done: int
+    ms: float
+
+
+@dataclass(slots=True)
+class Sampled:
+    """A token was sampled and accepted."""
+
+    sequence: Sequence
+    token: int
+    ms: float
+    measured: Measured
+    origin: Origin
+
+
+@dataclass(slots=True)
+class Finished:
+    """A sequence has ended; its slot is free for others."""
+
+    sequence: Sequence
+
+
+Happening = Started | Prefilled | Sampled | Finished

@@ -1,0 +1,136 @@
+"""How many tokens to draft: as many as pay, by what is accepted and by what a batch of that many rows costs here.
+
+Acceptance is learnt even while nothing is drafted: what a drafter would have said is compared with what was sampled.
+The choice maximises expected tokens per millisecond (Leviathan et al. 2023, §3.4, with the measured cost curve).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from app.domain.generation import DraftCounts
+from app.engine.core.draft import NO_DRAFT, Draft, Drafter
+
+LONGEST_DRAFT = 15
+_LENGTHS = (1, 3, 7, 15)
+"""Draft lengths in use: few shapes, so that llama.cpp can reuse its graphs."""
+_SMOOTHING = 0.06
+_PRIOR_WEIGHT = 3
+_PRIOR = {0: 0.3, 2: 0.3, 3: 0.4, 4: 0.5, 6: 0.6, 9: 0.75, 16: 0.85, 32: 0.9}
+"""Chance that a drafted token is right, by the confidence of its draft, before anything is learnt."""
+_PRIOR_SLOPE = 0.45
+"""A row beyond the first costs about this share of a single row on two CPU cores; measured as soon as it is used."""
+_MARGIN = 1.05
+_SHADOW = 4
+
+
+class CostCurve:
+    """Milliseconds of a decode by its number of rows; one for a context."""
+
+    def __init__(self) -> None:
+        self._ms: dict[int, float] = {}
+
+    def measured(self, n_rows: int, ms: float) -> None:
+        """Tells how long a decode of `n_rows` rows took."""
+        before = self._ms.get(n_rows)
+        # The minimum matters more than the mean: another process on the machine is not a cost of the batch.
+        self._ms[n_rows] = ms if before is None else min(ms, before * 1.02) if ms < 2 * before else before * 1.02
+
+    def relative(self, n_rows: int) -> float:
+        """Cost in single-row decodes. Sizes not seen yet are drawn on a line through the nearest two that were."""
+        if n_rows == 1 or 1 not in self._ms:
+            return 1.0 + _PRIOR_SLOPE * (n_rows - 1)
+        known = sorted(self._ms, key=lambda n: (abs(n - n_rows), n))
+        near = known[0]
+        if near == n_rows:
+            return max(1.0, self._ms[n_rows] / self._ms[1])
+        if len(known) == 1:
+            return 1.0 + _PRIOR_SLOPE * (n_rows - 1)
+        other = known[1] if near == 1 else 1
+        slope = (self._ms[near] - self._ms[other]) / (near - other)
+        return max(1.0, (self._ms[near] + slope * (n_rows - near)) / self._ms[1])
+
+
+class Speculation:
+    """Decides for one sequence; the drafter's text and the sampler's choice meet in `verified`."""
+
+    def __init__(self, drafter: Drafter, costs: CostCurve) -> None:
+        self.n_steps = self.n_drafted = self.n_accepted = 0
+        self.drafted_at = [0] * LONGEST_DRAFT
+        self.accepted_at = [0] * LONGEST_DRAFT
+        self._drafter = drafter
+        self._costs = costs
+        self._accepted = dict(_PRIOR)
+        """Chance that a drafted token is right, given that those before it were, by confidence."""
+        self._n_seen: Counter[int] = Counter()
+        self._live = NO_DRAFT
+        self._shadow = NO_DRAFT
+        """A draft that was not used, held against what comes."""
+        self._shadow_at = 0
+
+    def counts(self) -> DraftCounts:
+        """What happened so far; positions that were never drafted are left out."""
+        used = LONGEST_DRAFT - next((i for i, n in enumerate(reversed(self.drafted_at)) if n), LONGEST_DRAFT)
+        at = (tuple(self.drafted_at[:used]), tuple(self.accepted_at[:used]))
+        return DraftCounts(self.n_steps, self.n_drafted, self.n_accepted, *at)
+
+    def begin(self, tokens: list[int]) -> None:
+        """Takes the prompt."""
+        self._drafter.accept(tokens)
+
+    def propose(self, limit: int) -> list[int]:
+        """The draft for the next decode, at most `limit` tokens; empty where none is expected to pay."""
+        if self._shadow.tokens:
+            return []
+        draft = self._drafter.draft(min(limit, LONGEST_DRAFT))
+        if not draft.tokens:
+            return []
+        n = self._best_length(len(draft.tokens), self._accepted[draft.confidence])
+        if n:
+            self._live = Draft(draft.tokens[:n], draft.confidence)
+            return self._live.tokens
+        self._shadow = Draft(draft.tokens[:_SHADOW], draft.confidence)
+        self._shadow_at = 0
+        return []
+
+    def _best_length(self, available: int, accepted: float) -> int:
+        best, best_rate = 0, _MARGIN
+        for n in _LENGTHS:
+            n = min(n, available)
+            expected = sum(accepted**i for i in range(n + 1))
+            rate = expected / self._costs.relative(n + 1)
+            if rate > best_rate:
+                best, best_rate = n, rate
+        return best
+
+    def verified(self, drafted: list[int], sampled: list[int]) -> None:
+        """Learns from one step: `sampled` is what the target chose, the matching part of `drafted` and one more."""
+        self._drafter.accept(sampled)
+        if drafted:
+            n_accepted = len(sampled) - 1
+            self.n_steps += 1
+            self.n_drafted += len(drafted)
+            self.n_accepted += n_accepted
+            for i in range(min(len(drafted), n_accepted + 1)):
+                self.drafted_at[i] += 1
+                self.accepted_at[i] += i < n_accepted
+                self._learn(self._live.confidence, i < n_accepted)
+            return
+        for token in sampled:
+            self._compare(token)
+
+    def _compare(self, token: int) -> None:
+        """Holds a draft that was not used against what came."""
+        shadow = self._shadow
+        if not shadow.tokens:
+            return
+        right = shadow.tokens[self._shadow_at] == token
+        self._learn(shadow.confidence, right)
+        self._shadow_at += 1
+        if not right or self._shadow_at == len(shadow.tokens):
+            self._shadow = NO_DRAFT
+
+    def _learn(self, confidence: int, right: bool) -> None:
+        self._n_seen[confidence] += 1
+        step = max(_SMOOTHING, 1 / (self._n_seen[confidence] + _PRIOR_WEIGHT))
+        self._accepted[confidence] += step * (right - self._accepted[confidence])
