@@ -1,0 +1,175 @@
+"""Asking, streaming, stopping, asking again: over a scripted engine and a store in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.domain.conversation import ReplyState
+from app.protocol.events import LoadFailed
+from app.tui.app import TokscopeApp
+from app.tui.screens.chat import ChatScreen
+from app.tui.widgets.bar import Bar
+from tests.fakes.chat_app import make_app, until
+from tests.fakes.scripted_engine import Load, Reply, ScriptedEngine, reply
+
+
+async def ready(app: TokscopeApp) -> ChatScreen:
+    """The chat once its model is loaded."""
+    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
+    assert app.screen_of_chat is not None
+    return app.screen_of_chat
+
+
+def contents(chat: ChatScreen) -> list[tuple[str, str, ReplyState]]:
+    return [(message.role.value, message.content, message.state) for message in chat.chat.session.branch]
+
+
+def bar(chat: ChatScreen, name: str) -> str:
+    return chat.query_one(f"#{name}", Bar).text
+
+
+async def test_a_question_is_answered(tmp_path: Path) -> None:
+    engine = ScriptedEngine(["Rain is water."], loaded=False)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await ready(app)
+        assert chat.has_class("-empty")
+        await pilot.press(*"why?", "enter")
+        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+        assert contents(chat) == [
+            ("user", "why?", ReplyState.DONE),
+            ("assistant", "Rain is water.", ReplyState.DONE),
+        ]
+        assert chat.transcript.last_reply() == "Rain is water."
+        assert not chat.has_class("-empty")
+        assert chat.composer.text == ""
+        assert chat.meter.finish == "stopped: end of turn <|im_end|>"
+        assert "● ready" in bar(chat, "header")
+        assert "why?" in bar(chat, "header")
+
+
+async def test_tokens_are_shown_as_they_come_and_a_stop_keeps_them(tmp_path: Path) -> None:
+    engine = ScriptedEngine([reply("one two three four")], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit("count")
+        await engine.release(3)
+        await until(lambda: chat.transcript.last_reply() == "one two")
+        assert "◉ replying" in bar(chat, "header")
+        assert bar(chat, "keys").startswith("Esc stop")
+        await pilot.press("escape")
+        await until(lambda: not chat.chat.running)
+        assert contents(chat)[1] == ("assistant", "one two", ReplyState.STOPPED)
+        assert engine.aborted == [1]
+
+
+async def test_regenerate_replaces_the_reply_on_the_screen_and_keeps_the_old_one(tmp_path: Path) -> None:
+    engine = ScriptedEngine(["first", "second"])
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit("say")
+        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+        await pilot.press("ctrl+r")
+        await until(lambda: chat.transcript.last_reply() == "second" and not chat.chat.running)
+        assert [content for _, content, _ in contents(chat)] == ["say", "second"]
+        question = chat.chat.session.branch[0]
+        assert chat.chat.session.store is not None
+        siblings = await chat.chat.session.store.children(question.conversation_id, question.id)
+        assert [message.content for message in siblings] == ["first", "second"]
+
+
+async def test_what_is_sent_while_the_model_loads_waits_its_turn(tmp_path: Path) -> None:
+    engine = ScriptedEngine(["answer one", "answer two"], loaded=False, load_gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(lambda: app.screen_of_chat is not None and engine.loads)
+        chat = app.screen_of_chat
+        assert chat is not None
+        await engine.release_load(2)
+        await until(lambda: chat.loader.status.fraction == 0.5)
+        await pilot.press(*"one", "enter", *"two", "enter")
+        await until(lambda: chat.chat.waiting == ["one", "two"])
+        assert bar(chat, "queue") == "▸ 2 queued  one  until the model is loaded  Esc takes it back"
+        assert " 50%" in bar(chat, "header")
+        engine.run_free()
+        await until(lambda: len(chat.chat.session.branch) == 4 and not chat.chat.running)
+        assert [content for _, content, _ in contents(chat)] == ["one", "answer one", "two", "answer two"]
+        assert not chat.query_one("#queue").display
+
+
+async def test_escape_takes_a_waiting_message_back(tmp_path: Path) -> None:
+    engine = ScriptedEngine(loaded=False, load_gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(lambda: app.screen_of_chat is not None and engine.loads)
+        chat = app.screen_of_chat
+        assert chat is not None
+        await pilot.press(*"one", "enter")
+        await until(lambda: chat.chat.waiting == ["one"])
+        await pilot.press("escape")
+        await until(lambda: chat.composer.text == "one")
+        assert chat.chat.waiting == []
+
+
+async def test_a_lost_engine_keeps_the_reply_and_the_next_message_starts_it_again(tmp_path: Path) -> None:
+    engine = ScriptedEngine([Reply(pieces=("half", " a", " reply"), dies_after=2), "whole"])
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)):
+        chat = await ready(app)
+        chat.chat.submit("go")
+        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+        assert contents(chat)[1] == ("assistant", "half a", ReplyState.INTERRUPTED)
+        assert "✕ engine lost" in bar(chat, "header")
+        chat.chat.submit("again")
+        await until(lambda: len(chat.chat.session.branch) == 4 and not chat.chat.running)
+        assert contents(chat)[3] == ("assistant", "whole", ReplyState.DONE)
+        assert "● ready" in bar(chat, "header")
+
+
+async def test_without_a_model_the_chat_says_what_to_do_and_the_rest_works(tmp_path: Path) -> None:
+    failed = LoadFailed("not enough memory", "Choose a smaller one.")
+    engine = ScriptedEngine(["answer"], loaded=False, loads=[Load(outcome=failed)])
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.status.error)
+        chat = app.screen_of_chat
+        assert chat is not None
+        shown = str(chat.query_one("#welcome").render())
+        assert "not enough memory" in shown
+        assert "Choose a smaller one." in shown
+        await pilot.press(*"hi", "enter")
+        await until(lambda: chat.chat.waiting == ["hi"])
+        assert "Ctrl+O chooses a model" in bar(chat, "queue")
+        chat.load_model("tiny")
+        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+        assert contents(chat)[1][1] == "answer"
+
+
+async def test_a_store_that_fails_is_told_and_the_chat_goes_on(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["answer"]), store_fails=True)
+    async with app.run_test(size=(120, 36)):
+        chat = await ready(app)
+        assert "not saved" in bar(chat, "header")
+        chat.chat.submit("hi")
+        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+        assert contents(chat)[1][1] == "answer"
+
+
+async def test_leaving_while_it_streams_keeps_the_text(tmp_path: Path) -> None:
+    engine = ScriptedEngine([reply("one two three")], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit("count")
+        await engine.release(2)
+        await until(lambda: chat.transcript.last_reply() == "one")
+        session = chat.chat.session
+        await pilot.press("ctrl+q")
+    assert app.return_code == 0
+    await until(lambda: not session.busy)
+    assert (session.branch[1].content, session.branch[1].state) != ("", ReplyState.STREAMING)
+    assert session.branch[1].content == "one"
+    await app.close()
+    assert engine.closed
