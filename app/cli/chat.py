@@ -9,7 +9,7 @@ def chat(
     model: Model = None, preset: PresetName = None, continue_last: ContinueLast = False, theme: ThemeName = None
 ) -> int:
     """Open the chat (what `tok` does when it is given no command)."""
-    from app.tui.app import run_chat
     from app.tui.options import ChatOptions
+    from app.tui.run import run_chat
 
     return run_chat(ChatOptions(model=model, preset=preset, continue_last=continue_last, theme=theme))
