@@ -94,6 +94,11 @@ class Splitter:
         self._item: _Start | None = None
         """Set while the tail begins with a later item of a list."""
 
+    @property
+    def n_tail(self) -> int:
+        """Characters that the next text makes it parse again."""
+        return len(self._tail)
+
     def feed(self, text: str) -> int:
         """Adds `text`; returns the index of the first block that may have changed."""
         first = self._n_done

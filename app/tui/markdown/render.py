@@ -37,9 +37,11 @@ def render(
         case Kind.CODE:
             add_code(out, block.text, block.language, styles, label=block.gap)
         case Kind.NOTE:
-            out.flow([("○ " + block.text, styles.note)])
+            with out.indent(("○ ", styles.note), ("  ", styles.note)):
+                _add_plain(out, block.text, styles.note)
         case Kind.FAILURE:
-            out.flow([("✗ " + block.text, styles.failure)])
+            with out.indent(("✗ ", styles.failure), ("  ", styles.failure)):
+                _add_plain(out, block.text, styles.failure)
         case Kind.PLAIN:
             _add_plain(out, block.text, styles.base)
         case Kind.MARKDOWN if is_plain_paragraph(block.text):

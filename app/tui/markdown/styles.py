@@ -53,7 +53,6 @@ def markdown_styles(base: Style, variables: Mapping[str, str], code_theme: str) 
         return base + Style(color=colour(*names), bold=bold, italic=italic)
 
     muted = base + _muted(base)
-    accent = ("chat-assistant", "text-primary", "primary")
     code_block = Style(bgcolor=colour("chat-code-background", "surface"))
     return MarkdownStyles(
         base=base,
@@ -67,11 +66,11 @@ def markdown_styles(base: Style, variables: Mapping[str, str], code_theme: str) 
         code_block=base + code_block,
         code_label=muted + code_block,
         link=base + Style(color=colour("chat-link", "text-secondary", "primary"), underline=True),
-        marker=ink(*accent),
+        marker=ink("chat-marker", "text-primary", "primary"),
         quote=base + Style(color=colour("chat-quote") or muted.color, dim=muted.dim),
         table_head=base + Style(bold=True),
         user=ink("chat-user", "accent", bold=True),
-        assistant=ink(*accent, bold=True),
+        assistant=ink("chat-assistant", "text-primary", "primary", bold=True),
         note=base + Style(color=colour("chat-note") or muted.color, dim=muted.dim, italic=True),
         failure=ink("chat-failure", "error", bold=True),
         code_theme=code_theme,

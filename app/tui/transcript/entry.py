@@ -20,6 +20,9 @@ from app.tui.markdown.styles import MarkdownStyles
 GUTTER = 2
 PLAIN_PIECE = 8000
 """Characters of plain text that are laid out together: a pasted megabyte costs only what is seen of it."""
+LONG_TAIL = 6000
+LAG = 40
+"""An unfinished block longer than LONG_TAIL is rendered again only when it grew by 1/LAG: n log n, not n²."""
 
 
 class Voice(Enum):
@@ -73,6 +76,7 @@ class Entry:
         self.height = 0
         self._tops: list[int] = []
         self._splitter: Splitter | None = None
+        self._waiting = ""
         self._references: References | None = None
 
     @property
@@ -116,14 +120,19 @@ class Entry:
             return
         if keep:
             self.source += text
-        first = self._splitter.feed(safe_text(text))
+        self._waiting += text
+        if self._splitter.n_tail > LONG_TAIL and len(self._waiting) * LAG < self._splitter.n_tail:
+            return
+        first = self._splitter.feed(safe_text(self._waiting))
+        self._waiting = ""
         self._set_blocks(first, self._splitter.blocks, width)
 
     def finish(self, note: Block | None, width: int) -> None:
         """Takes the text as complete. Unchanged blocks keep their lines; late link definitions take effect."""
         if self._splitter is None:
             return
-        first = self._splitter.finish()
+        first = min(self._splitter.feed(safe_text(self._waiting)), self._splitter.finish())
+        self._waiting = ""
         self._set_blocks(first, self._splitter.blocks, width)
         self._splitter = None
         self.note = note
