@@ -136,9 +136,8 @@ class Keeper:
         return message
 
     def _fail(self, error: StoreError) -> None:
-        if not self._broken:
-            self._broken = True
-            self._failure = StoreFailed(str(error), error.hint)
+        self._broken = True
+        self._failure = StoreFailed(str(error), error.hint)
 
 
 def _now_ms() -> int:

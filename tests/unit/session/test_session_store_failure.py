@@ -122,14 +122,17 @@ async def test_a_conversation_left_while_nothing_could_be_saved_is_stored_too(st
     assert [c.n_messages for c in await store.conversations()] == [2, 2]
 
 
-async def test_a_failure_after_the_recovery_is_told_again(store: Store, fault: Fault):
+async def test_a_second_failure_is_told_and_recovered_from_like_the_first(store: Store, fault: Fault):
     session = session_with(store)
-    fault.after = 0
-    await all_of(session.send("a"))
-    fault.after = None
-    await all_of(session.send("b"))
-    fault.n_calls, fault.after = 0, 0
-    assert FAILED in await all_of(session.send("c"))
+    for text in "ac":
+        fault.n_calls, fault.after = 0, 0
+        assert FAILED in await all_of(session.send(text))
+        assert not session.saving
+        fault.after = None
+        assert FAILED not in await all_of(session.send(text + text))
+        assert session.saving
+    (conversation,) = await store.conversations()
+    assert [m.content for m in await store.branch(conversation.id)][::2] == ["a", "aa", "c", "cc"]
 
 
 async def test_a_conversation_that_cannot_be_read_leaves_everything_as_it_is(store: Store):

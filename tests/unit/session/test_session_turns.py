@@ -47,6 +47,20 @@ def kinds(events: list[TurnEvent]) -> list[str]:
     return [type(event).__name__ for event in events]
 
 
+def slow(store: Store, name: str, patch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Makes a method of the store wait; returns the events `it was called` and `it may go on`."""
+    called, go_on = asyncio.Event(), asyncio.Event()
+    method = getattr(store, name)
+
+    async def waiting(*arguments):
+        called.set()
+        await go_on.wait()
+        return await method(*arguments)
+
+    patch.setattr(store, name, waiting)
+    return called, go_on
+
+
 async def stored_branch(store: Store, session: Session) -> list[Message]:
     assert session.conversation
     return await store.branch(session.conversation.id)
@@ -81,6 +95,7 @@ async def test_a_turn_event_by_event(store: Store):
     )
     assert record.timings == events[-2].timings
     assert session.branch == [asked, done] == await stored_branch(store, session)
+    assert asyncio.all_tasks() == {asyncio.current_task()}
     (request,) = engine.requests
     assert request.messages == (ChatMessage(Role.SYSTEM, "Be brief."), ChatMessage(Role.USER, "A haiku"))
     assert (request.sampling, request.trace_top_k) == (PRESET.sampling, 3)
@@ -225,12 +240,12 @@ async def test_closing_the_stream_finishes_the_row_and_drops_the_request(store: 
         async for event in events:
             if isinstance(event, TokensGenerated):
                 break
+    assert engine.dropped == [1]
     (_, done) = await stored_branch(store, session)
     assert (done.content, done.state) == ("one", ReplyState.STOPPED)
     assert done.generation
     assert (done.generation.finish_reason, done.generation.usage) == (FinishReason.ABORT, Usage(20, 0, 1))
     assert session.branch[-1] == done
-    assert engine.dropped == [1]
     assert not session.busy
 
 
@@ -257,15 +272,7 @@ async def test_cancelling_the_task_finishes_the_row(store: Store, n_steps: int):
 
 async def test_cancelled_while_the_row_is_being_made_it_is_finished_all_the_same(store: Store, monkeypatch):
     session, _ = session_with(store, "one", gated=True)
-    making, go_on = asyncio.Event(), asyncio.Event()
-    add_message = store.add_message
-
-    async def slow_add(*arguments):
-        making.set()
-        await go_on.wait()
-        return await add_message(*arguments)
-
-    monkeypatch.setattr(store, "add_message", slow_add)
+    making, go_on = slow(store, "add_message", monkeypatch)
     task = asyncio.create_task(all_of(session.send("q")))
     await making.wait()
     task.cancel()
@@ -274,6 +281,32 @@ async def test_cancelled_while_the_row_is_being_made_it_is_finished_all_the_same
         await task
     (_, done) = await stored_branch(store, session)
     assert (done.content, done.state) == ("", ReplyState.STOPPED)
+
+
+async def test_cancelled_while_it_is_being_finished_it_is_finished_all_the_same(store: Store, monkeypatch):
+    session, _ = session_with(store, "one")
+    finishing, go_on = slow(store, "finish_reply", monkeypatch)
+    task = asyncio.create_task(all_of(session.send("q")))
+    await finishing.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (_, done) = await stored_branch(store, session)
+    assert (done.content, done.state) == ("one", ReplyState.DONE)
+
+
+async def test_leaving_while_the_first_message_is_being_stored_leaves(store: Store, monkeypatch):
+    session, engine = session_with(store)
+    storing, go_on = slow(store, "start_conversation", monkeypatch)
+    task = asyncio.create_task(all_of(session.send("q")))
+    await storing.wait()
+    session.new()
+    go_on.set()
+    assert kinds(await task) == ["MessageStored"]
+    assert (session.conversation, session.branch, engine.requests) == (None, [], [])
+    assert [c.title for c in await store.conversations()] == ["q"]
 
 
 async def test_regenerate_makes_a_sibling_and_keeps_the_old_reply(store: Store):
