@@ -19,6 +19,7 @@ from app.protocol.events import (
     PrefillProgress,
     TokensGenerated,
 )
+from app.tui.finish import finish_line
 from app.tui.pace import Pace, rate
 
 
@@ -235,21 +236,3 @@ class RunMeter:
         if usage.n_generated:
             self.ttft_ms = timings.ttft_ms
             self.n_prefilled = self.n_new
-
-
-def finish_line(event: GenerationFinished) -> str:
-    """Returns why a reply ended, in words and safe to show."""
-    match event.finish_reason:
-        case FinishReason.STOP if event.stop is not None and event.stop.kind == "string":
-            line = f'stopped: stop string "{event.stop.text}"'
-        case FinishReason.STOP:
-            line = f"stopped: end of turn {event.stop.text if event.stop else ''}"
-        case FinishReason.LENGTH:
-            line = f"length limit ({event.usage.n_generated} tokens)"
-        case FinishReason.CONTEXT:
-            line = "context full"
-        case FinishReason.ABORT:
-            line = "stopped by you"
-        case FinishReason.ERROR:
-            line = f"failed: {event.error or 'unknown error'}"
-    return one_line(line)
