@@ -65,11 +65,15 @@ class ChatScreen(SafeScreen):
         self._wardrobe = wardrobe
         self._models_dir = Path(services.settings.models_dir) if services.settings.models_dir else None
         self._idle_timer: Timer | None = None
+        self.header = Bar(separator=" · ", id="header")
+        self.welcome = Welcome([("Enter", "send"), *self._welcome_keys()], id="welcome")
         self.transcript = Transcript(id="transcript")
+        self.queue = Bar(id="queue")
         self.composer = Composer("Ask anything", id="composer")
         self.pill = Pill("screen.end", id="pill")
         self.panels = PanelColumn(id="panels")
         self.status_line = StatusLine(id="status")
+        self.key_bar = Bar(id="keys")
         self.meter = RunMeter()
         self.pump = Pump(self.transcript.append, self._tick)
         runner = TurnRunner(self.transcript, self.meter, self.pump, lambda: session.branch)
@@ -81,18 +85,18 @@ class ChatScreen(SafeScreen):
 
     def compose(self) -> ComposeResult:
         """Lays the widgets out; `app.tcss` says where and when each is seen."""
-        yield Bar(separator=" · ", id="header")
+        yield self.header
         with Horizontal(id="body"):
             with Vertical(id="talk"):
                 with Container(id="stage"):
-                    yield Welcome([("Enter", "send"), *self._welcome_keys()], id="welcome")
+                    yield self.welcome
                     yield self.transcript
                     yield self.pill
-                yield Bar(id="queue")
+                yield self.queue
                 yield self.composer
             yield self.panels
         yield self.status_line
-        yield Bar(id="keys")
+        yield self.key_bar
         yield Static("tokscope needs 40 × 10", id="too-small", markup=False)
 
     def on_mount(self) -> None:
@@ -177,18 +181,15 @@ class ChatScreen(SafeScreen):
         self.status_line.update(self.meter, model)
 
     def _changed(self) -> None:
-        if not self.is_mounted:
-            return
         now = self._situation()
-        self.query_one("#header", Bar).show(lines.header_left(now), lines.header_right(now))
-        self.query_one("#keys", Bar).show(lines.key_hints(self._keymap, now.running))
-        queue = self.query_one("#queue", Bar)
-        queue.show(lines.queue_line(now, self._keymap))
-        queue.display = bool(now.waiting)
+        self.header.show(lines.header_left(now), lines.header_right(now))
+        self.key_bar.show(lines.key_hints(self._keymap, now.running))
+        self.queue.show(lines.queue_line(now, self._keymap))
+        self.queue.display = bool(now.waiting)
         empty = not self._session.branch and not now.running
         self.set_class(empty, "-empty")
         if empty:
-            show_state(self.query_one("#welcome", Welcome), now)
+            show_state(self.welcome, now)
         if self._idle_timer is not None:
             self._idle_timer.pause() if now.running else self._idle_timer.resume()
 

@@ -99,6 +99,11 @@ class Picker(Dialog[str]):
         options.highlighted = options.get_option_index(wanted[0]) if wanted else 0
 
     @property
+    def rows(self) -> list[Row]:
+        """What was found, in its order."""
+        return list(self._rows.values())
+
+    @property
     def highlighted(self) -> Row | None:
         """The row under the cursor."""
         option = self.query_one(OptionList).highlighted_option

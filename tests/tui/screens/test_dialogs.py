@@ -1,0 +1,208 @@
+"""History, models, presets, themes, palette and help, driven by keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from textual.pilot import Pilot
+from textual.widgets import OptionList, Static
+
+from app.domain.conversation import Role
+from app.store.store import Store
+from app.tui.app import TokscopeApp
+from app.tui.commands import COMMANDS
+from app.tui.flow.memory import Memory
+from app.tui.options import ChatOptions
+from app.tui.screens.chat import ChatScreen
+from app.tui.screens.dialogs import AskLine, Confirm
+from app.tui.screens.help import Help
+from app.tui.screens.history import HistoryPicker
+from app.tui.screens.models import ModelPicker
+from app.tui.screens.palette import Palette
+from app.tui.screens.picker import Picker
+from app.tui.screens.presets import PresetPicker
+from app.tui.screens.themes import ThemePicker
+from tests.fakes.chat_app import make_app, until
+from tests.fakes.scripted_engine import ScriptedEngine
+
+
+Kind = TypeVar("Kind", bound=Picker)
+
+
+async def ready(app: TokscopeApp) -> ChatScreen:
+    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
+    assert app.screen_of_chat is not None
+    return app.screen_of_chat
+
+
+async def stored(*titles: str) -> Store:
+    """A store with one conversation a title, the last one newest, each with a question and a reply."""
+    store = await Store.in_memory()
+    for title in titles:
+        conversation, question = await store.start_conversation(title, f"about {title}")
+        await store.add_message(conversation.id, question.id, Role.ASSISTANT, f"it is {title}")
+    return store
+
+
+async def opened(pilot: Pilot[int], kind: type[Kind], key: str) -> Kind:
+    await pilot.press(key)
+    await until(lambda: isinstance(pilot.app.screen, kind) and pilot.app.screen.query(OptionList))
+    picker = pilot.app.screen
+    assert isinstance(picker, kind)
+    await until(lambda: picker.highlighted is not None)
+    return picker
+
+
+def titles(picker: Picker) -> list[str]:
+    return [row.title for row in picker.rows]
+
+
+async def test_the_history_opens_what_is_chosen(tmp_path: Path) -> None:
+    store = await stored("sea", "sky")
+    app = make_app(tmp_path, ScriptedEngine(), store=store)
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await ready(app)
+        picker = await opened(pilot, HistoryPicker, "ctrl+b")
+        assert titles(picker) == ["sky", "sea"]
+        await pilot.press("down", "enter")
+        await until(lambda: chat.chat.session.conversation is not None)
+        assert [message.content for message in chat.chat.session.branch] == ["about sea", "it is sea"]
+        assert chat.transcript.last_reply() == "it is sea"
+        await pilot.press("up")
+        await until(lambda: chat.composer.text == "about sea")
+
+
+async def test_the_history_finds_by_text(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(), store=await stored("sea", "sky"))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(app)
+        picker = await opened(pilot, HistoryPicker, "ctrl+b")
+        await pilot.press(*"sea")
+        await until(lambda: titles(picker) == ["sea"])
+        await pilot.press(*"xyz")
+        await until(lambda: titles(picker) == [])
+        assert str(picker.query_one(".dialog-detail", Static).render()) == "No conversation found."
+
+
+async def test_the_history_renames(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(), store=await stored("sea"))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(app)
+        picker = await opened(pilot, HistoryPicker, "ctrl+b")
+        await pilot.press("f2")
+        await until(lambda: isinstance(app.screen, AskLine))
+        await pilot.press("ctrl+u", *"ocean", "enter")
+        await until(lambda: titles(picker) == ["ocean"])
+
+
+async def test_the_history_deletes_after_a_question_and_brings_back(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(), store=await stored("sea", "sky"))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(app)
+        picker = await opened(pilot, HistoryPicker, "ctrl+b")
+        await pilot.press("ctrl+d")
+        await until(lambda: isinstance(app.screen, Confirm))
+        await pilot.press("enter")
+        await until(lambda: app.screen is picker)
+        assert titles(picker) == ["sky", "sea"]
+        await pilot.press("ctrl+d")
+        await until(lambda: isinstance(app.screen, Confirm))
+        await pilot.press("y")
+        await until(lambda: titles(picker) == ["sea"])
+        await pilot.press("ctrl+z")
+        await until(lambda: titles(picker) == ["sky", "sea"])
+
+
+async def test_deleting_the_conversation_on_the_screen_leaves_an_empty_one(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(), store=await stored("sea"))
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await ready(app)
+        await chat.conversations.open_last()
+        chat.action_delete()
+        await until(lambda: isinstance(app.screen, Confirm))
+        await pilot.press("y")
+        await until(lambda: chat.chat.session.conversation is None and chat.has_class("-empty"))
+        chat.action_undo_delete()
+        await until(lambda: chat.chat.session.conversation is not None)
+        assert chat.transcript.last_reply() == "it is sea"
+
+
+async def test_a_new_conversation(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(), store=await stored("sea"), options=ChatOptions(continue_last=True))
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await ready(app)
+        await until(lambda: chat.chat.session.conversation is not None)
+        assert chat.transcript.last_reply() == "it is sea"
+        await pilot.press("ctrl+n")
+        await until(lambda: chat.chat.session.conversation is None and chat.has_class("-empty"))
+
+
+async def test_a_model_that_is_not_installed_says_how_to_get_it(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(app)
+        picker = await opened(pilot, ModelPicker, "ctrl+o")
+        assert titles(picker) == ["Tiny Test", "Absent"]
+        await pilot.press("down")
+        await until(lambda: str(picker.query_one(".dialog-detail", Static).render()) == "pip install absent")
+        await pilot.press("enter")
+        assert app.screen is picker
+        await pilot.press("up", "enter")
+        await until(lambda: app.screen is app.screen_of_chat)
+        assert len(engine.loads) == 1
+
+
+async def test_a_preset_is_chosen_with_its_parameters_in_view(tmp_path: Path) -> None:
+    engine = ScriptedEngine()
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await ready(app)
+        picker = await opened(pilot, PresetPicker, "ctrl+s")
+        await pilot.press(*"determ")
+        await until(lambda: titles(picker) == ["deterministic"])
+        assert "temperature 0" in str(picker.query_one(".dialog-detail", Static).render())
+        await pilot.press("enter")
+        await until(lambda: chat.chat.session.preset.name == "deterministic")
+        chat.chat.submit("hi")
+        await until(lambda: engine.requests)
+        assert engine.requests[0].sampling.temperature == 0
+
+
+async def test_a_theme_is_tried_on_and_taken_off(tmp_path: Path) -> None:
+    memory = Memory(None)
+    app = make_app(tmp_path, ScriptedEngine(), memory=memory)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await ready(app)
+        assert app.theme == "graphite"
+        picker = await opened(pilot, ThemePicker, "ctrl+t")
+        await pilot.press(*"paper")
+        await until(lambda: titles(picker) == ["paper"])
+        await until(lambda: app.theme == "paper")
+        await pilot.press("escape")
+        await until(lambda: app.theme == "graphite")
+        await opened(pilot, ThemePicker, "ctrl+t")
+        await pilot.press(*"ember", "enter")
+        await until(lambda: app.theme == "ember")
+        assert memory.recall("theme", "auto") == "ember"
+
+
+async def test_the_palette_lists_and_runs_every_command(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine())
+    async with app.run_test(size=(120, 50)) as pilot:
+        await ready(app)
+        picker = await opened(pilot, Palette, "ctrl+p")
+        assert titles(picker) == [command.title for command in COMMANDS if command.id != "palette"]
+        await pilot.press(*"help", "enter")
+        await until(lambda: isinstance(app.screen, Help))
+        await pilot.press("escape")
+        await until(lambda: app.screen is app.screen_of_chat)
+
+
+async def test_every_command_has_its_action(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine())
+    for command in COMMANDS:
+        namespace, _, name = command.action.partition(".")
+        owner = ChatScreen if namespace == "screen" else type(app)
+        assert callable(getattr(owner, f"action_{name}")), command.id
