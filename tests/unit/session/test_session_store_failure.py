@@ -7,10 +7,11 @@ import pytest
 from app.domain.conversation import ReplyState
 from app.domain.errors import StoreError
 from app.domain.preset import Preset
-from app.session.events import StoreFailed, TurnEvent
+from app.session.events import StoreFailed
 from app.session.session import Session
 from app.store.store import Store
 from tests.fakes.scripted_engine import ScriptedEngine
+from tests.unit.session.session_helpers import all_of
 
 WRITES = ("start_conversation", "create_conversation", "add_message", "journal_reply", "finish_reply")
 FAILED = StoreFailed("chat.db: the disk is full", "Free some space.")
@@ -36,22 +37,11 @@ class Fault:
 
 
 @pytest.fixture
-async def store():
-    store = await Store.in_memory()
-    yield store
-    await store.close()
-
-
-@pytest.fixture
 def fault(store: Store, monkeypatch: pytest.MonkeyPatch) -> Fault:
     return Fault(store, monkeypatch)
 
 
-async def all_of(events) -> list[TurnEvent]:
-    return [event async for event in events]
-
-
-def session_with(store: Store, *replies: str) -> Session:
+def new_session(store: Store, *replies: str) -> Session:
     return Session(ScriptedEngine(replies), store, preset=Preset(name="p"))
 
 
@@ -59,7 +49,7 @@ def session_with(store: Store, *replies: str) -> Session:
 async def test_at_whatever_write_it_fails_the_turn_is_whole_and_one_notice_comes(
     store: Store, fault: Fault, after: int
 ):
-    session = session_with(store, "one two", "three")
+    session = new_session(store, "one two", "three")
     fault.after = after
     events = await all_of(session.send("a")) + await all_of(session.send("b"))
     assert [e for e in events if isinstance(e, StoreFailed)] == [FAILED]
@@ -74,7 +64,7 @@ async def test_at_whatever_write_it_fails_the_turn_is_whole_and_one_notice_comes
 
 @pytest.mark.parametrize("after", [0, 1, 2, 3])
 async def test_what_was_missed_is_stored_once_it_works_again(store: Store, fault: Fault, after: int):
-    session = session_with(store, "one", "another", "two", "three")
+    session = new_session(store, "one", "another", "two", "three")
     fault.after = after
     await all_of(session.send("a"))
     await all_of(session.regenerate())
@@ -97,7 +87,7 @@ async def test_what_was_missed_is_stored_once_it_works_again(store: Store, fault
 
 
 async def test_catching_up_that_breaks_off_stores_nothing_twice(store: Store, fault: Fault):
-    session = session_with(store, "one", "two", "three")
+    session = new_session(store, "one", "two", "three")
     fault.after = 0
     await all_of(session.send("a"))
     fault.n_calls, fault.after = 0, 3
@@ -112,7 +102,7 @@ async def test_catching_up_that_breaks_off_stores_nothing_twice(store: Store, fa
 
 
 async def test_a_conversation_left_while_nothing_could_be_saved_is_stored_too(store: Store, fault: Fault):
-    session = session_with(store, "one", "two")
+    session = new_session(store, "one", "two")
     fault.after = 0
     await all_of(session.send("a"))
     session.new()
@@ -123,7 +113,7 @@ async def test_a_conversation_left_while_nothing_could_be_saved_is_stored_too(st
 
 
 async def test_a_second_failure_is_told_and_recovered_from_like_the_first(store: Store, fault: Fault):
-    session = session_with(store)
+    session = new_session(store)
     for text in "ac":
         fault.n_calls, fault.after = 0, 0
         assert FAILED in await all_of(session.send(text))
@@ -136,7 +126,7 @@ async def test_a_second_failure_is_told_and_recovered_from_like_the_first(store:
 
 
 async def test_a_conversation_that_cannot_be_read_leaves_everything_as_it_is(store: Store):
-    session = session_with(store, "one")
+    session = new_session(store, "one")
     await all_of(session.send("a"))
     before = (session.conversation, list(session.branch))
     with pytest.raises(StoreError):

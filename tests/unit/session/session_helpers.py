@@ -1,0 +1,49 @@
+"""What the tests of the session share."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from app.domain.conversation import Message
+from app.domain.preset import Preset
+from app.domain.sampling import SamplingParams
+from app.session.events import TurnEvent
+from app.session.session import Session
+from app.store.store import Store
+from tests.fakes.scripted_engine import Reply, ScriptedEngine
+
+PRESET = Preset(name="test", system="Be brief.", sampling=SamplingParams(top_k=7))
+
+
+def session_with(store: Store | None, *replies: Reply | str, gated: bool = False) -> tuple[Session, ScriptedEngine]:
+    engine = ScriptedEngine(replies, gated=gated)
+    return Session(engine, store, preset=PRESET, trace_top_k=3), engine
+
+
+async def all_of(events) -> list[TurnEvent]:
+    return [event async for event in events]
+
+
+def kinds(events: list[TurnEvent]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+def slow(store: Store, name: str, patch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Makes a method of the store wait; returns the events `it was called` and `it may go on`."""
+    called, go_on = asyncio.Event(), asyncio.Event()
+    method = getattr(store, name)
+
+    async def waiting(*arguments):
+        called.set()
+        await go_on.wait()
+        return await method(*arguments)
+
+    patch.setattr(store, name, waiting)
+    return called, go_on
+
+
+async def stored_branch(store: Store, session: Session) -> list[Message]:
+    assert session.conversation
+    return await store.branch(session.conversation.id)
