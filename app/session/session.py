@@ -6,10 +6,11 @@ Knows no SQL, no process and no widget. Used from one asyncio loop, one turn at 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from app.client.engine import Engine
 from app.domain.conversation import Conversation, Message, ReplyState, Role
+from app.domain.errors import StoreError
 from app.domain.preset import Preset
 from app.domain.text import one_line
 from app.session.events import MessageStored, TurnEvent
@@ -168,6 +169,8 @@ class Session:
     async def _catch_up(self) -> None:
         shown = self.conversation
         stored_id = await self._keeper.catch_up(shown.id if shown else 0)
-        if self.store and shown and stored_id is not None and self.conversation is shown:
-            self.conversation = await self.store.conversation(stored_id)
-            self.branch = await self.store.branch(stored_id)
+        if not self.store or not shown or stored_id is None or self.conversation is not shown:
+            return
+        with suppress(StoreError):
+            conversation, branch = await self.store.conversation(stored_id), await self.store.branch(stored_id)
+            self.conversation, self.branch = conversation, branch

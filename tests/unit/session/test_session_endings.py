@@ -8,6 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from app.domain.conversation import ReplyState
+from app.domain.errors import GenerationError
 from app.domain.generation import FinishReason, Usage
 from app.protocol.events import (
     EngineLost,
@@ -85,6 +86,24 @@ async def test_the_death_of_the_engine_keeps_the_text_and_the_chat_goes_on(store
     await all_of(session.send("again"))
     assert session.branch[-1].content == "back again"
     assert engine.n_started == 2
+
+
+async def test_a_stream_that_raises_keeps_the_text_and_tells_the_error(store: Store, monkeypatch):
+    session, engine = session_with(store, "one two")
+    generate = engine.generate
+
+    async def breaks_off(command):
+        async for event in generate(command):
+            yield event
+            if isinstance(event, TokensGenerated):
+                raise GenerationError("broken pipe")
+
+    monkeypatch.setattr(engine, "generate", breaks_off)
+    with pytest.raises(GenerationError):
+        await all_of(session.send("q"))
+    (_, done) = await stored_branch(store, session)
+    assert (done.content, done.state) == ("one", ReplyState.INTERRUPTED)
+    assert not session.busy
 
 
 async def test_a_request_refused_before_it_starts_leaves_no_reply(store: Store):

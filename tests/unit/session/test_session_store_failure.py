@@ -132,3 +132,17 @@ async def test_a_conversation_that_cannot_be_read_leaves_everything_as_it_is(sto
     with pytest.raises(StoreError):
         await session.open(99)
     assert (session.conversation, session.branch) == before
+
+
+async def test_what_was_caught_up_but_deleted_elsewhere_does_not_stop_the_chat(store: Store, fault: Fault, monkeypatch):
+    session = new_session(store, "one", "two")
+    fault.after = 0
+    await all_of(session.send("a"))
+    fault.after = None
+
+    async def gone(conversation_id: int):
+        raise StoreError(f"there is no conversation {conversation_id}")
+
+    monkeypatch.setattr(store, "conversation", gone)
+    await all_of(session.send("b"))
+    assert [m.content for m in session.branch] == ["a", "one", "b", "two"]
