@@ -17,8 +17,8 @@ from textual.strip import Strip
 from app.tui.markdown.wrap import Piece, wrap
 
 Span = tuple[str, Style]
-MARGIN = 1
-"""Empty cells at the right edge."""
+MARGIN = 2
+"""Cells at the right edge that stay empty: one, and one that the scroll bar covers."""
 MIN_CONTENT = 12
 """Cells that indents always leave for text, however deep they are nested."""
 

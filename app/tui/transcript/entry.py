@@ -145,6 +145,14 @@ class Entry:
         index = max(0, bisect_right(self._tops, row) - 1)
         return index, row - (self._tops[index] if self._tops else 0)
 
+    def top_of(self, part: int) -> int:
+        """Returns the row of this entry where a part begins."""
+        return self._tops[part] if part < len(self._tops) else 0
+
+    def height_of(self, part: int) -> int:
+        """Returns the rows of a part; 0 if there is none."""
+        return self.parts[part].height if part < len(self.parts) else 0
+
     def lay(self, index: int, look: Look) -> int:
         """Lays out a part if it is not; returns by how much the height grew."""
         part = self.parts[index] if index < len(self.parts) else None

@@ -63,9 +63,10 @@ class Layout:
         index = min(max(0, bisect_right(self._tops, row) - 1), max(0, len(self.entries) - 1))
         return index, row - self._tops[index]
 
-    def top_of(self, index: int) -> int:
-        """Returns the first row of an entry."""
-        return self._tops[index]
+    def anchor(self, row: int) -> tuple[int, int, int]:
+        """Returns what stands at a row, whatever becomes of heights: entry, part, and row within the part."""
+        index, within = self.locate(row)
+        return (index, *self.entries[index].place(within)) if self.entries else (0, 0, 0)
 
     def line(self, row: int) -> Line | None:
         """Returns the line at a row, if it is laid out and there is one."""
@@ -103,6 +104,16 @@ class Layout:
                 row += self._rows_left(entry, part, offset)
         return top
 
+    def settle_anchor(self, anchor: tuple[int, int, int], n_rows: int) -> int:
+        """Lays out a window that begins at an anchor (or where its part ends now); returns where it begins."""
+        index, part, offset = anchor
+        if index >= len(self.entries):
+            return 0
+        entry = self.entries[index]
+        self.settle(self._tops[index] + entry.top_of(part), 1)
+        top = self._tops[index] + entry.top_of(part) + min(offset, max(0, entry.height_of(part) - 1))
+        return self.settle(top, n_rows)
+
     def settle_end(self, n_rows: int) -> int:
         """Lays out the last `n_rows` rows; returns where the window on them begins."""
         while True:
@@ -113,8 +124,7 @@ class Layout:
 
     @staticmethod
     def _rows_left(entry: Entry, part: int, offset: int) -> int:
-        height = entry.parts[part].height if part < len(entry.parts) else 0
-        return max(1, height - offset)
+        return max(1, entry.height_of(part) - offset)
 
     @property
     def _width(self) -> int:

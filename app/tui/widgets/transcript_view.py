@@ -66,7 +66,7 @@ class TranscriptView(ScrollView, can_focus=True):
     def restyle(self) -> None:
         """Takes up the theme's colours and `code_style`; call it after the theme changed."""
         self._base = self.rich_style
-        if self.size.width:
+        if self.size.width or self._layout.look is not None:
             variables = cast("App[Any]", self.app).theme_variables  # pyright: ignore[reportUnknownMemberType]  (untyped in textual)
             styles = markdown_styles(self._base, variables, self.code_style)
             self._relayout(Look(self._width, styles))
@@ -120,7 +120,7 @@ class TranscriptView(ScrollView, can_focus=True):
     def _place(self, top: int) -> None:
         """Sets size, scroll and bar in one tick and without a layout, so that a flush is one frame."""
         height = self._layout.height
-        self.set_reactive(_virtual_size, Size(self._width, height))
+        self.set_reactive(_virtual_size, Size(self.scrollable_content_region.width, height))
         top = min(top, self.max_scroll_y)
         self.set_reactive(_scroll_y, float(top))
         self.set_reactive(_scroll_target_y, float(top))
@@ -182,20 +182,21 @@ class TranscriptView(ScrollView, can_focus=True):
             self._go_to(self.scroll_offset.y)
 
     def _relayout(self, look: Look) -> None:
-        """Every line is forgotten; the message at the top of the view stays there, or the end if it is followed."""
-        index, within = self._layout.locate(self.scroll_offset.y)
+        """Every line is forgotten; the block at the top of the view stays there, or the end if it is followed."""
+        anchor = self._layout.anchor(self.scroll_offset.y)
         self._layout.set_look(look)
         if self.follow:
             self._place_end()
         else:
-            self._place(self._layout.settle(self._layout.top_of(index) + within, self._n_rows))
+            self._place(self._layout.settle_anchor(anchor, self._n_rows))
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Returns the cached strips as they are: without the styles cache, which would build each of them anew."""
         strips = [self._strip(row + self.scroll_offset.y) for row in range(crop.y, crop.bottom)]
         for line_filter in self.get_line_filters():
             strips = [strip.apply_filter(line_filter, self.background_colors[1]) for strip in strips]
-        return strips if crop.x == 0 and crop.width == self._width else [s.crop(crop.x, crop.right) for s in strips]
+        whole = crop.x == 0 and crop.width == self._width
+        return strips if whole else [strip.crop(crop.x, crop.right) for strip in strips]
 
     def render_line(self, y: int) -> Strip:
         """Returns a row for the mouse: with the offsets that a selection is made of."""
@@ -216,7 +217,7 @@ class TranscriptView(ScrollView, can_focus=True):
 
     @property
     def _width(self) -> int:
-        return self.scrollable_content_region.width or 80
+        return self.size.width or (self._layout.look.width if self._layout.look is not None else 80)
 
     @property
     def _n_rows(self) -> int:
