@@ -46,16 +46,27 @@ def gguf_bytes(
     metadata: dict[str, object], tensors: list[TensorData], *, version: int = 3, alignment: int = 32
 ) -> bytes:
     """Returns a whole GGUF file. Plain values get the types that real files have: u32, f32, bool, string."""
-    head = [b"GGUF", struct.pack("<IQQ", version, len(tensors), len(metadata))]
-    head += [_text(key) + _value(value) for key, value in metadata.items()]
     body = bytearray()
     for tensor in tensors:
-        head.append(_text(tensor.name) + struct.pack("<I", len(tensor.shape)))
-        head.append(struct.pack(f"<{len(tensor.shape)}QIQ", *tensor.shape, tensor.kind, len(body)))
         body += tensor.data if tensor.data is not None else bytes(tensor.n_bytes)
         body += bytes(-len(body) % alignment)
+    return gguf_head(metadata, tensors, version=version, alignment=alignment) + body
+
+
+def gguf_head(
+    metadata: dict[str, object], tensors: list[TensorData], *, version: int = 3, alignment: int = 32
+) -> bytes:
+    """Returns what comes before the tensors' data, padded. A value given as bytes is written as it is, with its type."""
+    head = [b"GGUF", struct.pack("<IQQ", version, len(tensors), len(metadata))]
+    head += [_text(key) + _value(value) for key, value in metadata.items()]
+    offset = 0
+    for tensor in tensors:
+        head.append(_text(tensor.name) + struct.pack("<I", len(tensor.shape)))
+        head.append(struct.pack(f"<{len(tensor.shape)}QIQ", *tensor.shape, tensor.kind, offset))
+        n_bytes = tensor.n_bytes if tensor.data is None else len(tensor.data)
+        offset += n_bytes + -n_bytes % alignment
     start = b"".join(head)
-    return start + bytes(-len(start) % alignment) + body
+    return start + bytes(-len(start) % alignment)
 
 
 def llama_metadata(*, n_layers: int = 2, n_embd: int = 32, n_vocab: int = 64, name: str = "Tiny") -> dict[str, object]:
@@ -115,6 +126,8 @@ def _value(value: object) -> bytes:
             return struct.pack("<IIQ", ARRAY, kind, len(items)) + b"".join(_scalar(kind, item) for item in items)
         case Typed(kind, item):
             return struct.pack("<I", kind) + _scalar(kind, item)
+        case bytes():
+            return value
         case bool():
             return _value(Typed(BOOL, value))
         case int():
