@@ -1,0 +1,128 @@
+"""The chat in a real terminal: types, streams, stops, quits, comes back, and leaves the terminal as it was."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+
+import pytest
+
+from app.config.paths import database_file
+from app.domain.conversation import Message, ReplyState
+from app.store.store import Store
+from tests.e2e.terminal import TOK, Terminal
+
+pytestmark = [pytest.mark.model, pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")]
+
+LONG = "Write a very long story about the sea"
+QUIT, ESCAPE = "\x11", "\x1b"
+ALTERNATE_SCREEN, BRACKETED_PASTE, CURSOR, WRAP = 1049, 2004, 25, 7
+MOUSE = (1000, 1002, 1003, 1006, 1015)
+
+
+def assert_restored(terminal: Terminal) -> None:
+    modes = terminal.modes()
+    assert modes[ALTERNATE_SCREEN] is False
+    assert modes[BRACKETED_PASTE] is False
+    assert modes[CURSOR] is True
+    assert modes.get(WRAP, True) is True
+    assert not [mode for mode in MOUSE if modes.get(mode)]
+    assert terminal.raw.count(b"\x1b[>") - terminal.raw.count(b"\x1b[>c") <= terminal.raw.count(b"\x1b[<u") + 1
+    assert terminal.termios() == terminal.termios_before
+    assert b"Traceback" not in terminal.raw
+
+
+def n_tokens(screen: str) -> int:
+    found = re.search(r"(\d+) tokens? │", screen)
+    return int(found[1]) if found else 0
+
+
+def send(terminal: Terminal, prompt: str) -> None:
+    terminal.type(prompt)
+    terminal.wait_for(re.escape(prompt))
+    terminal.type("\r")
+
+
+def stored_branch() -> list[Message]:
+    async def read() -> list[Message]:
+        store = await Store.open(database_file())
+        try:
+            last = await store.last_conversation()
+            return await store.branch(last.id) if last else []
+        finally:
+            await store.close()
+
+    return asyncio.run(read())
+
+
+def test_the_promises_in_one_sitting() -> None:
+    with Terminal(TOK) as terminal:
+        terminal.wait_for("● ready")
+        send(terminal, LONG)
+        terminal.wait_for(lambda screen: n_tokens(screen) >= 8)
+        terminal.type(ESCAPE)
+        terminal.wait_for("stopped by you")
+        send(terminal, "Go on")
+        terminal.wait_for(r"[1-9]\d* cached")
+        terminal.type(QUIT)
+        assert terminal.wait() == 0
+        assert_restored(terminal)
+    first, reply, *_ = stored_branch()
+    assert first.content == LONG
+    assert reply.state is ReplyState.STOPPED
+    assert reply.content
+
+    with Terminal([*TOK, "--continue"]) as terminal:
+        terminal.wait_for("Go on")
+        terminal.type(QUIT)
+        assert terminal.wait() == 0
+
+
+def test_keys_that_arrive_together_keep_their_order() -> None:
+    with Terminal(TOK) as terminal:
+        terminal.wait_for("● ready")
+        terminal.type("Say hi\r")
+        terminal.wait_for(lambda screen: n_tokens(screen) >= 1)
+        terminal.type(QUIT)
+        assert terminal.wait() == 0
+    assert stored_branch()[0].content == "Say hi"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_the_terminal_restored(number: signal.Signals) -> None:
+    with Terminal(TOK) as terminal:
+        terminal.wait_for("● ready")
+        terminal.process.send_signal(number)
+        assert terminal.wait() == 128 + number
+        assert_restored(terminal)
+
+
+def test_kill_9_loses_only_the_last_moments() -> None:
+    with Terminal(TOK) as terminal:
+        terminal.wait_for("● ready")
+        send(terminal, LONG)
+        terminal.wait_for(lambda screen: n_tokens(screen) >= 20)
+        terminal.process.kill()
+        terminal.process.wait()
+    question, reply = stored_branch()
+    assert question.content == LONG
+    assert reply.state is ReplyState.INTERRUPTED
+    assert reply.content
+
+
+def test_a_window_that_is_too_small_says_so_and_recovers() -> None:
+    with Terminal(TOK, width=30, height=8) as terminal:
+        terminal.wait_for(lambda screen: "40" in screen)
+        terminal.resize(100, 30)
+        terminal.wait_for("● ready")
+        terminal.type(QUIT)
+        assert terminal.wait() == 0
+        assert_restored(terminal)
+
+
+def test_a_dumb_terminal_is_refused_politely() -> None:
+    with Terminal(TOK, TERM="dumb") as terminal:
+        assert terminal.wait() == 2
+        assert terminal.raw.startswith(b"tok: ")
