@@ -56,7 +56,7 @@ def gguf_bytes(
 def gguf_head(
     metadata: dict[str, object], tensors: list[TensorData], *, version: int = 3, alignment: int = 32
 ) -> bytes:
-    """Returns what comes before the tensors' data, padded. A value given as bytes is written as it is, with its type."""
+    """Returns what comes before the tensors' data, padded. A value given as bytes is written as it is."""
     head = [b"GGUF", struct.pack("<IQQ", version, len(tensors), len(metadata))]
     head += [_text(key) + _value(value) for key, value in metadata.items()]
     offset = 0
