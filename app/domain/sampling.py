@@ -6,16 +6,42 @@ on its field. Knows nothing of the chain itself (`app.engine.native.sampler`).
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
+
+Stage = Literal[
+    "logit-bias",
+    "penalties",
+    "dry",
+    "top-n-sigma",
+    "top-k",
+    "typical",
+    "top-p",
+    "min-p",
+    "xtc",
+    "temperature",
+]
+CANONICAL: tuple[Stage, ...] = (
+    "logit-bias",
+    "penalties",
+    "dry",
+    "top-n-sigma",
+    "top-k",
+    "typical",
+    "top-p",
+    "min-p",
+    "xtc",
+    "temperature",
+)
+"""llama.cpp's order of the stages (common/common.h); the draw itself (dist, adaptive-p, mirostat) is always last."""
 
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 NonNegative = Annotated[float, Meta(ge=0.0)]
 
 
 class SamplingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One request's sampling. Stages run in llama.cpp's canonical order, whatever the order of the fields."""
+    """One request's sampling. Stages run in the order of `samplers`, whatever the order of the fields."""
 
     temperature: Annotated[float, Meta(ge=0.0, le=100.0)] = 0.8
     """Divides the logits; 0 takes the most likely token always (greedy)."""
@@ -44,6 +70,30 @@ class SamplingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     dry_allowed_length: Annotated[int, Meta(ge=1, le=2147483647)] = 2
     dry_penalty_last_n: Annotated[int, Meta(ge=-1, le=2147483647)] = -1
     dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
+    dynatemp_range: NonNegative = 0.0
+    """Dynamic temperature: by entropy, from temperature - range to temperature + range; 0 is off."""
+    dynatemp_exponent: NonNegative = 1.0
+    adaptive_target: Annotated[float, Meta(ge=-1.0, le=1.0)] = -1.0
+    """Adaptive-p draws near this probability in place of the plain draw; negative is off."""
+    adaptive_decay: Annotated[float, Meta(ge=0.0, le=0.99)] = 0.9
+    mirostat: Literal[0, 1, 2] = 0
+    """Mirostat 1 or 2 (Basu et al. 2020) in place of every stage but bias and temperature; 0 is off."""
+    mirostat_tau: NonNegative = 5.0
+    mirostat_eta: NonNegative = 0.1
+    samplers: tuple[Stage, ...] = CANONICAL
+    """Order of the stages; one that is left out does not run."""
+    logit_bias: dict[str, float] = field(default_factory=dict[str, float])
+    """Added to the logits of tokens: `#ID`, a control token's name, or a text, each of whose tokens is meant."""
+    ban: tuple[str, ...] = ()
+    """Tokens that are never sampled, named as in `logit_bias`."""
+    force: tuple[str, ...] = ()
+    """Tokens that the reply begins with, named as in `logit_bias`; they are put there, not sampled."""
+    grammar: str | None = None
+    """GBNF that the reply must follow."""
+    json_schema: str | None = None
+    """JSON Schema, as JSON text, that the reply must follow; excludes `grammar`."""
+    exact: bool = False
+    """Alone in its batch, nothing cached, fixed chunks: the same seed gives the same text on the same build."""
     seed: Annotated[int, Meta(ge=0, le=4294967294)] | None = None
     """Seed of the random draw (32 bits); None lets the engine choose one and report it."""
     max_tokens: Annotated[int, Meta(ge=1, le=2147483647)] | None = None

@@ -70,6 +70,8 @@ class Reply:
             measured.entropy,
             tuple(TopToken(token, piece_text(vocab, token), p) for token, p in measured.top),
             sampled.origin,
+            sampled.report.stages if sampled.report else (),
+            sampled.report.draw if sampled.report else None,
         )
 
     def finished(self, now_s: float, load_ms: float) -> GenerationFinished:

@@ -166,7 +166,15 @@ class Worker:
             return
         prompt = self._prompts.build(command.messages)
         sampling = self._with_fallback_stop(command.sampling)
-        sequence = Sequence(command.request_id, prompt.ids, sampling, command.trace_top_k, arrived, command.speculate)
+        sequence = Sequence(
+            command.request_id,
+            prompt.ids,
+            sampling,
+            command.trace_top_k,
+            arrived,
+            speculate=command.speculate,
+            trace_stages=command.trace_stages,
+        )
         self._replies[command.request_id] = Reply(sequence, prompt, self._loaded.model.vocab)
         self._scheduler.submit(sequence)
 

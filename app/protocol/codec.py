@@ -55,7 +55,7 @@ class Decoder(Generic[T]):
                 break
             try:
                 messages.append(self._decoder.decode(memoryview(buffer)[start + _LENGTH.size : end]))
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise FrameError(f"not a message: {error}") from error
             start = end
         del buffer[:start]

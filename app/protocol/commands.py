@@ -46,6 +46,8 @@ class Generate(Struct, frozen=True, tag=True, array_like=True):
     sampling: SamplingParams
     trace_top_k: int = 10
     """How many alternatives each token's trace carries; 0 is none."""
+    trace_stages: bool = False
+    """Whether each token's trace carries the stage report."""
     speculate: bool = False
     """Draft by n-gram lookup where that pays; the reply is distributed as without."""
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from app.domain.sampling import SamplingParams
-from app.engine.core.backend import ComputeError, Decoded, Logits
+from app.engine.core.backend import ComputeError, Decoded, Logits, SamplingError, StageReport
 from app.engine.core.batch import Batch
 
 EOG = 0
@@ -20,11 +20,16 @@ class ToySampler:
         self.seed = seed
         self.accepted: list[int] = []
         self.closed = False
+        self.resampled = False
+        self.report = StageReport((), None)
 
-    def sample(self, logits: Logits) -> int:
+    def sample(self, logits: Logits, watch: Sequence[int] | None = None) -> int:
         token = int(logits.argmax())
         self.accepted.append(token)
         return token
+
+    def force(self, token: int) -> None:
+        self.accepted.append(token)
 
     def accept(self, tokens: Sequence[int]) -> None:
         self.accepted += tokens
@@ -105,7 +110,12 @@ class ToyBackend:
     def n_cells(self, seq_id: int) -> int:
         return len(self.cells[seq_id])
 
+    def token_ids(self, name: str) -> list[int]:
+        return [int(name.removeprefix("#"))]
+
     def sampler(self, params: SamplingParams) -> ToySampler:
+        if params.grammar == "wrong":
+            raise SamplingError("the grammar is wrong at line 1, column 1")
         self.samplers.append(ToySampler(params.seed or 7))
         return self.samplers[-1]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,7 @@ from llama_cpp import llama_cpp as C
 from app.domain.generation import FinishReason
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
-from app.engine.core.backend import Decoded
+from app.engine.core.backend import Decoded, SamplingError
 from app.engine.core.happenings import Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
@@ -157,3 +159,123 @@ def test_a_file_that_is_no_model_is_an_error_with_llama_cpps_reason(tmp_path: Pa
 
 def test_long_runs_do_not_overflow_the_tokenizer(loaded: Loaded) -> None:
     assert sum(len(loaded.model.vocab.pieces[i]) for i in loaded.model.vocab.tokenize(b"=" * 60_000)) == 60_000
+
+
+NEW_CHAINS = {
+    "dynamic temperature": SamplingParams(seed=3, dynatemp_range=0.5, top_k=0),
+    "adaptive-p": SamplingParams(seed=3, adaptive_target=0.3),
+    "mirostat 1": SamplingParams(seed=3, mirostat=1),
+    "mirostat 2": SamplingParams(seed=3, mirostat=2),
+    "temperature first": SamplingParams(seed=3, temperature=1.5, samplers=("temperature", "top-k", "min-p")),
+    "min-p first": SamplingParams(seed=3, samplers=("min-p", "top-k", "temperature")),
+    "biased": SamplingParams(seed=3, logit_bias={"#20": 30.0, "#21": 29.0}, ban=("#22",)),
+}
+
+
+@pytest.mark.parametrize("name", NEW_CHAINS)
+def test_every_other_stage_runs_the_same_watched_or_not(loaded: Loaded, name: str) -> None:
+    """The watched chain runs stage by stage on the whole vocabulary, the other on the candidates that matter."""
+    rng = np.random.default_rng(8)
+    fast, watched = loaded.context.sampler(NEW_CHAINS[name]), loaded.context.sampler(NEW_CHAINS[name])
+    for step in range(30):
+        logits = (rng.standard_normal(loaded.context.n_vocab) * 4).astype(np.float32)
+        best = np.argsort(-logits)[:10].tolist()
+        assert fast.sample(logits) == watched.sample(logits, best if step % 3 else None)
+    fast.close()
+    watched.close()
+
+
+def test_a_ban_and_a_bias_reach_their_tokens(loaded: Loaded) -> None:
+    logits = np.zeros(loaded.context.n_vocab, np.float32)
+    logits[[20, 21, 22]] = 5.0, 6.0, 7.0
+    sampler = loaded.context.sampler(SamplingParams(temperature=0, ban=("#22",), logit_bias={"#20": 1.5}))
+    assert sampler.sample(logits) == 20
+    sampler.close()
+
+
+@pytest.mark.parametrize("name", ["#49152", "#999999999"])
+def test_a_token_that_does_not_exist_is_refused(loaded: Loaded, name: str) -> None:
+    with pytest.raises(SamplingError, match="49152"):
+        loaded.context.sampler(SamplingParams(ban=(name,)))
+
+
+def test_the_stage_report_accounts_for_every_candidate(loaded: Loaded) -> None:
+    params = SamplingParams(seed=42, top_k=40, top_p=0.9, min_p=0.05, repeat_penalty=1.1)
+    sampler, rng = loaded.context.sampler(params), np.random.default_rng(1)
+    for step in range(20):
+        logits = (rng.standard_normal(loaded.context.n_vocab) * 3).astype(np.float32)
+        best = np.argsort(-logits)[:10].tolist()
+        if step in (3, 4, 9):  # the twin of the random generator must keep step when nobody looks
+            sampler.sample(logits)
+            continue
+        sampler.sample(logits, best)
+        report = sampler.report
+        names = [stage.name for stage in report.stages]
+        assert names == ["penalties", "top-k", "top-p", "min-p", "temperature", "dist"]
+        assert [report.stages[0].n_in, report.stages[1].n_out] == [49152, 40]
+        for one, two in pairwise(report.stages):
+            assert two.n_in == one.n_out >= two.n_out
+        assert sum(report.stages[-1].p) <= 1.0 + 1e-6
+        assert report.draw is not None
+        assert report.draw.low <= report.draw.u <= report.draw.high
+    sampler.close()
+
+
+YES_NO = 'root ::= "yes" | "no"'
+
+
+def generate(context: NativeContext, loaded: Loaded, prompt: bytes, params: SamplingParams) -> tuple[Sequence, str]:
+    for seq_id in range(context.n_slots):
+        context.clear(seq_id)
+    scheduler = Scheduler(context)
+    sequence = Sequence(1, loaded.model.vocab.tokenize(prompt), params, 0, 0.0)
+    scheduler.submit(sequence)
+    while not scheduler.idle:
+        scheduler.step()
+    return sequence, b"".join(loaded.model.vocab.pieces[i] for i in sequence.generated).decode()
+
+
+def test_a_reply_cannot_leave_its_grammar(context: NativeContext, loaded: Loaded) -> None:
+    for seed in range(5):
+        params = SamplingParams(seed=seed, grammar=YES_NO, max_tokens=20)
+        sequence, text = generate(context, loaded, b"Is the sky blue?", params)
+        assert text in ("yes", "no")
+        assert sequence.finish_reason is FinishReason.STOP
+
+
+def test_a_reply_follows_a_json_schema(context: NativeContext, loaded: Loaded) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"name": {"enum": ["Ann", "Bob"]}, "age": {"type": "integer", "minimum": 1, "maximum": 99}},
+        "required": ["name", "age"],
+        "additionalProperties": False,
+    }
+    params = SamplingParams(seed=2, json_schema=json.dumps(schema), max_tokens=60)
+    _, text = generate(context, loaded, b"A person as JSON:", params)
+    value = json.loads(text)
+    assert set(value) == {"name", "age"}
+    assert value["name"] in ("Ann", "Bob")
+    assert 1 <= value["age"] <= 99
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        (SamplingParams(grammar='root ::= "a"\nother = "b"'), "line 2, column 7"),
+        (SamplingParams(grammar='root ::= ("a"'), "line 1, column 14"),
+        (SamplingParams(grammar="root ::= missing"), "missing"),
+        (SamplingParams(grammar='start ::= "a"'), "root"),
+        (SamplingParams(json_schema='{"type": '), "line 1, column 10"),
+        (SamplingParams(json_schema='{"type": "nonsense"}'), "schema"),
+        (SamplingParams(grammar=YES_NO, json_schema="{}"), "both"),
+    ],
+)
+def test_a_wrong_grammar_or_schema_is_told_with_its_place(loaded: Loaded, params: SamplingParams, says: str) -> None:
+    with pytest.raises(SamplingError, match=says):
+        loaded.context.sampler(params)
+
+
+def test_exact_runs_give_the_same_text(context: NativeContext, loaded: Loaded) -> None:
+    params = SamplingParams(seed=11, exact=True, max_tokens=24)
+    texts = {generate(context, loaded, b"Once upon a time", params)[1] for _ in range(2)}
+    assert len(texts) == 1

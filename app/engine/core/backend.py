@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.domain.sampling import SamplingParams
+from app.domain.trace import Draw, StageTrace
 from app.engine.core.batch import Batch
 
 Logits = npt.NDArray[np.float32]
@@ -26,6 +28,18 @@ class Decoded(Enum):
     """The abort flag was seen; rows may or may not be in the KV cache."""
 
 
+class SamplingError(Exception):
+    """What a request asks of the sampler cannot be done; the message says what is wrong and where."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """What the stages of a chain did to the watched tokens, and where the draw fell."""
+
+    stages: tuple[StageTrace, ...]
+    draw: Draw | None
+
+
 class ComputeError(Exception):
     """The backend failed; its context cannot be trusted until `Backend.reset`."""
 
@@ -34,9 +48,23 @@ class Sampler(Protocol):
     """One request's sampler chain with its state."""
 
     seed: int
+    resampled: bool
+    """Whether a grammar refused the first choice of the last `sample`."""
 
-    def sample(self, logits: Logits) -> int:
-        """Chooses the next token and accepts it into the chain's history. `logits` is not changed."""
+    def sample(self, logits: Logits, watch: Sequence[int] | None = None) -> int:
+        """Chooses the next token and accepts it into the chain's history. `logits` is not changed.
+
+        With `watch` (token ids), `report` then tells what each stage did to them.
+        """
+        ...
+
+    @property
+    def report(self) -> StageReport:
+        """Of the last `sample` that was given tokens to watch."""
+        ...
+
+    def force(self, token: int) -> None:
+        """Takes a token that was not sampled as the reply's next. Raises ComputeError where a grammar forbids it."""
         ...
 
     def accept(self, tokens: Sequence[int]) -> None:
@@ -77,8 +105,12 @@ class Backend(Protocol):
         """Cells that a sequence holds, as the KV cache itself counts them."""
         ...
 
+    def token_ids(self, name: str) -> list[int]:
+        """The tokens meant by a name of `SamplingParams.force`. Raises SamplingError."""
+        ...
+
     def sampler(self, params: SamplingParams) -> Sampler:
-        """A new chain."""
+        """A new chain. Raises SamplingError."""
         ...
 
     def clear_abort(self) -> None:

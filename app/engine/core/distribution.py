@@ -36,6 +36,10 @@ class Distribution:
         self._weights = np.empty(n_vocab, np.float32)
         self._top_k = TopK()
 
+    def best(self, logits: Logits, k: int) -> list[int]:
+        """The ids of the `k` most likely tokens, most likely first."""
+        return self._top_k.best(logits, float(logits.max()), k).tolist()
+
     def measure(self, logits: Logits, chosen: int, k: int) -> Measured:
         """Measures `chosen` and the `k` most likely tokens. `logits`: shape (n_vocab,), not changed."""
         shifted, weights = self._shifted, self._weights
@@ -53,7 +57,8 @@ class Distribution:
 
 def _dot(weights: Logits, shifted: Logits) -> float:
     # A masked logit is -inf with weight 0: 0 * -inf is NaN and must count as 0.
-    value = float(np.dot(weights, shifted))
+    with np.errstate(invalid="ignore"):
+        value = float(np.dot(weights, shifted))
     if math.isfinite(value):
         return value
     finite = np.isfinite(shifted)

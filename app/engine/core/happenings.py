@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain.trace import Origin
+from app.engine.core.backend import StageReport
 from app.engine.core.distribution import Measured
 from app.engine.core.sequence import Sequence
 
@@ -34,6 +35,8 @@ class Sampled:
     ms: float
     measured: Measured
     origin: Origin
+    report: StageReport | None = None
+    """What the stages did, where the sequence asked for it."""
 
 
 @dataclass(slots=True)

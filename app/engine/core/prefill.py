@@ -15,9 +15,12 @@ class ChunkSize:
         self._limit = capacity
         self._rows_per_s = 0.0
 
-    def size(self, n_decoding: int) -> int:
-        """Rows for prompt chunks in the next batch; fewer while other sequences decode and wait for it."""
-        if not self._rows_per_s:
+    def size(self, n_decoding: int, fixed: bool = False) -> int:
+        """Rows for prompt chunks in the next batch; fewer while other sequences decode and wait for it.
+
+        With `fixed` they do not depend on how fast the machine was, so that exact runs have the same batches.
+        """
+        if fixed or not self._rows_per_s:
             return min(self._limit, self._capacity)
         target = _SHARED_TARGET_S if n_decoding else _TARGET_S
         size = _SMALLEST

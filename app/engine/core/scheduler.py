@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from app.domain.generation import FinishReason
 from app.domain.trace import Origin
-from app.engine.core.backend import Backend, ComputeError, Decoded
+from app.engine.core.backend import Backend, ComputeError, Decoded, Logits, Sampler, SamplingError
 from app.engine.core.distribution import Distribution
 from app.engine.core.draft import NGramDrafter
 from app.engine.core.happenings import Finished, Happening, Prefilled, Sampled, Started
@@ -96,27 +96,43 @@ class Scheduler:
                 self._waiting.popleft()
                 self._active.append(sequence)
                 continue
+            if self._active and (sequence.params.exact or any(s.params.exact for s in self._active)):
+                return
+            try:
+                sampler = self._sampler(sequence)
+            except SamplingError as error:
+                sequence.finish(FinishReason.ERROR, error=str(error))
+                self._waiting.popleft()
+                self._active.append(sequence)
+                continue
             claimed = self.slots.claim(sequence.prompt)
             if claimed is None:
+                sampler.close()
                 return
             self._waiting.popleft()
             self._active.append(sequence)
             sequence.slot, n_common = claimed
             # At least one token is computed again: the cache keeps no logits.
-            n_common = min(n_common, n_prompt - 1)
+            n_common = 0 if sequence.params.exact else min(n_common, n_prompt - 1)
             if n_common < len(sequence.slot.tokens) and not self.backend.truncate(sequence.slot.seq_id, n_common):
                 self.backend.clear(sequence.slot.seq_id)
                 n_common = 0
             del sequence.slot.tokens[n_common:]
             sequence.n_cached = n_common
-            sequence.sampler = self.backend.sampler(sequence.params)
-            sequence.sampler.accept(sequence.prompt)
+            sequence.sampler = sampler
             sequence.phase = Phase.PREFILL
-            if sequence.speculate:
+            if sequence.speculate and not sequence.params.exact:
                 sequence.speculation = Speculation(NGramDrafter(), self.costs)
                 sequence.speculation.begin(sequence.prompt)
             sequence.started_s = self._clock()
             happened.append(Started(sequence))
+
+    def _sampler(self, sequence: Sequence) -> Sampler:
+        """The chain of a sequence, its history filled with the prompt. Raises SamplingError."""
+        sequence.forced = [token for name in sequence.params.force for token in self.backend.token_ids(name)]
+        sampler = self.backend.sampler(sequence.params)
+        sampler.accept(sequence.prompt)
+        return sampler
 
     def _build(self) -> list[_Rows]:
         batch = self.backend.batch
@@ -130,7 +146,7 @@ class Scheduler:
             longest = min(most_rows - 1, LONGEST_DRAFT, self.backend.n_ctx - n_past - 1)
             tokens = [sequence.generated[-1], *sequence.propose(longest)]
             rows.append(_Rows(sequence, tokens, batch.add(tokens, n_past, sequence.slot.seq_id, len(tokens))))
-        limit = self._chunk.size(n_decoding=len(decoding))
+        limit = self._chunk.size(len(decoding), fixed=any(s.params.exact for s in self._active))
         for sequence in self._active:
             room = min(limit, batch.room)
             if sequence.phase is Phase.PREFILL and sequence.slot and room > 0:
@@ -192,22 +208,37 @@ class Scheduler:
     def _sample(self, sequence: Sequence, row: int, happened: list[Happening], expected: int | None = None) -> None:
         assert sequence.sampler is not None
         logits = self.backend.logits(row)
+        watch = self._distribution.best(logits, sequence.trace_top_k) if sequence.trace_stages else None
         try:
-            token = sequence.sampler.sample(logits)
+            token, origin = self._choose(sequence, logits, watch, expected)
         except ComputeError as error:
             sequence.finish(FinishReason.ERROR, error=str(error))
             return
         ms = sequence.accept(token, self._clock())
         sequence.phase = Phase.DECODE
         measured = self._distribution.measure(logits, token, sequence.trace_top_k)
-        origin = Origin.DRAFT if token == expected else Origin.SAMPLED
-        happened.append(Sampled(sequence, token, ms, measured, origin))
+        report = sequence.sampler.report if watch is not None and origin is not Origin.FORCED else None
+        happened.append(Sampled(sequence, token, ms, measured, origin, report))
         if token in self.backend.eog:
             sequence.finish(FinishReason.STOP, stop_token=token)
         elif len(sequence.generated) == sequence.params.max_tokens:
             sequence.finish(FinishReason.LENGTH)
         elif sequence.n_past >= self.backend.n_ctx:
             sequence.finish(FinishReason.CONTEXT)
+
+    def _choose(
+        self, sequence: Sequence, logits: Logits, watch: list[int] | None, expected: int | None
+    ) -> tuple[int, Origin]:
+        """The next token and where it came from. Raises ComputeError."""
+        assert sequence.sampler is not None
+        if len(sequence.generated) < len(sequence.forced):
+            token = sequence.forced[len(sequence.generated)]
+            sequence.sampler.force(token)
+            return token, Origin.FORCED
+        token = sequence.sampler.sample(logits, watch)
+        if sequence.sampler.resampled:
+            return token, Origin.GRAMMAR
+        return token, Origin.DRAFT if token == expected else Origin.SAMPLED
 
     def _undo(self, rows: list[_Rows], decoded: Decoded) -> None:
         """Takes an incomplete batch back, so that the cache again holds exactly what the slots say."""

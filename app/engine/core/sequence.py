@@ -32,11 +32,14 @@ class Sequence:
     trace_top_k: int
     arrived_s: float
     speculate: bool = False
+    trace_stages: bool = False
     phase: Phase = Phase.WAITING
     slot: Slot | None = None
     sampler: Sampler | None = None
     speculation: Speculation | None = None
     n_cached: int = 0
+    forced: list[int] = field(default_factory=list[int])
+    """Tokens that the reply begins with."""
     generated: list[int] = field(default_factory=list[int])
     started_s: float = 0.0
     """When the prefill began."""

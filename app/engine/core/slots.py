@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 _STRIDE = 256
+_MOST = 0.75
 
 
 class SlotState(Enum):
@@ -53,14 +54,20 @@ class SlotTable:
     def claim(self, prompt: Sequence[int]) -> tuple[Slot, int] | None:
         """Claims a slot for `prompt`; returns it with the length of the common prefix, None when all are claimed.
 
-        A slot whose tokens mostly begin the prompt is continued (the longest prefix wins). Otherwise a free slot is
-        taken, or the one used longest ago: an unrelated conversation is not destroyed for a shared system prompt.
+        A slot is taken over where half of it goes on (a next turn) or it holds most of the prompt (a reply again, an
+        edit); the longest prefix wins. Otherwise a free slot is taken, or the one used longest ago: an unrelated
+        conversation is not destroyed for a shared system prompt.
         """
         open_slots = [slot for slot in self.slots if slot.state is not SlotState.CLAIMED]
         if not open_slots:
             return None
         n_common = {slot.seq_id: common_prefix(slot.tokens, prompt) for slot in open_slots}
-        continued = [slot for slot in open_slots if 2 * n_common[slot.seq_id] >= len(slot.tokens) > 0]
+        continued = [
+            slot
+            for slot in open_slots
+            if 0 < len(slot.tokens) <= 2 * n_common[slot.seq_id]
+            or n_common[slot.seq_id] >= _MOST * (len(prompt) - 1) > 0
+        ]
         if continued:
             best = max(continued, key=lambda slot: n_common[slot.seq_id])
         else:

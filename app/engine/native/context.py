@@ -15,7 +15,7 @@ from app.domain.model import KvType, LoadOptions
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError, Decoded, Logits
 from app.engine.core.batch import Batch
-from app.engine.native import library
+from app.engine.native import library, stages
 from app.engine.native.bindings import C, Native
 from app.engine.native.machine import physical_cores
 from app.engine.native.model import NativeModel
@@ -135,6 +135,10 @@ class NativeContext:
         if not 0 <= seq_id < self.n_slots:
             raise ValueError(f"sequence {seq_id} of {self.n_slots}")  # llama.cpp would abort the process
         return seq_id
+
+    def token_ids(self, name: str) -> list[int]:
+        """See `Backend.token_ids`."""
+        return stages.token_ids(self._model, name)
 
     def sampler(self, params: SamplingParams) -> NativeSampler:
         """See `Backend.sampler`."""

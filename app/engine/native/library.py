@@ -90,13 +90,13 @@ def devices() -> tuple[Device, ...]:
     get_props = _symbol("ggml_backend_dev_get_props", None, ctypes.c_void_p, ctypes.POINTER(_Props))
     found: list[Device] = []
     for i in range(count()):
-        props: Native = _Props()
+        props = _Props()
         get_props(get(i), ctypes.byref(props))
         found.append(
             Device(
                 (props.name or b"").decode("utf-8", "replace"),
                 (props.description or b"").decode("utf-8", "replace").strip(),
-                str(_KINDS[props.type]) if 0 <= props.type < len(_KINDS) else "?",
+                _KINDS[props.type] if 0 <= props.type < len(_KINDS) else "?",
                 props.memory_free,
                 props.memory_total,
             )

@@ -119,9 +119,6 @@ def test_out_of_range_sampling_is_refused():
         command_decoder().feed(struct.pack("<I", len(body)) + body)
 
 
-@pytest.mark.xfail(
-    raises=RecursionError, strict=True, reason="Decoder.feed does not turn RecursionError into FrameError"
-)
 def test_deep_nesting_is_refused():
     body = b"\x93\xa5Abort\x01" + b"\x91" * 100_000 + b"\xc0"
     with pytest.raises(FrameError):

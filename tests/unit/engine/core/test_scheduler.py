@@ -8,6 +8,7 @@ import pytest
 
 from app.domain.generation import FinishReason, Usage
 from app.domain.sampling import SamplingParams
+from app.domain.trace import Origin
 from app.engine.core.backend import ComputeError, Decoded
 from app.engine.core.happenings import Finished, Happening, Prefilled, Sampled, Started
 from app.engine.core.scheduler import Scheduler
@@ -232,3 +233,43 @@ def test_the_phases_sum_to_the_whole_time() -> None:
     assert timings.ttft_ms == pytest.approx(timings.queue_ms + timings.prefill_ms)
     assert timings.decode_tps == pytest.approx(3 / timings.decode_ms * 1e3)
     assert timings.load_ms == 5.0
+
+
+def test_a_wrong_grammar_ends_its_request_alone() -> None:
+    backend = ToyBackend()
+    wrong, right = sequence([10], grammar="wrong"), sequence([13], request_id=2)
+    run(make(backend), wrong, right)
+    assert (wrong.finish_reason, wrong.error) == (FinishReason.ERROR, "the grammar is wrong at line 1, column 1")
+    assert right.generated == [14, 15, 0]
+
+
+def test_forced_tokens_begin_the_reply() -> None:
+    request = sequence([10], force=("#3", "#12"))
+    happened = run(make(ToyBackend()), request)
+    assert request.generated == [3, 12, 13, 14, 15, 0]
+    origins = [h.origin for h in happened if isinstance(h, Sampled)]
+    assert origins == [Origin.FORCED] * 2 + [Origin.SAMPLED] * 4
+
+
+def test_an_exact_request_runs_alone_and_from_nothing() -> None:
+    backend = ToyBackend()
+    scheduler = make(backend)
+    run(scheduler, sequence([10, 11]))
+    backend.batches.clear()
+    exact, other = sequence([10, 11], request_id=2, exact=True), sequence([13], request_id=3)
+    happened = run(scheduler, exact, other)
+    assert exact.n_cached == 0
+    assert backend.batches[0] == [(0, [10, 11])]
+    assert all(len(rows) == 1 for rows in backend.batches)
+    ended = [h.sequence.request_id for h in happened if isinstance(h, Finished)]
+    assert ended == [2, 3]
+
+
+def test_a_reply_again_reuses_its_prompt_however_long_the_reply_was() -> None:
+    backend = ToyBackend(n_vocab=64, next_token=lambda tokens: 5, n_ctx=60)
+    scheduler = make(backend)
+    run(scheduler, sequence([10, 11, 12, 13], max_tokens=40))
+    again = sequence([10, 11, 12, 13], request_id=2, max_tokens=1)
+    run(scheduler, again)
+    assert again.n_cached == 3
+    assert backend.batches[-1] == [(0, [13])]

@@ -1,0 +1,144 @@
+"""The stages of a sampler chain, made from `SamplingParams`; each is one llama_sampler.
+
+Knows which stages are on, in what order they run, and how many candidates the first narrow one keeps.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Callable
+
+from app.domain.sampling import SamplingParams
+from app.engine.core.backend import SamplingError
+from app.engine.native.bindings import C, Native
+from app.engine.native.model import NativeModel
+
+_MIN_KEEP = 1
+_MIROSTAT_M = 100
+_KEEPS_ORDER = frozenset({"logit-bias", "penalties", "dry", "temperature"})
+"""Stages after which the k largest logits are still among the k largest, or among the tokens that they moved."""
+
+
+def token_ids(model: NativeModel, name: str) -> list[int]:
+    """The tokens that a name means: `#ID`, a control token's name, or the tokens of a text. Raises SamplingError."""
+    if name.startswith("#") and name[1:].isdecimal():
+        token = int(name[1:])
+        if token >= model.vocab.n_vocab:
+            raise SamplingError(f"there is no token {name}: the vocabulary has {model.vocab.n_vocab}")
+        return [token]
+    for special in model.vocab.special:
+        if special.text == name.encode():
+            return [special.id]
+    return model.vocab.tokenize(name.encode())
+
+
+def biases(model: NativeModel, params: SamplingParams) -> dict[int, float]:
+    """What is added to which logits: the GGUF's suppressed tokens, the bans and the biases."""
+    found: dict[int, float] = {}
+    for name, bias in params.logit_bias.items():
+        for token in token_ids(model, name):
+            found[token] = found.get(token, 0.0) + bias
+    banned = [token for name in params.ban for token in token_ids(model, name)]
+    return found | dict.fromkeys((*banned, *model.suppressed), -math.inf)
+
+
+def window(params: SamplingParams, n_ctx: int) -> int:
+    """How many tokens back the penalties look, 0 where they are off."""
+    penalties = _last_n(params.penalty_last_n, n_ctx) if _penalises(params) else 0
+    dry = _last_n(params.dry_penalty_last_n, n_ctx) if _on(params, "dry") and params.dry_multiplier > 0 else 0
+    return max(penalties, dry)
+
+
+def keep(params: SamplingParams) -> int:
+    """Candidates that can matter to the first narrow stage; 0 where the chain needs the whole vocabulary."""
+    if params.mirostat:
+        return 0
+    if params.temperature <= 0:
+        return 1
+    for stage in params.samplers:
+        if stage == "top-k" and params.top_k > 0:
+            return params.top_k
+        dynamic = stage == "temperature" and params.dynatemp_range > 0
+        if dynamic or (stage not in _KEEPS_ORDER and _is_on(stage, params)):
+            return 0
+    return 0
+
+
+def make(model: NativeModel, params: SamplingParams, n_ctx: int, seed: int) -> list[tuple[str, Native]]:
+    """The stages that are on, named, in order; the last one selects. Raises SamplingError."""
+    vocab, n_vocab = C.llama_model_get_vocab(model.handle), model.vocab.n_vocab
+    stages: list[tuple[str, Native]] = []
+    added = biases(model, params)
+    if added:
+        rows = (C.llama_logit_bias * len(added))(*added.items())
+        stages.append(("logit-bias", C.llama_sampler_init_logit_bias(n_vocab, len(rows), rows)))
+    if params.mirostat and params.temperature > 0:
+        stages.append(("temperature", C.llama_sampler_init_temp(params.temperature)))
+        tau, eta = params.mirostat_tau, params.mirostat_eta
+        if params.mirostat == 1:
+            return [*stages, ("mirostat", C.llama_sampler_init_mirostat(n_vocab, seed, tau, eta, _MIROSTAT_M))]
+        return [*stages, ("mirostat", C.llama_sampler_init_mirostat_v2(seed, tau, eta))]
+    makers: dict[str, Callable[[], Native]] = {
+        "penalties": lambda: C.llama_sampler_init_penalties(
+            n_vocab,
+            _last_n(params.penalty_last_n, n_ctx),
+            params.repeat_penalty,
+            params.frequency_penalty,
+            params.presence_penalty,
+        ),
+        "dry": lambda: _dry(vocab, params, n_ctx),
+        "top-n-sigma": lambda: C.llama_sampler_init_top_n_sigma(params.top_n_sigma),
+        "top-k": lambda: C.llama_sampler_init_top_k(params.top_k),
+        "typical": lambda: C.llama_sampler_init_typical(params.typical_p, _MIN_KEEP),
+        "top-p": lambda: C.llama_sampler_init_top_p(params.top_p, _MIN_KEEP),
+        "min-p": lambda: C.llama_sampler_init_min_p(params.min_p, _MIN_KEEP),
+        "xtc": lambda: C.llama_sampler_init_xtc(params.xtc_probability, params.xtc_threshold, _MIN_KEEP, seed),
+        "temperature": lambda: C.llama_sampler_init_temp_ext(
+            params.temperature, params.dynatemp_range, params.dynatemp_exponent
+        ),
+    }
+    greedy = params.temperature <= 0
+    for stage in params.samplers:
+        if stage in makers and _is_on(stage, params) and (not greedy or stage in ("penalties", "dry")):
+            stages.append((stage, makers[stage]()))
+    if greedy:
+        return [*stages, ("greedy", C.llama_sampler_init_greedy())]
+    if params.adaptive_target >= 0:
+        adaptive = C.llama_sampler_init_adaptive_p(params.adaptive_target, params.adaptive_decay, seed)
+        return [*stages, ("adaptive-p", adaptive)]
+    return [*stages, ("dist", C.llama_sampler_init_dist(seed))]
+
+
+def _is_on(stage: str, params: SamplingParams) -> bool:
+    return {
+        "penalties": _penalises(params),
+        "dry": params.dry_multiplier > 0 and params.dry_penalty_last_n != 0,
+        "top-n-sigma": params.top_n_sigma > 0,
+        "top-k": params.top_k > 0,
+        "typical": params.typical_p < 1,
+        "top-p": params.top_p < 1,
+        "min-p": params.min_p > 0,
+        "xtc": params.xtc_probability > 0 and params.xtc_threshold <= 0.5,
+    }.get(stage, True)
+
+
+def _on(params: SamplingParams, stage: str) -> bool:
+    return stage in params.samplers and not params.mirostat
+
+
+def _penalises(params: SamplingParams) -> bool:
+    values = (params.repeat_penalty != 1.0, params.frequency_penalty != 0.0, params.presence_penalty != 0.0)
+    return _on(params, "penalties") and params.penalty_last_n != 0 and any(values)
+
+
+def _last_n(last_n: int, n_ctx: int) -> int:
+    return n_ctx if last_n < 0 else last_n
+
+
+def _dry(vocab: Native, params: SamplingParams, n_ctx: int) -> Native:
+    texts = [text.encode() for text in params.dry_sequence_breakers if text]
+    breakers = (ctypes.c_char_p * len(texts))(*texts)
+    last_n = _last_n(params.dry_penalty_last_n, n_ctx)
+    strength = (params.dry_multiplier, params.dry_base, params.dry_allowed_length)
+    return C.llama_sampler_init_dry(vocab, *strength, last_n, breakers, len(texts))
