@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from app.client.process import WorkerProcess, spawn
 from app.config.catalogue import load_catalogue
@@ -20,6 +22,9 @@ from app.domain.preset import Preset
 from app.tui.options import ChatOptions
 from app.tui.terminal.background import is_dark
 from app.tui.terminal.gate import why_not
+
+if TYPE_CHECKING:
+    from app.tui.app import TokscopeApp
 
 _USAGE = 2
 _CLOSE_S = 5.0
@@ -51,6 +56,24 @@ def _spawn() -> WorkerProcess | None:
     return None
 
 
+async def drive(app: TokscopeApp, kill_engine: Callable[[], None]) -> int:
+    """Runs an app under the terminal's guard, ends what it used and returns the exit code."""
+    from app.tui.terminal.guard import TerminalGuard
+
+    guard = TerminalGuard(app.leave, kill_engine=kill_engine)
+    guard.install()
+    try:
+        await app.run_async()
+    except BaseException:
+        guard.restore()
+        raise
+    finally:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(app.close(), _CLOSE_S)
+        guard.uninstall()
+    return 128 + guard.signum if guard.signum else app.return_code or 0
+
+
 async def _run(options: ChatOptions, loaded: LoadedSettings, preset: Preset, worker: WorkerProcess | None) -> int:
     # Imported here: Textual takes a quarter of a second, in which the worker starts.
     from app.client.worker_client import WorkerClient
@@ -60,7 +83,6 @@ async def _run(options: ChatOptions, loaded: LoadedSettings, preset: Preset, wor
     from app.tui.flow.memory import Memory
     from app.tui.services import Services
     from app.tui.terminal import paste
-    from app.tui.terminal.guard import TerminalGuard
 
     catalogue = load_catalogue()
     services = Services(
@@ -77,19 +99,7 @@ async def _run(options: ChatOptions, loaded: LoadedSettings, preset: Preset, wor
         dark_background=is_dark() if "NO_COLOR" not in os.environ else None,
     )
     paste.install()
-    app = TokscopeApp(services)
-    guard = TerminalGuard(app.leave, kill_engine=worker.kill if worker else lambda: None)
-    guard.install()
-    try:
-        await app.run_async()
-    except BaseException:
-        guard.restore()
-        raise
-    finally:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(app.close(), _CLOSE_S)
-        guard.uninstall()
-    return 128 + guard.signum if guard.signum else app.return_code or 0
+    return await drive(TokscopeApp(services), worker.kill if worker else lambda: None)
 
 
 def _notices(problems: list[Problem]) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from textual.app import App
 from textual.color import Color, ColorParseError
+from textual.css.constants import VALID_STYLE_FLAGS
 from textual.css.tokenize import tokenize_value
 from textual.theme import BUILTIN_THEMES, Theme
 
@@ -121,17 +122,11 @@ def _check_colour(spec: ThemeSpec, key: str, value: str) -> None:
 def _check_variable(spec: ThemeSpec, key: str, value: str, defaults: Mapping[str, str]) -> None:
     if any(char in value for char in ";{}"):
         raise ConfigError(f"theme {spec.name}: variables.{key}: {one_line(value)!r} is not a value")
-    default = defaults.get(key)
-    if default is not None and _is_colour(default):
+    if key.endswith("style"):
+        if unknown := [word for word in value.split() if word not in VALID_STYLE_FLAGS]:
+            raise ConfigError(f"theme {spec.name}: variables.{key}: {one_line(unknown[0])!r} is not a text style")
+    elif key in defaults and value.partition(" ")[0] not in {"auto", "initial"}:
         _check_colour(spec, f"variables.{key}", value.partition(" ")[0])
-
-
-def _is_colour(value: str) -> bool:
-    try:
-        Color.parse(value.partition(" ")[0])
-    except ColorParseError:
-        return False
-    return True
 
 
 def _dry_run(spec: ThemeSpec, theme: Theme, app: App[int]) -> None:

@@ -27,7 +27,9 @@ def make_catalogue(folder: Path) -> Catalogue:
     path = write_tiny_gguf(folder / "tiny.gguf")
     models = {
         "tiny": ModelSpec(name="tiny", title="Tiny Test", source=str(path)),
-        "absent": ModelSpec(name="absent", title="Absent", source=str(folder / "no.gguf"), install="pip install absent"),
+        "absent": ModelSpec(
+            name="absent", title="Absent", source=str(folder / "no.gguf"), install="pip install absent"
+        ),
     }
     return Catalogue(models=models, default="tiny", problems=[])
 

@@ -6,8 +6,8 @@ before it has ended.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Protocol
 
 from app.client.engine import Engine, EngineState
 from app.domain.conversation import Role
@@ -15,15 +15,7 @@ from app.session.events import TurnEvent
 from app.session.session import Session
 
 
-class Running(Protocol):
-    """A task in the background."""
-
-    async def wait(self) -> object:
-        """Waits for its end."""
-        ...
-
-
-Spawn = Callable[[Coroutine[object, object, None]], Running]
+Spawn = Callable[[Coroutine[object, object, None]], object]
 Follow = Callable[[AsyncGenerator[TurnEvent], bool], Coroutine[object, object, None]]
 
 
@@ -44,7 +36,7 @@ class Chat:
         self._follow = follow
         self._spawn = spawn
         self._changed = changed
-        self._turn: Running | None = None
+        self._ended = asyncio.Event()
         self.waiting: list[str] = []
         self.running = False
 
@@ -88,13 +80,13 @@ class Chat:
     async def settle(self) -> None:
         """Drops what waits, stops the reply and returns when its row is finished."""
         self.waiting.clear()
-        self.stop()
-        if self._turn is not None:
-            await self._turn.wait()
+        if self.stop():
+            await self._ended.wait()
 
     def _start(self, events: AsyncGenerator[TurnEvent], *, again: bool) -> None:
         self.running = True
-        self._turn = self._spawn(self._run(events, again))
+        self._ended.clear()
+        self._spawn(self._run(events, again))
         self._changed()
 
     async def _run(self, events: AsyncGenerator[TurnEvent], again: bool) -> None:
@@ -102,5 +94,5 @@ class Chat:
             await self._follow(events, again)
         finally:
             self.running = False
-            self._turn = None
+            self._ended.set()
         self.advance()

@@ -1,0 +1,23 @@
+"""The chat over a scripted engine on a real terminal: `python -m tests.fakes.pty_chat FOLDER`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from app.store.store import Store
+from app.tui.run import drive
+from tests.fakes.chat_app import make_app
+from tests.fakes.scripted_engine import ScriptedEngine, reply
+
+
+async def main(folder: Path) -> int:
+    engine = ScriptedEngine([reply("one two three four")], gated=True)
+    engine.permit(3)
+    store = await Store.open(folder / "conversations.db")
+    return await drive(make_app(folder, engine, store=store), lambda: None)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(Path(sys.argv[1]))))
