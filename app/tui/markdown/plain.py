@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # A line that begins with a letter starts no other block and continues the paragraph; the rest has no inline markup.
-_PLAIN = re.compile(r"(?:[^\W\d_][^\n\\`*_\[\]<&~]*\n)*[^\W\d_][^\n\\`*_\[\]<&~]*\n?\Z")
+_PLAIN = re.compile(r"(?:[^\W\d_][^\n\t\\`*_\[\]<&~]*\n)*[^\W\d_][^\n\t\\`*_\[\]<&~]*\n?\Z")
 _SPACES_AT_END = re.compile(r" *\n")
 
 

@@ -45,12 +45,12 @@ def render(
         case Kind.PLAIN:
             _add_plain(out, block.text, styles.base)
         case Kind.MARKDOWN if is_plain_paragraph(block.text):
-            out.flow([(safe_text(join_lines(block.text)).replace("\t", "    "), styles.base)])
+            out.flow([(safe_text(join_lines(block.text)), styles.base)])
         case Kind.MARKDOWN if len(block.text) > MAX_MARKED:
             _add_plain(out, block.text, styles.base)
         case Kind.MARKDOWN:
             tokens = _PARSER.parse(block.text, {"references": dict(references)} if references else None)
-            _Walk(out, styles, block.number).blocks(tokens)
+            _Walk(out, styles, block).blocks(tokens)
     return out.lines
 
 
@@ -69,24 +69,24 @@ def _add_plain(out: LineBuilder, text: str, style: Style) -> None:
 class _Walk:
     """Goes down a block's tokens once."""
 
-    def __init__(self, out: LineBuilder, styles: MarkdownStyles, number: int | None) -> None:
+    def __init__(self, out: LineBuilder, styles: MarkdownStyles, block: Block) -> None:
         self._out = out
         self._styles = styles
-        self._number = number
+        self._number = block.number
+        self._lines = block.text.split("\n")
         self._depth = 0
 
     def blocks(self, tokens: Sequence[Token], style: Style | None = None) -> None:
         """Adds sibling blocks, a blank line between them."""
         at = 0
-        end_line: int | None = None
+        is_first = True
         while at < len(tokens):
             stop = _end(tokens, at)
-            token = tokens[at]
-            if token.type != "definition":
-                if end_line is not None and not token.hidden and not (self._depth and token.type.endswith("list_open")):
+            if tokens[at].type != "definition":
+                if not is_first and (self._depth == 0 or self._is_parted(tokens[at])):
                     self._out.blank()
                 self._block(tokens[at:stop], style or self._styles.base)
-                end_line = stop
+                is_first = False
             at = stop
 
     def _block(self, tokens: Sequence[Token], style: Style) -> None:
@@ -130,12 +130,11 @@ class _Walk:
         number = int(tokens[0].attrs.get("start", 1)) if tokens[0].type == "ordered_list_open" else None
         if self._depth == 0 and self._number is not None:
             number = self._number
-        at, end_line = 1, 0
+        at = 1
         while at < len(tokens) - 1:
             stop = _end(tokens, at)
-            begin, end = tokens[at].map or (0, 0)
             mark = _BULLETS[min(self._depth, 2)] if number is None else f"{number}."
-            if end_line and begin > end_line:
+            if at > 1 and self._is_parted(tokens[at]):
                 out.blank()
             with out.indent((f"{mark} ", styles.marker), (" " * (len(mark) + 1), styles.base)):
                 self._depth += 1
@@ -144,7 +143,12 @@ class _Walk:
                 self.blocks(tokens[at + 1 : stop - 1])
                 self._depth -= 1
             number = None if number is None else number + 1
-            at, end_line = stop, end
+            at = stop
+
+    def _is_parted(self, token: Token) -> bool:
+        """In a list the source decides: its author parted this from what stands before it, or did not."""
+        line = token.map[0] if token.map else 0
+        return line > 0 and not self._lines[line - 1].strip("> \t")
 
 
 def _end(tokens: Sequence[Token], at: int) -> int:

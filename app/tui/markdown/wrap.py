@@ -49,7 +49,7 @@ def _wrap_cells(text: str, width: int, words: bool) -> list[Piece]:
     for start, stop, size in split_graphemes(text)[0]:
         if size == 2 and words and start > at:
             end, resume, cells_before = start, start, used
-        if used + size > width and start > at:
+        while used + size > width and start > at:
             if text[start] == " " and words:
                 end, resume, cells_before = start, stop, used + size
             elif end <= at or text[at:end].isspace():
@@ -57,8 +57,9 @@ def _wrap_cells(text: str, width: int, words: bool) -> list[Piece]:
             pieces.append(Piece(at, end, glue))
             glue, at, used = text[end:resume], resume, used - cells_before
             end = -1
-            if start < at:
-                continue
+        if start < at:
+            used = 0
+            continue
         used += size
         if text[start] == " " and words and start > at:
             end, resume, cells_before = start, stop, used
