@@ -29,7 +29,6 @@ class Composer(TextArea):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", "Send", priority=True, show=False),
         Binding("ctrl+j,shift+enter", "newline", "New line", show=False),
     ]
 
@@ -115,9 +114,14 @@ class Composer(TextArea):
 
     async def _on_key(self, event: events.Key) -> None:
         # xterm's modifyOtherKeys sends ESC[27;2;13~ for Shift+Enter, which Textual names so.
-        if event.key == "shift+\r":
-            event.stop()
-            event.prevent_default()
+        if event.key not in ("enter", "shift+\r"):
+            return
+        event.stop()
+        event.prevent_default()
+        # Not a priority binding: that would run before keys typed in the same burst have arrived.
+        if event.key == "enter":
+            self.action_send()
+        else:
             self.action_newline()
 
     # Pasting

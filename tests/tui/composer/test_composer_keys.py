@@ -299,3 +299,12 @@ async def test_cut_and_paste_inside_the_app_keeps_a_paste(host):
 async def test_the_cursor_does_not_blink(host):
     assert not host.composer.cursor_blink
     assert not host.composer.blink_timer._active.is_set()
+
+
+async def test_enter_in_the_same_burst_as_the_text_sends_it_all(host):
+    for char in "hi!":
+        host.post_message(events.Key(char, char))
+    host.post_message(events.Key("enter", "\r"))
+    await host.pilot.pause()
+    assert host.sent == ["hi!"]
+    assert host.composer.text == ""
