@@ -75,5 +75,5 @@ def make_app(
 async def until(condition: Callable[[], object], timeout_s: float = 5.0) -> None:
     """Returns once `condition` holds; fails the test when it does not within `timeout_s`."""
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 a condition on widgets has no event to wait for
             await asyncio.sleep(0.002)

@@ -63,7 +63,7 @@ def header_right(now: Situation) -> list[Segment]:
 
 def key_hints(keymap: Keymap, running: bool) -> list[Segment]:
     """The keys that matter now. The table's order is the order of importance."""
-    shown = [] if running else [Segment(" send", _MUTED, "", 90, "⏎")]
+    shown = [] if running else [Segment("send", _MUTED, "", 90, "⏎ ")]
     for n, command in enumerate(COMMANDS):
         key = keymap.short(command.id)
         if not command.hint or not key or (running and command.id in {"regenerate"}):
@@ -71,7 +71,7 @@ def key_hints(keymap: Keymap, running: bool) -> list[Segment]:
         if command.id == "stop" and not running:
             continue
         weight = {"stop": 100, "help": 80, "palette": 70, "quit": 60}.get(command.id, 50 - n)
-        shown.append(Segment(f" {command.hint}", _MUTED, command.action, weight, key))
+        shown.append(Segment(command.hint, _MUTED, command.action, weight, f"{key} "))
     return shown
 
 
@@ -87,5 +87,5 @@ def queue_line(now: Situation, keymap: Keymap) -> list[Segment]:
     segments = [Segment(f"▸ {count}", "bold $warning", "", 3), Segment(one_line(now.waiting[0], 200), "", "", 1)]
     if why:
         segments.append(Segment(why, _MUTED, "", 2))
-    segments.append(Segment(" takes it back", _MUTED, "screen.stop", 0, keymap.label("stop")))
+    segments.append(Segment("takes it back", _MUTED, "screen.stop", 0, f"{keymap.label('stop')} "))
     return segments

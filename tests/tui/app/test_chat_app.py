@@ -227,10 +227,14 @@ async def test_a_crash_leaves_a_report_without_anybodys_words(
 ) -> None:
     app = make_app(tmp_path, ScriptedEngine())
     monkeypatch.setattr(ChatScreen, "action_top", explode)
-    with pytest.raises(ZeroDivisionError):
+
+    async def crash() -> None:
         async with app.run_test(size=(120, 36)) as pilot:
             await ready(app)
             await pilot.press(*"secret", "ctrl+home")
+
+    with pytest.raises(ZeroDivisionError):
+        await crash()
     assert app.return_code == 1
     (report,) = (tmp_path / "tokscope" / "cache").glob("crash-*.txt")
     assert report.stat().st_mode & 0o777 == 0o600

@@ -26,7 +26,6 @@ from app.tui.screens.themes import ThemePicker
 from tests.fakes.chat_app import make_app, until
 from tests.fakes.scripted_engine import ScriptedEngine
 
-
 Kind = TypeVar("Kind", bound=Picker)
 
 
