@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 Count = Annotated[int, Meta(ge=1, le=2147483647)]
+NonNegative = Annotated[float, Meta(ge=0.0)]
 
 
 class KvType(StrEnum):
@@ -33,8 +34,8 @@ class LoadOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """Context window in tokens for one conversation; None is min(train length, 8192) that fits in memory."""
     n_slots: Annotated[int, Meta(ge=1, le=64)] = 2
     """Conversations whose KV cache stays resident."""
-    n_gpu_layers: Annotated[int, Meta(ge=-1, le=2147483647)] | None = None
-    """Layers offloaded; -1 is all, None is all where a GPU device exists, else 0."""
+    n_gpu_layers: Annotated[int, Meta(ge=-1, le=2147483647)] | Literal["auto"] | None = None
+    """Layers offloaded, the output layer counted; -1 is all. `auto` and None are as many as fit (`app.domain.fit`)."""
     n_threads: Count | None = None
     """Compute threads of decode; None is the number of physical cores."""
     n_threads_batch: Count | None = None
@@ -47,6 +48,11 @@ class LoadOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     mmap: bool = True
     mlock: bool = False
     main_gpu: Annotated[int, Meta(ge=0, le=15)] = 0
+    """The GPU in use with `split_mode = "none"`; with `row` the one that holds the KV cache."""
+    split_mode: Literal["layer", "none", "row"] = "layer"
+    """How several GPUs share a model: whole layers, not at all, or rows of each matrix."""
+    tensor_split: Annotated[tuple[NonNegative, ...], Meta(max_length=16)] = ()
+    """Proportions of the GPUs, as in `[3, 1]`; empty lets the fit choose."""
     chat_template: str | None = None
     """Jinja source used in place of the one in the GGUF."""
 

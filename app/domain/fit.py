@@ -1,0 +1,235 @@
+"""Fits a model into the memory that is there: the largest split over the devices, the context window, the slots.
+
+Pure arithmetic: the engine feeds it the devices that it sees when it loads, `tok models plan` those of a worker that it
+asks. llama.cpp offloads the last layers and hands them to the devices in order; so does this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from app.domain.model import LoadOptions
+from app.domain.sizes import ModelSizes
+
+DEFAULT_N_CTX = 8192
+SMALLEST_N_CTX = 512
+_GIB = 1 << 30
+_CELLS = 256
+"""llama.cpp rounds a context window up to this."""
+
+
+class Memory(Struct, frozen=True, array_like=True):
+    """What one device has free."""
+
+    name: str
+    kind: str
+    """`CPU`, `GPU`, `IGPU` or another that holds no layers."""
+    free_bytes: int
+
+    @property
+    def usable_bytes(self) -> int:
+        """Free memory less a margin: a tenth, but at least 1 GiB, but never more than half."""
+        return self.free_bytes - min(max(self.free_bytes // 10, _GIB), self.free_bytes // 2)
+
+
+class Share(Struct, frozen=True, array_like=True):
+    """What one device is to hold."""
+
+    memory: Memory
+    n_layers: int
+    """The output layer counts as one."""
+    weight_bytes: int
+    kv_bytes: int
+    compute_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """All that the device is asked for."""
+        return self.weight_bytes + self.kv_bytes + self.compute_bytes
+
+    @property
+    def fits(self) -> bool:
+        """Whether it has that much, margin left."""
+        return self.total_bytes <= self.memory.usable_bytes
+
+
+class Plan(Struct, frozen=True, array_like=True):
+    """How a model is to be loaded, and why."""
+
+    n_gpu_layers: int
+    n_layers: int
+    """Layers that could be offloaded, the output layer among them."""
+    tensor_split: tuple[float, ...]
+    """Layers of each GPU, in llama.cpp's order; empty where there is at most one."""
+    n_ctx: int
+    n_slots: int
+    max_n_ctx: int
+    """The largest window of so many slots that this split leaves room for; 0 where not even the weights fit."""
+    shares: tuple[Share, ...]
+    """GPUs in order, then the CPU."""
+    notes: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether every device has room for its share."""
+        return all(share.fits for share in self.shares)
+
+
+def fit(sizes: ModelSizes, memories: Sequence[Memory], options: LoadOptions) -> Plan:
+    """Plans a load. What `options` fixes is kept, even where it does not fit; what they leave open is chosen.
+
+    Slots are given up before layers, layers before the context window: a reply at half the speed is worth more than
+    one that forgets.
+    """
+    wanted = options.n_ctx or default_n_ctx(sizes.n_ctx_train)
+    gpus, cpu = _gpus(memories, options), _cpu(memories)
+    plans = [_best(sizes, gpus, cpu, options, window) for window in _windows(wanted, options)]
+    everything = next((plan for plan in plans[:2] if plan.fits and plan.n_gpu_layers == plan.n_layers), None)
+    plan = everything or next((plan for plan in plans if plan.fits), None)
+    if plan is None:
+        plan = next((plan for plan in plans if _bearable(plan)), plans[-1])
+    return msgspec.structs.replace(plan, notes=_notes(plan, wanted, options, has_gpu=bool(gpus)))
+
+
+def default_n_ctx(n_ctx_train: int) -> int:
+    """The context window where nobody names one: what the model was trained on, up to 8192 tokens."""
+    return min(n_ctx_train or DEFAULT_N_CTX, DEFAULT_N_CTX)
+
+
+def _windows(wanted: int, options: LoadOptions) -> Iterator[tuple[int, int]]:
+    """Context window and slots to try, best first."""
+    yield wanted, options.n_slots
+    if options.n_slots > 1:
+        yield wanted, 1
+    while options.n_ctx is None and wanted // 2 >= SMALLEST_N_CTX:
+        wanted //= 2
+        yield wanted, 1
+
+
+def _gpus(memories: Sequence[Memory], options: LoadOptions) -> list[Memory]:
+    """The devices that llama.cpp would use: integrated ones only where there is no other, one alone if so asked."""
+    discrete = [memory for memory in memories if memory.kind == "GPU"]
+    gpus = discrete or [memory for memory in memories if memory.kind == "IGPU"][:1]
+    return gpus[options.main_gpu :][:1] if options.split_mode == "none" else gpus
+
+
+def _cpu(memories: Sequence[Memory]) -> Memory:
+    return next((memory for memory in memories if memory.kind == "CPU"), Memory("CPU", "CPU", 0))
+
+
+def _best(sizes: ModelSizes, gpus: list[Memory], cpu: Memory, options: LoadOptions, window: tuple[int, int]) -> Plan:
+    """The plan with most layers on the GPUs for one window; nothing is tried where the layers are fixed."""
+    n_ctx = -(-window[0] // _CELLS) * _CELLS
+    options = msgspec.structs.replace(options, n_slots=window[1])
+    most = sizes.n_offloadable if gpus else 0
+    fixed = options.n_gpu_layers
+    if isinstance(fixed, int):
+        first = min(fixed if fixed >= 0 else most, most)
+        lowest = first
+    else:
+        first, lowest = most, 0
+    n, counts = lowest, [0] * len(gpus)
+    for n in range(first, lowest - 1, -1):
+        counts = _by_share(n, options.tensor_split, len(gpus)) or _filled(sizes, gpus, options, n_ctx, n)
+        if sum(counts) == n and all(share.fits for share in _shares(sizes, gpus, counts, n_ctx, options)):
+            break
+    if sum(counts) < n:  # fixed, and more than fits: the last device takes what is left
+        counts[-1] += n - sum(counts)
+    on_gpus = _shares(sizes, gpus, counts, n_ctx, options)
+    shares = (*on_gpus, _share(sizes, cpu, range(sizes.n_offloadable - n), n_ctx, options, sizes.input_bytes))
+    split = tuple(map(float, counts)) if len(gpus) > 1 else ()
+    return Plan(n, sizes.n_offloadable, split, n_ctx, window[1], _max_n_ctx(sizes, shares, n_ctx, options), shares, ())
+
+
+def _by_share(n: int, split: tuple[float, ...], n_gpus: int) -> list[int] | None:
+    """Layers a device by the user's proportions, by llama.cpp's rule; None where there are none."""
+    total = sum(split[:n_gpus])
+    if not total:
+        return None
+    counts, done = [0] * n_gpus, 0.0
+    bounds = [(done := done + part) / total for part in (*split, *[0.0] * n_gpus)[:n_gpus]]
+    for layer in range(n):
+        counts[next((i for i, bound in enumerate(bounds) if bound > layer / n), n_gpus - 1)] += 1
+    return counts
+
+
+def _filled(sizes: ModelSizes, gpus: list[Memory], options: LoadOptions, n_ctx: int, n: int) -> list[int]:
+    """Layers a device when each is filled before the next; their sum is less than `n` where they do not fit.
+
+    Few devices are better than many: every border costs a copy a token.
+    """
+    counts: list[int] = []
+    at = sizes.n_offloadable - n
+    for gpu in gpus:
+        end = at
+        while end < sizes.n_offloadable and _share(sizes, gpu, range(at, end + 1), n_ctx, options).fits:
+            end += 1
+        counts.append(end - at)
+        at = end
+    return counts
+
+
+def _shares(sizes: ModelSizes, gpus: list[Memory], counts: list[int], n_ctx: int, options: LoadOptions) -> list[Share]:
+    shares: list[Share] = []
+    at = sizes.n_offloadable - sum(counts)
+    for gpu, count in zip(gpus, counts, strict=True):
+        shares.append(_share(sizes, gpu, range(at, at + count), n_ctx, options))
+        at += count
+    return shares
+
+
+def _share(
+    sizes: ModelSizes, memory: Memory, layers: range, n_ctx: int, options: LoadOptions, other_bytes: int = 0
+) -> Share:
+    n_repeating = sum(layer < len(sizes.layer_bytes) for layer in layers)
+    return Share(
+        memory,
+        len(layers),
+        other_bytes + sum(sizes.bytes_at(layer) for layer in layers),
+        sizes.kv_bytes(n_repeating, n_ctx * options.n_slots, options.kv_type),
+        sizes.compute_bytes(n_ctx, options) if layers else 0,
+    )
+
+
+def _max_n_ctx(sizes: ModelSizes, shares: Sequence[Share], n_ctx: int, options: LoadOptions) -> int:
+    """Every share grows by a straight line with the window, so that two points tell where it meets the limit."""
+    most = sizes.n_ctx_train or DEFAULT_N_CTX
+    scratch = sizes.compute_bytes(0, options)
+    for share in shares:
+        if share.n_layers:
+            per_token = (share.kv_bytes + share.compute_bytes - scratch) / n_ctx
+            most = min(most, int((share.memory.usable_bytes - share.weight_bytes - scratch) / per_token))
+    return max(0, most // _CELLS * _CELLS)
+
+
+def _bearable(plan: Plan) -> bool:
+    """Whether only mapped weights are too many: those the system can drop and read again, other memory it cannot."""
+    *gpus, cpu = plan.shares
+    return all(share.fits for share in gpus) and cpu.kv_bytes + cpu.compute_bytes <= cpu.memory.usable_bytes // 4
+
+
+def _notes(plan: Plan, wanted: int, options: LoadOptions, *, has_gpu: bool) -> tuple[str, ...]:
+    notes: list[str] = []
+    if has_gpu and plan.n_gpu_layers < plan.n_layers and not isinstance(options.n_gpu_layers, int):
+        notes.append(f"{plan.n_gpu_layers} of {plan.n_layers} layers on the GPU: no more fit in its memory")
+    if plan.n_slots < options.n_slots:
+        notes.append(f"{plan.n_slots} resident conversation in place of {options.n_slots}: more do not fit in memory")
+    if plan.n_ctx < wanted:
+        notes.append(f"context window {plan.n_ctx} tokens in place of {wanted}: more does not fit in memory")
+    notes += [_short(share) for share in plan.shares if not share.fits]
+    return tuple(notes)
+
+
+def _short(share: Share) -> str:
+    name, free = share.memory.name, gib(share.memory.usable_bytes)
+    if share.memory.kind == "CPU" and share.weight_bytes > share.memory.usable_bytes:
+        return f"{gib(share.weight_bytes)} of weights for {free} of memory: they will be read from disk again and again"
+    return f"{name} may run out of memory: {gib(share.total_bytes)} for {free} that can be used"
+
+
+def gib(n_bytes: int) -> str:
+    """A size for people."""
+    return f"{n_bytes / _GIB:.1f} GiB"
