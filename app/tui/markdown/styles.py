@@ -71,7 +71,7 @@ def markdown_styles(base: Style, variables: Mapping[str, str], code_theme: str) 
         table_head=base + Style(bold=True),
         user=ink("chat-user", "accent", bold=True),
         assistant=ink("chat-assistant", "text-primary", "primary", bold=True),
-        note=base + Style(color=colour("chat-note") or muted.color, dim=muted.dim, italic=True),
+        note=(ink("chat-note") if "chat-note" in variables else muted) + Style(italic=True),
         failure=ink("chat-failure", "error", bold=True),
         code_theme=code_theme,
     )

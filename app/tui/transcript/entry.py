@@ -25,6 +25,9 @@ LAG = 40
 """An unfinished block longer than LONG_TAIL is rendered again only when it grew by 1/LAG: n log n, not n²."""
 
 
+_AWAITED = Block(Kind.PLAIN, "…")
+
+
 class Voice(Enum):
     """Who speaks: decides the gutter, and whether the text is Markdown."""
 
@@ -125,7 +128,7 @@ class Entry:
             return
         first = self._splitter.feed(safe_text(self._waiting))
         self._waiting = ""
-        self._set_blocks(first, self._splitter.blocks, width)
+        self._set_blocks(first, self._splitter.blocks or [_AWAITED], width)
 
     def finish(self, note: Block | None, width: int) -> None:
         """Takes the text as complete. Unchanged blocks keep their lines; late link definitions take effect."""

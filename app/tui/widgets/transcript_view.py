@@ -193,8 +193,9 @@ class TranscriptView(ScrollView, can_focus=True):
     def render_lines(self, crop: Region) -> list[Strip]:
         """Returns the cached strips as they are: without the styles cache, which would build each of them anew."""
         strips = [self._strip(row + self.scroll_offset.y) for row in range(crop.y, crop.bottom)]
+        background = self.background_colors[1]
         for line_filter in self.get_line_filters():
-            strips = [strip.apply_filter(line_filter, self.background_colors[1]) for strip in strips]
+            strips = [strip.apply_filter(line_filter, background) for strip in strips]
         whole = crop.x == 0 and crop.width == self._width
         return strips if whole else [strip.crop(crop.x, crop.right) for strip in strips]
 

@@ -124,6 +124,7 @@ async def test_notes_notices_and_failures(app, message) -> None:
         app.view.finish_reply("stopped by you")
         app.view.notice("model\nloaded")
         app.view.begin_reply(message("", state=ReplyState.STREAMING))
+        assert app.rows()[7] == "◆ …"
         app.view.finish_reply("engine lost: \x1b[31mkilled", failed=True)
         app.view.append("too late")
         app.view.finish_reply()
