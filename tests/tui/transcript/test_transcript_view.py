@@ -73,7 +73,7 @@ async def test_five_hundred_messages_are_laid_out_lazily(app, message, size) -> 
 
 
 async def test_scrolling_up_into_messages_never_seen_keeps_the_view(app, message) -> None:
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=(80, 24)):
         app.view.show([message("\n\n".join(f"p{k}-{n}" for n in range(30))) for k in range(20)])
         for _ in range(500):
             shown = app.rows()
