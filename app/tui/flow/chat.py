@@ -14,7 +14,6 @@ from app.domain.conversation import Role
 from app.session.events import TurnEvent
 from app.session.session import Session
 
-
 Spawn = Callable[[Coroutine[object, object, None]], object]
 Follow = Callable[[AsyncGenerator[TurnEvent], bool], Coroutine[object, object, None]]
 
@@ -28,12 +27,27 @@ class Chat:
     """
 
     def __init__(
-        self, engine: Engine, session: Session, *, follow: Follow, spawn: Spawn, changed: Callable[[], None]
+        self,
+        engine: Engine,
+        session: Session,
+        *,
+        follow: Follow,
+        loaded: Callable[[], bool],
+        spawn: Spawn,
+        changed: Callable[[], None],
     ) -> None:
-        """`follow` shows a turn's events (True: in place of the last reply), `spawn` runs it, `changed` hears."""
+        """Takes what it needs as functions.
+
+        Args:
+            follow: shows a turn's events (True: in place of the last reply).
+            loaded: tells whether the last load succeeded.
+            spawn: runs a turn in the background.
+            changed: hears of every new state.
+        """
         self._engine = engine
         self.session = session
         self._follow = follow
+        self._loaded = loaded
         self._spawn = spawn
         self._changed = changed
         self._ended = asyncio.Event()
@@ -42,8 +56,9 @@ class Chat:
 
     @property
     def can_send(self) -> bool:
-        """Whether a message would be sent now. A lost engine is started again by the message."""
-        return not self.running and self._engine.state in {EngineState.READY, EngineState.LOST}
+        """Whether a message would be sent now. It starts a lost engine again, if that has a model to load again."""
+        state = self._engine.state
+        return not self.running and (state is EngineState.READY or (state is EngineState.LOST and self._loaded()))
 
     def submit(self, text: str) -> None:
         """Sends `text`, or puts it in line."""

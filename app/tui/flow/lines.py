@@ -49,7 +49,10 @@ def header_right(now: Situation) -> list[Segment]:
     fraction = now.load.fraction
     if fraction is not None:
         done = round(_BAR * fraction)
-        return [*segments, Segment(f"◌ loading {'━' * done}{'╌' * (_BAR - done)} {fraction:4.0%}", "$warning", "", 9)]
+        return [
+            *segments,
+            Segment(f"◌ {loading_word(fraction)} {'━' * done}{'╌' * (_BAR - done)} {fraction:4.0%}", "$warning", "", 9),
+        ]
     if now.running:
         return [*segments, Segment("◉ replying", "$accent", "screen.stop", 9)]
     word, style = {
@@ -59,6 +62,11 @@ def header_right(now: Situation) -> list[Segment]:
     }.get(now.engine, ("◌ starting", "$warning"))
     action = "screen.model" if now.engine is EngineState.NO_MODEL else ""
     return [*segments, Segment(word, style, action, 9)]
+
+
+def loading_word(fraction: float) -> str:
+    """Returns what a load is doing: with its weights read an engine still makes its context and warms up."""
+    return "loading" if fraction < 1 else "warming up"
 
 
 def key_hints(keymap: Keymap, running: bool) -> list[Segment]:

@@ -21,13 +21,19 @@ class TurnRunner:
     """Shows turns, one at a time."""
 
     def __init__(
-        self, transcript: Transcript, meter: RunMeter, pump: Pump, branch: Callable[[], Sequence[Message]]
+        self,
+        transcript: Transcript,
+        meter: RunMeter,
+        pump: Pump,
+        branch: Callable[[], Sequence[Message]],
+        stored: Callable[[], None],
     ) -> None:
-        """`branch` tells the messages of the conversation as they stand."""
+        """`branch` tells the messages of the conversation as they stand, `stored` hears of the user's message."""
         self._transcript = transcript
         self._meter = meter
         self._pump = pump
         self._branch = branch
+        self._stored = stored
         self._again = False
         self._replying = False
 
@@ -54,6 +60,7 @@ class TurnRunner:
         match event:
             case MessageStored(message=message):
                 self._transcript.add(message)
+                self._stored()
             case ReplyStarted(message=message):
                 self._replying = True
                 if self._again:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.client.engine import EngineState
 from app.protocol.events import ModelReady
-from app.tui.flow.lines import Situation
+from app.tui.flow.lines import Situation, loading_word
 from app.tui.flow.pace import runs_on_cpu
 from app.tui.widgets.welcome import Welcome
 
@@ -12,7 +12,7 @@ from app.tui.widgets.welcome import Welcome
 def show_state(welcome: Welcome, now: Situation) -> None:
     """Shows how far the model is, what it is, or what to do when there is none."""
     if now.load.fraction is not None:
-        welcome.show_loading(now.load.title, now.load.fraction)
+        welcome.show_loading(now.load.title, now.load.fraction, loading_word(now.load.fraction))
     elif now.load.error:
         welcome.show_error(now.load.error, now.load.hint)
     elif now.model is not None:

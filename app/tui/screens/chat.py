@@ -14,6 +14,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 from textual.worker import Worker
 
+from app.client.engine import EngineState
 from app.domain.conversation import Message
 from app.domain.errors import TokscopeError
 from app.domain.text import safe_text
@@ -65,6 +66,7 @@ class ChatScreen(SafeScreen):
         self._wardrobe = wardrobe
         self._models_dir = Path(services.settings.models_dir) if services.settings.models_dir else None
         self._idle_timer: Timer | None = None
+        self._wanted: str | None = None
         self.header = Bar(separator=" · ", id="header")
         self.welcome = Welcome([("Enter", "send"), *self._welcome_keys()], id="welcome")
         self.transcript = Transcript(id="transcript")
@@ -76,9 +78,16 @@ class ChatScreen(SafeScreen):
         self.key_bar = Bar(id="keys")
         self.meter = RunMeter()
         self.pump = Pump(self.transcript.append, self._tick)
-        runner = TurnRunner(self.transcript, self.meter, self.pump, lambda: session.branch)
+        runner = TurnRunner(self.transcript, self.meter, self.pump, lambda: session.branch, self._changed)
         self.loader = EngineLoader(services.engine, services.catalogue, self._models_dir, self._changed)
-        self.chat = Chat(services.engine, session, follow=runner.run, spawn=self._spawn, changed=self._changed)
+        self.chat = Chat(
+            services.engine,
+            session,
+            follow=runner.run,
+            loaded=lambda: self.loader.ready,
+            spawn=self._spawn,
+            changed=self._changed,
+        )
         library = Library(session.store, session)
         self.conversations = Conversations(self.chat, library, show=self._show, ask=self._ask, tell=self.tell)
         self.choices = Choices(host, self._ask, session, self.loader, wardrobe)
@@ -124,6 +133,7 @@ class ChatScreen(SafeScreen):
 
     def load_model(self, wanted: str | None) -> None:
         """Loads a model in place of the one before; a load in progress is given up."""
+        self._wanted = wanted
         self.run_worker(self._told(self._load(wanted)), group="load", exclusive=True)
 
     async def _load(self, wanted: str | None) -> None:
@@ -149,6 +159,9 @@ class ChatScreen(SafeScreen):
     def _submitted(self, event: Composer.Submitted) -> None:
         self.transcript.action_follow()
         self.chat.submit(event.text)
+        if self._services.engine.state is EngineState.LOST and self.loader.status.error:
+            # It died while it loaded: a message is reason enough to try once more.
+            self.load_model(self._wanted)
 
     def on_key(self, event: events.Key) -> None:
         """Brings what is typed elsewhere to the composer."""

@@ -24,12 +24,12 @@ class Welcome(Static):
         super().__init__(id=id, markup=False)
         self._keys = keys
 
-    def show_loading(self, title: str, fraction: float) -> None:
+    def show_loading(self, title: str, fraction: float, doing: str) -> None:
         """Shows a model on its way in."""
         done = round(_BAR_WIDTH * min(1.0, max(0.0, fraction)))
         bar = [("━" * done, "$primary"), ("━" * (_BAR_WIDTH - done), "$foreground 20%")]
         percent = (f" {fraction:4.0%}", "$foreground-muted")
-        self._show([(f"loading {one_line(title, 60)}\n", "$foreground-muted"), *bar, percent])
+        self._show([(f"{doing} {one_line(title, 60)}\n", "$foreground-muted"), *bar, percent])
 
     def show_ready(self, title: str, lines: Sequence[str]) -> None:
         """Shows the model that answers, and facts about it."""

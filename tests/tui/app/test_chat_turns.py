@@ -10,6 +10,7 @@ from app.tui.app import TokscopeApp
 from app.tui.screens.chat import ChatScreen
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import make_app, until
+from tests.fakes.engine_events import make_lost
 from tests.fakes.scripted_engine import Load, Reply, ScriptedEngine, reply
 
 
@@ -173,3 +174,16 @@ async def test_leaving_while_it_streams_keeps_the_text(tmp_path: Path) -> None:
     assert session.branch[1].content == "one"
     await app.close()
     assert engine.closed
+
+
+async def test_an_engine_that_died_while_loading_is_tried_again_by_a_message(tmp_path: Path) -> None:
+    engine = ScriptedEngine(["answer"], loaded=False, loads=[Load(outcome=make_lost())])
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.status.error)
+        chat = app.screen_of_chat
+        assert chat is not None
+        await pilot.press(*"hi", "enter")
+        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+        assert contents(chat)[1][1] == "answer"
+        assert len(engine.loads) == 2
