@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import console
+from app.cli import console, models_plan
 from app.cli.exit_codes import ExitCode
 
 commands = typer.Typer(name="models", help="List the models that `-m` can name.", rich_markup_mode=None)
+commands.command()(models_plan.plan)
 
 
 @commands.callback(invoke_without_command=True)

@@ -41,9 +41,7 @@ def list_() -> int:
 @commands.command()
 def show(name: Annotated[str, typer.Argument(autocompletion=complete_preset)]) -> int:
     """Show one preset as the table that `config.toml` would hold, every value spelt out."""
-    import msgspec
-
-    from app.cli.configuration import toml_lines, warn_of
+    from app.cli.configuration import spelt_out, toml_lines, warn_of
     from app.cli.console import print_line
     from app.config.presets import find_preset, load_presets
     from app.config.settings import load_settings
@@ -53,6 +51,6 @@ def show(name: Annotated[str, typer.Argument(autocompletion=complete_preset)]) -
     preset = find_preset(name, load_presets(loaded.settings))
     about = {"description": preset.description, "system": preset.system, "model": preset.model}
     print_line(f"[presets.{preset.name}]")
-    for line in toml_lines(about | msgspec.structs.asdict(preset.sampling)):
+    for line in toml_lines(about | spelt_out(preset.sampling)):
         print_line(line)
     return ExitCode.OK

@@ -65,6 +65,11 @@ class Terminal:
         """The screen, as lines."""
         return "\n".join(self._screen.display)
 
+    @property
+    def last_words(self) -> str:
+        """What was written after the alternate screen was left."""
+        return bytes(self.raw).rpartition(b"\x1b[?1049l")[2].decode(errors="replace")
+
     def termios(self) -> list[Any]:
         """The settings of the terminal now."""
         return termios.tcgetattr(self._slave)

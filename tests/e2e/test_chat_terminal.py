@@ -67,7 +67,7 @@ def test_the_promises_in_one_sitting() -> None:
         send(terminal, "Go on")
         terminal.wait_for(r"[1-9]\d* cached")
         terminal.type(QUIT)
-        assert terminal.wait() == 0
+        assert terminal.wait() == 0, terminal.last_words
         assert_restored(terminal)
     first, reply, *_ = stored_branch()
     assert first.content == LONG
@@ -77,7 +77,7 @@ def test_the_promises_in_one_sitting() -> None:
     with Terminal([*TOK, "--continue"]) as terminal:
         terminal.wait_for("Go on")
         terminal.type(QUIT)
-        assert terminal.wait() == 0
+        assert terminal.wait() == 0, terminal.last_words
 
 
 def test_keys_that_arrive_together_keep_their_order() -> None:
@@ -86,7 +86,7 @@ def test_keys_that_arrive_together_keep_their_order() -> None:
         terminal.type("Say hi\r")
         terminal.wait_for(lambda screen: n_tokens(screen) >= 1)
         terminal.type(QUIT)
-        assert terminal.wait() == 0
+        assert terminal.wait() == 0, terminal.last_words
     assert stored_branch()[0].content == "Say hi"
 
 
@@ -118,7 +118,7 @@ def test_a_window_that_is_too_small_says_so_and_recovers() -> None:
         terminal.resize(100, 30)
         terminal.wait_for("● ready")
         terminal.type(QUIT)
-        assert terminal.wait() == 0
+        assert terminal.wait() == 0, terminal.last_words
         assert_restored(terminal)
 
 

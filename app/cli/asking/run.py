@@ -83,7 +83,7 @@ async def _listen(session: Session, prompt: str, answer: Answer, sink: Sink, int
 
 
 async def _load(engine: Engine, model: LocatedModel) -> ModelReady:
-    async with aclosing(engine.load(LoadModel(str(model.path), model.options))) as events:
+    async with aclosing(engine.load(LoadModel(str(model.path), model.options, model.sizes))) as events:
         async for event in events:
             match event:
                 case ModelReady():

@@ -1,0 +1,112 @@
+"""`tok models plan`: how a model would be loaded on this machine now, without loading it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from app.cli import console
+from app.cli.completion import complete_model
+from app.cli.exit_codes import ExitCode
+from app.domain.errors import EngineLostError
+
+if TYPE_CHECKING:
+    # Only for signatures: at run time each is imported when it is needed.
+    from app.domain.fit import Plan, Share
+    from app.models.gguf import GgufHeader
+
+_MIB = 1 << 20
+
+
+def plan(
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(help="A model as `-m` takes it.", autocompletion=complete_model, show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; sizes in bytes.")] = False,
+) -> int:
+    """Show which layers, window and caches would go where; nothing is loaded."""
+    from app.config.catalogue import load_catalogue
+    from app.config.settings import load_settings
+    from app.models.gguf import read_header
+    from app.models.locate import locate
+    from app.models.plan import plan_load
+    from app.protocol.events import Hello
+
+    settings = load_settings().settings
+    located = locate(name or settings.model, load_catalogue(), settings.models_dir)
+    header = read_header(located.path)
+    hello = context.obj.greet()
+    if not isinstance(hello, Hello):
+        raise EngineLostError(f"the engine did not start: {hello.reason}")
+    planned = plan_load(header, hello.devices, located.options)
+    if as_json:
+        console.print_json(_object(located.name, header, planned), indent=2)
+    else:
+        _print(located.title, header, planned)
+    return ExitCode.OK
+
+
+def _print(title: str, header: GgufHeader, plan: Plan) -> None:
+    from app.cli.tables import print_table
+
+    slots = f"{plan.n_slots} resident conversation{'s' if plan.n_slots != 1 else ''}"
+    room = f"room for {plan.max_n_ctx:,} tokens each" if plan.max_n_ctx else "no room to spare"
+    console.print_line(
+        f"{title}: {header.quant}, {_mib(header.size_bytes)} MiB, trained on {header.n_ctx_train:,} tokens"
+    )
+    console.print_line(f"window: {plan.n_ctx:,} tokens × {slots} ({room})")
+    console.print_line(f"layers on a GPU: {plan.n_gpu_layers} of {plan.n_layers}\n")
+    print_table(
+        ("DEVICE", "KIND", "LAYERS", "WEIGHTS MiB", "KV MiB", "SCRATCH MiB", "TOTAL MiB", "USABLE MiB", "FREE MiB"),
+        [_cells(share) for share in plan.shares],
+    )
+    for line in (*plan.shortfalls, *plan.warnings):
+        console.print_line(f"! {line}")
+
+
+def _cells(share: Share) -> tuple[str, ...]:
+    sizes = (share.weight_bytes, share.kv_bytes, share.compute_bytes, share.total_bytes)
+    memory = share.memory
+    return (
+        memory.name,
+        memory.kind,
+        str(share.n_layers),
+        *map(_mib, (*sizes, memory.usable_bytes, memory.free_bytes)),
+    )
+
+
+def _mib(n_bytes: int) -> str:
+    return f"{n_bytes / _MIB:,.0f}"
+
+
+def _object(name: str, header: GgufHeader, plan: Plan) -> dict[str, Any]:
+    return {
+        "model": name,
+        "path": str(header.path),
+        "quant": header.quant,
+        "size_bytes": header.size_bytes,
+        "n_gpu_layers": plan.n_gpu_layers,
+        "n_layers": plan.n_layers,
+        "tensor_split": list(plan.tensor_split),
+        "n_ctx": plan.n_ctx,
+        "n_ctx_train": header.n_ctx_train,
+        "max_n_ctx": plan.max_n_ctx,
+        "n_slots": plan.n_slots,
+        "fits": plan.fits,
+        "devices": [
+            {
+                "name": share.memory.name,
+                "kind": share.memory.kind,
+                "n_layers": share.n_layers,
+                "weight_bytes": share.weight_bytes,
+                "kv_bytes": share.kv_bytes,
+                "compute_bytes": share.compute_bytes,
+                "free_bytes": share.memory.free_bytes,
+                "usable_bytes": share.memory.usable_bytes,
+            }
+            for share in plan.shares
+        ],
+        "notices": [*plan.shortfalls, *plan.warnings],
+    }

@@ -1,0 +1,45 @@
+"""The README tells the truth where a test can know it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.cli.exit_codes import ExitCode
+from app.config.settings import Settings
+from app.config.shipped_presets import SHIPPED_PRESETS
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\(([^)]+)\)", README))
+def test_a_link_leads_somewhere(target: str) -> None:
+    assert (ROOT / target).exists()
+
+
+@pytest.mark.parametrize("code", ExitCode)
+def test_an_exit_code_is_documented(code: ExitCode) -> None:
+    assert f"| {code.value} |" in README
+
+
+@pytest.mark.parametrize("name", [*SHIPPED_PRESETS, *(file.stem for file in (ROOT / "themes").glob("*.toml"))])
+def test_a_preset_or_theme_is_named(name: str) -> None:
+    assert f"`{name}`" in README
+
+
+@pytest.mark.parametrize("name", [name for name in Settings.__struct_fields__ if name not in ("keys", "presets")])
+def test_a_setting_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in README
+
+
+def test_the_keys_are_those_of_the_chat() -> None:
+    from app.tui.commands import COMMANDS
+
+    spelt = {"escape": "Esc", "pageup": "PageUp", "pagedown": "PageDown"}
+    for command in COMMANDS:
+        for key in filter(None, command.keys.split(",")):
+            name = spelt.get(key) or "+".join(part.capitalize() for part in key.split("+"))
+            assert re.search(rf"^\|[^|]*{re.escape(name)}\b[^|]*\|", README, re.MULTILINE), f"{command.id}: {name}"
