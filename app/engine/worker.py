@@ -10,12 +10,14 @@ import msgspec
 
 from app.domain.generation import FinishReason, Timings, Usage
 from app.domain.sampling import SamplingParams
+from app.engine.branches import Branches
 from app.engine.core.backend import ComputeError
 from app.engine.core.happenings import Finished, Happening, Prefilled, Sampled, Started
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.inbox import Inbox
 from app.engine.native import library
+from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.loader import Loaded, describe, load
 from app.engine.native.model import LoadCancelled, LoadError
 from app.engine.outbox import Outbox
@@ -46,6 +48,7 @@ class Worker:
         self._cancel_load = threading.Event()
         self._loaded: Loaded | None = None
         self._scheduler: Scheduler | None = None
+        self._branches: Branches | None = None
         self._prompts: PromptBuilder | None = None
         self._is_fallback = False
         self._load_ms = 0.0
@@ -73,34 +76,41 @@ class Worker:
 
     def _serve(self) -> bool:
         """One turn: commands, then one step of the loop. False ends the worker."""
-        scheduler = self._scheduler
-        idle = scheduler is None or scheduler.idle
+        idle = all(scheduler.idle for scheduler in self._schedulers())
         if idle:
             self._rest()
         for command in self._inbox.take(wait=idle):
             if isinstance(command, Shutdown):
                 return False
             self._handle(command)
-        if self._scheduler and not self._scheduler.idle:
-            for happening in self._scheduler.step():
+        for scheduler in self._schedulers():
+            for happening in scheduler.step() if not scheduler.idle else ():
                 self._report(happening)
             self._outbox.flush()
         return True
 
+    def _schedulers(self) -> list[Scheduler]:
+        branches = self._branches.scheduler if self._branches else None
+        return [scheduler for scheduler in (self._scheduler, branches) if scheduler]
+
     def _rest(self) -> None:
         """What is done when nothing is: everything is sent and the account of cells is checked."""
         self._outbox.drain()
-        if self._scheduler:
-            for wrong in self._scheduler.check_integrity():
+        for scheduler in self._schedulers():
+            for wrong in scheduler.check_integrity():
                 os.write(2, f"integrity: {wrong}\n".encode())
 
     def _urgent(self, command: Command) -> None:
         """From the inbox's thread: stops what is being computed, so that the loop sees the command soon."""
         if isinstance(command, CancelLoad | Shutdown):
             self._cancel_load.set()
-        loaded = self._loaded
-        if loaded and isinstance(command, Abort | Shutdown):
-            loaded.context.raise_abort()
+        if isinstance(command, Abort | Shutdown):
+            for context in self._contexts():
+                context.raise_abort()
+
+    def _contexts(self) -> list[NativeContext]:
+        loaded, branches = self._loaded, self._branches
+        return [owner.context for owner in (loaded, branches) if owner]
 
     def _handle(self, command: Command) -> None:
         match command:
@@ -109,11 +119,11 @@ class Worker:
             case Generate():
                 self._generate(command)
             case Abort(request_id):
-                if self._loaded:
-                    self._loaded.context.clear_abort()
+                for context in self._contexts():
+                    context.clear_abort()
                 reply = self._replies.get(request_id)
-                if reply and self._scheduler:
-                    self._scheduler.finish(reply.sequence, FinishReason.ABORT)
+                if reply:
+                    reply.sequence.finish(FinishReason.ABORT)
             case CancelLoad():
                 self._cancel_load.clear()  # the load that it meant is over
             case Shutdown():
@@ -134,7 +144,7 @@ class Worker:
             return not self._cancel_load.is_set()
 
         try:
-            loaded = load(command.path, command.options, progress)
+            loaded = load(command.path, command.options, progress, command.sizes)
         except LoadCancelled:
             self._outbox.send(LoadFailed("the load was cancelled", cancelled=True))
             return
@@ -154,8 +164,11 @@ class Worker:
 
     def _unload(self) -> None:
         loaded, self._loaded = self._loaded, None
+        branches, self._branches = self._branches, None
         self._scheduler = self._prompts = None
         self._replies.clear()
+        if branches:
+            branches.context.close()
         if loaded:
             loaded.close()
 
@@ -176,7 +189,18 @@ class Worker:
             trace_stages=command.trace_stages,
         )
         self._replies[command.request_id] = Reply(sequence, prompt, self._loaded.model.vocab)
-        self._scheduler.submit(sequence)
+        (self._branching(self._loaded.context) if command.branch else self._scheduler).submit(sequence)
+
+    def _branching(self, context: NativeContext) -> Scheduler:
+        """The scheduler of the branches, made when first needed; the usual one where memory does not allow it."""
+        if self._branches is None:
+            try:
+                self._branches = Branches(context)
+            except ContextError as error:
+                os.write(2, f"no context for branches: {error}\n".encode())
+                assert self._scheduler is not None
+                return self._scheduler
+        return self._branches.scheduler
 
     def _with_fallback_stop(self, sampling: SamplingParams) -> SamplingParams:
         """Where ChatML stands in for a missing template, the model may have to spell its end of turn."""
@@ -206,7 +230,7 @@ class Worker:
             return
         text = reply.push(sampled)
         self._outbox.tokens(reply.sequence.request_id, text, reply.trace(sampled))
-        if reply.stop is not None and reply.stop.kind == "string" and self._scheduler:
+        if reply.stop is not None and reply.stop.kind == "string":
             reply.sequence.cut(reply.n_tokens)
             reply.sequence.finish(FinishReason.STOP)
 

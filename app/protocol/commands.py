@@ -10,6 +10,7 @@ from msgspec import Struct
 from app.domain.conversation import Role
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
+from app.domain.sizes import ModelSizes
 
 
 class ChatMessage(Struct, frozen=True, array_like=True):
@@ -27,6 +28,8 @@ class LoadModel(Struct, frozen=True, tag=True, array_like=True):
 
     path: str
     options: LoadOptions = LoadOptions()
+    sizes: ModelSizes | None = None
+    """Of the file's header; without them nothing is fitted before the load, only after it."""
 
 
 class CancelLoad(Struct, frozen=True, tag=True, array_like=True):
@@ -46,6 +49,8 @@ class Generate(Struct, frozen=True, tag=True, array_like=True):
     sampling: SamplingParams
     trace_top_k: int = 10
     """How many alternatives each token's trace carries; 0 is none."""
+    branch: bool = False
+    """One of several continuations of a prompt: it shares the cells of what they have in common with the others."""
     trace_stages: bool = False
     """Whether each token's trace carries the stage report."""
     speculate: bool = False

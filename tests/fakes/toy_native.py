@@ -53,7 +53,9 @@ class ToyBackend:
         n_ctx: int = 64,
         n_slots: int = 2,
         n_batch: int = 32,
+        unified: bool = False,
     ) -> None:
+        self.unified = unified
         self.n_vocab, self.n_ctx, self.n_slots = n_vocab, n_ctx, n_slots
         self.eog = frozenset({EOG})
         self.batch = Batch(n_batch, max(16, n_slots))
@@ -103,6 +105,11 @@ class ToyBackend:
             return False
         del self.cells[seq_id][n_past:]
         return True
+
+    def share(self, source: int, target: int, n_past: int) -> None:
+        assert self.unified
+        assert not self.cells[target]
+        self.cells[target] = self.cells[source][:n_past]
 
     def clear(self, seq_id: int) -> None:
         self.cells[seq_id].clear()

@@ -106,7 +106,7 @@ def test_an_abort_inside_a_prefill_keeps_the_account_straight(context: NativeCon
     context.raise_abort()  # seen at the first graph node of the decode
     scheduler.step()
     assert scheduler.check_integrity() == []
-    scheduler.finish(sequence, FinishReason.ABORT)
+    sequence.finish(FinishReason.ABORT)
     scheduler.step()
     assert sequence.finish_reason is FinishReason.ABORT
 

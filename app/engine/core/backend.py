@@ -82,6 +82,8 @@ class Backend(Protocol):
     n_vocab: int
     n_ctx: int
     n_slots: int
+    unified: bool
+    """Whether all sequences share one pool of cells, so that a prefix can be shared between them."""
     eog: frozenset[int]
     batch: Batch
 
@@ -95,6 +97,10 @@ class Backend(Protocol):
 
     def truncate(self, seq_id: int, n_past: int) -> bool:
         """Drops the cells of a sequence from position `n_past` on; False where the model refuses a partial removal."""
+        ...
+
+    def share(self, source: int, target: int, n_past: int) -> None:
+        """Gives the empty sequence `target` the first `n_past` cells of `source` too; only where `unified`."""
         ...
 
     def clear(self, seq_id: int) -> None:

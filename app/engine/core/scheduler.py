@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from app.domain.generation import FinishReason
 from app.domain.trace import Origin
-from app.engine.core.backend import Backend, ComputeError, Decoded, Logits, Sampler, SamplingError
+from app.engine.core.admission import Admission
+from app.engine.core.backend import Backend, ComputeError, Decoded, Logits
 from app.engine.core.distribution import Distribution
-from app.engine.core.draft import NGramDrafter
 from app.engine.core.happenings import Finished, Happening, Prefilled, Sampled, Started
 from app.engine.core.prefill import ChunkSize
 from app.engine.core.sequence import Phase, Sequence
-from app.engine.core.slots import SlotTable
-from app.engine.core.speculation import LONGEST_DRAFT, CostCurve, Speculation
+from app.engine.core.slots import SlotState, SlotTable
+from app.engine.core.speculation import LONGEST_DRAFT, CostCurve
 
 
 @dataclass(slots=True)
@@ -40,12 +40,13 @@ class Scheduler:
     def __init__(self, backend: Backend, clock: Callable[[], float] = time.perf_counter) -> None:
         self.backend = backend
         self.slots = SlotTable(backend.n_slots)
+        self.costs = CostCurve()
+        self.admission = Admission(backend, self.slots, self.costs, clock)
         self._clock = clock
         self._waiting: deque[Sequence] = deque()
         self._active: list[Sequence] = []
         self._distribution = Distribution(backend.n_vocab)
         self._chunk = ChunkSize(backend.batch.capacity)
-        self.costs = CostCurve()
 
     @property
     def idle(self) -> bool:
@@ -56,15 +57,13 @@ class Scheduler:
         """Queues a sequence; it starts with a later step."""
         self._waiting.append(sequence)
 
-    def finish(self, sequence: Sequence, reason: FinishReason) -> None:
-        """Ends a sequence between steps (abort, stop string); the next step reports it. Idempotent."""
-        sequence.finish(reason)
-
     def step(self) -> list[Happening]:
         """Runs one llama_decode, or none when nothing is to be computed. Never raises for one request's sake."""
         happened: list[Happening] = []
         self._sweep(happened)
-        self._admit(happened)
+        started = self.admission.admit(self._waiting, self._active)
+        self._active += started
+        happened += [Started(sequence) for sequence in started if sequence.phase is Phase.PREFILL]
         rows = self._build()
         if rows:
             self._compute(rows, happened)
@@ -84,55 +83,6 @@ class Scheduler:
                 happened.append(Finished(sequence))
         self._active = [s for s in self._active if s.phase is not Phase.FINISHED]
         self._waiting = deque(s for s in self._waiting if s.phase is not Phase.FINISHED)
-
-    def _admit(self, happened: list[Happening]) -> None:
-        """Gives waiting sequences a slot, first come first served."""
-        while self._waiting:
-            sequence = self._waiting[0]
-            n_prompt, n_ctx = len(sequence.prompt), self.backend.n_ctx
-            if not 0 < n_prompt < n_ctx:
-                fits = f"the prompt has {n_prompt} tokens, the context window holds {n_ctx}"
-                sequence.finish(FinishReason.CONTEXT, error=fits if n_prompt else "the prompt is empty")
-                self._waiting.popleft()
-                self._active.append(sequence)
-                continue
-            if self._active and (sequence.params.exact or any(s.params.exact for s in self._active)):
-                return
-            try:
-                sampler = self._sampler(sequence)
-            except SamplingError as error:
-                sequence.finish(FinishReason.ERROR, error=str(error))
-                self._waiting.popleft()
-                self._active.append(sequence)
-                continue
-            claimed = self.slots.claim(sequence.prompt)
-            if claimed is None:
-                sampler.close()
-                return
-            self._waiting.popleft()
-            self._active.append(sequence)
-            sequence.slot, n_common = claimed
-            # At least one token is computed again: the cache keeps no logits.
-            n_common = 0 if sequence.params.exact else min(n_common, n_prompt - 1)
-            if n_common < len(sequence.slot.tokens) and not self.backend.truncate(sequence.slot.seq_id, n_common):
-                self.backend.clear(sequence.slot.seq_id)
-                n_common = 0
-            del sequence.slot.tokens[n_common:]
-            sequence.n_cached = n_common
-            sequence.sampler = sampler
-            sequence.phase = Phase.PREFILL
-            if sequence.speculate and not sequence.params.exact:
-                sequence.speculation = Speculation(NGramDrafter(), self.costs)
-                sequence.speculation.begin(sequence.prompt)
-            sequence.started_s = self._clock()
-            happened.append(Started(sequence))
-
-    def _sampler(self, sequence: Sequence) -> Sampler:
-        """The chain of a sequence, its history filled with the prompt. Raises SamplingError."""
-        sequence.forced = [token for name in sequence.params.force for token in self.backend.token_ids(name)]
-        sampler = self.backend.sampler(sequence.params)
-        sampler.accept(sequence.prompt)
-        return sampler
 
     def _build(self) -> list[_Rows]:
         batch = self.backend.batch
@@ -248,9 +198,17 @@ class Scheduler:
             assert slot is not None
             if not self.backend.truncate(slot.seq_id, len(slot.tokens)):
                 self._recompute(row.sequence)
-        if decoded is Decoded.NO_SLOT and not self._chunk.halve():
+        if decoded is Decoded.NO_SLOT and not self._forget_residents() and not self._chunk.halve():
             for row in rows:
                 row.sequence.finish(FinishReason.CONTEXT)
+
+    def _forget_residents(self) -> bool:
+        """Gives the cells of finished requests to those that run; False where there are none to give."""
+        residents = [slot for slot in self.slots.slots if slot.state is SlotState.RESIDENT]
+        for slot in residents:
+            self.backend.clear(slot.seq_id)
+            slot.tokens, slot.state = [], SlotState.FREE
+        return bool(residents)
 
     def _recompute(self, sequence: Sequence) -> None:
         """Starts a sequence's cache again where the model refuses to give up a part of it."""

@@ -1,6 +1,7 @@
 """One llama_context: implements `app.engine.core.backend.Backend` and checks what would abort the process.
 
-Sequences are separate streams of `n_ctx` cells each, so that a reply does not depend on its neighbours.
+Sequences are separate streams of `n_ctx` cells each, so that a reply does not depend on its neighbours; or they are
+unified in one pool, so that branches of one prompt share its cells.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import ctypes
 import os
 import re
 
+import msgspec
 import numpy as np
 
 from app.domain.model import KvType, LoadOptions
@@ -45,11 +47,15 @@ class ContextError(Exception):
 class NativeContext:
     """Owns a llama_context of a model; used from one thread, but for `raise_abort`."""
 
-    def __init__(self, model: NativeModel, options: LoadOptions, n_ctx: int) -> None:
-        """Makes a context of `options.n_slots` sequences of `n_ctx` tokens. Raises ContextError."""
+    def __init__(self, model: NativeModel, options: LoadOptions, n_ctx: int, unified: bool = False) -> None:
+        """Makes a context of `options.n_slots` sequences. Raises ContextError.
+
+        `n_ctx`: tokens of each sequence or, where they are `unified`, of all of them together.
+        """
         self._model = model
         self._options = options
         self._wanted_n_ctx = n_ctx
+        self.unified = unified
         self._flag = ctypes.create_string_buffer(2)
         self._handle: Native = None
         self.n_threads = options.n_threads or physical_cores()
@@ -58,11 +64,19 @@ class NativeContext:
         self.eog = model.vocab.eog
         self._open()
 
+    def branching(self, n_slots: int) -> NativeContext:
+        """A context beside this one on the same model, its sequences unified in as many cells as this one has.
+
+        Raises ContextError.
+        """
+        options = msgspec.structs.replace(self._options, n_slots=n_slots)
+        return NativeContext(self._model, options, self.n_ctx * self.n_slots, unified=True)
+
     def _open(self) -> None:
         library.log_mark()
         options, params = self._options, C.llama_context_default_params()
         params.n_seq_max = options.n_slots
-        params.n_ctx = self._wanted_n_ctx * options.n_slots
+        params.n_ctx = self._wanted_n_ctx * (1 if self.unified else options.n_slots)
         params.n_batch = max(options.n_batch, options.n_slots)
         params.n_ubatch = options.n_ubatch
         params.n_outputs_max = max_outputs = max(_MIN_OUTPUTS, options.n_slots)
@@ -70,7 +84,7 @@ class NativeContext:
         params.n_threads_batch = options.n_threads_batch or self.n_threads
         params.flash_attn_type = _FLASH[options.flash_attn]
         params.type_k = params.type_v = KV_TYPES[options.kv_type]
-        params.kv_unified = False
+        params.kv_unified = self.unified
         params.abort_callback = ctypes.cast(_strlen(), C.ggml_abort_callback)
         params.abort_callback_data = ctypes.addressof(self._flag)
         handle = C.llama_init_from_model(self._model.handle, params)
@@ -122,6 +136,12 @@ class NativeContext:
     def truncate(self, seq_id: int, n_past: int) -> bool:
         """See `Backend.truncate`."""
         return bool(C.llama_memory_seq_rm(self._memory, self._checked(seq_id), n_past, -1))
+
+    def share(self, source: int, target: int, n_past: int) -> None:
+        """See `Backend.share`. Raises ValueError where the sequences are separate streams."""
+        if not self.unified:
+            raise ValueError("separate streams share no cells")  # llama.cpp would abort the process
+        C.llama_memory_seq_cp(self._memory, self._checked(source), self._checked(target), 0, n_past)
 
     def clear(self, seq_id: int) -> None:
         """See `Backend.clear`."""

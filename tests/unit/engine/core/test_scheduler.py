@@ -164,7 +164,7 @@ def test_an_abort_keeps_what_came_and_frees_the_slot() -> None:
     scheduler.submit(request)
     scheduler.step()
     scheduler.step()
-    scheduler.finish(request, FinishReason.ABORT)
+    request.finish(FinishReason.ABORT)
     happened = scheduler.step()
     assert [type(h) for h in happened] == [Finished]
     assert request.generated == [2, 3]
@@ -179,7 +179,7 @@ def test_an_abort_before_the_start_is_reported_too() -> None:
     scheduler.submit(running)
     scheduler.submit(waiting)
     scheduler.step()
-    scheduler.finish(waiting, FinishReason.ABORT)
+    waiting.finish(FinishReason.ABORT)
     assert [h.sequence.request_id for h in scheduler.step() if isinstance(h, Finished)] == [2]
 
 
@@ -273,3 +273,20 @@ def test_a_reply_again_reuses_its_prompt_however_long_the_reply_was() -> None:
     run(scheduler, again)
     assert again.n_cached == 3
     assert backend.batches[-1] == [(0, [13])]
+
+
+def test_continuations_of_one_prompt_prefill_it_once() -> None:
+    backend = ToyBackend(n_slots=8, unified=True)
+    prompt = list(range(1, 11))
+    requests = [sequence(prompt, request_id=i, max_tokens=3) for i in range(8)]
+    run(make(backend), *requests)
+    assert backend.batches[0] == [(0, prompt)]
+    assert backend.batches[1] == [(0, [11]), *((i, [10]) for i in range(1, 8))]
+    assert [request.n_cached for request in requests] == [0] + [9] * 7
+    assert all(request.generated == [11, 12, 13] for request in requests)
+
+
+def test_unrelated_requests_of_one_pool_do_not_wait_for_each_other() -> None:
+    backend = ToyBackend(n_slots=2, unified=True)
+    run(make(backend), sequence([1, 2], max_tokens=1), sequence([5, 6], request_id=2, max_tokens=1))
+    assert backend.batches == [[(0, [1, 2]), (1, [5, 6])]]

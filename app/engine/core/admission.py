@@ -1,0 +1,107 @@
+"""Admission: which waiting sequence gets a slot, and how much of its prompt lies in the KV cache already.
+
+First come, first served. Where slots share one pool of cells, a prefix that another sequence holds, or is about to
+hold, is shared in place of computed again: that is how many continuations of one prompt prefill it once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Sequence as Many
+
+from app.domain.generation import FinishReason
+from app.engine.core.backend import Backend, Sampler, SamplingError
+from app.engine.core.draft import NGramDrafter
+from app.engine.core.sequence import Phase, Sequence
+from app.engine.core.slots import Slot, SlotTable, common_prefix
+from app.engine.core.speculation import CostCurve, Speculation
+
+
+class Admission:
+    """Hands out the slots of one context."""
+
+    def __init__(self, backend: Backend, slots: SlotTable, costs: CostCurve, clock: Callable[[], float]) -> None:
+        self._backend = backend
+        self._slots = slots
+        self._costs = costs
+        self._clock = clock
+
+    def admit(self, waiting: deque[Sequence], active: Many[Sequence]) -> list[Sequence]:
+        """Takes from `waiting` what can start now; a sequence that never can comes back FINISHED."""
+        admitted: list[Sequence] = []
+        while waiting:
+            sequence, running = waiting[0], [*active, *admitted]
+            if not self._refused(sequence) and (self._must_wait(sequence, running) or not self._start(sequence)):
+                break
+            admitted.append(waiting.popleft())
+        return admitted
+
+    def _refused(self, sequence: Sequence) -> bool:
+        """Finishes a sequence whose prompt cannot be served."""
+        n_prompt, n_ctx = len(sequence.prompt), self._backend.n_ctx
+        if 0 < n_prompt < n_ctx:
+            return False
+        fits = f"the prompt has {n_prompt} tokens, the context window holds {n_ctx}"
+        sequence.finish(FinishReason.CONTEXT, error=fits if n_prompt else "the prompt is empty")
+        return True
+
+    def _must_wait(self, sequence: Sequence, running: Many[Sequence]) -> bool:
+        """Exact sequences run alone; a prefix that is being computed is worth waiting for where it can be shared."""
+        if running and (sequence.params.exact or any(other.params.exact for other in running)):
+            return True
+        if not self._backend.unified:
+            return False
+        coming = [other for other in running if other.phase is Phase.PREFILL]
+        n_coming = max((common_prefix(other.prompt, sequence.prompt) for other in coming), default=0)
+        n_there = max(common_prefix(slot.tokens, sequence.prompt) for slot in self._slots.slots)
+        return n_coming > n_there
+
+    def _start(self, sequence: Sequence) -> bool:
+        """Gives a sequence its slot; False where all are claimed."""
+        claimed = self._slots.claim(sequence.prompt)
+        if claimed is None:
+            return False
+        try:
+            sequence.sampler = self._sampler(sequence)
+        except SamplingError as error:
+            self._slots.release(claimed[0])
+            sequence.finish(FinishReason.ERROR, error=str(error))
+            return True
+        sequence.slot = claimed[0]
+        sequence.n_cached = self._reuse(sequence, *claimed)
+        if sequence.speculate and not sequence.params.exact:
+            sequence.speculation = Speculation(NGramDrafter(), self._costs)
+            sequence.speculation.begin(sequence.prompt)
+        sequence.phase = Phase.PREFILL
+        sequence.started_s = self._clock()
+        return True
+
+    def _reuse(self, sequence: Sequence, slot: Slot, n_common: int) -> int:
+        """Leaves in the slot the tokens that begin the prompt; returns how many.
+
+        At least one token is computed again: the cache keeps no logits.
+        """
+        backend, longest = self._backend, len(sequence.prompt) - 1
+        n_common = 0 if sequence.params.exact else min(n_common, longest)
+        if n_common < len(slot.tokens) and not backend.truncate(slot.seq_id, n_common):
+            backend.clear(slot.seq_id)
+            n_common = 0
+        del slot.tokens[n_common:]
+        if not backend.unified or sequence.params.exact:
+            return n_common
+        donor = max(self._slots.slots, key=lambda other: common_prefix(other.tokens, sequence.prompt))
+        n_shared = min(common_prefix(donor.tokens, sequence.prompt), longest)
+        if donor is not slot and n_shared > n_common:
+            backend.clear(slot.seq_id)
+            backend.share(donor.seq_id, slot.seq_id, n_shared)
+            slot.tokens = donor.tokens[:n_shared]
+            return n_shared
+        return n_common
+
+    def _sampler(self, sequence: Sequence) -> Sampler:
+        """The chain of a sequence, its history filled with the prompt. Raises SamplingError."""
+        sequence.forced = [token for name in sequence.params.force for token in self._backend.token_ids(name)]
+        sampler = self._backend.sampler(sequence.params)
+        sampler.accept(sequence.prompt)
+        return sampler
