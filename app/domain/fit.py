@@ -70,7 +70,10 @@ class Plan(Struct, frozen=True, array_like=True):
     """The largest window of so many slots that this split leaves room for; 0 where not even the weights fit."""
     shares: tuple[Share, ...]
     """GPUs in order, then the CPU."""
-    notes: tuple[str, ...]
+    shortfalls: tuple[str, ...] = ()
+    """What was left open and could not be had in full."""
+    warnings: tuple[str, ...] = ()
+    """What may go wrong with this plan."""
 
     @property
     def fits(self) -> bool:
@@ -91,7 +94,10 @@ def fit(sizes: ModelSizes, memories: Sequence[Memory], options: LoadOptions) -> 
     plan = everything or next((plan for plan in plans if plan.fits), None)
     if plan is None:
         plan = next((plan for plan in plans if _bearable(plan)), plans[-1])
-    return msgspec.structs.replace(plan, notes=_notes(plan, wanted, options, has_gpu=bool(gpus)))
+    most = plan.n_layers if gpus else 0
+    short = shortfalls(plan.n_gpu_layers, most, (plan.n_ctx, plan.n_slots), options, wanted)
+    warnings = tuple(_warning(share) for share in plan.shares if not share.fits)
+    return msgspec.structs.replace(plan, shortfalls=short, warnings=warnings)
 
 
 def default_n_ctx(n_ctx_train: int) -> int:
@@ -139,9 +145,9 @@ def _best(sizes: ModelSizes, gpus: list[Memory], cpu: Memory, options: LoadOptio
     if sum(counts) < n:  # fixed, and more than fits: the last device takes what is left
         counts[-1] += n - sum(counts)
     on_gpus = _shares(sizes, gpus, counts, n_ctx, options)
-    shares = (*on_gpus, _share(sizes, cpu, range(sizes.n_offloadable - n), n_ctx, options, sizes.input_bytes))
+    shares = (*on_gpus, _share(sizes, cpu, range(sizes.n_offloadable - n), n_ctx, options))
     split = tuple(map(float, counts)) if len(gpus) > 1 else ()
-    return Plan(n, sizes.n_offloadable, split, n_ctx, window[1], _max_n_ctx(sizes, shares, n_ctx, options), shares, ())
+    return Plan(n, sizes.n_offloadable, split, n_ctx, window[1], _max_n_ctx(sizes, shares, n_ctx, options), shares)
 
 
 def _by_share(n: int, split: tuple[float, ...], n_gpus: int) -> list[int] | None:
@@ -181,14 +187,16 @@ def _shares(sizes: ModelSizes, gpus: list[Memory], counts: list[int], n_ctx: int
     return shares
 
 
-def _share(
-    sizes: ModelSizes, memory: Memory, layers: range, n_ctx: int, options: LoadOptions, other_bytes: int = 0
-) -> Share:
+def _share(sizes: ModelSizes, memory: Memory, layers: range, n_ctx: int, options: LoadOptions) -> Share:
     n_repeating = sum(layer < len(sizes.layer_bytes) for layer in layers)
+    weight_bytes = sum(sizes.bytes_at(layer) for layer in layers)
+    if memory.kind == "CPU":
+        shared = sizes.output_bytes if sizes.tied and n_repeating < len(layers) else 0
+        weight_bytes += sizes.input_bytes - shared
     return Share(
         memory,
         len(layers),
-        other_bytes + sum(sizes.bytes_at(layer) for layer in layers),
+        weight_bytes,
         sizes.kv_bytes(n_repeating, n_ctx * options.n_slots, options.kv_type),
         sizes.compute_bytes(n_ctx, options) if layers else 0,
     )
@@ -211,19 +219,26 @@ def _bearable(plan: Plan) -> bool:
     return all(share.fits for share in gpus) and cpu.kv_bytes + cpu.compute_bytes <= cpu.memory.usable_bytes // 4
 
 
-def _notes(plan: Plan, wanted: int, options: LoadOptions, *, has_gpu: bool) -> tuple[str, ...]:
-    notes: list[str] = []
-    if has_gpu and plan.n_gpu_layers < plan.n_layers and not isinstance(options.n_gpu_layers, int):
-        notes.append(f"{plan.n_gpu_layers} of {plan.n_layers} layers on the GPU: no more fit in its memory")
-    if plan.n_slots < options.n_slots:
-        notes.append(f"{plan.n_slots} resident conversation in place of {options.n_slots}: more do not fit in memory")
-    if plan.n_ctx < wanted:
-        notes.append(f"context window {plan.n_ctx} tokens in place of {wanted}: more does not fit in memory")
-    notes += [_short(share) for share in plan.shares if not share.fits]
-    return tuple(notes)
+def shortfalls(
+    n_gpu_layers: int, n_layers: int, window: tuple[int, int], options: LoadOptions, wanted: int
+) -> tuple[str, ...]:
+    """What `options` left open and memory did not allow, in words; `window` is context window and slots."""
+    n_ctx, n_slots = window
+    found = (
+        (
+            n_gpu_layers < n_layers and not isinstance(options.n_gpu_layers, int),
+            f"{n_gpu_layers} of {n_layers} layers on the GPU: no more fit in its memory",
+        ),
+        (
+            n_slots < options.n_slots,
+            f"{n_slots} resident conversation in place of {options.n_slots}: more do not fit in memory",
+        ),
+        (n_ctx < wanted, f"context window {n_ctx} tokens in place of {wanted}: more does not fit in memory"),
+    )
+    return tuple(words for is_so, words in found if is_so)
 
 
-def _short(share: Share) -> str:
+def _warning(share: Share) -> str:
     name, free = share.memory.name, gib(share.memory.usable_bytes)
     if share.memory.kind == "CPU" and share.weight_bytes > share.memory.usable_bytes:
         return f"{gib(share.weight_bytes)} of weights for {free} of memory: they will be read from disk again and again"

@@ -40,6 +40,8 @@ class ModelSizes(Struct, frozen=True, array_like=True):
     """Elements of keys and values that one token adds to one layer."""
     n_vocab: int
     n_ctx_train: int
+    tied: bool = False
+    """Whether the output layer is the token embeddings, so that the CPU needs them only once."""
 
     @property
     def n_offloadable(self) -> int:

@@ -21,6 +21,7 @@ from app.models.gguf_parser import GgufContent, GgufError, Skipped, Tensor, Valu
 from app.models.shards import other_parts
 
 _MAX_LAYERS = 10_000
+_INPUT = "token_embd.weight"
 _BLOCK = re.compile(r"blk\.(\d+)\.")
 _DOWNLOAD_AGAIN = "Get the file again; a broken download is the usual cause."
 
@@ -40,6 +41,7 @@ class GgufHeader(Struct, frozen=True, kw_only=True):
     n_ctx_train: int
     n_layers: int
     n_embd: int
+    n_ff: int
     n_head: int
     n_head_kv: int
     n_embd_head_k: int
@@ -56,6 +58,10 @@ class GgufHeader(Struct, frozen=True, kw_only=True):
     """Tensor bytes of each layer."""
     other_bytes: int
     """Tensor bytes outside the layers: embeddings, output."""
+    output_bytes: int
+    """Tensor bytes of the output layer; the token embeddings where it has no weights of its own."""
+    tied: bool
+    """Whether the output layer is the token embeddings, so that `other_bytes` counts them once."""
 
 
 def read_header(path: Path) -> GgufHeader:
@@ -96,6 +102,8 @@ def _header(path: Path, arch: str, metadata: Metadata, tensors: list[Tensor], si
         block = _BLOCK.match(tensor.name)
         if block and len(block[1]) < 6 and int(block[1]) < n_layers:
             layer_bytes[int(block[1])] += tensor.n_bytes
+    sizes = {tensor.name: tensor.n_bytes for tensor in tensors}
+    tied = "output.weight" not in sizes
     return GgufHeader(
         path=path,
         architecture=one_line(arch),
@@ -104,6 +112,7 @@ def _header(path: Path, arch: str, metadata: Metadata, tensors: list[Tensor], si
         n_ctx_train=number("context_length"),
         n_layers=n_layers,
         n_embd=n_embd,
+        n_ff=number("feed_forward_length", 4 * n_embd),
         n_head=n_head,
         n_head_kv=number("attention.head_count_kv", n_head),
         n_embd_head_k=number("attention.key_length", head_size),
@@ -113,7 +122,10 @@ def _header(path: Path, arch: str, metadata: Metadata, tensors: list[Tensor], si
         size_bytes=size_bytes,
         has_template=bool(_text(metadata, "tokenizer.chat_template")),
         layer_bytes=tuple(layer_bytes),
-        other_bytes=sum(tensor.n_bytes for tensor in tensors) - sum(layer_bytes),
+        other_bytes=sum(sizes.values()) - sum(layer_bytes),
+        output_bytes=sum(n_bytes for name, n_bytes in sizes.items() if name.startswith("output"))
+        + (sizes.get(_INPUT, 0) if tied else 0),
+        tied=tied,
     )
 
 

@@ -10,15 +10,18 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from app.config.catalogue import PACKAGE_SOURCE, Catalogue
 from app.config.problems import nearest
 from app.domain.errors import ModelError
 from app.domain.model import LoadOptions, ModelSpec
+from app.domain.sizes import ModelSizes
 from app.domain.text import one_line
 from app.models.folder import files_in_folder
 from app.models.gguf import read_header
+from app.models.plan import model_sizes
 from app.models.shards import model_name
 
 
@@ -31,6 +34,8 @@ class LocatedModel(Struct, frozen=True, kw_only=True):
     path: Path
     """Absolute."""
     options: LoadOptions
+    sizes: ModelSizes | None = None
+    """What its header says of memory; the engine fits it with that."""
 
 
 def locate(wanted: str | None, catalogue: Catalogue, models_dir: str | Path | None) -> LocatedModel:
@@ -46,8 +51,7 @@ def locate(wanted: str | None, catalogue: Catalogue, models_dir: str | Path | No
         ModelError: there is no such model, or no model at all, or its file is no good; the hint says what to do.
     """
     located = _find(wanted, catalogue, models_dir)
-    read_header(located.path)
-    return located
+    return msgspec.structs.replace(located, sizes=model_sizes(read_header(located.path)))
 
 
 def find_source(spec: ModelSpec) -> Path | None:

@@ -11,6 +11,7 @@ import ctypes
 import llama_cpp
 
 from app.engine.native.bindings import C, Native
+from app.engine.native.machine import available_bytes
 from app.protocol.events import Device
 
 LOG_WARN, LOG_ERROR, LOG_CONT = 3, 4, 5
@@ -83,8 +84,15 @@ def _symbol(name: str, result: Native, *arguments: Native) -> Native:
     return ctypes.CFUNCTYPE(result, *arguments)(address)
 
 
+def _kind(number: int) -> str:
+    return _KINDS[number] if 0 <= number < len(_KINDS) else "?"
+
+
 def devices() -> tuple[Device, ...]:
-    """The compute devices that llama.cpp can use, CPU included."""
+    """The compute devices that llama.cpp can use, CPU included, with the memory that is free now.
+
+    llama.cpp takes all memory of the machine for free to the CPU; what this process can have stands here instead.
+    """
     count = _symbol("ggml_backend_dev_count", ctypes.c_size_t)
     get = _symbol("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
     get_props = _symbol("ggml_backend_dev_get_props", None, ctypes.c_void_p, ctypes.POINTER(_Props))
@@ -92,12 +100,14 @@ def devices() -> tuple[Device, ...]:
     for i in range(count()):
         props = _Props()
         get_props(get(i), ctypes.byref(props))
+        kind = _kind(props.type)
+        free = available_bytes() if kind == "CPU" else None
         found.append(
             Device(
                 (props.name or b"").decode("utf-8", "replace"),
                 (props.description or b"").decode("utf-8", "replace").strip(),
-                _KINDS[props.type] if 0 <= props.type < len(_KINDS) else "?",
-                props.memory_free,
+                kind,
+                props.memory_free if free is None else free,
                 props.memory_total,
             )
         )

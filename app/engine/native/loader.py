@@ -8,19 +8,15 @@ from dataclasses import dataclass
 
 import msgspec
 
-from app.domain.model import KvType, LoadOptions
+from app.domain.fit import Memory, Plan, default_n_ctx, fit, shortfalls
+from app.domain.model import LoadOptions
+from app.domain.sizes import ModelSizes
 from app.engine.core.backend import Decoded
 from app.engine.native import library
+from app.engine.native.attempt import Attempt
 from app.engine.native.context import ContextError, NativeContext
-from app.engine.native.machine import available_bytes
-from app.engine.native.model import LoadError, NativeModel
+from app.engine.native.model import LoadCancelled, LoadError, NativeModel
 from app.protocol.events import ModelReady
-
-DEFAULT_N_CTX = 8192
-_SMALLEST_N_CTX = 512
-_MEMORY_SHARE = 0.8
-_KV_SCALE = {KvType.F32: 2.0, KvType.F16: 1.0, KvType.BF16: 1.0}
-_QUANTISED_SCALE = 0.6
 
 
 @dataclass
@@ -38,49 +34,94 @@ class Loaded:
         self.model.close()
 
 
-def load(path: str, options: LoadOptions, progress: Callable[[float], bool]) -> Loaded:
-    """Loads a GGUF and makes its context. Raises LoadError (LoadCancelled when `progress` returned False)."""
+def load(path: str, options: LoadOptions, progress: Callable[[float], bool], sizes: ModelSizes | None = None) -> Loaded:
+    """Loads a GGUF and makes its context. Memory is planned first (`app.domain.fit`); where it is short nevertheless,
+    smaller attempts follow, and the notices say so.
+
+    Raises LoadError; LoadCancelled when `progress` returned False.
+    """
     began = time.perf_counter()
-    model = NativeModel(path, options, progress)
-    try:
-        if not model.can_decode:
-            raise LoadError("this model cannot generate text: it has no autoregressive decoder")
-        notices: list[str] = []
-        context = _context(model, options, notices)
-        _warm_up(context)
-    except BaseException:
+    plan = fit(sizes, _memories(), options) if sizes else None
+    attempt = _first(plan, options)
+    failures: list[str] = []
+    while True:
+        try:
+            model = NativeModel(path, attempt.options(options), progress)
+        except LoadCancelled:
+            raise
+        except LoadError as error:
+            failures.append(str(error))
+            following = attempt.after_weights(str(error), options)
+            if following is None:
+                raise
+            attempt = following
+            continue
+        try:
+            context, attempt = _context(model, options, attempt, failures)
+            if context:
+                _warm_up(context)
+                break
+        except BaseException:
+            model.close()
+            raise
         model.close()
-        raise
+    notices = _notices(model, context, options, attempt, failures)
+    notices += plan.warnings if plan else ()
     return Loaded(model, context, notices, (time.perf_counter() - began) * 1e3)
 
 
-def _context(model: NativeModel, options: LoadOptions, notices: list[str]) -> NativeContext:
-    """The largest context, up to what was asked, that fits: fewer slots first, then a smaller window."""
-    wanted = options.n_ctx or min(model.n_ctx_train or DEFAULT_N_CTX, DEFAULT_N_CTX)
-    n_ctx, n_slots = wanted, options.n_slots
-    budget = available_bytes()
-    per_token = model.kv_bytes_per_token * _KV_SCALE.get(options.kv_type, _QUANTISED_SCALE)
-    while options.n_ctx is None and budget is not None and per_token * n_ctx * n_slots > _MEMORY_SHARE * budget:
-        n_ctx, n_slots = _smaller(n_ctx, n_slots)
-        if n_ctx < _SMALLEST_N_CTX:
-            break
+def _memories() -> list[Memory]:
+    offloads = library.has_gpu()
+    devices = (device for device in library.devices() if offloads or device.kind == "CPU")
+    return [Memory(device.name, device.kind, device.free_bytes) for device in devices]
+
+
+def _first(plan: Plan | None, options: LoadOptions) -> Attempt:
+    if plan:
+        has_gpu = any(share.memory.kind != "CPU" for share in plan.shares)
+        n_layers = plan.n_layers if has_gpu else 0
+        return Attempt(plan.n_gpu_layers, n_layers, plan.n_ctx, plan.n_slots, plan.tensor_split)
+    n_gpu_layers = options.n_gpu_layers if isinstance(options.n_gpu_layers, int) else -1 if library.has_gpu() else 0
+    return Attempt(n_gpu_layers, 0, 0, options.n_slots)
+
+
+def _context(
+    model: NativeModel, options: LoadOptions, attempt: Attempt, failures: list[str]
+) -> tuple[NativeContext | None, Attempt]:
+    """A context, smaller than attempted where that does not fit; None where fewer layers must be tried first.
+
+    Raises LoadError where nothing is left to try.
+    """
+    if not model.can_decode:
+        raise LoadError("this model cannot generate text: it has no autoregressive decoder")
+    if not attempt.n_ctx:  # nobody read the file's header: with the weights in memory the rest can be fitted
+        plan = fit(model.sizes(), _memories(), options)
+        attempt = msgspec.structs.replace(attempt, n_ctx=plan.n_ctx, n_slots=plan.n_slots)
     while True:
         try:
-            context = NativeContext(model, msgspec.structs.replace(options, n_slots=n_slots), n_ctx)
-            break
+            return NativeContext(model, attempt.options(options), attempt.n_ctx), attempt
         except ContextError as error:
-            n_ctx, n_slots = _smaller(n_ctx, n_slots)
-            if options.n_ctx is not None or n_ctx < _SMALLEST_N_CTX:
-                raise LoadError(f"no context of {wanted} tokens: {error}") from error
-    if context.n_ctx < wanted:
-        notices.append(f"context window {context.n_ctx} tokens in place of {wanted}: more does not fit in memory")
+            failures.append(str(error))
+            following = attempt.after_context(str(error), options)
+            if following is None:
+                raise LoadError(f"no context of {attempt.n_ctx} tokens: {error}") from error
+            if following.n_gpu_layers != attempt.n_gpu_layers:
+                return None, following
+            attempt = following
+
+
+def _notices(
+    model: NativeModel, context: NativeContext, options: LoadOptions, attempt: Attempt, failures: list[str]
+) -> list[str]:
+    wanted = options.n_ctx or default_n_ctx(model.n_ctx_train)
+    n_gpu_layers = attempt.n_layers if attempt.n_gpu_layers < 0 else attempt.n_gpu_layers
+    window = (context.n_ctx, context.n_slots)
+    notices = list(shortfalls(n_gpu_layers, attempt.n_layers, window, options, wanted))
+    if failures:
+        notices.append(f"loaded at try {len(failures) + 1}; the first one failed: {failures[0]}")
     if model.n_ctx_train and context.n_ctx > model.n_ctx_train:
         notices.append(f"the model was trained on {model.n_ctx_train} tokens; beyond that its text degrades")
-    return context
-
-
-def _smaller(n_ctx: int, n_slots: int) -> tuple[int, int]:
-    return (n_ctx, 1) if n_slots > 1 else (n_ctx // 2, 1)
+    return notices
 
 
 def _warm_up(context: NativeContext) -> None:

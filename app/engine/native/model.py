@@ -12,12 +12,14 @@ from collections import Counter
 from collections.abc import Callable
 
 from app.domain.model import LoadOptions
+from app.domain.sizes import ModelSizes
 from app.engine.native import library
 from app.engine.native.bindings import C, Native
 from app.engine.native.vocab import NativeVocab
 from app.protocol.events import LayerPlacement
 
 _ASSIGNED = re.compile(r"layer\s+\d+ assigned to device (\S+?),?(?:\s|$)")
+_SPLIT_MODES = {"none": 0, "layer": 1, "row": 2}
 _FTYPE = re.compile(r"file type\s*=\s*(.+)$")
 
 
@@ -43,9 +45,13 @@ class NativeModel:
             return not cancelled
 
         params = C.llama_model_default_params()
-        gpu = library.has_gpu()
-        params.n_gpu_layers = options.n_gpu_layers if options.n_gpu_layers is not None else (-1 if gpu else 0)
+        fixed, gpu = options.n_gpu_layers, library.has_gpu()
+        params.n_gpu_layers = fixed if isinstance(fixed, int) else (-1 if gpu else 0)
         params.main_gpu = options.main_gpu
+        params.split_mode = _SPLIT_MODES[options.split_mode]
+        split = (ctypes.c_float * C.llama_max_devices())(*options.tensor_split)
+        if options.tensor_split:
+            params.tensor_split = split
         params.load_mode = _load_mode(options)
         callback = C.llama_progress_callback(on_progress)
         params.progress_callback = callback
@@ -81,12 +87,20 @@ class NativeModel:
         """False for encoder-only and diffusion models, which have no autoregressive loop."""
         return bool(C.llama_model_has_decoder(self.handle)) and not C.llama_model_is_diffusion(self.handle)
 
-    @property
-    def kv_bytes_per_token(self) -> int:
-        """Upper estimate at f16 for plain attention: 2 (K and V) × layers × KV width × 2 bytes."""
-        heads = max(1, C.llama_model_n_head(self.handle))
-        width = C.llama_model_n_embd(self.handle) * C.llama_model_n_head_kv(self.handle) // heads
-        return 2 * self.n_layers * width * 2
+    def sizes(self) -> ModelSizes:
+        """What a context will cost, without the weights, which are in memory now; for plain attention."""
+        n_embd, n_head = C.llama_model_n_embd(self.handle), max(1, C.llama_model_n_head(self.handle))
+        return ModelSizes(
+            layer_bytes=(0,) * self.n_layers,
+            input_bytes=0,
+            output_bytes=0,
+            n_embd=n_embd,
+            n_ff=4 * n_embd,
+            n_head=n_head,
+            kv_width=2 * n_embd * C.llama_model_n_head_kv(self.handle) // n_head,
+            n_vocab=self.vocab.n_vocab,
+            n_ctx_train=self.n_ctx_train,
+        )
 
     def close(self) -> None:
         """Frees the weights. Idempotent."""

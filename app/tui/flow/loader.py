@@ -56,7 +56,7 @@ class EngineLoader:
             return None
         self.located = located
         self._set(LoadStatus(located.title, 0.0))
-        events = self._engine.load(LoadModel(str(located.path), located.options))
+        events = self._engine.load(LoadModel(str(located.path), located.options, located.sizes))
         async with aclosing(events) as stream:
             async for event in stream:
                 match event:

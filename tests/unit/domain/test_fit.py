@@ -58,7 +58,7 @@ def test_a_large_gpu_takes_everything() -> None:
     assert (on_gpu.kv_bytes, on_gpu.compute_bytes) == (2 * KV, COMPUTE)
     assert (on_cpu.n_layers, on_cpu.total_bytes) == (0, 256 * MIB)
     assert plan.fits
-    assert plan.notes == ()
+    assert (plan.shortfalls, plan.warnings) == ((), ())
     room = on_gpu.memory.usable_bytes - on_gpu.weight_bytes - (COMPUTE - 512 * 8192 * 2)
     assert plan.max_n_ctx == room // (2 * 32 * 4096 + 1024) // 256 * 256
 
@@ -70,7 +70,7 @@ def test_auto_is_the_same_as_nothing() -> None:
 def test_a_slot_is_given_up_before_a_layer() -> None:
     plan = fit(SIZES, [gpu(7.5), RAM], LoadOptions())
     assert (plan.n_gpu_layers, plan.n_ctx, plan.n_slots) == (33, 8192, 1)
-    assert plan.notes == ("1 resident conversation in place of 2: more do not fit in memory",)
+    assert plan.shortfalls == ("1 resident conversation in place of 2: more do not fit in memory",)
 
 
 def test_a_small_gpu_takes_the_last_layers() -> None:
@@ -81,7 +81,7 @@ def test_a_small_gpu_takes_the_last_layers() -> None:
     on_gpu, on_cpu = plan.shares
     assert on_gpu.kv_bytes == 23 * 64 * MIB
     assert (on_cpu.n_layers, on_cpu.weight_bytes) == (9, 9 * 128 * MIB + 256 * MIB)
-    assert plan.notes == ("24 of 33 layers on the GPU: no more fit in its memory",)
+    assert plan.shortfalls == ("24 of 33 layers on the GPU: no more fit in its memory",)
 
 
 def test_two_gpus_are_filled_in_order() -> None:
@@ -123,7 +123,7 @@ def test_what_is_fixed_is_kept_and_warned_of() -> None:
     plan = fit(SIZES, [gpu(6), RAM], LoadOptions(n_gpu_layers=-1, n_ctx=16384, n_slots=1))
     assert (plan.n_gpu_layers, plan.n_ctx, plan.n_slots) == (33, 16384, 1)
     assert not plan.fits
-    assert plan.notes == ("CUDA0 may run out of memory: 6.6 GiB for 5.0 GiB that can be used",)
+    assert plan.warnings == ("CUDA0 may run out of memory: 6.6 GiB for 5.0 GiB that can be used",)
     assert fit(SIZES, [gpu(24), RAM], LoadOptions(n_gpu_layers=0)).shares[0].total_bytes == 0
 
 
@@ -131,7 +131,14 @@ def test_without_a_gpu_the_cpu_holds_all() -> None:
     plan = fit(SIZES, [RAM], LoadOptions())
     assert (plan.n_gpu_layers, plan.n_ctx, plan.n_slots) == (0, 8192, 2)
     assert plan.shares[0].weight_bytes == 32 * 128 * MIB + 512 * MIB + 256 * MIB
-    assert plan.notes == ()
+    assert (plan.shortfalls, plan.warnings) == ((), ())
+
+
+def test_tied_embeddings_are_in_memory_once_on_the_cpu() -> None:
+    tied = msgspec.structs.replace(SIZES, input_bytes=512 * MIB, tied=True)
+    assert fit(tied, [RAM], LoadOptions()).shares[0].weight_bytes == 32 * 128 * MIB + 512 * MIB
+    on_gpu, on_cpu = fit(tied, [gpu(24), RAM], LoadOptions()).shares
+    assert (on_gpu.weight_bytes, on_cpu.weight_bytes) == (32 * 128 * MIB + 512 * MIB, 512 * MIB)
 
 
 def test_a_small_laptop_gets_a_slot_less_then_a_smaller_window() -> None:
@@ -140,14 +147,14 @@ def test_a_small_laptop_gets_a_slot_less_then_a_smaller_window() -> None:
     assert fit(SIZES, [Memory("CPU", "CPU", 7 * GIB)], LoadOptions()).n_slots == 1
     tight = fit(SIZES, [Memory("CPU", "CPU", 6.5 * GIB // 1)], LoadOptions())
     assert (tight.n_ctx, tight.n_slots) == (4096, 1)
-    assert tight.notes[-1] == "context window 4096 tokens in place of 8192: more does not fit in memory"
+    assert tight.shortfalls[-1] == "context window 4096 tokens in place of 8192: more does not fit in memory"
     assert 4096 <= tight.max_n_ctx < 8192
 
 
 def test_weights_beyond_memory_are_mapped_and_said() -> None:
     plan = fit(SIZES, [Memory("CPU", "CPU", 4 * GIB)], LoadOptions())
     assert (plan.n_ctx, plan.n_slots, plan.max_n_ctx) == (4096, 1, 0)  # KV and scratch within a quarter of 3 GiB
-    assert "4.8 GiB of weights for 3.0 GiB of memory: they will be read from disk again and again" in plan.notes
+    assert "4.8 GiB of weights for 3.0 GiB of memory: they will be read from disk again and again" in plan.warnings
 
 
 def test_quantised_kv_makes_room() -> None:

@@ -41,6 +41,7 @@ def test_reads_every_figure(tmp_path: Path) -> None:
         n_ctx_train=256,
         n_layers=2,
         n_embd=32,
+        n_ff=64,
         n_head=4,
         n_head_kv=2,
         n_embd_head_k=8,
@@ -51,6 +52,8 @@ def test_reads_every_figure(tmp_path: Path) -> None:
         has_template=True,
         layer_bytes=(per_layer, per_layer),
         other_bytes=sum(t.n_bytes for t in tensors) - 2 * per_layer,
+        output_bytes=32 * 4 + 64 * 32 * 4,
+        tied=True,
     )
 
 

@@ -6,8 +6,10 @@ import pytest
 from app.config.catalogue import Catalogue
 from app.domain.errors import ModelError
 from app.domain.model import LoadOptions, ModelSpec
+from app.models.gguf import read_header
 from app.models.listing import ModelRow, list_models
 from app.models.locate import LocatedModel, locate
+from app.models.plan import model_sizes
 from tests.fakes.tiny_gguf import write_tiny_gguf
 
 
@@ -50,7 +52,9 @@ MISSING = ModelSpec(name="missing", source="/nowhere/missing.gguf", install="ask
 
 def test_catalogue_name_in_a_package_that_is_not_imported(package: Path) -> None:
     found = locate("starter", catalogue(STARTER), None)
-    assert found == LocatedModel(name="starter", title="Starter 1M", path=package, options=LoadOptions(n_ctx=512))
+    sizes = model_sizes(read_header(package))
+    options = LoadOptions(n_ctx=512)
+    assert found == LocatedModel(name="starter", title="Starter 1M", path=package, options=options, sizes=sizes)
     assert "carrier_of_a_model" not in sys.modules
 
 
