@@ -72,7 +72,7 @@ def make_app(
     )
 
 
-async def until(condition: Callable[[], object], timeout_s: float = 5.0) -> None:
+async def until(condition: Callable[[], object], timeout_s: float = 15.0) -> None:
     """Returns once `condition` holds; fails the test when it does not within `timeout_s`."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 a condition on widgets has no event to wait for

@@ -1,4 +1,4 @@
-"""The words in which a turn's end is told beside the reply."""
+"""The words in which a turn's end is told beside the reply, the same as `app.tui.transcript.messages` has."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from app.domain.generation import FinishReason
 from app.domain.text import one_line
 
 _LIMITS = {
-    FinishReason.LENGTH: "cut at max_tokens",
-    FinishReason.CONTEXT: "the context window is full",
+    FinishReason.LENGTH: "length limit",
+    FinishReason.CONTEXT: "context full",
 }
 
 
@@ -18,11 +18,11 @@ def end_note(message: Message) -> str:
     error = one_line(record.error) if record is not None else ""
     match message.state:
         case ReplyState.STOPPED:
-            return "stopped"
+            return "stopped by you"
         case ReplyState.INTERRUPTED:
-            return f"interrupted: {error or 'the engine or the app ended'}"
+            return "interrupted; this is what had arrived"
         case ReplyState.FAILED:
-            return f"failed: {error or 'no reason given'}"
+            return error or "failed"
         case _:
             return _LIMITS.get(record.finish_reason, "") if record is not None else ""
 

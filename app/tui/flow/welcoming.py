@@ -27,4 +27,4 @@ def facts(model: ModelReady) -> str:
     """Returns size, context window and what computes it on one line."""
     size = f"{model.n_params / 1e9:.1f} B" if model.n_params >= 1e9 else f"{model.n_params / 1e6:.0f} M"
     where = f"CPU, {model.n_threads} threads" if runs_on_cpu(model) else " + ".join(p.device for p in model.placement)
-    return f"{size} parameters · {model.n_ctx} tokens of context · {where}"
+    return f"{size} parameters · context {model.n_ctx} · {where}"

@@ -1,4 +1,4 @@
-"""The chat: lays the widgets out and routes. Every action is a line or two; the work is done in `app.tui.flow`."""
+"""The chat: lays the widgets out, brings the objects that do the work and shows the state of things."""
 
 from __future__ import annotations
 
@@ -9,24 +9,20 @@ from textual import events, on
 from textual.app import App, ComposeResult
 from textual.binding import BindingsMap
 from textual.containers import Container, Horizontal, Vertical
-from textual.notifications import SeverityLevel
 from textual.timer import Timer
 from textual.widgets import Static
 from textual.worker import Worker
 
 from app.client.engine import EngineState
 from app.domain.conversation import Message
-from app.domain.errors import TokscopeError
-from app.domain.text import safe_text
 from app.protocol.events import ModelReady
 from app.session.session import Session
 from app.tui.commands import COMMANDS
 from app.tui.flow import lines, pace
 from app.tui.flow.chat import Chat
 from app.tui.flow.choices import Choices
-from app.tui.flow.clip import copy
 from app.tui.flow.conversations import Conversations
-from app.tui.flow.library import Library, as_markdown, prompts
+from app.tui.flow.library import Library, prompts
 from app.tui.flow.loader import EngineLoader
 from app.tui.flow.pump import Pump
 from app.tui.flow.turns import TurnRunner
@@ -37,9 +33,7 @@ from app.tui.meter import RunMeter
 from app.tui.panels.column import PanelColumn
 from app.tui.panels.status import StatusLine
 from app.tui.screens.bindings import bindings_for
-from app.tui.screens.help import Help, user_files
-from app.tui.screens.palette import Palette
-from app.tui.screens.safe import Dialog, Result, SafeScreen
+from app.tui.screens.chat_commands import ChatCommands
 from app.tui.services import Services
 from app.tui.widgets.bar import Bar
 from app.tui.widgets.composer import Composer
@@ -51,7 +45,7 @@ _IDLE_S = 1.0
 _WELCOME_KEYS = ("stop", "history", "model", "palette", "help", "quit")
 
 
-class ChatScreen(SafeScreen):
+class ChatScreen(ChatCommands):
     """See the module."""
 
     def __init__(
@@ -77,16 +71,16 @@ class ChatScreen(SafeScreen):
         self.status_line = StatusLine(id="status")
         self.key_bar = Bar(id="keys")
         self.meter = RunMeter()
-        self.pump = Pump(self.transcript.append, self._tick)
-        runner = TurnRunner(self.transcript, self.meter, self.pump, lambda: session.branch, self._changed)
-        self.loader = EngineLoader(services.engine, services.catalogue, self._models_dir, self._changed)
+        self.pump = Pump(self.transcript.append, self.refresh_panels)
+        runner = TurnRunner(self.transcript, self.meter, self.pump, lambda: session.branch, self.refresh_state)
+        self.loader = EngineLoader(services.engine, services.catalogue, self._models_dir, self.refresh_state)
         self.chat = Chat(
             services.engine,
             session,
             follow=runner.run,
             loaded=lambda: self.loader.ready,
             spawn=self._spawn,
-            changed=self._changed,
+            changed=self.refresh_state,
         )
         library = Library(session.store, session)
         self.conversations = Conversations(self.chat, library, show=self._show, ask=self._ask, tell=self.tell)
@@ -153,7 +147,7 @@ class ChatScreen(SafeScreen):
             pace.yield_to_engine()
         for notice in model.notices:
             self.tell(notice, "warning")
-        self._tick()
+        self.refresh_panels()
 
     @on(Composer.Submitted)
     def _submitted(self, event: Composer.Submitted) -> None:
@@ -176,8 +170,8 @@ class ChatScreen(SafeScreen):
         self.transcript.show(branch)
         self.composer.set_history(prompts(branch))
         self.meter.reset()
-        self._tick()
-        self._changed()
+        self.refresh_panels()
+        self.refresh_state()
 
     def restyle(self, code_style: str) -> None:
         """Takes up the colours of another theme."""
@@ -188,12 +182,14 @@ class ChatScreen(SafeScreen):
     def _following(self, event: Transcript.FollowChanged) -> None:
         self.pill.show(event.new_lines, self._keymap.label("end"))
 
-    def _tick(self) -> None:
+    def refresh_panels(self) -> None:
+        """Shows the meter's figures; costs next to nothing when they are the same."""
         model = self._services.engine.model
         self.panels.update(self.meter, model)
         self.status_line.update(self.meter, model)
 
-    def _changed(self) -> None:
+    def refresh_state(self) -> None:
+        """Shows what has changed in header, key bar, queue line and welcome text."""
         now = self._situation()
         self.header.show(lines.header_left(now), lines.header_right(now))
         self.key_bar.show(lines.key_hints(self._keymap, now.running))
@@ -219,10 +215,6 @@ class ChatScreen(SafeScreen):
             waiting=tuple(self.chat.waiting),
         )
 
-    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
-        """Shows a passing notice."""
-        self._host.notify(safe_text(text), severity=severity, markup=False)
-
     def _welcome_keys(self) -> list[tuple[str, str]]:
         hints = {command.id: command.hint for command in COMMANDS}
         return [(self._keymap.label(name), hints[name]) for name in _WELCOME_KEYS if self._keymap.label(name)]
@@ -232,127 +224,8 @@ class ChatScreen(SafeScreen):
     def _spawn(self, work: Coroutine[object, object, None]) -> Worker[None]:
         return self.run_worker(work, group="turn")
 
-    def _do(self, work: Coroutine[object, object, None]) -> None:
-        self.run_worker(self._told(work), group="commands")
-
-    async def _told(self, work: Coroutine[object, object, None]) -> None:
-        try:
-            await work
-        except TokscopeError as error:
-            self.tell("\n".join(filter(None, (str(error), error.hint))), "error")
-
-    async def _ask(self, dialog: Dialog[Result]) -> Result | None:
-        return await self._host.push_screen_wait(dialog)
-
     def _look_around(self) -> None:
         if self._wardrobe.changed():
             self.action_reload_themes()
         # The engine may have been lost with nobody listening.
-        self._changed()
-
-    # Commands
-
-    def action_stop(self) -> None:
-        """Stops the reply, or else takes the last waiting message back."""
-        if not self.chat.stop() and (text := self.chat.take_back()):
-            self.composer.put_draft(text)
-
-    def action_regenerate(self) -> None:
-        """Replies again to the last message."""
-        if self.chat.can_regenerate():
-            self.chat.regenerate()
-        else:
-            self.tell("There is no reply to write again now.")
-
-    def action_new(self) -> None:
-        """Begins another conversation."""
-        self._do(self.conversations.new())
-
-    def action_history(self) -> None:
-        """Shows the stored conversations."""
-        self._do(self.conversations.history())
-
-    def action_rename(self) -> None:
-        """Gives the conversation another title."""
-        self._do(self.conversations.rename())
-
-    def action_delete(self) -> None:
-        """Deletes the conversation after a question."""
-        self._do(self.conversations.delete())
-
-    def action_undo_delete(self) -> None:
-        """Brings the last deleted conversation back."""
-        self._do(self.conversations.undo_delete())
-
-    def action_model(self) -> None:
-        """Chooses another model."""
-        self._do(self._choose_model())
-
-    async def _choose_model(self) -> None:
-        wanted = await self.choices.model(self._services.catalogue, self._models_dir)
-        if wanted is not None:
-            self.load_model(wanted)
-
-    def action_preset(self) -> None:
-        """Chooses another preset."""
-        self._do(self.choices.preset(self._services.presets, self._changed))
-
-    def action_theme(self) -> None:
-        """Chooses another theme."""
-        self._do(self.choices.theme())
-
-    def action_reload_themes(self) -> None:
-        """Reads the theme files again."""
-        for notice in self._wardrobe.reload() or ["Themes reloaded."]:
-            self.tell(notice)
-
-    def action_panels(self) -> None:
-        """Shows or hides the panels, and remembers it."""
-        hidden = not self.has_class("-no-panels")
-        self.set_class(hidden, "-no-panels")
-        self._services.memory.remember("panels", str(not hidden), str(self._services.settings.show_panels))
-        self.call_after_refresh(self._tick)
-
-    def action_palette(self) -> None:
-        """Shows every command."""
-        self._do(self._run_from_palette())
-
-    async def _run_from_palette(self) -> None:
-        chosen = await self._ask(Palette(self._keymap))
-        if chosen is not None:
-            action = next(command.action for command in COMMANDS if command.id == chosen)
-            await self.run_action(action)
-
-    def action_help(self) -> None:
-        """Shows the keys and the files."""
-        self._host.push_screen(Help(self._keymap, user_files()))
-
-    def action_copy_reply(self) -> None:
-        """Copies the last reply."""
-        copy(self._host, self.transcript.last_reply(), "last reply", self.tell)
-
-    def action_copy_code(self) -> None:
-        """Copies the last code block."""
-        copy(self._host, self.transcript.last_code_block(), "last code block", self.tell)
-
-    def action_copy_conversation(self) -> None:
-        """Copies the conversation as Markdown."""
-        conversation = self._session.conversation
-        text = as_markdown(conversation.title, self._session.branch) if conversation else ""
-        copy(self._host, text, "conversation", self.tell)
-
-    def action_page_up(self) -> None:
-        """Scrolls the conversation up."""
-        self.transcript.action_scroll_pages(-1)
-
-    def action_page_down(self) -> None:
-        """Scrolls the conversation down."""
-        self.transcript.action_scroll_pages(1)
-
-    def action_top(self) -> None:
-        """Goes to the beginning of the conversation."""
-        self.transcript.action_to_start()
-
-    def action_end(self) -> None:
-        """Goes to the end of the conversation and follows it."""
-        self.transcript.action_follow()
+        self.refresh_state()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -248,3 +249,36 @@ def explode(_screen: ChatScreen) -> None:
     prompt = "".join(["can", "ary"])
     assert prompt
     raise ZeroDivisionError
+
+
+async def test_a_changed_theme_file_is_worn_without_being_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKSCOPE_CONFIG_DIR", str(tmp_path))
+    user_theme(tmp_path, 'name = "mine"\n[colors]\nprimary = "#112233"\n')
+    app = make_app(tmp_path, ScriptedEngine(), theme="mine")
+    async with app.run_test(size=(120, 36)):
+        await ready(app)
+        path = user_theme(tmp_path, 'name = "mine"\n[colors]\nprimary = "#445566"\n')
+        os.utime(path, ns=(1, 1))
+        await until(lambda: app.theme_variables["primary"].lower() == "#445566")
+
+
+async def test_the_pill_tells_of_new_text_below(tmp_path: Path) -> None:
+    engine = ScriptedEngine(["line\n\n" * 40, reply("word\n\n" * 20)], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        engine.permit(60)
+        chat.chat.submit("go")
+        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+        chat.chat.submit("more")
+        await until(lambda: chat.chat.running)
+        await pilot.press("pageup")
+        engine.run_free()
+        await until(lambda: not chat.chat.running)
+        await until(lambda: chat.pill.display)
+        assert str(chat.pill.render()).startswith("↓ ")
+        assert str(chat.pill.render()).endswith("Ctrl+End")
+        await pilot.press("ctrl+end")
+        await until(lambda: not chat.pill.display)

@@ -131,8 +131,8 @@ def test_a_terminal_that_goes_away_ends_the_chat(tmp_path: Path) -> None:
     os.close(chat.master)
     began = time.monotonic()
     try:
-        chat.process.wait(5)
-        assert time.monotonic() - began < 3
+        chat.process.wait(10)
+        assert time.monotonic() - began < 5
     finally:
         chat.process.kill()
 

@@ -1,0 +1,176 @@
+"""The chat's commands, each a line or two; the work is done in `app.tui.flow` by the objects that the screen brings."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from pathlib import Path
+
+from textual.app import App
+from textual.notifications import SeverityLevel
+
+from app.domain.errors import TokscopeError
+from app.domain.text import safe_text
+from app.session.session import Session
+from app.tui.commands import COMMANDS
+from app.tui.flow.chat import Chat
+from app.tui.flow.choices import Choices
+from app.tui.flow.clip import copy
+from app.tui.flow.conversations import Conversations
+from app.tui.flow.library import as_markdown
+from app.tui.flow.wardrobe import Wardrobe
+from app.tui.keymap import Keymap
+from app.tui.screens.help import Help, user_files
+from app.tui.screens.palette import Palette
+from app.tui.screens.safe import Dialog, Result, SafeScreen
+from app.tui.services import Services
+from app.tui.widgets.composer import Composer
+from app.tui.widgets.transcript import Transcript
+
+
+class ChatCommands(SafeScreen):
+    """The actions of `app.tui.commands`; `ChatScreen` sets what they work with."""
+
+    transcript: Transcript
+    composer: Composer
+    chat: Chat
+    conversations: Conversations
+    choices: Choices
+    _host: App[int]
+    _services: Services
+    _session: Session
+    _keymap: Keymap
+    _wardrobe: Wardrobe
+    _models_dir: Path | None
+
+    def load_model(self, wanted: str | None) -> None:
+        """Loads a model in place of the one before."""
+        raise NotImplementedError
+
+    def refresh_state(self) -> None:
+        """Shows what has changed."""
+        raise NotImplementedError
+
+    def refresh_panels(self) -> None:
+        """Shows the meter's figures."""
+        raise NotImplementedError
+
+    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
+        """Shows a passing notice."""
+        self._host.notify(safe_text(text), severity=severity, markup=False)
+
+    def _do(self, work: Coroutine[object, object, None]) -> None:
+        self.run_worker(self._told(work), group="commands")
+
+    async def _told(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except TokscopeError as error:
+            self.tell("\n".join(filter(None, (str(error), error.hint))), "error")
+
+    async def _ask(self, dialog: Dialog[Result]) -> Result | None:
+        return await self._host.push_screen_wait(dialog)
+
+    def action_stop(self) -> None:
+        """Stops the reply, or else takes the last waiting message back."""
+        if not self.chat.stop() and (text := self.chat.take_back()):
+            self.composer.put_draft(text)
+
+    def action_regenerate(self) -> None:
+        """Replies again to the last message."""
+        if self.chat.can_regenerate():
+            self.chat.regenerate()
+        else:
+            self.tell("There is no reply to write again now.")
+
+    def action_new(self) -> None:
+        """Begins another conversation."""
+        self._do(self.conversations.new())
+
+    def action_history(self) -> None:
+        """Shows the stored conversations."""
+        self._do(self.conversations.history())
+
+    def action_rename(self) -> None:
+        """Gives the conversation another title."""
+        self._do(self.conversations.rename())
+
+    def action_delete(self) -> None:
+        """Deletes the conversation after a question."""
+        self._do(self.conversations.delete())
+
+    def action_undo_delete(self) -> None:
+        """Brings the last deleted conversation back."""
+        self._do(self.conversations.undo_delete())
+
+    def action_model(self) -> None:
+        """Chooses another model."""
+        self._do(self._choose_model())
+
+    async def _choose_model(self) -> None:
+        wanted = await self.choices.model(self._services.catalogue, self._models_dir)
+        if wanted is not None:
+            self.load_model(wanted)
+
+    def action_preset(self) -> None:
+        """Chooses another preset."""
+        self._do(self.choices.preset(self._services.presets, self.refresh_state))
+
+    def action_theme(self) -> None:
+        """Chooses another theme."""
+        self._do(self.choices.theme())
+
+    def action_reload_themes(self) -> None:
+        """Reads the theme files again."""
+        for notice in self._wardrobe.reload() or ["Themes reloaded."]:
+            self.tell(notice)
+
+    def action_panels(self) -> None:
+        """Shows or hides the panels, and remembers it."""
+        hidden = not self.has_class("-no-panels")
+        self.set_class(hidden, "-no-panels")
+        self._services.memory.remember("panels", str(not hidden), str(self._services.settings.show_panels))
+        self.call_after_refresh(self.refresh_panels)
+
+    def action_palette(self) -> None:
+        """Shows every command."""
+        self._do(self._run_from_palette())
+
+    async def _run_from_palette(self) -> None:
+        chosen = await self._ask(Palette(self._keymap))
+        if chosen is not None:
+            action = next(command.action for command in COMMANDS if command.id == chosen)
+            await self.run_action(action)
+
+    def action_help(self) -> None:
+        """Shows the keys and the files."""
+        self._host.push_screen(Help(self._keymap, user_files()))
+
+    def action_copy_reply(self) -> None:
+        """Copies the last reply."""
+        copy(self._host, self.transcript.last_reply(), "last reply", self.tell)
+
+    def action_copy_code(self) -> None:
+        """Copies the last code block."""
+        copy(self._host, self.transcript.last_code_block(), "last code block", self.tell)
+
+    def action_copy_conversation(self) -> None:
+        """Copies the conversation as Markdown."""
+        conversation = self._session.conversation
+        text = as_markdown(conversation.title, self._session.branch) if conversation else ""
+        copy(self._host, text, "conversation", self.tell)
+
+    def action_page_up(self) -> None:
+        """Scrolls the conversation up."""
+        self.transcript.action_scroll_pages(-1)
+
+    def action_page_down(self) -> None:
+        """Scrolls the conversation down."""
+        self.transcript.action_scroll_pages(1)
+
+    def action_top(self) -> None:
+        """Goes to the beginning of the conversation."""
+        self.transcript.action_to_start()
+
+    def action_end(self) -> None:
+        """Goes to the end of the conversation and follows it."""
+        self.transcript.action_follow()
