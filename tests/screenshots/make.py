@@ -6,9 +6,14 @@ The real worker and SmolLM2 answer in the real app; only the terminal is Textual
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import tempfile
 from pathlib import Path
+
+# Read when Textual is imported: the pictures show true colours wherever they are made.
+os.environ |= {"TERM": "xterm-256color", "COLORTERM": "truecolor"}
+os.environ.pop("NO_COLOR", None)
 
 from app.client.worker_client import WorkerClient
 from app.config.catalogue import load_catalogue

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from typing import TYPE_CHECKING
 
 from app.cli import console
 from app.cli.asking.answer import Answer
-from app.cli.asking.conversation import open_session
 from app.cli.asking.interrupt import Interrupt
 from app.cli.asking.options import AskOptions
 from app.cli.asking.prompt import gather_prompt
@@ -21,7 +21,9 @@ from app.models.locate import LocatedModel
 from app.protocol.commands import LoadModel
 from app.protocol.events import EngineLost, LoadFailed, ModelReady
 from app.session.events import StoreFailed
-from app.session.session import Session
+
+if TYPE_CHECKING:
+    from app.session.session import Session
 
 
 def run_ask(options: AskOptions, launcher: EngineLauncher) -> int:
@@ -64,12 +66,17 @@ async def _converse(
     interrupt: Interrupt,
 ) -> None:
     loading = asyncio.create_task(_load(engine, setup.model))
+    await asyncio.sleep(0)
+    # The store's and the session's modules are read while the engine starts.
+    from app.cli.asking.conversation import open_session
+
     try:
         async with open_session(options, setup, engine) as session:
             answer.take(await loading)
             await _listen(session, prompt, answer, sink, interrupt)
     finally:
         loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
 
 
 async def _listen(session: Session, prompt: str, answer: Answer, sink: Sink, interrupt: Interrupt) -> None:
