@@ -11,13 +11,16 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from app.client.mailbox import Mailbox
 from app.client.process import WorkerProcess, describe_exit
 from app.protocol.codec import FrameError, encode, event_decoder
-from app.protocol.commands import Abort, CancelLoad, Command, Generate, LoadModel, Shutdown
+from app.protocol.commands import Abort, Bench, CancelLoad, Command, Generate, LoadModel, Shutdown
 from app.protocol.events import (
     PROTOCOL_VERSION,
+    BenchEvent,
+    BenchFinished,
     EngineLost,
     Event,
     GenerationEvent,
@@ -51,7 +54,7 @@ class _Load:
 
 @dataclass(eq=False)
 class _Request:
-    mailbox: Mailbox[GenerationEvent] | None
+    mailbox: Mailbox[Any] | None
     deadline: asyncio.TimerHandle | None = None
 
 
@@ -128,12 +131,21 @@ class Connection:
     def request(self, command: Generate) -> Mailbox[GenerationEvent]:
         """Sends a request; its events come to the mailbox returned. Raises FrameError when it is too long to send."""
         mailbox: Mailbox[GenerationEvent] = Mailbox()
+        self._ask(command, mailbox)
+        return mailbox
+
+    def bench(self, command: Bench) -> Mailbox[BenchEvent]:
+        """Sends a measurement; its events come to the mailbox returned. It is left as a request is."""
+        mailbox: Mailbox[BenchEvent] = Mailbox()
+        self._ask(command, mailbox)
+        return mailbox
+
+    def _ask(self, command: Generate | Bench, mailbox: Mailbox[Any]) -> None:
         if self.lost:
             mailbox.put(self.lost)
-            return mailbox
+            return
         self._send(command)
         self._requests[command.request_id] = _Request(mailbox)
-        return mailbox
 
     def leave_request(self, request_id: int) -> None:
         """Nobody reads this request any more: one that still runs is aborted, what it still sends is dropped."""
@@ -201,7 +213,7 @@ class Connection:
                 request = self._requests.get(event.request_id)
                 if request and request.mailbox:
                     request.mailbox.put(event)
-                if request and isinstance(event, GenerationFinished):
+                if request and isinstance(event, GenerationFinished | BenchFinished):
                     _cancel(self._requests.pop(event.request_id).deadline)
 
     def _greet(self, hello: Hello) -> None:

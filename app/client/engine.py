@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator
 from enum import Enum
 from typing import Protocol
 
-from app.protocol.commands import Generate, LoadModel
-from app.protocol.events import GenerationEvent, Hello, LoadEvent, ModelReady
+from app.protocol.commands import Bench, Generate, LoadModel
+from app.protocol.events import BenchEvent, GenerationEvent, Hello, LoadEvent, ModelReady
 
 
 class EngineState(Enum):
@@ -52,6 +52,10 @@ class Engine(Protocol):
         After EngineLost the next call starts a worker and loads the last model again before it sends the request.
         Adjacent TokensGenerated are merged when the reader lags. Closing the generator early aborts the request.
         """
+        ...
+
+    def bench(self, command: Bench) -> AsyncGenerator[BenchEvent]:
+        """Runs one measurement of the model alone; the last event is BenchFinished or EngineLost."""
         ...
 
     def abort(self, request_id: int) -> None:

@@ -17,8 +17,10 @@ from app.client.process import WorkerProcess, spawn
 from app.client.supervision import MAX_CRASHES, CrashLog
 from app.domain.generation import FinishReason, Timings, Usage
 from app.protocol.codec import FrameError
-from app.protocol.commands import Generate, LoadModel
+from app.protocol.commands import Bench, Generate, LoadModel
 from app.protocol.events import (
+    BenchEvent,
+    BenchFinished,
     EngineLost,
     GenerationEvent,
     GenerationFinished,
@@ -133,6 +135,26 @@ class WorkerClient:
                     return
         finally:
             connection.leave_request(request_id)
+
+    async def bench(self, command: Bench) -> AsyncGenerator[BenchEvent]:
+        """Runs one measurement, as `generate` runs a request."""
+        refusal = await self._readied(command.request_id)
+        connection = self._connection
+        if refusal or connection is None:
+            if isinstance(refusal, GenerationFinished):
+                yield BenchFinished(command.request_id, refusal.error or "it was aborted")
+            else:
+                yield refusal or EngineLost(None, "closed")
+            return
+        mailbox = connection.bench(command)
+        try:
+            while True:
+                event = await mailbox.get()
+                yield event
+                if isinstance(event, BenchFinished | EngineLost):
+                    return
+        finally:
+            connection.leave_request(command.request_id)
 
     def abort(self, request_id: int) -> None:
         """Asks for the end of a request and returns at once."""

@@ -10,6 +10,7 @@ import msgspec
 
 from app.domain.generation import FinishReason, Timings, Usage
 from app.domain.sampling import SamplingParams
+from app.engine.bench import run_bench
 from app.engine.branches import Branches
 from app.engine.core.backend import ComputeError
 from app.engine.core.happenings import Finished, Happening, Prefilled, Sampled, Started
@@ -18,6 +19,7 @@ from app.engine.core.sequence import Sequence
 from app.engine.inbox import Inbox
 from app.engine.native import library
 from app.engine.native.context import ContextError, NativeContext
+from app.engine.native.drafting import DraftModel
 from app.engine.native.loader import Loaded, describe, load
 from app.engine.native.model import LoadCancelled, LoadError
 from app.engine.outbox import Outbox
@@ -25,7 +27,7 @@ from app.engine.reply import Reply
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
-from app.protocol.commands import Abort, CancelLoad, Command, Generate, LoadModel, Shutdown
+from app.protocol.commands import Abort, Bench, CancelLoad, Command, Generate, LoadModel, Shutdown
 from app.protocol.events import (
     PROTOCOL_VERSION,
     GenerationFinished,
@@ -46,9 +48,11 @@ class Worker:
     def __init__(self, in_fd: int, out_fd: int) -> None:
         self._outbox = Outbox(out_fd)
         self._cancel_load = threading.Event()
+        self._stop_bench = threading.Event()
         self._loaded: Loaded | None = None
         self._scheduler: Scheduler | None = None
         self._branches: Branches | None = None
+        self._draft: DraftModel | None = None
         self._prompts: PromptBuilder | None = None
         self._is_fallback = False
         self._load_ms = 0.0
@@ -105,12 +109,13 @@ class Worker:
         if isinstance(command, CancelLoad | Shutdown):
             self._cancel_load.set()
         if isinstance(command, Abort | Shutdown):
+            self._stop_bench.set()
             for context in self._contexts():
                 context.raise_abort()
 
     def _contexts(self) -> list[NativeContext]:
-        loaded, branches = self._loaded, self._branches
-        return [owner.context for owner in (loaded, branches) if owner]
+        owners = (self._loaded, self._branches, self._draft)
+        return [owner.context for owner in owners if owner]
 
     def _handle(self, command: Command) -> None:
         match command:
@@ -119,11 +124,14 @@ class Worker:
             case Generate():
                 self._generate(command)
             case Abort(request_id):
+                self._stop_bench.clear()
                 for context in self._contexts():
                     context.clear_abort()
                 reply = self._replies.get(request_id)
                 if reply:
                     reply.sequence.finish(FinishReason.ABORT)
+            case Bench():
+                run_bench(command, self._loaded, self._outbox.send, self._stop_bench.is_set)
             case CancelLoad():
                 self._cancel_load.clear()  # the load that it meant is over
             case Shutdown():
@@ -155,20 +163,33 @@ class Worker:
         override = command.options.chat_template
         template = ChatTemplate(loaded.model.chat_template, loaded.model.vocab, override, self._renderer)
         loaded.notices += template.notices
+        try:
+            draft = command.options.draft and DraftModel(
+                command.options.draft, loaded.model, loaded.context, command.options
+            )
+        except LoadError as error:
+            loaded.close()
+            self._outbox.send(LoadFailed(str(error), "choose a draft model of the same family, or none"))
+            return
+        self._draft = draft or None
         self._is_fallback = template.is_fallback
         self._loaded = loaded
         self._prompts = PromptBuilder(loaded.model.vocab, template)
-        self._scheduler = Scheduler(loaded.context)
+        drafter = {"drafter": self._draft.drafter} if self._draft else {}
+        self._scheduler = Scheduler(loaded.context, **drafter)
         self._load_ms = (time.perf_counter() - began) * 1e3
         self._outbox.send(describe(loaded, command.path, self._load_ms))
 
     def _unload(self) -> None:
         loaded, self._loaded = self._loaded, None
         branches, self._branches = self._branches, None
+        draft, self._draft = self._draft, None
         self._scheduler = self._prompts = None
         self._replies.clear()
         if branches:
             branches.context.close()
+        if draft:
+            draft.close()
         if loaded:
             loaded.close()
 
@@ -185,7 +206,7 @@ class Worker:
             sampling,
             command.trace_top_k,
             arrived,
-            speculate=command.speculate,
+            speculate=command.speculate or self._draft is not None,
             trace_stages=command.trace_stages,
         )
         self._replies[command.request_id] = Reply(sequence, prompt, self._loaded.model.vocab)

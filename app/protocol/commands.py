@@ -57,6 +57,24 @@ class Generate(Struct, frozen=True, tag=True, array_like=True):
     """Draft by n-gram lookup where that pays; the reply is distributed as without."""
 
 
+class Bench(Struct, frozen=True, tag=True, array_like=True):
+    """Measure the model alone, as llama-bench does: random tokens, nothing sampled, in a context of its own.
+
+    One of `n_prompt` and `n_gen` is 0. Answered by one `BenchMeasured` a repetition and always by one `BenchFinished`;
+    the worker does nothing else meanwhile.
+    """
+
+    request_id: int
+    n_prompt: int
+    """Tokens computed as a prompt."""
+    n_gen: int
+    """Tokens computed one by one."""
+    depth: int = 0
+    """Tokens in the cache before the clock starts."""
+    n_reps: int = 1
+    warm_up: bool = True
+
+
 class Abort(Struct, frozen=True, tag=True, array_like=True):
     """End a request now; what was generated is kept and `GenerationFinished` says `abort`."""
 
@@ -67,4 +85,4 @@ class Shutdown(Struct, frozen=True, tag=True, array_like=True):
     """Free everything and exit. Closing the worker's stdin does the same."""
 
 
-Command = LoadModel | CancelLoad | Generate | Abort | Shutdown
+Command = LoadModel | CancelLoad | Generate | Bench | Abort | Shutdown

@@ -133,6 +133,21 @@ class GenerationFinished(Struct, frozen=True, tag=True, array_like=True):
     """None where the request did not ask for speculation."""
 
 
+class BenchMeasured(Struct, frozen=True, tag=True, array_like=True):
+    """One repetition of a `Bench`."""
+
+    request_id: int
+    seconds: float
+    """By the engine's clock, from the first decode to the end of the last."""
+
+
+class BenchFinished(Struct, frozen=True, tag=True, array_like=True):
+    """The end of a `Bench`; always the last event that names it."""
+
+    request_id: int
+    error: str = ""
+
+
 class EngineLost(Struct, frozen=True, tag=True, array_like=True):
     """The worker is gone."""
 
@@ -145,6 +160,7 @@ class EngineLost(Struct, frozen=True, tag=True, array_like=True):
 
 
 GenerationEvent = GenerationStarted | PrefillProgress | TokensGenerated | GenerationFinished | EngineLost
+BenchEvent = BenchMeasured | BenchFinished | EngineLost
 LoadEvent = LoadProgress | ModelReady | LoadFailed | EngineLost
 Event = (
     Hello
@@ -155,5 +171,7 @@ Event = (
     | PrefillProgress
     | TokensGenerated
     | GenerationFinished
+    | BenchMeasured
+    | BenchFinished
     | EngineLost
 )

@@ -14,8 +14,11 @@ from typing import Any
 
 from app.client.engine import EngineState
 from app.domain.generation import FinishReason, PromptSpans, Stop
-from app.protocol.commands import Generate, LoadModel
+from app.protocol.commands import Bench, Generate, LoadModel
 from app.protocol.events import (
+    BenchEvent,
+    BenchFinished,
+    BenchMeasured,
     EngineLost,
     GenerationEvent,
     GenerationFinished,
@@ -119,7 +122,7 @@ class ScriptedEngine:
     """See the module. `replies` and `load_scripts` are used up in order, then `default` and a plain load.
 
     Attributes:
-        requests, loads, aborted: every command that came, in order; `aborted` has each id once.
+        requests, loads, benches, aborted: every command that came, in order; `aborted` has each id once.
         dropped: requests whose generator was closed before its last event.
         n_started: how often a worker was started, by loading or after a loss.
         closed: whether `close` was called.
@@ -140,6 +143,7 @@ class ScriptedEngine:
         self.load_scripts = list(loads)
         self.requests: list[Generate] = []
         self.loads: list[LoadModel] = []
+        self.benches: list[Bench] = []
         self.aborted: list[int] = []
         self.dropped: list[int] = []
         self.n_started = 1
@@ -308,6 +312,13 @@ class ScriptedEngine:
             n_tokens += 1
             yield TokensGenerated(request_id, "", (make_eog(ms=script.token_ms, n_top=command.trace_top_k),))
         yield finished(script.finish, stop)
+
+    async def bench(self, command: Bench) -> AsyncGenerator[BenchEvent]:
+        """Ten milliseconds a token, generated or not."""
+        self.benches.append(command)
+        for _ in range(command.n_reps):
+            yield BenchMeasured(command.request_id, (command.n_prompt + command.n_gen) / 100)
+        yield BenchFinished(command.request_id)
 
     def abort(self, request_id: int) -> None:
         if request_id not in self.aborted:

@@ -33,7 +33,7 @@ KV_TYPES = {
     KvType.Q8_0: 8,
     KvType.BF16: 30,
 }
-_FLASH = {"auto": -1, "off": 0, "on": 1}
+FLASH = {"auto": -1, "off": 0, "on": 1}
 _KV_SIZE = re.compile(r"KV buffer size\s*=\s*([0-9.]+) MiB")
 _FLASH_SET = re.compile(r"Flash Attention (enabled|disabled)")
 _MIN_OUTPUTS = 16
@@ -82,7 +82,7 @@ class NativeContext:
         params.n_outputs_max = max_outputs = max(_MIN_OUTPUTS, options.n_slots)
         params.n_threads = self.n_threads
         params.n_threads_batch = options.n_threads_batch or self.n_threads
-        params.flash_attn_type = _FLASH[options.flash_attn]
+        params.flash_attn_type = FLASH[options.flash_attn]
         params.type_k = params.type_v = KV_TYPES[options.kv_type]
         params.kv_unified = self.unified
         params.abort_callback = ctypes.cast(_strlen(), C.ggml_abort_callback)

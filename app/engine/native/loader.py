@@ -25,6 +25,8 @@ class Loaded:
 
     model: NativeModel
     context: NativeContext
+    options: LoadOptions
+    """Those in effect, what was left open filled in."""
     notices: list[str]
     load_ms: float
 
@@ -67,7 +69,7 @@ def load(path: str, options: LoadOptions, progress: Callable[[float], bool], siz
         model.close()
     notices = _notices(model, context, options, attempt, failures)
     notices += plan.warnings if plan else ()
-    return Loaded(model, context, notices, (time.perf_counter() - began) * 1e3)
+    return Loaded(model, context, attempt.options(options), notices, (time.perf_counter() - began) * 1e3)
 
 
 def _memories() -> list[Memory]:

@@ -14,9 +14,12 @@ from app.domain.conversation import Role
 from app.domain.generation import FinishReason, PromptSpans, Stop
 from app.domain.model import KvType, LoadOptions
 from app.domain.sampling import SamplingParams
+from app.domain.sizes import ModelSizes
 from app.protocol.codec import MAX_FRAME_BYTES, FrameError, command_decoder, encode, event_decoder
-from app.protocol.commands import Abort, CancelLoad, ChatMessage, Command, Generate, LoadModel, Shutdown
+from app.protocol.commands import Abort, Bench, CancelLoad, ChatMessage, Command, Generate, LoadModel, Shutdown
 from app.protocol.events import (
+    BenchFinished,
+    BenchMeasured,
     Event,
     GenerationStarted,
     LoadFailed,
@@ -35,6 +38,10 @@ COMMANDS: list[Command] = [
     Generate(
         7, (ChatMessage(Role.SYSTEM, ""), ChatMessage(Role.USER, "日本\x00\x1b[2J")), SamplingParams(seed=4294967294)
     ),
+    LoadModel(
+        "/m.gguf", LoadOptions(n_gpu_layers="auto", tensor_split=(3, 1)), ModelSizes((1, 2), 3, 4, 5, 6, 7, 8, 9, 10)
+    ),
+    Bench(8, 512, 0, 4096, 5, False),
     Abort(2**62),
     Shutdown(),
 ]
@@ -48,6 +55,8 @@ EVENTS: list[Event] = [
     TokensGenerated(7, "🙂", (make_token("<0xF0>", n_top=3), make_token("🙂", 1, n_top=0))),
     make_finished(7, stop=Stop("string", "\n\n"), n_generated=4),
     make_finished(7, FinishReason.ERROR, error="no"),
+    BenchMeasured(8, 0.25),
+    BenchFinished(8, "stopped"),
     make_lost(),
 ]
 STREAM = b"".join(map(encode, EVENTS))
