@@ -1,4 +1,4 @@
-"""One streamed answer of the `Llama` class, timed: a program of its own, so that each run starts cold as `tok ask` does.
+"""One streamed answer of the `Llama` class, timed: a program of its own, so that each run starts as cold as `tok ask`.
 
 Usage: python -m tests.bench.llama_class MODEL N_THREADS N_CTX MAX_TOKENS SEED PROMPT
 """
