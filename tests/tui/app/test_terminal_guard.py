@@ -141,6 +141,9 @@ def test_no_color_writes_no_colour(tmp_path: Path) -> None:
     chat = PtyChat(tmp_path, {"NO_COLOR": "1"})
     try:
         stream_some(chat)
+        chat.type(b"\x10")
+        chat.read_until(b"Commands")
+        chat.read_until(b"\x1b[1;4;39;49mStop the reply")  # the list's cursor is seen without colours
         chat.type(b"\x11")
         chat.wait()
     finally:
