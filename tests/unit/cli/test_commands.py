@@ -126,3 +126,13 @@ def test_the_version_is_the_packages(tok) -> None:
 
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["version"] == __version__
+
+
+def test_names_are_completed(model) -> None:
+    from app.cli.completion import complete_model, complete_preset, complete_theme
+
+    assert complete_preset("pre") == ["precise"]
+    assert complete_model("smol") == ["smollm2"]
+    assert complete_theme("gra") == ["graphite"]
+    config_file().write_text("not toml", encoding="utf-8")
+    assert complete_preset("cod") == ["coding"]
