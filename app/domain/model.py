@@ -55,6 +55,8 @@ class LoadOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """Proportions of the GPUs, as in `[3, 1]`; empty lets the fit choose."""
     chat_template: str | None = None
     """Jinja source used in place of the one in the GGUF."""
+    draft: str | None = None
+    """A smaller model on the same vocabulary that drafts for this one: catalogue name or path; a path for the engine."""
 
 
 class ModelSpec(Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from collections.abc import Sequence as Many
 
 from app.domain.generation import FinishReason
 from app.engine.core.backend import Backend, Sampler, SamplingError
-from app.engine.core.draft import NGramDrafter
+from app.engine.core.draft import Drafter
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import Slot, SlotTable, common_prefix
 from app.engine.core.speculation import CostCurve, Speculation
@@ -21,11 +21,19 @@ from app.engine.core.speculation import CostCurve, Speculation
 class Admission:
     """Hands out the slots of one context."""
 
-    def __init__(self, backend: Backend, slots: SlotTable, costs: CostCurve, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        slots: SlotTable,
+        costs: CostCurve,
+        clock: Callable[[], float],
+        drafter: Callable[[int], Drafter],
+    ) -> None:
         self._backend = backend
         self._slots = slots
         self._costs = costs
         self._clock = clock
+        self._drafter = drafter
 
     def admit(self, waiting: deque[Sequence], active: Many[Sequence]) -> list[Sequence]:
         """Takes from `waiting` what can start now; a sequence that never can comes back FINISHED."""
@@ -71,7 +79,7 @@ class Admission:
         sequence.slot = claimed[0]
         sequence.n_cached = self._reuse(sequence, *claimed)
         if sequence.speculate and not sequence.params.exact:
-            sequence.speculation = Speculation(NGramDrafter(), self._costs)
+            sequence.speculation = Speculation(self._drafter(sequence.slot.seq_id), self._costs)
             sequence.speculation.begin(sequence.prompt)
         sequence.phase = Phase.PREFILL
         sequence.started_s = self._clock()

@@ -15,6 +15,10 @@ _LONGEST_MATCH = 32
 _BUCKETS = (2, 3, 4, 6, 9, 16, 32)
 
 
+MODEL = -1
+"""Confidence of what a draft model proposes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A proposal. `confidence` groups drafts that are accepted about as often as each other."""
@@ -29,6 +33,9 @@ NO_DRAFT = Draft([], 0)
 class Drafter(Protocol):
     """Follows one sequence."""
 
+    ms_per_token: float
+    """What a drafted token costs; 0 for a drafter that only looks things up."""
+
     def draft(self, k: int) -> Draft:
         """At most `k` tokens that may follow those accepted so far; none where there is nothing to go on."""
         ...
@@ -40,6 +47,8 @@ class Drafter(Protocol):
 
 class NGramDrafter:
     """Indexes every n-gram of the sequence by where it last ended."""
+
+    ms_per_token = 0.0
 
     def __init__(self) -> None:
         self._tokens: list[int] = []

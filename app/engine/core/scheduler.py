@@ -16,6 +16,7 @@ from app.domain.trace import Origin
 from app.engine.core.admission import Admission
 from app.engine.core.backend import Backend, ComputeError, Decoded, Logits
 from app.engine.core.distribution import Distribution
+from app.engine.core.draft import Drafter, NGramDrafter
 from app.engine.core.happenings import Finished, Happening, Prefilled, Sampled, Started
 from app.engine.core.prefill import ChunkSize
 from app.engine.core.sequence import Phase, Sequence
@@ -34,14 +35,25 @@ class _Rows:
     """Batch row of the first logits; those of a draft follow. None for a prompt chunk that is not the last."""
 
 
+def look_up(_seq_id: int) -> Drafter:
+    """The drafter that needs no model."""
+    return NGramDrafter()
+
+
 class Scheduler:
     """Owns the sequences and slots of one context; used from one thread."""
 
-    def __init__(self, backend: Backend, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        clock: Callable[[], float] = time.perf_counter,
+        drafter: Callable[[int], Drafter] = look_up,
+    ) -> None:
+        """`drafter` makes the drafter for a sequence that asks for speculation, given its seq_id."""
         self.backend = backend
         self.slots = SlotTable(backend.n_slots)
         self.costs = CostCurve()
-        self.admission = Admission(backend, self.slots, self.costs, clock)
+        self.admission = Admission(backend, self.slots, self.costs, clock, drafter)
         self._clock = clock
         self._waiting: deque[Sequence] = deque()
         self._active: list[Sequence] = []
@@ -133,6 +145,8 @@ class Scheduler:
             happened.append(Prefilled(sequence, n_done, ms))
             if row.first_output is not None:
                 self._sample(sequence, row.first_output, happened)
+                if sequence.speculation:
+                    sequence.speculation.verified([], sequence.generated[-1:])
 
     def _verify(self, row: _Rows, happened: list[Happening]) -> None:
         """Samples after each row for as long as the draft agrees with the samples, and takes the rest back.

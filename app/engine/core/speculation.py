@@ -9,19 +9,22 @@ from __future__ import annotations
 from collections import Counter
 
 from app.domain.generation import DraftCounts
-from app.engine.core.draft import NO_DRAFT, Draft, Drafter
+from app.engine.core.draft import MODEL, NO_DRAFT, Draft, Drafter
 
 LONGEST_DRAFT = 15
 _LENGTHS = (1, 3, 7, 15)
 """Draft lengths in use: few shapes, so that llama.cpp can reuse its graphs."""
 _SMOOTHING = 0.06
 _PRIOR_WEIGHT = 3
-_PRIOR = {0: 0.3, 2: 0.3, 3: 0.4, 4: 0.5, 6: 0.6, 9: 0.75, 16: 0.85, 32: 0.9}
+_PRIOR = {MODEL: 0.7, 0: 0.3, 2: 0.3, 3: 0.4, 4: 0.5, 6: 0.6, 9: 0.75, 16: 0.85, 32: 0.9}
 """Chance that a drafted token is right, by the confidence of its draft, before anything is learnt."""
 _PRIOR_SLOPE = 0.45
 """A row beyond the first costs about this share of a single row on two CPU cores; measured as soon as it is used."""
 _MARGIN = 1.05
 _SHADOW = 4
+_PROBE_EVERY = 48
+_PROBE = 3
+"""A draft model that does not pay is asked again this often, for so many tokens."""
 
 
 class CostCurve:
@@ -35,6 +38,11 @@ class CostCurve:
         before = self._ms.get(n_rows)
         # The minimum matters more than the mean: another process on the machine is not a cost of the batch.
         self._ms[n_rows] = ms if before is None else min(ms, before * 1.02) if ms < 2 * before else before * 1.02
+
+    @property
+    def single_ms(self) -> float:
+        """Of a decode of one row; 0 until one was measured."""
+        return self._ms.get(1, 0.0)
 
     def relative(self, n_rows: int) -> float:
         """Cost in single-row decodes. Sizes not seen yet are drawn on a line through the nearest two that were."""
@@ -67,6 +75,7 @@ class Speculation:
         self._shadow = NO_DRAFT
         """A draft that was not used, held against what comes."""
         self._shadow_at = 0
+        self._n_idle = 0
 
     def counts(self) -> DraftCounts:
         """What happened so far; positions that were never drafted are left out."""
@@ -80,25 +89,40 @@ class Speculation:
 
     def propose(self, limit: int) -> list[int]:
         """The draft for the next decode, at most `limit` tokens; empty where none is expected to pay."""
-        if self._shadow.tokens:
+        if limit < 1 or self._shadow.tokens:
             return []
+        if self._drafter.ms_per_token:
+            return self._ask(limit)
         draft = self._drafter.draft(min(limit, LONGEST_DRAFT))
         if not draft.tokens:
             return []
         n = self._best_length(len(draft.tokens), self._accepted[draft.confidence])
-        if n:
-            self._live = Draft(draft.tokens[:n], draft.confidence)
+        if n or draft.confidence == MODEL:  # what a model drafted is paid for already
+            self._live = Draft(draft.tokens[: n or None], draft.confidence)
             return self._live.tokens
         self._shadow = Draft(draft.tokens[:_SHADOW], draft.confidence)
         self._shadow_at = 0
         return []
 
+    def _ask(self, limit: int) -> list[int]:
+        """The draft of a drafter that costs time: its length is chosen before it begins."""
+        n = self._best_length(min(limit, LONGEST_DRAFT), self._accepted[MODEL])
+        if not n:
+            self._n_idle += 1
+            if self._n_idle % _PROBE_EVERY:
+                return []
+            n = min(limit, _PROBE)
+        self._live = self._drafter.draft(n)
+        return self._live.tokens
+
     def _best_length(self, available: int, accepted: float) -> int:
         best, best_rate = 0, _MARGIN
+        single_ms = self._costs.single_ms
+        drafting = self._drafter.ms_per_token / single_ms if single_ms else 0.0
         for n in _LENGTHS:
             n = min(n, available)
             expected = sum(accepted**i for i in range(n + 1))
-            rate = expected / self._costs.relative(n + 1)
+            rate = expected / (self._costs.relative(n + 1) + n * drafting)
             if rate > best_rate:
                 best, best_rate = n, rate
         return best

@@ -1,0 +1,117 @@
+"""A drafter that asks a smaller model with the same vocabulary (Leviathan et al. 2023).
+
+It drafts greedily: a proposal that is certain is accepted as often under any acceptance rule. Its own KV cache follows
+the sequence by longest common prefix, so that a rejected draft costs it nothing but the cells that it gives up.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from app.engine.core.backend import Backend, ComputeError, Decoded, Logits
+from app.engine.core.draft import MODEL, NO_DRAFT, Draft
+from app.engine.core.slots import common_prefix
+
+_P_MIN = 0.4
+"""A draft ends before a token that the small model itself gives less than this."""
+_CATCH_UP = 256
+"""Tokens that are caught up in one go, so that a long prompt does not hold up the target's step."""
+
+
+class ModelDrafter:
+    """Drafts for one sequence, in one sequence of the draft model's context."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        seq_id: int,
+        cells: list[int],
+        n_vocab: int,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """Drafts ids below `n_vocab`, the target's.
+
+        `cells`: the ids in the draft model's cache for `seq_id`; kept up to date, and reused by the next drafter.
+        """
+        self._backend = backend
+        self._seq_id = seq_id
+        self._cells = cells
+        self._n_vocab = n_vocab
+        self._clock = clock
+        self._tokens: list[int] = []
+        self.ms_per_token = 0.0
+        """What a drafted token costs; 0 until one was."""
+
+    def accept(self, tokens: Sequence[int]) -> None:
+        """See `app.engine.core.draft.Drafter`."""
+        self._tokens += tokens
+
+    def draft(self, k: int) -> Draft:
+        """See `app.engine.core.draft.Drafter`. Empty while the draft model still reads the prompt."""
+        if k < 1 or len(self._tokens) + k >= self._backend.n_ctx:
+            return NO_DRAFT
+        try:
+            logits = self._catch_up()
+        except ComputeError:
+            self._forget()
+            return NO_DRAFT
+        drafted: list[int] = []
+        began = self._clock()
+        while logits is not None:
+            token, p = _greedy(logits)
+            if p < _P_MIN or token >= self._n_vocab:
+                break
+            drafted.append(token)
+            if len(drafted) == k:
+                break
+            try:
+                logits = self._decode([token])
+            except ComputeError:
+                self._forget()
+                break
+        if len(drafted) > 1:
+            ms = (self._clock() - began) * 1e3 / (len(drafted) - 1)
+            self.ms_per_token = ms if not self.ms_per_token else min(ms, self.ms_per_token * 1.05)
+        return Draft(drafted, MODEL) if drafted else NO_DRAFT
+
+    def _catch_up(self) -> Logits | None:
+        """Brings the cache up to the accepted tokens; the logits after the last one, or None when it is not there yet.
+
+        Raises ComputeError.
+        """
+        n_common = min(common_prefix(self._cells, self._tokens), len(self._tokens) - 1)
+        if n_common < len(self._cells):
+            if not self._backend.truncate(self._seq_id, n_common):
+                self._forget()
+                n_common = 0
+            del self._cells[n_common:]
+        behind = self._tokens[n_common : n_common + min(_CATCH_UP, self._backend.batch.capacity)]
+        logits = self._decode(behind)
+        return logits if len(self._cells) == len(self._tokens) else None
+
+    def _decode(self, tokens: list[int]) -> Logits | None:
+        backend = self._backend
+        backend.batch.clear()
+        first = backend.batch.add(tokens, len(self._cells), self._seq_id, 1)
+        if backend.decode() is not Decoded.DONE:
+            backend.clear_abort()
+            self._forget()
+            return None
+        self._cells += tokens
+        return backend.logits(first + len(tokens) - 1)
+
+    def _forget(self) -> None:
+        self._backend.clear(self._seq_id)
+        self._cells.clear()
+
+
+def _greedy(logits: Logits) -> tuple[int, float]:
+    """The most likely token and its probability."""
+    token = int(logits.argmax())
+    return token, 1.0 / float(np.exp(logits - logits[token]).sum(dtype=np.float64)) if math.isfinite(
+        logits[token]
+    ) else 0.0

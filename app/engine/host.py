@@ -1,0 +1,112 @@
+"""A loaded model and all that serves it: contexts, schedulers, the draft model, the prompts.
+
+Made by a load, closed by the next one; the worker holds at most one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from app.domain.sampling import SamplingParams
+from app.engine.branches import Branches
+from app.engine.core.scheduler import Scheduler, look_up
+from app.engine.core.sequence import Sequence
+from app.engine.native.context import ContextError, NativeContext
+from app.engine.native.drafting import DraftModel
+from app.engine.native.loader import describe, load
+from app.engine.native.model import LoadError
+from app.engine.reply import Reply
+from app.engine.text.prompt import PromptBuilder
+from app.engine.text.renderer import Renderer
+from app.engine.text.template import ChatTemplate
+from app.protocol.commands import Generate, LoadModel
+from app.protocol.events import ModelReady
+
+CHATML_END = "<|im_end|>"
+
+
+class Host:
+    """Owns everything native of one model."""
+
+    def __init__(self, command: LoadModel, progress: Callable[[float], bool], renderer: Renderer) -> None:
+        """Loads. Raises LoadError (LoadCancelled where `progress` returned False) and ComputeError."""
+        began = time.perf_counter()
+        options = command.options
+        self.loaded = loaded = load(command.path, options, progress, command.sizes)
+        self._draft: DraftModel | None = None
+        self._branches: Branches | None = None
+        try:
+            template = ChatTemplate(loaded.model.chat_template, loaded.model.vocab, options.chat_template, renderer)
+            if options.draft:
+                self._draft = DraftModel(options.draft, loaded, options)
+        except LoadError:
+            self.close()
+            raise
+        loaded.notices += template.notices
+        self._is_fallback = template.is_fallback
+        self._prompts = PromptBuilder(loaded.model.vocab, template)
+        drafter = self._draft.drafter if self._draft else look_up
+        self._scheduler = Scheduler(loaded.context, drafter=drafter)
+        self.load_ms = (time.perf_counter() - began) * 1e3
+        """Reported with the first request, and 0 from then on."""
+        self.ready: ModelReady = describe(loaded, command.path, self.load_ms)
+
+    @property
+    def schedulers(self) -> list[Scheduler]:
+        """Those that may have something to do."""
+        return [self._scheduler, self._branches.scheduler] if self._branches else [self._scheduler]
+
+    @property
+    def contexts(self) -> list[NativeContext]:
+        """All of them, for their abort flags."""
+        owners = (self.loaded, self._branches, self._draft)
+        return [owner.context for owner in owners if owner]
+
+    def submit(self, command: Generate, arrived_s: float) -> Reply:
+        """Builds the prompt of a request and queues it."""
+        prompt = self._prompts.build(command.messages)
+        sequence = Sequence(
+            command.request_id,
+            prompt.ids,
+            self._with_fallback_stop(command.sampling),
+            command.trace_top_k,
+            arrived_s,
+            speculate=command.speculate or self._draft is not None,
+            trace_stages=command.trace_stages,
+        )
+        (self._branching() if command.branch else self._scheduler).submit(sequence)
+        return Reply(sequence, prompt, self.loaded.model.vocab)
+
+    def remember(self, reply: Reply) -> None:
+        """Keeps the ids of a reply, so that the next prompt's tokens are those in the KV cache."""
+        if reply.text:
+            eog = self._scheduler.backend.eog
+            self._prompts.remember(reply.text, [token for token in reply.sequence.generated if token not in eog])
+
+    def _with_fallback_stop(self, sampling: SamplingParams) -> SamplingParams:
+        """Where ChatML stands in for a missing template, the model may have to spell its end of turn."""
+        if not self._is_fallback:
+            return sampling
+        return msgspec.structs.replace(sampling, stop=(*sampling.stop, CHATML_END))
+
+    def _branching(self) -> Scheduler:
+        """The scheduler of the branches, made when first needed; the usual one where memory does not allow it."""
+        if self._branches is None:
+            try:
+                self._branches = Branches(self.loaded.context)
+            except ContextError as error:
+                os.write(2, f"no context for branches: {error}\n".encode())
+                return self._scheduler
+        return self._branches.scheduler
+
+    def close(self) -> None:
+        """Frees contexts before the weights that they stand on."""
+        if self._branches:
+            self._branches.context.close()
+        if self._draft:
+            self._draft.close()
+        self.loaded.close()

@@ -1,0 +1,62 @@
+"""The draft model: a second GGUF on the same vocabulary, with a context of its own."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.domain.model import LoadOptions
+from app.engine.core.model_drafter import ModelDrafter
+from app.engine.native.context import ContextError, NativeContext
+from app.engine.native.loader import Loaded
+from app.engine.native.model import LoadError, NativeModel
+
+_FIRST_CHECKED = 5
+"""The first ids are often special tokens that models of one family name differently (as llama.cpp allows)."""
+_MOST_MORE = 128
+
+
+class DraftModel:
+    """Owns the draft model and its context; one sequence for each slot of the target."""
+
+    def __init__(self, path: str, loaded: Loaded, options: LoadOptions) -> None:
+        """Loads `path` beside its target. Raises LoadError, also where its vocabulary does not match the target's."""
+        target, beside = loaded.model, loaded.context
+        options = msgspec.structs.replace(options, n_slots=beside.n_slots, draft=None)
+        self._model = NativeModel(path, options, lambda fraction: True)
+        try:
+            mismatch = _mismatch(target, self._model)
+            if mismatch:
+                raise LoadError(f"{path} cannot draft for this model: {mismatch}")
+            self.context = NativeContext(self._model, options, beside.n_ctx)
+        except ContextError as error:
+            self._model.close()
+            raise LoadError(f"no context for the draft model: {error}") from error
+        except LoadError:
+            self._model.close()
+            raise
+        self.name = self._model.name
+        self._n_vocab = target.vocab.n_vocab
+        self._cells: dict[int, list[int]] = {i: [] for i in range(beside.n_slots)}
+
+    def drafter(self, seq_id: int) -> ModelDrafter:
+        """A drafter for the request in the target's slot `seq_id`."""
+        return ModelDrafter(self.context, seq_id, self._cells[seq_id], self._n_vocab)
+
+    def close(self) -> None:
+        """Frees the context, then the weights."""
+        self.context.close()
+        self._model.close()
+
+
+def _mismatch(target: NativeModel, draft: NativeModel) -> str:
+    """Why the vocabularies differ, after common/speculative.cpp; empty where they do not."""
+    a, b = target.vocab, draft.vocab
+    if abs(a.n_vocab - b.n_vocab) > _MOST_MORE:
+        return f"it has {b.n_vocab} tokens, the model has {a.n_vocab}"
+    if (a.bos, a.eos, a.add_bos) != (b.bos, b.eos, b.add_bos):
+        return "its begin and end tokens are others"
+    for token in range(_FIRST_CHECKED, min(a.n_vocab, b.n_vocab)):
+        if a.named_pieces[token] != b.named_pieces[token]:
+            texts = [vocab.named_pieces[token].decode("utf-8", "replace") for vocab in (a, b)]
+            return f"token {token} is {texts[0]!r} in the model and {texts[1]!r} in the draft"
+    return ""
