@@ -38,7 +38,9 @@ class LocatedModel(Struct, frozen=True, kw_only=True):
     """What its header says of memory; the engine fits it with that."""
 
 
-def locate(wanted: str | None, catalogue: Catalogue, models_dir: str | Path | None) -> LocatedModel:
+def locate(
+    wanted: str | None, catalogue: Catalogue, models_dir: str | Path | None, draft: str | None = None
+) -> LocatedModel:
     """Finds the model that the user means.
 
     Args:
@@ -46,11 +48,17 @@ def locate(wanted: str | None, catalogue: Catalogue, models_dir: str | Path | No
             the catalogue's default when it is installed, else the first model that is.
         catalogue: the known models.
         models_dir: the user's folder of GGUF files, if any.
+        draft: a draft model, named as in `wanted`, in place of the catalogue's.
 
     Raises:
         ModelError: there is no such model, or no model at all, or its file is no good; the hint says what to do.
     """
     located = _find(wanted, catalogue, models_dir)
+    drafter = draft or located.options.draft
+    if drafter:
+        path = _find(drafter, catalogue, models_dir).path
+        read_header(path)
+        located = msgspec.structs.replace(located, options=msgspec.structs.replace(located.options, draft=str(path)))
     return msgspec.structs.replace(located, sizes=model_sizes(read_header(located.path)))
 
 

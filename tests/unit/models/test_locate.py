@@ -145,3 +145,16 @@ def test_listing(package: Path, models_dir: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert list_models(catalogue(), tmp_path / "no") == []
+
+
+def test_a_draft_model_is_found_like_the_model(package: Path, models_dir: Path) -> None:
+    spec = ModelSpec(name="starter", source=STARTER.source, options=LoadOptions(draft="alpha.Q8_0"))
+    assert locate("starter", catalogue(spec), models_dir).options.draft == str(models_dir / "alpha.Q8_0.gguf")
+    assert locate("starter", catalogue(STARTER), models_dir, draft="deep").options.draft == str(
+        models_dir / "author" / "repo" / "deep.gguf"
+    )
+
+
+def test_a_draft_model_that_is_no_good_is_refused(package: Path, models_dir: Path) -> None:
+    with pytest.raises(ModelError):
+        locate("starter", catalogue(STARTER), models_dir, draft="broken")
