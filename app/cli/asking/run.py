@@ -6,6 +6,8 @@ import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from app.cli import console
 from app.cli.asking.answer import Answer
 from app.cli.asking.interrupt import Interrupt
