@@ -49,7 +49,12 @@ def show(name: Annotated[str, typer.Argument(autocompletion=complete_preset)]) -
     loaded = load_settings()
     warn_of(loaded.problems)
     preset = find_preset(name, load_presets(loaded.settings))
-    about = {"description": preset.description, "system": preset.system, "model": preset.model}
+    about = {
+        "description": preset.description,
+        "system": preset.system,
+        "model": preset.model,
+        "context": preset.context,
+    }
     print_line(f"[presets.{preset.name}]")
     for line in toml_lines(about | spelt_out(preset.sampling)):
         print_line(line)

@@ -14,6 +14,7 @@ from msgspec import Struct
 from app.config.document import Document
 from app.config.fields import field_names, read_fields, subtable
 from app.config.shipped_presets import SHIPPED_PRESETS
+from app.domain.generation import ContextPolicy
 from app.domain.preset import Preset
 from app.domain.sampling import SamplingParams
 
@@ -23,6 +24,7 @@ class _PresetKeys(Struct):
     system: str | None = None
     model: str | None = None
     based_on: str | None = None
+    context: ContextPolicy = "stop"
 
 
 _SAMPLING = field_names(SamplingParams)

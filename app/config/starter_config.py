@@ -31,6 +31,7 @@ _TEXT = """\
 #repeat_penalty = 1.1
 #seed = 42
 #max_tokens = 64
+#context = "stop"         # when the window is full: stop, drop-oldest-turns, or shift (also forget while replying)
 #stop = ["\\n\\n"]
 """
 

@@ -43,6 +43,11 @@ class GenerationRecord(Struct, frozen=True, kw_only=True):
     usage: Usage = Usage()
     timings: Timings = Timings()
     error: str = ""
+    n_dropped_messages: int = 0
+    """Oldest messages that were left out of the prompt, for want of room."""
+    n_dropped_tokens: int = 0
+    n_shifted_tokens: int = 0
+    """Tokens that were forgotten while the reply was written, to make room for it."""
 
 
 class Message(Struct, frozen=True, kw_only=True):

@@ -6,8 +6,17 @@ Every time is taken by the engine's monotonic clock; the app only repeats it.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import Struct
+
+ContextPolicy = Literal["stop", "drop-oldest-turns", "shift"]
+"""What happens when a conversation outgrows the context window. Never anything in silence.
+
+`stop`: the reply ends with `FinishReason.CONTEXT`. `drop-oldest-turns`: whole turns are left out of the prompt, oldest
+first, never the system prompt or the last message. `shift`: that too, and a reply that fills the window goes on after
+half of what follows the system prompt is forgotten.
+"""
 
 
 class FinishReason(StrEnum):

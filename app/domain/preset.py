@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from app.domain.generation import ContextPolicy
 from app.domain.sampling import SamplingParams
 
 
@@ -17,3 +18,5 @@ class Preset(Struct, frozen=True, kw_only=True):
     model: str | None = None
     """Catalogue name that the preset is meant for; None leaves the choice to the user."""
     sampling: SamplingParams = SamplingParams()
+    context: ContextPolicy = "stop"
+    """What happens when the conversation outgrows the context window."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from app.domain.conversation import Role
+from app.domain.generation import ContextPolicy
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.domain.sizes import ModelSizes
@@ -55,6 +56,9 @@ class Generate(Struct, frozen=True, tag=True, array_like=True):
     """Whether each token's trace carries the stage report."""
     speculate: bool = False
     """Draft by n-gram lookup where that pays; the reply is distributed as without."""
+    context_policy: ContextPolicy = "stop"
+    cacheable: bool = True
+    """Whether the engine may write the state of this conversation, and so its text, to its cache folder."""
 
 
 class Bench(Struct, frozen=True, tag=True, array_like=True):

@@ -86,6 +86,15 @@ class LoadFailed(Struct, frozen=True, tag=True, array_like=True):
     cancelled: bool = False
 
 
+class ContextTrimmed(Struct, frozen=True, tag=True, array_like=True):
+    """The oldest messages were left out, so that the prompt fits; comes before `GenerationStarted`."""
+
+    request_id: int
+    n_messages: int
+    n_tokens: int
+    """How much shorter the prompt is for it."""
+
+
 class GenerationStarted(Struct, frozen=True, tag=True, array_like=True):
     """The prompt is rendered, tokenised and has a slot; prefill begins."""
 
@@ -97,6 +106,10 @@ class GenerationStarted(Struct, frozen=True, tag=True, array_like=True):
     """The seed in use, chosen by the engine where the request left it open."""
     notices: tuple[str, ...] = ()
     """What the user should know of how the prompt was made: a template that failed, a merged system prompt."""
+    n_restored: int = 0
+    """Of the cached tokens, those that were read from a saved state."""
+    n_shared: int = 0
+    """Of the cached tokens, those that were copied from another conversation with the same beginning."""
 
 
 class PrefillProgress(Struct, frozen=True, tag=True, array_like=True):
@@ -116,6 +129,17 @@ class TokensGenerated(Struct, frozen=True, tag=True, array_like=True):
     text: str
     """To be shown: whole UTF-8, stop strings held back; may be empty, and may cover earlier tokens."""
     tokens: tuple[TokenTrace, ...]
+
+
+class ContextShifted(Struct, frozen=True, tag=True, array_like=True):
+    """The window was full: the oldest part after the first `n_kept` tokens was forgotten, and the reply goes on.
+
+    What stays was computed with the forgotten part in view, so that it is not what a new prefill would give.
+    """
+
+    request_id: int
+    n_kept: int
+    n_discarded: int
 
 
 class GenerationFinished(Struct, frozen=True, tag=True, array_like=True):
@@ -159,17 +183,27 @@ class EngineLost(Struct, frozen=True, tag=True, array_like=True):
     """The last lines of the worker's log."""
 
 
-GenerationEvent = GenerationStarted | PrefillProgress | TokensGenerated | GenerationFinished | EngineLost
 BenchEvent = BenchMeasured | BenchFinished | EngineLost
+GenerationEvent = (
+    ContextTrimmed
+    | GenerationStarted
+    | PrefillProgress
+    | TokensGenerated
+    | ContextShifted
+    | GenerationFinished
+    | EngineLost
+)
 LoadEvent = LoadProgress | ModelReady | LoadFailed | EngineLost
 Event = (
     Hello
     | LoadProgress
     | ModelReady
     | LoadFailed
+    | ContextTrimmed
     | GenerationStarted
     | PrefillProgress
     | TokensGenerated
+    | ContextShifted
     | GenerationFinished
     | BenchMeasured
     | BenchFinished

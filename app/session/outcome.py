@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
 from app.domain.conversation import GenerationRecord, ReplyState
 from app.domain.generation import FinishReason, Usage
-from app.protocol.events import EngineLost, GenerationFinished, GenerationStarted
+from app.protocol.events import ContextShifted, ContextTrimmed, EngineLost, GenerationFinished, GenerationStarted
 
 _STATES = {
     FinishReason.STOP: ReplyState.DONE,
@@ -21,11 +22,26 @@ class Closed(Struct, frozen=True):
     """The end of a stream whose consumer went away before its last event."""
 
 
+class Losses(Struct):
+    """What of the conversation the model did not see, as the fields of `GenerationRecord` count it."""
+
+    n_dropped_messages: int = 0
+    n_dropped_tokens: int = 0
+    n_shifted_tokens: int = 0
+
+    def add(self, event: ContextTrimmed | ContextShifted) -> None:
+        """Counts one event."""
+        if isinstance(event, ContextTrimmed):
+            self.n_dropped_messages, self.n_dropped_tokens = event.n_messages, event.n_tokens
+        else:
+            self.n_shifted_tokens += event.n_discarded
+
+
 End = GenerationFinished | EngineLost | Closed
 
 
 def outcome(
-    end: End | None, *, started: GenerationStarted, n_generated: int, model: str, preset: str
+    end: End | None, *, started: GenerationStarted, n_generated: int, losses: Losses, model: str, preset: str
 ) -> tuple[ReplyState, GenerationRecord]:
     """What to keep of a reply. `end` is None when its stream broke off without a word.
 
@@ -41,6 +57,7 @@ def outcome(
             usage=end.usage,
             timings=end.timings,
             error=end.error,
+            **msgspec.structs.asdict(losses),
         )
         return _STATES[end.finish_reason], record
     record = GenerationRecord(
@@ -50,5 +67,6 @@ def outcome(
         finish_reason=FinishReason.ABORT if isinstance(end, Closed) else FinishReason.ERROR,
         usage=Usage(started.n_prompt, started.n_cached, n_generated),
         error=end.reason if isinstance(end, EngineLost) else "",
+        **msgspec.structs.asdict(losses),
     )
     return ReplyState.STOPPED if isinstance(end, Closed) else ReplyState.INTERRUPTED, record

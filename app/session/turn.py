@@ -15,11 +15,18 @@ from app.client.engine import Engine
 from app.domain.conversation import Message, ReplyState, Role
 from app.domain.preset import Preset
 from app.protocol.commands import Generate
-from app.protocol.events import EngineLost, GenerationFinished, GenerationStarted, TokensGenerated
+from app.protocol.events import (
+    ContextShifted,
+    ContextTrimmed,
+    EngineLost,
+    GenerationFinished,
+    GenerationStarted,
+    TokensGenerated,
+)
 from app.session.events import ReplyFinished, ReplyStarted, TurnEvent
 from app.session.journal import Journal
 from app.session.keeper import Keeper
-from app.session.outcome import Closed, End, outcome
+from app.session.outcome import Closed, End, Losses, outcome
 from app.session.prompt import prompt_messages
 
 T = TypeVar("T")
@@ -57,12 +64,21 @@ class Turn:
         self._started: GenerationStarted | None = None
         self._journal: Journal | None = None
         self._n_generated = 0
+        self._losses = Losses()
 
     async def run(self) -> AsyncGenerator[TurnEvent]:
         """Streams the reply. However this ends, the row is finished and the request is over."""
         preset = self._options.preset
         messages = prompt_messages(preset, self._branch[: self._at + 1])
-        stream = self._engine.generate(Generate(self.request_id, messages, preset.sampling, self._options.trace_top_k))
+        command = Generate(
+            self.request_id,
+            messages,
+            preset.sampling,
+            self._options.trace_top_k,
+            context_policy=preset.context,
+            cacheable=self._keeper.saving,
+        )
+        stream = self._engine.generate(command)
         end: End | None = None
         try:
             async for event in stream:
@@ -73,6 +89,8 @@ class Turn:
                         self._n_generated += len(event.tokens)
                         if self._journal:
                             self._journal.add(event.text)
+                    case ContextTrimmed() | ContextShifted():
+                        self._losses.add(event)
                     case GenerationFinished() | EngineLost():
                         end = event
                     case _:
@@ -108,6 +126,7 @@ class Turn:
             end,
             started=self._started,
             n_generated=self._n_generated,
+            losses=self._losses,
             model=options.model_name,
             preset=options.preset.name,
         )

@@ -122,10 +122,11 @@ class Database:
             now = int(pragma(connection, "user_version"))
             if now != version:
                 return now
-            MIGRATIONS[version](connection)
+            for migration in MIGRATIONS[version:]:
+                migration(connection)
             execute(connection, f"PRAGMA application_id = {APPLICATION_ID}")
-            execute(connection, f"PRAGMA user_version = {version + 1}")
-        return version + 1
+            execute(connection, f"PRAGMA user_version = {len(MIGRATIONS)}")
+        return len(MIGRATIONS)
 
     def _join(self, path: Path) -> None:
         """Becomes visible to other instances and ends the replies of those that died."""

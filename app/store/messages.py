@@ -19,14 +19,15 @@ _SELECT = """
            g.model, g.preset, g.seed, g.finish_reason, g.error, g.stop_kind, g.stop_text, g.stop_token_id,
            g.n_prompt, g.n_cached, g.n_generated,
            g.load_ms, g.queue_ms, g.prefill_ms, g.ttft_ms, g.decode_ms,
-           g.prefill_tps, g.decode_tps, g.p50_ms, g.p95_ms
+           g.prefill_tps, g.decode_tps, g.p50_ms, g.p95_ms,
+           g.n_dropped_messages, g.n_dropped_tokens, g.n_shifted_tokens
     FROM message AS m LEFT JOIN generation AS g ON g.message_id = m.id
 """
 _INSERT_GENERATION = """
     INSERT INTO generation VALUES (
         :message_id, :model, :preset, :params, :seed, :finish_reason, :stop_kind, :stop_text, :stop_token_id, :error,
         :n_prompt, :n_cached, :n_generated, :load_ms, :queue_ms, :prefill_ms, :ttft_ms, :decode_ms,
-        :prefill_tps, :decode_tps, :p50_ms, :p95_ms
+        :prefill_tps, :decode_tps, :p50_ms, :p95_ms, :n_dropped_messages, :n_dropped_tokens, :n_shifted_tokens
     )
 """
 
@@ -95,6 +96,9 @@ def add_generation(
         "stop_text": stop.text if stop else None,
         "stop_token_id": stop.token_id if stop else None,
         "error": record.error,
+        "n_dropped_messages": record.n_dropped_messages,
+        "n_dropped_tokens": record.n_dropped_tokens,
+        "n_shifted_tokens": record.n_shifted_tokens,
         **msgspec.structs.asdict(record.usage),
         **msgspec.structs.asdict(record.timings),
     }
@@ -149,6 +153,7 @@ def _message(row: tuple[Any, ...]) -> Message:
 
 def _generation(row: tuple[Any, ...]) -> GenerationRecord:
     model, preset, seed, finish_reason, error, stop_kind, stop_text, stop_token_id = row[7:15]
+    n_dropped_messages, n_dropped_tokens, n_shifted_tokens = row[27:]
     return GenerationRecord(
         model=model,
         preset=preset,
@@ -156,6 +161,9 @@ def _generation(row: tuple[Any, ...]) -> GenerationRecord:
         finish_reason=FinishReason(finish_reason),
         stop=None if stop_kind is None else Stop(stop_kind, stop_text, stop_token_id),
         usage=Usage(*row[15:18]),
-        timings=Timings(*row[18:]),
+        timings=Timings(*row[18:27]),
         error=error,
+        n_dropped_messages=n_dropped_messages,
+        n_dropped_tokens=n_dropped_tokens,
+        n_shifted_tokens=n_shifted_tokens,
     )

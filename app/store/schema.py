@@ -106,4 +106,10 @@ def _create(connection: apsw.Connection) -> None:
     )
 
 
-MIGRATIONS: list[Callable[[apsw.Connection], None]] = [_create]
+def _add_context_losses(connection: apsw.Connection) -> None:
+    """How much of a conversation its reply was written without."""
+    for column in ("n_dropped_messages", "n_dropped_tokens", "n_shifted_tokens"):
+        execute(connection, f"ALTER TABLE generation ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
+
+
+MIGRATIONS: list[Callable[[apsw.Connection], None]] = [_create, _add_context_losses]

@@ -12,6 +12,8 @@ from app.domain.generation import FinishReason, PromptSpans, Timings
 from app.domain.text import one_line
 from app.domain.trace import TokenTrace, TopToken
 from app.protocol.events import (
+    ContextShifted,
+    ContextTrimmed,
     EngineLost,
     GenerationEvent,
     GenerationFinished,
@@ -90,6 +92,8 @@ class RunMeter:
         self.prefill_ms = 0.0
         self.ttft_ms: float | None = None
         self.n_generated = 0
+        self.n_shifted = 0
+        """Tokens that were forgotten while the reply was written, oldest first."""
         self.decode_ms = 0.0
         self.last: TokenTrace | None = None
         """The token that came last."""
@@ -120,6 +124,10 @@ class RunMeter:
             case TokensGenerated():
                 for token in event.tokens:
                     self._token(token)
+            case ContextShifted():
+                self.n_shifted += event.n_discarded
+            case ContextTrimmed():
+                pass  # the prompt's own figures come with GenerationStarted
             case GenerationFinished():
                 self._finish(event)
             case EngineLost():
@@ -190,8 +198,11 @@ class RunMeter:
 
     def context(self, n_ctx: int) -> ContextUse:
         """How the context window of `n_ctx` tokens is used."""
-        spans = self.spans
-        return ContextUse(n_ctx, spans.n_system, spans.n_history, spans.n_turn, self.n_generated)
+        parts, lost = [self.spans.n_history, self.spans.n_turn, self.n_generated], self.n_shifted
+        for i, n in enumerate(parts):
+            parts[i] = max(0, n - lost)
+            lost = max(0, lost - n)
+        return ContextUse(n_ctx, self.spans.n_system, *parts)
 
     def candidates(self, limit: int) -> tuple[Candidate, ...]:
         """The `limit` likeliest at the last step, best first; a chosen one not among them takes the last place."""
@@ -209,7 +220,7 @@ class RunMeter:
         self.phase, self.finish, self.finish_reason = phase, "", None
         self.n_prompt, self.n_cached, self.spans = n_prompt, n_cached, spans
         self.n_prefilled, self.prefill_ms, self.ttft_ms = 0, 0.0, None
-        self.n_generated, self.decode_ms, self.last = 0, 0.0, None
+        self.n_generated, self.n_shifted, self.decode_ms, self.last = 0, 0, 0.0, None
         self._pace, self._final = Pace(), Timings()
 
     def _token(self, token: TokenTrace) -> None:

@@ -19,6 +19,8 @@ from app.protocol.events import (
     BenchEvent,
     BenchFinished,
     BenchMeasured,
+    ContextShifted,
+    ContextTrimmed,
     EngineLost,
     GenerationEvent,
     GenerationFinished,
@@ -69,6 +71,10 @@ class Reply:
     hint: str = ""
     dies_after: int | None = None
     """Tokens after which the engine is lost; 0 is right after the prefill."""
+    trimmed: tuple[int, int] | None = None
+    """Messages and tokens that do not fit the window."""
+    n_shifted: int = 0
+    """Tokens that the window forgets after the reply's first token."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -283,6 +289,8 @@ class ScriptedEngine:
         if self._model is None:
             yield make_finished(request_id, FinishReason.ERROR, n_prompt=0, error="no model is loaded")
             return
+        if script.trimmed:
+            yield ContextTrimmed(request_id, *script.trimmed)
         yield GenerationStarted(
             request_id, script.n_prompt, script.n_cached, spans, command.sampling.seed or script.seed
         )
@@ -303,6 +311,8 @@ class ScriptedEngine:
             token = make_token(text, n_tokens, ms=ms, rank=RANKS[n_tokens % len(RANKS)], n_top=command.trace_top_k)
             n_tokens += 1
             yield TokensGenerated(request_id, text, (token,))
+            if script.n_shifted and n_tokens == 1:
+                yield ContextShifted(request_id, 4, script.n_shifted)
         if script.dies_after is not None:
             self._model, self._state = None, EngineState.LOST
             yield make_lost()

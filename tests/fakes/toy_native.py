@@ -63,6 +63,7 @@ class ToyBackend:
         self.cells: dict[int, list[int]] = {i: [] for i in range(n_slots)}
         self.script: list[Decoded | ComputeError] = []
         self.partial_removal = True
+        self.can_shift = True
         self.batches: list[list[tuple[int, list[int]]]] = []
         """Of each decode: (seq_id, tokens) in the order of rows."""
         self.samplers: list[ToySampler] = []
@@ -110,6 +111,10 @@ class ToyBackend:
         assert self.unified
         assert not self.cells[target]
         self.cells[target] = self.cells[source][:n_past]
+
+    def shift(self, seq_id: int, n_keep: int, n_discard: int) -> None:
+        assert self.can_shift
+        del self.cells[seq_id][n_keep : n_keep + n_discard]
 
     def clear(self, seq_id: int) -> None:
         self.cells[seq_id].clear()

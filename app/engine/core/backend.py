@@ -85,6 +85,8 @@ class Backend(Protocol):
     unified: bool
     """Whether all sequences share one pool of cells, so that a prefix can be shared between them."""
     eog: frozenset[int]
+    can_shift: bool
+    """Whether `shift` works for this model."""
     batch: Batch
 
     def decode(self) -> Decoded:
@@ -101,6 +103,10 @@ class Backend(Protocol):
 
     def share(self, source: int, target: int, n_past: int) -> None:
         """Gives the empty sequence `target` the first `n_past` cells of `source` too; only where `unified`."""
+        ...
+
+    def shift(self, seq_id: int, n_keep: int, n_discard: int) -> None:
+        """Drops `n_discard` cells after the first `n_keep` and moves the rest down. Only where `can_shift`."""
         ...
 
     def clear(self, seq_id: int) -> None:

@@ -40,10 +40,19 @@ class Sampled:
 
 
 @dataclass(slots=True)
+class Shifted:
+    """The window was full: `n_discarded` tokens after the first `n_kept` were forgotten."""
+
+    sequence: Sequence
+    n_kept: int
+    n_discarded: int
+
+
+@dataclass(slots=True)
 class Finished:
     """A sequence has ended; its slot is free for others."""
 
     sequence: Sequence
 
 
-Happening = Started | Prefilled | Sampled | Finished
+Happening = Started | Prefilled | Sampled | Shifted | Finished

@@ -22,6 +22,7 @@ from app.engine.core.prefill import ChunkSize
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import SlotState, SlotTable
 from app.engine.core.speculation import LONGEST_DRAFT, CostCurve
+from app.engine.core.window import forget_shifted, make_room
 
 
 @dataclass(slots=True)
@@ -76,6 +77,7 @@ class Scheduler:
         started = self.admission.admit(self._waiting, self._active)
         self._active += started
         happened += [Started(sequence) for sequence in started if sequence.phase is Phase.PREFILL]
+        happened += [shifted for each in self._active if (shifted := make_room(self.backend, each))]
         rows = self._build()
         if rows:
             self._compute(rows, happened)
@@ -89,6 +91,7 @@ class Scheduler:
         for sequence in (*self._active, *self._waiting):
             if sequence.phase is Phase.FINISHED:
                 if sequence.slot:
+                    forget_shifted(self.backend, sequence)
                     self.slots.release(sequence.slot)
                 if sequence.sampler:
                     sequence.sampler.close()
@@ -187,7 +190,7 @@ class Scheduler:
             sequence.finish(FinishReason.STOP, stop_token=token)
         elif len(sequence.generated) == sequence.params.max_tokens:
             sequence.finish(FinishReason.LENGTH)
-        elif sequence.n_past >= self.backend.n_ctx:
+        elif sequence.n_past >= self.backend.n_ctx and not sequence.shift:
             sequence.finish(FinishReason.CONTEXT)
 
     def _choose(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
 
-from app.domain.generation import FinishReason, Timings, Usage
+from app.domain.generation import FinishReason, PromptSpans, Timings, Usage
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import Sampler
 from app.engine.core.slots import Slot
@@ -33,6 +33,9 @@ class Sequence:
     arrived_s: float
     speculate: bool = False
     trace_stages: bool = False
+    spans: PromptSpans = field(default_factory=PromptSpans)
+    shift: bool = False
+    """Whether a full window is shifted; else the reply ends there."""
     phase: Phase = Phase.WAITING
     slot: Slot | None = None
     sampler: Sampler | None = None
@@ -40,6 +43,8 @@ class Sequence:
     n_cached: int = 0
     forced: list[int] = field(default_factory=list[int])
     """Tokens that the reply begins with."""
+    n_shifted: int = 0
+    """Tokens that shifts have forgotten."""
     generated: list[int] = field(default_factory=list[int])
     started_s: float = 0.0
     """When the prefill began."""

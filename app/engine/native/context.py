@@ -93,6 +93,7 @@ class NativeContext:
         self._handle = handle
         self._memory = C.llama_get_memory(handle)
         self.n_ctx = int(C.llama_n_ctx_seq(handle))
+        self.can_shift = not self.unified and bool(C.llama_memory_can_shift(self._memory))
         self.batch = Batch(int(C.llama_n_batch(handle)), max_outputs)
         self._native_batch = _NativeBatch(self.batch)
         self._logits_address = 0
@@ -142,6 +143,13 @@ class NativeContext:
         if not self.unified:
             raise ValueError("separate streams share no cells")  # llama.cpp would abort the process
         C.llama_memory_seq_cp(self._memory, self._checked(source), self._checked(target), 0, n_past)
+
+    def shift(self, seq_id: int, n_keep: int, n_discard: int) -> None:
+        """See `Backend.shift`; the keys are rotated to their new positions by the next decode."""
+        if not self.can_shift or not 0 <= n_keep < n_keep + n_discard <= self.n_cells(seq_id):
+            raise ValueError(f"cannot discard {n_discard} cells at {n_keep}")  # llama.cpp would abort the process
+        C.llama_memory_seq_rm(self._memory, seq_id, n_keep, n_keep + n_discard)
+        C.llama_memory_seq_add(self._memory, seq_id, n_keep + n_discard, -1, -n_discard)
 
     def clear(self, seq_id: int) -> None:
         """See `Backend.clear`."""

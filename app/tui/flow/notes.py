@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain.conversation import Message, ReplyState
+from app.domain.conversation import GenerationRecord, Message, ReplyState
 from app.domain.generation import FinishReason
 from app.domain.text import one_line
 
@@ -24,7 +24,22 @@ def end_note(message: Message) -> str:
         case ReplyState.FAILED:
             return error or "failed"
         case _:
-            return _LIMITS.get(record.finish_reason, "") if record is not None else ""
+            return _remarks(record) if record is not None else ""
+
+
+def _remarks(record: GenerationRecord) -> str:
+    remarks = [_LIMITS.get(record.finish_reason, "")]
+    if record.n_dropped_messages:
+        remarks.append(left_out(record.n_dropped_messages, record.n_dropped_tokens))
+    if record.n_shifted_tokens:
+        remarks.append(f"{record.n_shifted_tokens:,} older tokens forgotten on the way")
+    return "; ".join(filter(None, remarks))
+
+
+def left_out(n_messages: int, n_tokens: int) -> str:
+    """Returns what a prompt was made without."""
+    which = "the oldest message" if n_messages == 1 else f"the {n_messages} oldest messages"
+    return f"{which} ({n_tokens:,} tokens) left out"
 
 
 def failed(message: Message) -> bool:

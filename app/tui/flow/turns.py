@@ -9,9 +9,9 @@ from app.domain.conversation import Message
 from app.domain.errors import TokscopeError
 from app.domain.generation import FinishReason
 from app.domain.text import one_line
-from app.protocol.events import EngineLost, GenerationFinished, TokensGenerated
+from app.protocol.events import ContextTrimmed, EngineLost, GenerationFinished, TokensGenerated
 from app.session.events import MessageStored, ReplyFinished, ReplyStarted, StoreFailed, TurnEvent
-from app.tui.flow.notes import end_note, failed
+from app.tui.flow.notes import end_note, failed, left_out
 from app.tui.flow.pump import Pump
 from app.tui.meter import RunMeter
 from app.tui.widgets.transcript import Transcript
@@ -78,6 +78,8 @@ class TurnRunner:
                     self._pump.push(event.text)
                 elif isinstance(event, EngineLost):
                     self._warn(f"The engine was lost ({one_line(event.reason)})", "The next message starts it again.")
+                elif isinstance(event, ContextTrimmed):
+                    self._transcript.notice(f"The context window is full: {left_out(event.n_messages, event.n_tokens)}")
                 elif isinstance(event, GenerationFinished):
                     self._tell_refusal(event)
 

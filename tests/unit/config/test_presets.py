@@ -81,3 +81,9 @@ def test_find() -> None:
     with pytest.raises(ConfigError, match="no preset `codign`") as caught:
         find_preset("codign", presets)
     assert "Did you mean `coding`?" in caught.value.hint
+
+
+def test_the_context_policy_of_a_preset(load) -> None:
+    loaded = load('[presets.x]\ncontext = "shift"\n[presets.y]\nbased_on = "x"\n[presets.z]\ncontext = "forget"')
+    assert (loaded.settings.presets["y"].context, loaded.settings.presets["z"].context) == ("shift", "stop")
+    assert [problem.key for problem in loaded.problems] == ["presets.z.context"]

@@ -217,3 +217,22 @@ async def test_without_a_store_the_chat_is_in_memory():
 )
 def test_the_title_is_the_first_line_that_says_something(text: str, title: str):
     assert title_of(text) == title
+
+
+async def test_what_the_window_could_not_hold_is_told_and_kept(store: Store):
+    session, engine = session_with(store, reply("a b c", trimmed=(2, 300), n_shifted=40))
+    session.preset = Preset(name="long", context="shift")
+    events = kinds(await all_of(session.send("q")))
+    assert events[:4] == ["MessageStored", "ContextTrimmed", "ReplyStarted", "GenerationStarted"]
+    assert "ContextShifted" in events
+    assert engine.requests[0].context_policy == "shift"
+    record = (await stored_branch(store, session))[-1].generation
+    assert record
+    assert (record.n_dropped_messages, record.n_dropped_tokens, record.n_shifted_tokens) == (2, 300, 40)
+
+
+@pytest.mark.parametrize("saved", [True, False])
+async def test_the_engine_may_keep_the_state_of_what_is_kept(store: Store, saved: bool):
+    session, engine = session_with(store if saved else None, "one")
+    await all_of(session.send("q"))
+    assert engine.requests[0].cacheable is saved

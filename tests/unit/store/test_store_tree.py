@@ -19,6 +19,9 @@ RECORD = GenerationRecord(
     stop=Stop("eog", "<|im_end|>", 2),
     usage=Usage(30, 12, 7),
     timings=Timings(1.5, 0.25, 3.5, 4.5, 60.0, 100.0, 50.0, 9.5, 11.25),
+    n_dropped_messages=2,
+    n_dropped_tokens=300,
+    n_shifted_tokens=40,
 )
 
 

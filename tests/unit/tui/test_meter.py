@@ -5,6 +5,7 @@ import pytest
 from app.domain.generation import FinishReason, PromptSpans, Stop, Timings, Usage
 from app.domain.trace import TokenTrace, TopToken
 from app.protocol.events import (
+    ContextShifted,
     EngineLost,
     GenerationFinished,
     GenerationStarted,
@@ -219,3 +220,12 @@ def test_every_change_is_told(meter):
         change()
         assert meter.version not in versions
         versions.add(meter.version)
+
+
+@pytest.mark.parametrize(
+    ("n_discarded", "left"), [(20, (10, 20, 3)), (45, (0, 5, 3)), (52, (0, 0, 1)), (99, (0, 0, 0))]
+)
+def test_a_shifted_window_forgets_the_oldest_first_but_not_the_system_prompt(meter, n_discarded, left):
+    run(meter, started(), tokens(1.0, 1.0, 1.0), ContextShifted(1, 10, n_discarded))
+    assert meter.context(100) == ContextUse(100, 10, *left)
+    assert run(meter, started()).context(100) == ContextUse(100, 10, 30, 20, 0)

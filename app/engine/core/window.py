@@ -1,0 +1,44 @@
+"""A full context window during a reply: the oldest part after the system prompt is forgotten, the rest moves down.
+
+As llama-server does it, half of what may go goes. The first tokens always stay: attention rests on them (Xiao et al.
+2023, attention sinks).
+"""
+
+from __future__ import annotations
+
+from app.domain.generation import FinishReason
+from app.engine.core.backend import Backend
+from app.engine.core.happenings import Shifted
+from app.engine.core.sequence import Phase, Sequence
+
+N_SINK = 4
+
+
+def make_room(backend: Backend, sequence: Sequence) -> Shifted | None:
+    """Shifts the window of a sequence that fills it and may be shifted; ends the sequence where nothing can go."""
+    slot = sequence.slot
+    if not sequence.shift or sequence.phase is not Phase.DECODE or not slot or len(slot.tokens) < backend.n_ctx:
+        return None
+    n_keep = _n_keep(sequence)
+    n_discarded = (len(slot.tokens) - n_keep) // 2
+    if n_discarded < 1:
+        sequence.finish(FinishReason.CONTEXT)
+        return None
+    backend.shift(slot.seq_id, n_keep, n_discarded)
+    del slot.tokens[n_keep : n_keep + n_discarded]
+    sequence.n_shifted += n_discarded
+    return Shifted(sequence, n_keep, n_discarded)
+
+
+def forget_shifted(backend: Backend, sequence: Sequence) -> None:
+    """Gives up cells that were computed with forgotten tokens in view: no later prompt would compute the same."""
+    if sequence.n_shifted and sequence.slot:
+        n_keep = _n_keep(sequence)
+        if not backend.truncate(sequence.slot.seq_id, n_keep):
+            backend.clear(sequence.slot.seq_id)
+            n_keep = 0
+        del sequence.slot.tokens[n_keep:]
+
+
+def _n_keep(sequence: Sequence) -> int:
+    return max(N_SINK, sequence.spans.n_system)
