@@ -8,11 +8,10 @@ import typer
 from typer._click import Command  # pyright: ignore[reportPrivateUsage] -- typer gives its base class no public name
 from typer.main import get_command
 
-from app.cli import ask, bench, chat, config, models, presets, version
+from app.cli import ask, chat, config, models, presets, version
 from app.cli.coercion import use_plain_coercion
 from app.cli.exit_codes import EPILOG
 from app.cli.options import ContinueLast, Model, PresetName, ThemeName
-from app.cli.sections import SectionedCommand
 from app.domain.errors import UsageError
 
 _HELP = "Chat with a local language model and see the autoregressive loop, token by token. Alone, `tok` opens the chat."
@@ -42,8 +41,7 @@ def command_line() -> Command:
     root = typer.Typer(rich_markup_mode=None, help=_HELP, epilog=EPILOG, pretty_exceptions_enable=False)
     root.callback(invoke_without_command=True)(_root)
     root.command()(chat.chat)
-    root.command(cls=SectionedCommand)(ask.ask)
-    root.command()(bench.bench)
+    root.command()(ask.ask)
     root.add_typer(models.commands)
     root.add_typer(presets.commands)
     root.add_typer(config.commands)
