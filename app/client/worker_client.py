@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
 
@@ -61,6 +62,9 @@ class WorkerClient:
         self._reviving: asyncio.Task[EngineLost | LoadFailed | None] | None = None
         self._waiting: dict[int, asyncio.Event] = {}
         self._ids = itertools.count(1)
+        # A worker inherits the priority of the thread that starts it, and the app may lower its own later on.
+        self._spawner = ThreadPoolExecutor(1, "spawn")
+        self._spawner.submit(int)
 
     @property
     def state(self) -> EngineState:
@@ -95,13 +99,19 @@ class WorkerClient:
                 return EngineLost(None, "closed")
             if self._connection is None or self._connection.lost:
                 try:
-                    process, self._process = self._process or spawn(self._log_path, self._argv), None
+                    process, self._process = self._process or await self._spawn(), None
                 except OSError as error:
                     self._unstartable = True
                     return EngineLost(None, f"could not be started: {error}")
                 self._unstartable = False
+                if self._closed:
+                    process.discard()
+                    return EngineLost(None, "closed")
                 self._connection = Connection(process, self._graces, self._on_lost)
             return await self._connection.greeted()
+
+    async def _spawn(self) -> WorkerProcess:
+        return await asyncio.get_running_loop().run_in_executor(self._spawner, spawn, self._log_path, self._argv)
 
     async def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
         """Loads a model; being asked for, it is tried however often the engine has crashed."""
@@ -166,6 +176,7 @@ class WorkerClient:
     async def close(self) -> None:
         """Ends the worker, by force after a grace period. Idempotent."""
         self._closed = True
+        self._spawner.shutdown(wait=False)
         if self._process:
             self._process.discard()
             self._process = None

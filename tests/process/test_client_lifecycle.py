@@ -130,3 +130,17 @@ async def test_the_log_is_private(start_client, tmp_path):
     client = start_client()
     await client.start()
     assert (tmp_path / "engine.log").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a priority belongs to the process, not to the thread")
+def test_a_worker_started_later_does_not_inherit_the_lowered_priority_of_the_app(tmp_path):
+    then = """import os
+    os.setpriority(os.PRIO_PROCESS, 0, 5)
+    os.kill(client.hello.pid, 9)
+    while client.state.value != "lost":
+        await asyncio.sleep(0)
+    print(os.getpriority(os.PRIO_PROCESS, (await client.start()).pid), flush=True)
+    await client.close()"""
+    app = run_app(tmp_path / "log", then)
+    lines = app.communicate(timeout=30)[0].split()
+    assert lines[1] == "0"
