@@ -1,0 +1,75 @@
+"""A report for people: a table in the terminal or in Markdown, each row against an earlier run where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from app.cli import console
+from app.cli.benching.plot import bars
+from app.cli.benching.rows import RATIO, Report, Row, ratio
+from app.cli.tables import print_table
+
+_HEADER = ("SUITE", "TEST", "MEAN", "± SD", "UNIT", "N")
+
+
+def print_report(report: Report, before: Report | None, n_columns: int) -> None:
+    """Prints the environment, the table and a plot of at most `n_columns` columns."""
+    for line in _environment(report):
+        console.print_line(line)
+    console.print_line()
+    header, cells = _table(report.rows, before)
+    print_table(header, cells)
+    for line in bars(report.rows, n_columns):
+        console.print_line(line)
+
+
+def print_markdown(report: Report, before: Report | None) -> None:
+    """Prints the environment as a list and the rows as one table."""
+    for line in _environment(report):
+        console.print_line(f"* {_escaped(line)}")
+    console.print_line()
+    header, cells = _table(report.rows, before)
+    for row in (header, ["---"] * len(header), *cells):
+        console.print_line(f"| {' | '.join(map(_escaped, row))} |")
+
+
+def _environment(report: Report) -> Iterator[str]:
+    said = report.environment
+    yield f"{said['model']} ({said['quant']}, window {said['n_ctx']}), {said['n_threads']} threads, {said['date']}"
+    yield f"tokscope {said['tokscope']}, {said['build']}"
+    yield from (f"{device['kind']}: {device['description'] or device['name']}" for device in said["devices"])
+
+
+def _table(rows: Sequence[Row], before: Report | None) -> tuple[list[str], list[list[str]]]:
+    known = before.by_name() if before else {}
+    header = [*_HEADER, *(["VS BEFORE"] if before else []), "NOTE"]
+    cells: list[list[str]] = []
+    for row in rows:
+        figures = (
+            [figure(row.mean), figure(row.sd), row.unit, f"{len(row.values)}"] if row.values else ["–", "", "", ""]
+        )
+        against = [_against(row, known.get((row.suite, row.name)))] if before else []
+        cells.append([row.suite, row.name, *figures, *against, row.note or row.missing])
+    return header, cells
+
+
+def _against(row: Row, before: Row | None) -> str:
+    found = ratio(row, before)
+    return f"{found:.2f}× {'better' if found > 1 else 'worse' if found < 1 else 'the same'}" if found else "–"
+
+
+def figure(value: float) -> str:
+    """Returns a value with three significant figures and more where they are whole."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def progress(row: Row) -> str:
+    """Returns the line that is told as soon as a row is measured."""
+    if not row.values:
+        return f"{row.suite}: {row.name}: not available: {row.missing}"
+    unit = row.unit if row.unit == RATIO else f" {row.unit}"
+    return f"{row.suite}: {row.name}: {figure(row.mean)}{unit}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
