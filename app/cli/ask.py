@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from app.cli.asking.options import AskOptions, Format
-from app.cli.options import ContinueLast, Model, PresetName
+from app.cli.options import ContinueLast, Model, PresetName, Speculate
+from app.cli.sampling_options import takes_sampling
 from app.domain.errors import UsageError
 
 
+@takes_sampling
 def ask(
     context: typer.Context,
+    *,
     prompt: Annotated[str | None, typer.Argument(help="The question. Standard input is added to it.")] = None,
     model: Model = None,
     preset: PresetName = None,
@@ -23,16 +26,6 @@ def ask(
     file: Annotated[
         list[Path] | None, typer.Option("--file", "-f", help="Add a text file to the prompt; may be repeated.")
     ] = None,
-    temperature: Annotated[float | None, typer.Option(min=0.0, max=100.0, help="0 is greedy.")] = None,
-    top_k: Annotated[int | None, typer.Option(min=0, help="Keep the k most likely tokens; 0 keeps all.")] = None,
-    top_p: Annotated[float | None, typer.Option(min=0.0, max=1.0, help="Nucleus; 1 is off.")] = None,
-    min_p: Annotated[
-        float | None, typer.Option(min=0.0, max=1.0, help="Drop what is less likely than this share of the best.")
-    ] = None,
-    repeat_penalty: Annotated[float | None, typer.Option(min=0.0, max=10.0, help="1 is off.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, max=4294967294, help="Seed of the random draw.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest answer in tokens.")] = None,
-    stop: Annotated[list[str] | None, typer.Option(help="Text that ends the answer; may be repeated.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON event a line, as it happens.")] = False,
     stats: Annotated[bool, typer.Option("--stats", help="Tell counts and speed on standard error.")] = False,
@@ -40,35 +33,34 @@ def ask(
         int | None,
         typer.Option(min=0, max=100, metavar="K", help="With --json or --jsonl: each token and K alternatives."),
     ] = None,
+    trace_stages: Annotated[
+        bool,
+        typer.Option("--trace-stages", help="Like --logprobs (10 if not given), with what each sampling stage did."),
+    ] = False,
+    speculate: Speculate = None,
     no_stream: Annotated[bool, typer.Option("--no-stream", help="Print the answer when it is complete.")] = False,
     continue_last: ContinueLast = False,
     no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing of this in the history.")] = False,
+    sampling: dict[str, Any],
 ) -> int:
     """Answer once and exit."""
     if as_json and as_jsonl:
         raise UsageError("--json and --jsonl exclude each other")
-    if logprobs is not None and not (as_json or as_jsonl):
-        raise UsageError("--logprobs needs --json or --jsonl", hint="plain text has no place for it")
-    sampling = {
-        "temperature": temperature,
-        "top_k": top_k,
-        "top_p": top_p,
-        "min_p": min_p,
-        "repeat_penalty": repeat_penalty,
-        "seed": seed,
-        "max_tokens": max_tokens,
-        "stop": tuple(stop) if stop else None,
-    }
+    for name, wanted in {"--logprobs": logprobs is not None, "--trace-stages": trace_stages}.items():
+        if wanted and not (as_json or as_jsonl):
+            raise UsageError(f"{name} needs --json or --jsonl", hint="plain text has no place for it")
     options = AskOptions(
         prompt=prompt,
         model=model,
         preset=preset,
         system=system,
         files=tuple(file or ()),
-        sampling={name: value for name, value in sampling.items() if value is not None},
+        sampling=sampling,
         format=Format.JSON if as_json else Format.JSONL if as_jsonl else Format.TEXT,
         stats=stats,
-        logprobs=logprobs,
+        logprobs=10 if trace_stages and logprobs is None else logprobs,
+        trace_stages=trace_stages,
+        speculate=speculate,
         stream=not no_stream,
         continue_last=continue_last,
         save=not no_save,

@@ -12,6 +12,7 @@ from app.cli import ask, bench, chat, config, models, presets, version
 from app.cli.coercion import use_plain_coercion
 from app.cli.exit_codes import EPILOG
 from app.cli.options import ContinueLast, Model, PresetName, ThemeName
+from app.cli.sections import SectionedCommand
 from app.domain.errors import UsageError
 
 _HELP = "Chat with a local language model and see the autoregressive loop, token by token. Alone, `tok` opens the chat."
@@ -41,7 +42,7 @@ def command_line() -> Command:
     root = typer.Typer(rich_markup_mode=None, help=_HELP, epilog=EPILOG, pretty_exceptions_enable=False)
     root.callback(invoke_without_command=True)(_root)
     root.command()(chat.chat)
-    root.command()(ask.ask)
+    root.command(cls=SectionedCommand)(ask.ask)
     root.command()(bench.bench)
     root.add_typer(models.commands)
     root.add_typer(presets.commands)

@@ -35,3 +35,11 @@ ThemeName = Annotated[
     str | None,
     typer.Option("--theme", help="Theme for this time only.", autocompletion=complete_theme, show_default=False),
 ]
+Speculate = Annotated[
+    bool | None,
+    typer.Option(
+        "--speculate/--no-speculate",
+        help="Draft the next tokens by lookup in the text so far, where that pays.",
+        show_default=False,
+    ),
+]

@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, TypeGuard, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import FieldInfo
 
 from app.config.document import Document
 from app.config.locator import Path
@@ -61,13 +60,14 @@ def read_fields(
         if key not in fields:
             document.report((*at, key), f"unknown key `{key}`", suggest_from=[*fields, *others])
             continue
+        kind = fields[key].type
+        if get_origin(kind) is dict and _is_table(value):
+            good[key] = _read_entries(document, (*at, key), value, get_args(kind)[1])
+            continue
         try:
-            good[key] = _convert(value, fields[key])
+            good[key] = _convert(value, kind)
         except msgspec.ValidationError as error:
-            choices = _choices(fields[key].type)
-            message = f"`{key}` {_explain(str(error), value, choices)}"
-            suggest = choices if isinstance(value, str) else None
-            document.report((*at, key), message, suggest_from=suggest, name=str(value))
+            _report(document, (*at, key), str(error), value, kind)
     return good
 
 
@@ -80,21 +80,43 @@ def subtable(document: Document, at: Path, table: Mapping[str, Any], key: str) -
     return {}
 
 
-def _convert(value: object, field: FieldInfo) -> object:
+def _is_table(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
+
+
+def _read_entries(document: Document, at: Path, table: Mapping[str, Any], kind: object) -> dict[str, Any]:
+    """The valid values of a table whose keys may be anything."""
+    good: dict[str, Any] = {}
+    for key, value in table.items():
+        try:
+            good[key] = _convert(value, kind)
+        except msgspec.ValidationError as error:
+            _report(document, (*at, key), str(error), value, kind)
+    return good
+
+
+def _report(document: Document, at: Path, error: str, value: object, kind: object) -> None:
+    choices = _choices(kind)
+    message = f"`{at[-1]}` {_explain(error, value, choices)}"
+    suggest = choices if isinstance(value, str) and error.startswith("Invalid enum value") else None
+    document.report(at, message, suggest_from=suggest, name=str(value))
+
+
+def _convert(value: object, kind: Any) -> object:  # noqa: ANN401 -- a type, as msgspec takes it
     if isinstance(value, float) and not math.isfinite(value):
         raise msgspec.ValidationError("Not finite")
     if isinstance(value, int) and abs(value) > MAX_INT:
         raise msgspec.ValidationError(f"Expected `int` <= {MAX_INT}")
-    return msgspec.convert(value, field.type)
+    return msgspec.convert(value, kind)
 
 
 def _choices(kind: object) -> list[str]:
-    """The values of a Literal or an Enum, also behind `| None`; empty for other types."""
+    """The values of a Literal or an Enum, also behind `| None` and of a list's items; empty for other types."""
     if get_origin(kind) is Literal:
         return [str(value) for value in get_args(kind)]
     if isinstance(kind, type) and issubclass(kind, Enum):
         return [str(member.value) for member in kind]
-    if get_origin(kind) in {Union, UnionType}:
+    if get_origin(kind) in {Union, UnionType, tuple, list}:
         return [choice for part in get_args(kind) for choice in _choices(part)]
     return []
 
@@ -106,7 +128,7 @@ def _explain(error: str, value: object, choices: list[str]) -> str:
         return f"has a wrong {where}: it {_explain(error[: item.start()], None, choices)}"
     if error == "Not finite":
         return "must be a finite number"
-    if choices and isinstance(value, str):
+    if choices and error.startswith("Invalid enum value"):
         return f"must be one of {', '.join(choices)}"
     if limit := _LIMIT.match(error):
         sign = {">=": "at least", "<=": "at most", ">": "more than", "<": "less than"}[limit[2]]

@@ -7,7 +7,7 @@ theme names are only known to the TUI, which checks them itself.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -35,6 +35,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     show_panels: bool = True
     fps: Annotated[int, Meta(ge=1, le=120)] | None = None
     """Most screen updates a second while text streams; None lets the app choose."""
+    speculation: Literal["off", "ngram"] = "off"
+    """Drafts of the next tokens, by lookup in the text so far; the reply is distributed as without."""
     keys: dict[str, str] = {}
     """`[keys]`: command id to key, as in `stop = "ctrl+x"`; the TUI knows the ids."""
     presets: dict[str, Preset] = {}

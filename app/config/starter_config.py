@@ -12,6 +12,7 @@ _TEXT = """\
 #trace_top_k = 10        # alternatives shown for each token
 #show_panels = true      # speed, prefill, decode, context and next token beside the chat
 #fps = 30                # most screen updates a second while a reply streams; left out, the app chooses
+#speculation = "off"     # "ngram" drafts the next tokens by lookup in the text so far, where that pays
 
 # Keys by command; F1 in the chat lists the commands.
 #[keys]
@@ -19,7 +20,9 @@ _TEXT = """\
 
 # A preset of your own. It starts from `based_on`, or from the shipped preset with its name; what is left out stays.
 # Other keys: top_k, typical_p, top_n_sigma, xtc_probability, xtc_threshold, frequency_penalty, presence_penalty,
-# penalty_last_n, dry_multiplier, dry_base, dry_allowed_length, dry_penalty_last_n, dry_sequence_breakers
+# penalty_last_n, dry_multiplier, dry_base, dry_allowed_length, dry_penalty_last_n, dry_sequence_breakers,
+# dynatemp_range, dynatemp_exponent, adaptive_target, adaptive_decay, mirostat, mirostat_tau, mirostat_eta,
+# ban, force, grammar (GBNF text), json_schema (JSON text), exact
 #[presets.haiku]
 #based_on = "creative"
 #description = "Seventeen syllables"
@@ -33,6 +36,8 @@ _TEXT = """\
 #max_tokens = 64
 #context = "stop"         # when the window is full: stop, drop-oldest-turns, or shift (also forget while replying)
 #stop = ["\\n\\n"]
+#samplers = ["penalties", "top-k", "min-p", "temperature"] # the stages in their order; one left out does not run
+#logit_bias = { rain = 2.0, "#11" = -5.0 }                 # by text, by a control token's name, or by #ID
 """
 
 

@@ -33,7 +33,7 @@ class Session:
     Attributes:
         conversation: None until the first message.
         branch: the messages shown, root first; the running turn changes it in place.
-        preset, model_name, trace_top_k: may be set at any time; the next turn uses them.
+        preset, model_name, trace_top_k, trace_stages, speculate: may be set at any time; the next turn uses them.
             `model_name` empty stands for the title of the model that is loaded.
     """
 
@@ -51,6 +51,8 @@ class Session:
         self.preset = preset
         self.model_name = model_name
         self.trace_top_k = trace_top_k
+        self.trace_stages = False
+        self.speculate = False
         self.conversation: Conversation | None = None
         self.branch: list[Message] = []
         self._keeper = Keeper(store)
@@ -143,16 +145,23 @@ class Session:
             yield failure
         if self._stopped:
             return
-        loaded = self.engine.model
-        name = self.model_name or (loaded.title if loaded else "")
-        options = TurnOptions(preset=self.preset, model_name=name, trace_top_k=self.trace_top_k)
-        self._turn = Turn(self.engine, self._keeper, options, branch, at)
+        self._turn = Turn(self.engine, self._keeper, self._options(), branch, at)
         try:
             async with aclosing(self._turn.run()) as events:
                 async for event in events:
                     yield event
         finally:
             self._turn = None
+
+    def _options(self) -> TurnOptions:
+        loaded = self.engine.model
+        return TurnOptions(
+            preset=self.preset,
+            model_name=self.model_name or (loaded.title if loaded else ""),
+            trace_top_k=self.trace_top_k,
+            trace_stages=self.trace_stages,
+            speculate=self.speculate,
+        )
 
     async def _add_user_message(self, branch: list[Message], text: str) -> Message:
         content = text.encode("utf-8", "replace").decode("utf-8")

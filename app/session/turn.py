@@ -48,6 +48,10 @@ class TurnOptions(Struct, frozen=True, kw_only=True):
     preset: Preset
     model_name: str
     trace_top_k: int
+    trace_stages: bool = False
+    speculate: bool = False
+    branch: bool = False
+    """Whether this is one of several replies at once, which share the cells of their prompt."""
 
 
 class Turn:
@@ -68,17 +72,7 @@ class Turn:
 
     async def run(self) -> AsyncGenerator[TurnEvent]:
         """Streams the reply. However this ends, the row is finished and the request is over."""
-        preset = self._options.preset
-        messages = prompt_messages(preset, self._branch[: self._at + 1])
-        command = Generate(
-            self.request_id,
-            messages,
-            preset.sampling,
-            self._options.trace_top_k,
-            context_policy=preset.context,
-            cacheable=self._keeper.saving,
-        )
-        stream = self._engine.generate(command)
+        stream = self._engine.generate(self._request())
         end: End | None = None
         try:
             async for event in stream:
@@ -108,6 +102,20 @@ class Turn:
             yield ReplyFinished(self._reply)
         if failure := self._keeper.take_failure():
             yield failure
+
+    def _request(self) -> Generate:
+        options = self._options
+        return Generate(
+            self.request_id,
+            prompt_messages(options.preset, self._branch[: self._at + 1]),
+            options.preset.sampling,
+            options.trace_top_k,
+            branch=options.branch,
+            trace_stages=options.trace_stages,
+            speculate=options.speculate,
+            context_policy=options.preset.context,
+            cacheable=self._keeper.saving,
+        )
 
     async def _begin(self, started: GenerationStarted) -> Message:
         parent = self._branch[self._at]

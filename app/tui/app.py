@@ -81,6 +81,7 @@ class TokscopeApp(App[int]):
             preset=self.services.preset,
             trace_top_k=self.services.settings.trace_top_k,
         )
+        session.speculate = self.services.settings.speculation == "ngram"
         self.screen_of_chat = ChatScreen(self, self.services, session, self._keys, self._wardrobe)
         await self.push_screen(self.screen_of_chat)
         self.theme_changed_signal.subscribe(self, self._restyle)

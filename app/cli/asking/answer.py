@@ -104,8 +104,11 @@ class Answer:
 
 
 def token_object(token: TokenTrace) -> dict[str, Any]:
-    """Returns one entry of `tokens`; a figure that JSON cannot carry (minus infinity) becomes null."""
-    return {
+    """Returns one entry of `tokens`; a figure that JSON cannot carry (minus infinity) becomes null.
+
+    `stages` and `draw` are there only with the stage report; `cut` names the alternatives that a stage took away.
+    """
+    entry: dict[str, Any] = {
         "id": token.id,
         "text": token.text,
         "p": _finite(token.p),
@@ -113,8 +116,25 @@ def token_object(token: TokenTrace) -> dict[str, Any]:
         "rank": token.rank,
         "entropy": _finite(token.entropy),
         "ms": _rounded(token.ms),
+        "origin": token.origin,
         "top": [{"id": top.id, "text": top.text, "p": _finite(top.p)} for top in token.top],
     }
+    if token.stages:
+        entry["stages"] = _stages(token)
+        entry["draw"] = token.draw and {"u": token.draw.u, "low": token.draw.low, "high": token.draw.high}
+    return entry
+
+
+def _stages(token: TokenTrace) -> list[dict[str, Any]]:
+    stages: list[dict[str, Any]] = []
+    alive = [True] * len(token.top)
+    for stage in token.stages:
+        left = [p > 0 for p in stage.p]
+        cut = [top.id for top, was, still in zip(token.top, alive, left, strict=False) if was and not still]
+        p = [_finite(value) for value in stage.p]
+        stages.append({"name": stage.name, "n_in": stage.n_in, "n_out": stage.n_out, "cut": cut, "p": p})
+        alive = left
+    return stages
 
 
 def _rounded(value: float) -> float | None:

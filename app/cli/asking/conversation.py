@@ -39,8 +39,11 @@ async def open_session(options: AskOptions, setup: Setup, engine: Engine) -> Asy
 
 
 def _session(options: AskOptions, setup: Setup, engine: Engine, store: Store | None) -> Session:
-    name, top_k = setup.model.name, options.logprobs or 0
-    return Session(engine, store, preset=setup.preset, trace_top_k=top_k, model_name=name)
+    session = Session(
+        engine, store, preset=setup.preset, trace_top_k=options.logprobs or 0, model_name=setup.model.name
+    )
+    session.trace_stages, session.speculate = options.trace_stages, setup.speculate
+    return session
 
 
 async def _open_store(options: AskOptions) -> Store | None:

@@ -31,6 +31,10 @@ class AskOptions:
     stats: bool = False
     logprobs: int | None = None
     """How many alternatives each token is reported with; None reports no tokens."""
+    trace_stages: bool = False
+    """Whether each token is reported with what the sampler's stages did."""
+    speculate: bool | None = None
+    """None leaves it to the settings."""
     stream: bool = True
     continue_last: bool = False
     save: bool = True

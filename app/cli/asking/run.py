@@ -19,7 +19,7 @@ from app.client.engine import Engine
 from app.domain.errors import EngineLostError, ModelError
 from app.models.locate import LocatedModel
 from app.protocol.commands import LoadModel
-from app.protocol.events import EngineLost, LoadFailed, ModelReady
+from app.protocol.events import ContextTrimmed, EngineLost, LoadFailed, ModelReady
 from app.session.events import StoreFailed
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ async def _listen(session: Session, prompt: str, answer: Answer, sink: Sink, int
         async for event in events:
             answer.take(event)
             sink.take(event)
+            if isinstance(event, ContextTrimmed):
+                console.talk(f"tok: the context window is full: the {event.n_messages} oldest messages are left out")
             if isinstance(event, StoreFailed):
                 console.print_error(f"this answer is not kept: {event.message}", event.hint)
 

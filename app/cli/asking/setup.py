@@ -6,13 +6,13 @@ import msgspec
 from msgspec import Struct
 
 from app.cli.asking.options import AskOptions
+from app.cli.overrides import with_overrides
 from app.config.catalogue import load_catalogue
 from app.config.presets import find_preset, load_presets
 from app.config.problems import render
 from app.config.settings import load_settings
-from app.domain.errors import ConfigError, UsageError
+from app.domain.errors import ConfigError
 from app.domain.preset import Preset
-from app.domain.sampling import SamplingParams
 from app.models.locate import LocatedModel, locate
 
 
@@ -21,6 +21,7 @@ class Setup(Struct, frozen=True):
 
     model: LocatedModel
     preset: Preset
+    speculate: bool
 
 
 def look_up(options: AskOptions) -> Setup:
@@ -34,15 +35,13 @@ def look_up(options: AskOptions) -> Setup:
     settings = loaded.settings
     preset = find_preset(options.preset or settings.preset, load_presets(settings))
     wanted = options.model or preset.model or settings.model
-    return Setup(locate(wanted, catalogue, settings.models_dir), overridden(preset, options))
+    model = locate(wanted, catalogue, settings.models_dir)
+    speculate = settings.speculation == "ngram" if options.speculate is None else options.speculate
+    return Setup(model, overridden(preset, options), speculate)
 
 
 def overridden(preset: Preset, options: AskOptions) -> Preset:
     """Returns the preset with the command line's options in place of its own. Raises UsageError."""
-    values = msgspec.to_builtins(preset.sampling) | options.sampling
-    try:
-        sampling = msgspec.convert(values, SamplingParams)
-    except msgspec.ValidationError as error:
-        raise UsageError(f"a sampling option is out of range: {error}") from error
+    sampling = with_overrides(preset.sampling, options.sampling)
     system = preset.system if options.system is None else options.system or None
     return msgspec.structs.replace(preset, sampling=sampling, system=system)

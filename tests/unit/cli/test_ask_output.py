@@ -57,6 +57,7 @@ def test_logprobs_add_each_token_with_its_alternatives(tok) -> None:
         "rank": 1,
         "entropy": 2.0,
         "ms": 30.0,
+        "origin": "sampled",
         "top": [{"id": 100, "text": "Rain", "p": 0.5}, {"id": 1002, "text": " alt2", "p": 0.25}],
     }
     assert last["text"] == "<|im_end|>"

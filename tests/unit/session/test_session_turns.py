@@ -236,3 +236,11 @@ async def test_the_engine_may_keep_the_state_of_what_is_kept(store: Store, saved
     session, engine = session_with(store if saved else None, "one")
     await all_of(session.send("q"))
     assert engine.requests[0].cacheable is saved
+
+
+async def test_a_turn_asks_for_speculation_and_stages_as_the_session_says(store: Store):
+    session, engine = session_with(store, "one", "two")
+    await all_of(session.send("a"))
+    session.speculate = session.trace_stages = True
+    await all_of(session.regenerate())
+    assert [(request.speculate, request.trace_stages) for request in engine.requests] == [(False, False), (True, True)]

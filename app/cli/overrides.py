@@ -1,0 +1,47 @@
+"""Puts sampling values, from the command line or from a line of a batch, in place of a preset's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from app.config.problems import nearest
+from app.domain.errors import UsageError
+from app.domain.sampling import CANONICAL, SamplingParams
+from app.domain.text import one_line
+
+_PLACE = re.compile(r"^(.*) - at `(?:key in )?\$\.(\w+)(.*)`$")
+_OTHER = {"grammar": "json_schema", "json_schema": "grammar"}
+"""What is given of the two takes the preset's other one away."""
+
+
+def with_overrides(sampling: SamplingParams, values: Mapping[str, object]) -> SamplingParams:
+    """Returns `sampling` with `values`, by field name, in place of its own. Raises UsageError that names the field."""
+    fields = SamplingParams.__struct_fields__
+    for name in values:
+        if name not in fields:
+            close = nearest(name, fields)
+            hint = f"did you mean `{close}`?" if close else "`tok presets show balanced` lists them all"
+            raise UsageError(f"there is no sampling field `{one_line(name, 60)}`", hint)
+    merged: dict[str, object] = msgspec.structs.asdict(sampling)
+    for name, value in values.items():
+        if value is not None and name in _OTHER and _OTHER[name] not in values:
+            merged[_OTHER[name]] = None
+        merged[name] = value
+    try:
+        changed = msgspec.convert(merged, SamplingParams)
+    except msgspec.ValidationError as error:
+        raise _explained(str(error)) from error
+    if changed.grammar is not None and changed.json_schema is not None:
+        raise UsageError("a grammar and a JSON schema exclude each other", hint="a schema becomes a grammar of its own")
+    return changed
+
+
+def _explained(message: str) -> UsageError:
+    place = _PLACE.match(message)
+    what, field, inside = place.groups() if place else (message, "", "")
+    hint = f"the stages are {', '.join(CANONICAL)}" if field == "samplers" else ""
+    where = f"`{field}` is wrong{' inside' if inside else ''}: " if field else ""
+    return UsageError(f"{where}{what[:1].lower()}{what[1:]}", hint)

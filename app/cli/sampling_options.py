@@ -1,0 +1,155 @@
+"""The sampling options, declared once for every command that generates; `takes_sampling` gives them to one.
+
+Knows their names, kinds and limits, and turns texts and files into the values of `SamplingParams`' fields; imports no
+msgspec, so that `--help` stays fast. A test compares the two lists.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from app.cli.constraints import read_grammar, read_schema
+from app.domain.errors import UsageError
+
+_LIMITS, _SETS, _REPEATS, _SHAPES = "Length and form", "Sampling", "Repetition", "Sampling, further"
+
+
+def _option(
+    text: str, panel: str, *names: str, metavar: str = "X", min: float | None = None, max: float | None = None
+) -> Any:  # noqa: ANN401 -- what typer.Option returns
+    return typer.Option(*names, help=text, rich_help_panel=panel, metavar=metavar, min=min, max=max, show_default=False)
+
+
+class _Options:
+    """The fields of `SamplingParams` in the order of the help text; None is what was not given."""
+
+    temperature: Annotated[float | None, _option("0 is greedy.", _SETS, min=0.0, max=100.0)]
+    top_k: Annotated[int | None, _option("Keep the k most likely tokens; 0 keeps all.", _SETS, min=0)]
+    top_p: Annotated[float | None, _option("Nucleus; 1 is off.", _SETS, min=0.0, max=1.0)]
+    min_p: Annotated[
+        float | None, _option("Drop what is less likely than this share of the best.", _SETS, min=0.0, max=1.0)
+    ]
+    seed: Annotated[int | None, _option("Seed of the random draw.", _SETS, min=0, max=4294967294)]
+
+    max_tokens: Annotated[int | None, _option("Longest answer in tokens.", _LIMITS, min=1)]
+    stop: Annotated[list[str] | None, _option("Text that ends the answer; may be repeated.", _LIMITS, metavar="TEXT")]
+    grammar: Annotated[
+        Path | None, _option("A GBNF grammar that the answer follows.", _LIMITS, "--grammar", metavar="FILE")
+    ]
+    json_schema: Annotated[
+        Path | None, _option("A JSON Schema that the answer follows.", _LIMITS, "--schema", metavar="FILE")
+    ]
+    ban: Annotated[
+        list[str] | None,
+        _option("A token that never comes: a text, a control token or #ID; may be repeated.", _LIMITS, metavar="TOKEN"),
+    ]
+    force: Annotated[
+        list[str] | None, _option("What the answer begins with; may be repeated.", _LIMITS, metavar="TOKEN")
+    ]
+    logit_bias: Annotated[
+        list[str] | None,
+        _option("Add to a token's logit; may be repeated.", _LIMITS, "--bias", metavar="TOKEN=VALUE"),
+    ]
+
+    repeat_penalty: Annotated[float | None, _option("1 is off.", _REPEATS, min=0.0, max=10.0)]
+    frequency_penalty: Annotated[float | None, _option("0 is off.", _REPEATS, min=-10.0, max=10.0)]
+    presence_penalty: Annotated[float | None, _option("0 is off.", _REPEATS, min=-10.0, max=10.0)]
+    penalty_last_n: Annotated[
+        int | None, _option("How many tokens the penalties look back on; -1 is all.", _REPEATS, min=-1)
+    ]
+    dry_multiplier: Annotated[float | None, _option("Strength of DRY; 0 is off.", _REPEATS, min=0.0)]
+    dry_base: Annotated[float | None, _option("DRY's growth a token.", _REPEATS, min=1.0)]
+    dry_allowed_length: Annotated[int | None, _option("Repeats that DRY allows.", _REPEATS, min=1)]
+    dry_penalty_last_n: Annotated[int | None, _option("How far DRY looks back; -1 is all.", _REPEATS, min=-1)]
+    dry_sequence_breakers: Annotated[
+        list[str] | None,
+        _option("Text over which DRY does not look; may be repeated.", _REPEATS, "--dry-breaker", metavar="TEXT"),
+    ]
+
+    typical_p: Annotated[float | None, _option("Locally typical; 1 is off.", _SHAPES, min=0.0, max=1.0)]
+    top_n_sigma: Annotated[
+        float | None, _option("Keep what is within n standard deviations of the best logit; 0 is off.", _SHAPES)
+    ]
+    xtc_probability: Annotated[float | None, _option("Chance of XTC; 0 is off.", _SHAPES, min=0.0, max=1.0)]
+    xtc_threshold: Annotated[
+        float | None, _option("XTC takes the best of those above it away.", _SHAPES, min=0.0, max=1.0)
+    ]
+    dynatemp_range: Annotated[
+        float | None, _option("Temperature by entropy, plus or minus this; 0 is off.", _SHAPES, min=0.0)
+    ]
+    dynatemp_exponent: Annotated[float | None, _option("How entropy becomes temperature.", _SHAPES, min=0.0)]
+    adaptive_target: Annotated[
+        float | None, _option("Adaptive-p draws near this probability; negative is off.", _SHAPES, min=-1.0, max=1.0)
+    ]
+    adaptive_decay: Annotated[float | None, _option("Memory of adaptive-p.", _SHAPES, min=0.0, max=0.99)]
+    mirostat: Annotated[int | None, _option("Mirostat 1 or 2; 0 is off.", _SHAPES, min=0, max=2)]
+    mirostat_tau: Annotated[float | None, _option("Surprise that Mirostat aims at, in bits.", _SHAPES, min=0.0)]
+    mirostat_eta: Annotated[float | None, _option("Mirostat's learning rate.", _SHAPES, min=0.0)]
+    samplers: Annotated[
+        str | None,
+        _option("The stages in their order, as in `top-k,temperature`; others do not run.", _SHAPES, metavar="STAGES"),
+    ]
+    exact: Annotated[
+        bool | None,
+        _option("Alone, uncached, in fixed steps: same seed, same text on this build.", _SHAPES, "--exact/--no-exact"),
+    ]
+
+
+def takes_sampling(command: Callable[..., int]) -> Callable[..., int]:
+    """Gives a command the options above; those that were given reach it as `sampling`, by field of SamplingParams."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [parameter for parameter in signature.parameters.values() if parameter.name != "sampling"]
+    kinds = get_type_hints(_Options, include_extras=True)
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in kinds.items()
+    ]
+
+    @wraps(command)
+    def run(**given: Any) -> int:  # noqa: ANN401 -- whatever the options are
+        sampling = {name: value for name in kinds if (value := given.pop(name)) not in (None, [], ())}
+        return command(**given, sampling=_read(sampling))
+
+    vars(run)["__signature__"] = signature.replace(parameters=[*own, *added])
+    return run
+
+
+def _read(given: dict[str, Any]) -> dict[str, object]:
+    """Turns what typer gives into values of the fields. Raises UsageError."""
+    if "grammar" in given and "json_schema" in given:
+        raise UsageError("--grammar and --schema exclude each other", hint="a schema becomes a grammar of its own")
+    readers: dict[str, Callable[[Any], object]] = {
+        "grammar": read_grammar,
+        "json_schema": read_schema,
+        "logit_bias": _biases,
+        "samplers": _stages,
+    }
+    for name in ("stop", "ban", "force", "dry_sequence_breakers"):
+        readers[name] = tuple
+    return {name: readers.get(name, lambda value: value)(value) for name, value in given.items()}
+
+
+def _stages(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _biases(texts: Sequence[str]) -> dict[str, float]:
+    biases: dict[str, float] = {}
+    for text in texts:
+        token, equals, value = text.rpartition("=")
+        try:
+            bias = float(value)
+        except ValueError:
+            bias = float("nan")
+        if not equals or not token or not abs(bias) < float("inf"):
+            raise UsageError(
+                f"--bias {text!r} is not TOKEN=VALUE", hint='as in --bias "rain=2.5"; --ban never lets it come'
+            )
+        biases[token] = bias
+    return biases

@@ -1,0 +1,217 @@
+"""Every sampling field from the command line: names, limits, files, and what an error looks like."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from app.cli import sampling_options
+from app.cli.overrides import with_overrides
+from app.config.paths import config_file
+from app.domain.errors import UsageError
+from app.domain.generation import FinishReason
+from app.domain.sampling import SamplingParams
+from app.domain.trace import Draw, StageTrace
+from tests.fakes import scripted_engine
+from tests.fakes.engine_events import make_token
+from tests.fakes.scripted_engine import Reply, ScriptedEngine
+
+pytestmark = pytest.mark.usefixtures("model")
+
+
+def asked(tok, *arguments: str) -> SamplingParams:
+    engine = ScriptedEngine()
+    outcome = tok("ask", "x", *arguments, engine=engine)
+    assert outcome.code == 0, outcome.err
+    return engine.requests[0].sampling
+
+
+def refused(tok, *arguments: str) -> dict[str, object]:
+    engine = ScriptedEngine()
+    outcome = tok("ask", "x", "--json", *arguments, engine=engine)
+    assert not engine.requests
+    assert outcome.code == outcome.json["error"]["code"] == 2
+    return outcome.json["error"]
+
+
+def test_every_field_has_an_option() -> None:
+    assert set(sampling_options._Options.__annotations__) == set(SamplingParams.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("option", "field", "value"),
+    [
+        ("--typical-p 0.9", "typical_p", 0.9),
+        ("--top-n-sigma 1.5", "top_n_sigma", 1.5),
+        ("--xtc-probability 0.5", "xtc_probability", 0.5),
+        ("--xtc-threshold 0.2", "xtc_threshold", 0.2),
+        ("--frequency-penalty -0.5", "frequency_penalty", -0.5),
+        ("--presence-penalty 0.5", "presence_penalty", 0.5),
+        ("--penalty-last-n -1", "penalty_last_n", -1),
+        ("--dry-multiplier 0.8", "dry_multiplier", 0.8),
+        ("--dry-base 2", "dry_base", 2.0),
+        ("--dry-allowed-length 3", "dry_allowed_length", 3),
+        ("--dry-penalty-last-n 64", "dry_penalty_last_n", 64),
+        ("--dry-breaker . --dry-breaker ;", "dry_sequence_breakers", (".", ";")),
+        ("--dynatemp-range 0.3", "dynatemp_range", 0.3),
+        ("--dynatemp-exponent 2", "dynatemp_exponent", 2.0),
+        ("--adaptive-target 0.4", "adaptive_target", 0.4),
+        ("--adaptive-decay 0.5", "adaptive_decay", 0.5),
+        ("--mirostat 2", "mirostat", 2),
+        ("--mirostat-tau 3", "mirostat_tau", 3.0),
+        ("--mirostat-eta 0.2", "mirostat_eta", 0.2),
+        ("--samplers top-k,temperature", "samplers", ("top-k", "temperature")),
+        ("--ban rain --ban #7", "ban", ("rain", "#7")),
+        ("--force Rain", "force", ("Rain",)),
+        ("--bias rain=2.5 --bias #3=-1 --bias a=b=1", "logit_bias", {"rain": 2.5, "#3": -1.0, "a=b": 1.0}),
+        ("--exact", "exact", True),
+    ],
+)
+def test_an_option_sets_its_field(tok, option: str, field: str, value: object) -> None:
+    assert getattr(asked(tok, *option.split()), field) == value
+
+
+def test_a_flag_undoes_what_the_preset_says(tok) -> None:
+    with config_file().open("a") as config:
+        config.write('preset = "mine"\n[presets.mine]\nexact = true\ngrammar = "root ::= \\"a\\""\n')
+    assert asked(tok).exact
+    assert not asked(tok, "--no-exact").exact
+
+
+def test_a_grammar_and_a_schema_come_from_files(tok, tmp_path: Path) -> None:
+    (tmp_path / "yes.gbnf").write_text('\nroot ::= "yes"\n')
+    (tmp_path / "list.json").write_text('{"type": "array"}')
+    assert asked(tok, "--grammar", str(tmp_path / "yes.gbnf")).grammar == '\nroot ::= "yes"\n'
+    assert asked(tok, "--schema", str(tmp_path / "list.json")).json_schema == '{"type": "array"}'
+
+
+def test_a_schema_takes_the_presets_grammar_away(tok, tmp_path: Path) -> None:
+    with config_file().open("a") as config:
+        config.write('preset = "mine"\n[presets.mine]\ngrammar = "root ::= \\"a\\""\n')
+    (tmp_path / "list.json").write_text("{}")
+    sampling = asked(tok, "--schema", str(tmp_path / "list.json"))
+    assert (sampling.grammar, sampling.json_schema) == (None, "{}")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b'{\n "type": array}', "schema.json:2:10: not JSON: Expecting value"),
+        (b"[1]", "is not a JSON object"),
+        (b"{\xff}", "is not UTF-8 text (byte 1)"),
+        (b"[" * 100_000, "is not JSON that can be read"),
+        (b" " * ((1 << 20) + 1), "is longer than 1 MiB"),
+    ],
+    ids=["syntax", "list", "bytes", "deep", "long"],
+)
+def test_a_bad_schema_is_a_usage_error(tok, tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "schema.json"
+    path.write_bytes(data)
+    assert message in str(refused(tok, "--schema", str(path))["message"])
+
+
+def test_a_file_that_is_not_there(tok) -> None:
+    error = refused(tok, "--grammar", "nowhere.gbnf")
+    assert error["message"] == "cannot read nowhere.gbnf: No such file or directory"
+    assert error["hint"]
+
+
+def test_an_empty_grammar(tok, tmp_path: Path) -> None:
+    (tmp_path / "empty.gbnf").write_text("\n")
+    assert "is empty" in str(refused(tok, "--grammar", str(tmp_path / "empty.gbnf"))["message"])
+
+
+def test_a_grammar_excludes_a_schema(tok) -> None:
+    assert "exclude each other" in str(refused(tok, "--grammar", "a", "--schema", "b")["message"])
+
+
+@pytest.mark.parametrize("bias", ["rain", "=1", "rain=", "rain=much", "rain=inf", "rain=nan"])
+def test_a_bias_that_is_none(tok, bias: str) -> None:
+    assert "is not TOKEN=VALUE" in str(refused(tok, "--bias", bias)["message"])
+
+
+def test_an_unknown_stage_is_told_with_those_there_are(tok) -> None:
+    error = refused(tok, "--samplers", "top-k,heat")
+    assert "`samplers` is wrong" in str(error["message"])
+    assert "top-n-sigma" in str(error["hint"])
+
+
+def test_an_error_that_the_engine_finds_exits_with_1(tok) -> None:
+    text = "the grammar is wrong at line 1, column 3: expecting newline or end"
+    engine = ScriptedEngine([Reply(finish=FinishReason.ERROR, error=text)])
+    outcome = tok("ask", "x", "--json", engine=engine)
+    assert (outcome.code, outcome.json["error"]["message"], outcome.json["text"]) == (1, text, "")
+
+
+def test_unknown_fields_name_the_nearest() -> None:
+    with pytest.raises(UsageError, match="no sampling field `temprature`") as caught:
+        with_overrides(SamplingParams(), {"temprature": 1})
+    assert caught.value.hint == "did you mean `temperature`?"
+
+
+def test_limits_are_told_with_the_field() -> None:
+    with pytest.raises(UsageError, match=r"`top_p` is wrong: expected `float` <= 1\.0"):
+        with_overrides(SamplingParams(), {"top_p": 2})
+
+
+@pytest.mark.parametrize(("flag", "expected"), [([], False), (["--speculate"], True), (["--no-speculate"], False)])
+def test_speculation_is_asked_for_by_option(tok, flag: list[str], expected: bool) -> None:
+    engine = ScriptedEngine()
+    tok("ask", "x", *flag, engine=engine)
+    assert engine.requests[0].speculate is expected
+
+
+@pytest.mark.parametrize(("flag", "expected"), [([], True), (["--no-speculate"], False)])
+def test_speculation_is_asked_for_by_the_settings(tok, flag: list[str], expected: bool) -> None:
+    text = config_file().read_text()
+    config_file().write_text(f'speculation = "ngram"\n{text}')
+    engine = ScriptedEngine()
+    tok("ask", "x", *flag, engine=engine)
+    assert engine.requests[0].speculate is expected
+
+
+def test_the_stage_report_says_what_was_cut_where(tok, monkeypatch: pytest.MonkeyPatch) -> None:
+    stages = (
+        StageTrace("top-k", 49152, 2, (0.7, 0.3, 0.0)),
+        StageTrace("min-p", 2, 1, (1.0, 0.0, 0.0)),
+        StageTrace("dist", 1, 1, (1.0, 0.0, 0.0)),
+    )
+
+    def reported(*arguments, **options):
+        return msgspec.structs.replace(make_token(*arguments, **options), stages=stages, draw=Draw(0.25, 0.0, 1.0))
+
+    monkeypatch.setattr(scripted_engine, "make_token", reported)
+    engine = ScriptedEngine(["Rain"])
+    outcome = tok("ask", "x", "--json", "--trace-stages", "--logprobs", "3", engine=engine)
+    assert engine.requests[0].trace_stages
+    first, last = outcome.json["tokens"]
+    assert first["stages"] == [
+        {"name": "top-k", "n_in": 49152, "n_out": 2, "cut": [1003], "p": [0.7, 0.3, 0.0]},
+        {"name": "min-p", "n_in": 2, "n_out": 1, "cut": [1002], "p": [1.0, 0.0, 0.0]},
+        {"name": "dist", "n_in": 1, "n_out": 1, "cut": [], "p": [1.0, 0.0, 0.0]},
+    ]
+    assert first["draw"] == {"u": 0.25, "low": 0.0, "high": 1.0}
+    assert not {"stages", "draw"} & last.keys()
+
+
+def test_the_stage_report_brings_ten_alternatives(tok) -> None:
+    engine = ScriptedEngine(["Rain"])
+    lines = tok("ask", "x", "--jsonl", "--trace-stages", engine=engine).lines
+    assert engine.requests[0].trace_top_k == 10
+    assert [len(line["top"]) for line in lines if line["event"] == "token"] == [10, 10]
+
+
+def test_the_stage_report_needs_json(tok) -> None:
+    outcome = tok("ask", "x", "--trace-stages")
+    assert outcome.code == 2
+    assert "--trace-stages needs --json" in outcome.err
+
+
+def test_help_lists_the_options_under_headings(tok) -> None:
+    out = tok("ask", "--help").out
+    headings = ["Arguments:", "Options:", "Sampling:", "Length and form:", "Repetition:", "Sampling, further:"]
+    assert [line for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")] == headings
+    assert json.dumps(out).count("--grammar") == 1

@@ -1,0 +1,75 @@
+"""The newer sampling fields in a preset: tables, lists with choices, grammars; and the setting for speculation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.config.settings import LoadedSettings, load_settings
+from app.domain.sampling import SamplingParams
+
+
+@pytest.fixture
+def load(tmp_path: Path):
+    def load(text: str) -> LoadedSettings:
+        path = tmp_path / "config.toml"
+        path.write_text(text)
+        return load_settings(path)
+
+    return load
+
+
+def test_every_kind_of_field_is_read(load) -> None:
+    loaded = load(
+        "[presets.x]\n"
+        'samplers = ["top-k", "temperature"]\n'
+        'ban = ["rain", "#7"]\n'
+        'force = ["Yes"]\n'
+        "exact = true\n"
+        "mirostat = 2\n"
+        "dynatemp_range = 0.5\n"
+        "adaptive_target = -1\n"
+        "grammar = '''\nroot ::= \"yes\"\n'''\n"
+        "[presets.x.logit_bias]\n"
+        "rain = 2\n"
+        '"#11" = -5.5\n'
+    )
+    assert loaded.problems == []
+    assert loaded.settings.presets["x"].sampling == SamplingParams(
+        samplers=("top-k", "temperature"),
+        ban=("rain", "#7"),
+        force=("Yes",),
+        exact=True,
+        mirostat=2,
+        dynatemp_range=0.5,
+        grammar='root ::= "yes"\n',
+        logit_bias={"rain": 2.0, "#11": -5.5},
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "column", "message"),
+    [
+        ('samplers = ["top-k", "heat"]', 1, "`samplers` has a wrong item 2: it must be one of logit-bias, penalties"),
+        ('samplers = "top-k"', 1, "`samplers` must be a list, not text"),
+        ("logit_bias = 1", 1, "`logit_bias` must be a table, not a whole number"),
+        ('logit_bias = { b = 1, a = "much" }', 23, "`a` must be a number, not text"),
+        ("logit_bias = { a = inf }", 16, "`a` must be a finite number"),
+        ("mirostat = 3", 1, "`mirostat` must be one of 0, 1, 2"),
+        ("exact = 1", 1, "`exact` must be true or false, not a whole number"),
+        ("ban = [1]", 1, "`ban` has a wrong item 1: it must be text, not a whole number"),
+    ],
+)
+def test_a_mistake_has_its_place(load, line: str, column: int, message: str) -> None:
+    (problem,) = load(f"[presets.x]\n{line}\n").problems
+    assert (problem.line, problem.column) == (2, column)
+    assert problem.message.startswith(message)
+
+
+def test_speculation_is_off_or_by_ngram(load) -> None:
+    assert load("").settings.speculation == "off"
+    assert load('speculation = "ngram"').settings.speculation == "ngram"
+    loaded = load('speculation = "ngam"')
+    assert loaded.settings.speculation == "off"
+    assert loaded.problems[0].suggestion == "ngram"
