@@ -222,7 +222,7 @@ class _NativeBatch:
         return self._rows
 
 
-def _strlen() -> ctypes._FuncPointer:  # pyright: ignore[reportPrivateUsage]
+def _strlen() -> Native:
     """`strlen` as the abort callback: "" is false, one byte is true, and no GIL is needed to ask."""
-    library_ = ctypes.cdll.msvcrt if os.name == "nt" else ctypes.CDLL(None)  # pyright: ignore[reportAttributeAccessIssue]
-    return library_.strlen
+    loader: Native = ctypes.cdll
+    return (loader.msvcrt if os.name == "nt" else ctypes.CDLL(None)).strlen

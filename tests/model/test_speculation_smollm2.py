@@ -1,0 +1,85 @@
+"""Speculation on the real model: the same text, fewer decodes, and a draft model that must fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.domain.model import LoadOptions
+from app.domain.sampling import SamplingParams
+from app.domain.trace import Origin
+from app.engine.core.draft import Drafter, NGramDrafter
+from app.engine.core.happenings import Sampled
+from app.engine.core.scheduler import Scheduler
+from app.engine.core.sequence import Sequence
+from app.engine.native.context import NativeContext
+from app.engine.native.drafting import DraftModel
+from app.engine.native.loader import Loaded
+from app.engine.native.model import LoadError
+from tests.fakes.tiny_gguf import write_tiny_gguf
+
+pytestmark = pytest.mark.model
+
+REPETITIVE = b"one two three four five six seven eight nine ten " * 6
+MARGIN = 0.1
+"""Larger batches run other kernels: where the two best tokens are closer than this, either may win."""
+
+
+def generate(
+    loaded: Loaded, drafter: Callable[[int], Drafter], params: SamplingParams, *, speculate: bool
+) -> tuple[Sequence, list[Sampled]]:
+    for seq_id in range(loaded.context.n_slots):
+        loaded.context.clear(seq_id)
+    scheduler = Scheduler(loaded.context, drafter=drafter)
+    sequence = Sequence(1, loaded.model.vocab.tokenize(REPETITIVE), params, 2, 0.0, speculate=speculate)
+    scheduler.submit(sequence)
+    sampled: list[Sampled] = []
+    while not scheduler.idle:
+        sampled += [h for h in scheduler.step() if isinstance(h, Sampled)]
+        assert scheduler.check_integrity() == []
+    return sequence, sampled
+
+
+def assert_same_text(plain: list[Sampled], fast: list[Sampled]) -> None:
+    for one, two in zip(plain, fast, strict=False):
+        if one.token != two.token:
+            (_, best), (_, second) = one.measured.top
+            assert best - second < MARGIN
+            return
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_n_gram_drafts_are_accepted_and_change_no_token(
+    context: NativeContext, loaded: Loaded, temperature: float
+) -> None:
+    params = SamplingParams(temperature=temperature, seed=3, max_tokens=60, ban=("<|im_end|>",))
+    _, plain = generate(loaded, lambda seq_id: NGramDrafter(), params, speculate=False)
+    sequence, fast = generate(loaded, lambda seq_id: NGramDrafter(), params, speculate=True)
+    if temperature == 0:
+        assert_same_text(plain, fast)
+    assert sequence.speculation
+    counts = sequence.speculation.counts()
+    assert counts.n_accepted == sum(h.origin is Origin.DRAFT for h in fast)
+    assert len(fast) == 60
+
+
+def test_a_model_that_drafts_for_itself_is_nearly_always_right(
+    context: NativeContext, loaded: Loaded, smollm2: Path
+) -> None:
+    draft = DraftModel(str(smollm2), loaded, LoadOptions(n_ctx=1024))
+    params = SamplingParams(temperature=0, max_tokens=40, ban=("<|im_end|>",))
+    _, plain = generate(loaded, draft.drafter, params, speculate=False)
+    sequence, fast = generate(loaded, draft.drafter, params, speculate=True)
+    assert_same_text(plain, fast)
+    assert sequence.speculation
+    counts = sequence.speculation.counts()
+    assert counts.n_accepted > 0.7 * counts.n_drafted > 0
+    draft.close()
+
+
+def test_a_vocabulary_that_does_not_match_is_refused_with_the_difference(loaded: Loaded, tmp_path: Path) -> None:
+    other = write_tiny_gguf(tmp_path / "other.gguf")
+    with pytest.raises(LoadError):
+        DraftModel(str(other), loaded, LoadOptions(n_ctx=512))
