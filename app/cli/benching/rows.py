@@ -34,6 +34,11 @@ class Row(Struct, frozen=True, kw_only=True):
         return statistics.fmean(self.values)
 
     @property
+    def median(self) -> float:
+        """Raises StatisticsError where nothing was measured."""
+        return statistics.median(self.values)
+
+    @property
     def sd(self) -> float:
         """Sample standard deviation; 0 of a single value."""
         return statistics.stdev(self.values) if len(self.values) > 1 else 0.0
@@ -51,7 +56,7 @@ class Report(Struct, frozen=True, kw_only=True):
         known = before.by_name() if before else {}
         rows: list[dict[str, Any]] = []
         for row in self.rows:
-            figures: dict[str, Any] = {"mean": row.mean, "sd": row.sd} if row.values else {}
+            figures: dict[str, Any] = {"mean": row.mean, "sd": row.sd, "median": row.median} if row.values else {}
             if before:
                 figures["vs_before"] = ratio(row, known.get((row.suite, row.name)))
             rows.append(msgspec.to_builtins(row) | figures)
