@@ -36,6 +36,9 @@ CANONICAL: tuple[Stage, ...] = (
 )
 """llama.cpp's order of the stages (common/common.h); the draw itself (dist, adaptive-p, mirostat) is always last."""
 
+N_SEEDS = 2**32 - 1
+"""Seeds are 0 to N_SEEDS - 1; llama.cpp takes the last number of 32 bits for "choose one"."""
+
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 NonNegative = Annotated[float, Meta(ge=0.0)]
 
@@ -94,7 +97,7 @@ class SamplingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """JSON Schema, as JSON text, that the reply must follow; excludes `grammar`."""
     exact: bool = False
     """Alone in its batch, nothing cached, fixed chunks: the same seed gives the same text on the same build."""
-    seed: Annotated[int, Meta(ge=0, le=4294967294)] | None = None
+    seed: Annotated[int, Meta(ge=0, lt=N_SEEDS)] | None = None
     """Seed of the random draw (32 bits); None lets the engine choose one and report it."""
     max_tokens: Annotated[int, Meta(ge=1, le=2147483647)] | None = None
     """Longest reply in tokens; None is as many as the context holds."""

@@ -15,7 +15,8 @@ from app.domain.preset import Preset
 from app.domain.text import one_line
 from app.session.events import MessageStored, TurnEvent
 from app.session.keeper import Keeper
-from app.session.turn import Turn, TurnOptions, complete
+from app.session.merge import merge
+from app.session.turn import Turn, TurnOptions, complete, continuations
 from app.store.store import Store
 
 TITLE_LIMIT = 60
@@ -58,7 +59,7 @@ class Session:
         self._keeper = Keeper(store)
         self._busy = False
         self._stopped = False
-        self._turn: Turn | None = None
+        self._turns: list[Turn] = []
 
     @property
     def busy(self) -> bool:
@@ -101,11 +102,28 @@ class Session:
         finally:
             self._busy = False
 
+    async def send_many(self, text: str, n: int) -> AsyncGenerator[tuple[int, TurnEvent]]:
+        """Keeps the user's message, then streams `n` replies to it at once, each event with its reply's index.
+
+        Their seeds are the preset's, or a random one, and those that follow it. The replies are siblings; the
+        conversation goes on with the last. What belongs to no reply has index 0. Raises RuntimeError while a turn runs.
+        """
+        self._claim()
+        try:
+            await complete(self._catch_up())
+            branch = self.branch
+            yield 0, MessageStored(await complete(self._add_user_message(branch, text)))
+            async with aclosing(self._replies(branch, n)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._busy = False
+
     def stop(self) -> None:
         """Ends the running turn, keeping its text; returns at once, the stream tells the end. Idempotent."""
         self._stopped = True
-        if self._turn:
-            self.engine.abort(self._turn.request_id)
+        for turn in self._turns:
+            self.engine.abort(turn.request_id)
 
     def new(self) -> None:
         """Leaves the conversation, stopping its turn; the next message begins another one."""
@@ -145,13 +163,31 @@ class Session:
             yield failure
         if self._stopped:
             return
-        self._turn = Turn(self.engine, self._keeper, self._options(), branch, at)
+        turn = Turn(self.engine, self._keeper, self._options(), branch, at)
+        self._turns = [turn]
         try:
-            async with aclosing(self._turn.run()) as events:
+            async with aclosing(turn.run()) as events:
                 async for event in events:
                     yield event
         finally:
-            self._turn = None
+            self._turns = []
+
+    async def _replies(self, branch: list[Message], n: int) -> AsyncGenerator[tuple[int, TurnEvent]]:
+        if failure := self._keeper.take_failure():
+            yield 0, failure
+        if self._stopped:
+            return
+        at = len(branch) - 1
+        turns = [Turn(self.engine, self._keeper, each, [*branch], at) for each in continuations(self._options(), n)]
+        self._turns = turns
+        try:
+            async with aclosing(merge([turn.run() for turn in turns])) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self._turns = []
+            begun = [turn.branch for turn in turns if turn.has_reply]
+            branch[:] = begun[-1] if begun else branch
 
     def _options(self) -> TurnOptions:
         loaded = self.engine.model

@@ -6,14 +6,17 @@ Knows nothing of conversations; the branch that it is given grows by the reply.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.client.engine import Engine
 from app.domain.conversation import Message, ReplyState, Role
 from app.domain.preset import Preset
+from app.domain.sampling import N_SEEDS
 from app.protocol.commands import Generate
 from app.protocol.events import (
     ContextShifted,
@@ -54,6 +57,18 @@ class TurnOptions(Struct, frozen=True, kw_only=True):
     """Whether this is one of several replies at once, which share the cells of their prompt."""
 
 
+def continuations(options: TurnOptions, n: int) -> list[TurnOptions]:
+    """Options of `n` replies to one message: branches of one prompt, whose seeds follow each other."""
+    sampling = options.preset.sampling
+    first = secrets.randbelow(N_SEEDS) if sampling.seed is None else sampling.seed
+
+    def seeded(index: int) -> TurnOptions:
+        preset = replace(options.preset, sampling=replace(sampling, seed=(first + index) % N_SEEDS))
+        return replace(options, preset=preset, branch=True)
+
+    return [seeded(index) for index in range(n)]
+
+
 class Turn:
     """One reply to the message at `branch[at]`, from the request to its row's last state."""
 
@@ -62,13 +77,18 @@ class Turn:
         self._engine = engine
         self._keeper = keeper
         self._options = options
-        self._branch = branch
+        self.branch = branch
         self._at = at
         self._reply: Message | None = None
         self._started: GenerationStarted | None = None
         self._journal: Journal | None = None
         self._n_generated = 0
         self._losses = Losses()
+
+    @property
+    def has_reply(self) -> bool:
+        """Whether the request has started, and so left a reply in the branch."""
+        return self._reply is not None
 
     async def run(self) -> AsyncGenerator[TurnEvent]:
         """Streams the reply. However this ends, the row is finished and the request is over."""
@@ -107,7 +127,7 @@ class Turn:
         options = self._options
         return Generate(
             self.request_id,
-            prompt_messages(options.preset, self._branch[: self._at + 1]),
+            prompt_messages(options.preset, self.branch[: self._at + 1]),
             options.preset.sampling,
             options.trace_top_k,
             branch=options.branch,
@@ -118,10 +138,10 @@ class Turn:
         )
 
     async def _begin(self, started: GenerationStarted) -> Message:
-        parent = self._branch[self._at]
+        parent = self.branch[self._at]
         reply = await self._keeper.add(parent.conversation_id, parent.id, Role.ASSISTANT, "", ReplyState.STREAMING)
         self._started, self._reply = started, reply
-        self._branch[self._at + 1 :] = [reply]
+        self.branch[self._at + 1 :] = [reply]
         self._journal = Journal(lambda text: self._keeper.journal(reply, text))
         return reply
 
@@ -140,4 +160,4 @@ class Turn:
         )
         text = self._journal.text
         self._reply = await self._keeper.finish(self._reply, text, state, record, options.preset.sampling)
-        self._branch[self._at + 1] = self._reply
+        self.branch[self._at + 1] = self._reply
