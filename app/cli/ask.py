@@ -26,6 +26,9 @@ def ask(
     file: Annotated[
         list[Path] | None, typer.Option("--file", "-f", help="Add a text file to the prompt; may be repeated.")
     ] = None,
+    n: Annotated[
+        int, typer.Option("-n", min=1, max=16, metavar="N", help="How many answers, at once, to choose from.")
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON event a line, as it happens.")] = False,
     stats: Annotated[bool, typer.Option("--stats", help="Tell counts and speed on standard error.")] = False,
@@ -56,6 +59,7 @@ def ask(
         system=system,
         files=tuple(file or ()),
         sampling=sampling,
+        n=n,
         format=Format.JSON if as_json else Format.JSONL if as_jsonl else Format.TEXT,
         stats=stats,
         logprobs=10 if trace_stages and logprobs is None else logprobs,

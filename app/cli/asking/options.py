@@ -27,6 +27,8 @@ class AskOptions:
     files: tuple[Path, ...] = ()
     sampling: dict[str, object] = field(default_factory=dict[str, object])
     """Fields of SamplingParams that override the preset's, by name."""
+    n: int = 1
+    """How many answers."""
     format: Format = Format.TEXT
     stats: bool = False
     logprobs: int | None = None

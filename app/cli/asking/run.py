@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import TYPE_CHECKING
 
 from app.cli import console
-from app.cli.asking.answer import Answer
+from app.cli.asking.conversation import open_session
 from app.cli.asking.interrupt import Interrupt
+from app.cli.asking.loading import load_model
+from app.cli.asking.many import ManyAnswers
+from app.cli.asking.one import Asking, OneAnswer
 from app.cli.asking.options import AskOptions
 from app.cli.asking.prompt import gather_prompt
 from app.cli.asking.setup import Setup, look_up
-from app.cli.asking.sinks import Sink, sink_for
-from app.cli.asking.stats import print_stats
 from app.cli.launch import EngineLauncher
 from app.client.engine import Engine
-from app.domain.errors import EngineLostError, ModelError
-from app.models.locate import LocatedModel
-from app.protocol.commands import LoadModel
-from app.protocol.events import ContextTrimmed, EngineLost, LoadFailed, ModelReady
 from app.session.events import StoreFailed
-
-if TYPE_CHECKING:
-    from app.session.session import Session
 
 
 def run_ask(options: AskOptions, launcher: EngineLauncher) -> int:
@@ -34,75 +27,35 @@ def run_ask(options: AskOptions, launcher: EngineLauncher) -> int:
 
 
 async def _ask(options: AskOptions, setup: Setup, prompt: str, launcher: EngineLauncher) -> int:
-    answer = Answer(setup.model.name, setup.preset.name, keep_tokens=options.logprobs is not None)
-    sink = sink_for(options, answer)
+    asking = OneAnswer(options, setup) if options.n == 1 else ManyAnswers(options, setup)
     engine = launcher.engine()
     try:
         with Interrupt() as interrupt:
             try:
-                await _converse(options, setup, prompt, engine, answer, sink, interrupt)
+                await _converse(options, setup, prompt, engine, asking, interrupt)
             except asyncio.CancelledError:
                 if not interrupt.requested:
                     raise
         if interrupt.requested:
-            answer.interrupt()
-        sink.end(answer)
+            asking.interrupt()
+        asking.end()
     finally:
         await engine.close()
-    if answer.error:
-        console.print_error(answer.error, answer.hint)
-    if options.stats:
-        print_stats(answer)
-    return answer.exit_code
+    return asking.report()
 
 
 async def _converse(
-    options: AskOptions,
-    setup: Setup,
-    prompt: str,
-    engine: Engine,
-    answer: Answer,
-    sink: Sink,
-    interrupt: Interrupt,
+    options: AskOptions, setup: Setup, prompt: str, engine: Engine, asking: Asking, interrupt: Interrupt
 ) -> None:
-    loading = asyncio.create_task(_load(engine, setup.model))
-    await asyncio.sleep(0)
-    # The store's and the session's modules are read while the engine starts.
-    from app.cli.asking.conversation import open_session
-
+    loading = asyncio.create_task(load_model(engine, setup.model))
     try:
         async with open_session(options, setup, engine) as session:
-            answer.take(await loading)
-            await _listen(session, prompt, answer, sink, interrupt)
+            asking.ready(await loading)
+            async with aclosing(asking.send(session, prompt)) as events:
+                interrupt.stop = session.stop
+                async for index, event in events:
+                    asking.take(index, event)
+                    if isinstance(event, StoreFailed):
+                        console.print_error(f"this answer is not kept: {event.message}", event.hint)
     finally:
         loading.cancel()
-        await asyncio.gather(loading, return_exceptions=True)
-
-
-async def _listen(session: Session, prompt: str, answer: Answer, sink: Sink, interrupt: Interrupt) -> None:
-    async with aclosing(session.send(prompt)) as events:
-        interrupt.stop = session.stop
-        async for event in events:
-            answer.take(event)
-            sink.take(event)
-            if isinstance(event, ContextTrimmed):
-                console.talk(f"tok: the context window is full: the {event.n_messages} oldest messages are left out")
-            if isinstance(event, StoreFailed):
-                console.print_error(f"this answer is not kept: {event.message}", event.hint)
-
-
-async def _load(engine: Engine, model: LocatedModel) -> ModelReady:
-    async with aclosing(engine.load(LoadModel(str(model.path), model.options, model.sizes))) as events:
-        async for event in events:
-            match event:
-                case ModelReady():
-                    for notice in event.notices:
-                        console.talk(f"tok: {notice}")
-                    return event
-                case LoadFailed():
-                    raise ModelError(f"cannot load {model.name}: {event.reason}", event.hint)
-                case EngineLost():
-                    raise EngineLostError(f"the engine was lost while it loaded {model.name}: {event.reason}")
-                case _:
-                    pass
-    raise EngineLostError("the engine ended without a word")

@@ -60,7 +60,7 @@ class JsonSink:
 
     def end(self, answer: Answer) -> None:
         """Prints the report."""
-        console.print_json(answer.report() | _error_of(answer))
+        console.print_json(answer.report() | error_of(answer))
 
 
 class JsonlSink:
@@ -69,9 +69,11 @@ class JsonlSink:
     `finished` carries the object of `--json` without `tokens`; the `text` events' texts sum to its `text`.
     """
 
-    def __init__(self, answer: Answer, *, tokens: bool) -> None:
+    def __init__(self, answer: Answer, *, tokens: bool, index: int | None = None) -> None:
+        """`index` tells answers apart where there are several."""
         self._answer = answer
         self._tokens = tokens
+        self._index = {} if index is None else {"index": index}
 
     def take(self, event: object) -> None:
         """Prints the event at once."""
@@ -99,10 +101,10 @@ class JsonlSink:
         """Prints the report as the last event."""
         report = answer.report()
         report.pop("tokens", None)
-        self._print("finished", **(report | _error_of(answer)))
+        self._print("finished", **(report | error_of(answer)))
 
     def _print(self, name: str, **keys: object) -> None:
-        console.print_json({"event": name, **keys})
+        console.print_json({"event": name, **self._index, **keys})
 
 
 def sink_for(options: AskOptions, answer: Answer) -> Sink:
@@ -116,5 +118,6 @@ def sink_for(options: AskOptions, answer: Answer) -> Sink:
             return JsonlSink(answer, tokens=options.logprobs is not None)
 
 
-def _error_of(answer: Answer) -> dict[str, Any]:
+def error_of(answer: Answer) -> dict[str, Any]:
+    """Returns the `error` of a report; nothing where there was none."""
     return console.error_object(answer.error, answer.hint, answer.exit_code) if answer.error else {}

@@ -23,6 +23,20 @@ def print_stats(answer: Answer) -> None:
         console.talk(f"{name:<8} {' · '.join(cells)}")
 
 
+def print_row(name: str, answer: Answer) -> None:
+    """Tells the figures of one of several answers on one line."""
+    usage, timings = answer.usage, answer.timings
+    cells = (
+        f"seed {answer.seed}",
+        f"{usage.n_prompt - usage.n_cached} new + {usage.n_cached} cached tokens",
+        f"{usage.n_generated} tokens",
+        _rate(timings.decode_tps),
+        f"first after {_ms(timings.ttft_ms)}",
+        str(answer.finish_reason or "unknown"),
+    )
+    console.talk(f"{name:<8} {' · '.join(cells)}")
+
+
 def _ms(value: float) -> str:
     return f"{value / 1000:.2f} s" if value >= 1000 else f"{value:.0f} ms"
 

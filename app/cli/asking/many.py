@@ -1,0 +1,122 @@
+"""`tok ask -n N`: several answers to one question at once.
+
+As text, each answer is printed under a heading as soon as it and those before it are complete. As JSON they are one
+object with `choices`; as JSON events each carries the `index` of its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from app.cli import console
+from app.cli.asking.answer import Answer
+from app.cli.asking.options import AskOptions, Format
+from app.cli.asking.setup import Setup
+from app.cli.asking.sinks import JsonlSink, TextSink, error_of
+from app.cli.asking.stats import print_row
+from app.cli.exit_codes import ExitCode
+from app.protocol.events import EngineLost, GenerationFinished, ModelReady
+from app.session.events import TurnEvent
+from app.session.session import Session
+
+
+class ManyAnswers:
+    """See `app.cli.asking.one.Asking`."""
+
+    def __init__(self, options: AskOptions, setup: Setup) -> None:
+        keep_tokens = options.logprobs is not None and options.format is Format.JSON
+        self._answers = [Answer(setup.model.name, setup.preset.name, keep_tokens=keep_tokens) for _ in range(options.n)]
+        self._options = options
+        tokens = options.logprobs is not None
+        self._lines = [JsonlSink(answer, tokens=tokens, index=index) for index, answer in enumerate(self._answers)]
+        self._n_printed = 0
+        self._interrupted = False
+
+    def ready(self, model: ModelReady) -> None:
+        """Notes the load."""
+        for answer in self._answers:
+            answer.take(model)
+
+    def send(self, session: Session, prompt: str) -> AsyncGenerator[tuple[int, TurnEvent]]:
+        """Sends the question, to be answered several times."""
+        return session.send_many(prompt, self._options.n)
+
+    def take(self, index: int, event: TurnEvent) -> None:
+        """Shows what can be shown now."""
+        answer = self._answers[index]
+        answer.take(event)
+        if self._options.format is Format.JSONL:
+            self._lines[index].take(event)
+        if isinstance(event, GenerationFinished | EngineLost):
+            if self._options.format is Format.JSONL:
+                self._lines[index].end(answer)
+            elif self._options.format is Format.TEXT:
+                self._print_complete()
+
+    def interrupt(self) -> None:
+        """Keeps what came of each."""
+        self._interrupted = True
+
+    def end(self) -> None:
+        """Writes the rest."""
+        unended = [index for index, answer in enumerate(self._answers) if answer.finish_reason is None]
+        for index in unended:
+            self._answers[index].interrupt()
+        match self._options.format:
+            case Format.TEXT:
+                self._print_complete()
+            case Format.JSONL:
+                for index in unended:
+                    self._lines[index].end(self._answers[index])
+                console.print_json({"event": "aggregate", **self._aggregate()})
+            case Format.JSON:
+                console.print_json(self._object())
+
+    def report(self) -> int:
+        """Tells which answers failed, and the figures where they are asked for."""
+        for number, answer in enumerate(self._answers, 1):
+            if answer.error:
+                console.print_error(f"answer {number}: {answer.error}", answer.hint)
+        if self._options.stats:
+            for number, answer in enumerate(self._answers, 1):
+                print_row(str(number), answer)
+            all_of_them = self._aggregate()
+            console.talk(f"together {all_of_them['n_generated']} tokens · {all_of_them['tps']:.1f} tokens/s")
+        if self._interrupted:
+            return ExitCode.INTERRUPTED
+        return next((answer.exit_code for answer in self._answers if answer.exit_code), ExitCode.OK)
+
+    def _print_complete(self) -> None:
+        for answer in self._answers[self._n_printed :]:
+            if answer.finish_reason is None:
+                return
+            self._n_printed += 1
+            seed = "" if answer.seed is None else f" · seed {answer.seed}"
+            gap = "\n" if self._n_printed > 1 else ""
+            console.print_line(f"{gap}[{self._n_printed}/{len(self._answers)}{seed}]")
+            TextSink(stream=False).end(answer)
+
+    def _object(self) -> dict[str, Any]:
+        choices = [{"index": index} | _choice(answer) for index, answer in enumerate(self._answers)]
+        first = self._answers[0]
+        whole: dict[str, Any] = {"choices": choices, "model": first.model, "preset": first.preset}
+        failed = next((choice for choice in choices if "error" in choice), None)
+        return whole | {"aggregate": self._aggregate()} | ({"error": failed["error"]} if failed else {})
+
+    def _aggregate(self) -> dict[str, Any]:
+        """All answers together, from the first token of any to the last token of any, by the engine's clock."""
+        begun = [answer for answer in self._answers if answer.timings.ttft_ms]
+        n_generated = sum(answer.usage.n_generated for answer in self._answers)
+        if not begun:
+            return {"n_generated": n_generated, "ms": 0.0, "tps": 0.0}
+        first_ms = min(answer.timings.ttft_ms for answer in begun)
+        last_ms = max(answer.timings.ttft_ms + answer.timings.decode_ms for answer in begun)
+        ms = last_ms - first_ms
+        tps = (n_generated - 1) / ms * 1000 if ms > 0 else 0.0
+        return {"n_generated": n_generated, "ms": round(ms, 3), "tps": round(tps, 3)}
+
+
+def _choice(answer: Answer) -> dict[str, Any]:
+    report = answer.report() | error_of(answer)
+    return {key: value for key, value in report.items() if key not in ("model", "preset")}
