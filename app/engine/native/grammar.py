@@ -14,11 +14,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import IO
 
-from llama_cpp.llama_grammar import json_schema_to_gbnf
-
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import SamplingError
-from app.engine.native.bindings import C, Native
+from app.engine.native.bindings import C, Native, json_schema_to_gbnf
 from app.engine.native.model import NativeModel
 
 _ROOT = b"root"

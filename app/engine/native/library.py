@@ -8,9 +8,7 @@ from __future__ import annotations
 import collections
 import ctypes
 
-import llama_cpp
-
-from app.engine.native.bindings import C, Native
+from app.engine.native.bindings import VERSION, C, Native
 from app.engine.native.machine import available_bytes
 from app.protocol.events import Device
 
@@ -56,7 +54,7 @@ def last_errors(n: int = 3) -> str:
 def build() -> str:
     """The build as one line: version of the bindings and what llama.cpp was compiled with."""
     info = C.llama_print_system_info().decode("utf-8", "replace").strip(" |")
-    return f"llama-cpp-python {llama_cpp.__version__} | {info}"
+    return f"llama-cpp-python {VERSION} | {info}"
 
 
 class _Caps(ctypes.Structure):
