@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
 Stage = Literal[
     "logit-bias",
@@ -85,7 +85,7 @@ class SamplingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mirostat_eta: NonNegative = 0.1
     samplers: tuple[Stage, ...] = CANONICAL
     """Order of the stages; one that is left out does not run."""
-    logit_bias: dict[str, float] = field(default_factory=dict[str, float])
+    logit_bias: dict[str, float] = {}
     """Added to the logits of tokens: `#ID`, a control token's name, or a text, each of whose tokens is meant."""
     ban: tuple[str, ...] = ()
     """Tokens that are never sampled, named as in `logit_bias`."""
