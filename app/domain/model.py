@@ -56,7 +56,7 @@ class LoadOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     chat_template: str | None = None
     """Jinja source used in place of the one in the GGUF."""
     draft: str | None = None
-    """A smaller model on the same vocabulary that drafts for this one: catalogue name or path; a path for the engine."""
+    """A smaller model with the same vocabulary that drafts: catalogue name or path; always a path for the engine."""
 
 
 class ModelSpec(Struct, frozen=True, kw_only=True):
