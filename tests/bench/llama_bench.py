@@ -1,4 +1,4 @@
-"""llama.cpp's own yardstick: `llama-bench`, built in seconds against the very libraries that the wheel brought.
+"""llama.cpp's own yardsticks: `llama-bench` and `llama-batched-bench`, built in seconds against the wheel's libraries.
 
 The source is the one that the wheel was built from; uv keeps it in its cache, or `source` names an unpacked sdist.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from app.config.paths import cache_dir, ensure_dir
 
 _INCLUDES = ("include", "ggml/include", "common", "vendor")
+_FOLDERS = {"llama-bench": "llama-bench", "llama-batched-bench": "batched-bench"}
 _LIBRARIES = ("llama-common", "llama", "ggml", "ggml-base", "ggml-cpu")
 
 
@@ -30,24 +31,49 @@ def find_source(source: Path | None = None) -> Path:
     raise FileNotFoundError("no source of llama.cpp: unpack the sdist of llama-cpp-python and give it with --source")
 
 
-def build(source: Path | None = None) -> Path:
-    """Returns a `llama-bench` linked to the installed libraries, building it when there is none yet."""
+def build(source: Path | None = None, name: str = "llama-bench") -> Path:
+    """Returns a tool linked to the installed libraries, building it when there is none yet."""
     libraries = Path(str(distribution("llama-cpp-python").locate_file("lib")))
-    binary = ensure_dir(cache_dir() / "bench") / "llama-bench"
+    binary = ensure_dir(cache_dir() / "bench") / name
     if binary.exists() and binary.stat().st_mtime > (libraries / "libllama.so").stat().st_mtime:
         return binary
     llama = find_source(source)
-    tool = llama / "tools" / "llama-bench"
+    tool = llama / "tools" / _FOLDERS[name]
     command = ["g++", "-O1", "-std=c++17", *(f"-I{llama / folder}" for folder in _INCLUDES), "-o", str(binary)]
     command += [str(file) for file in sorted(tool.glob("*.cpp"))]
     command += [f"-L{libraries}", *(f"-l{name}" for name in _LIBRARIES)]
-    command += [f"-Wl,-rpath,{libraries}", "-Wl,--allow-shlib-undefined"]
+    # The old kind of tag is asked by the libraries' own libraries too.
+    command += [f"-Wl,-rpath,{libraries}", "-Wl,--disable-new-dtags", "-Wl,--allow-shlib-undefined"]
     subprocess.run(command, check=True)
     return binary
 
 
 def tokens_per_second(binary: Path, model: Path, *, n_threads: int, n_generate: int = 128) -> float:
     """Returns the decode rate of one repetition of `llama-bench -n`."""
-    command = [binary, "-m", model, "-p", "0", "-n", str(n_generate), "-t", str(n_threads), "-r", "1", "-o", "json"]
-    run = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=True)
+    return _rate(binary, model, n_threads, "-p", "0", "-n", str(n_generate))
+
+
+def prompt_tokens_per_second(binary: Path, model: Path, *, n_threads: int, n_prompt: int = 512) -> float:
+    """Returns the prefill rate of one repetition of `llama-bench -p`."""
+    return _rate(binary, model, n_threads, "-p", str(n_prompt), "-n", "0")
+
+
+def _rate(binary: Path, model: Path, n_threads: int, *what: str) -> float:
+    command = [str(binary), "-m", str(model), *what, "-t", str(n_threads), "-r", "1", "-o", "json"]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(json.loads(run.stdout)[0]["avg_ts"])
+
+
+def batched_tokens_per_second(
+    binary: Path, model: Path, *, n_threads: int, n_sequences: int, n_prompt: int, n_generate: int
+) -> float:
+    """Returns the aggregate decode rate of `n_sequences` continuations of one prompt (`-pps`, unified cache)."""
+    # The tool may end before its last row is written, so another one follows that nobody needs.
+    rows_wanted = f"{n_sequences},1"
+    sizes = {"-npp": n_prompt, "-ntg": n_generate, "-npl": rows_wanted, "-t": n_threads, "-c": 8192}
+    command = [str(binary), "-m", str(model), "-pps", "-kvu", "--output-format", "jsonl"]
+    for option, value in sizes.items():
+        command += [option, str(value)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+    return next(float(row["speed_tg"]) for row in rows if row["pl"] == n_sequences)
