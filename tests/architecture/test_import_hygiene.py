@@ -30,7 +30,15 @@ def modules_after(arguments: Sequence[str]) -> set[str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["chat", "--help"], ["ask", "--help"], ["models", "--help"], ["presets", "--help"], ["--bogus"]],
+    [
+        ["--help"],
+        ["chat", "--help"],
+        ["ask", "--help"],
+        ["batch", "--help"],
+        ["models", "--help"],
+        ["presets", "--help"],
+        ["--bogus"],
+    ],
     ids=" ".join,
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:

@@ -1,0 +1,124 @@
+"""Keeps requests in flight: so many at once, each retried once when the engine is lost, until the lines end.
+
+Knows the engine and the order of results; knows no file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import aclosing
+from typing import Any
+
+from app.cli import console
+from app.cli.asking.answer import Answer
+from app.cli.batching.lines import BadLine, Request
+from app.cli.batching.output import Order
+from app.cli.batching.progress import Progress
+from app.cli.exit_codes import ExitCode
+from app.client.engine import Engine
+from app.domain.errors import EngineLostError
+from app.domain.generation import FinishReason
+from app.domain.text import one_line
+from app.protocol.commands import Generate
+from app.protocol.events import EngineLost, GenerationEvent, GenerationFinished
+
+_ON = "the same command goes on from here"
+
+
+class Flight:
+    """One run over lines.
+
+    Attributes:
+        n_failed: lines that ended in an error.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        lines: Iterator[Request | BadLine],
+        order: Order,
+        progress: Progress,
+        *,
+        speculate: bool = False,
+    ) -> None:
+        self.n_failed = 0
+        self._engine = engine
+        self._lines = lines
+        self._order = order
+        self._progress = progress
+        self._speculate = speculate
+        self._running: set[int] = set()
+        self._stopped = False
+
+    async def run(self, parallel: int) -> None:
+        """Answers the lines. Raises EngineLostError when the engine cannot be had again."""
+        tasks = [asyncio.create_task(self._work()) for _ in range(parallel)]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Ends what runs and starts nothing more; what is in flight is left for the next run."""
+        self._stopped = True
+        self._order.close()
+        for request_id in self._running:
+            self._engine.abort(request_id)
+
+    async def _work(self) -> None:
+        for line in self._lines:
+            if not await self._order.room(line.index):
+                return
+            result = _refusal(line) if isinstance(line, BadLine) else await self._answer(line)
+            if result is None:
+                return
+            failed = "error" in result
+            self.n_failed += failed
+            self._order.put(line.index, result)
+            self._progress.advance(failed=failed)
+
+    async def _answer(self, line: Request) -> dict[str, Any] | None:
+        """Returns the result of a line; None where it was stopped."""
+        answer, last = await self._ask(line)
+        if isinstance(last, EngineLost) and not self._stopped:
+            answer, last = await self._ask(line)
+        if self._stopped and (
+            last is None or isinstance(last, EngineLost) or answer.finish_reason is FinishReason.ABORT
+        ):
+            return None
+        gone = isinstance(last, EngineLost) and last.exit_code is None
+        if gone or (isinstance(last, GenerationFinished) and answer.error and self._engine.model is None):
+            raise EngineLostError(answer.error, hint=_ON)
+        report = answer.report()
+        if answer.error:
+            return _failed(line.index, line.id, answer.error, answer.hint, answer.exit_code)
+        keys = ("text", "finish_reason", "usage", "timings")
+        return {"index": line.index, "id": line.id} | {key: report[key] for key in keys}
+
+    async def _ask(self, line: Request) -> tuple[Answer, GenerationEvent | None]:
+        answer, last = Answer("", ""), None
+        if self._engine.model:
+            answer.n_ctx = self._engine.model.n_ctx
+        request_id = self._engine.next_request_id()
+        command = Generate(request_id, line.messages, line.sampling, 0, speculate=self._speculate)
+        self._running.add(request_id)
+        try:
+            async with aclosing(self._engine.generate(command)) as events:
+                async for event in events:
+                    answer.take(event)
+                    last = event
+        finally:
+            self._running.discard(request_id)
+        return answer, last
+
+
+def _refusal(line: BadLine) -> dict[str, Any]:
+    console.print_error(f"line {line.number}: {one_line(line.error)}", one_line(line.hint))
+    return _failed(line.index, line.id, f"line {line.number}: {line.error}", line.hint, ExitCode.USAGE)
+
+
+def _failed(index: int, line_id: object, error: str, hint: str, code: ExitCode) -> dict[str, Any]:
+    return {"index": index, "id": line_id} | console.error_object(error, hint, code)
