@@ -10,7 +10,8 @@ from app.engine.core.backend import Logits
 Ids = npt.NDArray[np.int64]
 _FIRST_MARGIN = 8.0
 _WIDEST = 1e4
-_ENOUGH = 24
+_MANY = 16
+_LOOSE = 2
 
 
 class TopK:
@@ -19,20 +20,30 @@ class TopK:
     def __init__(self) -> None:
         self._margin = _FIRST_MARGIN
 
-    def candidates(self, values: Logits, maximum: float, k: int) -> Ids:
-        """Ids of at least min(k, len) values, the k largest among them, in id order."""
+    def candidates(self, values: Logits, maximum: float, k: int) -> tuple[Ids, float]:
+        """The ids of all values that reach a threshold, in id order, and the threshold.
+
+        The min(k, len) largest are among them, and few others: at most as many again, but for equal values.
+        """
         margin, k = self._margin, min(k, len(values))
         found = np.flatnonzero(values >= maximum - margin)
         while len(found) < k:
             margin *= 1.6
             if margin > _WIDEST:  # what is missing is -inf or NaN
-                return np.arange(len(values))
+                return np.arange(len(values)), -np.inf
             found = np.flatnonzero(values >= maximum - margin)
-        # Narrower next time where far too many passed: sorting them would cost more than one more try.
-        self._margin = max(0.5, margin * 0.8) if len(found) > _ENOUGH * k else margin
-        return found
+        # Narrower next time where far too many passed; one try too many costs less than handling them.
+        self._margin = max(0.5, margin * 0.8) if len(found) > _MANY * k else margin
+        threshold = maximum - margin
+        if len(found) > _LOOSE * k:
+            near = values[found]
+            threshold = float(np.partition(near, len(near) - k)[len(near) - k])
+            found = found[near >= threshold]
+        return found, threshold
 
     def best(self, values: Logits, maximum: float, k: int) -> Ids:
         """The ids of the k largest values, largest first; the smaller id first among equals."""
-        found = self.candidates(values, maximum, k)
+        if k < 1:
+            return np.empty(0, np.int64)
+        found, _ = self.candidates(values, maximum, k)
         return found[np.argsort(-values[found], kind="stable")[:k]]

@@ -43,7 +43,7 @@ class NativeSampler:
             C.llama_sampler_chain_add(self._chain, stage)
         self._reporter = Reporter([name for name, _ in made], self._chain, self.seed)
         self._history = TokenWindow(stages.window(params, n_ctx))
-        self._moved = np.array(list(stages.biases(model, params)), np.int64)
+        self._biased = np.array(list(stages.biases(model, params)), np.int64)
         self._keep = stages.keep(params)
         self._top_k = TopK()
         n_vocab = model.vocab.n_vocab
@@ -96,9 +96,12 @@ class NativeSampler:
     def _candidates(self, logits: Logits, maximum: float) -> Ids | None:
         if not self._keep:
             return None
-        moved = np.concatenate([self._moved, self._history.ids()])
-        found = self._top_k.candidates(logits, maximum, self._keep + len(moved))
-        return np.union1d(found, moved) if len(moved) else found
+        moved = self._history.ids()
+        if len(self._biased):
+            moved = np.union1d(moved, self._biased)
+        found, threshold = self._top_k.candidates(logits, maximum, self._keep + len(moved))
+        below = moved[logits[moved] < threshold]
+        return np.concatenate([found, below]) if len(below) else found
 
     def _fill(self, logits: Logits, ids: Ids | None) -> None:
         n = len(self._all) if ids is None else len(ids)
