@@ -60,6 +60,8 @@ class Outbox:
             self._write()
 
     def _collect(self) -> None:
+        if not self._gathered:  # an event alone must not keep the first token of a reply waiting
+            return
         for request_id, (texts, tokens) in self._gathered.items():
             self._pending += encode(TokensGenerated(request_id, "".join(texts), tuple(tokens)))
         self._gathered.clear()
