@@ -30,8 +30,11 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def worker_argv(log_path: Path) -> list[str]:
-    """The command of the real worker. `-P` keeps an `app/` of the current folder out of its `sys.path`."""
-    return [sys.executable, "-P", "-m", "app.engine", "--log", str(log_path)]
+    """The command of the real worker, whose caches lie beside its log.
+
+    `-P` keeps an `app/` of the current folder out of its `sys.path`.
+    """
+    return [sys.executable, "-P", "-m", "app.engine", "--log", str(log_path), "--cache", str(log_path.parent)]
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -29,7 +29,7 @@ def data_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """The folder of what may be deleted at any time: logs."""
+    """The folder of what may be deleted at any time: logs, saved states of conversations."""
     return _override("TOKSCOPE_CACHE_DIR") or platformdirs.user_cache_path(_APP, appauthor=False)
 
 

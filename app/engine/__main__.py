@@ -1,4 +1,4 @@
-"""The entry of the worker process: `python -m app.engine --log FILE`.
+"""The entry of the worker process: `python -m app.engine --log FILE --cache DIR`.
 
 Its pipes are moved aside and fd 1 and 2 point at the log before llama_cpp is imported, so that nothing native code
 prints can reach the protocol or somebody's terminal.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from pathlib import Path
 
 MAX_LOG_BYTES = 5 << 20
 
@@ -16,7 +17,7 @@ MAX_LOG_BYTES = 5 << 20
 def main() -> int:
     """Serves one app. Exit code 0: asked to end, or the app has gone; 70: the backend failed twice."""
     in_fd, out_fd = os.dup(0), os.dup(1)
-    log_path = sys.argv[sys.argv.index("--log") + 1] if "--log" in sys.argv[:-1] else os.devnull
+    log_path, cache = _option("--log") or os.devnull, _option("--cache")
     log_fd = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     if os.fstat(log_fd).st_size > MAX_LOG_BYTES:
         os.ftruncate(log_fd, 0)
@@ -29,7 +30,11 @@ def main() -> int:
 
     from app.engine.worker import Worker
 
-    return Worker(in_fd, out_fd).run()
+    return Worker(in_fd, out_fd, Path(cache) if cache else None).run()
+
+
+def _option(name: str) -> str:
+    return sys.argv[sys.argv.index(name) + 1] if name in sys.argv[:-1] else ""
 
 
 if __name__ == "__main__":

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from app.domain.conversation import Role
 from app.engine.text.prompt import Prompt
-from app.protocol.commands import ChatMessage
+from app.protocol.commands import ChatMessage, Generate
 
 _RESERVE_SHARE = 4
 _STRIDE_SHARE = 4
+_CANNOT_SHIFT = "this model's cache cannot be shifted: the reply ends where the context window is full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,19 @@ class Fitted:
     prompt: Prompt
     n_messages: int = 0
     n_tokens: int = 0
+
+
+def fit_by_policy(
+    command: Generate, build: Callable[[Sequence[ChatMessage]], Prompt], n_ctx: int, can_shift: bool
+) -> Fitted:
+    """The prompt of a request as its context policy wants it."""
+    if command.context_policy == "stop":
+        return Fitted(build(command.messages))
+    fitted = fit(build, command.messages, n_ctx, command.sampling.max_tokens)
+    if command.context_policy == "shift" and not can_shift:
+        prompt = replace(fitted.prompt, notices=(*fitted.prompt.notices, _CANNOT_SHIFT))
+        return replace(fitted, prompt=prompt)
+    return fitted
 
 
 def fit(

@@ -8,16 +8,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
 from app.domain.sampling import SamplingParams
 from app.engine.branches import Branches
+from app.engine.context_policy import fit_by_policy
 from app.engine.core.scheduler import Scheduler, look_up
 from app.engine.core.sequence import Sequence
+from app.engine.kvstore import KvStore, state_key
+from app.engine.native import library
 from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.drafting import DraftModel
-from app.engine.native.loader import describe, load
+from app.engine.native.loader import Loaded, describe, load
 from app.engine.native.model import LoadError
 from app.engine.reply import Reply
 from app.engine.text.prompt import PromptBuilder
@@ -27,18 +31,26 @@ from app.protocol.commands import Generate, LoadModel
 from app.protocol.events import ModelReady
 
 CHATML_END = "<|im_end|>"
+_SAVE_S = 0.8
+"""Less than the second that a worker has between the end of its input and its own."""
 
 
 class Host:
     """Owns everything native of one model."""
 
-    def __init__(self, command: LoadModel, progress: Callable[[float], bool], renderer: Renderer) -> None:
-        """Loads. Raises LoadError (LoadCancelled where `progress` returned False) and ComputeError."""
+    def __init__(
+        self, command: LoadModel, progress: Callable[[float], bool], renderer: Renderer, cache: Path | None = None
+    ) -> None:
+        """Loads; `cache` is the folder for saved states, None saves none.
+
+        Raises LoadError (LoadCancelled where `progress` returned False) and ComputeError.
+        """
         began = time.perf_counter()
         options = command.options
         self.loaded = loaded = load(command.path, options, progress, command.sizes)
         self._draft: DraftModel | None = None
         self._branches: Branches | None = None
+        self._store: KvStore | None = None
         try:
             template = ChatTemplate(loaded.model.chat_template, loaded.model.vocab, options.chat_template, renderer)
             if options.draft:
@@ -50,7 +62,8 @@ class Host:
         self._is_fallback = template.is_fallback
         self._prompts = PromptBuilder(loaded.model.vocab, template)
         drafter = self._draft.drafter if self._draft else look_up
-        self._scheduler = Scheduler(loaded.context, drafter=drafter)
+        self._store = _open_store(cache, command.path, loaded)
+        self._scheduler = Scheduler(loaded.context, drafter=drafter, archive=self._store)
         self.load_ms = (time.perf_counter() - began) * 1e3
         """Reported with the first request, and 0 from then on."""
         self.ready: ModelReady = describe(loaded, command.path, self.load_ms)
@@ -68,7 +81,9 @@ class Host:
 
     def submit(self, command: Generate, arrived_s: float) -> Reply:
         """Builds the prompt of a request and queues it."""
-        prompt = self._prompts.build(command.messages)
+        context = self.loaded.context
+        fitted = fit_by_policy(command, self._prompts.build, context.n_ctx, context.can_shift)
+        prompt = fitted.prompt
         sequence = Sequence(
             command.request_id,
             prompt.ids,
@@ -77,9 +92,12 @@ class Host:
             arrived_s,
             speculate=command.speculate or self._draft is not None,
             trace_stages=command.trace_stages,
+            spans=prompt.spans,
+            shift=command.context_policy == "shift" and context.can_shift and not command.branch,
+            cacheable=command.cacheable,
         )
         (self._branching() if command.branch else self._scheduler).submit(sequence)
-        return Reply(sequence, prompt, self.loaded.model.vocab)
+        return Reply(sequence, fitted, self.loaded.model.vocab)
 
     def remember(self, reply: Reply) -> None:
         """Keeps the ids of a reply, so that the next prompt's tokens are those in the KV cache."""
@@ -104,9 +122,26 @@ class Host:
         return self._branches.scheduler
 
     def close(self) -> None:
-        """Frees contexts before the weights that they stand on."""
+        """Saves what is in the slots, then frees contexts before the weights that they stand on."""
+        if self._store:
+            ends_s = time.perf_counter() + _SAVE_S
+            self._scheduler.reuse.keep_all(ends_s)
+            self._store.close(max(0.0, ends_s - time.perf_counter()))
         if self._branches:
             self._branches.context.close()
         if self._draft:
             self._draft.close()
         self.loaded.close()
+
+
+def _open_store(cache: Path | None, path: str, loaded: Loaded) -> KvStore | None:
+    """The saved states of this very file, build and layout of cells."""
+    if cache is None:
+        return None
+    model, context = loaded.model, loaded.context
+    layout = (context.kv_type, context.flash_attn, context.n_slots, context.unified, model.architecture, model.n_layers)
+    try:
+        return KvStore(cache / "kv", state_key(Path(path), (library.build(), *layout)))
+    except OSError as error:
+        loaded.notices.append(f"conversation states are not saved: {error}")
+        return None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from app.domain.generation import FinishReason, Stop
 from app.domain.trace import TokenTrace, TopToken
+from app.engine.context_policy import Fitted
 from app.engine.core.happenings import Sampled
 from app.engine.core.sequence import Sequence
 from app.engine.text.detokenizer import Detokenizer
-from app.engine.text.prompt import Prompt
 from app.engine.text.stops import StopScanner
 from app.engine.text.vocab import Vocab, piece_text
 from app.protocol.events import GenerationFinished, GenerationStarted
@@ -16,7 +16,9 @@ from app.protocol.events import GenerationFinished, GenerationStarted
 class Reply:
     """Detokenises, holds stop strings back and remembers the whole text."""
 
-    def __init__(self, sequence: Sequence, prompt: Prompt, vocab: Vocab) -> None:
+    def __init__(self, sequence: Sequence, fitted: Fitted, vocab: Vocab) -> None:
+        prompt = fitted.prompt
+        self.fitted = fitted
         self.sequence = sequence
         self.prompt = prompt
         self.stop: Stop | None = None
@@ -55,7 +57,16 @@ class Reply:
         sequence, prompt = self.sequence, self.prompt
         seed = sequence.sampler.seed if sequence.sampler else 0
         n_prompt = len(sequence.prompt)
-        return GenerationStarted(sequence.request_id, n_prompt, sequence.n_cached, prompt.spans, seed, prompt.notices)
+        return GenerationStarted(
+            sequence.request_id,
+            n_prompt,
+            sequence.n_cached,
+            prompt.spans,
+            seed,
+            (*prompt.notices, *sequence.notices),
+            sequence.n_restored,
+            sequence.n_shared,
+        )
 
     def trace(self, sampled: Sampled) -> TokenTrace:
         """The token's trace as it goes over the wire."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import time
+from pathlib import Path
 
 from app.domain.generation import FinishReason, Timings, Usage
 from app.engine.bench import run_bench
 from app.engine.core.backend import ComputeError
-from app.engine.core.happenings import Finished, Happening, Prefilled, Sampled, Started
+from app.engine.core.happenings import Finished, Happening, Prefilled, Sampled, Shifted, Started
 from app.engine.host import Host
 from app.engine.inbox import Inbox
 from app.engine.native import library
@@ -20,6 +21,8 @@ from app.engine.text.renderer import Renderer
 from app.protocol.commands import Abort, Bench, CancelLoad, Command, Generate, LoadModel, Shutdown
 from app.protocol.events import (
     PROTOCOL_VERSION,
+    ContextShifted,
+    ContextTrimmed,
     GenerationFinished,
     Hello,
     LoadFailed,
@@ -34,8 +37,10 @@ _PROGRESS_STEP = 0.01
 class Worker:
     """One process, one model at a time."""
 
-    def __init__(self, in_fd: int, out_fd: int) -> None:
+    def __init__(self, in_fd: int, out_fd: int, cache: Path | None = None) -> None:
+        """`cache` is the folder for what makes later starts faster; None keeps nothing."""
         self._outbox = Outbox(out_fd)
+        self._cache = cache
         self._cancel_load = threading.Event()
         self._stop_bench = threading.Event()
         self._host: Host | None = None
@@ -129,7 +134,7 @@ class Worker:
             return not self._cancel_load.is_set()
 
         try:
-            self._host = Host(command, progress, self._renderer)
+            self._host = Host(command, progress, self._renderer, self._cache)
         except LoadCancelled:
             self._outbox.send(LoadFailed("the load was cancelled", cancelled=True))
         except (LoadError, ComputeError) as error:
@@ -148,7 +153,9 @@ class Worker:
         if self._host is None:
             self._fail(command.request_id, "no model is loaded")
             return
-        self._replies[command.request_id] = self._host.submit(command, time.perf_counter())
+        reply = self._replies[command.request_id] = self._host.submit(command, time.perf_counter())
+        if reply.fitted.n_messages:
+            self._outbox.send(ContextTrimmed(command.request_id, reply.fitted.n_messages, reply.fitted.n_tokens))
 
     def _fail(self, request_id: int, error: str) -> None:
         self._replies.pop(request_id, None)
@@ -164,6 +171,8 @@ class Worker:
                 self._outbox.send(PrefillProgress(request_id, n_done, sequence.n_new, ms))
             case Sampled():
                 self._sampled(self._replies[request_id], happening)
+            case Shifted(_, n_kept, n_discarded):
+                self._outbox.send(ContextShifted(request_id, n_kept, n_discarded))
             case Finished():
                 self._finished(self._replies.pop(request_id))
 

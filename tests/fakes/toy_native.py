@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError, Decoded, Logits, SamplingError, StageReport
@@ -64,6 +65,7 @@ class ToyBackend:
         self.script: list[Decoded | ComputeError] = []
         self.partial_removal = True
         self.can_shift = True
+        self.states_fit = True
         self.batches: list[list[tuple[int, list[int]]]] = []
         """Of each decode: (seq_id, tokens) in the order of rows."""
         self.samplers: list[ToySampler] = []
@@ -111,6 +113,13 @@ class ToyBackend:
         assert self.unified
         assert not self.cells[target]
         self.cells[target] = self.cells[source][:n_past]
+
+    def read_state(self, seq_id: int) -> npt.NDArray[np.uint8] | None:
+        return np.array(self.cells[seq_id], np.uint8) if self.cells[seq_id] else None
+
+    def write_state(self, seq_id: int, state: npt.NDArray[np.uint8]) -> bool:
+        self.cells[seq_id] = state.tolist() if self.states_fit else []
+        return self.states_fit
 
     def shift(self, seq_id: int, n_keep: int, n_discard: int) -> None:
         assert self.can_shift

@@ -13,8 +13,9 @@ from collections.abc import Sequence as Many
 from app.domain.generation import FinishReason
 from app.engine.core.backend import Backend, Sampler, SamplingError
 from app.engine.core.draft import Drafter
+from app.engine.core.reuse import Reuse
 from app.engine.core.sequence import Phase, Sequence
-from app.engine.core.slots import Slot, SlotTable, common_prefix
+from app.engine.core.slots import SlotTable, common_prefix
 from app.engine.core.speculation import CostCurve, Speculation
 
 
@@ -28,12 +29,14 @@ class Admission:
         costs: CostCurve,
         clock: Callable[[], float],
         drafter: Callable[[int], Drafter],
+        reuse: Reuse,
     ) -> None:
         self._backend = backend
         self._slots = slots
         self._costs = costs
         self._clock = clock
         self._drafter = drafter
+        self._reuse = reuse
 
     def admit(self, waiting: deque[Sequence], active: Many[Sequence]) -> list[Sequence]:
         """Takes from `waiting` what can start now; a sequence that never can comes back FINISHED."""
@@ -77,35 +80,13 @@ class Admission:
             sequence.finish(FinishReason.ERROR, error=str(error))
             return True
         sequence.slot = claimed[0]
-        sequence.n_cached = self._reuse(sequence, *claimed)
+        sequence.n_cached = self._reuse.fill(sequence, *claimed)
         if sequence.speculate and not sequence.params.exact:
             sequence.speculation = Speculation(self._drafter(sequence.slot.seq_id), self._costs)
             sequence.speculation.begin(sequence.prompt)
         sequence.phase = Phase.PREFILL
         sequence.started_s = self._clock()
         return True
-
-    def _reuse(self, sequence: Sequence, slot: Slot, n_common: int) -> int:
-        """Leaves in the slot the tokens that begin the prompt; returns how many.
-
-        At least one token is computed again: the cache keeps no logits.
-        """
-        backend, longest = self._backend, len(sequence.prompt) - 1
-        n_common = 0 if sequence.params.exact else min(n_common, longest)
-        if n_common < len(slot.tokens) and not backend.truncate(slot.seq_id, n_common):
-            backend.clear(slot.seq_id)
-            n_common = 0
-        del slot.tokens[n_common:]
-        if not backend.unified or sequence.params.exact:
-            return n_common
-        donor = max(self._slots.slots, key=lambda other: common_prefix(other.tokens, sequence.prompt))
-        n_shared = min(common_prefix(donor.tokens, sequence.prompt), longest)
-        if donor is not slot and n_shared > n_common:
-            backend.clear(slot.seq_id)
-            backend.share(donor.seq_id, slot.seq_id, n_shared)
-            slot.tokens = donor.tokens[:n_shared]
-            return n_shared
-        return n_common
 
     def _sampler(self, sequence: Sequence) -> Sampler:
         """The chain of a sequence, its history filled with the prompt. Raises SamplingError."""

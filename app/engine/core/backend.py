@@ -18,6 +18,10 @@ Logits = npt.NDArray[np.float32]
 """One row: shape (n_vocab,), unnormalised log-probabilities."""
 
 
+State = npt.NDArray[np.uint8]
+"""The cells of one sequence, in the backend's own format."""
+
+
 class Decoded(Enum):
     """How a decode ended, where it did not fail."""
 
@@ -85,6 +89,8 @@ class Backend(Protocol):
     unified: bool
     """Whether all sequences share one pool of cells, so that a prefix can be shared between them."""
     eog: frozenset[int]
+    partial_removal: bool
+    """Whether `truncate` can leave a part of a sequence."""
     can_shift: bool
     """Whether `shift` works for this model."""
     batch: Batch
@@ -103,6 +109,14 @@ class Backend(Protocol):
 
     def share(self, source: int, target: int, n_past: int) -> None:
         """Gives the empty sequence `target` the first `n_past` cells of `source` too; only where `unified`."""
+        ...
+
+    def read_state(self, seq_id: int) -> State | None:
+        """The cells of a sequence as bytes; None where that cannot be had."""
+        ...
+
+    def write_state(self, seq_id: int, state: State) -> bool:
+        """Replaces the cells of a sequence by saved ones; False, leaving none, where they do not fit."""
         ...
 
     def shift(self, seq_id: int, n_keep: int, n_discard: int) -> None:

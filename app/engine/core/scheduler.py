@@ -19,6 +19,7 @@ from app.engine.core.distribution import Distribution
 from app.engine.core.draft import Drafter, NGramDrafter
 from app.engine.core.happenings import Finished, Happening, Prefilled, Sampled, Started
 from app.engine.core.prefill import ChunkSize
+from app.engine.core.reuse import Archive, Reuse
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import SlotState, SlotTable
 from app.engine.core.speculation import LONGEST_DRAFT, CostCurve
@@ -49,12 +50,17 @@ class Scheduler:
         backend: Backend,
         clock: Callable[[], float] = time.perf_counter,
         drafter: Callable[[int], Drafter] = look_up,
+        archive: Archive | None = None,
     ) -> None:
-        """`drafter` makes the drafter for a sequence that asks for speculation, given its seq_id."""
+        """`drafter` makes the drafter for a sequence that asks for speculation, given its seq_id.
+
+        `archive` keeps what slots lose; without one it is lost.
+        """
         self.backend = backend
         self.slots = SlotTable(backend.n_slots)
         self.costs = CostCurve()
-        self.admission = Admission(backend, self.slots, self.costs, clock, drafter)
+        self.reuse = Reuse(backend, self.slots, archive)
+        self.admission = Admission(backend, self.slots, self.costs, clock, drafter, self.reuse)
         self._clock = clock
         self._waiting: deque[Sequence] = deque()
         self._active: list[Sequence] = []

@@ -40,7 +40,15 @@ class Sequence:
     slot: Slot | None = None
     sampler: Sampler | None = None
     speculation: Speculation | None = None
+    cacheable: bool = False
+    """Whether its tokens and their cells may be saved to disk."""
     n_cached: int = 0
+    n_restored: int = 0
+    """Of the cached tokens, those whose cells came from a saved state."""
+    n_shared: int = 0
+    """Of the cached tokens, those whose cells were copied from another slot."""
+    notices: list[str] = field(default_factory=list[str])
+    """What the user should know of how the prompt came into the cache."""
     forced: list[int] = field(default_factory=list[int])
     """Tokens that the reply begins with."""
     n_shifted: int = 0
@@ -65,7 +73,7 @@ class Sequence:
 
     def propose(self, longest: int) -> list[int]:
         """What may follow the last token, at most `longest`; never more than `max_tokens` leaves room for."""
-        if self.speculation is None:
+        if self.speculation is None or self.n_shifted:  # a drafter's own window is not shifted along
             return []
         left = self.params.max_tokens - len(self.generated) if self.params.max_tokens else longest + 1
         return self.speculation.propose(min(longest, left - 1))

@@ -30,6 +30,10 @@ class Slot:
     tokens: list[int] = field(default_factory=list[int])
     """Exactly the ids in the KV cache, in order."""
     last_used: int = 0
+    private: bool = False
+    """Whether it holds tokens that must not be written to disk."""
+    shifted: bool = False
+    """Whether some of its cells were computed with tokens in view that are gone."""
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

@@ -27,6 +27,7 @@ def make_room(backend: Backend, sequence: Sequence) -> Shifted | None:
     backend.shift(slot.seq_id, n_keep, n_discarded)
     del slot.tokens[n_keep : n_keep + n_discarded]
     sequence.n_shifted += n_discarded
+    slot.shifted = True
     return Shifted(sequence, n_keep, n_discarded)
 
 
@@ -38,6 +39,7 @@ def forget_shifted(backend: Backend, sequence: Sequence) -> None:
             backend.clear(sequence.slot.seq_id)
             n_keep = 0
         del sequence.slot.tokens[n_keep:]
+        sequence.slot.shifted = False
 
 
 def _n_keep(sequence: Sequence) -> int:

@@ -22,6 +22,7 @@ from app.engine.native.bindings import C, Native
 from app.engine.native.machine import physical_cores
 from app.engine.native.model import NativeModel
 from app.engine.native.sampler import NativeSampler
+from app.engine.native.state import State, read_state, write_state
 
 KV_TYPES = {
     KvType.F32: 0,
@@ -58,6 +59,8 @@ class NativeContext:
         self.unified = unified
         self._flag = ctypes.create_string_buffer(2)
         self._handle: Native = None
+        self.partial_removal = True
+        self.kv_type = options.kv_type
         self.n_threads = options.n_threads or physical_cores()
         self.n_slots = options.n_slots
         self.n_vocab = model.vocab.n_vocab
@@ -143,6 +146,18 @@ class NativeContext:
         if not self.unified:
             raise ValueError("separate streams share no cells")  # llama.cpp would abort the process
         C.llama_memory_seq_cp(self._memory, self._checked(source), self._checked(target), 0, n_past)
+
+    def read_state(self, seq_id: int) -> State | None:
+        """See `Backend.read_state`."""
+        return read_state(self._handle, self._checked(seq_id)) if self._handle else None
+
+    def write_state(self, seq_id: int, state: State) -> bool:
+        """See `Backend.write_state`."""
+        self.clear(seq_id)
+        fits = write_state(self._handle, seq_id, state)
+        if not fits:
+            self.clear(seq_id)
+        return fits
 
     def shift(self, seq_id: int, n_keep: int, n_discard: int) -> None:
         """See `Backend.shift`; the keys are rotated to their new positions by the next decode."""

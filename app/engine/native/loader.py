@@ -18,6 +18,8 @@ from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.model import LoadCancelled, LoadError, NativeModel
 from app.protocol.events import ModelReady
 
+_CANNOT_CUT = "this model keeps a memory that cannot be cut: editing or repeating a message computes the prompt again"
+
 
 @dataclass
 class Loaded:
@@ -62,6 +64,7 @@ def load(path: str, options: LoadOptions, progress: Callable[[float], bool], siz
             context, attempt = _context(model, options, attempt, failures)
             if context:
                 _warm_up(context)
+                context.partial_removal = _can_cut(context)
                 break
         except BaseException:
             model.close()
@@ -69,6 +72,7 @@ def load(path: str, options: LoadOptions, progress: Callable[[float], bool], siz
         model.close()
     notices = _notices(model, context, options, attempt, failures)
     notices += plan.warnings if plan else ()
+    notices += () if context.partial_removal else (_CANNOT_CUT,)
     return Loaded(model, context, attempt.options(options), notices, (time.perf_counter() - began) * 1e3)
 
 
@@ -133,6 +137,16 @@ def _warm_up(context: NativeContext) -> None:
     if context.decode() is Decoded.ABORTED:
         context.clear_abort()
     context.clear(0)
+
+
+def _can_cut(context: NativeContext) -> bool:
+    """Whether the cache can give up a part of a sequence: tried, as llama.cpp's own common_context_can_seq_rm does."""
+    context.batch.clear()
+    context.batch.add([0, 0], 0, 0, 1)
+    try:
+        return context.decode() is Decoded.DONE and context.truncate(0, 1) and context.n_cells(0) == 1
+    finally:
+        context.clear(0)
 
 
 def describe(loaded: Loaded, path: str, load_ms: float) -> ModelReady:

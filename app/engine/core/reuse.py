@@ -1,0 +1,162 @@
+"""Reuse: the cells of a prompt that need not be computed, from its own slot, from another one or from the archive.
+
+What a slot loses to another conversation goes to the archive, where it is long enough to be worth it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence as Many
+from typing import Protocol
+
+from app.engine.core.backend import Backend, State
+from app.engine.core.sequence import Sequence
+from app.engine.core.slots import Slot, SlotTable, common_prefix
+
+WORTH = 256
+"""Copying cells, or reading them from disk, pays where it saves the computing of this many tokens."""
+
+
+class Saved(Protocol):
+    """A conversation's beginning in the archive."""
+
+    @property
+    def tokens(self) -> list[int]:
+        """The ids whose cells were saved."""
+        ...
+
+    def load(self) -> State | None:
+        """Its cells; None where they are gone or damaged."""
+        ...
+
+    def reject(self) -> None:
+        """Says that the cells did not fit, so that they are not offered again."""
+        ...
+
+
+class Archive(Protocol):
+    """Keeps states beyond the life of their slot. `app.engine.kvstore` keeps them in files."""
+
+    def find(self, prompt: Many[int], at_least: int, whole: bool) -> Saved | None:
+        """What has the longest prefix in common with `prompt`, `at_least` tokens; `whole`: all of it must be."""
+        ...
+
+    def save(self, tokens: Many[int], state: State) -> None:
+        """Takes a state; returns before it is written."""
+        ...
+
+    def take_notices(self) -> list[str]:
+        """What the user should know, once."""
+        ...
+
+
+class Reuse:
+    """Fills slots for the sequences of one context."""
+
+    def __init__(self, backend: Backend, slots: SlotTable, archive: Archive | None) -> None:
+        self._backend = backend
+        self._slots = slots
+        self._archive = archive
+
+    def fill(self, sequence: Sequence, slot: Slot, n_common: int) -> int:
+        """Leaves in the claimed slot the tokens that begin the prompt; returns how many.
+
+        At least one token is computed again: the cache keeps no logits.
+        """
+        n_own = 0 if sequence.params.exact else min(n_common, len(sequence.prompt) - 1)
+        if len(slot.tokens) >= WORTH and 2 * n_own < len(slot.tokens):
+            self.keep(slot)
+        if sequence.params.exact:
+            n_cached = self._cut(slot, 0)
+        elif self._backend.unified:
+            n_cached = self._share(sequence, slot, n_own)
+        else:
+            n_cached = self._restore(sequence, slot, n_own) or self._copy(sequence, slot, n_own)
+            n_cached = self._cut(slot, n_cached or min(n_own, len(slot.tokens)))
+            if not n_cached:
+                sequence.n_restored = sequence.n_shared = 0
+        slot.private = (slot.private and n_cached > 0) or not sequence.cacheable
+        return n_cached
+
+    def keep(self, slot: Slot) -> None:
+        """Saves what lies in a slot, where that is worth it and allowed."""
+        if self._archive and len(slot.tokens) >= WORTH and not slot.private and not slot.shifted:
+            state = self._backend.read_state(slot.seq_id)
+            if state is not None:
+                self._archive.save(slot.tokens, state)
+
+    def keep_all(self, deadline_s: float) -> None:
+        """Saves all slots, the one used last first; begins none after `deadline_s` of `time.perf_counter`."""
+        for slot in sorted(self._slots.slots, key=lambda slot: -slot.last_used):
+            if time.perf_counter() < deadline_s:
+                self.keep(slot)
+
+    def _cut(self, slot: Slot, n_past: int) -> int:
+        if n_past < len(slot.tokens) and not (n_past and self._backend.truncate(slot.seq_id, n_past)):
+            self._backend.clear(slot.seq_id)
+            n_past = 0
+        del slot.tokens[n_past:]
+        return n_past
+
+    def _share(self, sequence: Sequence, slot: Slot, n_own: int) -> int:
+        """In one pool of cells a prefix is shared, not copied."""
+        n_own = self._cut(slot, n_own)
+        donor, n_shared = self._donor(sequence, slot)
+        if donor is None or n_shared <= n_own:
+            return n_own
+        self._backend.clear(slot.seq_id)
+        self._backend.share(donor.seq_id, slot.seq_id, n_shared)
+        slot.tokens = donor.tokens[:n_shared]
+        slot.private = donor.private
+        return n_shared
+
+    def _copy(self, sequence: Sequence, slot: Slot, n_own: int) -> int:
+        """Between streams the donor's whole state is copied; 0 where that does not pay."""
+        donor, n_shared = self._donor(sequence, slot)
+        if donor is None or n_shared < n_own + WORTH or not self._usable(donor.tokens, n_shared):
+            return 0
+        state = self._backend.read_state(donor.seq_id)
+        if state is None or not self._put(slot, donor.tokens, state):
+            return 0
+        slot.private = donor.private
+        sequence.n_shared = n_shared
+        return n_shared
+
+    def _restore(self, sequence: Sequence, slot: Slot, n_own: int) -> int:
+        """Reads the archive, where it saves much more computing than a copy would; 0 where it does not."""
+        if not self._archive:
+            return 0
+        n_there = max(n_own, self._donor(sequence, slot)[1])
+        saved = self._archive.find(sequence.prompt, n_there + WORTH, not self._backend.partial_removal)
+        state = saved.load() if saved else None
+        n_restored = 0
+        if saved and state is not None:
+            if self._put(slot, saved.tokens, state):
+                n_restored = min(common_prefix(saved.tokens, sequence.prompt), len(sequence.prompt) - 1)
+                slot.private = False
+            else:
+                saved.reject()
+        sequence.notices += self._archive.take_notices()
+        sequence.n_restored = n_restored
+        return n_restored
+
+    def _put(self, slot: Slot, tokens: list[int], state: State) -> bool:
+        """Replaces what is in a slot; leaves it empty where the state turns out not to be that of `tokens`."""
+        fits = self._backend.write_state(slot.seq_id, state) and self._backend.n_cells(slot.seq_id) == len(tokens)
+        if not fits:
+            self._backend.clear(slot.seq_id)
+        slot.tokens = list(tokens) if fits else []
+        return fits
+
+    def _donor(self, sequence: Sequence, slot: Slot) -> tuple[Slot | None, int]:
+        """Another slot, in use or not, with the longest common prefix."""
+        others = [other for other in self._slots.slots if other is not slot and not other.shifted]
+        if not others:
+            return None, 0
+        n_common = {other.seq_id: common_prefix(other.tokens, sequence.prompt) for other in others}
+        donor = max(others, key=lambda other: n_common[other.seq_id])
+        return donor, min(n_common[donor.seq_id], len(sequence.prompt) - 1)
+
+    def _usable(self, tokens: Many[int], n_common: int) -> bool:
+        """A state that cannot be cut must be wanted whole."""
+        return self._backend.partial_removal or n_common == len(tokens)

@@ -1,0 +1,101 @@
+"""The file of one saved KV state: magic, version, key, counts, checksums, token ids, payload.
+
+Reading checks all of it; writing is atomic. Which files there are is for `app.engine.kvstore` to know.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+VERSION = 1
+_MAGIC = b"TOKSKV\r\n"
+_HEADER = struct.Struct("<8sI32sIQII")
+"""Magic, version, key, tokens, bytes of payload, its CRC-32, the CRC-32 of all before it and of the token ids."""
+_CHUNK_BYTES = 4 << 20
+
+State = npt.NDArray[np.uint8]
+Ids = npt.NDArray[np.int32]
+
+
+class UnfitError(Exception):
+    """A file that is not what its name says; the message goes on after `a saved state`."""
+
+
+class GivenUpError(Exception):
+    """There is no time to write the rest."""
+
+
+@dataclass(frozen=True, eq=False)
+class StateFile:
+    """What the header says."""
+
+    path: Path
+    ids: Ids
+    n_bytes: int
+    crc: int
+
+
+def file_bytes(ids: Ids, state: State) -> int:
+    """The size of the file that holds a state."""
+    return _HEADER.size + ids.nbytes + state.nbytes
+
+
+def read_header(path: Path, key: bytes) -> StateFile:
+    """Reads all but the payload. Raises UnfitError, OSError."""
+    with path.open("rb") as file:
+        head = file.read(_HEADER.size)
+        if len(head) < _HEADER.size:
+            raise UnfitError("is cut short")
+        magic, version, its_key, n_tokens, n_bytes, crc, head_crc = _HEADER.unpack(head)
+        if (magic, version, its_key) != (_MAGIC, VERSION, key):
+            raise UnfitError("is of another format or model")
+        if os.fstat(file.fileno()).st_size != _HEADER.size + 4 * n_tokens + n_bytes:
+            raise UnfitError("is cut short")
+        ids = file.read(4 * n_tokens)
+    if zlib.crc32(ids, zlib.crc32(head[:-4])) != head_crc:
+        raise UnfitError("is damaged")
+    return StateFile(path, np.frombuffer(ids, np.int32), n_bytes, crc)
+
+
+def read_payload(file: StateFile) -> State:
+    """Reads the state and marks the file as used now. Raises UnfitError, OSError."""
+    state = np.empty(file.n_bytes, np.uint8)
+    with file.path.open("rb", buffering=0) as stream:
+        stream.seek(_HEADER.size + file.ids.nbytes)
+        n_read = 0
+        while n_read < file.n_bytes and (n := stream.readinto(state.data[n_read:])):
+            n_read += n
+    if n_read < file.n_bytes or zlib.crc32(state.data) != file.crc:
+        raise UnfitError("is damaged")
+    os.utime(file.path)
+    return state
+
+
+def write(path: Path, key: bytes, ids: Ids, state: State, must_stop: Callable[[], bool]) -> StateFile:
+    """Writes a file for this user only, whole or not at all. Raises OSError; GivenUpError on `must_stop`."""
+    crc = zlib.crc32(state.data)
+    head = _HEADER.pack(_MAGIC, VERSION, key, len(ids), state.nbytes, crc, 0)[:-4]
+    head += struct.pack("<I", zlib.crc32(ids.tobytes(), zlib.crc32(head)))
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as stream:
+            stream.write(head + ids.tobytes())
+            for start in range(0, state.nbytes, _CHUNK_BYTES):
+                if must_stop():
+                    raise GivenUpError
+                stream.write(state.data[start : start + _CHUNK_BYTES])
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return StateFile(path, ids, state.nbytes, crc)

@@ -1,0 +1,214 @@
+"""Saved KV states: the beginnings of conversations, in a folder of limited size. Never trusted.
+
+The key of a state names the model's file, the build and everything that shapes the cells. What is damaged or does not
+fit is deleted and told, and the prompt is computed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import struct
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+
+import numpy as np
+
+from app.engine import kvfile
+from app.engine.kvfile import GivenUpError, Ids, State, StateFile, UnfitError
+
+MAX_BYTES = 2 << 30
+_SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
+_STALE_S = 3600.0
+_EDGE_BYTES = 1 << 20
+_MOST_WASTE = 4
+"""A state is read where at least this share, 1/4, of it is wanted."""
+
+
+def state_key(model: Path, facts: Sequence[object]) -> bytes:
+    """32 bytes that name a model file (size, time, first and last MiB) and `facts` of how its cells are laid out.
+
+    Raises OSError.
+    """
+    digest = hashlib.sha256(repr([kvfile.VERSION, *facts]).encode())
+    for shard in sorted(model.parent.glob(_SHARD.sub("-*-of-*.gguf", model.name))) if _SHARD.search(model.name) else ():
+        digest.update(f"{shard.name} {shard.stat().st_size} {shard.stat().st_mtime_ns}".encode())
+    with model.open("rb") as file:
+        status = os.fstat(file.fileno())
+        digest.update(struct.pack("<QQ", status.st_size, status.st_mtime_ns))
+        digest.update(file.read(_EDGE_BYTES))
+        file.seek(max(0, status.st_size - _EDGE_BYTES))
+        digest.update(file.read(_EDGE_BYTES))
+    return digest.digest()
+
+
+class Offer:
+    """A state that begins as the prompt does; see `core.reuse.Saved`."""
+
+    def __init__(self, store: KvStore, file: StateFile) -> None:
+        self._store = store
+        self._file = file
+
+    @property
+    def tokens(self) -> list[int]:
+        """The ids whose cells it holds."""
+        return [int(token) for token in self._file.ids]
+
+    def load(self) -> State | None:
+        """Its cells. A file that is gone was another instance's to delete: that is no news."""
+        try:
+            return kvfile.read_payload(self._file)
+        except OSError:
+            self._store.forget(self._file.path)
+        except UnfitError as error:
+            self._store.discard(self._file.path, str(error))
+        return None
+
+    def reject(self) -> None:
+        """Deletes it: the backend would not have it."""
+        self._store.discard(self._file.path, "does not fit this model")
+
+
+class KvStore:
+    """The states of one key, in a folder that all keys and instances share; implements `core.reuse.Archive`."""
+
+    def __init__(self, folder: Path, key: bytes, max_bytes: int = MAX_BYTES) -> None:
+        self._folder = folder
+        self._key = key
+        self._max_bytes = max_bytes
+        self._files: dict[str, StateFile] = {}
+        self._scanned_ns = -1
+        self._notices: list[str] = []
+        self._lock = threading.Lock()
+        self._queue: SimpleQueue[tuple[Ids, State] | None] = SimpleQueue()
+        self._stop_at_s = float("inf")
+        self._writer: threading.Thread | None = None
+
+    def find(self, prompt: Sequence[int], at_least: int, whole: bool) -> Offer | None:
+        """See `Archive.find`."""
+        self._scan()
+        wanted = np.asarray(prompt, np.int32)
+        best, best_n = None, max(1, at_least) - 1
+        with self._lock:
+            for file in self._files.values():
+                n, n_saved = _common(file.ids, wanted), len(file.ids)
+                if n > best_n and _MOST_WASTE * n >= n_saved and (not whole or n == n_saved < len(wanted)):
+                    best, best_n = file, n
+        return Offer(self, best) if best else None
+
+    def save(self, tokens: Sequence[int], state: State) -> None:
+        """See `Archive.save`. Nothing is written where a saved state begins with these tokens already."""
+        ids = np.asarray(tokens, np.int32)
+        self._scan()
+        with self._lock:
+            there = next((file for file in self._files.values() if _common(file.ids, ids) == len(ids)), None)
+        if there:
+            with suppress(OSError):
+                os.utime(there.path)
+            return
+        self._queue.put((ids, state))
+        if not self._writer:
+            self._writer = threading.Thread(target=self._write_all, name="kvstore", daemon=True)
+            self._writer.start()
+
+    def take_notices(self) -> list[str]:
+        """See `Archive.take_notices`."""
+        notices, self._notices = self._notices, []
+        return notices
+
+    def close(self, timeout_s: float) -> None:
+        """Waits for what is being written; what takes longer than `timeout_s` is given up."""
+        self._stop_at_s = time.monotonic() + timeout_s
+        if self._writer:
+            self._queue.put(None)
+            self._writer.join(timeout_s)
+
+    def discard(self, path: Path, why: str) -> None:
+        """Deletes a file and notes why."""
+        self.forget(path)
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        self._notices.append(f"a saved conversation state {why}: it was deleted, and the prompt is computed")
+
+    def forget(self, path: Path) -> None:
+        """Offers a file no more."""
+        with self._lock:
+            self._files.pop(path.name, None)
+
+    def _scan(self) -> None:
+        """Reads the headers of files that are new since the last time."""
+        try:
+            changed_ns = self._folder.stat().st_mtime_ns
+            if changed_ns == self._scanned_ns:
+                return
+            paths = {path.name: path for path in self._folder.glob(f"{self._prefix}-*.kv")}
+        except OSError:
+            return
+        self._scanned_ns = changed_ns
+        with self._lock:
+            files = {name: file for name, file in self._files.items() if name in paths}
+        for name in paths.keys() - files.keys():
+            try:
+                files[name] = kvfile.read_header(paths[name], self._key)
+            except OSError:
+                continue
+            except UnfitError as error:
+                self.discard(paths[name], str(error))
+        with self._lock:
+            self._files = files
+
+    @property
+    def _prefix(self) -> str:
+        return self._key.hex()[:16]
+
+    # Writing, on its own thread
+
+    def _write_all(self) -> None:
+        while (job := self._queue.get()) is not None:
+            with suppress(OSError, GivenUpError):  # a cache that cannot be written is only slower
+                self._write(*job)
+
+    def _write(self, ids: Ids, state: State) -> None:
+        size = kvfile.file_bytes(ids, state)
+        if size > self._max_bytes:
+            return
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._make_room(size)
+        path = self._folder / f"{self._prefix}-{hashlib.sha256(ids.tobytes()).hexdigest()[:16]}.kv"
+        new = kvfile.write(path, self._key, ids, state, lambda: time.monotonic() > self._stop_at_s)
+        with self._lock:
+            continued = [f for f in self._files.values() if _common(f.ids, ids) == len(f.ids) < len(ids)]
+            self._files[path.name] = new
+        for file in continued:
+            self.forget(file.path)
+            file.path.unlink(missing_ok=True)
+
+    def _make_room(self, size: int) -> None:
+        """Deletes what was used longest ago, and what a killed writer has left, until `size` more bytes fit."""
+        files: list[tuple[float, int, Path]] = []
+        for path in self._folder.iterdir():
+            with suppress(OSError):
+                status = path.stat()
+                if path.suffix == ".kv":
+                    files.append((status.st_mtime, status.st_size, path))
+                elif path.suffix == ".tmp" and status.st_mtime < time.time() - _STALE_S:
+                    path.unlink()
+        total = sum(n for _, n, _ in files) + size
+        for _, n, path in sorted(files):
+            if total <= self._max_bytes:
+                return
+            with suppress(OSError):
+                path.unlink()
+            self.forget(path)
+            total -= n
+
+
+def _common(a: Ids, b: Ids) -> int:
+    n = min(len(a), len(b))
+    different = np.flatnonzero(a[:n] != b[:n])
+    return int(different[0]) if len(different) else n

@@ -1,0 +1,174 @@
+"""Cells that need not be computed: copied from another slot, restored from the archive, saved on the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Many
+
+import numpy as np
+import numpy.typing as npt
+
+from app.domain.sampling import SamplingParams
+from app.engine.core.scheduler import Scheduler
+from app.engine.core.sequence import Sequence
+from app.engine.core.slots import common_prefix
+from tests.fakes.toy_native import ToyBackend
+
+LONG = [1 + i % 15 for i in range(300)]
+SYSTEM = [15 - i % 15 for i in range(400)]
+
+
+class Entry:
+    def __init__(self, archive: MemoryArchive, tokens: list[int], state: npt.NDArray[np.uint8]) -> None:
+        self.tokens, self._state, self._archive = tokens, state, archive
+
+    def load(self) -> npt.NDArray[np.uint8] | None:
+        return self._state
+
+    def reject(self) -> None:
+        self._archive.entries.remove(self)
+        self._archive.told.append("it did not fit")
+
+
+class MemoryArchive:
+    """Keeps what it is given, in order."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.asked: list[tuple[int, bool]] = []
+        self.told: list[str] = []
+
+    def find(self, prompt: Many[int], at_least: int, whole: bool) -> Entry | None:
+        self.asked.append((at_least, whole))
+        fits = [e for e in self.entries if common_prefix(e.tokens, prompt) >= at_least]
+        return max(fits, key=lambda e: common_prefix(e.tokens, prompt), default=None)
+
+    def save(self, tokens: Many[int], state: npt.NDArray[np.uint8]) -> None:
+        self.entries.append(Entry(self, list(tokens), state))
+
+    def take_notices(self) -> list[str]:
+        told, self.told = self.told, []
+        return told
+
+
+def toy(n_slots: int = 2) -> ToyBackend:
+    return ToyBackend(lambda tokens: 3, n_ctx=2000, n_batch=512, n_slots=n_slots)
+
+
+def request(prompt: list[int], request_id: int = 1, cacheable: bool = True, max_tokens: int = 2) -> Sequence:
+    return Sequence(request_id, prompt, SamplingParams(max_tokens=max_tokens), 0, 0.0, cacheable=cacheable)
+
+
+def run(scheduler: Scheduler, *sequences: Sequence) -> None:
+    for sequence in sequences:
+        scheduler.submit(sequence)
+    while not scheduler.idle:
+        scheduler.step()
+    assert scheduler.check_integrity() == []
+
+
+def test_a_long_common_beginning_is_copied_from_a_conversation_that_stays() -> None:
+    backend = toy()
+    scheduler = Scheduler(backend)
+    run(scheduler, request([*SYSTEM, *LONG, *LONG, *LONG]))
+    second = request([*SYSTEM, *[9] * 400], 2)
+    run(scheduler, second)
+    assert (second.n_cached, second.n_shared, second.n_restored) == (400, 400, 0)
+    assert backend.batches[-2] == [(1, [9] * 400)]
+    assert backend.cells[0][:700] == [*SYSTEM, *LONG]
+    assert backend.cells[1] == [*SYSTEM, *[9] * 400, 3]
+
+
+def test_a_conversation_that_is_running_can_give_its_beginning() -> None:
+    backend = toy()
+    scheduler = Scheduler(backend)
+    first, second = request([*SYSTEM, 7], max_tokens=5), request([*SYSTEM, 8], 2)
+    scheduler.submit(first)
+    scheduler.step()
+    run(scheduler, second)
+    assert second.n_shared == 400
+    assert (len(first.generated), len(second.generated)) == (5, 2)
+
+
+def test_a_short_common_beginning_is_computed() -> None:
+    backend = toy()
+    scheduler = Scheduler(backend)
+    run(scheduler, request([*SYSTEM[:255], *LONG]))
+    second = request([*SYSTEM[:255], *[9] * 300], 2)
+    run(scheduler, second)
+    assert (second.n_cached, second.n_shared) == (0, 0)
+
+
+def test_what_a_slot_loses_is_saved_and_found_again() -> None:
+    backend, archive = toy(n_slots=1), MemoryArchive()
+    scheduler = Scheduler(backend, archive=archive)
+    run(scheduler, request(LONG))
+    run(scheduler, request(SYSTEM, 2))
+    assert [entry.tokens for entry in archive.entries] == [[*LONG, 3]]
+    back = request([*LONG, 5, 6], 3)
+    run(scheduler, back)
+    assert (back.n_cached, back.n_restored) == (300, 300)
+    assert backend.batches[-2] == [(0, [5, 6])]
+    assert [entry.tokens[:3] for entry in archive.entries] == [LONG[:3], SYSTEM[:3]]
+
+
+def test_the_archive_is_asked_only_for_what_saves_much() -> None:
+    backend, archive = toy(), MemoryArchive()
+    scheduler = Scheduler(backend, archive=archive)
+    run(scheduler, request(LONG))
+    run(scheduler, request([*LONG, 4], 2))
+    assert archive.asked == [(256, False), (300 + 256, False)]
+
+
+def test_a_state_that_does_not_fit_is_told_and_the_prompt_computed() -> None:
+    backend, archive = toy(n_slots=1), MemoryArchive()
+    scheduler = Scheduler(backend, archive=archive)
+    run(scheduler, request(LONG))
+    run(scheduler, request(SYSTEM, 2))
+    backend.states_fit = False
+    back = request([*LONG, 5], 3)
+    run(scheduler, back)
+    assert (back.n_cached, back.n_restored, back.notices) == (0, 0, ["it did not fit"])
+    assert len(back.generated) == 2
+    assert [entry.tokens[:3] for entry in archive.entries] == [SYSTEM[:3]]
+
+
+def test_a_state_of_other_tokens_than_it_says_is_refused() -> None:
+    backend, archive = toy(n_slots=1), MemoryArchive()
+    archive.save(LONG, np.array(LONG[:-1], np.uint8))
+    back = request([*LONG, 5])
+    run(Scheduler(backend, archive=archive), back)
+    assert (back.n_restored, archive.entries) == (0, [])
+
+
+def test_a_private_conversation_is_never_saved_nor_what_was_made_of_it() -> None:
+    backend, archive = toy(), MemoryArchive()
+    scheduler = Scheduler(backend, archive=archive)
+    run(scheduler, request([*SYSTEM, *LONG, *LONG], cacheable=False))
+    shares = request([*SYSTEM, *[9] * 400], 2)
+    run(scheduler, shares)
+    assert shares.n_shared == 400
+    run(scheduler, request([2, *LONG], 3), request([4, *LONG], 4))
+    assert archive.entries == []
+    run(scheduler, request([6, *LONG], 5), request([7, *LONG], 6))
+    assert [entry.tokens[0] for entry in archive.entries] == [2, 4]
+
+
+def test_short_conversations_are_not_saved() -> None:
+    archive = MemoryArchive()
+    scheduler = Scheduler(toy(), archive=archive)
+    run(scheduler, request(LONG), request([5] * 100, 2))
+    scheduler.reuse.keep_all(float("inf"))
+    assert [entry.tokens for entry in archive.entries] == [[*LONG, 3]]
+    scheduler.reuse.keep_all(0.0)
+    assert len(archive.entries) == 1
+
+
+def test_a_model_that_cannot_cut_is_given_whole_states_only() -> None:
+    backend, archive = toy(), MemoryArchive()
+    backend.partial_removal = False
+    scheduler = Scheduler(backend, archive=archive)
+    run(scheduler, request([*SYSTEM, *LONG, *LONG, *LONG]))
+    second = request([*SYSTEM, 9], 2)
+    run(scheduler, second)
+    assert (second.n_cached, second.n_shared) == (0, 0)
+    assert archive.asked[-1] == (400 + 256, True)

@@ -1,0 +1,182 @@
+"""States in files: found by their tokens, whole or not at all, limited in size, deleted where they do not fit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.engine.kvstore import KvStore, state_key
+
+KEY, OTHER = b"k" * 32, b"o" * 32
+
+
+def store(folder: Path, key: bytes = KEY, max_bytes: int = 1 << 20) -> KvStore:
+    return KvStore(folder, key, max_bytes)
+
+
+def state(n: int = 1000, seed: int = 1) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, n, np.uint8)
+
+
+def fill(folder: Path, *saved: tuple[list[int], np.ndarray], **options: object) -> None:
+    made = store(folder, **options)  # type: ignore[arg-type]
+    for tokens, cells in saved:
+        made.save(tokens, cells)
+    made.close(10)
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+def test_what_is_saved_comes_back_in_another_life(tmp_path: Path) -> None:
+    fill(tmp_path / "kv", ([1, 2, 3, 4], state()))
+    again = store(tmp_path / "kv")
+    found = again.find([1, 2, 3, 9, 9], 3, whole=False)
+    assert found is not None
+    assert found.tokens == [1, 2, 3, 4]
+    loaded = found.load()
+    assert loaded is not None
+    assert np.array_equal(loaded, state())
+    assert again.take_notices() == []
+    (file,) = files(tmp_path / "kv")
+    assert (file.stat().st_mode & 0o777, (tmp_path / "kv").stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_the_longest_prefix_wins_and_short_ones_do_not_count(tmp_path: Path) -> None:
+    fill(tmp_path, ([1, 2, 7], state()), ([1, 2, 3, 7], state()))
+    made = store(tmp_path)
+    found = made.find([1, 2, 3, 4], 2, whole=False)
+    assert found is not None
+    assert found.tokens == [1, 2, 3, 7]
+    assert made.find([1, 2, 3, 4], 4, whole=False) is None
+    assert made.find([8, 9], 1, whole=False) is None
+
+
+def test_a_model_that_cannot_cut_gets_only_whole_prefixes(tmp_path: Path) -> None:
+    fill(tmp_path, ([1, 2, 3], state()))
+    made = store(tmp_path)
+    assert made.find([1, 2, 9, 9], 1, whole=True) is None
+    assert made.find([1, 2, 3], 1, whole=True) is None  # one token has to be left to compute
+    assert made.find([1, 2, 3, 4], 1, whole=True) is not None
+
+
+def test_a_long_state_is_not_read_for_a_small_part_of_it(tmp_path: Path) -> None:
+    fill(tmp_path, (list(range(100)), state()))
+    assert store(tmp_path).find([*range(24), 999], 1, whole=False) is None
+    assert store(tmp_path).find([*range(25), 999], 1, whole=False) is not None
+
+
+def test_a_state_takes_the_place_of_those_that_it_continues(tmp_path: Path) -> None:
+    fill(tmp_path, ([1, 2], state()), ([1, 2, 3], state()), ([1, 9], state()))
+    assert len(files(tmp_path)) == 2
+    fill(tmp_path, ([1, 2], state()))
+    assert len(files(tmp_path)) == 2
+
+
+def test_another_models_states_are_not_offered_and_not_touched(tmp_path: Path) -> None:
+    fill(tmp_path, ([1, 2, 3], state()), key=OTHER)
+    assert store(tmp_path).find([1, 2, 3], 1, whole=False) is None
+    assert len(files(tmp_path)) == 1
+
+
+def test_the_one_used_longest_ago_goes_first(tmp_path: Path) -> None:
+    fill(tmp_path, ([1], state(400)), ([2], state(400)))
+    for name, age_s in ((1, 100), (2, 50)):
+        found = store(tmp_path).find([name], 1, whole=False)
+        assert found is not None
+        when = found._file.path.stat().st_mtime - age_s
+        os.utime(found._file.path, (when, when))
+    first = store(tmp_path)
+    found = first.find([1], 1, whole=False)
+    assert found is not None
+    found.load()  # used now: the other one is the oldest
+    fill(tmp_path, ([3], state(400)), max_bytes=1100)
+    made = store(tmp_path)
+    assert [made.find([n], 1, whole=False) is not None for n in (1, 2, 3)] == [True, False, True]
+
+
+def test_a_state_beyond_the_limit_is_not_written(tmp_path: Path) -> None:
+    fill(tmp_path / "kv", ([1], state(2000)), max_bytes=1000)
+    assert not (tmp_path / "kv").exists()
+
+
+def test_a_file_that_is_gone_is_no_news(tmp_path: Path) -> None:
+    fill(tmp_path, ([1, 2], state()))
+    made = store(tmp_path)
+    found = made.find([1, 2], 1, whole=False)
+    assert found is not None
+    found._file.path.unlink()
+    assert found.load() is None
+    assert made.take_notices() == []
+    assert made.find([1, 2], 1, whole=False) is None
+
+
+def test_what_did_not_fit_is_deleted_and_told_once(tmp_path: Path) -> None:
+    fill(tmp_path, ([1, 2], state()))
+    made = store(tmp_path)
+    found = made.find([1, 2], 1, whole=False)
+    assert found is not None
+    found.reject()
+    assert files(tmp_path) == []
+    assert len(made.take_notices()) == 1
+    assert made.take_notices() == []
+
+
+@given(at=st.integers(0, 1_000_000), mask=st.integers(1, 255))
+def test_any_flipped_byte_is_noticed(tmp_path_factory: pytest.TempPathFactory, at: int, mask: int) -> None:
+    folder = tmp_path_factory.mktemp("kv")
+    fill(folder, ([1, 2, 3], state(64)))
+    (file,) = files(folder)
+    data = bytearray(file.read_bytes())
+    data[at % len(data)] ^= mask
+    file.write_bytes(data)
+    made = store(folder)
+    found = made.find([1, 2, 3], 1, whole=False)
+    assert found is None or found.load() is None
+    assert len(made.take_notices()) == 1
+    assert files(folder) == []
+
+
+@pytest.mark.parametrize("n_bytes", [0, 3, 60, 80, 100])
+def test_a_file_cut_short_is_noticed(tmp_path: Path, n_bytes: int) -> None:
+    fill(tmp_path, ([1, 2, 3], state(64)))
+    (file,) = files(tmp_path)
+    os.truncate(file, n_bytes)
+    made = store(tmp_path)
+    assert made.find([1, 2, 3], 1, whole=False) is None
+    assert "cut short" in made.take_notices()[0]
+    assert files(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_used_only_saves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "kv").write_text("a file")
+    fill(tmp_path / "kv", ([1], state()))
+    assert store(tmp_path / "kv").find([1], 1, whole=False) is None
+
+
+def test_no_time_leaves_nothing_behind(tmp_path: Path) -> None:
+    made = store(tmp_path)
+    made._stop_at_s = 0.0
+    made.save([1], state())
+    made._queue.put(None)
+    assert made._writer is not None
+    made._writer.join()
+    assert files(tmp_path) == []
+
+
+def test_the_key_names_the_file_and_the_facts(tmp_path: Path) -> None:
+    model = tmp_path / "m.gguf"
+    model.write_bytes(b"x" * 100)
+    os.utime(model, (1, 1))
+    key = state_key(model, ("f16", 30))
+    assert key == state_key(model, ("f16", 30))
+    assert key != state_key(model, ("q8_0", 30))
+    model.write_bytes(b"y" * 100)
+    os.utime(model, (1, 1))
+    assert key != state_key(model, ("f16", 30))
