@@ -96,6 +96,7 @@ class Flight:
         if answer.error:
             return _failed(line.index, line.id, answer.error, answer.hint, answer.exit_code)
         keys = ("text", "finish_reason", "usage", "timings")
+        del report["timings"]["load_ms"]  # the model is loaded once, for no line in particular
         return {"index": line.index, "id": line.id} | {key: report[key] for key in keys}
 
     async def _ask(self, line: Request) -> tuple[Answer, GenerationEvent | None]:

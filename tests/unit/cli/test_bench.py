@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.benching.run import SUITES
+from app.protocol.events import LoadFailed
 from tests.fakes.engine_events import make_lost, make_ready
 from tests.fakes.scripted_engine import Load, Reply, ScriptedEngine
 
@@ -67,6 +68,16 @@ def test_all_suites_have_rows(tok, model, engine) -> None:
     assert len(drafted) == 6
     slots = [load.options.n_slots for load in engine.loads]
     assert slots == [2, 2, 16, 2]
+
+
+def test_a_draft_model_is_loaded_for_its_rows_alone(tok, model, engine) -> None:
+    arguments = ("bench", "-r", "1", "--suite", "speculation", "--draft", str(model), "--json")
+    rows = tok(*arguments, engine=engine).json["rows"]
+    assert [load.options.draft for load in engine.loads] == [None, str(model), None]
+    assert len([row for row in rows if row["name"].endswith(", draft model")]) == 6
+    bad = ScriptedEngine(default=Reply(pieces=WORDS), loads=[Load(), Load(outcome=LoadFailed("another vocabulary"))])
+    rows = tok(*arguments, engine=bad).json["rows"]
+    assert rows[-1]["missing"] == "cannot load the model: another vocabulary"
 
 
 def test_what_a_model_cannot_hold_is_said(tok, model) -> None:
