@@ -19,6 +19,10 @@ def bench(
         list[str] | None,
         typer.Option(help="basic, depth, speculation, reuse, batch or all; may be repeated.", show_default="basic"),
     ] = None,
+    draft: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="A draft model for the suite speculation.", show_default=False),
+    ] = None,
     reps: Annotated[int, typer.Option("--reps", "-r", min=1, max=100, help="Repetitions of each row.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for --compare.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
@@ -38,7 +42,7 @@ def bench(
 
     suites = chosen(suite or ["basic"])
     before = read_report(compare) if compare else None
-    report = run_bench(BenchOptions(model=model, suites=suites, n_reps=reps), context.obj)
+    report = run_bench(BenchOptions(model=model, draft=draft, suites=suites, n_reps=reps), context.obj)
     if as_json:
         console.print_json(report.as_object(before), indent=2)
     elif markdown:

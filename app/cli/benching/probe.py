@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+import msgspec
+
 from app.client.engine import Engine
 from app.domain.conversation import Role
 from app.domain.errors import EngineLostError, GenerationError, ModelError
@@ -62,8 +64,11 @@ class Probe:
     """Wraps one engine with a loaded model."""
 
     def __init__(self, engine: Engine, command: LoadModel) -> None:
+        """`command` names the model; the draft model in it is kept apart, for the rows that want one."""
         self._engine = engine
-        self.command = command
+        self.draft = command.options.draft
+        alone = msgspec.structs.replace(command.options, draft=None)
+        self.command = msgspec.structs.replace(command, options=alone)
         self._random = random.Random(0)
         self._nonces = itertools.count(1)
         self._words_a_token = 0.0

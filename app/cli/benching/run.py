@@ -42,6 +42,7 @@ class BenchOptions(Struct, frozen=True, kw_only=True):
     """What the command line asks for."""
 
     model: str | None
+    draft: str | None
     suites: tuple[str, ...]
     n_reps: int
 
@@ -57,7 +58,7 @@ def chosen(wanted: Sequence[str]) -> tuple[str, ...]:
 def run_bench(options: BenchOptions, launcher: EngineLauncher) -> Report:
     """Measures and returns the report; progress is told on standard error. Raises TokscopeError."""
     settings = load_settings().settings
-    model = locate(options.model or settings.model, load_catalogue(), settings.models_dir)
+    model = locate(options.model or settings.model, load_catalogue(), settings.models_dir, options.draft)
     return asyncio.run(_measure(options, model, launcher))
 
 

@@ -1,50 +1,92 @@
-"""What drafting by n-gram lookup gains, by task and temperature, against the same request without it."""
+"""What drafting gains by task and temperature: n-gram lookup and a draft model, against the same request without."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator, Sequence
+
+import msgspec
 
 from app.cli.benching.probe import Probe, Run, user
 from app.cli.benching.rows import RATE, RATIO, Row
+from app.domain.errors import ModelError
 from app.domain.generation import DraftCounts
 from app.domain.sampling import SamplingParams
+from app.protocol.commands import ChatMessage
 
 SUITE = "speculation"
 _N_TOKENS = 192
-_LINES = "\n".join(
-    f"{i}. The {thing} is on the {place}."
-    for i, (thing, place) in enumerate(
-        [("red cup", "table"), ("old book", "shelf"), ("blue lamp", "desk"), ("green box", "floor")], 1
-    )
-)
+_LIST = """\
+1. The red cup is on the table.
+2. The old book is on the shelf.
+3. The blue lamp is on the desk.
+4. The green box is on the floor."""
 TASKS = {
-    "repetitive": f"Repeat this list four times, word by word:\n\n{_LINES}",
+    "repetitive": f"Repeat this list four times, word by word:\n\n{_LIST}",
     "code": "Write a Python class Stack with push, pop, peek, is_empty and size, and then a test of each method.",
     "free chat": "What do you think makes a good friend? Tell me about it in your own words.",
 }
 TEMPERATURES = {"greedy": 0.0, "t=0.8": 0.8}
 
 
+class _Task(msgspec.Struct, frozen=True):
+    name: str
+    messages: tuple[ChatMessage, ...]
+    temperature: float
+
+    def sampling(self, seed: int) -> SamplingParams:
+        return SamplingParams(temperature=self.temperature, seed=seed, max_tokens=_N_TOKENS)
+
+
 async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
-    """Yields the gain of each task, and last the row that there is none of."""
-    for task, text in TASKS.items():
+    """Yields the rows of n-gram lookup, plain and drafted in turn, and then those of the draft model."""
+    without: dict[str, list[Run]] = {}
+    for task in _tasks():
+        plain = without[task.name] = list[Run]()
+        drafted: list[Run] = []
+        for seed in range(n_reps):
+            plain.append(await probe.ask(task.messages, task.sampling(seed)))
+            drafted.append(await probe.ask(task.messages, task.sampling(seed), speculate=True))
+        yield Row(suite=SUITE, name=f"{task.name}, plain", unit=RATE, values=tuple(run.rate for run in plain))
+        for row in _rows(f"{task.name}, n-gram", plain, drafted):
+            yield row
+    async for row in _with_draft_model(probe, without):
+        yield row
+
+
+def _tasks() -> Iterator[_Task]:
+    for name, text in TASKS.items():
         for how, temperature in TEMPERATURES.items():
-            plain: list[Run] = []
-            drafted: list[Run] = []
-            for i in range(n_reps):
-                sampling = SamplingParams(temperature=temperature, seed=i, max_tokens=_N_TOKENS)
-                plain.append(await probe.ask(user(text), sampling))
-                drafted.append(await probe.ask(user(text), sampling, speculate=True))
-            name = f"{task}, {how}"
-            yield Row(suite=SUITE, name=f"{name}, plain", unit=RATE, values=tuple(run.rate for run in plain))
-            yield Row(suite=SUITE, name=name, unit=RATE, values=tuple(run.rate for run in drafted), note=_told(drafted))
-            gains = tuple(b.rate / a.rate for a, b in zip(plain, drafted, strict=True) if a.rate and b.rate)
-            missing = "" if gains else "the replies were too short"
-            yield Row(suite=SUITE, name=f"{name}, gain", unit=RATIO, values=gains, missing=missing)
+            yield _Task(f"{name}, {how}", user(text), temperature)
 
 
-def _told(runs: list[Run]) -> str:
+async def _with_draft_model(probe: Probe, without: dict[str, list[Run]]) -> AsyncGenerator[Row]:
+    missing = "" if probe.draft else "no draft model is named (--draft)"
+    if probe.draft:
+        options = msgspec.structs.replace(probe.command.options, draft=probe.draft)
+        try:
+            await probe.load(msgspec.structs.replace(probe.command, options=options))
+        except ModelError as error:
+            missing = str(error)
+    if missing:
+        yield Row(suite=SUITE, name="draft model", unit=RATE, missing=missing)
+    else:
+        for task in _tasks():
+            plain = without[task.name]
+            drafted = [await probe.ask(task.messages, task.sampling(seed)) for seed in range(len(plain))]
+            for row in _rows(f"{task.name}, draft model", plain, drafted):
+                yield row
+    if probe.draft:
+        await probe.load()
+
+
+def _rows(name: str, plain: Sequence[Run], drafted: Sequence[Run]) -> Iterator[Row]:
+    yield Row(suite=SUITE, name=name, unit=RATE, values=tuple(run.rate for run in drafted), note=_told(drafted))
+    gains = tuple(b.rate / a.rate for a, b in zip(plain, drafted, strict=True) if a.rate and b.rate)
+    yield Row(suite=SUITE, name=f"{name}, gain", unit=RATIO, values=gains, missing="" if gains else "replies too short")
+
+
+def _told(runs: Sequence[Run]) -> str:
     counts = [run.drafting or DraftCounts() for run in runs]
-    n_drafted, n_accepted = (sum(getattr(count, name) for count in counts) for name in ("n_drafted", "n_accepted"))
+    n_drafted, n_accepted = sum(count.n_drafted for count in counts), sum(count.n_accepted for count in counts)
     share = f" ({n_accepted / n_drafted:.0%})" if n_drafted else ""
     return f"drafted {n_drafted}, accepted {n_accepted}{share}"

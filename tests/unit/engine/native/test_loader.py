@@ -58,7 +58,8 @@ class Machine:
 
         monkeypatch.setattr(loader, "NativeModel", Model)
         monkeypatch.setattr(loader, "NativeContext", Context)
-        monkeypatch.setattr(loader, "_warm_up", lambda context: None)
+        for probe in ("_warm_up", "_can_cut"):
+            monkeypatch.setattr(loader, probe, lambda context: True)
         monkeypatch.setattr(loader, "_memories", lambda: memories)
 
 
