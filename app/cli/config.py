@@ -11,22 +11,6 @@ commands = typer.Typer(
     name="config", help="Show, check or edit the configuration.", rich_markup_mode=None, no_args_is_help=False
 )
 
-_TEMPLATE = """\
-# tokscope's settings; `tok config show` tells those in effect, the README tells them all.
-
-# model = "smollm2"
-# preset = "balanced"
-# theme = "auto"
-
-# [keys]
-# stop = "escape"
-
-# [presets.brief]
-# description = "short answers"
-# system = "Answer in one sentence."
-# temperature = 0.5
-"""
-
 
 @commands.callback(invoke_without_command=True)
 def _config(context: typer.Context) -> int:
@@ -86,10 +70,11 @@ def edit() -> int:
     """Open `config.toml` in $VISUAL or $EDITOR, creating it first; then check it."""
     from app.cli.editor import open_editor
     from app.config.paths import config_file, ensure_dir
+    from app.config.starter_config import default_config_text
 
     file = config_file()
     if not file.exists():
         ensure_dir(file.parent)
-        file.write_text(_TEMPLATE, encoding="utf-8")
+        file.write_text(default_config_text(), encoding="utf-8")
     open_editor(file)
     return check()
