@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import msgspec
+
 from app.cli.exit_codes import ExitCode
-from app.domain.generation import FinishReason, Stop, Timings, Usage
+from app.domain.generation import DraftCounts, FinishReason, Stop, Timings, Usage
 from app.domain.trace import TokenTrace
 from app.protocol.events import (
     EngineLost,
@@ -30,6 +32,7 @@ class Answer:
         self.stop: Stop | None = None
         self.usage = Usage()
         self.timings = Timings()
+        self.drafting: DraftCounts | None = None
         self.exit_code = ExitCode.OK
         self.error = ""
         self.hint = ""
@@ -55,7 +58,7 @@ class Answer:
                     self._tokens.extend(event.tokens)
             case GenerationFinished():
                 self.finish_reason, self.stop = event.finish_reason, event.stop
-                self.usage, self.timings = event.usage, event.timings
+                self.usage, self.timings, self.drafting = event.usage, event.timings, event.drafting
                 if event.finish_reason is FinishReason.ERROR:
                     self.fail(event.error or "the engine refused the request", event.hint)
                 elif event.finish_reason is FinishReason.CONTEXT and not event.usage.n_generated:
@@ -79,7 +82,7 @@ class Answer:
         self.exit_code = ExitCode.INTERRUPTED
 
     def report(self) -> dict[str, Any]:
-        """Returns the object of `tok ask --json`; `tokens` only where they were asked for, `error` only after one."""
+        """Returns the object of `tok ask --json`; `tokens` and `drafting` only where they were asked for."""
         usage, timings = self.usage, self.timings
         report: dict[str, Any] = {
             "text": self.text,
@@ -98,6 +101,8 @@ class Answer:
                 "decode_tps": _rounded(timings.decode_tps),
             },
         }
+        if self.drafting is not None:
+            report["drafting"] = msgspec.structs.asdict(self.drafting)
         if self._tokens is not None:
             report["tokens"] = [token_object(token) for token in self._tokens]
         return report

@@ -12,13 +12,15 @@ def print_stats(answer: Answer) -> None:
     prefill = f"{usage.n_prompt - usage.n_cached} new + {usage.n_cached} cached tokens"
     spread = f"p50 {timings.p50_ms:.1f} p95 {timings.p95_ms:.1f} ms"
     stop = f" ({answer.stop.kind} {answer.stop.text!r})" if answer.stop else ""
-    rows = {
+    rows: dict[str, tuple[str, ...]] = {
         "model": (answer.model, f"preset {answer.preset}", f"seed {answer.seed}", f"loaded in {_ms(answer.load_ms)}"),
         "prefill": (prefill, _ms(timings.prefill_ms), _rate(timings.prefill_tps)),
         "decode": (f"{usage.n_generated} tokens", _ms(timings.decode_ms), _rate(timings.decode_tps), spread),
         "first": (f"token after {_ms(timings.ttft_ms)}",),
         "stopped": (f"{answer.finish_reason or 'unknown'}{stop}",),
     }
+    if drafting := answer.drafting:
+        rows["drafts"] = (f"{drafting.n_accepted} of {drafting.n_drafted} tokens accepted", f"{drafting.n_steps} steps")
     for name, cells in rows.items():
         console.talk(f"{name:<8} {' · '.join(cells)}")
 

@@ -12,7 +12,7 @@ from app.cli import sampling_options
 from app.cli.overrides import with_overrides
 from app.config.paths import config_file
 from app.domain.errors import UsageError
-from app.domain.generation import FinishReason
+from app.domain.generation import DraftCounts, FinishReason
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Draw, StageTrace
 from tests.fakes import scripted_engine
@@ -215,3 +215,14 @@ def test_help_lists_the_options_under_headings(tok) -> None:
     headings = ["Arguments:", "Options:", "Sampling:", "Length and form:", "Repetition:", "Sampling, further:"]
     assert [line for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")] == headings
     assert json.dumps(out).count("--grammar") == 1
+
+
+def test_drafts_are_reported_where_there_were_any(tok, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = DraftCounts(n_steps=2, n_drafted=5, n_accepted=4, drafted_at=(2, 2, 1), accepted_at=(2, 2, 0))
+    finished = scripted_engine.make_finished
+    monkeypatch.setattr(
+        scripted_engine, "make_finished", lambda *a, **k: msgspec.structs.replace(finished(*a, **k), drafting=counts)
+    )
+    outcome = tok("ask", "x", "--json", "--stats")
+    assert outcome.json["drafting"] == json.loads(msgspec.json.encode(msgspec.structs.asdict(counts)))
+    assert "drafts   4 of 5 tokens accepted · 2 steps" in outcome.err
