@@ -58,6 +58,7 @@ class ToyBackend:
     ) -> None:
         self.unified = unified
         self.n_vocab, self.n_ctx, self.n_slots = n_vocab, n_ctx, n_slots
+        self.n_threads = self.n_threads_now = 4
         self.eog = frozenset({EOG})
         self.batch = Batch(n_batch, max(16, n_slots))
         self.next_token = next_token
@@ -94,6 +95,9 @@ class ToyBackend:
                 self._rows[i] = self._logits(cells)
         self.batches.append(rows)
         return outcome
+
+    def use_threads(self, n_threads: int) -> None:
+        self.n_threads_now = n_threads
 
     def _logits(self, cells: list[int]) -> Logits:
         logits = -np.arange(self.n_vocab, dtype=np.float32)

@@ -86,6 +86,8 @@ class Backend(Protocol):
     n_vocab: int
     n_ctx: int
     n_slots: int
+    n_threads: int
+    """Compute threads of a decode, as wanted."""
     unified: bool
     """Whether all sequences share one pool of cells, so that a prefix can be shared between them."""
     eog: frozenset[int]
@@ -97,6 +99,10 @@ class Backend(Protocol):
 
     def decode(self) -> Decoded:
         """Computes the rows of `batch`. Raises ComputeError."""
+        ...
+
+    def use_threads(self, n_threads: int) -> None:
+        """Sets the compute threads of the next decodes; prefills use no more where these are fewer than wanted."""
         ...
 
     def logits(self, row: int) -> Logits:

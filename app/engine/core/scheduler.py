@@ -23,7 +23,10 @@ from app.engine.core.reuse import Archive, Reuse
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import SlotState, SlotTable
 from app.engine.core.speculation import LONGEST_DRAFT, CostCurve
+from app.engine.core.threads import ThreadGovernor
 from app.engine.core.window import forget_shifted, make_room
+
+_MANY_ROWS = 16
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ class Scheduler:
         self._active: list[Sequence] = []
         self._distribution = Distribution(backend.n_vocab)
         self._chunk = ChunkSize(backend.batch.capacity)
+        self._threads = ThreadGovernor(backend.n_threads)
 
     @property
     def idle(self) -> bool:
@@ -141,8 +145,7 @@ class Scheduler:
             return
         seconds = self._clock() - began
         self._chunk.measured(self.backend.batch.n, seconds)
-        if len(rows) == 1 and rows[0].sequence.phase is Phase.DECODE:
-            self.costs.measured(self.backend.batch.n, seconds * 1e3)
+        self._learn(rows, seconds * 1e3)
         for row in rows:
             sequence = row.sequence
             if sequence.phase is Phase.DECODE:
@@ -156,6 +159,17 @@ class Scheduler:
                 self._sample(sequence, row.first_output, happened)
                 if sequence.speculation:
                     sequence.speculation.verified([], sequence.generated[-1:])
+
+    def _learn(self, rows: list[_Rows], ms: float) -> None:
+        """What a decode's time tells of the machine."""
+        n_rows = self.backend.batch.n
+        if len(rows) == 1 and rows[0].sequence.phase is Phase.DECODE:
+            self.costs.measured(n_rows, ms)
+            if n_rows == 1 and not rows[0].sequence.params.exact:
+                self._threads.decoded(ms)
+                self.backend.use_threads(self._threads.n_threads)
+        elif n_rows >= _MANY_ROWS:
+            self._threads.prefilled(ms)
 
     def _verify(self, row: _Rows, happened: list[Happening]) -> None:
         """Samples after each row for as long as the draft agrees with the samples, and takes the rest back.

@@ -61,7 +61,7 @@ class NativeContext:
         self._handle: Native = None
         self.partial_removal = True
         self.kv_type = options.kv_type
-        self.n_threads = options.n_threads or physical_cores()
+        self.n_threads = self._n_threads_now = options.n_threads or physical_cores()
         self.n_slots = options.n_slots
         self.n_vocab = model.vocab.n_vocab
         self.eog = model.vocab.eog
@@ -125,6 +125,15 @@ class NativeContext:
             return Decoded.ABORTED
         what = "out of memory" if code == _NO_MEMORY else f"llama_decode returned {code}"
         raise ComputeError(f"{what}: {library.last_errors()}".rstrip(": "))
+
+    def use_threads(self, n_threads: int) -> None:
+        """See `Backend.use_threads`."""
+        if n_threads != self._n_threads_now:
+            self._n_threads_now = n_threads
+            for_prefill = self._options.n_threads_batch or self.n_threads
+            if n_threads < self.n_threads:
+                for_prefill = min(for_prefill, n_threads)
+            C.llama_set_n_threads(self._handle, n_threads, for_prefill)
 
     def logits(self, row: int) -> Logits:
         """A view of the row's logits, shape (n_vocab,); valid until the next decode. Raises IndexError."""
