@@ -69,10 +69,10 @@ def read_earlier(path: Path, ids: Iterable[LineId]) -> Earlier:
 
     `ids` are those of the input, in order. Raises UsageError where the file is no beginning of this batch's output.
     """
+    if not path.is_file():  # nothing there, or a pipe or device, which hold nothing to go on with
+        return Earlier()
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
-        return Earlier()
     except OSError as error:
         raise UsageError(f"cannot read {one_line(str(path))}: {error.strerror}") from error
     end = data.rfind(b"\n") + 1

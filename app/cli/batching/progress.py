@@ -60,8 +60,8 @@ class _Bar:
         self._bar.update(self._task, advance=1, n_failed=self._n_failed)
 
 
-def progress_for(n_total: int, n_done: int, n_failed: int) -> Progress:
-    """Returns what standard error can show."""
+def progress_for(n_total: int, n_done: int, n_failed: int, *, bar: bool = True) -> Progress:
+    """Returns what standard error can show; `bar` False leaves the terminal to the results."""
     err = sys.stderr
     terminal = err is not None and err.isatty()  # pyright: ignore[reportUnnecessaryComparison] -- None for `2>&-`
-    return (_Bar if terminal else _Counts)(n_total, n_done, n_failed)
+    return (_Bar if terminal and bar else _Counts)(n_total, n_done, n_failed)

@@ -101,7 +101,8 @@ async def _fly(
     slots = msgspec.structs.replace(setup.model.options, n_slots=parallel)
     await load_model(engine, msgspec.structs.replace(setup.model, options=slots))
     order = Order(write, earlier.n_done, parallel * _AHEAD)
-    with progress_for(len(lines), earlier.n_done, earlier.n_failed) as progress:
+    bar = options.output != _STANDARD or not console.stdout_is_terminal()
+    with progress_for(len(lines), earlier.n_done, earlier.n_failed, bar=bar) as progress:
         requests = (read_line(line, setup.preset) for line in lines[earlier.n_done :])
         flight = Flight(engine, requests, order, progress, speculate=setup.speculate)
         interrupt.stop = flight.stop

@@ -254,6 +254,16 @@ def test_counts_go_to_standard_error(tok, files: Files) -> None:
     assert err.splitlines()[-1] == "tok: 2 of 2 lines, 1 failed"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_ends_the_run_and_is_told(tok, files: Files) -> None:
+    files.give(*prompts(3))
+    engine = ScriptedEngine()
+    outcome = tok("batch", str(files.source), "-o", "/dev/full", "--parallel", "2", engine=engine)
+    assert outcome.code == 1
+    assert "tok: cannot write /dev/full: No space left on device" in outcome.err
+    assert engine.closed
+
+
 def test_lines_in_flight_are_asked_again_after_a_loss(tok, files: Files) -> None:
     files.give(*prompts(3))
     engine = ScriptedEngine([reply("r0 lost", dies_after=1), "r0", "r1", "r2"])
