@@ -18,15 +18,12 @@ from app.engine.core.backend import Backend, ComputeError, Decoded, Logits
 from app.engine.core.distribution import Distribution
 from app.engine.core.draft import Drafter, NGramDrafter
 from app.engine.core.happenings import Finished, Happening, Prefilled, Sampled, Started
-from app.engine.core.prefill import ChunkSize
+from app.engine.core.pace import Pace
 from app.engine.core.reuse import Archive, Reuse
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import SlotState, SlotTable
-from app.engine.core.speculation import LONGEST_DRAFT, CostCurve
-from app.engine.core.threads import ThreadGovernor
+from app.engine.core.speculation import LONGEST_DRAFT
 from app.engine.core.window import forget_shifted, make_room
-
-_MANY_ROWS = 16
 
 
 @dataclass(slots=True)
@@ -61,15 +58,13 @@ class Scheduler:
         """
         self.backend = backend
         self.slots = SlotTable(backend.n_slots)
-        self.costs = CostCurve()
+        self._pace = Pace(backend)
         self.reuse = Reuse(backend, self.slots, archive)
-        self.admission = Admission(backend, self.slots, self.costs, clock, drafter, self.reuse)
+        self.admission = Admission(backend, self.slots, self._pace.costs, clock, drafter, self.reuse)
         self._clock = clock
         self._waiting: deque[Sequence] = deque()
         self._active: list[Sequence] = []
         self._distribution = Distribution(backend.n_vocab)
-        self._chunk = ChunkSize(backend.batch.capacity)
-        self._threads = ThreadGovernor(backend.n_threads)
 
     @property
     def idle(self) -> bool:
@@ -121,7 +116,7 @@ class Scheduler:
             longest = min(most_rows - 1, LONGEST_DRAFT, self.backend.n_ctx - n_past - 1)
             tokens = [sequence.generated[-1], *sequence.propose(longest)]
             rows.append(_Rows(sequence, tokens, batch.add(tokens, n_past, sequence.slot.seq_id, len(tokens))))
-        limit = self._chunk.size(len(decoding), fixed=any(s.params.exact for s in self._active))
+        limit = self._pace.chunk.size(len(decoding), fixed=any(s.params.exact for s in self._active))
         for sequence in self._active:
             room = min(limit, batch.room)
             if sequence.phase is Phase.PREFILL and sequence.slot and room > 0:
@@ -144,8 +139,8 @@ class Scheduler:
             self._undo(rows, decoded)
             return
         seconds = self._clock() - began
-        self._chunk.measured(self.backend.batch.n, seconds)
-        self._learn(rows, seconds * 1e3)
+        alone = len(rows) == 1 and rows[0].sequence.phase is Phase.DECODE
+        self._pace.decoded(seconds, alone=alone, exact=any(row.sequence.params.exact for row in rows))
         for row in rows:
             sequence = row.sequence
             if sequence.phase is Phase.DECODE:
@@ -159,17 +154,6 @@ class Scheduler:
                 self._sample(sequence, row.first_output, happened)
                 if sequence.speculation:
                     sequence.speculation.verified([], sequence.generated[-1:])
-
-    def _learn(self, rows: list[_Rows], ms: float) -> None:
-        """What a decode's time tells of the machine."""
-        n_rows = self.backend.batch.n
-        if len(rows) == 1 and rows[0].sequence.phase is Phase.DECODE:
-            self.costs.measured(n_rows, ms)
-            if n_rows == 1 and not rows[0].sequence.params.exact:
-                self._threads.decoded(ms)
-                self.backend.use_threads(self._threads.n_threads)
-        elif n_rows >= _MANY_ROWS:
-            self._threads.prefilled(ms)
 
     def _verify(self, row: _Rows, happened: list[Happening]) -> None:
         """Samples after each row for as long as the draft agrees with the samples, and takes the rest back.
@@ -235,7 +219,7 @@ class Scheduler:
             assert slot is not None
             if not self.backend.truncate(slot.seq_id, len(slot.tokens)):
                 self._recompute(row.sequence)
-        if decoded is Decoded.NO_SLOT and not self._forget_residents() and not self._chunk.halve():
+        if decoded is Decoded.NO_SLOT and not self._forget_residents() and not self._pace.chunk.halve():
             for row in rows:
                 row.sequence.finish(FinishReason.CONTEXT)
 

@@ -1,0 +1,32 @@
+"""What this machine has shown of its speed, and what follows: chunk sizes, draft lengths, the number of threads."""
+
+from __future__ import annotations
+
+from app.engine.core.backend import Backend
+from app.engine.core.prefill import ChunkSize
+from app.engine.core.speculation import CostCurve
+from app.engine.core.threads import ThreadGovernor
+
+_MANY_ROWS = 16
+
+
+class Pace:
+    """Told of every decode of one context."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.chunk = ChunkSize(backend.batch.capacity)
+        self.costs = CostCurve()
+        self._backend = backend
+        self._threads = ThreadGovernor(backend.n_threads)
+
+    def decoded(self, seconds: float, *, alone: bool, exact: bool) -> None:
+        """Tells how long the batch took. `alone`: it held one decoding sequence; `exact`: threads may not change."""
+        n_rows, ms = self._backend.batch.n, seconds * 1e3
+        self.chunk.measured(n_rows, seconds)
+        if alone:
+            self.costs.measured(n_rows, ms)
+            if n_rows == 1 and not exact:
+                self._threads.decoded(ms)
+                self._backend.use_threads(self._threads.n_threads)
+        elif n_rows >= _MANY_ROWS:
+            self._threads.prefilled(ms)
