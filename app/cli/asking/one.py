@@ -12,7 +12,7 @@ from app.cli.asking.options import AskOptions
 from app.cli.asking.setup import Setup
 from app.cli.asking.sinks import sink_for
 from app.cli.asking.stats import print_stats
-from app.protocol.events import ModelReady
+from app.protocol.events import ContextTrimmed, GenerationStarted, ModelReady
 from app.session.events import TurnEvent
 from app.session.session import Session
 
@@ -67,6 +67,11 @@ class OneAnswer:
         """Shows one event."""
         self._answer.take(event)
         self._sink.take(event)
+        if isinstance(event, ContextTrimmed):
+            console.talk(f"tok: the context window is full: the {event.n_messages} oldest messages are left out")
+        elif isinstance(event, GenerationStarted):
+            for notice in event.notices:
+                console.talk(f"tok: {notice}")
 
     def interrupt(self) -> None:
         """Keeps what came."""

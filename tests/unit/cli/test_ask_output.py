@@ -156,3 +156,9 @@ def test_hostile_text_is_made_visible_only_on_a_terminal(tok, monkeypatch: pytes
     assert tok("ask", "hi", engine=ScriptedEngine([hostile])).out == "a\x1b]0;title\x07b\n"
     monkeypatch.setattr("app.cli.console.stdout_is_terminal", lambda: True)
     assert tok("ask", "hi", engine=ScriptedEngine([hostile])).out == "a␛]0;title␇b\n"
+
+
+def test_what_was_left_out_is_told_on_stderr(tok) -> None:
+    outcome = tok("ask", "hi", engine=ScriptedEngine([reply("fine", trimmed=(4, 900))]))
+    assert (outcome.code, outcome.out) == (0, "fine\n")
+    assert "the 4 oldest messages are left out" in outcome.err

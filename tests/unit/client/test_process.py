@@ -39,7 +39,7 @@ def test_an_installed_package_needs_no_path(monkeypatch):
 
 def test_the_current_folder_cannot_shadow_the_engine(tmp_path):
     argv = worker_argv(tmp_path / "log")
-    assert argv == [sys.executable, "-P", "-m", "app.engine", "--log", str(tmp_path / "log")]
+    assert argv == [sys.executable, "-P", "-m", "app.engine", "--log", str(tmp_path / "log"), "--cache", str(tmp_path)]
 
 
 def test_the_log_s_tail_is_this_worker_s_last_twenty_lines(tmp_path):

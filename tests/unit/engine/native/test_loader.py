@@ -150,3 +150,8 @@ def test_attempts_end() -> None:
         attempt = attempt.after_context(NO_MEMORY, LoadOptions())
         n += 1
     assert n < 30
+
+
+def test_a_cache_that_cannot_be_cut_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "_can_cut", lambda context: False)
+    assert any("cannot be cut" in notice for notice in load(LoadOptions()).notices)
