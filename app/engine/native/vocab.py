@@ -1,4 +1,4 @@
-"""A model's vocabulary as tables built once, and raw tokenisation that cannot overflow the stack.
+"""A model's vocabulary as tables filled as they are used, and raw tokenisation that cannot overflow the stack.
 
 Implements `app.engine.text.vocab.Vocab`; templates, guards and special tokens in text are that package's business.
 """
@@ -23,20 +23,34 @@ _UNKNOWN, _CONTROL, _USER_DEFINED, _LSTRIP, _RSTRIP = 1, 8, 16, 128, 256
 T = TypeVar("T")
 
 
+class _Pieces(dict[int, bytes]):
+    """Token bytes by id, asked for once: reading all of them costs more than loading a small model."""
+
+    def __init__(self, vocab: Native, n_vocab: int, named: bool) -> None:
+        super().__init__()
+        self._vocab, self._n_vocab, self._named = vocab, n_vocab, named
+        self._buffer = ctypes.create_string_buffer(_PIECE_BYTES)
+
+    def __missing__(self, token: int) -> bytes:
+        if not 0 <= token < self._n_vocab:
+            raise IndexError(f"token {token} of {self._n_vocab}")  # llama.cpp would abort the process
+        n: int = C.llama_token_to_piece(self._vocab, token, self._buffer, _PIECE_BYTES, 0, self._named)
+        piece = self[token] = self._buffer.raw[: max(n, 0)]
+        return piece
+
+
 class NativeVocab:
-    """The tables of one model. Lists are indexed by token id."""
+    """The tables of one model."""
 
     def __init__(self, model: Native) -> None:
         vocab = C.llama_model_get_vocab(model)
-        assert vocab is not None
         self._vocab = vocab
         self.n_vocab: int = C.llama_vocab_n_tokens(vocab)
-        self.named_pieces: list[bytes] = []
+        self.named_pieces = _Pieces(vocab, self.n_vocab, named=True)
         """Token bytes, control tokens by name."""
-        self.pieces: list[bytes] = []
+        self.pieces = _Pieces(vocab, self.n_vocab, named=False)
         """Token bytes as text: empty for control tokens."""
-        self.special: list[SpecialToken] = []
-        self._read_tokens()
+        self.special = self._read_special()
         self.eog = frozenset(i for i in range(self.n_vocab) if C.llama_vocab_is_eog(vocab, i))
         self.bos = self._token(C.llama_vocab_bos(vocab))
         self.eos = self._token(C.llama_vocab_eos(vocab))
@@ -45,23 +59,13 @@ class NativeVocab:
     def _token(self, token: int) -> int | None:
         return token if 0 <= token < self.n_vocab else None
 
-    def _read_tokens(self) -> None:
-        vocab, buffer = self._vocab, ctypes.create_string_buffer(_PIECE_BYTES)
+    def _read_special(self) -> list[SpecialToken]:
+        vocab, found = self._vocab, list[SpecialToken]()
         for i in range(self.n_vocab):
-            n = C.llama_token_to_piece(vocab, i, buffer, _PIECE_BYTES, 0, True)
-            named = buffer.raw[: max(n, 0)]
-            attributes = C.llama_vocab_get_attr(vocab, i)
-            self.named_pieces.append(named)
-            if attributes & (_CONTROL | _UNKNOWN):
-                n = C.llama_token_to_piece(vocab, i, buffer, _PIECE_BYTES, 0, False)
-                self.pieces.append(buffer.raw[: max(n, 0)])
-            else:
-                self.pieces.append(named)
-            if attributes & (_CONTROL | _USER_DEFINED | _UNKNOWN):
-                text = C.llama_vocab_get_text(vocab, i)
-                if text:
-                    self.special.append(_special(text, i, attributes))
-        self.special.sort(key=lambda token: -len(token.text))
+            attributes: int = C.llama_vocab_get_attr(vocab, i)
+            if attributes & (_CONTROL | _USER_DEFINED | _UNKNOWN) and (text := C.llama_vocab_get_text(vocab, i)):
+                found.append(_special(text, i, attributes))
+        return sorted(found, key=lambda token: -len(token.text))
 
     def tokenize(self, text: bytes) -> list[int]:
         """Ids of a raw fragment: no special token is parsed, no BOS is added."""

@@ -24,13 +24,19 @@ class SpecialToken:
     """Swallows the white space after it."""
 
 
+class Pieces(Protocol):
+    """Token bytes by id."""
+
+    def __getitem__(self, token: int, /) -> bytes: ...
+
+
 class Vocab(Protocol):
-    """The tables of one model; lists are indexed by token id."""
+    """The tables of one model."""
 
     n_vocab: int
-    pieces: list[bytes]
+    pieces: Pieces
     """Token bytes as text: empty for control tokens."""
-    named_pieces: list[bytes]
+    named_pieces: Pieces
     """Token bytes, control tokens by name."""
     special: list[SpecialToken]
     """CONTROL, USER_DEFINED and UNKNOWN tokens, the longest text first."""
