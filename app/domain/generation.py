@@ -99,3 +99,15 @@ class PromptSpans(Struct, frozen=True, array_like=True):
     """Earlier turns."""
     n_turn: int = 0
     """The last user message and the generation prompt."""
+
+
+class CellSpan(Struct, frozen=True, array_like=True):
+    """Consecutive cells of a context window."""
+
+    kind: str
+    """`system`, `earlier` (turns; the oldest are dropped next), `prompt` (this turn), `reply` or `free`."""
+    n_tokens: int
+    source: str = ""
+    """`reused` (left from the turn before), `restored` (from disk), `shared` (from another slot), `computed`."""
+    ms: float = 0.0
+    """Computing them; 0 where they were not."""

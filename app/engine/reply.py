@@ -97,4 +97,5 @@ class Reply:
             self.stop if reason is FinishReason.STOP else None,
             sequence.error,
             drafting=sequence.speculation.counts() if sequence.speculation else None,
+            cells=sequence.cells,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from app.domain.generation import DraftCounts, FinishReason, PromptSpans, Stop, Timings, Usage
+from app.domain.generation import CellSpan, DraftCounts, FinishReason, PromptSpans, Stop, Timings, Usage
 from app.domain.trace import TokenTrace
 
 PROTOCOL_VERSION = 1
@@ -155,6 +155,8 @@ class GenerationFinished(Struct, frozen=True, tag=True, array_like=True):
     hint: str = ""
     drafting: DraftCounts | None = None
     """None where the request did not ask for speculation."""
+    cells: tuple[CellSpan, ...] = ()
+    """The window at the end, first cell to last; empty where the request never had a place in it."""
 
 
 class BenchMeasured(Struct, frozen=True, tag=True, array_like=True):

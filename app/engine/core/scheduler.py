@@ -15,6 +15,7 @@ from app.domain.generation import FinishReason
 from app.domain.trace import Origin
 from app.engine.core.admission import Admission
 from app.engine.core.backend import Backend, ComputeError, Decoded, Logits
+from app.engine.core.cells import account
 from app.engine.core.distribution import Distribution
 from app.engine.core.draft import Drafter, NGramDrafter
 from app.engine.core.happenings import Finished, Happening, Prefilled, Sampled, Started
@@ -96,6 +97,7 @@ class Scheduler:
         for sequence in (*self._active, *self._waiting):
             if sequence.phase is Phase.FINISHED:
                 if sequence.slot:
+                    sequence.cells = account(sequence, self.backend.n_ctx, self._clock())
                     forget_shifted(self.backend, sequence)
                     self.slots.release(sequence.slot)
                 if sequence.sampler:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
 
-from app.domain.generation import FinishReason, PromptSpans, Timings, Usage
+from app.domain.generation import CellSpan, FinishReason, PromptSpans, Timings, Usage
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import Sampler
 from app.engine.core.slots import Slot
@@ -43,6 +43,8 @@ class Sequence:
     cacheable: bool = False
     """Whether its tokens and their cells may be saved to disk."""
     n_cached: int = 0
+    cells: tuple[CellSpan, ...] = ()
+    """The account of its window when it ended."""
     n_restored: int = 0
     """Of the cached tokens, those whose cells came from a saved state."""
     n_shared: int = 0
