@@ -6,34 +6,38 @@ hints name arrays where pointers are passed and returned, so that a checker refu
 
 from __future__ import annotations
 
-import importlib
 import sys
 from importlib.metadata import version
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, TypeAlias
 
-Native: TypeAlias = Any
-"""A pointer, structure or function of llama.cpp."""
-
 _PACKAGE = "llama_cpp"
 
 
-def _low_level() -> Native:
-    if _PACKAGE not in sys.modules:
-        spec = find_spec(_PACKAGE)
-        if spec is None or spec.submodule_search_locations is None:
-            raise ModuleNotFoundError("llama-cpp-python is not installed", name=_PACKAGE)
+def _leave_init_out() -> None:
+    """Puts an empty package where the import system looks first, so that its submodules are found alone."""
+    spec = find_spec(_PACKAGE) if _PACKAGE not in sys.modules else None
+    if spec is not None and spec.submodule_search_locations is not None:
         package = ModuleType(_PACKAGE)
         package.__spec__, package.__path__ = spec, spec.submodule_search_locations
         sys.modules[_PACKAGE] = package
-    return importlib.import_module(f"{_PACKAGE}.{_PACKAGE}")
 
 
-C: Native = _low_level()
+_leave_init_out()
+
+from llama_cpp import llama_cpp  # noqa: E402 - after the package was prepared
+
+Native: TypeAlias = Any
+"""A pointer, structure or function of llama.cpp."""
+
+C: Native = llama_cpp
 VERSION = version("llama-cpp-python")
 
 
 def json_schema_to_gbnf(schema: str) -> str:
-    """The bindings' own converter; imported when it is needed. Raises what it raises for a schema it cannot turn."""
-    return importlib.import_module(f"{_PACKAGE}.llama_grammar").json_schema_to_gbnf(schema)
+    """The bindings' own converter. Raises what it raises for a schema that it cannot turn."""
+    from llama_cpp import llama_grammar
+
+    converter: Native = llama_grammar
+    return converter.json_schema_to_gbnf(schema)

@@ -34,10 +34,6 @@ class Vocab(Protocol):
     """The tables of one model."""
 
     n_vocab: int
-    pieces: Pieces
-    """Token bytes as text: empty for control tokens."""
-    named_pieces: Pieces
-    """Token bytes, control tokens by name."""
     special: list[SpecialToken]
     """CONTROL, USER_DEFINED and UNKNOWN tokens, the longest text first."""
     eog: frozenset[int]
@@ -45,6 +41,16 @@ class Vocab(Protocol):
     eos: int | None
     add_bos: bool
     """Whether the model was trained with BOS in front of its input."""
+
+    @property
+    def pieces(self) -> Pieces:
+        """Token bytes as text: empty for control tokens."""
+        ...
+
+    @property
+    def named_pieces(self) -> Pieces:
+        """Token bytes, control tokens by name."""
+        ...
 
     def tokenize(self, text: bytes) -> list[int]:
         """Ids of a raw fragment: no control token is parsed, no BOS is added."""
