@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.asking.options import AskOptions, Format
-from app.cli.options import ContinueLast, Model, PresetName, Speculate
+from app.cli.options import ContinueLast, DraftModel, Model, PresetName, Speculate
 from app.cli.sampling_options import takes_sampling
 from app.domain.errors import UsageError
 
@@ -41,6 +41,7 @@ def ask(
         typer.Option("--trace-stages", help="Like --logprobs (10 if not given), with what each sampling stage did."),
     ] = False,
     speculate: Speculate = None,
+    draft: DraftModel = None,
     no_stream: Annotated[bool, typer.Option("--no-stream", help="Print the answer when it is complete.")] = False,
     continue_last: ContinueLast = False,
     no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing of this in the history.")] = False,
@@ -65,6 +66,7 @@ def ask(
         logprobs=10 if trace_stages and logprobs is None else logprobs,
         trace_stages=trace_stages,
         speculate=speculate,
+        draft=draft,
         stream=not no_stream,
         continue_last=continue_last,
         save=not no_save,

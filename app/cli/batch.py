@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.options import Model, PresetName, Speculate
+from app.cli.options import DraftModel, Model, PresetName, Speculate
 from app.cli.sampling_options import takes_sampling
 
 
@@ -31,6 +31,7 @@ def batch(  # noqa: PLR0913 -- one parameter an option
         str | None, typer.Option("--system", "-s", help="System prompt instead of the preset's.", show_default=False)
     ] = None,
     speculate: Speculate = None,
+    draft: DraftModel = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever OUT holds.")] = False,
     sampling: dict[str, Any],
 ) -> int:
@@ -46,6 +47,7 @@ def batch(  # noqa: PLR0913 -- one parameter an option
         preset=preset,
         system=system,
         speculate=speculate,
+        draft=draft,
         overwrite=overwrite,
         sampling=sampling,
     )

@@ -11,7 +11,7 @@ from typer.main import get_command
 from app.cli import ask, batch, bench, chat, config, models, presets, version
 from app.cli.coercion import use_plain_coercion
 from app.cli.exit_codes import EPILOG
-from app.cli.options import ContinueLast, Model, PresetName, ThemeName
+from app.cli.options import ContinueLast, DraftModel, Model, PresetName, ThemeName
 from app.cli.sections import SectionedCommand
 from app.domain.errors import UsageError
 
@@ -24,6 +24,7 @@ def _root(
     preset: PresetName = None,
     continue_last: ContinueLast = False,
     theme: ThemeName = None,
+    draft: DraftModel = None,
     version_wanted: Annotated[
         bool, typer.Option("--version", help="Show the version, the llama.cpp build and its devices.")
     ] = False,
@@ -31,8 +32,8 @@ def _root(
     if version_wanted:
         raise typer.Exit(version.version(context.obj))
     if context.invoked_subcommand is None:
-        return chat.chat(model, preset, continue_last, theme)
-    if model or preset or continue_last or theme:
+        return chat.chat(model, preset, continue_last, theme, draft)
+    if model or preset or continue_last or theme or draft:
         raise UsageError(f"options of a command go behind its name: tok {context.invoked_subcommand} …")
     return None
 

@@ -35,6 +35,16 @@ ThemeName = Annotated[
     str | None,
     typer.Option("--theme", help="Theme for this time only.", autocompletion=complete_theme, show_default=False),
 ]
+DraftModel = Annotated[
+    str | None,
+    typer.Option(
+        "--draft",
+        metavar="MODEL",
+        help="A smaller model with the same vocabulary that drafts for this one.",
+        autocompletion=complete_model,
+        show_default=False,
+    ),
+]
 Speculate = Annotated[
     bool | None,
     typer.Option(

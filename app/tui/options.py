@@ -15,3 +15,5 @@ class ChatOptions:
     continue_last: bool = False
     """Open the last conversation in place of an empty one."""
     theme: str | None = None
+    draft: str | None = None
+    """A draft model, named as `model`; used with the model that the chat starts with."""

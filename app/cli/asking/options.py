@@ -37,6 +37,8 @@ class AskOptions:
     """Whether each token is reported with what the sampler's stages did."""
     speculate: bool | None = None
     """None leaves it to the settings."""
+    draft: str | None = None
+    """A draft model, named as `model`; None leaves it to the catalogue."""
     stream: bool = True
     continue_last: bool = False
     save: bool = True

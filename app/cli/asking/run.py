@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 
+import msgspec
+
 from app.cli import console
 from app.cli.asking.conversation import open_session
 from app.cli.asking.interrupt import Interrupt
@@ -47,7 +49,9 @@ async def _ask(options: AskOptions, setup: Setup, prompt: str, launcher: EngineL
 async def _converse(
     options: AskOptions, setup: Setup, prompt: str, engine: Engine, asking: Asking, interrupt: Interrupt
 ) -> None:
-    loading = asyncio.create_task(load_model(engine, setup.model))
+    # One conversation needs one slot, and a smaller cache is made sooner.
+    load_options = msgspec.structs.replace(setup.model.options, n_slots=1)
+    loading = asyncio.create_task(load_model(engine, msgspec.structs.replace(setup.model, options=load_options)))
     try:
         async with open_session(options, setup, engine) as session:
             asking.ready(await loading)

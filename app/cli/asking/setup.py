@@ -35,7 +35,7 @@ def look_up(options: AskOptions) -> Setup:
     settings = loaded.settings
     preset = find_preset(options.preset or settings.preset, load_presets(settings))
     wanted = options.model or preset.model or settings.model
-    model = locate(wanted, catalogue, settings.models_dir)
+    model = locate(wanted, catalogue, settings.models_dir, options.draft)
     speculate = settings.speculation == "ngram" if options.speculate is None else options.speculate
     return Setup(model, overridden(preset, options), speculate)
 

@@ -19,6 +19,7 @@ class BatchOptions:
     preset: str | None = None
     system: str | None = None
     speculate: bool | None = None
+    draft: str | None = None
     overwrite: bool = False
     sampling: dict[str, object] = field(default_factory=dict[str, object])
     """Fields of SamplingParams that stand where a line says nothing else, by name."""

@@ -40,6 +40,7 @@ def run_batch(options: BatchOptions, launcher: EngineLauncher) -> int:
             preset=options.preset,
             system=options.system,
             speculate=options.speculate,
+            draft=options.draft,
             sampling=options.sampling,
         )
     )

@@ -47,10 +47,10 @@ class EngineLoader:
         """Whether the located model is loaded."""
         return self.status.fraction is None and not self.status.error and self.located is not None
 
-    async def load(self, wanted: str | None) -> ModelReady | None:
-        """Finds and loads a model; returns what is loaded, None when `status.error` says why nothing is."""
+    async def load(self, wanted: str | None, draft: str | None = None) -> ModelReady | None:
+        """Finds and loads a model, and a draft model if named; returns what is loaded, or None: see `status.error`."""
         try:
-            located = locate(wanted, self._catalogue, self._models_dir)
+            located = locate(wanted, self._catalogue, self._models_dir, draft)
         except ModelError as error:
             self._set(LoadStatus(error=str(error), hint=error.hint))
             return None

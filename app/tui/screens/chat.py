@@ -133,7 +133,8 @@ class ChatScreen(ChatCommands):
     async def _load(self, wanted: str | None) -> None:
         if self.chat.stop():
             await self.chat.settle()
-        model = await self.loader.load(wanted)
+        draft = self._services.options.draft if wanted == self._wanted_model() else None
+        model = await self.loader.load(wanted, draft)
         if model is not None:
             self._adopt(model)
         self.chat.advance()
