@@ -6,6 +6,7 @@ Spawning costs milliseconds; the worker then loads its native library while the 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,13 +42,18 @@ class EngineLauncher:
             except OSError:
                 self._early = None
 
-    def engine(self) -> Engine:
-        """Returns an engine over the early process, or over one that it starts itself. Call inside the event loop."""
+    def engine(self, log_path: Path | None = None) -> Engine:
+        """Returns an engine over the early process, or over one that it starts itself. Call inside the event loop.
+
+        With `log_path` it is one of its own, whose log and saved states lie there and not with the others.
+        """
         if self._make is not None:
             return self._make()
         from app.client.worker_client import WorkerClient
         from app.config.paths import engine_log_file
 
+        if log_path is not None:
+            return WorkerClient(log_path)
         early, self._early = self._early, None
         return WorkerClient(engine_log_file(), process=early)
 

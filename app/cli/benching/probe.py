@@ -119,9 +119,14 @@ class Probe:
         trace_top_k: int = TRACE_TOP_K,
         speculate: bool = False,
         branch: bool = False,
+        cacheable: bool = False,
     ) -> Run:
-        """Runs one request to its end. Raises GenerationError, EngineLostError."""
-        return await self._follow(self._generate(messages, sampling, trace_top_k, speculate, branch), None)
+        """Runs one request to its end; only with `cacheable` may its state go to the cache folder.
+
+        Raises GenerationError, EngineLostError.
+        """
+        command = self._generate(messages, sampling, trace_top_k, speculate, branch)
+        return await self._follow(msgspec.structs.replace(command, cacheable=cacheable), None)
 
     async def abort(self, messages: Sequence[ChatMessage], sampling: SamplingParams, *, in_prefill: bool) -> float:
         """Aborts a request inside its prefill or after its first tokens; returns the seconds until it had ended."""
@@ -162,7 +167,8 @@ class Probe:
         branch: bool = False,
     ) -> Generate:
         request_id = self._engine.next_request_id()
-        return Generate(request_id, tuple(messages), sampling, trace_top_k, branch=branch, speculate=speculate)
+        command = Generate(request_id, tuple(messages), sampling, trace_top_k, cacheable=False)
+        return msgspec.structs.replace(command, branch=branch, speculate=speculate)
 
     async def _follow(self, command: Generate, reached: asyncio.Event | None, *, in_prefill: bool = False) -> Run:
         """Reads one request to its end; `reached` is set where its abort is due."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
+import msgspec
+
 from app.cli.benching.probe import Probe, Run, user
 from app.cli.benching.rows import MS, RATIO, Row
 from app.domain.conversation import Role
@@ -12,7 +14,7 @@ from app.protocol.commands import ChatMessage
 
 SUITE = "reuse"
 _N_CACHED, _N_NEW = 3000, 50
-_NO_FILES = "this engine does not save the state of its cache to a file"
+_NOT_KEPT = "the engine found no saved state when the model was loaded again"
 
 
 async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
@@ -41,4 +43,24 @@ async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
     yield Row(suite=SUITE, name="its tokens alone", unit=MS, values=tuple(raw), note="raw prefill at that depth")
     shares = tuple(b / a for a, b in zip(times, raw, strict=True))
     yield Row(suite=SUITE, name="alone / follow-up", unit=RATIO, values=shares)
-    yield Row(suite=SUITE, name="resume from disk", unit=MS, missing=_NO_FILES)
+    async for row in _resumed(probe):
+        yield row
+
+
+async def _resumed(probe: Probe) -> AsyncGenerator[Row]:
+    """One conversation saved while the model is loaded again, and its next question after that."""
+    one = SamplingParams(temperature=0.0, max_tokens=1)
+    base = user(await probe.filler(_N_CACHED))
+    await probe.load()  # a slot that held what may not be kept is never saved
+    computed = await probe.ask(base, one, cacheable=True)
+    await probe.load()
+    question = ChatMessage(Role.USER, await probe.filler(_N_NEW - 12))
+    run = await probe.ask((*base, ChatMessage(Role.ASSISTANT, "Yes."), question), one)
+    row = Row(suite=SUITE, name="resume from disk", unit=MS)
+    if run.usage.n_cached < _N_CACHED // 2:
+        yield msgspec.structs.replace(row, missing=_NOT_KEPT)
+        return
+    note = f"{run.usage.n_prompt - run.usage.n_cached} new + {run.usage.n_cached} restored tokens"
+    yield msgspec.structs.replace(row, values=(run.ttft_s * 1e3,), note=note)
+    gain = computed.ttft_s / run.ttft_s
+    yield Row(suite=SUITE, name="prefill / resume", unit=RATIO, values=(gain,))

@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import os
 import platform
+import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,11 +60,12 @@ def run_bench(options: BenchOptions, launcher: EngineLauncher) -> Report:
     """Measures and returns the report; progress is told on standard error. Raises TokscopeError."""
     settings = load_settings().settings
     model = locate(options.model or settings.model, load_catalogue(), settings.models_dir, options.draft)
-    return asyncio.run(_measure(options, model, launcher))
+    with tempfile.TemporaryDirectory(prefix="tok-bench-") as folder:  # no saved state of anybody's is used or evicted
+        return asyncio.run(_measure(options, model, launcher, Path(folder)))
 
 
-async def _measure(options: BenchOptions, model: LocatedModel, launcher: EngineLauncher) -> Report:
-    engine = launcher.engine()
+async def _measure(options: BenchOptions, model: LocatedModel, launcher: EngineLauncher, folder: Path) -> Report:
+    engine = launcher.engine(folder / "engine.log")
     rows: list[Row] = []
     try:
         probe = Probe(engine, LoadModel(str(model.path), model.options, model.sizes))

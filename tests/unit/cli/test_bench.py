@@ -67,7 +67,8 @@ def test_all_suites_have_rows(tok, model, engine) -> None:
     drafted = [request for request in engine.requests if request.speculate]
     assert len(drafted) == 6
     slots = [load.options.n_slots for load in engine.loads]
-    assert slots == [2, 2, 16, 2]
+    assert slots == [2, 2, 2, 2, 16, 2]
+    assert sum(request.cacheable for request in engine.requests) == 1
 
 
 def test_a_draft_model_is_loaded_for_its_rows_alone(tok, model, engine) -> None:
