@@ -35,6 +35,7 @@ def modules_after(arguments: Sequence[str]) -> set[str]:
         ["chat", "--help"],
         ["ask", "--help"],
         ["batch", "--help"],
+        ["bench", "--help"],
         ["models", "--help"],
         ["presets", "--help"],
         ["--bogus"],
