@@ -59,10 +59,12 @@ async def test_stop_ends_all_of_them_and_keeps_what_came(store: Store):
     await engine.release(2)
     session.stop()
     done = [event.message for _, event in await events if isinstance(event, ReplyFinished)]
-    assert {(message.content, message.state) for message in done} == {
-        ("one", ReplyState.STOPPED),
-        ("uno", ReplyState.STOPPED),
-    }
+    assert [message.state for message in done] == [ReplyState.STOPPED] * 2
+    first, second = (message.content for message in done)
+    # The gate lets two tokens pass, to either of them.
+    assert len(f"{first} {second}".split()) == 2
+    assert any(full.startswith(first) for full in ("one two three", "uno dos tres"))
+    assert any(full.startswith(second) for full in ("one two three", "uno dos tres"))
     assert not session.busy
 
 
