@@ -45,6 +45,11 @@ def main(argv: Sequence[str], launcher: EngineLauncher | None = None) -> int:
 
 
 def _dispatch(arguments: list[str], engines: EngineLauncher) -> int:
+    if not arguments:  # the chat, without the tenth of a second that typer takes
+        from app.tui.options import ChatOptions
+        from app.tui.run import run_chat
+
+        return run_chat(ChatOptions())
     import typer
 
     from app.cli.commands import command_line

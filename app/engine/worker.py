@@ -46,7 +46,6 @@ class Worker:
         self._host: Host | None = None
         self._replies: dict[int, Reply] = {}
         self._renderer = Renderer()
-        self._renderer.start()  # has its process ready by the time the model is loaded
         library.start()
         self._inbox = Inbox(in_fd, self._urgent)
 
@@ -124,6 +123,7 @@ class Worker:
             self._fail(reply.sequence.request_id, "the model was replaced")
         self._unload()
         self._cancel_load.clear()
+        self._renderer.start()  # has its process ready by the time the model is loaded
         told = 0.0
 
         def progress(fraction: float) -> bool:

@@ -45,8 +45,18 @@ def yield_to_engine() -> None:
             os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
 
 
+def warm_up() -> None:
+    """Imports what the first reply needs and the first paint does not."""
+    from app.tui.markdown.blocks import parser
+    from app.tui.markdown.code import prepare
+
+    parser()
+    prepare()
+
+
 def freeze_garbage() -> None:
     """Takes everything made so far out of the collector's sight: its pauses were the longest frames."""
+    gc.enable()
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

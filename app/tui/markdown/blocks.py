@@ -10,14 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import pairwise
-from typing import NamedTuple
-
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+from typing import TYPE_CHECKING, NamedTuple
 
 from app.tui.markdown.fence import Fence, open_fence
 from app.tui.markdown.plain import is_plain_paragraph
 from app.tui.markdown.withhold import shown_part
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 PIECE_LINES = 400
 """Lines of a finished fence that are highlighted together."""
@@ -32,6 +33,8 @@ _OPTIONS = {"inline_definitions": True, "maxNesting": MAX_NESTING}
 
 def parser() -> MarkdownIt:
     """Returns the one dialect: CommonMark with tables and strikethrough, link definitions kept as tokens."""
+    from markdown_it import MarkdownIt  # after the first paint: see `warm_up`
+
     return MarkdownIt("commonmark", _OPTIONS).enable(["table", "strikethrough"])
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from pygments.lexer import Lexer
-from pygments.lexers import get_lexer_by_name  # pyright: ignore[reportUnknownVariableType]  (untyped options)
-from pygments.util import ClassNotFound
 from rich.style import Style
-from rich.syntax import Syntax, TokenType
 
 from app.domain.text import one_line, safe_text
 from app.tui.markdown.lines import LineBuilder, Span
 from app.tui.markdown.styles import MarkdownStyles
+
+if TYPE_CHECKING:
+    from pygments.lexer import Lexer
+    from rich.syntax import TokenType
 
 MAX_LINE = 2000
 """Code with a longer line is not highlighted: some lexers take quadratic time on it."""
@@ -53,10 +54,18 @@ def _coloured_lines(code: str, language: str, styles: MarkdownStyles) -> Iterato
         yield spans
 
 
+def prepare() -> None:
+    """Imports Pygments, which costs more than the first block of code may."""
+    _lexer("python")
+
+
 @lru_cache(64)
 def _lexer(language: str) -> Lexer | None:
     if not language:
         return None
+    from pygments.lexers import get_lexer_by_name  # pyright: ignore[reportUnknownVariableType]  (untyped options)
+    from pygments.util import ClassNotFound
+
     try:
         return get_lexer_by_name(language, stripnl=False, stripall=False, ensurenl=True)
     except ClassNotFound:
@@ -65,5 +74,7 @@ def _lexer(language: str) -> Lexer | None:
 
 @lru_cache(4096)
 def _style(theme: str, kind: TokenType, base: Style) -> Style:
+    from rich.syntax import Syntax
+
     style = Syntax.get_theme(theme).get_style_for_token(kind)
     return base + Style(color=style.color, bold=style.bold, italic=style.italic, underline=style.underline)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from markdown_it.token import Token
 from rich.style import Style
 
 from app.domain.text import safe_text
 from app.tui.markdown.lines import Span
 from app.tui.markdown.styles import MarkdownStyles
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 HARD_BREAK = "\n"
 _MAX_TARGET = 200

@@ -6,9 +6,8 @@ A subset of HTML is not attempted: raw HTML is shown as it was written.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from markdown_it.token import Token
 from rich.style import Style
 
 from app.domain.text import safe_text
@@ -19,6 +18,9 @@ from app.tui.markdown.lines import Line, LineBuilder, Span
 from app.tui.markdown.plain import is_plain_paragraph, join_lines
 from app.tui.markdown.styles import MarkdownStyles
 from app.tui.markdown.table import add_table
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 MAX_MARKED = 16_000
 """Characters of one block beyond which it is shown as plain text: inline parsing is not linear."""

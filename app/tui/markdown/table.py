@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
+from typing import TYPE_CHECKING
 
-from markdown_it.token import Token
 from rich.cells import cell_len
 from rich.style import Style
 
@@ -13,6 +13,9 @@ from app.tui.markdown.inline import HARD_BREAK, inline_spans
 from app.tui.markdown.lines import LineBuilder, Span, cut_spans
 from app.tui.markdown.styles import MarkdownStyles
 from app.tui.markdown.wrap import wrap
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 MIN_COLUMN = 4
 _BETWEEN = " │ "

@@ -116,7 +116,8 @@ class ChatScreen(ChatCommands):
 
     def _begin(self) -> None:
         if not self._host.is_headless:
-            pace.freeze_garbage()
+            self.call_later(pace.warm_up)
+            self.call_later(pace.freeze_garbage)
         self.load_model(self._wanted_model())
         if self._services.options.continue_last:
             self._do(self.conversations.open_last())
