@@ -15,11 +15,13 @@ _EXIT_GRACE_S = 1.0
 
 
 class Inbox:
-    """A queue of commands in order; urgent ones also call `on_urgent` at once, from the reader's thread."""
+    """A queue of commands in order; urgent ones are also told of at once, from the reader's thread."""
 
-    def __init__(self, fd: int, on_urgent: Callable[[Command], None]) -> None:
+    def __init__(self, fd: int, on_read: Callable[[Command], None], on_queued: Callable[[Command], None]) -> None:
+        """`on_read` hears of an urgent command before it can be taken, `on_queued` when it can."""
         self._fd = fd
-        self._on_urgent = on_urgent
+        self._on_read = on_read
+        self._on_queued = on_queued
         self._queue: queue.SimpleQueue[Command] = queue.SimpleQueue()
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
 
@@ -44,6 +46,9 @@ class Inbox:
         threading.Timer(_EXIT_GRACE_S, os._exit, (0,)).start()
 
     def _put(self, command: Command) -> None:
+        urgent = isinstance(command, Abort | CancelLoad | Shutdown)
+        if urgent:
+            self._on_read(command)
         self._queue.put(command)
-        if isinstance(command, Abort | CancelLoad | Shutdown):
-            self._on_urgent(command)
+        if urgent:
+            self._on_queued(command)

@@ -47,7 +47,7 @@ class Worker:
         self._replies: dict[int, Reply] = {}
         self._renderer = Renderer()
         library.start()
-        self._inbox = Inbox(in_fd, self._urgent)
+        self._inbox = Inbox(in_fd, self._announce, self._interrupt)
 
     def run(self) -> int:
         """Serves until shutdown or until the app has gone. Returns the process's exit code."""
@@ -88,12 +88,16 @@ class Worker:
             for wrong in scheduler.check_integrity():
                 os.write(2, f"integrity: {wrong}\n".encode())
 
-    def _urgent(self, command: Command) -> None:
-        """From the inbox's thread: stops what is being computed, so that the loop sees the command soon."""
+    def _announce(self, command: Command) -> None:
+        """From the inbox's thread: raises flags that handling the command will lower, so never after it."""
         if isinstance(command, CancelLoad | Shutdown):
             self._cancel_load.set()
         if isinstance(command, Abort | Shutdown):
             self._stop_bench.set()
+
+    def _interrupt(self, command: Command) -> None:
+        """From the inbox's thread: stops a running decode, whose batch is computed again if it was not meant."""
+        if isinstance(command, Abort | Shutdown):
             host = self._host
             for context in host.contexts if host else ():
                 context.raise_abort()
@@ -119,10 +123,12 @@ class Worker:
                 return
 
     def _load(self, command: LoadModel) -> None:
-        for reply in list(self._replies.values()):
-            self._fail(reply.sequence.request_id, "the model was replaced")
+        for reply in self._replies.values():
+            reply.sequence.finish(FinishReason.ERROR, error="the model was replaced")
+            if reply.sequence.sampler:
+                reply.sequence.sampler.close()
+            self._finished(reply)
         self._unload()
-        self._cancel_load.clear()
         self._renderer.start()  # has its process ready by the time the model is loaded
         told = 0.0
 
@@ -182,8 +188,7 @@ class Worker:
         text = reply.push(sampled)
         self._outbox.tokens(reply.sequence.request_id, text, reply.trace(sampled))
         if reply.stop is not None and reply.stop.kind == "string":
-            reply.sequence.cut(reply.n_tokens)
-            reply.sequence.finish(FinishReason.STOP)
+            reply.sequence.stop_at(reply.n_tokens)
 
     def _finished(self, reply: Reply) -> None:
         sequence = reply.sequence

@@ -279,3 +279,11 @@ def test_exact_runs_give_the_same_text(context: NativeContext, loaded: Loaded) -
     params = SamplingParams(seed=11, exact=True, max_tokens=24)
     texts = {generate(context, loaded, b"Once upon a time", params)[1] for _ in range(2)}
     assert len(texts) == 1
+
+
+def test_a_branch_has_the_window_of_a_conversation(context: NativeContext) -> None:
+    branches = context.branching(4)
+    assert (branches.unified, branches.n_slots, branches.n_ctx) == (True, 4, context.n_ctx)
+    branches.reset()
+    assert branches.n_ctx == context.n_ctx
+    branches.close()

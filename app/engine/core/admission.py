@@ -81,7 +81,7 @@ class Admission:
             return True
         sequence.slot = claimed[0]
         sequence.n_cached = self._reuse.fill(sequence, *claimed)
-        if sequence.speculate and not sequence.params.exact:
+        if sequence.speculate and not sequence.params.exact and self._backend.partial_removal:
             sequence.speculation = Speculation(self._drafter(sequence.slot.seq_id), self._costs)
             sequence.speculation.begin(sequence.prompt)
         sequence.phase = Phase.PREFILL

@@ -19,6 +19,10 @@ class Pace:
         self._backend = backend
         self._threads = ThreadGovernor(backend.n_threads)
 
+    def prepare(self, *, exact: bool) -> None:
+        """Sets the threads of the next decode: as many as wanted where it is `exact`, else what pays."""
+        self._backend.use_threads(self._backend.n_threads if exact else self._threads.n_threads)
+
     def decoded(self, seconds: float, *, alone: bool, exact: bool) -> None:
         """Tells how long the batch took. `alone`: it held one decoding sequence; `exact`: threads may not change."""
         n_rows, ms = self._backend.batch.n, seconds * 1e3
@@ -27,6 +31,5 @@ class Pace:
             self.costs.measured(n_rows, ms)
             if n_rows == 1 and not exact:
                 self._threads.decoded(ms)
-                self._backend.use_threads(self._threads.n_threads)
         elif n_rows >= _MANY_ROWS:
             self._threads.prefilled(ms)

@@ -20,8 +20,10 @@ class ChunkSize:
 
         With `fixed` they do not depend on how fast the machine was, so that exact runs have the same batches.
         """
-        if fixed or not self._rows_per_s:
-            return min(self._limit, self._capacity)
+        if fixed:
+            return self._capacity
+        if not self._rows_per_s:
+            return self._limit
         target = _SHARED_TARGET_S if n_decoding else _TARGET_S
         size = _SMALLEST
         while size < self._limit and size < self._rows_per_s * target:
@@ -32,6 +34,10 @@ class ChunkSize:
         """Tells how long a batch took; small ones say nothing about prefill."""
         if n_rows >= _SMALLEST and seconds > 0:
             self._rows_per_s = n_rows / seconds
+
+    def recover(self) -> None:
+        """Allows full chunks again, once nothing fills the cache."""
+        self._limit = self._capacity
 
     def halve(self) -> bool:
         """Makes later chunks smaller after the cache refused one; False when they cannot be."""

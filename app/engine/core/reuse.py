@@ -102,7 +102,7 @@ class Reuse:
         """In one pool of cells a prefix is shared, not copied."""
         n_own = self._cut(slot, n_own)
         donor, n_shared = self._donor(sequence, slot)
-        if donor is None or n_shared <= n_own:
+        if donor is None or n_shared <= n_own or not self._usable(donor.tokens, n_shared):
             return n_own
         self._backend.clear(slot.seq_id)
         self._backend.share(donor.seq_id, slot.seq_id, n_shared)

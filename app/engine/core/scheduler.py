@@ -86,8 +86,11 @@ class Scheduler:
         happened += [shifted for each in self._active if (shifted := make_room(self.backend, each))]
         rows = self._build()
         if rows:
+            self._pace.prepare(exact=any(row.sequence.params.exact for row in rows))
             self._compute(rows, happened)
         self._sweep(happened)
+        if self.idle:
+            self._pace.chunk.recover()
         return happened
 
     def _sweep(self, happened: list[Happening]) -> None:
@@ -110,7 +113,7 @@ class Scheduler:
         batch = self.backend.batch
         batch.clear()
         rows: list[_Rows] = []
-        decoding = [s for s in self._active if s.phase is Phase.DECODE]
+        decoding = [s for s in self._active if s.phase is Phase.DECODE and not s.n_lost]
         most_rows = batch.max_outputs // max(1, len(self._active))
         for sequence in decoding:
             assert sequence.slot is not None
@@ -121,10 +124,10 @@ class Scheduler:
         limit = self._pace.chunk.size(len(decoding), fixed=any(s.params.exact for s in self._active))
         for sequence in self._active:
             room = min(limit, batch.room)
-            if sequence.phase is Phase.PREFILL and sequence.slot and room > 0:
+            if sequence.slot and room > 0 and (sequence.phase is Phase.PREFILL or sequence.n_lost):
                 n_past = sequence.n_past
-                tokens = sequence.prompt[n_past : n_past + room]
-                last = n_past + len(tokens) == len(sequence.prompt)
+                tokens = sequence.known[n_past : n_past + room]
+                last = sequence.phase is Phase.PREFILL and n_past + len(tokens) == len(sequence.prompt)
                 first = batch.add(tokens, n_past, sequence.slot.seq_id, 1 if last else 0)
                 rows.append(_Rows(sequence, tokens, first + len(tokens) - 1 if last else None))
                 limit -= len(tokens)
@@ -141,15 +144,17 @@ class Scheduler:
             self._undo(rows, decoded)
             return
         seconds = self._clock() - began
-        alone = len(rows) == 1 and rows[0].sequence.phase is Phase.DECODE
+        alone = len(rows) == 1 and rows[0].sequence.phase is Phase.DECODE and rows[0].first_output is not None
         self._pace.decoded(seconds, alone=alone, exact=any(row.sequence.params.exact for row in rows))
         for row in rows:
             sequence = row.sequence
-            if sequence.phase is Phase.DECODE:
+            if sequence.phase is Phase.DECODE and row.first_output is not None:
                 self._verify(row, happened)
                 continue
             assert sequence.slot is not None
             sequence.slot.tokens += row.tokens
+            if sequence.phase is Phase.DECODE:
+                continue
             n_done, ms = sequence.n_past - sequence.n_cached, (self._clock() - sequence.started_s) * 1e3
             happened.append(Prefilled(sequence, n_done, ms))
             if row.first_output is not None:
@@ -221,9 +226,11 @@ class Scheduler:
             assert slot is not None
             if not self.backend.truncate(slot.seq_id, len(slot.tokens)):
                 self._recompute(row.sequence)
-        if decoded is Decoded.NO_SLOT and not self._forget_residents() and not self._pace.chunk.halve():
-            for row in rows:
-                row.sequence.finish(FinishReason.CONTEXT)
+        if decoded is Decoded.NO_SLOT and not self._forget_residents():
+            prefilling = any(row.sequence.phase is Phase.PREFILL for row in rows)
+            if not (prefilling and self._pace.chunk.halve()):
+                # One ends, so that the others go on: the one that holds most.
+                max((row.sequence for row in rows), key=lambda each: each.n_past).finish(FinishReason.CONTEXT)
 
     def _forget_residents(self) -> bool:
         """Gives the cells of finished requests to those that run; False where there are none to give."""
@@ -234,12 +241,11 @@ class Scheduler:
         return bool(residents)
 
     def _recompute(self, sequence: Sequence) -> None:
-        """Starts a sequence's cache again where the model refuses to give up a part of it."""
+        """Lets a sequence's cache be computed again where the model gives up no part of it; samples nothing twice."""
         assert sequence.slot is not None
         self.backend.clear(sequence.slot.seq_id)
         sequence.slot.tokens = []
-        if sequence.phase is Phase.DECODE:
-            sequence.finish(FinishReason.ERROR, error="this model's cache cannot be rolled back")
+        sequence.n_cached = 0
 
     def _fail(self, rows: list[_Rows], error: str) -> None:
         """Ends the requests of a failed batch and makes a new context. Raises ComputeError where that fails too."""

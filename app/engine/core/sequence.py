@@ -73,6 +73,18 @@ class Sequence:
         """Prompt tokens that had to be computed."""
         return len(self.prompt) - self.n_cached
 
+    @property
+    def n_lost(self) -> int:
+        """Tokens that a decoding sequence had in the cache and has no more: they are computed again first."""
+        if self.phase is not Phase.DECODE:
+            return 0
+        return len(self.prompt) + len(self.generated) - 1 - self.n_shifted - self.n_past
+
+    @property
+    def known(self) -> list[int]:
+        """What belongs in the cache before the next token is sampled."""
+        return [*self.prompt, *self.generated[:-1]] if self.phase is Phase.DECODE else self.prompt
+
     def propose(self, longest: int) -> list[int]:
         """What may follow the last token, at most `longest`; never more than `max_tokens` leaves room for."""
         if self.speculation is None or self.n_shifted:  # a drafter's own window is not shifted along
@@ -90,6 +102,11 @@ class Sequence:
     def cut(self, n_generated: int) -> None:
         """Forgets tokens past a stop string that a draft had brought along; the cache keeps them."""
         del self.generated[n_generated:], self.token_times_s[n_generated:]
+
+    def stop_at(self, n_generated: int) -> None:
+        """Ends the sequence where a stop string is complete; whatever a later token of the step had ended is void."""
+        self.cut(n_generated)
+        self.phase, self.finish_reason, self.stop_token, self.error = Phase.FINISHED, FinishReason.STOP, None, ""
 
     def finish(self, reason: FinishReason, stop_token: int | None = None, error: str = "") -> None:
         """Ends the sequence; the first reason stays."""

@@ -19,7 +19,7 @@ from app.engine.core.backend import ComputeError, Decoded, Logits
 from app.engine.core.batch import Batch
 from app.engine.native import library, stages
 from app.engine.native.bindings import C, Native
-from app.engine.native.machine import physical_cores
+from app.engine.native.machine import available_bytes, physical_cores
 from app.engine.native.model import NativeModel
 from app.engine.native.sampler import NativeSampler
 from app.engine.native.state import State, read_state, write_state
@@ -38,6 +38,7 @@ FLASH = {"auto": -1, "off": 0, "on": 1}
 _KV_SIZE = re.compile(r"KV buffer size\s*=\s*([0-9.]+) MiB")
 _FLASH_SET = re.compile(r"Flash Attention (enabled|disabled)")
 _MIN_OUTPUTS = 16
+_MEMORY_SHARE = 0.8
 _OK, _NO_SLOT, _ABORTED, _NO_MEMORY = 0, 1, 2, -2
 
 
@@ -48,15 +49,16 @@ class ContextError(Exception):
 class NativeContext:
     """Owns a llama_context of a model; used from one thread, but for `raise_abort`."""
 
-    def __init__(self, model: NativeModel, options: LoadOptions, n_ctx: int, unified: bool = False) -> None:
+    def __init__(self, model: NativeModel, options: LoadOptions, n_ctx: int, pool: int = 0) -> None:
         """Makes a context of `options.n_slots` sequences. Raises ContextError.
 
-        `n_ctx`: tokens of each sequence or, where they are `unified`, of all of them together.
+        `n_ctx`: tokens of each sequence. `pool`: cells of all of them together, where they are to share cells.
         """
         self._model = model
         self._options = options
         self._wanted_n_ctx = n_ctx
-        self.unified = unified
+        self._pool = pool
+        self.unified = pool > 0
         self._flag = ctypes.create_string_buffer(2)
         self._handle: Native = None
         self.partial_removal = True
@@ -72,14 +74,19 @@ class NativeContext:
 
         Raises ContextError.
         """
+        available = available_bytes()
+        if available is not None and self.kv_bytes > _MEMORY_SHARE * available:
+            raise ContextError(f"{self.kv_bytes >> 20} MiB more for the caches of branches, {available >> 20} MiB free")
         options = msgspec.structs.replace(self._options, n_slots=n_slots)
-        return NativeContext(self._model, options, self.n_ctx * self.n_slots, unified=True)
+        branches = NativeContext(self._model, options, self.n_ctx, pool=self.n_ctx * self.n_slots)
+        branches.partial_removal = self.partial_removal
+        return branches
 
     def _open(self) -> None:
         library.log_mark()
         options, params = self._options, C.llama_context_default_params()
         params.n_seq_max = options.n_slots
-        params.n_ctx = self._wanted_n_ctx * (1 if self.unified else options.n_slots)
+        params.n_ctx = self._pool or self._wanted_n_ctx * options.n_slots
         params.n_batch = max(options.n_batch, options.n_slots)
         params.n_ubatch = options.n_ubatch
         params.n_outputs_max = max_outputs = max(_MIN_OUTPUTS, options.n_slots)
@@ -96,6 +103,8 @@ class NativeContext:
         self._handle = handle
         self._memory = C.llama_get_memory(handle)
         self.n_ctx = int(C.llama_n_ctx_seq(handle))
+        if self._pool:
+            self.n_ctx = min(self.n_ctx, self._wanted_n_ctx)
         self.can_shift = not self.unified and bool(C.llama_memory_can_shift(self._memory))
         self.batch = Batch(int(C.llama_n_batch(handle)), max_outputs)
         self._native_batch = _NativeBatch(self.batch)

@@ -11,7 +11,7 @@ import msgspec
 from app.domain.fit import Memory, Plan, default_n_ctx, fit, shortfalls
 from app.domain.model import LoadOptions
 from app.domain.sizes import ModelSizes
-from app.engine.core.backend import Decoded
+from app.engine.core.backend import ComputeError, Decoded
 from app.engine.native import library
 from app.engine.native.attempt import Attempt
 from app.engine.native.context import ContextError, NativeContext
@@ -63,8 +63,7 @@ def load(path: str, options: LoadOptions, progress: Callable[[float], bool], siz
         try:
             context, attempt = _context(model, options, attempt, failures)
             if context:
-                _warm_up(context)
-                context.partial_removal = _can_cut(context)
+                _prove(context)
                 break
         except BaseException:
             model.close()
@@ -128,6 +127,16 @@ def _notices(
     if model.n_ctx_train and context.n_ctx > model.n_ctx_train:
         notices.append(f"the model was trained on {model.n_ctx_train} tokens; beyond that its text degrades")
     return notices
+
+
+def _prove(context: NativeContext) -> None:
+    """Runs the context once and learns what it can. Frees it before it raises ComputeError."""
+    try:
+        _warm_up(context)
+        context.partial_removal = _can_cut(context)
+    except ComputeError:
+        context.close()
+        raise
 
 
 def _warm_up(context: NativeContext) -> None:

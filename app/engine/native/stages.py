@@ -133,7 +133,7 @@ def _penalises(params: SamplingParams) -> bool:
 
 
 def _last_n(last_n: int, n_ctx: int) -> int:
-    return n_ctx if last_n < 0 else last_n
+    return n_ctx if last_n < 0 else min(last_n, n_ctx)  # llama.cpp makes a buffer of that many at once
 
 
 def _dry(vocab: Native, params: SamplingParams, n_ctx: int) -> Native:

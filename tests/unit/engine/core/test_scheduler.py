@@ -290,3 +290,44 @@ def test_unrelated_requests_of_one_pool_do_not_wait_for_each_other() -> None:
     backend = ToyBackend(n_slots=2, unified=True)
     run(make(backend), sequence([1, 2], max_tokens=1), sequence([5, 6], request_id=2, max_tokens=1))
     assert backend.batches == [[(0, [1, 2]), (1, [5, 6])]]
+
+
+def test_a_cache_that_cannot_be_rolled_back_is_computed_again_and_nothing_is_sampled_twice() -> None:
+    backend = ToyBackend()
+    backend.partial_removal = False
+    backend.script = [Decoded.DONE, Decoded.DONE, Decoded.ABORTED]
+    scheduler, request = make(backend), sequence([10, 11])
+    sampled = [h.token for h in run(scheduler, request) if isinstance(h, Sampled)]
+    assert sampled == request.generated == [12, 13, 14, 15, 0]
+    assert scheduler.check_integrity() == []
+
+
+def test_a_model_that_cannot_be_rolled_back_does_not_speculate() -> None:
+    backend = ToyBackend(lambda tokens: 1 + len(tokens) % 3)
+    backend.partial_removal = False
+    request = sequence([1, 2, 3] * 5, max_tokens=20)
+    request.speculate = True
+    run(make(backend), request)
+    assert request.speculation is None
+    assert len(request.generated) == 20
+
+
+def test_an_exact_request_gets_all_its_threads_back() -> None:
+    backend = ToyBackend(n_ctx=300)
+    scheduler = make(backend)
+    backend.n_threads_now = 1
+    run(scheduler, sequence([1], exact=True, max_tokens=1))
+    assert backend.n_threads_now == backend.n_threads
+
+
+def test_a_full_pool_ends_the_longest_branch_and_lets_the_others_go_on() -> None:
+    backend = ToyBackend(n_slots=2, unified=True)
+    scheduler = make(backend)
+    long, short = sequence([1, 2, 3, 4, 5], max_tokens=4), sequence([7], request_id=2, max_tokens=4)
+    scheduler.submit(long)
+    scheduler.submit(short)
+    scheduler.step()
+    backend.script = [Decoded.NO_SLOT]
+    run(scheduler)
+    assert long.finish_reason is FinishReason.CONTEXT
+    assert short.generated == [8, 9, 10, 11]

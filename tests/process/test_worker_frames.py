@@ -1,0 +1,107 @@
+"""The real worker, frame by frame: what the client's own order of commands never shows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.domain.conversation import Role
+from app.domain.generation import FinishReason
+from app.domain.model import LoadOptions
+from app.domain.sampling import SamplingParams
+from app.protocol.codec import encode, event_decoder
+from app.protocol.commands import CancelLoad, ChatMessage, Command, Generate, LoadModel
+from app.protocol.events import Event, GenerationFinished, Hello, LoadFailed, ModelReady, TokensGenerated
+from tests.model.conftest import smollm2_path
+
+pytestmark = pytest.mark.model
+
+
+class RawWorker:
+    def __init__(self, log: Path) -> None:
+        argv = [sys.executable, "-P", "-m", "app.engine", "--log", str(log)]
+        root = Path(__file__).parents[2]
+        environment = os.environ | {"PYTHONPATH": str(root)}
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        self._decoder = event_decoder()
+        self._events: list[Event] = []
+
+    def send(self, *commands: Command) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(b"".join(encode(command) for command in commands))
+        self.process.stdin.flush()
+
+    def until(self, kind: type) -> Event:
+        assert self.process.stdout
+        while True:
+            while self._events:
+                event = self._events.pop(0)
+                if isinstance(event, kind):
+                    return event
+            chunk = os.read(self.process.stdout.fileno(), 1 << 16)
+            assert chunk, "the worker has ended"
+            self._events += self._decoder.feed(chunk)
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[RawWorker]:
+    raw = RawWorker(tmp_path / "log")
+    raw.until(Hello)
+    yield raw
+    assert raw.process.stdin
+    raw.process.stdin.close()
+    assert raw.process.wait(timeout=10) == 0
+
+
+LOAD = LoadModel(str(smollm2_path()), LoadOptions(n_ctx=512, n_slots=1))
+
+
+def question(request_id: int, **params: object) -> Generate:
+    sampling = SamplingParams(ban=("<|im_end|>",), **params)  # type: ignore[arg-type]  (a test's own fields)
+    return Generate(request_id, (ChatMessage(Role.USER, "Count."),), sampling)
+
+
+def test_a_cancel_that_comes_with_its_load_is_not_lost(worker: RawWorker) -> None:
+    worker.send(LOAD, CancelLoad())
+    failed = worker.until(LoadFailed)
+    assert failed.cancelled
+    worker.send(LOAD)
+    assert worker.until(ModelReady)
+
+
+def test_a_reply_whose_model_is_replaced_keeps_its_counts(worker: RawWorker) -> None:
+    worker.send(LOAD)
+    worker.until(ModelReady)
+    worker.send(question(1))
+    worker.until(TokensGenerated)
+    worker.send(LOAD)
+    finished = worker.until(GenerationFinished)
+    assert (finished.finish_reason, finished.error) == (FinishReason.ERROR, "the model was replaced")
+    assert finished.usage.n_prompt > 0
+    assert finished.usage.n_generated > 0
+    worker.until(ModelReady)
+
+
+def test_a_stop_string_on_the_last_token_is_a_stop(worker: RawWorker) -> None:
+    worker.send(LOAD)
+    worker.until(ModelReady)
+    worker.send(question(1, force=("abc",), stop=("c",), max_tokens=1))
+    first = worker.until(GenerationFinished)
+    n = first.usage.n_generated
+    assert n == 1
+    worker.send(question(2, force=("one two",), stop=("two",), max_tokens=2))
+    finished = worker.until(GenerationFinished)
+    assert finished.finish_reason is FinishReason.STOP
+    assert finished.stop.text == "two"
+
+
+def test_a_window_of_penalties_beyond_all_memory_costs_none(worker: RawWorker) -> None:
+    worker.send(LOAD)
+    worker.until(ModelReady)
+    worker.send(question(1, repeat_penalty=1.1, penalty_last_n=2**31 - 1, max_tokens=2))
+    assert worker.until(GenerationFinished).finish_reason is FinishReason.LENGTH
