@@ -67,9 +67,9 @@ def ask_decode_tps(round_: int) -> float:
     return float(report["timings"]["decode_tps"])
 
 
-def llama_class_decode_tps(model: Path, n_threads: int) -> Measure:
+def llama_class_decode_tps(model: Path, n_threads: int, logprobs: int = 0) -> Measure:
     def measure(round_: int) -> float:
-        numbers = (str(number) for number in (n_threads, N_CTX, N_TOKENS, round_))
+        numbers = (str(number) for number in (n_threads, N_CTX, N_TOKENS, round_, logprobs))
         report = output_of(sys.executable, "-m", "tests.bench.llama_class", str(model), *numbers, PROMPT)
         return float(json.loads(report)["decode_tps"])
 
@@ -131,6 +131,7 @@ def main() -> None:
         contenders = {
             "tok ask --json": ask_decode_tps,
             "Llama.create_chat_completion(stream=True)": llama_class_decode_tps(model, n_threads),
+            "the same with logprobs (what our trace has)": llama_class_decode_tps(model, n_threads, 10),
             f"llama-bench tg{N_TOKENS}": lambda _: llama_bench.tokens_per_second(binary, model, n_threads=n_threads),
         }
         table("decode", "tokens/s", interleaved(contenders, rounds), "at least 1.5 and 0.95")
