@@ -51,13 +51,12 @@ def show() -> int:
 
 @commands.command()
 def check() -> int:
-    """Check settings, catalogue and themes; tell every mistake with its place. Exits with 3 when there is one."""
-    from app.config.catalogue import load_catalogue
+    """Check settings, models, keys and themes; tell every mistake with its place. Exits with 3 when there is one."""
+    from app.cli.checking import judge_keys, judge_models
+    from app.config.check import check_config
     from app.config.problems import render
-    from app.config.settings import load_settings
-    from app.config.themes import load_themes
 
-    problems = [*load_settings().problems, *load_catalogue().problems, *load_themes().problems]
+    problems = check_config(judge_models, judge_keys)
     if not problems:
         console.print_line("the configuration is right")
         return ExitCode.OK
