@@ -6,6 +6,7 @@ import os
 from time import monotonic
 from typing import ClassVar
 
+from textual import events
 from textual.app import App
 from textual.binding import BindingsMap
 from textual.notifications import SeverityLevel
@@ -22,6 +23,7 @@ from app.tui.keymap import resolve
 from app.tui.screens.bindings import bindings_for
 from app.tui.screens.chat import ChatScreen
 from app.tui.services import Services
+from app.tui.terminal.ahead import Ahead
 from app.tui.theme import VARIABLE_DEFAULTS, ThemeSituation
 
 _TWICE_S = 2.0
@@ -63,6 +65,7 @@ class TokscopeApp(App[int]):
         self._interrupted_at = -_TWICE_S
         self._store: Store | None = None
         self.screen_of_chat: ChatScreen | None = None
+        self._ahead = Ahead(services.typed)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Returns this app's own variables, for themes that leave them out."""
@@ -84,9 +87,20 @@ class TokscopeApp(App[int]):
         session.speculate = self.services.settings.speculation == "ngram"
         self.screen_of_chat = ChatScreen(self, self.services, session, self._keys, self._wardrobe)
         await self.push_screen(self.screen_of_chat)
+        # After the composer has the focus, which it gets by the same queue.
+        self.call_later(self._write_ahead)
         self.theme_changed_signal.subscribe(self, self._restyle)
         for notice in [*self.services.notices, *self._keys.notices, *self._notices, *notices]:
             self.tell(notice, "warning")
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keeps what is written before there is a composer."""
+        if not self._ahead.keep(event):
+            await super().on_event(event)
+
+    async def _write_ahead(self) -> None:
+        for event in self._ahead.take():
+            await super().on_event(event)
 
     def _restyle(self, theme: Theme) -> None:
         if self.screen_of_chat is not None:

@@ -21,7 +21,7 @@ from app.config.problems import Problem, summary
 from app.config.settings import LoadedSettings, load_settings
 from app.domain.preset import Preset
 from app.tui.options import ChatOptions
-from app.tui.terminal.background import is_dark
+from app.tui.terminal.background import Answer, ask
 from app.tui.terminal.gate import why_not
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ async def _run(options: ChatOptions, loaded: LoadedSettings, preset: Preset, wor
     from app.tui.terminal import paste
 
     catalogue = load_catalogue()
+    terminal = ask() if "NO_COLOR" not in os.environ else Answer(None, "")
     services = Services(
         options=options,
         settings=loaded.settings,
@@ -98,7 +99,8 @@ async def _run(options: ChatOptions, loaded: LoadedSettings, preset: Preset, wor
         load_themes=load_themes,
         memory=Memory(data_dir() / "remembered.json"),
         notices=_notices([*loaded.problems, *catalogue.problems]),
-        dark_background=is_dark() if "NO_COLOR" not in os.environ else None,
+        dark_background=terminal.dark,
+        typed=terminal.typed,
     )
     paste.install()
     return await drive(TokscopeApp(services), worker.kill if worker else lambda: None)

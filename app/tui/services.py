@@ -33,3 +33,5 @@ class Services:
     """What is wrong in the configuration, a line each."""
     dark_background: bool | None = None
     """What the terminal said of its background; None when it did not."""
+    typed: str = ""
+    """What was typed before the app took the terminal over; a line's end is Enter."""

@@ -44,13 +44,16 @@ def make_app(
     store_fails: bool = False,
     notices: tuple[str, ...] = (),
     memory: Memory | None = None,
+    typed: str = "",
+    opening: Callable[[], None] = lambda: None,
     **settings: Any,
 ) -> TokscopeApp:
-    """An app to be run with `run_test`; `settings` are those of config.toml."""
+    """An app to be run with `run_test`; `settings` are those of config.toml, `opening` runs as the store is opened."""
     made = Settings(**settings)
     presets = load_presets(made)
 
     async def open_store() -> Store:
+        opening()
         if store_fails:
             raise StoreError("the disk is full", "Free some space.")
         return store or await Store.in_memory()
@@ -68,6 +71,7 @@ def make_app(
             memory=memory or Memory(None),
             notices=notices,
             dark_background=True,
+            typed=typed,
         )
     )
 

@@ -1,4 +1,7 @@
-"""Asks the terminal whether its background is dark, before the app takes the terminal over."""
+"""Asks the terminal whether its background is dark, before the app takes the terminal over.
+
+What somebody types meanwhile comes in between the answers; it is kept.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +12,35 @@ import sys
 import termios
 import time
 import tty
+from typing import NamedTuple
 
 _QUERY = b"\x1b]11;?\x1b\\\x1b[c"
 """OSC 11 (the background's colour), then DA1, which every terminal answers: no need to wait for silence."""
 _COLOUR = re.compile(rb"\]11;rgba?:([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})")
 _FENCE = re.compile(rb"\x1b\[\?[0-9;]*c")
+_SEQUENCE = re.compile(rb"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\|$)|\x1b[\[O][0-?]*[ -/]*(?:[@-~]|$)|\x1b")
+"""An answer, or a key that is no text."""
 
 
-def is_dark(timeout_s: float = 0.1) -> bool | None:
-    """Returns whether the background is dark, None when the terminal does not tell within `timeout_s`."""
-    return parse_reply(_ask(timeout_s), os.environ.get("COLORFGBG", ""))
+class Answer(NamedTuple):
+    """What came from the terminal."""
+
+    dark: bool | None
+    """None when it did not tell in time."""
+    typed: str
+    """What somebody typed meanwhile; a line's end is Enter."""
+
+
+def ask(timeout_s: float = 0.1) -> Answer:
+    """Waits at most `timeout_s` for the terminal to tell its background."""
+    reply = _ask(timeout_s)
+    return Answer(parse_reply(reply, os.environ.get("COLORFGBG", "")), typed_ahead(reply))
+
+
+def typed_ahead(reply: bytes) -> str:
+    """Returns the text that was typed between the terminal's answers; what is no text is left out."""
+    text = _SEQUENCE.sub(b"", reply).decode("utf-8", "ignore").replace("\r\n", "\n").replace("\r", "\n")
+    return "".join(char for char in text if char == "\n" or char.isprintable())
 
 
 def parse_reply(reply: bytes, colorfgbg: str = "") -> bool | None:
@@ -38,7 +60,8 @@ def _ask(timeout_s: float) -> bytes:
     before = termios.tcgetattr(fd)
     reply = b""
     try:
-        tty.setcbreak(fd)
+        # TCSANOW: the default, TCSAFLUSH, throws away what somebody types ahead.
+        tty.setcbreak(fd, termios.TCSANOW)
         os.write(stderr.fileno(), _QUERY)
         deadline = time.monotonic() + timeout_s
         while not _FENCE.search(reply) and (left := deadline - time.monotonic()) > 0:
@@ -47,6 +70,5 @@ def _ask(timeout_s: float) -> bytes:
     except OSError:
         return reply
     finally:
-        # TCSADRAIN, not TCSAFLUSH: what somebody types ahead must not be thrown away.
         termios.tcsetattr(fd, termios.TCSADRAIN, before)
     return reply
