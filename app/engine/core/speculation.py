@@ -24,7 +24,8 @@ _MARGIN = 1.05
 _SHADOW = 4
 _PROBE_EVERY = 48
 _PROBE = 3
-"""A draft model that does not pay is asked again this often, for so many tokens."""
+"""A draft model that does not pay is asked again after so many tokens, then after twice as many, and so on, for a
+few tokens; never where it would not pay if every draft were right."""
 
 
 class CostCurve:
@@ -76,6 +77,7 @@ class Speculation:
         """A draft that was not used, held against what comes."""
         self._shadow_at = 0
         self._n_idle = 0
+        self._probe_at = _PROBE_EVERY
 
     def counts(self) -> DraftCounts:
         """What happened so far; positions that were never drafted are left out."""
@@ -109,8 +111,9 @@ class Speculation:
         n = self._best_length(min(limit, LONGEST_DRAFT), self._accepted[MODEL])
         if not n:
             self._n_idle += 1
-            if self._n_idle % _PROBE_EVERY:
+            if self._n_idle < self._probe_at or not self._best_length(min(limit, LONGEST_DRAFT), 1.0):
                 return []
+            self._probe_at *= 2
             n = min(limit, _PROBE)
         self._live = self._drafter.draft(n)
         return self._live.tokens

@@ -9,9 +9,11 @@ import pytest
 
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError, Decoded
+from app.engine.core.draft import MODEL, Draft
 from app.engine.core.model_drafter import ModelDrafter
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
+from app.engine.core.speculation import CostCurve, Speculation
 from tests.fakes.toy_native import ToyBackend
 
 
@@ -97,3 +99,29 @@ def generate(target: Callable[[list[int]], int], small: Callable[[list[int]], in
         assert scheduler.check_integrity() == []
         assert draft_backend.cells[0] == cells
     return sequence
+
+
+class Costly:
+    """Always right, and as slow as the model that it drafts for."""
+
+    ms_per_token = 10.0
+
+    def __init__(self) -> None:
+        self.n_asked = 0
+
+    def accept(self, tokens: object) -> None:
+        return
+
+    def draft(self, k: int) -> Draft:
+        self.n_asked += 1
+        return Draft([1] * k, MODEL)
+
+
+def test_a_drafter_that_cannot_pay_is_never_asked_again() -> None:
+    costs, drafter = CostCurve(), Costly()
+    costs.measured(1, 10.0)
+    speculation = Speculation(drafter, costs)
+    for _ in range(500):
+        assert speculation.propose(15) == []
+        speculation.verified([], [1])
+    assert drafter.n_asked == 0
