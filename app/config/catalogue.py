@@ -29,6 +29,8 @@ class Catalogue(Struct, frozen=True, kw_only=True):
     models: dict[str, ModelSpec]
     default: str
     problems: list[Problem]
+    flawed: frozenset[str] = frozenset()
+    """Names of the entries that have mistakes; what could be read of them is in `models`."""
 
 
 class _EntryKeys(Struct):
@@ -45,35 +47,46 @@ def load_catalogue(user_file: Path | None = None) -> Catalogue:
     """Reads both catalogues. Never raises for what the files hold."""
     models: dict[str, ModelSpec] = {}
     default = ""
+    flawed: set[str] = set()
     problems: list[Problem] = []
     for path in (models_toml(), user_file or user_models_file()):
         document = read_document(path)
-        _read_models(document, models)
+        flawed |= _read_models(document, models)
         default = _read_default(document, models) or default
         problems += document.sorted_problems()
-    return Catalogue(models=models, default=default or next(iter(models), ""), problems=problems)
+    default = default or next(iter(models), "")
+    return Catalogue(models=models, default=default, problems=problems, flawed=frozenset(flawed))
 
 
-def _read_models(document: Document, models: dict[str, ModelSpec]) -> None:
+def _read_models(document: Document, models: dict[str, ModelSpec]) -> set[str]:
+    """Adds the entries of one file to `models`; returns the names of those that have mistakes."""
     for key in document.data:
         if key not in {"default", "models"}:
             document.report((key,), f"unknown key `{key}`", suggest_from=["default", "models"])
     tables = subtable(document, (), document.data, "models")
+    flawed: set[str] = set()
     for name in tables:
-        at = ("models", name)
-        table = subtable(document, ("models",), tables, name)
-        own = read_fields(document, at, table, _EntryKeys, also=_OPTIONS)
-        flat = {key: value for key, value in table.items() if key in _OPTIONS}
-        options: dict[str, Any] = read_fields(document, at, flat, LoadOptions)
-        if own.get("source"):
-            own["source"] = _absolute(own["source"], document.path.parent)
-        elif name not in models:
-            if "source" not in table or own.get("source") == "":
-                document.report(at, f"`models.{name}` has no `source`: the path of a GGUF file")
-            continue
-        base = models.get(name, ModelSpec(name=name, source=""))
-        merged = msgspec.structs.replace(base.options, **options)
-        models[name] = msgspec.structs.replace(base, options=merged, **own)
+        n_before = len(document.problems)
+        _read_entry(document, name, subtable(document, ("models",), tables, name), models)
+        if len(document.problems) > n_before:
+            flawed.add(name)
+    return flawed
+
+
+def _read_entry(document: Document, name: str, table: dict[str, Any], models: dict[str, ModelSpec]) -> None:
+    at = ("models", name)
+    own = read_fields(document, at, table, _EntryKeys, also=_OPTIONS)
+    flat = {key: value for key, value in table.items() if key in _OPTIONS}
+    options: dict[str, Any] = read_fields(document, at, flat, LoadOptions)
+    if own.get("source"):
+        own["source"] = _absolute(own["source"], document.path.parent)
+    elif name not in models:
+        if "source" not in table or own.get("source") == "":
+            document.report(at, f"`models.{name}` has no `source`: the path of a GGUF file")
+        return
+    base = models.get(name, ModelSpec(name=name, source=""))
+    merged = msgspec.structs.replace(base.options, **options)
+    models[name] = msgspec.structs.replace(base, options=merged, **own)
 
 
 def _absolute(source: str, folder: Path) -> str:

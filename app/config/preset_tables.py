@@ -31,9 +31,13 @@ _SAMPLING = field_names(SamplingParams)
 _LONGEST_CHAIN = 16
 
 
-def read_presets(document: Document) -> dict[str, Preset]:
-    """Returns the presets of `document` by name; wrong keys are reported and left out."""
-    return _Reader(document).read()
+def read_presets(document: Document) -> tuple[dict[str, Preset], frozenset[str]]:
+    """Returns the presets of `document` by name, and the names of those that a mistake is in.
+
+    Wrong keys are reported and left out. A mistake counts for every preset that is based on the one that it is in.
+    """
+    reader = _Reader(document)
+    return reader.read(), frozenset(reader.flawed)
 
 
 class _Reader:
@@ -41,6 +45,7 @@ class _Reader:
         self._document = document
         self._tables = subtable(document, (), document.data, "presets")
         self._done: dict[str, Preset] = {}
+        self.flawed: set[str] = set()
 
     def read(self) -> dict[str, Preset]:
         for name in self._tables:
@@ -51,6 +56,7 @@ class _Reader:
         """Returns a preset of the file, with those that it is based on; `users` are those that asked for it."""
         if name in self._done:
             return self._done[name]
+        n_before = len(self._document.problems)
         table = subtable(self._document, ("presets",), self._tables, name)
         at = ("presets", name)
         own = read_fields(self._document, at, table, _PresetKeys, also=_SAMPLING)
@@ -62,6 +68,8 @@ class _Reader:
             base, name=name, sampling=msgspec.structs.replace(base.sampling, **sampling), **own
         )
         self._done[name] = preset
+        if len(self._document.problems) > n_before or based_on in self.flawed:
+            self.flawed.add(name)
         return preset
 
     def _base(self, name: str, based_on: str | None, users: tuple[str, ...]) -> Preset:

@@ -48,6 +48,8 @@ class LoadedSettings(Struct, frozen=True, kw_only=True):
 
     settings: Settings
     problems: list[Problem]
+    flawed_presets: frozenset[str] = frozenset()
+    """Names of the user's presets that a mistake is in, or in one that they are based on."""
 
 
 def load_settings(path: Path | None = None) -> LoadedSettings:
@@ -57,13 +59,13 @@ def load_settings(path: Path | None = None) -> LoadedSettings:
     values = read_fields(document, (), flat, Settings)
     if models_dir := values.get("models_dir"):
         values["models_dir"] = str(document.path.parent / Path(models_dir).expanduser())
-    presets = read_presets(document)
+    presets, flawed = read_presets(document)
     if (preset := values.get("preset", DEFAULT_PRESET)) not in presets and preset not in SHIPPED_PRESETS:
         known = [*SHIPPED_PRESETS, *presets]
         document.report(("preset",), f"there is no preset `{preset}`", suggest_from=known, name=preset)
         del values["preset"]
     settings = Settings(**values, keys=_read_keys(document), presets=presets)
-    return LoadedSettings(settings=settings, problems=document.sorted_problems())
+    return LoadedSettings(settings=settings, problems=document.sorted_problems(), flawed_presets=flawed)
 
 
 def _read_keys(document: Document) -> dict[str, str]:

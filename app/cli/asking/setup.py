@@ -1,11 +1,13 @@
-"""Looks up what the options name: settings, preset, model. A mistake found here ends the command early."""
+"""Looks up what the options name: settings, preset, model. A mistake in one of them ends the command early."""
 
 from __future__ import annotations
 
 import msgspec
 from msgspec import Struct
 
+from app.cli.asking.mistakes import what_is_broken
 from app.cli.asking.options import AskOptions
+from app.cli.configuration import warn_of
 from app.cli.overrides import with_overrides
 from app.config.catalogue import load_catalogue
 from app.config.presets import find_preset, load_presets
@@ -27,14 +29,18 @@ class Setup(Struct, frozen=True):
 def look_up(options: AskOptions) -> Setup:
     """Returns the model and the preset in effect.
 
-    Raises ConfigError with every problem of the files, ModelError, or UsageError for a sampling option out of range.
+    Mistakes elsewhere are told on standard error. Raises ConfigError with every problem of the files where one is in
+    the preset or the model, ModelError, or UsageError for a sampling option out of range.
     """
     loaded, catalogue = load_settings(), load_catalogue()
-    if problems := [*loaded.problems, *catalogue.problems]:
-        raise ConfigError(f"the configuration has mistakes\n{render(problems)}", hint="`tok config edit` opens it")
-    settings = loaded.settings
-    preset = find_preset(options.preset or settings.preset, load_presets(settings))
-    wanted = options.model or preset.model or settings.model
+    settings, presets = loaded.settings, load_presets(loaded.settings)
+    name = options.preset or settings.preset
+    wanted = options.model or (presets[name].model if name in presets else None) or settings.model
+    problems = [*loaded.problems, *catalogue.problems]
+    if broken := what_is_broken(options, loaded, catalogue, name, wanted):
+        raise ConfigError(f"{broken}\n{render(problems)}", hint="`tok config edit` opens the configuration")
+    warn_of(problems)
+    preset = find_preset(name, presets)
     model = locate(wanted, catalogue, settings.models_dir, options.draft)
     speculate = settings.speculation == "ngram" if options.speculate is None else options.speculate
     return Setup(model, overridden(preset, options), speculate)

@@ -126,15 +126,6 @@ def test_an_unknown_preset_exits_with_3_and_names_the_nearest(tok) -> None:
     assert "`precise`" in outcome.err
 
 
-def test_a_broken_configuration_exits_with_3_and_tells_every_place(tok) -> None:
-    with config_file().open("a", encoding="utf-8") as config:
-        config.write('themme = "x"\ntrace_top_k = -1\n')
-    outcome = tok("ask", "x", "--json")
-    assert (outcome.code, outcome.json["error"]["kind"]) == (3, "config")
-    assert "config.toml:2:1" in outcome.err
-    assert "config.toml:3:1" in outcome.err
-
-
 def test_a_missing_model_exits_with_4(tok) -> None:
     assert tok("ask", "x", "-m", "./nowhere.gguf").code == 4
 

@@ -327,5 +327,5 @@ def test_ctrl_c_keeps_what_is_complete_and_the_rest_is_left_for_later(tok, files
 
 
 def test_a_broken_configuration_is_told_before_anything_is_read(tok, files: Files) -> None:
-    config_file().write_text("themme = 1\n")
+    config_file().write_text("preset = 1\n")
     assert tok(*files.arguments()).code == 3
