@@ -124,10 +124,11 @@ class TokscopeApp(App[int]):
             self._loop.call_soon_threadsafe(lambda: self.exit(exit_code, return_code=exit_code))
 
     async def action_quit(self) -> None:
-        """Ends the app; everything is already saved."""
-        self.exit(0)
+        """Ends the app; everything is already saved, but for messages in line: those go back to the composer first."""
+        if self.screen_of_chat is None or not self.screen_of_chat.give_back():
+            self.exit(0)
 
-    def action_interrupt(self) -> None:
+    async def action_interrupt(self) -> None:
         """Copies the selection; without one stops the reply, and when pressed twice ends the app."""
         if text := self._selection():
             self.copy_to_clipboard(text)
@@ -135,7 +136,7 @@ class TokscopeApp(App[int]):
             return
         now = monotonic()
         if now - self._interrupted_at < _TWICE_S:
-            self.exit(0)
+            await self.action_quit()
             return
         self._interrupted_at = now
         stopped = self.screen_of_chat is not None and self.screen_of_chat.chat.stop()

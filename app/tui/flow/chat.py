@@ -53,6 +53,8 @@ class Chat:
         self._ended = asyncio.Event()
         self.waiting: list[str] = []
         self.running = False
+        self._held = False
+        """Whether what waits must not be sent although the engine could take it."""
 
     @property
     def can_send(self) -> bool:
@@ -67,7 +69,7 @@ class Chat:
 
     def advance(self) -> None:
         """Sends the next message in line if the engine can take it."""
-        if self.waiting and self.can_send:
+        if self.waiting and not self._held and self.can_send:
             self._start(self.session.send(self.waiting.pop(0)), again=False)
         else:
             self._changed()
@@ -92,11 +94,21 @@ class Chat:
             self.session.stop()
         return self.running
 
-    async def settle(self) -> None:
-        """Drops what waits, stops the reply and returns when its row is finished."""
+    def take_all_back(self) -> str:
+        """Takes every message out of the line; returns their texts, one below the other."""
+        text = "\n".join(self.waiting)
         self.waiting.clear()
-        if self.stop():
-            await self._ended.wait()
+        self._changed()
+        return text
+
+    async def settle(self) -> None:
+        """Stops the reply and returns when its row is finished; what waits stays in line."""
+        self._held = True
+        try:
+            if self.stop():
+                await self._ended.wait()
+        finally:
+            self._held = False
 
     def _start(self, events: AsyncGenerator[TurnEvent], *, again: bool) -> None:
         self.running = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.domain.conversation import Message
+from app.domain.conversation import Conversation, Message
 from app.domain.text import one_line
 from app.tui.flow.chat import Chat
 from app.tui.flow.library import Library
@@ -22,44 +22,43 @@ class Conversations:
         library: Library,
         *,
         show: Callable[[list[Message]], None],
+        give_back: Callable[[], bool],
         ask: Ask,
         tell: Callable[[str], None],
     ) -> None:
-        """`show` puts a branch on the screen, `tell` shows a notice."""
+        """`show` puts a branch on the screen, `give_back` what waits into the composer, `tell` shows a notice."""
         self._chat = chat
         self._library = library
-        self._show = show
+        self._show_branch = show
+        self._give_back = give_back
         self._ask = ask
         self._tell = tell
 
     async def new(self) -> None:
         """Begins an empty conversation."""
-        await self._chat.settle()
+        await self._leave()
         self._chat.session.new()
-        self._show(self._chat.session.branch)
+        self._show()
 
     async def open(self, conversation_id: int) -> None:
         """Opens a stored conversation."""
-        await self._chat.settle()
+        await self._leave()
         await self._chat.session.open(conversation_id)
-        self._show(self._chat.session.branch)
+        self._show()
 
     async def open_last(self) -> None:
         """Opens the conversation used last, if there is one."""
         if await self._chat.session.open_last():
-            self._show(self._chat.session.branch)
+            self._show()
         else:
             self._tell("There is no conversation to continue yet.")
 
     async def history(self) -> None:
         """Shows the history and opens what is chosen there."""
+        chosen = await self._ask(HistoryPicker(self._library, self._ask, self.remove, self.bring_back))
         current = self._chat.session.conversation
-        picker = HistoryPicker(self._library, self._ask, current.id if current else None)
-        chosen = await self._ask(picker)
         if chosen is not None and (current is None or int(chosen) != current.id):
             await self.open(int(chosen))
-        elif self._chat.session.conversation is None:
-            self._show(self._chat.session.branch)
 
     async def rename(self) -> None:
         """Asks for another title of the conversation on the screen."""
@@ -79,15 +78,37 @@ class Conversations:
             return
         question = f"Delete “{one_line(current.title, 60)}”?"
         if await self._ask(Confirm(question, "Delete", "Keep")):
-            await self._chat.settle()
-            await self._library.delete(current)
-            self._show(self._chat.session.branch)
+            await self.remove(current)
             self._tell("Deleted. The command “Bring back what was deleted” undoes it.")
 
     async def undo_delete(self) -> None:
         """Brings the last deleted conversation back and opens it."""
-        conversation = await self._library.undo_delete()
-        if conversation is None:
-            self._tell("Nothing was deleted in this session.")
-        else:
+        conversation = await self.bring_back()
+        if conversation is not None:
             await self.open(conversation.id)
+
+    async def remove(self, conversation: Conversation) -> None:
+        """Deletes a conversation without a question; the one on the screen is left first."""
+        if self._library.is_shown(conversation):
+            await self._leave()
+        if await self._library.delete(conversation):
+            self._show()
+
+    async def bring_back(self) -> Conversation | None:
+        """Brings the last deleted conversation back, on the screen if it was there; tells when nothing was deleted."""
+        found = await self._library.undo_delete()
+        if found is None:
+            self._tell("Nothing was deleted in this session.")
+            return None
+        conversation, was_shown = found
+        if was_shown and self._chat.session.conversation is None:
+            await self.open(conversation.id)
+        return conversation
+
+    async def _leave(self) -> None:
+        self._give_back()
+        await self._chat.settle()
+
+    def _show(self) -> None:
+        self._show_branch(self._chat.session.branch)
+        self._chat.advance()  # what was sent while the one before was being left

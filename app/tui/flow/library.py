@@ -17,7 +17,7 @@ class Library:
         """Without a store every method raises StoreError."""
         self._opened = store
         self._session = session
-        self._deleted: list[Conversation] = []
+        self._deleted: list[tuple[Conversation, bool]] = []
 
     async def find(self, query: str) -> list[Conversation]:
         """Returns the conversations whose title or text has `query`, newest first; all for an empty one."""
@@ -32,21 +32,26 @@ class Library:
 
     async def delete(self, conversation: Conversation) -> bool:
         """Deletes a conversation in a way that can be undone; returns whether it was the one on the screen."""
+        shown = self.is_shown(conversation)
         await self._store.delete(conversation.id)
-        self._deleted.append(conversation)
-        current = self._session.conversation
-        if current is None or current.id != conversation.id:
-            return False
-        self._session.new()
-        return True
+        self._deleted.append((conversation, shown))
+        if shown:
+            self._session.new()
+        return shown
 
-    async def undo_delete(self) -> Conversation | None:
-        """Brings back what was deleted last; None when nothing was."""
+    async def undo_delete(self) -> tuple[Conversation, bool] | None:
+        """Brings back what was deleted last; returns it and whether it was on the screen, None when nothing was."""
         if not self._deleted:
             return None
-        conversation = self._deleted.pop()
+        conversation, shown = self._deleted[-1]
         await self._store.restore(conversation.id)
-        return conversation
+        self._deleted.pop()
+        return conversation, shown
+
+    def is_shown(self, conversation: Conversation) -> bool:
+        """Tells whether a conversation is the one on the screen."""
+        current = self._session.conversation
+        return current is not None and current.id == conversation.id
 
     @property
     def _store(self) -> Store:

@@ -83,7 +83,9 @@ class ChatScreen(ChatCommands):
             changed=self.refresh_state,
         )
         library = Library(session.store, session)
-        self.conversations = Conversations(self.chat, library, show=self._show, ask=self._ask, tell=self.tell)
+        self.conversations = Conversations(
+            self.chat, library, show=self._show, give_back=self.give_back, ask=self._ask, tell=self.tell
+        )
         self.choices = Choices(host, self._ask, session, self.loader, wardrobe)
 
     def compose(self) -> ComposeResult:

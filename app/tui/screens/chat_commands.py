@@ -75,6 +75,16 @@ class ChatCommands(SafeScreen):
         if not self.chat.stop() and (text := self.chat.take_back()):
             self.composer.put_draft(text)
 
+    def give_back(self) -> bool:
+        """Puts the messages in line back into the composer and says so; False when there are none."""
+        n = len(self.chat.waiting)
+        if n:
+            self.composer.put_draft(self.chat.take_all_back())
+            self.tell(
+                "The queued message is in the composer." if n == 1 else f"{n} queued messages are in the composer."
+            )
+        return n > 0
+
     def action_regenerate(self) -> None:
         """Replies again to the last message."""
         if self.chat.can_regenerate():

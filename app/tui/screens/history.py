@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
 from textual import work
@@ -39,11 +39,19 @@ class HistoryPicker(Picker):
     NOTHING: ClassVar[str] = "No conversation found."
     HINTS: ClassVar[str] = "Enter open   F2 rename   Ctrl+D delete   Ctrl+Z undo   Esc close"
 
-    def __init__(self, library: Library, ask: Ask, current_id: int | None) -> None:
+    def __init__(
+        self,
+        library: Library,
+        ask: Ask,
+        remove: Callable[[Conversation], Awaitable[None]],
+        bring_back: Callable[[], Awaitable[Conversation | None]],
+    ) -> None:
+        """`remove` deletes a conversation, `bring_back` undoes the last deletion."""
         super().__init__()
         self._library = library
         self._ask = ask
-        self._current_id = current_id
+        self._remove = remove
+        self._bring_back = bring_back
         self._found: dict[str, Conversation] = {}
 
     async def find(self, query: str) -> Sequence[Row]:
@@ -60,7 +68,7 @@ class HistoryPicker(Picker):
             conversation.title or "untitled",
             when,
             f"{n} message{'' if n == 1 else 's'}",
-            current=conversation.id == self._current_id,
+            current=self._library.is_shown(conversation),
         )
 
     @work(exclusive=True)
@@ -80,13 +88,13 @@ class HistoryPicker(Picker):
             return
         question = f"Delete “{one_line(conversation.title, 60)}”?"
         if await self._ask(Confirm(question, "Delete", "Keep")):
-            await self._library.delete(conversation)
+            await self._remove(conversation)
             await self.refill()
 
     @work(exclusive=True)
     async def action_undo(self) -> None:
         """Brings the last deleted conversation back."""
-        if (conversation := await self._library.undo_delete()) is not None:
+        if (conversation := await self._bring_back()) is not None:
             await self.refill(str(conversation.id))
 
     def _conversation(self) -> Conversation | None:

@@ -205,3 +205,21 @@ async def test_every_command_has_its_action(tmp_path: Path) -> None:
         namespace, _, name = command.action.partition(".")
         owner = ChatScreen if namespace == "screen" else type(app)
         assert callable(getattr(owner, f"action_{name}")), command.id
+
+
+async def test_the_history_says_when_nothing_was_deleted_and_reopens_what_was_open(tmp_path: Path) -> None:
+    options = ChatOptions(continue_last=True)
+    app = make_app(tmp_path, ScriptedEngine(), store=await stored("sea"), options=options)
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await ready(app)
+        await until(lambda: chat.chat.session.branch)
+        picker = await opened(pilot, HistoryPicker, "ctrl+b")
+        await pilot.press("ctrl+z")
+        await until(lambda: [n.message for n in app._notifications] == ["Nothing was deleted in this session."])  # pyright: ignore[reportPrivateUsage] no other way
+        await pilot.press("ctrl+d")
+        await until(lambda: isinstance(app.screen, Confirm))
+        await pilot.press("y")
+        await until(lambda: chat.chat.session.conversation is None and app.screen is picker)
+        await pilot.press("ctrl+z")
+        await until(lambda: chat.transcript.last_reply() == "it is sea")
+        await until(lambda: [row.current for row in picker.rows] == [True])

@@ -1,0 +1,101 @@
+"""A message that waits is sent or given back, never lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app.store.store import Store
+from app.tui.app import TokscopeApp
+from app.tui.screens.chat import ChatScreen
+from tests.fakes.chat_app import make_app, until
+from tests.fakes.scripted_engine import ScriptedEngine, reply
+
+
+async def writing(app: TokscopeApp) -> ChatScreen:
+    """The chat while a reply is written and two messages wait."""
+    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
+    chat = app.screen_of_chat
+    assert chat is not None
+    for text in ("first", "second", "third"):
+        chat.chat.submit(text)
+    await until(lambda: chat.transcript.last_reply() == "one")
+    assert chat.chat.waiting == ["second", "third"]
+    return chat
+
+
+def gated() -> ScriptedEngine:
+    engine = ScriptedEngine([reply("one two three")], gated=True)
+    engine.permit(2)
+    return engine
+
+
+def told(app: TokscopeApp) -> list[str]:
+    return [notification.message for notification in app._notifications]  # pyright: ignore[reportPrivateUsage] no other way
+
+
+async def test_another_model_answers_what_waits(tmp_path: Path) -> None:
+    engine = gated()
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)):
+        chat = await writing(app)
+        chat.load_model("tiny")
+        engine.run_free()
+        await until(lambda: len(chat.chat.session.branch) == 6 and not chat.chat.running)
+        asked = [message.content for message in chat.chat.session.branch[::2]]
+        assert asked == ["first", "second", "third"]
+        assert len(engine.loads) == 2
+
+
+async def test_a_new_conversation_gives_back_what_waits(tmp_path: Path) -> None:
+    app = make_app(tmp_path, gated())
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await writing(app)
+        await pilot.press("ctrl+n")
+        await until(lambda: not chat.chat.session.branch)
+        assert chat.composer.text == "second\nthird"
+        assert told(app) == ["2 queued messages are in the composer."]
+        assert chat.chat.waiting == []
+
+
+@pytest.mark.parametrize("keys", [("ctrl+q",), ("ctrl+c", "ctrl+c")])
+async def test_quitting_gives_back_what_waits_first(tmp_path: Path, keys: tuple[str, ...]) -> None:
+    app = make_app(tmp_path, ScriptedEngine(loaded=False, load_gated=True))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(lambda: app.screen_of_chat is not None)
+        chat = app.screen_of_chat
+        assert chat is not None
+        await pilot.press(*"hi", "enter")
+        await until(lambda: chat.chat.waiting == ["hi"])
+        await pilot.press(*keys)
+        await until(lambda: chat.composer.text == "hi")
+        assert app.is_running
+        assert told(app)[-1] == "The queued message is in the composer."
+        await pilot.press(keys[0])
+    assert app.return_code == 0
+
+
+async def test_opening_gives_back_what_waits(tmp_path: Path) -> None:
+    store = await Store.in_memory()
+    other, _ = await store.start_conversation("other", "about other")
+    app = make_app(tmp_path, gated(), store=store)
+    async with app.run_test(size=(120, 36)):
+        chat = await writing(app)
+        await chat.conversations.open(other.id)
+        assert [message.content for message in chat.chat.session.branch] == ["about other"]
+        assert chat.composer.text == "second\nthird"
+
+
+async def test_deleting_gives_back_what_waits(tmp_path: Path) -> None:
+    app = make_app(tmp_path, gated())
+    async with app.run_test(size=(120, 36)):
+        chat = await writing(app)
+        conversation = chat.chat.session.conversation
+        assert conversation is not None
+        await chat.conversations.remove(conversation)
+        assert chat.chat.session.conversation is None
+        assert chat.composer.text == "second\nthird"
+        assert chat.has_class("-empty")
+        await chat.conversations.bring_back()
+        assert [message.content for message in chat.chat.session.branch] == ["first", "one"]
