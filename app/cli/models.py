@@ -23,6 +23,7 @@ def list_() -> int:
     from app.cli.tables import print_table
     from app.config.catalogue import load_catalogue
     from app.config.settings import load_settings
+    from app.domain.text import one_line
     from app.models.listing import list_models
 
     loaded, catalogue = load_settings(), load_catalogue()
@@ -35,16 +36,18 @@ def list_() -> int:
             (
                 "*" if row.name == default else "",
                 row.name,
-                "yes" if row.installed else "no",
+                "broken" if row.problem else "yes" if row.installed else "no",
                 _size(row.size_bytes),
                 row.quant or "",
                 str(row.n_ctx_train or ""),
-                str(row.path or ""),
+                str(row.path or catalogue.models[row.name].source),
             )
             for row in rows
         ],
     )
     for row in rows:
+        if row.problem:
+            console.talk(f"tok: {one_line(row.name)}: {one_line(row.problem, 400)}")
         if not row.installed and row.install:
             console.talk(f"hint: to get {row.name}: {row.install}")
     return ExitCode.OK
