@@ -30,6 +30,13 @@ class Situation:
     saving: bool
     waiting: Sequence[str]
 
+    @property
+    def no_model(self) -> bool:
+        """Whether nothing will answer until the user chooses a model."""
+        if self.load.fraction is not None or self.engine in {EngineState.READY, EngineState.LOST}:
+            return False
+        return self.engine is EngineState.NO_MODEL or bool(self.load.error and not self.load.cancelled)
+
 
 def header_left(now: Situation) -> list[Segment]:
     """Model, quantisation, preset and the conversation's title; a click changes what it names."""
@@ -55,13 +62,13 @@ def header_right(now: Situation) -> list[Segment]:
         ]
     if now.running:
         return [*segments, Segment("◉ replying", "$accent", "screen.stop", 9)]
+    if now.no_model:
+        return [*segments, Segment("○ no model", "$warning", "screen.model", 9)]
     word, style = {
         EngineState.READY: ("● ready", "$success"),
         EngineState.LOST: ("✕ engine lost", "$error"),
-        EngineState.NO_MODEL: ("○ no model", "$warning"),
     }.get(now.engine, ("◌ starting", "$warning"))
-    action = "screen.model" if now.engine is EngineState.NO_MODEL else ""
-    return [*segments, Segment(word, style, action, 9)]
+    return [*segments, Segment(word, style, "", 9)]
 
 
 def loading_word(fraction: float) -> str:
@@ -90,10 +97,16 @@ def queue_line(now: Situation, keymap: Keymap) -> list[Segment]:
     n = len(now.waiting)
     count = f"{n} queued" if n > 1 else "queued"
     why = "until the model is loaded" if now.load.fraction is not None else ""
-    if now.engine is EngineState.NO_MODEL and not why:
+    if now.no_model:
         why = f"{keymap.label('model')} chooses a model"
     segments = [Segment(f"▸ {count}", "bold $warning", "", 3), Segment(one_line(now.waiting[0], 200), "", "", 1)]
     if why:
         segments.append(Segment(why, _MUTED, "", 2))
     segments.append(Segment("takes it back", _MUTED, "screen.stop", 0, f"{keymap.label('stop')} "))
     return segments
+
+
+def when_too_long(keymap: Keymap) -> str:
+    """What to do about a prompt that does not fit the context window."""
+    new = keymap.label("new") or "A new conversation"
+    return f'{new} begins anew; a preset with context = "drop-oldest-turns" goes on without the oldest turns.'

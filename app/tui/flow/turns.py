@@ -27,13 +27,21 @@ class TurnRunner:
         pump: Pump,
         branch: Callable[[], Sequence[Message]],
         stored: Callable[[], None],
+        when_too_long: str,
     ) -> None:
-        """`branch` tells the messages of the conversation as they stand, `stored` hears of the user's message."""
+        """Takes what it shows turns with.
+
+        Args:
+            branch: tells the messages of the conversation as they stand.
+            stored: hears of the user's message.
+            when_too_long: what to do when a prompt does not fit the context window.
+        """
         self._transcript = transcript
         self._meter = meter
         self._pump = pump
         self._branch = branch
         self._stored = stored
+        self._when_too_long = when_too_long
         self._again = False
         self._replying = False
 
@@ -85,8 +93,9 @@ class TurnRunner:
 
     def _tell_refusal(self, event: GenerationFinished) -> None:
         # Beside a reply its note tells; a request that never began has none.
-        if event.finish_reason is FinishReason.ERROR and not self._replying:
-            self._warn(event.error, event.hint)
+        if event.error and not self._replying:
+            too_long = event.finish_reason is FinishReason.CONTEXT
+            self._warn(event.error, event.hint or (self._when_too_long if too_long else ""))
 
     def _warn(self, reason: str, hint: str) -> None:
         self._transcript.notice("\n".join(filter(None, (reason, hint))), failed=True)

@@ -72,7 +72,14 @@ class ChatScreen(ChatCommands):
         self.key_bar = Bar(id="keys")
         self.meter = RunMeter()
         self.pump = Pump(self.transcript.append, self.refresh_panels)
-        runner = TurnRunner(self.transcript, self.meter, self.pump, lambda: session.branch, self.refresh_state)
+        runner = TurnRunner(
+            self.transcript,
+            self.meter,
+            self.pump,
+            branch=lambda: session.branch,
+            stored=self.refresh_state,
+            when_too_long=lines.when_too_long(keymap),
+        )
         self.loader = EngineLoader(services.engine, services.catalogue, self._models_dir, self.refresh_state)
         self.chat = Chat(
             services.engine,

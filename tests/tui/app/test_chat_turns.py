@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
+from textual.selection import Selection
+
 from app.domain.conversation import ReplyState
-from app.protocol.events import LoadFailed
+from app.domain.generation import FinishReason
+from app.protocol.commands import Generate
+from app.protocol.events import GenerationEvent, LoadFailed
 from app.tui.app import TokscopeApp
 from app.tui.screens.chat import ChatScreen
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import make_app, until
-from tests.fakes.engine_events import make_lost
+from tests.fakes.engine_events import make_finished, make_lost
 from tests.fakes.scripted_engine import Load, Reply, ScriptedEngine, reply
 
 
@@ -146,6 +151,28 @@ async def test_without_a_model_the_chat_says_what_to_do_and_the_rest_works(tmp_p
         chat.load_model("tiny")
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
         assert contents(chat)[1][1] == "answer"
+
+
+class Refusing(ScriptedEngine):
+    """Refuses every prompt as too long."""
+
+    async def generate(self, command: Generate) -> AsyncGenerator[GenerationEvent]:
+        yield make_finished(command.request_id, FinishReason.CONTEXT, n_prompt=9000, error="the prompt has 9000 tokens")
+
+
+async def test_a_prompt_that_is_refused_is_answered_in_words(tmp_path: Path) -> None:
+    app = make_app(tmp_path, Refusing())
+    async with app.run_test(size=(120, 36)):
+        chat = await ready(app)
+        chat.chat.submit("much")
+        await until(lambda: "9000 tokens" in shown(chat))
+        assert "Ctrl+N begins anew" in shown(chat)
+        assert 'context = "drop-oldest-turns"' in shown(chat)
+
+
+def shown(chat: ChatScreen) -> str:
+    selected = chat.transcript.get_selection(Selection(None, None))
+    return selected[0] if selected else ""
 
 
 async def test_a_store_that_fails_is_told_and_the_chat_goes_on(tmp_path: Path) -> None:

@@ -49,6 +49,9 @@ def test_states() -> None:
     }
     for engine, expected in states.items():
         assert texts(header_right(replace(READY, engine=engine))) == expected
+    failed = replace(READY, engine=EngineState.STARTING, load=LoadStatus(error="no such file"))
+    assert texts(header_right(failed)) == ["○ no model"]
+    assert texts(header_right(replace(failed, load=LoadStatus(error="stopped", cancelled=True)))) == ["◌ starting"]
     assert texts(header_right(replace(READY, running=True))) == ["◉ replying"]
     assert texts(header_right(replace(READY, saving=False))) == ["not saved", "● ready"]
     assert texts(header_right(replace(READY, load=LoadStatus("Tiny", 0.5)))) == ["◌ loading ━━━━━━╌╌╌╌╌╌  50%"]
@@ -74,3 +77,5 @@ def test_the_queue_line() -> None:
         "until the model is loaded",
         "Esc takes it back",
     ]
+    failed = replace(waiting, engine=EngineState.STARTING, load=LoadStatus(error="no such file"))
+    assert texts(queue_line(failed, KEYS))[2] == "Ctrl+O chooses a model"
