@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.asking.options import AskOptions, Format
-from app.cli.options import ContinueLast, DraftModel, Model, PresetName, Speculate
+from app.cli.options import ContinueLast, DraftModel, Model, PresetName, Speculate, SystemPrompt
 from app.cli.sampling_options import takes_sampling
 from app.domain.errors import UsageError
 
@@ -17,14 +17,15 @@ from app.domain.errors import UsageError
 def ask(
     context: typer.Context,
     *,
-    prompt: Annotated[str | None, typer.Argument(help="The question. Standard input is added to it.")] = None,
+    prompt: Annotated[
+        str | None, typer.Argument(metavar="PROMPT", help="The question. Standard input is added to it.")
+    ] = None,
     model: Model = None,
     preset: PresetName = None,
-    system: Annotated[
-        str | None, typer.Option("--system", "-s", help="System prompt instead of the preset's.", show_default=False)
-    ] = None,
+    system: SystemPrompt = None,
     file: Annotated[
-        list[Path] | None, typer.Option("--file", "-f", help="Add a text file to the prompt; may be repeated.")
+        list[Path] | None,
+        typer.Option("--file", "-f", metavar="FILE", help="Add a text file to the prompt; may be repeated."),
     ] = None,
     n: Annotated[
         int, typer.Option("-n", min=1, max=16, metavar="N", help="How many answers, at once, to choose from.")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.options import DraftModel, Model, PresetName, Speculate
+from app.cli.options import DraftModel, Model, PresetName, Speculate, SystemPrompt
 from app.cli.sampling_options import takes_sampling
 
 
@@ -27,9 +27,7 @@ def batch(  # noqa: PLR0913 -- one parameter an option
     ] = 8,
     model: Model = None,
     preset: PresetName = None,
-    system: Annotated[
-        str | None, typer.Option("--system", "-s", help="System prompt instead of the preset's.", show_default=False)
-    ] = None,
+    system: SystemPrompt = None,
     speculate: Speculate = None,
     draft: DraftModel = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever OUT holds.")] = False,

@@ -17,17 +17,26 @@ def bench(
     model: Model = None,
     suite: Annotated[
         list[str] | None,
-        typer.Option(help="basic, depth, speculation, reuse, batch or all; may be repeated.", show_default="basic"),
+        typer.Option(
+            metavar="SUITE",
+            help="basic, depth, speculation, reuse, batch or all; may be repeated.",
+            show_default="basic",
+        ),
     ] = None,
     draft: Annotated[
         str | None,
         typer.Option(metavar="MODEL", help="A draft model for the suite speculation.", show_default=False),
     ] = None,
-    reps: Annotated[int, typer.Option("--reps", "-r", min=1, max=100, help="Repetitions of each row.")] = 5,
+    reps: Annotated[
+        int, typer.Option("--reps", "-r", min=1, max=100, metavar="N", help="Repetitions of each row.")
+    ] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for --compare.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
     compare: Annotated[
-        Path | None, typer.Option(help="An earlier run's --json: tell how much better each row is.", show_default=False)
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="An earlier run's --json: tell how much better each row is.", show_default=False
+        ),
     ] = None,
 ) -> int:
     """Measure a model and the loop around it. Progress goes to standard error."""

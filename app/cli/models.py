@@ -6,9 +6,10 @@ import typer
 
 from app.cli import console, models_plan
 from app.cli.exit_codes import ExitCode
+from app.cli.sections import SectionedCommand
 
 commands = typer.Typer(name="models", help="List the models that `-m` can name.", rich_markup_mode=None)
-commands.command()(models_plan.plan)
+commands.command(cls=SectionedCommand)(models_plan.plan)
 
 
 @commands.callback(invoke_without_command=True)

@@ -22,7 +22,10 @@ _MIB = 1 << 20
 def plan(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(help="A model as `-m` takes it.", autocompletion=complete_model, show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="MODEL", help="A model as `-m` takes it.", autocompletion=complete_model, show_default=False
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; sizes in bytes.")] = False,
 ) -> int:

@@ -30,10 +30,20 @@ PresetName = Annotated[
         show_default=False,
     ),
 ]
+SystemPrompt = Annotated[
+    str | None,
+    typer.Option("--system", "-s", metavar="TEXT", help="System prompt instead of the preset's.", show_default=False),
+]
 ContinueLast = Annotated[bool, typer.Option("--continue", "-c", help="Go on with the last conversation.")]
 ThemeName = Annotated[
     str | None,
-    typer.Option("--theme", help="Theme for this time only.", autocompletion=complete_theme, show_default=False),
+    typer.Option(
+        "--theme",
+        metavar="THEME",
+        help="Theme for this time only.",
+        autocompletion=complete_theme,
+        show_default=False,
+    ),
 ]
 DraftModel = Annotated[
     str | None,

@@ -8,6 +8,7 @@ import typer
 
 from app.cli.completion import complete_preset
 from app.cli.exit_codes import ExitCode
+from app.cli.sections import SectionedCommand
 
 commands = typer.Typer(name="presets", help="List presets, or show one.", rich_markup_mode=None)
 
@@ -38,8 +39,12 @@ def list_() -> int:
     return ExitCode.OK
 
 
-@commands.command()
-def show(name: Annotated[str, typer.Argument(autocompletion=complete_preset)]) -> int:
+@commands.command(cls=SectionedCommand)
+def show(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A name that the list has.", autocompletion=complete_preset)
+    ],
+) -> int:
     """Show one preset as the table that `config.toml` would hold, every value spelt out."""
     from app.cli.configuration import spelt_out, toml_lines, warn_of
     from app.cli.console import print_line

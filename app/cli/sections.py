@@ -1,4 +1,7 @@
-"""A command whose help lists its options under headings; typer itself does that only with rich."""
+"""A command whose help lists its options under headings; typer itself does that only with rich.
+
+An argument stands there by its name alone: typer would put the name of Python's type behind it.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,10 @@ class SectionedCommand(TyperCommand):
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if record is not None:
-                usual = "Arguments" if parameter.param_type_name == "argument" else "Options"
+                is_argument = parameter.param_type_name == "argument"
+                usual = "Arguments" if is_argument else "Options"
                 heading = getattr(parameter, "rich_help_panel", None) or usual
-                sections.setdefault(heading, []).append(record)
+                sections.setdefault(heading, []).append((record[0].split()[0], record[1]) if is_argument else record)
         for heading, records in sections.items():
             if records:
                 with formatter.section(heading):
