@@ -26,8 +26,8 @@ from app.tui.services import Services
 from app.tui.terminal.ahead import Ahead
 from app.tui.theme import VARIABLE_DEFAULTS, ThemeSituation
 
-_TWICE_S = 2.0
-"""Two presses of the interrupt key within this time quit."""
+_TWICE_S = 3.0
+"""Two presses of the interrupt key within this time quit; the notice lasts as long."""
 
 
 class TokscopeApp(App[int]):
@@ -114,9 +114,9 @@ class TokscopeApp(App[int]):
         if self._store is not None:
             await self._store.close()
 
-    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
+    def tell(self, text: str, severity: SeverityLevel = "information", timeout_s: float | None = None) -> None:
         """Shows a passing notice; the text may come from anywhere."""
-        self.notify(safe_text(text), severity=severity, markup=False)
+        self.notify(safe_text(text), severity=severity, timeout=timeout_s, markup=False)
 
     def leave(self, exit_code: int) -> None:
         """Asks the app to end; may be called from any thread and from a signal handler."""
@@ -141,7 +141,7 @@ class TokscopeApp(App[int]):
         self._interrupted_at = now
         stopped = self.screen_of_chat is not None and self.screen_of_chat.chat.stop()
         key = self._keys.label("interrupt")
-        self.tell(f"Stopped. {key} again quits." if stopped else f"{key} again quits.")
+        self.tell(f"Stopped. {key} again quits." if stopped else f"{key} again quits.", timeout_s=_TWICE_S)
 
     def _selection(self) -> str:
         focused = self.focused

@@ -87,6 +87,8 @@ class RunMeter:
         self.n_prompt = 0
         self.n_cached = 0
         self.spans = PromptSpans()
+        self.context_known = True
+        """Whether `context` tells the truth: nobody has counted a conversation that another model wrote."""
         self.n_prefilled = 0
         """Of the `n_new` tokens, those that are computed."""
         self.prefill_ms = 0.0
@@ -100,9 +102,10 @@ class RunMeter:
         self._pace = Pace()
         self._final = Timings()
 
-    def reset(self) -> None:
-        """Forgets everything: another conversation, another model."""
-        self._start(Phase.IDLE, 0, 0, PromptSpans())
+    def reset(self, n_history: int | None = 0) -> None:
+        """Forgets everything: another conversation, another model. `n_history`: its tokens, None when unknown."""
+        self._start(Phase.IDLE, 0, 0, PromptSpans(n_history=n_history or 0))
+        self.context_known = n_history is not None
         self.seed = None
 
     def queued(self) -> None:
@@ -219,6 +222,7 @@ class RunMeter:
         self.version += 1
         self.phase, self.finish, self.finish_reason = phase, "", None
         self.n_prompt, self.n_cached, self.spans = n_prompt, n_cached, spans
+        self.context_known = True
         self.n_prefilled, self.prefill_ms, self.ttft_ms = 0, 0.0, None
         self.n_generated, self.n_shifted, self.decode_ms, self.last = 0, 0, 0.0, None
         self._pace, self._final = Pace(), Timings()

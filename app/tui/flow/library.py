@@ -65,6 +65,16 @@ def prompts(branch: Sequence[Message]) -> list[str]:
     return [message.content for message in branch if message.role is Role.USER]
 
 
+def n_tokens(branch: Sequence[Message], model: str) -> int | None:
+    """Returns the tokens that a conversation took after its last reply; None when `model` has not counted them."""
+    if not branch:
+        return 0
+    record = next((message.generation for message in reversed(branch) if message.role is Role.ASSISTANT), None)
+    if record is None or record.model != model:
+        return None
+    return record.usage.n_prompt + record.usage.n_generated - record.n_shifted_tokens
+
+
 def as_markdown(title: str, branch: Sequence[Message]) -> str:
     """Returns a conversation as one Markdown document."""
     names = {Role.USER: "You", Role.ASSISTANT: "Model", Role.SYSTEM: "System"}

@@ -115,7 +115,7 @@ def _cost(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
 
 
 def _context(meter: RunMeter, model: ModelReady | None, width: int) -> tuple[tuple[Line, ...], ...]:
-    if model is None:
+    if model is None or not meter.context_known:
         empty: Line = (("·" * width, "free"),)
         title = _row("CONTEXT", numbers.UNKNOWN, width)
         return (title, empty, (), (), ()), (title, empty), (title,)

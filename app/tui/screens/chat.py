@@ -22,7 +22,7 @@ from app.tui.flow import lines, pace
 from app.tui.flow.chat import Chat
 from app.tui.flow.choices import Choices
 from app.tui.flow.conversations import Conversations
-from app.tui.flow.library import Library, prompts
+from app.tui.flow.library import Library, n_tokens, prompts
 from app.tui.flow.loader import EngineLoader
 from app.tui.flow.pump import Pump
 from app.tui.flow.turns import TurnRunner
@@ -150,9 +150,9 @@ class ChatScreen(ChatCommands):
         self.chat.advance()
 
     def _adopt(self, model: ModelReady) -> None:
-        self.meter.reset()
         if self.loader.located is not None:
             self._session.model_name = self.loader.located.name
+        self._reset_meter()
         self.pump.shortest_s = pace.flush_interval_s(model, self._services.settings.fps)
         if pace.runs_on_cpu(model) and not self._host.is_headless:
             pace.yield_to_engine()
@@ -180,9 +180,12 @@ class ChatScreen(ChatCommands):
     def _show(self, branch: Sequence[Message]) -> None:
         self.transcript.show(branch)
         self.composer.set_history(prompts(branch))
-        self.meter.reset()
+        self._reset_meter()
         self.refresh_panels()
         self.refresh_state()
+
+    def _reset_meter(self) -> None:
+        self.meter.reset(n_tokens(self._session.branch, self._session.model_name))
 
     def restyle(self, code_style: str) -> None:
         """Takes up the colours of another theme."""

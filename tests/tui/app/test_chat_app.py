@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.tui.app import TokscopeApp
+from app.tui.app import _TWICE_S, TokscopeApp  # pyright: ignore[reportPrivateUsage] a bound of the test
 from app.tui.screens.chat import ChatScreen
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import make_app, until
@@ -52,6 +52,7 @@ async def test_interrupt_stops_and_twice_quits(tmp_path: Path) -> None:
         await pilot.press("ctrl+c")
         await until(lambda: not chat.chat.running)
         assert notices(app) == ["Stopped. Ctrl+C again quits."]
+        assert [notification.timeout for notification in app._notifications] == [_TWICE_S]  # pyright: ignore[reportPrivateUsage] no other way
         await pilot.press("ctrl+c")
     assert app.return_code == 0
 
