@@ -25,12 +25,17 @@ class Sink(Protocol):
 
 
 class TextSink:
-    """The reply on standard output, flushed with every event; anything else goes to standard error."""
+    """The reply on standard output, flushed with every event; anything else goes to standard error.
+
+    It ends with one newline, whatever the model wrote, so line ends wait for the text behind them. A reply without
+    text prints nothing.
+    """
 
     def __init__(self, *, stream: bool) -> None:
         self._stream = stream
         self._safe = console.stdout_is_terminal()
-        self._at_line_start = True
+        self._line_ends: str = ""
+        self._is_empty = True
 
     def take(self, event: object) -> None:
         """Writes new text, unless the whole is wanted at the end."""
@@ -41,15 +46,18 @@ class TextSink:
         """Ends the last line, and says on standard error why a reply is not whole."""
         if not self._stream:
             self._write(answer.text)
-        if not self._at_line_start:
-            self._write("\n")
+        if not self._is_empty:
+            console.write_out("\n")
         if answer.finish_reason is FinishReason.CONTEXT and not answer.error:
             console.print_error("the context window is full: the answer ends here", "a smaller input leaves more room")
 
     def _write(self, text: str) -> None:
-        if text:
-            console.write_out(safe_text(text) if self._safe else text)
-            self._at_line_start = text.endswith("\n")
+        text = self._line_ends + text
+        body = text.rstrip("\r\n")
+        self._line_ends = text[len(body) :]
+        if body:
+            console.write_out(safe_text(body) if self._safe else body)
+            self._is_empty = False
 
 
 class JsonSink:

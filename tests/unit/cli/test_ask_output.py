@@ -162,3 +162,44 @@ def test_what_was_left_out_is_told_on_stderr(tok) -> None:
     outcome = tok("ask", "hi", engine=ScriptedEngine([reply("fine", trimmed=(4, 900))]))
     assert (outcome.code, outcome.out) == (0, "fine\n")
     assert "the 4 oldest messages are left out" in outcome.err
+
+
+@pytest.mark.parametrize("more", [[], ["--no-stream"]], ids=["stream", "whole"])
+@pytest.mark.parametrize(
+    ("pieces", "out"),
+    [
+        ((), ""),
+        (("",), ""),
+        (("\n",), ""),
+        (("\n", "\r\n"), ""),
+        (("a\n\n",), "a\n"),
+        (("a", "\n", "\n"), "a\n"),
+        (("a\r\n", "\r\n"), "a\n"),
+        (("a\r", "\n"), "a\n"),
+        (("a\n", "\nb"), "a\n\nb\n"),
+        (("\n", "a"), "\na\n"),
+        (("a\n ",), "a\n \n"),
+    ],
+)
+def test_an_answer_ends_with_one_newline_and_an_empty_one_is_nothing(tok, pieces, out: str, more) -> None:
+    outcome = tok("ask", "hi", *more, engine=ScriptedEngine([Reply(pieces=pieces)]))
+    assert (outcome.code, outcome.out, outcome.err) == (0, out, "")
+
+
+def test_several_answers_end_with_one_newline_each(tok) -> None:
+    engine = ScriptedEngine([Reply(pieces=("a\n\n",)), Reply(pieces=("\n",)), Reply(pieces=("c",))])
+    out = tok("ask", "hi", "-n", "3", "--seed", "7", engine=engine).out
+    assert out.splitlines()[1:3] == ["a", ""]
+    assert out.endswith("]\nc\n")
+    assert "\n\n\n" not in out
+
+
+def test_the_text_of_json_stays_as_it_was(tok) -> None:
+    assert tok("ask", "hi", "--json", engine=ScriptedEngine([Reply(pieces=("a\n\n",))])).json["text"] == "a\n\n"
+
+
+def test_newlines_are_held_back_only_until_text_follows(tok, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr("app.cli.console.write_out", written.append)
+    tok("ask", "hi", engine=ScriptedEngine([Reply(pieces=("a\n", "b\n", "\n"))]))
+    assert written == ["a", "\nb", "\n"]
