@@ -45,7 +45,7 @@ class TokscopeApp(App[int]):
         super().__init__(ansi_color=True if no_color else None)
         self.animation_level = "none"
         self.HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (40, "-narrow"), (100, "-wide")]
-        self.VERTICAL_BREAKPOINTS = [(0, "-flat"), (10, "-tall")]
+        self.VERTICAL_BREAKPOINTS = [(0, "-flat"), (10, "-low"), (18, "-tall")]
         self.services = services
         self._keys = resolve(services.settings.keys)
         self._bindings = BindingsMap.merge([bindings_for("app", self._keys)])

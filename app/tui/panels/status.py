@@ -36,8 +36,8 @@ class StatusLine(Lines):
 
 def status(meter: RunMeter, model: ModelReady | None, width: int) -> Line:
     """Returns the key figures in at most `width` cells, the most important first."""
-    unknown = model is None or not meter.context_known
-    used = numbers.UNKNOWN if unknown else numbers.percent(meter.context(model.n_ctx).fraction)
+    use = meter.context(model.n_ctx) if model is not None and meter.context_known else None
+    used = numbers.UNKNOWN if use is None else numbers.percent(use.fraction)
     parts: list[Line] = [
         ((numbers.tps(meter.tps_average if meter.phase is Phase.DONE else meter.tps_now), "big"), (" tok/s", "text")),
         (("ctx ", "dim"), (used, "value")),

@@ -23,6 +23,9 @@ from app.tui.screens.safe import Dialog
 
 _OTHER_LINES = 13
 """Lines of a dialog beside its list and its detail: border, padding, title, field, hints, and air around it."""
+_OTHER_LINES_LOW = 6
+"""The same below `_LOW` lines, where `app.tcss` takes the air out; the hints may need two."""
+_LOW = 18
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,6 @@ class Picker(Dialog[str]):
 
     async def on_mount(self) -> None:
         """Shows the rows, the current one highlighted."""
-        self.query_one(".dialog-detail").styles.height = self.N_DETAIL_LINES
         self._fit()
         await self.refill()
         self.query_one(Input).focus()
@@ -147,9 +149,11 @@ class Picker(Dialog[str]):
         """Is told of the row under the cursor."""
 
     def _fit(self) -> None:
-        # All but the list has a fixed height, and nothing of it may be cut.
-        room = self.size.height - _OTHER_LINES - self.N_DETAIL_LINES
-        self.query_one(OptionList).styles.max_height = max(1, room)
+        # All but the list has a fixed height, and nothing of it may be cut; the detail gives way first.
+        room = self.size.height - (_OTHER_LINES_LOW if self.size.height < _LOW else _OTHER_LINES)
+        n_detail = max(0, min(self.N_DETAIL_LINES, room - 2))
+        self.query_one(".dialog-detail").styles.height = n_detail
+        self.query_one(OptionList).styles.max_height = max(1, room - n_detail)
 
     def _show_detail(self, text: str) -> None:
         self.query_one(".dialog-detail", Static).update(Content(text))

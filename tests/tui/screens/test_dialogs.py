@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
@@ -223,3 +224,26 @@ async def test_the_history_says_when_nothing_was_deleted_and_reopens_what_was_op
         await pilot.press("ctrl+z")
         await until(lambda: chat.transcript.last_reply() == "it is sea")
         await until(lambda: [row.current for row in picker.rows] == [True])
+
+
+@pytest.mark.parametrize("size", [(80, 24), (80, 18), (80, 15), (60, 12), (40, 10)])
+@pytest.mark.parametrize("key", ["ctrl+b", "ctrl+o", "ctrl+s", "ctrl+t", "ctrl+p", "f1"])
+async def test_a_dialog_keeps_its_hints_on_a_low_screen(tmp_path: Path, size: tuple[int, int], key: str) -> None:
+    app = make_app(tmp_path, ScriptedEngine(), store=await stored(*"abcdefghijklmnop"))
+    async with app.run_test(size=size) as pilot:
+        chat = await ready(app)
+        await pilot.press(key)
+        await until(lambda: app.screen is not chat and app.screen.query(".dialog-hints"))
+        await pilot.pause()
+        await pilot.pause()
+        hints = app.screen.query_one(".dialog-hints", Static)
+        dialog = app.screen.query_one(".dialog")
+        inside = dialog.region.shrink((1, 1, 1, 1))
+        assert app.screen.region.contains_region(dialog.region)
+        assert inside.contains_region(hints.region)
+        n_words = len(str(hints.render()).split())
+        drawn = [hints.render_line(y).text for y in range(hints.size.height)]
+        assert len(" ".join(drawn).split()) == n_words
+        content = app.screen.query_one(".dialog-scroll" if key == "f1" else ".dialog-list")
+        assert content.size.height >= 2
+        assert inside.contains_region(content.region)
