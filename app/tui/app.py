@@ -61,7 +61,7 @@ class TokscopeApp(App[int]):
             few_colors=self.console.color_system == "standard",
             dark_background=services.dark_background,
         )
-        self._notices = [*self._wardrobe.open(), *self._wardrobe.start(self._situation)]
+        self._notices = [*self._wardrobe.open(), *self._wardrobe.start(self._situation, self._keys.label("theme"))]
         self._interrupted_at = -_TWICE_S
         self._store: Store | None = None
         self.screen_of_chat: ChatScreen | None = None

@@ -7,6 +7,21 @@ from app.domain.text import one_line
 from app.protocol.events import GenerationFinished
 
 
+def finish_word(event: GenerationFinished) -> str:
+    """Returns why a reply ended, as short as can be."""
+    match event.finish_reason:
+        case FinishReason.STOP:
+            return "stop string" if event.stop is not None and event.stop.kind == "string" else "end of turn"
+        case FinishReason.LENGTH:
+            return "length limit"
+        case FinishReason.CONTEXT:
+            return "context full"
+        case FinishReason.ABORT:
+            return "stopped"
+        case FinishReason.ERROR:
+            return "failed"
+
+
 def finish_line(event: GenerationFinished) -> str:
     """Returns why a reply ended, in words and safe to show."""
     match event.finish_reason:

@@ -21,7 +21,7 @@ from app.protocol.events import (
     PrefillProgress,
     TokensGenerated,
 )
-from app.tui.finish import finish_line
+from app.tui.finish import finish_line, finish_word
 from app.tui.pace import Pace, rate
 
 
@@ -82,6 +82,8 @@ class RunMeter:
         self.phase = Phase.IDLE
         self.finish = ""
         """Why the reply ended, in words; empty until it has."""
+        self.finish_word = ""
+        """The same in a word or two."""
         self.finish_reason: FinishReason | None = None
         self.seed: int | None = None
         self.n_prompt = 0
@@ -111,7 +113,7 @@ class RunMeter:
     def queued(self) -> None:
         """A prompt was sent and the engine has not begun on it; the last reply's figures stay until it does."""
         self.phase = Phase.QUEUED
-        self.finish = ""
+        self.finish = self.finish_word = ""
         self.finish_reason = None
         self.version += 1
 
@@ -135,7 +137,7 @@ class RunMeter:
                 self._finish(event)
             case EngineLost():
                 self.phase, self.finish_reason = Phase.DONE, FinishReason.ERROR
-                self.finish = one_line(f"engine lost: {event.reason}")
+                self.finish, self.finish_word = one_line(f"engine lost: {event.reason}"), "engine lost"
 
     # Prefill
 
@@ -220,7 +222,7 @@ class RunMeter:
 
     def _start(self, phase: Phase, n_prompt: int, n_cached: int, spans: PromptSpans) -> None:
         self.version += 1
-        self.phase, self.finish, self.finish_reason = phase, "", None
+        self.phase, self.finish, self.finish_word, self.finish_reason = phase, "", "", None
         self.n_prompt, self.n_cached, self.spans = n_prompt, n_cached, spans
         self.context_known = True
         self.n_prefilled, self.prefill_ms, self.ttft_ms = 0, 0.0, None
@@ -241,7 +243,7 @@ class RunMeter:
     def _finish(self, event: GenerationFinished) -> None:
         timings, usage = event.timings, event.usage
         self.phase, self.finish_reason = Phase.DONE, event.finish_reason
-        self.finish = finish_line(event)
+        self.finish, self.finish_word = finish_line(event), finish_word(event)
         self._final = timings
         self.n_prompt, self.n_cached = usage.n_prompt, usage.n_cached
         self.n_generated = usage.n_generated

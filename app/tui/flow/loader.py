@@ -7,6 +7,8 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from app.client.engine import Engine
 from app.config.catalogue import Catalogue
 from app.domain.errors import ModelError
@@ -41,11 +43,22 @@ class EngineLoader:
         self.status = LoadStatus()
         self.located: LocatedModel | None = None
         """The model that is loaded or being loaded."""
+        self._loaded: ModelReady | None = None
+        self._titled: ModelReady | None = None
 
     @property
     def ready(self) -> bool:
         """Whether the located model is loaded."""
         return self.status.fraction is None and not self.status.error and self.located is not None
+
+    @property
+    def model(self) -> ModelReady | None:
+        """The engine's model under its title in the catalogue; the same object as long as it is the same model."""
+        model = self._engine.model
+        if model is not self._loaded:
+            self._loaded = model
+            self._titled = replace(model, title=self.status.title or model.title) if model is not None else None
+        return self._titled
 
     async def load(self, wanted: str | None, draft: str | None = None) -> ModelReady | None:
         """Finds and loads a model, and a draft model if named; returns what is loaded, or None: see `status.error`."""

@@ -63,13 +63,16 @@ class Wardrobe:
             self._app.register_theme(theme)
         return notices
 
-    def start(self, situation: ThemeSituation) -> list[str]:
-        """Puts on the theme to start with; returns a notice when it is not the one that was wished for."""
+    def start(self, situation: ThemeSituation, key: str) -> list[str]:
+        """Puts on the theme to start with; returns a notice when it is not the one that was wished for.
+
+        `key` is the one that chooses a theme, for the notice; empty when there is none.
+        """
         wanted = self._asked or self._memory.recall("theme", self._configured)
         self.wear(pick_theme(wanted, self._asked is not None, self.themes, situation))
         if wanted == AUTO or wanted in self.themes:
             return []
-        return [f"There is no theme “{wanted}”."]
+        return [f"There is no theme “{wanted}”.{f' {key} chooses another.' if key else ''}"]
 
     def wear(self, name: str) -> None:
         """Puts a theme on, for now."""

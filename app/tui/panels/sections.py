@@ -200,7 +200,7 @@ def _model(model: ModelReady | None, width: int) -> tuple[tuple[Line, ...], ...]
         return (title, none, (), ()), (title, none)
     layers = " + ".join(f"{one_line(place.device, 12)} {place.n_layers}" for place in model.placement)
     facts = (
-        f"{one_line(model.title, 40)} {model.quant}",
+        one_line(model.title if model.quant in model.title else f"{model.title} {model.quant}", 60),
         f"{layers} of {model.n_layers} layers",
         f"KV {numbers.size(model.kv_bytes)} · {model.n_threads} threads",
     )

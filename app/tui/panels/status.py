@@ -59,12 +59,14 @@ def status(meter: RunMeter, model: ModelReady | None, width: int) -> Line:
             break
         line = longer
     room = width - width_of((*line, _SEPARATOR))
+    if meter.finish and cell_len(meter.finish) <= room:
+        state = meter.finish
     return (*line, _SEPARATOR, (wrap(state, room, 1)[0], role)) if room > 0 else line
 
 
 def _state(meter: RunMeter) -> tuple[str, str]:
     if meter.finish:
-        return meter.finish, finish_role(meter)
+        return meter.finish_word, finish_role(meter)
     if meter.phase is Phase.PREFILL:
         return f"prefill {numbers.percent(meter.prefill_fraction)}", "bar"
     return meter.phase.value, "dim"

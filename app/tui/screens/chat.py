@@ -198,7 +198,7 @@ class ChatScreen(ChatCommands):
 
     def refresh_panels(self) -> None:
         """Shows the meter's figures; costs next to nothing when they are the same."""
-        model = self._services.engine.model
+        model = self.loader.model
         self.panels.update(self.meter, model)
         self.status_line.update(self.meter, model)
 

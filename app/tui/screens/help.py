@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -17,10 +18,10 @@ from app.tui.screens.safe import Dialog
 
 EDITING: tuple[tuple[str, str], ...] = (
     ("Enter", "Send"),
-    ("Ctrl+J", "New line (Shift+Enter where the terminal tells)"),
-    ("Up / Down", "Earlier and later prompts, from the first and the last line"),
+    ("Ctrl+J", "New line (Shift+Enter in some terminals)"),
+    ("Up / Down", "Earlier and later prompts"),
     ("Ctrl+A / Ctrl+E", "Beginning and end of the line"),
-    ("Ctrl+W / Ctrl+U / Ctrl+K", "Delete the word, to the beginning, to the end"),
+    ("Ctrl+W / Ctrl+U / Ctrl+K", "Delete a word, to the start, to the end"),
     ("Ctrl+Z / Ctrl+Y", "Undo and redo"),
     ("Tab", "Go to the conversation and back"),
 )
@@ -39,7 +40,12 @@ def user_files() -> list[tuple[str, str]]:
         ("Conversations", paths.database_file()),
         ("Engine log", paths.engine_log_file()),
     )
-    return [(name, safe_text(str(path))) for name, path in files]
+    return [(name, safe_text(_short(path))) for name, path in files]
+
+
+def _short(path: Path) -> str:
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 class Help(Dialog[None]):
@@ -75,7 +81,8 @@ class Help(Dialog[None]):
             n_keys, n_words = (2 + max(len(row[column]) for row in rows) for column in (0, 1))
             parts.append((f"{title}\n", "bold $primary"))
             for left, right, name in rows:
-                parts += [(f"  {left:<{n_keys}}", "$accent"), f"{right:<{n_words}}", (f"{name}\n", "$foreground-muted")]
+                words = f"{right:<{n_words}}" if name else right
+                parts += [(f"  {left:<{n_keys}}", "$accent"), words, (f"{name}\n", "$foreground-muted")]
             parts.append("\n")
-        parts.append(("[keys] in config.toml gives a command another key, by its name in grey.", "$foreground-muted"))
+        parts.append(("[keys] in config.toml gives a command another key, by its grey name.", "$foreground-muted"))
         return Content.assemble(*parts)

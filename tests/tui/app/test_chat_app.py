@@ -194,7 +194,7 @@ async def test_a_broken_theme_is_a_notice(tmp_path: Path, broken: str) -> None:
         await ready(app)
         assert app.theme == "graphite"
         assert any("mine.toml" in notice for notice in notices(app))
-        assert "There is no theme “mine”." in notices(app)
+        assert "There is no theme “mine”. Ctrl+T chooses another." in notices(app)
         await pilot.press("ctrl+t")
         await pilot.pause()
 

@@ -253,10 +253,15 @@ async def test_a_theme_change_draws_the_same_text_in_other_colours():
 @pytest.mark.parametrize(
     ("width", "meter", "expected"),
     [
-        (78, done(), "88.8 tok/s │ ctx 12 % │ 47 new + 812 cached │ stopped: end of turn <|im_end|>"),
+        (78, done(), "88.8 tok/s │ ctx 12 % │ 47 new + 812 cached │ ttft 52.0 ms │ end of turn"),
+        (
+            110,
+            done(),
+            "88.8 tok/s │ ctx 12 % │ 47 new + 812 cached │ ttft 52.0 ms │ 128 tokens │ stopped: end of turn <|im_end|>",
+        ),
         (78, running(9), "80.0 tok/s │ ctx 11 % │ 47 new + 812 cached │ ttft 52.0 ms │ 9 tokens │ decode"),
         (58, running(9), "80.0 tok/s │ ctx 11 % │ 47 new + 812 cached │ decode"),
-        (38, done(), "88.8 tok/s │ stopped: end of turn <|i…"),
+        (38, done(), "88.8 tok/s │ ctx 12 % │ end of turn"),
         (38, RunMeter(), "– tok/s │ ctx 0.0 % │ idle"),
     ],
 )

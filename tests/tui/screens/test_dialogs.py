@@ -247,3 +247,16 @@ async def test_a_dialog_keeps_its_hints_on_a_low_screen(tmp_path: Path, size: tu
         content = app.screen.query_one(".dialog-scroll" if key == "f1" else ".dialog-list")
         assert content.size.height >= 2
         assert inside.contains_region(content.region)
+
+
+async def test_no_row_of_the_help_is_wrapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    app = make_app(tmp_path, ScriptedEngine())
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        await pilot.press("f1")
+        await until(lambda: app.screen is not chat and app.screen.query(".dialog-scroll"))
+        await pilot.pause()
+        text = app.screen.query_one(".dialog-scroll Static", Static)
+        assert "~/tokscope" in str(text.render())
+        assert max(len(line) for line in str(text.render()).splitlines()) <= text.size.width
