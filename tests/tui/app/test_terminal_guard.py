@@ -151,3 +151,9 @@ def test_no_color_writes_no_colour(tmp_path: Path) -> None:
     parameters = [p for sgr in re.findall(rb"\x1b\[([0-9;]*)m", chat.seen) for p in sgr.split(b";") if p]
     colours = {int(p) for p in parameters} & {*range(30, 38), 38, *range(40, 48), 48, *range(90, 98), *range(100, 108)}
     assert colours == set()
+
+
+def test_what_is_typed_before_the_first_paint_is_answered(chat: PtyChat) -> None:
+    chat.read_until(b"\x1b[?1049h")
+    chat.type(b"go\r")
+    chat.read_until(b"two")
