@@ -23,6 +23,7 @@ class ToySampler:
         self.closed = False
         self.resampled = False
         self.report = StageReport((), None)
+        self.near = None
 
     def sample(self, logits: Logits, watch: Sequence[int] | None = None) -> int:
         token = int(logits.argmax())

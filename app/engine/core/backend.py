@@ -22,6 +22,10 @@ State = npt.NDArray[np.uint8]
 """The cells of one sequence, in the backend's own format."""
 
 
+Ids = npt.NDArray[np.int64]
+"""Token ids."""
+
+
 class Decoded(Enum):
     """How a decode ended, where it did not fail."""
 
@@ -65,6 +69,11 @@ class Sampler(Protocol):
     @property
     def report(self) -> StageReport:
         """Of the last `sample` that was given tokens to watch."""
+        ...
+
+    @property
+    def near(self) -> Ids | None:
+        """Ids that hold the most likely tokens of the last `sample`'s logits; None where it did not look for them."""
         ...
 
     def force(self, token: int) -> None:

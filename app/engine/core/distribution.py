@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.engine.core.backend import Logits
+from app.engine.core.backend import Ids, Logits
 from app.engine.core.topk import TopK
 
 _LN2 = math.log(2.0)
@@ -41,8 +41,11 @@ class Distribution:
         """The ids of the `k` most likely tokens, most likely first."""
         return self._top_k.best(logits, float(logits.max()), k).tolist()
 
-    def measure(self, logits: Logits, chosen: int, k: int) -> Measured:
-        """Measures `chosen` and the `k` most likely tokens. `logits`: shape (n_vocab,), not changed."""
+    def measure(self, logits: Logits, chosen: int, k: int, near: Ids | None = None) -> Measured:
+        """Measures `chosen` and the `k` most likely tokens. `logits`: shape (n_vocab,), not changed.
+
+        `near`: ids that hold the most likely ones, where the sampler has found them already.
+        """
         shifted, weights = self._shifted, self._weights
         np.subtract(logits, logits.max(), out=shifted)
         np.exp(shifted, out=weights)
@@ -51,8 +54,17 @@ class Distribution:
         own = float(shifted[chosen])
         mean = _dot(weights, shifted) / total
         logprob = own - log_total
-        rank = 1 + int(np.count_nonzero(shifted > own))
-        top = [(int(i), float(weights[i]) / total) for i in self._top_k.best(shifted, 0.0, k)] if k else []
+        best: Ids | list[int] = []
+        if near is not None and len(near) >= max(k, 1):
+            values = shifted[near]
+            # Nothing outside `near` is larger than its smallest value.
+            everywhere = own >= values.min()
+            rank = 1 + int(np.count_nonzero((values if everywhere else shifted) > own))
+            best = near[np.argsort(-values, kind="stable")[:k]]
+        else:
+            rank = 1 + int(np.count_nonzero(shifted > own))
+            best = self._top_k.best(shifted, 0.0, k)
+        top = [(int(i), float(weights[i]) / total) for i in best]
         return Measured(math.exp(logprob), logprob, rank, max(0.0, (log_total - mean) / _LN2), top)
 
 

@@ -194,7 +194,8 @@ class Scheduler:
             return
         ms = sequence.accept(token, self._clock())
         sequence.phase = Phase.DECODE
-        measured = self._distribution.measure(logits, token, sequence.trace_top_k)
+        near = None if origin is Origin.FORCED else sequence.sampler.near
+        measured = self._distribution.measure(logits, token, sequence.trace_top_k, near)
         report = sequence.sampler.report if watch is not None and origin is not Origin.FORCED else None
         happened.append(Sampled(sequence, token, ms, measured, origin, report))
         if token in self.backend.eog:

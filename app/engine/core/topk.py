@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from app.engine.core.backend import Logits
+from app.engine.core.backend import Ids, Logits
 
-Ids = npt.NDArray[np.int64]
 _FIRST_MARGIN = 8.0
 _WIDEST = 1e4
-_MANY = 16
+_MANY = 12
+_NARROWER, _WIDER = 0.95, 1.5
 _LOOSE = 2
 
 
@@ -28,12 +27,12 @@ class TopK:
         margin, k = self._margin, min(k, len(values))
         found = np.flatnonzero(values >= maximum - margin)
         while len(found) < k:
-            margin *= 1.6
+            margin *= _WIDER
             if margin > _WIDEST:  # what is missing is -inf or NaN
                 return np.arange(len(values)), -np.inf
             found = np.flatnonzero(values >= maximum - margin)
-        # Narrower next time where far too many passed; one try too many costs less than handling them.
-        self._margin = max(0.5, margin * 0.8) if len(found) > _MANY * k else margin
+        # A second pass over the vocabulary costs more than many candidates do: wide at once, narrower little by little.
+        self._margin = max(0.5, margin * _NARROWER) if len(found) > _MANY * k else margin
         threshold = maximum - margin
         if len(found) > _LOOSE * k:
             near = values[found]

@@ -6,7 +6,7 @@ from collections import Counter, deque
 
 import numpy as np
 
-from app.engine.core.topk import Ids
+from app.engine.core.backend import Ids
 
 
 class TokenWindow:

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.domain.sampling import SamplingParams
-from app.engine.core.backend import ComputeError, Logits, StageReport
-from app.engine.core.topk import Ids, TopK
+from app.engine.core.backend import ComputeError, Ids, Logits, StageReport
+from app.engine.core.topk import TopK
 from app.engine.native import stages
 from app.engine.native.bindings import C, Native
 from app.engine.native.grammar import Grammar
@@ -46,6 +46,7 @@ class NativeSampler:
         self._biased = np.array(list(stages.biases(model, params)), np.int64)
         self._keep = stages.keep(params)
         self._top_k = TopK()
+        self._near: Ids | None = None
         n_vocab = model.vocab.n_vocab
         self._all = np.arange(n_vocab, dtype=np.int32)
         self._rows = np.zeros(n_vocab, _ROW)
@@ -60,6 +61,7 @@ class NativeSampler:
             self._fill(logits, None)
             self._grammar.filter(self._array)
             token = self._choose(np.ascontiguousarray(self._rows["logit"]), watch)
+            self._near = None  # found among what the grammar left
         self.force(token)
         return token
 
@@ -93,13 +95,20 @@ class NativeSampler:
         """What the stages did in the last `sample` that was given tokens to watch."""
         return self._reporter.last
 
+    @property
+    def near(self) -> Ids | None:
+        """See `app.engine.core.backend.Sampler`."""
+        return self._near
+
     def _candidates(self, logits: Logits, maximum: float) -> Ids | None:
+        self._near = None
         if not self._keep:
             return None
         moved = self._history.ids()
         if len(self._biased):
             moved = np.union1d(moved, self._biased)
         found, threshold = self._top_k.candidates(logits, maximum, self._keep + len(moved))
+        self._near = found
         below = moved[logits[moved] < threshold]
         return np.concatenate([found, below]) if len(below) else found
 

@@ -41,3 +41,12 @@ def test_the_threshold_finds_k_however_it_stood_before() -> None:
     for scale in (0.01, 10.0, 0.5, 100.0, 0.001, 3.0):
         values = (rng.standard_normal(5000) * scale).astype(np.float32)
         assert top_k.best(values, float(values.max()), 40).tolist() == np.argsort(-values, kind="stable")[:40].tolist()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 200), st.integers(0, 20), st.integers(0, 2**32 - 1))
+def test_what_the_sampler_found_changes_no_figure(n_near: int, k: int, seed: int) -> None:
+    logits = (np.random.default_rng(seed).standard_normal(500) * 3).astype(np.float32)
+    near = np.sort(np.argsort(-logits, kind="stable")[:n_near])
+    measure = Distribution(500).measure
+    assert measure(logits, seed % 500, k, near) == measure(logits, seed % 500, k)
