@@ -6,7 +6,7 @@ on its field. Knows nothing of the chain itself (`app.engine.native.sampler`).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
 
@@ -22,18 +22,7 @@ Stage = Literal[
     "xtc",
     "temperature",
 ]
-CANONICAL: tuple[Stage, ...] = (
-    "logit-bias",
-    "penalties",
-    "dry",
-    "top-n-sigma",
-    "top-k",
-    "typical",
-    "top-p",
-    "min-p",
-    "xtc",
-    "temperature",
-)
+CANONICAL: tuple[Stage, ...] = get_args(Stage)
 """llama.cpp's order of the stages (common/common.h); the draw itself (dist, adaptive-p, mirostat) is always last."""
 
 N_SEEDS = 2**32 - 1

@@ -21,11 +21,11 @@ def test_paths_follow_the_environment(tmp_path: Path) -> None:
 
 def test_overrides_are_expanded_and_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("HOME", "/people/somebody")
     monkeypatch.setenv("TOKSCOPE_CONFIG_DIR", "~/c")
     monkeypatch.setenv("TOKSCOPE_DATA_DIR", "d")
     monkeypatch.setenv("TOKSCOPE_CACHE_DIR", "")
-    assert paths.config_dir() == Path("/home/somebody/c")
+    assert paths.config_dir() == Path("/people/somebody/c")
     assert paths.data_dir() == tmp_path / "d"
     assert paths.cache_dir().is_absolute()
     assert paths.cache_dir().name.casefold() in {"tokscope", "cache"}
@@ -59,8 +59,8 @@ def test_the_starter_config_changes_nothing_and_is_right_when_uncommented(tmp_pa
 
 def test_relative_models_dir_starts_at_the_config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "config.toml"
-    monkeypatch.setenv("HOME", "/home/somebody")
-    for text, expected in [("m", tmp_path / "m"), ("~/m", Path("/home/somebody/m")), ("/m", Path("/m"))]:
+    monkeypatch.setenv("HOME", "/people/somebody")
+    for text, expected in [("m", tmp_path / "m"), ("~/m", Path("/people/somebody/m")), ("/m", Path("/m"))]:
         path.write_text(f'models_dir = "{text}"')
         assert load_settings(path).settings.models_dir == str(expected)
 
