@@ -19,6 +19,8 @@ class Ahead:
         """Keeps an event that writes; False for any other, and for all once they were taken."""
         if not self._open or event.is_forwarded:
             return False
+        if isinstance(event, events.Key) and event.key == "ctrl+j":
+            event = events.Key("enter", "\r")  # Enter too, if it was typed before the terminal went raw
         if isinstance(event, events.Key) and event.key == "backspace":
             if self._kept and isinstance(last := self._kept[-1], events.Key) and last.is_printable:
                 self._kept.pop()
