@@ -6,8 +6,18 @@ from collections.abc import AsyncGenerator
 from enum import Enum
 from typing import Protocol
 
-from app.protocol.commands import Bench, Generate, LoadModel
-from app.protocol.events import BenchEvent, GenerationEvent, Hello, LoadEvent, ModelReady
+from app.protocol.commands import Bench, Generate, LoadModel, Predict, Resume, Score, Tokenize
+from app.protocol.events import (
+    BenchEvent,
+    EngineLost,
+    GenerationEvent,
+    Hello,
+    LoadEvent,
+    ModelReady,
+    Predicted,
+    ScoreEvent,
+    Tokenized,
+)
 
 
 class EngineState(Enum):
@@ -56,6 +66,26 @@ class Engine(Protocol):
 
     def bench(self, command: Bench) -> AsyncGenerator[BenchEvent]:
         """Runs one measurement of the model alone; the last event is BenchFinished or EngineLost."""
+        ...
+
+    def pause(self, request_id: int) -> None:
+        """Asks a request to hold before its next token and returns at once; its generator tells `Paused`."""
+        ...
+
+    def resume(self, command: Resume) -> None:
+        """Lets a paused request go on and returns at once."""
+        ...
+
+    async def tokenize(self, command: Tokenize) -> Tokenized | EngineLost:
+        """The tokens of a text or of rendered messages."""
+        ...
+
+    async def predict(self, command: Predict) -> Predicted | EngineLost:
+        """The distribution over the next token."""
+        ...
+
+    def score(self, command: Score) -> AsyncGenerator[ScoreEvent]:
+        """Scores a text; the last event is ScoreFinished or EngineLost. Closing the generator early ends it."""
         ...
 
     def abort(self, request_id: int) -> None:

@@ -1,4 +1,7 @@
-"""The trace of one token: what was chosen, how likely it was, what else could have been, how long it took."""
+"""The trace of one token: what was chosen, how likely it was, what else could have been, how long it took.
+
+And what is known of tokens that nobody sampled: those of a prompt, and those that may come next.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ class Origin(StrEnum):
     """Put there by the user or by a rule, not sampled."""
     GRAMMAR = "grammar"
     """Sampled again, because the grammar refused the first choice."""
+    BONUS = "bonus"
+    """Sampled in the same decode that accepted a whole draft: a token for nothing."""
 
 
 class TopToken(Struct, frozen=True, array_like=True, gc=False):
@@ -74,3 +79,44 @@ class TokenTrace(Struct, frozen=True, array_like=True, gc=False):
     """The stage report, where the request asked for it."""
     draw: Draw | None = None
     """With the stage report: the draw of a plain `dist` stage; None for greedy, adaptive-p and mirostat."""
+    n_bytes: int = 0
+    """UTF-8 bytes that this token lets out into the reply's text; 0 for a control token or part of a character."""
+    p_end: float = 0.0
+    """Before the chain: the probability that the reply ends here, summed over the end-of-generation tokens."""
+    decode_ms: float = 0.0
+    """Of `ms`: computing the logits. For the first token, the prefill. 0 for what a draft brought along."""
+    sample_ms: float = 0.0
+    """Of `ms`: the sampler chain and this trace's own figures."""
+    text_ms: float = 0.0
+    """Turning the token into text; the wall time of the loop holds it, the `ms` of the next token counts it."""
+    ghosts: tuple[TopToken, ...] = ()
+    """Drafted tokens that this token was sampled in place of, and those after them: rejected, never shown as text.
+
+    Only the first one's `p` is known; it is 0 for the others, which were drafted on a prefix that did not come.
+    """
+
+
+class PromptToken(Struct, frozen=True, array_like=True, gc=False):
+    """One token of a given text: a rendered prompt or what somebody asked to have tokenised."""
+
+    id: int
+    text: str
+    """The piece, as in `TopToken.text`."""
+    n_bytes: int
+    """Of the text that was tokenised; the tokens' bytes lie side by side. 0 where the tokenizer added the token."""
+    is_control: bool = False
+
+
+class Prediction(Struct, frozen=True, array_like=True):
+    """The distribution over the next token, before anything is drawn from it."""
+
+    entropy: float
+    """In bits, before the chain."""
+    p_end: float
+    """Before the chain: probability of the end-of-generation tokens together."""
+    before: tuple[TopToken, ...]
+    """The k most likely tokens before the chain, best first."""
+    after: tuple[TopToken, ...]
+    """The most likely tokens that the chain leaves, best first, at most k, with their probabilities there."""
+    stages: tuple[StageTrace, ...] = ()
+    """What each stage did; `StageTrace.p` is in the order of `before`."""

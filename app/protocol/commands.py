@@ -59,6 +59,67 @@ class Generate(Struct, frozen=True, tag=True, array_like=True):
     context_policy: ContextPolicy = "stop"
     cacheable: bool = True
     """Whether the engine may write the state of this conversation, and so its text, to its cache folder."""
+    prompt_ids: tuple[int, ...] = ()
+    """The prompt as token ids; `messages` are not looked at then, and no template is rendered."""
+    reply_ids: tuple[int, ...] = ()
+    """The first tokens of the reply, kept from an older one: they are prompt to the engine and come in no event."""
+    reply_text: str = ""
+    """Text that the reply goes on with: tokenised as content, forced token by token, measured and told like others."""
+    n_steps: int | None = None
+    """How many tokens come before the request pauses, as if `Pause` was sent: 0 is before the first; None: never."""
+    tell_prompt: bool = False
+    """Whether `PromptRendered` follows `GenerationStarted`."""
+
+
+class Pause(Struct, frozen=True, tag=True, array_like=True):
+    """Hold a request before its next token is chosen. Answered by `Paused`; no effect on one that is over."""
+
+    request_id: int
+
+
+class Resume(Struct, frozen=True, tag=True, array_like=True):
+    """Let a paused request go on; no effect on one that is not paused. Nothing is computed again."""
+
+    request_id: int
+    n_steps: int | None = None
+    """How many tokens come before it pauses again; None lets it run. Forced ones count."""
+    force_ids: tuple[int, ...] = ()
+    """Tokens that come next, not sampled."""
+    force_text: str = ""
+    """Text that comes after them: tokenised as content, not sampled."""
+    ban_ids: tuple[int, ...] = ()
+    """Tokens that are not sampled any more in this request."""
+
+
+class Tokenize(Struct, frozen=True, tag=True, array_like=True):
+    """Answered by one `Tokenized`: the tokens of `messages` through the chat template, or else those of `text`."""
+
+    request_id: int
+    text: str = ""
+    messages: tuple[ChatMessage, ...] = ()
+    parse_special: bool = False
+    """Whether the names of control tokens in `text` mean these tokens."""
+
+
+class Predict(Struct, frozen=True, tag=True, array_like=True):
+    """The distribution over the next token of a prompt; nothing is generated. Answered by one `Predicted`."""
+
+    request_id: int
+    messages: tuple[ChatMessage, ...]
+    sampling: SamplingParams
+    top_k: int = 20
+    text: str = ""
+    """In place of `messages`: a prompt that no template is applied to."""
+
+
+class Score(Struct, frozen=True, tag=True, array_like=True):
+    """How likely a given text is, token by token. Answered by `Scored`… and always by one `ScoreFinished`."""
+
+    request_id: int
+    text: str
+    top_k: int = 10
+    n_ctx: int = 0
+    """Tokens of context that a token is scored in, as llama-perplexity's `-c`; 0 is the whole window."""
 
 
 class Bench(Struct, frozen=True, tag=True, array_like=True):
@@ -89,4 +150,4 @@ class Shutdown(Struct, frozen=True, tag=True, array_like=True):
     """Free everything and exit. Closing the worker's stdin does the same."""
 
 
-Command = LoadModel | CancelLoad | Generate | Bench | Abort | Shutdown
+Command = LoadModel | CancelLoad | Generate | Pause | Resume | Tokenize | Predict | Score | Bench | Abort | Shutdown

@@ -9,9 +9,9 @@ from __future__ import annotations
 from msgspec import Struct
 
 from app.domain.generation import CellSpan, DraftCounts, FinishReason, PromptSpans, Stop, Timings, Usage
-from app.domain.trace import TokenTrace
+from app.domain.trace import Prediction, PromptToken, TokenTrace
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 class Device(Struct, frozen=True, array_like=True):
@@ -112,6 +112,13 @@ class GenerationStarted(Struct, frozen=True, tag=True, array_like=True):
     """Of the cached tokens, those that were copied from another conversation with the same beginning."""
 
 
+class PromptRendered(Struct, frozen=True, tag=True, array_like=True):
+    """What was really sent: comes right after `GenerationStarted` where the request asked for it."""
+
+    request_id: int
+    tokens: tuple[PromptToken, ...]
+
+
 class PrefillProgress(Struct, frozen=True, tag=True, array_like=True):
     """How far the prefill is, counted in new (uncached) tokens."""
 
@@ -129,6 +136,15 @@ class TokensGenerated(Struct, frozen=True, tag=True, array_like=True):
     text: str
     """To be shown: whole UTF-8, stop strings held back; may be empty, and may cover earlier tokens."""
     tokens: tuple[TokenTrace, ...]
+
+
+class Paused(Struct, frozen=True, tag=True, array_like=True):
+    """The request holds its slot and waits for `Resume` or `Abort`; every token before it has been told."""
+
+    request_id: int
+    n_generated: int
+    prediction: Prediction
+    """What it would draw from next."""
 
 
 class ContextShifted(Struct, frozen=True, tag=True, array_like=True):
@@ -159,6 +175,42 @@ class GenerationFinished(Struct, frozen=True, tag=True, array_like=True):
     """The window at the end, first cell to last; empty where the request never had a place in it."""
 
 
+class Tokenized(Struct, frozen=True, tag=True, array_like=True):
+    """The answer to `Tokenize`."""
+
+    request_id: int
+    tokens: tuple[PromptToken, ...] = ()
+    error: str = ""
+
+
+class Predicted(Struct, frozen=True, tag=True, array_like=True):
+    """The answer to `Predict`; without a prediction, `error` says why."""
+
+    request_id: int
+    n_prompt: int = 0
+    prediction: Prediction | None = None
+    error: str = ""
+
+
+class Scored(Struct, frozen=True, tag=True, array_like=True):
+    """The next tokens of a `Score`, in order; the first token of a text has p 1 where nothing stands before it."""
+
+    request_id: int
+    tokens: tuple[TokenTrace, ...]
+
+
+class ScoreFinished(Struct, frozen=True, tag=True, array_like=True):
+    """The end of a `Score`; always the last event that names it."""
+
+    request_id: int
+    n_tokens: int = 0
+    n_scored: int = 0
+    """Tokens that count for the perplexity, exp(nll / n_scored): as in llama-perplexity, the later half of each window."""
+    nll: float = 0.0
+    """Sum of their negative log-probabilities (natural logarithm)."""
+    error: str = ""
+
+
 class BenchMeasured(Struct, frozen=True, tag=True, array_like=True):
     """One repetition of a `Bench`."""
 
@@ -185,12 +237,15 @@ class EngineLost(Struct, frozen=True, tag=True, array_like=True):
     """The last lines of the worker's log."""
 
 
+ScoreEvent = Scored | ScoreFinished | EngineLost
 BenchEvent = BenchMeasured | BenchFinished | EngineLost
 GenerationEvent = (
     ContextTrimmed
     | GenerationStarted
+    | PromptRendered
     | PrefillProgress
     | TokensGenerated
+    | Paused
     | ContextShifted
     | GenerationFinished
     | EngineLost
@@ -203,10 +258,16 @@ Event = (
     | LoadFailed
     | ContextTrimmed
     | GenerationStarted
+    | PromptRendered
     | PrefillProgress
     | TokensGenerated
+    | Paused
     | ContextShifted
     | GenerationFinished
+    | Tokenized
+    | Predicted
+    | Scored
+    | ScoreFinished
     | BenchMeasured
     | BenchFinished
     | EngineLost
