@@ -205,7 +205,7 @@ class ScoreFinished(Struct, frozen=True, tag=True, array_like=True):
     request_id: int
     n_tokens: int = 0
     n_scored: int = 0
-    """Tokens that count for the perplexity, exp(nll / n_scored): the later half of each window, as in llama-perplexity."""
+    """Tokens that count for the perplexity, exp(nll / n_scored): the later half of each window, as llama-perplexity."""
     nll: float = 0.0
     """Sum of their negative log-probabilities (natural logarithm)."""
     error: str = ""
