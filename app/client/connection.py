@@ -16,21 +16,41 @@ from typing import Any
 from app.client.mailbox import Mailbox
 from app.client.process import WorkerProcess, describe_exit
 from app.protocol.codec import FrameError, encode, event_decoder
-from app.protocol.commands import Abort, Bench, CancelLoad, Command, Generate, LoadModel, Shutdown
+from app.protocol.commands import (
+    Abort,
+    Bench,
+    CancelLoad,
+    Command,
+    Generate,
+    LoadModel,
+    Pause,
+    Predict,
+    Resume,
+    Score,
+    Shutdown,
+    Tokenize,
+)
 from app.protocol.events import (
     PROTOCOL_VERSION,
-    BenchEvent,
     BenchFinished,
     EngineLost,
     Event,
-    GenerationEvent,
     GenerationFinished,
     Hello,
     LoadEvent,
     LoadFailed,
     LoadProgress,
     ModelReady,
+    Predicted,
+    ScoreFinished,
+    Tokenized,
 )
+
+Request = Generate | Bench | Tokenize | Predict | Score
+"""A command with a stream of events of its own, answered under its request_id."""
+
+RequestEnd = GenerationFinished | BenchFinished | Tokenized | Predicted | ScoreFinished
+"""The last event of a request that its worker lived to answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,24 +148,20 @@ class Connection:
                 load.deadline = self._deadline(self._graces.cancel_load_s, "did not cancel a load")
                 self._send(CancelLoad())
 
-    def request(self, command: Generate) -> Mailbox[GenerationEvent]:
+    def request(self, command: Request) -> Mailbox[Any]:
         """Sends a request; its events come to the mailbox returned. Raises FrameError when it is too long to send."""
-        mailbox: Mailbox[GenerationEvent] = Mailbox()
-        self._ask(command, mailbox)
-        return mailbox
-
-    def bench(self, command: Bench) -> Mailbox[BenchEvent]:
-        """Sends a measurement; its events come to the mailbox returned. It is left as a request is."""
-        mailbox: Mailbox[BenchEvent] = Mailbox()
-        self._ask(command, mailbox)
-        return mailbox
-
-    def _ask(self, command: Generate | Bench, mailbox: Mailbox[Any]) -> None:
+        mailbox: Mailbox[Any] = Mailbox()
         if self.lost:
             mailbox.put(self.lost)
-            return
+            return mailbox
         self._send(command)
         self._requests[command.request_id] = _Request(mailbox)
+        return mailbox
+
+    def steer(self, command: Pause | Resume) -> None:
+        """Sends what concerns a request that runs; nothing where it does not. Raises FrameError as `request` does."""
+        if command.request_id in self._requests:
+            self._send(command)
 
     def leave_request(self, request_id: int) -> None:
         """Nobody reads this request any more: one that still runs is aborted, what it still sends is dropped."""
@@ -213,7 +229,7 @@ class Connection:
                 request = self._requests.get(event.request_id)
                 if request and request.mailbox:
                     request.mailbox.put(event)
-                if request and isinstance(event, GenerationFinished | BenchFinished):
+                if request and isinstance(event, RequestEnd):
                     _cancel(self._requests.pop(event.request_id).deadline)
 
     def _greet(self, hello: Hello) -> None:

@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
-from app.client.connection import Connection, Graces
+from app.client.connection import Connection, Graces, Request, RequestEnd
 from app.client.engine import EngineState
 from app.client.process import WorkerProcess, spawn
 from app.client.supervision import MAX_CRASHES, CrashLog
 from app.domain.generation import FinishReason, Timings, Usage
 from app.protocol.codec import FrameError
-from app.protocol.commands import Bench, Generate, LoadModel
+from app.protocol.commands import Bench, Generate, LoadModel, Pause, Predict, Resume, Score, Tokenize
 from app.protocol.events import (
     BenchEvent,
     BenchFinished,
@@ -30,6 +31,10 @@ from app.protocol.events import (
     LoadFailed,
     LoadProgress,
     ModelReady,
+    Predicted,
+    ScoreEvent,
+    ScoreFinished,
+    Tokenized,
 )
 
 _TOO_MANY = f"it died {MAX_CRASHES} times within minutes and is not started again by itself; load a model to try again"
@@ -61,6 +66,7 @@ class WorkerClient:
         self._loading = asyncio.Lock()
         self._reviving: asyncio.Task[EngineLost | LoadFailed | None] | None = None
         self._waiting: dict[int, asyncio.Event] = {}
+        self._paused_early: set[int] = set()
         self._ids = itertools.count(1)
         # A worker inherits the priority of the thread that starts it, and the app may lower its own later on.
         self._spawner = ThreadPoolExecutor(1, "spawn")
@@ -124,47 +130,77 @@ class WorkerClient:
                 async for event in events:
                     yield event
 
-    async def generate(self, command: Generate) -> AsyncGenerator[GenerationEvent]:
+    def generate(self, command: Generate) -> AsyncGenerator[GenerationEvent]:
         """Runs one request, once a load in progress has ended and the last model is back after a loss."""
+        return self._exchange(command, lambda refusal: refusal)
+
+    def bench(self, command: Bench) -> AsyncGenerator[BenchEvent]:
+        """Runs one measurement, as `generate` runs a request."""
+        return self._exchange(command, lambda refusal: BenchFinished(command.request_id, _why(refusal)))
+
+    async def tokenize(self, command: Tokenize) -> Tokenized | EngineLost:
+        """The tokens of a text or of rendered messages; waits for a model as `generate` does."""
+        async with aclosing(
+            self._exchange(command, lambda refusal: Tokenized(command.request_id, error=_why(refusal)))
+        ) as events:
+            return await anext(events)
+
+    async def predict(self, command: Predict) -> Predicted | EngineLost:
+        """The distribution over the next token; being cancelled aborts it."""
+        async with aclosing(
+            self._exchange(command, lambda refusal: Predicted(command.request_id, error=_why(refusal)))
+        ) as events:
+            return await anext(events)
+
+    def score(self, command: Score) -> AsyncGenerator[ScoreEvent]:
+        """Scores a text, as `generate` runs a request."""
+        return self._exchange(command, lambda refusal: ScoreFinished(command.request_id, error=_why(refusal)))
+
+    async def _exchange(
+        self, command: Request, refused: Callable[[GenerationFinished], RequestEnd]
+    ) -> AsyncGenerator[Any]:
+        """One request to its last event; `refused` makes that of a request that no worker sees."""
         request_id = command.request_id
-        refusal = await self._readied(request_id)
-        connection = self._connection
-        if refusal or connection is None:
-            yield refusal or EngineLost(None, "closed")
-            return
         try:
-            mailbox = connection.request(command)
-        except FrameError as error:
-            yield _failed(request_id, f"the conversation is too long to be sent: {error}")
-            return
+            refusal = await self._readied(request_id)
+            connection = self._connection
+            if refusal or connection is None:
+                yield (
+                    refused(refusal)
+                    if isinstance(refusal, GenerationFinished)
+                    else refusal or EngineLost(None, "closed")
+                )
+                return
+            try:
+                mailbox = connection.request(command)
+                if request_id in self._paused_early:
+                    connection.steer(Pause(request_id))
+            except FrameError as error:
+                yield refused(_failed(request_id, f"the text is too long to be sent: {error}"))
+                return
+        finally:
+            self._paused_early.discard(request_id)
         try:
             while True:
                 event = await mailbox.get()
                 yield event
-                if isinstance(event, GenerationFinished | EngineLost):
+                if isinstance(event, RequestEnd | EngineLost):
                     return
         finally:
             connection.leave_request(request_id)
 
-    async def bench(self, command: Bench) -> AsyncGenerator[BenchEvent]:
-        """Runs one measurement, as `generate` runs a request."""
-        refusal = await self._readied(command.request_id)
-        connection = self._connection
-        if refusal or connection is None:
-            if isinstance(refusal, GenerationFinished):
-                yield BenchFinished(command.request_id, refusal.error or "it was aborted")
-            else:
-                yield refusal or EngineLost(None, "closed")
-            return
-        mailbox = connection.bench(command)
-        try:
-            while True:
-                event = await mailbox.get()
-                yield event
-                if isinstance(event, BenchFinished | EngineLost):
-                    return
-        finally:
-            connection.leave_request(command.request_id)
+    def pause(self, request_id: int) -> None:
+        """Asks a request to hold before its next token; one that still waits for a model holds before its first."""
+        if request_id in self._waiting:
+            self._paused_early.add(request_id)
+        elif self._connection:
+            self._connection.steer(Pause(request_id))
+
+    def resume(self, command: Resume) -> None:
+        """Lets a paused request go on. Raises FrameError where what is forced is too long to be sent."""
+        self._paused_early.discard(command.request_id)
+        if self._connection:
+            self._connection.steer(command)
 
     def abort(self, request_id: int) -> None:
         """Asks for the end of a request and returns at once."""
@@ -244,3 +280,7 @@ class WorkerClient:
 
 def _failed(request_id: int, error: str, hint: str = "") -> GenerationFinished:
     return GenerationFinished(request_id, FinishReason.ERROR, Usage(), Timings(), error=error, hint=hint)
+
+
+def _why(refusal: GenerationFinished) -> str:
+    return refusal.error or "it was aborted"
