@@ -1,6 +1,6 @@
 """`run_chat`: everything around the app, from the first look at the terminal to the exit code.
 
-The engine worker is spawned before Textual is imported, so that both start at once.
+The engine worker is spawned and the first frame drawn before Textual is imported, which takes a quarter of a second.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import asyncio
 import gc
 import os
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -21,8 +20,10 @@ from app.config.problems import Problem, summary
 from app.config.settings import LoadedSettings, load_settings
 from app.domain.preset import Preset
 from app.tui.options import ChatOptions
+from app.tui.terminal import splash
 from app.tui.terminal.background import Answer, ask
 from app.tui.terminal.gate import why_not
+from app.tui.terminal.guard import TerminalGuard
 
 if TYPE_CHECKING:
     from app.tui.app import TokscopeApp
@@ -48,7 +49,9 @@ def run_chat(options: ChatOptions) -> int:
     if os.environ.get("TERM_PROGRAM") == "iTerm.app" and "TMUX" not in os.environ:
         # iTerm2 drops text composed by an input method under the kitty keyboard protocol.
         os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")
-    return asyncio.run(_run(options, loaded, preset, worker))
+    with TerminalGuard(kill_engine=worker.kill if worker else lambda: None) as guard:
+        splash.show("Ask anything")
+        return asyncio.run(_run(options, loaded, preset, worker, guard))
 
 
 def _spawn() -> WorkerProcess | None:
@@ -58,25 +61,20 @@ def _spawn() -> WorkerProcess | None:
     return None
 
 
-async def drive(app: TokscopeApp, kill_engine: Callable[[], None]) -> int:
+async def drive(app: TokscopeApp, guard: TerminalGuard) -> int:
     """Runs an app under the terminal's guard, ends what it used and returns the exit code."""
-    from app.tui.terminal.guard import TerminalGuard
-
-    guard = TerminalGuard(app.leave, kill_engine=kill_engine)
-    guard.install()
+    guard.ask_first(app.leave)
     try:
         await app.run_async()
-    except BaseException:
-        guard.restore()
-        raise
     finally:
         with suppress(TimeoutError):
             await asyncio.wait_for(app.close(), _CLOSE_S)
-        guard.uninstall()
     return 128 + guard.signum if guard.signum else app.return_code or 0
 
 
-async def _run(options: ChatOptions, loaded: LoadedSettings, preset: Preset, worker: WorkerProcess | None) -> int:
+async def _run(
+    options: ChatOptions, loaded: LoadedSettings, preset: Preset, worker: WorkerProcess | None, guard: TerminalGuard
+) -> int:
     # Imported here: Textual takes a quarter of a second, in which the worker starts.
     from app.client.worker_client import WorkerClient
     from app.config.themes import load_themes
@@ -103,7 +101,7 @@ async def _run(options: ChatOptions, loaded: LoadedSettings, preset: Preset, wor
         typed=terminal.typed,
     )
     paste.install()
-    return await drive(TokscopeApp(services), worker.kill if worker else lambda: None)
+    return await drive(TokscopeApp(services), guard)
 
 
 def _notices(problems: list[Problem]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import sys
 
 import pytest
 
@@ -127,3 +128,35 @@ def test_a_dumb_terminal_is_refused_politely() -> None:
     with Terminal(TOK, TERM="dumb") as terminal:
         assert terminal.wait() == 2
         assert terminal.raw.startswith(b"tok: ")
+
+
+FIRST_FRAME = """
+import sys, time
+from app.tui.terminal import splash
+from app.tui.terminal.guard import TerminalGuard
+with TerminalGuard(kill_engine=lambda: None):
+    splash.show("Ask anything")
+    {end}
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "number", "code"),
+    [
+        ("time.sleep(60)", signal.SIGTERM, 143),
+        ("time.sleep(60)", signal.SIGINT, 130),
+        ("sys.stdin.readline(); sys.exit(7)", None, 7),
+    ],
+)
+def test_the_first_frame_gives_the_terminal_back(end: str, number: signal.Signals | None, code: int) -> None:
+    with Terminal((sys.executable, "-c", FIRST_FRAME.format(end=end))) as terminal:
+        terminal.wait_for("Ask anything")
+        assert terminal.modes()[ALTERNATE_SCREEN] is True
+        if number is None:
+            terminal.type("x\r")
+        else:
+            os.kill(terminal.process.pid, number)
+        assert terminal.wait() == code
+        modes = terminal.modes()
+        assert (modes[ALTERNATE_SCREEN], modes[CURSOR]) == (False, True)
+        assert terminal.termios() == terminal.termios_before

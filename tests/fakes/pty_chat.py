@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.store.store import Store
 from app.tui.run import drive
+from app.tui.terminal.guard import TerminalGuard
 from tests.fakes.chat_app import make_app
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 
@@ -16,7 +17,8 @@ async def main(folder: Path) -> int:
     engine = ScriptedEngine([reply("one two three four")], gated=True)
     engine.permit(3)
     store = await Store.open(folder / "conversations.db")
-    return await drive(make_app(folder, engine, store=store), lambda: None)
+    with TerminalGuard(kill_engine=lambda: None) as guard:
+        return await drive(make_app(folder, engine, store=store), guard)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import sys
 import termios
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -25,11 +26,11 @@ RESTORE = (
 
 
 class TerminalGuard:
-    """Owns the process's signals while the chat is on the screen."""
+    """Owns the process's signals while the chat is on the screen, and before, while there is only its first frame."""
 
-    def __init__(self, leave: Callable[[int], None], *, kill_engine: Callable[[], None], grace_s: float = 1.0) -> None:
-        """`leave` asks the app to end with an exit code, from any thread; `kill_engine` must not block."""
-        self._leave = leave
+    def __init__(self, *, kill_engine: Callable[[], None], grace_s: float = 1.0) -> None:
+        """`kill_engine` must not block. Made before anything is changed about the terminal."""
+        self._leave: Callable[[int], None] | None = None
         self._kill_engine = kill_engine
         self._grace_s = grace_s
         self._lock = threading.Lock()
@@ -39,27 +40,39 @@ class TerminalGuard:
         self.signum: int | None = None
         """The signal that ended the app; None while it lives or when it ended by itself."""
 
-    def install(self) -> None:
-        """Takes the signals over and watches for a hang-up of the terminal. Call it in the main thread."""
+    def __enter__(self) -> TerminalGuard:
+        """Takes the signals over and watches for a hang-up of the terminal. Enter it in the main thread."""
         for number in _SIGNALS:
             self._handlers[number] = signal.signal(number, self._on_signal)
         threading.Thread(target=self._watch_hangup, name="tokscope-hangup", daemon=True).start()
+        return self
 
-    def uninstall(self) -> None:
-        """Gives the signals back."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Gives the signals back, and the terminal, which after an exception is still as the chat had it."""
+        if kind is not None:
+            self.restore()
+        self._restore_attributes()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)  # pyright: ignore[reportArgumentType] signal.signal() returned it
         self._handlers.clear()
+
+    def ask_first(self, leave: Callable[[int], None]) -> None:
+        """From now on a signal first calls `leave`, which asks the app to end with an exit code, from any thread."""
+        self._leave = leave
 
     def restore(self) -> None:
         """Puts the terminal's modes and attributes back; for the ways out on which Textual did not."""
         try:
             if select.select([], [2], [], 0.1)[1]:
                 os.write(2, RESTORE)
-            if self._before is not None:
-                termios.tcsetattr(self._fd, termios.TCSANOW, self._before)
-        except (OSError, termios.error):
+        except OSError:
             return
+        self._restore_attributes()
+
+    def _restore_attributes(self) -> None:
+        if self._before is not None:
+            with suppress(termios.error):
+                termios.tcsetattr(self._fd, termios.TCSANOW, self._before)
 
     def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
         self._received(signum)
@@ -72,6 +85,9 @@ class TerminalGuard:
                 self._leave_now()
             return
         self.signum = signum
+        if self._leave is None:
+            self._leave_now()
+            return
         watchdog = threading.Timer(self._grace_s, self._leave_now)
         watchdog.daemon = True
         watchdog.start()
