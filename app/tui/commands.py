@@ -23,6 +23,13 @@ class Command:
     """A Textual action, as in `screen.regenerate`."""
     hint: str = ""
     """Its short name in the key bar; empty to leave it out."""
+    letter: str = ""
+    """A character that does the same while the conversation has the focus, and typing does not go to the composer."""
+
+
+def action_of(letter: str) -> str:
+    """Returns the action of the command that has this letter; empty where none has."""
+    return next((command.action for command in COMMANDS if command.letter == letter), "")
 
 
 COMMANDS: tuple[Command, ...] = (
@@ -46,7 +53,26 @@ COMMANDS: tuple[Command, ...] = (
     Command("palette", "All commands", "Find any command by its name", "ctrl+p", "screen.palette", "commands"),
     Command("help", "Help", "Keys, files and how to change them", "f1", "screen.help", "help"),
     Command("copy_reply", "Copy the last reply", "As the model wrote it, in Markdown", "f3", "screen.copy_reply"),
-    Command("copy_code", "Copy the last code block", "Without its fence", "f4", "screen.copy_code"),
+    Command("copy_code", "Copy the last code block", "Without its fence", "f8", "screen.copy_code"),
+    Command("step", "Step through the reply", "Holds the loop before each token", "f4", "screen.step", letter="s"),
+    Command("branches", "Several replies at once", "Side by side, in one batch; pick one", "f6", "screen.branches"),
+    Command(
+        "sibling_before",
+        "Earlier version of the reply",
+        "Where a reply was written more than once",
+        "alt+left",
+        "screen.sibling(-1)",
+        letter="[",
+    ),
+    Command(
+        "sibling_after",
+        "Later version of the reply",
+        "Where a reply was written more than once",
+        "alt+right",
+        "screen.sibling(1)",
+        letter="]",
+    ),
+    Command("rewrite", "Rewrite the start of the reply", "And let the model go on from it", "f7", "screen.rewrite"),
     Command("copy_conversation", "Copy the conversation", "As one Markdown document", "", "screen.copy_conversation"),
     Command("page_up", "Scroll up", "One page of the conversation", "pageup", "screen.page_up"),
     Command("page_down", "Scroll down", "One page of the conversation", "pagedown", "screen.page_down"),

@@ -17,7 +17,7 @@ from app.client.engine import EngineState
 from app.domain.conversation import Message
 from app.protocol.events import ModelReady
 from app.session.session import Session
-from app.tui.commands import COMMANDS
+from app.tui.commands import COMMANDS, action_of
 from app.tui.flow import lines, pace
 from app.tui.flow.chat import Chat
 from app.tui.flow.choices import Choices
@@ -169,9 +169,12 @@ class ChatScreen(ChatCommands):
             self.load_model(self._wanted)
 
     def on_key(self, event: events.Key) -> None:
-        """Brings what is typed elsewhere to the composer."""
+        """Brings what is typed elsewhere to the composer, but for the letters of commands in the conversation."""
         if event.is_printable and event.character and self.focused is not self.composer:
             event.stop()
+            if self.focused is self.transcript and (action := action_of(event.character)):
+                self.call_later(self.run_action, action)
+                return
             self.composer.focus()
             self.composer.insert(event.character)
 

@@ -70,9 +70,11 @@ class Part:
 class Entry:
     """A message. Until `open`ed it is one estimated height; then it has parts, each laid out when first seen."""
 
-    def __init__(self, voice: Voice, source: str = "") -> None:
+    def __init__(self, voice: Voice, source: str = "", message_id: int | None = None) -> None:
+        """`message_id` is None for what is no message."""
         self.voice = voice
         self.source = source
+        self.message_id = message_id
         self.parts: list[Part] = []
         self.is_open = False
         self.note: Block | None = None

@@ -13,7 +13,7 @@ _FINISHED = {FinishReason.LENGTH: "length limit", FinishReason.CONTEXT: "context
 
 def entry_for(message: Message) -> Entry:
     """Returns the entry of a finished message."""
-    entry = Entry(_VOICES[message.role], message.content)
+    entry = Entry(_VOICES[message.role], message.content, message.id)
     match message.state:
         case ReplyState.STOPPED:
             entry.note = note_block("stopped by you")

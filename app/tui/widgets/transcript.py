@@ -49,7 +49,7 @@ class Transcript(TranscriptView):
 
     def begin_reply(self, message: Message) -> None:
         """Begins a reply that `append` makes grow; what `message` holds already is shown at once."""
-        entry = Entry(Voice.ASSISTANT, message.content)
+        entry = Entry(Voice.ASSISTANT, message.content, message.id)
         entry.begin(self._width)
         self._streaming = entry
         self._append_entry(entry)

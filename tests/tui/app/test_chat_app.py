@@ -76,7 +76,7 @@ async def test_commands_that_copy(tmp_path: Path) -> None:
         assert notices(app) == ["There is no last reply to copy."]
         chat.chat.submit("show")
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
-        await pilot.press("f4")
+        await pilot.press("f8")
         assert app.clipboard.strip() == "print(1)"
         await pilot.press("f3")
         assert app.clipboard == "Look:\n\n```python\nprint(1)\n```\n"
