@@ -1,16 +1,16 @@
 """The figures of one reply, folded from its events.
 
 Every time is the engine's; nothing here reads a clock. Knows no widget: panels read the figures, five times a second.
+What is watched beside speed and counts is folded in `app.tui.watch`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.generation import FinishReason, PromptSpans, Timings
+from app.domain.generation import CellSpan, FinishReason, PromptSpans, Stop, Timings
 from app.domain.text import one_line
-from app.domain.trace import TokenTrace, TopToken
+from app.domain.trace import PromptToken, TokenTrace
 from app.protocol.events import (
     ContextShifted,
     ContextTrimmed,
@@ -18,11 +18,19 @@ from app.protocol.events import (
     GenerationEvent,
     GenerationFinished,
     GenerationStarted,
+    Paused,
     PrefillProgress,
+    PromptRendered,
     TokensGenerated,
 )
 from app.tui.finish import finish_line, finish_word
 from app.tui.pace import Pace, rate
+from app.tui.watch.candidates import Candidate, candidates_of
+from app.tui.watch.clock import ScreenClock
+from app.tui.watch.context import ContextUse, Held, live_cells, without_lost
+from app.tui.watch.drafting import Drafting
+from app.tui.watch.ending import Ending
+from app.tui.watch.latency import Latency
 
 
 class Phase(StrEnum):
@@ -32,42 +40,8 @@ class Phase(StrEnum):
     QUEUED = "queued"
     PREFILL = "prefill"
     DECODE = "decode"
+    PAUSED = "paused"
     DONE = "done"
-
-
-@dataclass(frozen=True)
-class ContextUse:
-    """How the tokens of a context window divide."""
-
-    n_ctx: int
-    n_system: int
-    n_history: int
-    n_turn: int
-    n_reply: int
-
-    @property
-    def n_used(self) -> int:
-        """Tokens that are not free."""
-        return self.n_system + self.n_history + self.n_turn + self.n_reply
-
-    @property
-    def n_free(self) -> int:
-        """Tokens left, never below 0."""
-        return max(0, self.n_ctx - self.n_used)
-
-    @property
-    def fraction(self) -> float:
-        """The part in use, 0 to 1."""
-        return min(1.0, self.n_used / self.n_ctx) if self.n_ctx else 0.0
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One of the tokens that could have come next."""
-
-    token: TopToken
-    chosen: bool
-    rank: int
 
 
 class RunMeter:
@@ -99,10 +73,18 @@ class RunMeter:
         self.n_shifted = 0
         """Tokens that were forgotten while the reply was written, oldest first."""
         self.decode_ms = 0.0
-        self.last: TokenTrace | None = None
-        """The token that came last."""
+        self.tokens: list[TokenTrace] = []
+        """The reply's, in order; a new reply has a new list."""
+        self.prompt: tuple[PromptToken, ...] = ()
+        """What was really sent; empty where it was not told."""
+        self.stop: Stop | None = None
+        self.drafting, self.latency, self.ending = Drafting(), Latency(), Ending()
+        self.screen = ScreenClock()
+        """Of the turn's screen; fed by who flushes."""
         self._pace = Pace()
         self._final = Timings()
+        self._source = "reused"
+        self._cells: tuple[CellSpan, ...] = ()
 
     def reset(self, n_history: int | None = 0) -> None:
         """Forgets everything: another conversation, another model. `n_history`: its tokens, None when unknown."""
@@ -124,6 +106,11 @@ class RunMeter:
             case GenerationStarted():
                 self._start(Phase.PREFILL, event.n_prompt, event.n_cached, event.spans)
                 self.seed = event.seed
+                self._source = "restored" if event.n_restored else "shared" if event.n_shared else "reused"
+            case PromptRendered():
+                self.prompt = event.tokens
+            case Paused():
+                self.phase = Phase.PAUSED
             case PrefillProgress():
                 self.n_prefilled, self.prefill_ms = event.n_done, event.ms
             case TokensGenerated():
@@ -201,24 +188,35 @@ class RunMeter:
 
     # The rest
 
+    @property
+    def last(self) -> TokenTrace | None:
+        """The token that came last."""
+        return self.tokens[-1] if self.tokens else None
+
     def context(self, n_ctx: int) -> ContextUse:
         """How the context window of `n_ctx` tokens is used."""
-        parts, lost = [self.spans.n_history, self.spans.n_turn, self.n_generated], self.n_shifted
-        for i, n in enumerate(parts):
-            parts[i] = max(0, n - lost)
-            lost = max(0, lost - n)
+        parts = without_lost((self.spans.n_history, self.spans.n_turn, self.n_generated), self.n_shifted)
         return ContextUse(n_ctx, self.spans.n_system, *parts)
+
+    def cells(self, n_ctx: int) -> tuple[CellSpan, ...]:
+        """What lies in the window of `n_ctx` cells: the engine's account in the end, until then a reckoning."""
+        if self._cells or not self.n_prompt:
+            return self._cells
+        held = Held(
+            self.n_prompt,
+            self.n_cached,
+            self._source,
+            self.n_prefilled,
+            self.prefill_ms,
+            self.n_generated,
+            self.decode_ms,
+            self.n_shifted,
+        )
+        return live_cells(held, self.spans, n_ctx)
 
     def candidates(self, limit: int) -> tuple[Candidate, ...]:
         """The `limit` likeliest at the last step, best first; a chosen one not among them takes the last place."""
-        last = self.last
-        if last is None or limit < 1:
-            return ()
-        rows = [Candidate(top, top.id == last.id, rank) for rank, top in enumerate(last.top[:limit], 1)]
-        if not any(row.chosen for row in rows):
-            chosen = Candidate(TopToken(last.id, last.text, last.p), True, last.rank)
-            rows = [*rows[: limit - 1], chosen]
-        return tuple(rows)
+        return candidates_of(self.last, limit)
 
     def _start(self, phase: Phase, n_prompt: int, n_cached: int, spans: PromptSpans) -> None:
         self.version += 1
@@ -226,25 +224,33 @@ class RunMeter:
         self.n_prompt, self.n_cached, self.spans = n_prompt, n_cached, spans
         self.context_known = True
         self.n_prefilled, self.prefill_ms, self.ttft_ms = 0, 0.0, None
-        self.n_generated, self.n_shifted, self.decode_ms, self.last = 0, 0, 0.0, None
+        self.n_generated, self.n_shifted, self.decode_ms, self.tokens = 0, 0, 0.0, []
+        self.prompt, self.stop, self._cells, self._source = (), None, (), "reused"
+        self.drafting, self.latency, self.ending = Drafting(), Latency(), Ending()
         self._pace, self._final = Pace(), Timings()
 
     def _token(self, token: TokenTrace) -> None:
         self.phase = Phase.DECODE
-        self.last = token
+        self.tokens.append(token)
         self.n_generated += 1
-        if self.n_generated == 1:
+        first = self.n_generated == 1
+        self.drafting.token(token, timed=not first)
+        self.ending.token(token)
+        if first:
             self.ttft_ms = token.ms
             self.n_prefilled = self.n_new
         else:
             self._pace.add(token.ms)
+            self.latency.token(token)
             self.decode_ms = self._pace.total_ms
 
     def _finish(self, event: GenerationFinished) -> None:
         timings, usage = event.timings, event.usage
         self.phase, self.finish_reason = Phase.DONE, event.finish_reason
         self.finish, self.finish_word = finish_line(event), finish_word(event)
-        self._final = timings
+        self._final, self.stop, self._cells = timings, event.stop, event.cells
+        self.drafting.finished(event.drafting)
+        self.ending.finished(by_token=event.stop is not None and event.stop.kind == "eog")
         self.n_prompt, self.n_cached = usage.n_prompt, usage.n_cached
         self.n_generated = usage.n_generated
         self.decode_ms = timings.decode_ms

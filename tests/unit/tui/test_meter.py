@@ -12,8 +12,10 @@ from app.protocol.events import (
     PrefillProgress,
     TokensGenerated,
 )
-from app.tui.meter import Candidate, ContextUse, Phase, RunMeter
+from app.tui.meter import Phase, RunMeter
 from app.tui.pace import N_RECENT, N_SAMPLES, Pace
+from app.tui.watch.candidates import Candidate
+from app.tui.watch.context import ContextUse
 
 
 def token(ms, token_id=1, text="a", p=0.5, rank=1, top=()):

@@ -1,0 +1,50 @@
+"""A curve in braille dots, two to a cell across and four down, with level lines behind it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.tui.panels.line import Line
+
+_DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+_EMPTY = 0x2800
+
+
+def plot(
+    ranges: Sequence[tuple[float, float]], levels: Sequence[float], top: float, width: int, height: int
+) -> list[Line]:
+    """Returns `height` lines of `width` cells: each of `ranges` a stroke from low to high, 0 at the foot.
+
+    Fewer ranges than columns are spread out, more share a column. What is above `top` is drawn at the upper edge.
+    """
+    n_columns, n_rows = width * 2, height * 4
+    data = [[0] * width for _ in range(height)]
+    lines = [[0] * width for _ in range(height)]
+    if not top:
+        return [((" " * width, "text"),)] * height
+
+    def row_of(value: float) -> int:
+        return n_rows - 1 - min(n_rows - 1, max(0, round(value / top * (n_rows - 1))))
+
+    for level in levels:
+        row = row_of(level)
+        for column in range(0, n_columns, 4):
+            lines[row // 4][column // 2] |= _DOTS[row % 4][column % 2]
+    step = min(1.0, (n_columns - 1) / max(1, len(ranges) - 1)) if len(ranges) > n_columns else 1.0
+    for index, (low, high) in enumerate(ranges):
+        column = min(n_columns - 1, int(index * step))
+        for row in range(row_of(high), row_of(low) + 1):
+            data[row // 4][column // 2] |= _DOTS[row % 4][column % 2]
+    return [_line(dots, under) for dots, under in zip(data, lines, strict=True)]
+
+
+def _line(dots: Sequence[int], under: Sequence[int]) -> Line:
+    spans: list[tuple[str, str]] = []
+    for dot, line in zip(dots, under, strict=True):
+        role = "spark" if dot else "dim"
+        char = chr(_EMPTY | dot | line) if dot | line else " "
+        if spans and spans[-1][1] == role:
+            spans[-1] = (spans[-1][0] + char, role)
+        else:
+            spans.append((char, role))
+    return tuple(spans)

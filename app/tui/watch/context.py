@@ -1,0 +1,85 @@
+"""How the tokens of a context window divide, in counts and cell by cell. Pure.
+
+While a reply runs its cells are reckoned from what the engine has told; in the end they are the engine's own account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.domain.generation import CellSpan, PromptSpans
+
+
+@dataclass(frozen=True)
+class ContextUse:
+    """How the tokens of a context window divide."""
+
+    n_ctx: int
+    n_system: int
+    n_history: int
+    n_turn: int
+    n_reply: int
+
+    @property
+    def n_used(self) -> int:
+        """Tokens that are not free."""
+        return self.n_system + self.n_history + self.n_turn + self.n_reply
+
+    @property
+    def n_free(self) -> int:
+        """Tokens left, never below 0."""
+        return max(0, self.n_ctx - self.n_used)
+
+    @property
+    def fraction(self) -> float:
+        """The part in use, 0 to 1."""
+        return min(1.0, self.n_used / self.n_ctx) if self.n_ctx else 0.0
+
+
+def without_lost(counts: Sequence[int], n_lost: int) -> list[int]:
+    """Returns the counts after the first `n_lost` of all were forgotten."""
+    left: list[int] = []
+    for n in counts:
+        left.append(max(0, n - n_lost))
+        n_lost = max(0, n_lost - n)
+    return left
+
+
+@dataclass(frozen=True)
+class Held:
+    """What is known of a window while a reply is made."""
+
+    n_prompt: int
+    n_cached: int
+    source: str
+    """Of the cached tokens, as in `CellSpan.source`."""
+    n_prefilled: int
+    prefill_ms: float
+    n_generated: int
+    decode_ms: float
+    n_shifted: int
+
+
+def live_cells(held: Held, spans: PromptSpans, n_ctx: int) -> tuple[CellSpan, ...]:
+    """Returns the spans of a window of `n_ctx` cells, none empty; their counts sum to `n_ctx` where all fits."""
+    per_token = held.prefill_ms / held.n_prefilled if held.n_prefilled else 0.0
+    # The token that was sampled last has no cell before the next step.
+    n_reply = max(0, held.n_generated - 1)
+    n_computed = held.n_cached + held.n_prefilled
+    parts: list[CellSpan] = []
+    start = 0
+    for kind, n in (("system", spans.n_system), ("earlier", spans.n_history), ("prompt", spans.n_turn)):
+        end = start + n
+        border = min(max(start, held.n_cached), end)
+        n_new = max(0, min(end, n_computed) - border)
+        parts += [
+            CellSpan(kind, border - start, held.source),
+            CellSpan(kind, n_new, "computed", n_new * per_token),
+        ]
+        start = end
+    parts.append(CellSpan("reply", n_reply, "computed", held.decode_ms))
+    n_system = [part.n_tokens for part in parts[:2]]
+    counts = [*n_system, *without_lost([part.n_tokens for part in parts[2:]], held.n_shifted)]
+    left = [CellSpan(part.kind, n, part.source, part.ms) for part, n in zip(parts, counts, strict=True)]
+    return tuple(part for part in (*left, CellSpan("free", max(0, n_ctx - sum(counts)))) if part.n_tokens)
