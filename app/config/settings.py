@@ -20,8 +20,22 @@ from app.config.shipped_presets import DEFAULT_PRESET, SHIPPED_PRESETS
 from app.domain.preset import Preset
 
 
+class TraceSettings(Struct, frozen=True, kw_only=True):
+    """`[trace]`: what is kept of how each reply came about."""
+
+    keep: bool = True
+    """Whether a trace is stored with each reply."""
+    max_mib: Annotated[int, Meta(ge=1, le=1_048_576)] = 256
+    """What all traces may take in the database, in MiB; the oldest go first."""
+
+    @property
+    def max_bytes(self) -> int:
+        """`max_mib` as the store counts."""
+        return self.max_mib << 20
+
+
 class Settings(Struct, frozen=True, kw_only=True):
-    """What `config.toml` says. The fields above `keys` are its top-level keys."""
+    """What `config.toml` says. The fields above `trace` are its top-level keys."""
 
     model: str | None = None
     """Catalogue name, name of a file in `models_dir`, or path of a GGUF; None is the catalogue's default."""
@@ -37,6 +51,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Most screen updates a second while text streams; None lets the app choose."""
     speculation: Literal["off", "ngram"] = "off"
     """Drafts of the next tokens, by lookup in the text so far; the reply is distributed as without."""
+    trace: TraceSettings = TraceSettings()
+    """`[trace]`"""
     keys: dict[str, str] = {}
     """`[keys]`: command id to key, as in `stop = "ctrl+x"`; the TUI knows the ids."""
     presets: dict[str, Preset] = {}
@@ -55,7 +71,7 @@ class LoadedSettings(Struct, frozen=True, kw_only=True):
 def load_settings(path: Path | None = None) -> LoadedSettings:
     """Reads `config.toml`, or the file at `path`; a missing one is all defaults. Never raises for what it holds."""
     document = read_document(path or config_file())
-    flat = {key: value for key, value in document.data.items() if key not in {"keys", "presets"}}
+    flat = {key: value for key, value in document.data.items() if key not in {"trace", "keys", "presets"}}
     values = read_fields(document, (), flat, Settings)
     if models_dir := values.get("models_dir"):
         values["models_dir"] = str(document.path.parent / Path(models_dir).expanduser())
@@ -64,6 +80,8 @@ def load_settings(path: Path | None = None) -> LoadedSettings:
         known = [*SHIPPED_PRESETS, *presets]
         document.report(("preset",), f"there is no preset `{preset}`", suggest_from=known, name=preset)
         del values["preset"]
+    trace = subtable(document, (), document.data, "trace")
+    values["trace"] = TraceSettings(**read_fields(document, ("trace",), trace, TraceSettings))
     settings = Settings(**values, keys=_read_keys(document), presets=presets)
     return LoadedSettings(settings=settings, problems=document.sorted_problems(), flawed_presets=flawed)
 

@@ -14,6 +14,11 @@ _TEXT = """\
 #fps = 30                # most screen updates a second while a reply streams; left out, the app chooses
 #speculation = "off"     # "ngram" drafts the next tokens by lookup in the text so far, where that pays
 
+# How each reply came about is stored with it, for the inspector and for forks; the oldest go first.
+#[trace]
+#keep = true
+#max_mib = 256
+
 # Keys by command; F1 in the chat lists the commands.
 #[keys]
 #stop = "escape"

@@ -132,6 +132,14 @@ def children(connection: apsw.Connection, conversation_id: int, parent_id: int |
     return [_message(row) for row in execute(connection, sql, (conversation_id, parent_id))]
 
 
+def of(connection: apsw.Connection, conversation_id: int) -> list[Message]:
+    """All messages of a conversation; oldest first."""
+    return [
+        _message(row)
+        for row in execute(connection, f"{_SELECT} WHERE m.conversation_id = ? ORDER BY m.id", (conversation_id,))
+    ]
+
+
 def _check_changed(connection: apsw.Connection, message_id: int) -> None:
     if not connection.changes():
         raise StoreError(f"reply {message_id} can no longer be written", "It was finished or deleted elsewhere.")

@@ -112,4 +112,21 @@ def _add_context_losses(connection: apsw.Connection) -> None:
         execute(connection, f"ALTER TABLE generation ADD COLUMN {column} INTEGER NOT NULL DEFAULT 0")
 
 
-MIGRATIONS: list[Callable[[apsw.Connection], None]] = [_create, _add_context_losses]
+def _add_traces(connection: apsw.Connection) -> None:
+    """How each reply came about, packed (`app.store.packing`). The index tells sizes without reading a blob."""
+    execute(
+        connection,
+        """
+        CREATE TABLE trace (
+            message_id INTEGER PRIMARY KEY REFERENCES message (id) ON DELETE CASCADE,
+            format INTEGER NOT NULL,
+            n_tokens INTEGER NOT NULL,
+            n_bytes INTEGER NOT NULL,
+            data BLOB NOT NULL
+        ) STRICT;
+        CREATE INDEX trace_size ON trace (message_id, n_bytes);
+        """,
+    )
+
+
+MIGRATIONS: list[Callable[[apsw.Connection], None]] = [_create, _add_context_losses, _add_traces]

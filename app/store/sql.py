@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import apsw
 
-Value = str | int | float | None
+Value = str | int | float | bytes | None
 
 
 def execute(connection: apsw.Connection, sql: str, bindings: Sequence[Value] | Mapping[str, Value] = ()) -> apsw.Cursor:

@@ -16,12 +16,14 @@ import apsw
 
 from app.domain.conversation import Conversation, GenerationRecord, Message, ReplyState, Role
 from app.domain.errors import StoreError
+from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
 from app.domain.text import one_line
-from app.store import conversations, messages
+from app.store import conversations, messages, traces
 from app.store.database import Database
 from app.store.errors import store_error
 from app.store.files import backups
+from app.store.packing import pack, unpack
 
 T = TypeVar("T")
 
@@ -178,6 +180,28 @@ class Store:
     async def children(self, conversation_id: int, parent_id: int | None) -> list[Message]:
         """All messages that answer `parent_id`, or all roots; oldest first."""
         return await self._read(lambda connection: messages.children(connection, conversation_id, parent_id))
+
+    async def messages(self, conversation_id: int) -> list[Message]:
+        """All of a conversation's messages, whatever their branch; oldest first."""
+        return await self._read(lambda connection: messages.of(connection, conversation_id))
+
+    async def save_trace(self, message_id: int, trace: ReplyTrace) -> None:
+        """Keeps how a reply came about, in place of what was kept of it before."""
+        data = await self._call(lambda: pack(trace))
+        await self._write(lambda connection: traces.save(connection, message_id, len(trace.tokens), data))
+
+    async def trace(self, message_id: int) -> ReplyTrace | None:
+        """How a reply came about; None where that is not kept, damaged, or written by a newer tokscope."""
+        row = await self._read(lambda connection: traces.load(connection, message_id))
+        return await self._call(lambda: unpack(*row)) if row else None
+
+    async def trace_bytes(self, conversation_id: int) -> int:
+        """What a conversation's traces take, all branches together."""
+        return await self._read(lambda connection: traces.n_bytes(connection, conversation_id))
+
+    async def trim_traces(self, max_bytes: int) -> None:
+        """Removes the oldest traces, whatever their conversation, until `max_bytes` hold the rest."""
+        await self._write(lambda connection: traces.trim(connection, max_bytes))
 
     def _forget_copies(self) -> None:
         if self.path:

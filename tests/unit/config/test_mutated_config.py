@@ -20,6 +20,10 @@ trace_top_k = 5
 show_panels = false
 fps = 30
 
+[trace]
+keep = false
+max_mib = 64
+
 [keys]
 halt = "ctrl+x"
 
@@ -99,6 +103,8 @@ WRONG = {
     "trace_top_k": ["-1", "101", '"5"', "5.5", "true", "99999999999999999999999"],
     "show_panels": ["1", '"yes"'],
     "fps": ["0", "121", "inf"],
+    "keep": ["1", '"no"'],
+    "max_mib": ["0", "1.5", "1048577"],
     "based_on": ['"mine"', '"nowhere"', "1"],
     "temperature": ["-0.1", "101", '"hot"', "nan", "inf", "true"],
     "top_k": ["-1", "1.5", "[40]"],
