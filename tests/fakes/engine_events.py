@@ -1,6 +1,7 @@
 """Events with exact figures, made one by one, for tests that fold over a stream without an engine.
 
-The distribution is the geometric one, p = 2^-rank: its entropy is exactly 2 bits. A new prompt token costs 1 ms.
+The distribution is the geometric one, p = 2^-rank: its entropy is exactly 2 bits. The chain keeps the four most likely
+tokens. A new prompt token costs 1 ms; of a token's time 1 ms is sampling and 1 ms its text.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from app.domain.generation import FinishReason, Stop, Timings, Usage
-from app.domain.trace import TokenTrace, TopToken
+from app.domain.generation import CellSpan, DraftCounts, FinishReason, Stop, Timings, Usage
+from app.domain.trace import Draw, Origin, Prediction, PromptToken, StageTrace, TokenTrace, TopToken
 from app.protocol.events import (
     PROTOCOL_VERSION,
     Device,
@@ -24,6 +25,11 @@ from app.protocol.events import (
 
 BUILD = "llama-cpp-python 0.3.36 (scripted)"
 EOG = Stop("eog", "<|im_end|>", 2)
+N_VOCAB = 49_152
+N_KEPT = 4
+"""Candidates that the scripted chain leaves."""
+UNLIKELY = 11
+"""The rank of a forced token that was no candidate."""
 
 
 def make_hello(pid: int = 4242) -> Hello:
@@ -43,7 +49,7 @@ def make_ready(path: str = "/models/SmolLM2-135M-Instruct.Q4_1.gguf", **changes:
         kv_bytes=377_487_360,
         n_ctx=8192,
         n_ctx_train=8192,
-        n_vocab=49_152,
+        n_vocab=N_VOCAB,
         n_slots=2,
         n_layers=30,
         placement=(LayerPlacement("CPU", 30),),
@@ -56,21 +62,83 @@ def make_ready(path: str = "/models/SmolLM2-135M-Instruct.Q4_1.gguf", **changes:
     return msgspec.structs.replace(ready, **changes)
 
 
-def make_token(text: str, index: int = 0, *, ms: float = 10.0, rank: int = 1, n_top: int = 10) -> TokenTrace:
-    """Token `100 + index` chosen at `rank` with p = 2^-rank; the alternatives are ` alt1`, ` alt2` … in their ranks."""
+def make_token(
+    text: str, index: int = 0, *, ms: float = 10.0, rank: int = 1, n_top: int = 10, stages: bool = False
+) -> TokenTrace:
+    """Token `100 + index` chosen at `rank` with p = 2^-rank; the alternatives are ` alt1`, ` alt2` … in their ranks.
+
+    With `stages` its trace has the stage report and the draw, which fell in the middle of the token's place.
+    """
     token_id = 100 + index
-    top = tuple(
+    low = sum(kept(place) for place in range(1, rank))
+    high = low + kept(rank)
+    return TokenTrace(
+        token_id,
+        text,
+        ms,
+        0.5**rank,
+        -rank * math.log(2),
+        rank,
+        2.0,
+        _top(token_id, text, rank, n_top),
+        stages=make_stages(n_top) if stages else (),
+        draw=Draw((low + high) / 2, low, high) if stages else None,
+        n_bytes=len(text.encode()),
+        decode_ms=max(0.0, ms - 2.0),
+        sample_ms=1.0,
+        text_ms=1.0,
+    )
+
+
+def make_eog(*, ms: float = 10.0, n_top: int = 10, stages: bool = False) -> TokenTrace:
+    """The token that ends a reply."""
+    token = make_token(EOG.text, ms=ms, n_top=n_top, stages=stages)
+    top = tuple(TopToken(2, EOG.text, each.p) if each.id == token.id else each for each in token.top)
+    return msgspec.structs.replace(token, id=2, top=top, n_bytes=0, p_end=token.p)
+
+
+def make_forced(text: str, index: int, before: Prediction, *, token_id: int | None = None) -> TokenTrace:
+    """A token that was put in the place of a draw from `before`: as likely as it was there, else at rank 11."""
+    found = [place for place, top in enumerate(before.before, 1) if token_id == top.id or text == top.text]
+    token = make_token(text, index, rank=found[0] if found else UNLIKELY, n_top=0)
+    own = before.before[found[0] - 1].id if found else token.id if token_id is None else token_id
+    return msgspec.structs.replace(token, id=own, top=before.before, origin=Origin.FORCED)
+
+
+def make_prediction(text: str, index: int = 0, *, rank: int = 1, n_top: int = 10, p_end: float = 0.0) -> Prediction:
+    """What the token that `make_token` makes of the same is drawn from."""
+    before = _top(100 + index, text, rank, n_top)
+    after = tuple(TopToken(top.id, top.text, kept(place)) for place, top in enumerate(before[:N_KEPT], 1))
+    return Prediction(2.0, p_end, before, after, make_stages(n_top))
+
+
+def make_stages(n_top: int = 10) -> tuple[StageTrace, ...]:
+    """Top-k 4, temperature 1 and the draw."""
+    p = tuple(kept(place) for place in range(1, n_top + 1))
+    return (
+        StageTrace("top-k", N_VOCAB, N_KEPT, p),
+        StageTrace("temperature", N_KEPT, N_KEPT, p),
+        StageTrace("dist", N_KEPT, N_KEPT, p),
+    )
+
+
+def kept(rank: int) -> float:
+    """The probability after the chain: 8/15, 4/15, 2/15, 1/15."""
+    return 0.5**rank / (1 - 0.5**N_KEPT) if rank <= N_KEPT else 0.0
+
+
+def _top(token_id: int, text: str, rank: int, n_top: int) -> tuple[TopToken, ...]:
+    return tuple(
         TopToken(token_id, text, 0.5**place) if place == rank else TopToken(1000 + place, f" alt{place}", 0.5**place)
         for place in range(1, n_top + 1)
     )
-    return TokenTrace(token_id, text, ms, 0.5**rank, -rank * math.log(2), rank, 2.0, top)
 
 
-def make_eog(*, ms: float = 10.0, n_top: int = 10) -> TokenTrace:
-    """The token that ends a reply."""
-    token = make_token(EOG.text, ms=ms, n_top=n_top)
-    top = tuple(TopToken(2, EOG.text, each.p) if each.id == token.id else each for each in token.top)
-    return msgspec.structs.replace(token, id=2, top=top)
+def make_prompt(n_tokens: int) -> tuple[PromptToken, ...]:
+    """A rendered prompt of that many tokens: a control token, then ` p1`, ` p2` …"""
+    words = (f" p{place}" for place in range(1, n_tokens))
+    opener = PromptToken(1, "<|im_start|>", 12, is_control=True)
+    return (opener, *(PromptToken(300 + place, word, len(word)) for place, word in enumerate(words, 1)))[:n_tokens]
 
 
 def make_finished(
@@ -84,6 +152,8 @@ def make_finished(
     token_ms: float = 10.0,
     error: str = "",
     hint: str = "",
+    drafting: DraftCounts | None = None,
+    cells: tuple[CellSpan, ...] = (),
 ) -> GenerationFinished:
     """The end of a request, its times exact: 1 ms a new prompt token, `token_ms` a generated one."""
     n_new = n_prompt - n_cached
@@ -99,7 +169,7 @@ def make_finished(
         p95_ms=step_ms,
     )
     usage = Usage(n_prompt, n_cached, n_generated)
-    return GenerationFinished(request_id, reason, usage, timings, stop, error, hint)
+    return GenerationFinished(request_id, reason, usage, timings, stop, error, hint, drafting, cells)
 
 
 def make_lost(exit_code: int | None = -9, reason: str = "killed by SIGKILL") -> EngineLost:

@@ -10,7 +10,8 @@ from app.store.store import Store
 from app.tui.run import drive
 from app.tui.terminal.guard import TerminalGuard
 from tests.fakes.chat_app import make_app
-from tests.fakes.scripted_engine import ScriptedEngine, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import reply
 
 
 async def main(folder: Path) -> int:

@@ -6,122 +6,36 @@ step and each token waits for `permit`/`release`, so that a test decides what ha
 
 from __future__ import annotations
 
-import asyncio
-import re
-from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from app.client.engine import EngineState
-from app.domain.generation import FinishReason, PromptSpans, Stop
-from app.protocol.commands import Bench, Generate, LoadModel
+from app.domain.generation import FinishReason
+from app.domain.trace import Prediction, TokenTrace
+from app.protocol.commands import Bench, Generate, LoadModel, Predict, Resume, Score, Tokenize
 from app.protocol.events import (
     BenchEvent,
     BenchFinished,
     BenchMeasured,
-    ContextShifted,
-    ContextTrimmed,
     EngineLost,
     GenerationEvent,
     GenerationFinished,
-    GenerationStarted,
     Hello,
     LoadEvent,
     LoadFailed,
     LoadProgress,
     ModelReady,
-    PrefillProgress,
-    TokensGenerated,
+    Predicted,
+    Scored,
+    ScoreEvent,
+    ScoreFinished,
+    Tokenized,
 )
-from tests.fakes.engine_events import (
-    EOG,
-    make_eog,
-    make_finished,
-    make_hello,
-    make_lost,
-    make_ready,
-    make_token,
-    split_evenly,
-)
-
-RANKS = (1, 1, 2, 1, 3)
-"""The rank of a reply's n-th token, over and over."""
-
-
-def pieces(text: str) -> tuple[str, ...]:
-    """Cuts a text into words that carry their leading blanks, as a tokenizer does; joined they are the text again."""
-    return tuple(re.findall(r"\s*\S+|\s+$", text))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """What one `Generate` does. `pieces` are the tokens' texts, one a token."""
-
-    pieces: Sequence[str] = ()
-    finish: FinishReason = FinishReason.STOP
-    stop: Stop | None = EOG
-    """Kept only with FinishReason.STOP. An `eog` adds one more token without text, as an engine does."""
-    n_prompt: int = 20
-    n_cached: int = 0
-    spans: PromptSpans | None = None
-    n_prefill_steps: int = 1
-    token_ms: float = 10.0
-    seed: int = 42
-    error: str = ""
-    hint: str = ""
-    dies_after: int | None = None
-    """Tokens after which the engine is lost; 0 is right after the prefill."""
-    trimmed: tuple[int, int] | None = None
-    """Messages and tokens that do not fit the window."""
-    n_shifted: int = 0
-    """Tokens that the window forgets after the reply's first token."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Load:
-    """What one `load` does: progress, then `outcome` (None is `make_ready` of the path that was asked for)."""
-
-    steps: Sequence[float] = (0.0, 0.5, 1.0)
-    outcome: ModelReady | LoadFailed | EngineLost | None = None
-
-
-def reply(text: str, **changes: Any) -> Reply:
-    """A whole reply with this text."""
-    return Reply(pieces=pieces(text), **changes)
-
-
-@dataclass
-class Gate:
-    """Counts steps that may go ahead; every wait is on a condition."""
-
-    free: bool
-    n_permits: int = 0
-    n_open: int = 0
-    n_waiting: int = 0
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def change(self) -> None:
-        """Wakes everybody who waits on a condition of this gate."""
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Returns when `condition` holds; looked at after every change."""
-        while not condition():
-            await self._changed.wait()
-
-    async def step(self, given_up: Callable[[], bool]) -> None:
-        """Waits for a permit, or for `given_up`."""
-        await asyncio.sleep(0)
-        self.n_waiting += 1
-        self.change()
-        try:
-            await self.until(lambda: self.free or self.n_permits > 0 or given_up())
-        finally:
-            self.n_waiting -= 1
-        if not self.free and self.n_permits and not given_up():
-            self.n_permits -= 1
-        self.change()
+from tests.fakes.engine_events import make_finished, make_hello, make_lost, make_prediction, make_ready
+from tests.fakes.gate import Gate
+from tests.fakes.scripted_run import ScriptedRun
+from tests.fakes.scripted_text import rendered, scored, tokens_of
+from tests.fakes.scripts import Load, Reply, reply
 
 
 class ScriptedEngine:
@@ -129,6 +43,8 @@ class ScriptedEngine:
 
     Attributes:
         requests, loads, benches, aborted: every command that came, in order; `aborted` has each id once.
+        paused, resumed, tokenized, predicted, scored: likewise; `paused` are request ids.
+        prediction: what `predict` answers; None is the geometric one.
         dropped: requests whose generator was closed before its last event.
         n_started: how often a worker was started, by loading or after a loss.
         closed: whether `close` was called.
@@ -152,6 +68,13 @@ class ScriptedEngine:
         self.benches: list[Bench] = []
         self.aborted: list[int] = []
         self.dropped: list[int] = []
+        self.paused: list[int] = []
+        self.resumed: list[Resume] = []
+        self.tokenized: list[Tokenize] = []
+        self.predicted: list[Predict] = []
+        self.scored: list[Score] = []
+        self.prediction: Prediction | None = None
+        self._runs: dict[int, ScriptedRun] = {}
         self.n_started = 1
         self.closed = False
         self._gate = Gate(free=not gated)
@@ -180,24 +103,19 @@ class ScriptedEngine:
 
     def permit(self, n: int = 1) -> None:
         """Lets `n` further prefill steps or tokens through; for a test that reads the stream itself."""
-        self._gate.n_permits += n
-        self._gate.change()
+        self._gate.permit(n)
 
     async def release(self, n: int = 1) -> None:
         """Lets `n` steps through and returns when the reader, another task, has handled them and waits for more."""
-        await self._gate.until(lambda: self._gate.n_waiting > 0)
-        self.permit(n)
-        await self._settled(self._gate)
+        await self._gate.release(n)
+
+    async def settled(self) -> None:
+        """Returns when every request waits: for a permit, or paused."""
+        await self._gate.settled()
 
     async def release_load(self, n: int = 1) -> None:
         """The same for the steps of a load; the last one is its outcome."""
-        await self._load_gate.until(lambda: self._load_gate.n_waiting > 0)
-        self._load_gate.n_permits += n
-        self._load_gate.change()
-        await self._settled(self._load_gate)
-
-    async def _settled(self, gate: Gate) -> None:
-        await gate.until(lambda: gate.n_open == 0 or (gate.n_permits == 0 and gate.n_waiting == gate.n_open))
+        await self._load_gate.release(n)
 
     def run_free(self) -> None:
         """Opens the gates for good."""
@@ -247,81 +165,95 @@ class ScriptedEngine:
         script = self.replies.pop(0) if self.replies else self.default
         script = reply(script) if isinstance(script, str) else script
         self._restart()
+        if self._model is None:
+            yield make_finished(command.request_id, FinishReason.ERROR, n_prompt=0, error="no model is loaded")
+            return
         self._gate.n_open += 1
+        run = self._runs[command.request_id] = ScriptedRun(
+            command, script, self._gate, lambda: self.closed or command.request_id in self.aborted
+        )
         ended = False
-        events = self._run(command, script)
         try:
-            async for event in events:
-                ended = isinstance(event, GenerationFinished | EngineLost)
-                yield event
+            async with aclosing(run.events()) as events:
+                async for event in events:
+                    if isinstance(event, GenerationFinished):
+                        ended = True
+                        event = self._closed() or event
+                    yield event
+            if not ended:
+                ended = True
+                self._model, self._state = None, EngineState.LOST
+                yield make_lost()
         finally:
-            await events.aclose()
             if not ended:
                 self.dropped.append(command.request_id)
+            del self._runs[command.request_id]
             self._gate.n_open -= 1
             self._gate.change()
 
-    async def _run(self, command: Generate, script: Reply) -> AsyncGenerator[GenerationEvent]:
-        request_id = command.request_id
-        n_new = script.n_prompt - script.n_cached
-        spans = script.spans or PromptSpans(n_turn=script.n_prompt)
-        n_tokens = 0
+    def _closed(self) -> EngineLost | None:
+        if not self.closed:
+            return None
+        self._state = EngineState.LOST
+        return EngineLost(0, "closed")
 
-        def given_up() -> bool:
-            return self.closed or request_id in self.aborted
+    def pause(self, request_id: int) -> None:
+        self.paused.append(request_id)
+        if run := self._runs.get(request_id):
+            run.pause()
+        self._gate.change()
 
-        def finished(reason: FinishReason, stop: Stop | None = None) -> GenerationEvent:
-            if self.closed:
-                self._state = EngineState.LOST
-                return EngineLost(0, "closed")
-            return make_finished(
-                request_id,
-                reason,
-                stop=stop,
-                n_prompt=script.n_prompt,
-                n_cached=script.n_cached,
-                n_generated=n_tokens,
-                token_ms=script.token_ms,
-                error=script.error if reason is FinishReason.ERROR else "",
-                hint=script.hint if reason is FinishReason.ERROR else "",
-            )
+    def resume(self, command: Resume) -> None:
+        self.resumed.append(command)
+        if run := self._runs.get(command.request_id):
+            run.resume(command)
+        self._gate.change()
 
-        if self._model is None:
-            yield make_finished(request_id, FinishReason.ERROR, n_prompt=0, error="no model is loaded")
+    async def tokenize(self, command: Tokenize) -> Tokenized | EngineLost:
+        """See `tests.fakes.scripted_text`."""
+        self.tokenized.append(command)
+        if error := self._unfit():
+            return Tokenized(command.request_id, error=error)
+        tokens = rendered(command.messages) if command.messages else tokens_of(command.text, command.parse_special)
+        return Tokenized(command.request_id, tokens)
+
+    async def predict(self, command: Predict) -> Predicted | EngineLost:
+        """`prediction`, or the geometric one for a token ` next` of the first rank, at most ten candidates."""
+        self.predicted.append(command)
+        if error := self._unfit():
+            return Predicted(command.request_id, error=error)
+        tokens = tokens_of(command.text) if command.text else rendered(command.messages)
+        made = self.prediction or make_prediction(" next", n_top=min(command.top_k, 10))
+        return Predicted(command.request_id, len(tokens), made)
+
+    async def score(self, command: Score) -> AsyncGenerator[ScoreEvent]:
+        """Four tokens a step; every token but the first counts."""
+        self.scored.append(command)
+        if error := self._unfit():
+            yield ScoreFinished(command.request_id, error=error)
             return
-        if script.trimmed:
-            yield ContextTrimmed(request_id, *script.trimmed)
-        yield GenerationStarted(
-            request_id, script.n_prompt, script.n_cached, spans, command.sampling.seed or script.seed
-        )
-        for n_done in split_evenly(n_new, script.n_prefill_steps):
-            await self._gate.step(given_up)
-            if given_up():
-                yield finished(FinishReason.ABORT)
-                return
-            yield PrefillProgress(request_id, n_done, n_new, float(n_done))
-        for text in script.pieces:
-            if n_tokens == script.dies_after:
-                break
-            await self._gate.step(given_up)
-            if given_up():
-                yield finished(FinishReason.ABORT)
-                return
-            ms = script.token_ms if n_tokens else n_new + script.token_ms
-            token = make_token(text, n_tokens, ms=ms, rank=RANKS[n_tokens % len(RANKS)], n_top=command.trace_top_k)
-            n_tokens += 1
-            yield TokensGenerated(request_id, text, (token,))
-            if script.n_shifted and n_tokens == 1:
-                yield ContextShifted(request_id, 4, script.n_shifted)
-        if script.dies_after is not None:
-            self._model, self._state = None, EngineState.LOST
-            yield make_lost()
-            return
-        stop = script.stop if script.finish is FinishReason.STOP else None
-        if stop and stop.kind == "eog":
-            n_tokens += 1
-            yield TokensGenerated(request_id, "", (make_eog(ms=script.token_ms, n_top=command.trace_top_k),))
-        yield finished(script.finish, stop)
+        tokens = scored(command.text, command.top_k)
+        told: list[TokenTrace] = []
+        self._gate.n_open += 1
+        try:
+            while len(told) < len(tokens):
+                await self._gate.step(lambda: self.closed or command.request_id in self.aborted)
+                if self.closed or command.request_id in self.aborted:
+                    break
+                part = tokens[len(told) : len(told) + 4]
+                told += part
+                yield Scored(command.request_id, tuple(part))
+            nll = -sum(token.logprob for token in told)
+            error = "it was aborted" if len(told) < len(tokens) else ""
+            ended = ScoreFinished(command.request_id, len(told), max(0, len(told) - 1), nll, error)
+            yield self._closed() or ended
+        finally:
+            self._gate.n_open -= 1
+            self._gate.change()
+
+    def _unfit(self) -> str:
+        self._restart()
+        return "" if self._model else "no model is loaded"
 
     async def bench(self, command: Bench) -> AsyncGenerator[BenchEvent]:
         """Ten milliseconds a token, generated or not."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from app.domain.sampling import SamplingParams
-from app.engine.core.backend import ComputeError, Decoded, Logits, SamplingError, StageReport
+from app.engine.core.backend import AdapterSet, ComputeError, Decoded, Logits, SamplingError, StageReport
 from app.engine.core.batch import Batch
 
 EOG = 0
@@ -68,6 +68,10 @@ class ToyBackend:
         self.partial_removal = True
         self.can_shift = True
         self.states_fit = True
+        self.own_adapters: AdapterSet = ()
+        self.adapters_now: AdapterSet = ()
+        self.computed_with: list[AdapterSet] = []
+        """Of each decode."""
         self.batches: list[list[tuple[int, list[int]]]] = []
         """Of each decode: (seq_id, tokens) in the order of rows."""
         self.samplers: list[ToySampler] = []
@@ -95,6 +99,7 @@ class ToyBackend:
             if self.batch.outputs[i]:
                 self._rows[i] = self._logits(cells)
         self.batches.append(rows)
+        self.computed_with.append(self.adapters_now)
         return outcome
 
     def use_threads(self, n_threads: int) -> None:
@@ -144,6 +149,16 @@ class ToyBackend:
             raise SamplingError("the grammar is wrong at line 1, column 1")
         self.samplers.append(ToySampler(params.seed or 7))
         return self.samplers[-1]
+
+    def adapters(self, lora: Mapping[str, float] | None) -> AdapterSet:
+        if lora is None:
+            return self.own_adapters
+        if "nowhere" in lora:
+            raise SamplingError("the model has no adapter `nowhere`: it has none")
+        return tuple(sorted((name, scale) for name, scale in lora.items() if scale))
+
+    def use_adapters(self, adapters: AdapterSet) -> None:
+        self.adapters_now = adapters
 
     def clear_abort(self) -> None:
         return

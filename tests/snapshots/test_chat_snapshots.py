@@ -13,7 +13,8 @@ from app.tui.app import TokscopeApp
 from app.tui.options import ChatOptions
 from app.tui.screens.picker import Picker
 from tests.fakes.chat_app import make_app, until
-from tests.fakes.scripted_engine import Load, ScriptedEngine, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import Load, reply
 
 Compare = Callable[..., bool]
 Before = Callable[[Pilot[int]], Awaitable[None]]

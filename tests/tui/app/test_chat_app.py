@@ -11,7 +11,8 @@ from app.tui.app import _TWICE_S, TokscopeApp  # pyright: ignore[reportPrivateUs
 from app.tui.screens.chat import ChatScreen
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import make_app, until
-from tests.fakes.scripted_engine import ScriptedEngine, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import reply
 
 
 async def ready(app: TokscopeApp) -> ChatScreen:

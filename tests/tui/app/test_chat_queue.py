@@ -10,7 +10,8 @@ from app.store.store import Store
 from app.tui.app import TokscopeApp
 from app.tui.screens.chat import ChatScreen
 from tests.fakes.chat_app import make_app, until
-from tests.fakes.scripted_engine import ScriptedEngine, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import reply
 
 
 async def writing(app: TokscopeApp) -> ChatScreen:

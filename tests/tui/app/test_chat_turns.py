@@ -16,7 +16,8 @@ from app.tui.screens.chat import ChatScreen
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import make_app, until
 from tests.fakes.engine_events import make_finished, make_lost
-from tests.fakes.scripted_engine import Load, Reply, ScriptedEngine, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import Load, Reply, reply
 
 
 async def ready(app: TokscopeApp) -> ChatScreen:

@@ -14,7 +14,8 @@ from app.cli.main import main
 from app.config.paths import database_file
 from app.domain.generation import FinishReason
 from app.store.store import Store
-from tests.fakes.scripted_engine import Reply, ScriptedEngine, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import Reply, reply
 
 pytestmark = pytest.mark.usefixtures("model")
 

@@ -6,7 +6,8 @@ import pytest
 
 from app.domain.generation import FinishReason, Stop
 from app.protocol.events import EngineLost, LoadFailed
-from tests.fakes.scripted_engine import Load, Reply, ScriptedEngine, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import Load, Reply, reply
 
 pytestmark = pytest.mark.usefixtures("model")
 

@@ -16,7 +16,8 @@ from app.cli.main import main
 from app.config.paths import config_file
 from app.domain.generation import FinishReason
 from app.protocol.events import EngineLost
-from tests.fakes.scripted_engine import Reply, ScriptedEngine, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import Reply, reply
 
 pytestmark = pytest.mark.usefixtures("model")
 

@@ -10,7 +10,8 @@ import pytest
 from app.cli.benching.run import SUITES
 from app.protocol.events import LoadFailed
 from tests.fakes.engine_events import make_lost, make_ready
-from tests.fakes.scripted_engine import Load, Reply, ScriptedEngine
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import Load, Reply
 
 WORDS = tuple(f" w{i}" for i in range(20))
 

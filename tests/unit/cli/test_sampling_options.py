@@ -15,9 +15,9 @@ from app.domain.errors import UsageError
 from app.domain.generation import DraftCounts, FinishReason
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Draw, StageTrace
-from tests.fakes import scripted_engine
 from tests.fakes.engine_events import make_token
-from tests.fakes.scripted_engine import Reply, ScriptedEngine
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import Reply
 
 pytestmark = pytest.mark.usefixtures("model")
 
@@ -173,18 +173,15 @@ def test_speculation_is_asked_for_by_the_settings(tok, flag: list[str], expected
     assert engine.requests[0].speculate is expected
 
 
-def test_the_stage_report_says_what_was_cut_where(tok, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_stage_report_says_what_was_cut_where(tok) -> None:
     stages = (
         StageTrace("top-k", 49152, 2, (0.7, 0.3, 0.0)),
         StageTrace("min-p", 2, 1, (1.0, 0.0, 0.0)),
         StageTrace("dist", 1, 1, (1.0, 0.0, 0.0)),
     )
-
-    def reported(*arguments, **options):
-        return msgspec.structs.replace(make_token(*arguments, **options), stages=stages, draw=Draw(0.25, 0.0, 1.0))
-
-    monkeypatch.setattr(scripted_engine, "make_token", reported)
-    engine = ScriptedEngine(["Rain"])
+    traced = msgspec.structs.replace(make_token("Rain", n_top=3), stages=stages, draw=Draw(0.25, 0.0, 1.0))
+    script = Reply(tokens=(traced, make_token(" falls", 1)), finish=FinishReason.LENGTH)
+    engine = ScriptedEngine([script])
     outcome = tok("ask", "x", "--json", "--trace-stages", "--logprobs", "3", engine=engine)
     assert engine.requests[0].trace_stages
     first, last = outcome.json["tokens"]
@@ -217,12 +214,9 @@ def test_help_lists_the_options_under_headings(tok) -> None:
     assert json.dumps(out).count("--grammar") == 1
 
 
-def test_drafts_are_reported_where_there_were_any(tok, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drafts_are_reported_where_there_were_any(tok) -> None:
     counts = DraftCounts(n_steps=2, n_drafted=5, n_accepted=4, drafted_at=(2, 2, 1), accepted_at=(2, 2, 0))
-    finished = scripted_engine.make_finished
-    monkeypatch.setattr(
-        scripted_engine, "make_finished", lambda *a, **k: msgspec.structs.replace(finished(*a, **k), drafting=counts)
-    )
-    outcome = tok("ask", "x", "--json", "--stats")
+    engine = ScriptedEngine([Reply(pieces=("Rain",), drafting=counts)])
+    outcome = tok("ask", "x", "--json", "--stats", engine=engine)
     assert outcome.json["drafting"] == json.loads(msgspec.json.encode(msgspec.structs.asdict(counts)))
     assert "drafts   4 of 5 tokens accepted · 2 steps" in outcome.err

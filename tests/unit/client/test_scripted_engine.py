@@ -18,7 +18,8 @@ from app.protocol.events import (
     TokensGenerated,
 )
 from tests.fakes.engine_events import make_lost, make_ready
-from tests.fakes.scripted_engine import Load, Reply, ScriptedEngine, pieces, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import Load, Reply, pieces, reply
 
 
 def ask(engine: ScriptedEngine) -> Generate:

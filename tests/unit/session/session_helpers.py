@@ -12,7 +12,8 @@ from app.domain.sampling import SamplingParams
 from app.session.events import TurnEvent
 from app.session.session import Session
 from app.store.store import Store
-from tests.fakes.scripted_engine import Reply, ScriptedEngine
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import Reply
 
 PRESET = Preset(name="test", system="Be brief.", sampling=SamplingParams(top_k=7))
 

@@ -17,7 +17,8 @@ from app.protocol.events import (
 from app.session.events import MessageStored, TurnEvent
 from app.session.session import Session
 from app.store.store import Store
-from tests.fakes.scripted_engine import ScriptedEngine, pieces, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import pieces, reply
 from tests.unit.session.session_helpers import PRESET, all_of, kinds, session_with, slow, stored_branch
 
 

@@ -12,7 +12,7 @@ from app.domain.conversation import ReplyState
 from app.session.events import MessageStored, ReplyFinished
 from app.session.merge import merge
 from app.store.store import Store
-from tests.fakes.scripted_engine import reply
+from tests.fakes.scripts import reply
 from tests.unit.session.session_helpers import PRESET, all_of, session_with, stored_branch
 
 

@@ -20,7 +20,7 @@ from app.protocol.events import (
 from app.session.events import MessageStored, ReplyFinished, ReplyStarted
 from app.session.session import title_of
 from app.store.store import Store
-from tests.fakes.scripted_engine import reply
+from tests.fakes.scripts import reply
 from tests.unit.session.session_helpers import PRESET, all_of, kinds, session_with, stored_branch
 
 

@@ -1,0 +1,44 @@
+"""What the scripted engine makes of a given text: a token a word, ChatML around messages, every figure by place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from app.domain.trace import PromptToken, TokenTrace
+from app.protocol.commands import ChatMessage
+from tests.fakes.engine_events import make_token
+from tests.fakes.scripts import RANKS, pieces
+
+CONTROL = {"<|im_start|>": 1, "<|im_end|>": 2}
+_CONTROL = re.compile(r"(<\|im_start\|>|<\|im_end\|>)")
+
+
+def tokens_of(text: str, parse_special: bool = False) -> tuple[PromptToken, ...]:
+    """Word n of a text is token 300 + n; names of control tokens mean these where they are parsed."""
+    parts = _CONTROL.split(text) if parse_special else [text]
+    found: list[PromptToken] = []
+    for part in parts:
+        if parse_special and part in CONTROL:
+            found.append(PromptToken(CONTROL[part], part, len(part), is_control=True))
+        else:
+            found += [
+                PromptToken(300 + len(found) + n, word, len(word.encode())) for n, word in enumerate(pieces(part))
+            ]
+    return tuple(found)
+
+
+def rendered(messages: Sequence[ChatMessage]) -> tuple[PromptToken, ...]:
+    """The tokens of messages in ChatML, with the opening of the reply."""
+    turns = (f"<|im_start|>{message.role}\n{message.content}<|im_end|>\n" for message in messages)
+    return tokens_of("".join(turns) + "<|im_start|>assistant\n", parse_special=True)
+
+
+def scored(text: str, n_top: int) -> list[TokenTrace]:
+    """Word n is token 100 + n, with the rank that a reply's token would have; nothing stands before the first."""
+    tokens = [make_token(word, n, rank=RANKS[n % len(RANKS)], n_top=n_top) for n, word in enumerate(pieces(text))]
+    if tokens:
+        tokens[0] = msgspec.structs.replace(tokens[0], p=1.0, logprob=0.0, rank=1, entropy=0.0, top=())
+    return tokens
