@@ -14,7 +14,6 @@ import msgspec
 
 from app.domain.sampling import SamplingParams
 from app.engine.branches import Branches
-from app.engine.context_policy import fit_by_policy
 from app.engine.core.scheduler import Scheduler, look_up
 from app.engine.core.sequence import Sequence
 from app.engine.kvstore import KvStore, state_key
@@ -23,12 +22,13 @@ from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.drafting import DraftModel
 from app.engine.native.loader import Loaded, describe, load
 from app.engine.native.model import LoadError
+from app.engine.prompting import prepare
 from app.engine.reply import Reply
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
 from app.protocol.commands import Generate, LoadModel
-from app.protocol.events import ModelReady
+from app.protocol.events import ModelReady, PromptRendered
 
 CHATML_END = "<|im_end|>"
 _SAVE_S = 0.8
@@ -80,9 +80,9 @@ class Host:
         return [owner.context for owner in owners if owner]
 
     def submit(self, command: Generate, arrived_s: float) -> Reply:
-        """Builds the prompt of a request and queues it."""
-        context = self.loaded.context
-        fitted = fit_by_policy(command, self._prompts.build, context.n_ctx, context.can_shift)
+        """Builds the prompt of a request and queues it. Raises UnknownTokenError."""
+        context, vocab = self.loaded.context, self.loaded.model.vocab
+        fitted = prepare(command, self._prompts, vocab, context.n_ctx, context.can_shift)
         prompt = fitted.prompt
         sequence = Sequence(
             command.request_id,
@@ -95,15 +95,24 @@ class Host:
             spans=prompt.spans,
             shift=command.context_policy == "shift" and context.can_shift and not command.branch,
             cacheable=command.cacheable,
+            n_kept=prompt.n_kept,
         )
+        reply = Reply(sequence, fitted, vocab, tell_prompt=command.tell_prompt)
+        if command.reply_text:
+            begins = reply.at_start and not command.sampling.force
+            sequence.forced += self._prompts.content_ids(command.reply_text, continued=not begins)
         (self._branching() if command.branch else self._scheduler).submit(sequence)
-        return Reply(sequence, fitted, self.loaded.model.vocab)
+        return reply
+
+    def rendered(self, reply: Reply) -> PromptRendered:
+        """What was really sent for a request."""
+        return PromptRendered(reply.sequence.request_id, self._prompts.told(reply.prompt))
 
     def remember(self, reply: Reply) -> None:
         """Keeps the ids of a reply, so that the next prompt's tokens are those in the KV cache."""
         if reply.text:
             eog = self._scheduler.backend.eog
-            self._prompts.remember(reply.text, [token for token in reply.sequence.generated if token not in eog])
+            self._prompts.remember(reply.text, reply.ids(without=eog))
 
     def _with_fallback_stop(self, sampling: SamplingParams) -> SamplingParams:
         """Where ChatML stands in for a missing template, the model may have to spell its end of turn."""
@@ -141,7 +150,7 @@ def _open_store(cache: Path | None, path: str, loaded: Loaded) -> KvStore | None
     model, context = loaded.model, loaded.context
     layout = (context.kv_type, context.flash_attn, context.n_slots, context.unified, model.architecture, model.n_layers)
     try:
-        return KvStore(cache / "kv", state_key(Path(path), (library.build(), *layout)))
+        return KvStore(cache / "kv", state_key(Path(path), (library.build(), *layout)), facts=model.adapters.facts)
     except OSError as error:
         loaded.notices.append(f"conversation states are not saved: {error}")
         return None

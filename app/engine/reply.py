@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from app.domain.generation import FinishReason, Stop
-from app.domain.trace import TokenTrace, TopToken
+from app.domain.trace import TokenTrace
 from app.engine.context_policy import Fitted
 from app.engine.core.happenings import Sampled
 from app.engine.core.sequence import Sequence
+from app.engine.telling import token_trace, top_tokens
 from app.engine.text.detokenizer import Detokenizer
 from app.engine.text.stops import StopScanner
 from app.engine.text.vocab import Vocab, piece_text
@@ -14,42 +18,72 @@ from app.protocol.events import GenerationFinished, GenerationStarted
 
 
 class Reply:
-    """Detokenises, holds stop strings back and remembers the whole text."""
+    """Detokenises, holds stop strings back and remembers the whole text, what was kept of it included."""
 
-    def __init__(self, sequence: Sequence, fitted: Fitted, vocab: Vocab) -> None:
+    def __init__(
+        self,
+        sequence: Sequence,
+        fitted: Fitted,
+        vocab: Vocab,
+        *,
+        tell_prompt: bool = False,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         prompt = fitted.prompt
         self.fitted = fitted
         self.sequence = sequence
         self.prompt = prompt
+        self.tell_prompt = tell_prompt
         self.stop: Stop | None = None
         self.n_tokens = 0
-        """Tokens that belong to the reply."""
+        """Tokens that belong to the reply, the kept ones not counted."""
+        self.kept = prompt.ids[len(prompt.ids) - prompt.n_kept :]
         self._vocab = vocab
+        self._clock = clock
         self._detokenizer = Detokenizer(vocab, strip_space=prompt.strip_space)
         self._stops = StopScanner(sequence.params.stop)
-        self._shown: list[str] = []
+        self._parts = [self._detokenizer.push(self.kept)]
+        self._n_known = self._stops.hold(self._parts[0])
+        """Characters of the kept text that the scanner holds and will let out again."""
 
     @property
     def text(self) -> str:
-        """All text shown so far."""
-        return "".join(self._shown)
+        """The text of the reply so far: what was kept and what was let out."""
+        return "".join(self._parts)
 
-    def push(self, sampled: Sampled) -> str:
-        """Takes a token; returns the text that it lets out. Sets `stop` when a stop string is complete."""
+    @property
+    def at_start(self) -> bool:
+        """Whether no text has come yet, so that the vocabulary's own space is left out."""
+        return self._detokenizer.at_start
+
+    def take(self, sampled: Sampled) -> tuple[str, TokenTrace]:
+        """Takes a token; returns the text that it lets out and its trace. Sets `stop` where that completes a stop."""
+        began_s, vocab = self._clock(), self._vocab
         self.n_tokens += 1
-        if sampled.token in self._vocab.eog:
-            self.stop = Stop("eog", piece_text(self._vocab, sampled.token), sampled.token)
-            return ""
-        text, matched = self._stops.push(self._detokenizer.push([sampled.token]))
-        if matched is not None:
-            self.stop = Stop("string", matched)
-        self._shown.append(text)
-        return text
+        shown, n_bytes = "", 0
+        if sampled.token in vocab.eog:
+            self.stop = Stop("eog", piece_text(vocab, sampled.token), sampled.token)
+        else:
+            text = self._detokenizer.push((sampled.token,))
+            n_bytes = len(text) if text.isascii() else len(text.encode())
+            shown, matched = self._stops.push(text)
+            if matched is not None:
+                self.stop = Stop("string", matched)
+            shown = self._new(shown)
+        top = top_tokens(vocab, sampled.measured.top)
+        return shown, token_trace(vocab, sampled, n_bytes, top, (self._clock() - began_s) * 1e3)
 
     def flush(self) -> str:
         """Returns what was held back for a stop string that did not come."""
-        text = self._stops.flush()
-        self._shown.append(text)
+        return self._new(self._stops.flush())
+
+    def _new(self, text: str) -> str:
+        """What of the scanner's text the app does not have yet; it becomes part of the reply."""
+        if self._n_known:
+            n_known = min(self._n_known, len(text))
+            self._n_known -= n_known
+            text = text[n_known:]
+        self._parts.append(text)
         return text
 
     def started(self) -> GenerationStarted:
@@ -68,22 +102,9 @@ class Reply:
             sequence.n_shared,
         )
 
-    def trace(self, sampled: Sampled) -> TokenTrace:
-        """The token's trace as it goes over the wire."""
-        measured, vocab = sampled.measured, self._vocab
-        return TokenTrace(
-            sampled.token,
-            piece_text(vocab, sampled.token),
-            sampled.ms,
-            measured.p,
-            measured.logprob,
-            measured.rank,
-            measured.entropy,
-            tuple(TopToken(token, piece_text(vocab, token), p) for token, p in measured.top),
-            sampled.origin,
-            sampled.report.stages if sampled.report else (),
-            sampled.report.draw if sampled.report else None,
-        )
+    def ids(self, without: frozenset[int]) -> list[int]:
+        """All tokens of the reply, the kept ones first, but for those of `without`."""
+        return [token for token in (*self.kept, *self.sequence.generated) if token not in without]
 
     def finished(self, now_s: float, load_ms: float) -> GenerationFinished:
         """The last event of the request."""

@@ -16,6 +16,7 @@ from app.engine.inbox import Inbox
 from app.engine.native import library
 from app.engine.native.model import LoadCancelled, LoadError
 from app.engine.outbox import Outbox
+from app.engine.prompting import UnknownTokenError
 from app.engine.reply import Reply
 from app.engine.text.renderer import Renderer
 from app.protocol.commands import Abort, Bench, CancelLoad, Command, Generate, LoadModel, Shutdown
@@ -159,7 +160,11 @@ class Worker:
         if self._host is None:
             self._fail(command.request_id, "no model is loaded")
             return
-        reply = self._replies[command.request_id] = self._host.submit(command, time.perf_counter())
+        try:
+            reply = self._replies[command.request_id] = self._host.submit(command, time.perf_counter())
+        except UnknownTokenError as error:
+            self._fail(command.request_id, str(error))
+            return
         if reply.fitted.n_messages:
             self._outbox.send(ContextTrimmed(command.request_id, reply.fitted.n_messages, reply.fitted.n_tokens))
 
@@ -172,7 +177,7 @@ class Worker:
         request_id = sequence.request_id
         match happening:
             case Started():
-                self._outbox.send(self._replies[request_id].started())
+                self._started(self._replies[request_id])
             case Prefilled(_, n_done, ms):
                 self._outbox.send(PrefillProgress(request_id, n_done, sequence.n_new, ms))
             case Sampled():
@@ -182,11 +187,15 @@ class Worker:
             case Finished():
                 self._finished(self._replies.pop(request_id))
 
+    def _started(self, reply: Reply) -> None:
+        self._outbox.send(reply.started())
+        if reply.tell_prompt and self._host:
+            self._outbox.send(self._host.rendered(reply))
+
     def _sampled(self, reply: Reply, sampled: Sampled) -> None:
         if reply.stop is not None:  # one step can bring more tokens than the reply has
             return
-        text = reply.push(sampled)
-        self._outbox.tokens(reply.sequence.request_id, text, reply.trace(sampled))
+        self._outbox.tokens(reply.sequence.request_id, *reply.take(sampled))
         if reply.stop is not None and reply.stop.kind == "string":
             reply.sequence.stop_at(reply.n_tokens)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from collections.abc import Sequence as Many
 
 from app.domain.generation import FinishReason
-from app.engine.core.backend import Backend, Sampler, SamplingError
+from app.engine.core.backend import Backend, ComputeError, Sampler, SamplingError
 from app.engine.core.draft import Drafter
 from app.engine.core.reuse import Reuse
 from app.engine.core.sequence import Phase, Sequence
@@ -49,7 +49,12 @@ class Admission:
         return admitted
 
     def _refused(self, sequence: Sequence) -> bool:
-        """Finishes a sequence whose prompt cannot be served."""
+        """Finishes a sequence whose prompt or adapters cannot be served."""
+        try:
+            sequence.adapters = self._backend.adapters(sequence.params.lora)
+        except SamplingError as error:
+            sequence.finish(FinishReason.ERROR, error=str(error))
+            return True
         n_prompt, n_ctx = len(sequence.prompt), self._backend.n_ctx
         if 0 < n_prompt < n_ctx:
             return False
@@ -58,19 +63,21 @@ class Admission:
         return True
 
     def _must_wait(self, sequence: Sequence, running: Many[Sequence]) -> bool:
-        """Exact sequences run alone; a prefix that is being computed is worth waiting for where it can be shared."""
+        """Exact sequences and each set of adapters run alone; a prefix to come is waited for where it is shared."""
+        if any(other.adapters != sequence.adapters for other in running):
+            return True
         if running and (sequence.params.exact or any(other.params.exact for other in running)):
             return True
         if not self._backend.unified:
             return False
         coming = [other for other in running if other.phase is Phase.PREFILL]
         n_coming = max((common_prefix(other.prompt, sequence.prompt) for other in coming), default=0)
-        n_there = max(common_prefix(slot.tokens, sequence.prompt) for slot in self._slots.slots)
+        n_there = max(slot.common(sequence.prompt, sequence.adapters) for slot in self._slots.slots)
         return n_coming > n_there
 
     def _start(self, sequence: Sequence) -> bool:
         """Gives a sequence its slot; False where all are claimed."""
-        claimed = self._slots.claim(sequence.prompt)
+        claimed = self._slots.claim(sequence.prompt, sequence.adapters)
         if claimed is None:
             return False
         try:
@@ -79,6 +86,7 @@ class Admission:
             self._slots.release(claimed[0])
             sequence.finish(FinishReason.ERROR, error=str(error))
             return True
+        self._backend.use_adapters(sequence.adapters)
         sequence.slot = claimed[0]
         sequence.n_cached = self._reuse.fill(sequence, *claimed)
         if sequence.speculate and not sequence.params.exact and self._backend.partial_removal:
@@ -89,8 +97,16 @@ class Admission:
         return True
 
     def _sampler(self, sequence: Sequence) -> Sampler:
-        """The chain of a sequence, its history filled with the prompt. Raises SamplingError."""
-        sequence.forced = [token for name in sequence.params.force for token in self._backend.token_ids(name)]
+        """The chain of a sequence, its history filled with the prompt and a kept beginning. Raises SamplingError."""
+        named = [token for name in sequence.params.force for token in self._backend.token_ids(name)]
+        sequence.forced.extendleft(reversed(named))
         sampler = self._backend.sampler(sequence.params)
-        sampler.accept(sequence.prompt)
+        n_before = len(sequence.prompt) - sequence.n_kept
+        sampler.accept(sequence.prompt[:n_before])
+        try:
+            for token in sequence.prompt[n_before:]:
+                sampler.force(token)
+        except ComputeError as error:
+            sampler.close()
+            raise SamplingError(f"the reply cannot go on from what is kept of it: {error}") from error
         return sampler

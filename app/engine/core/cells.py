@@ -20,10 +20,10 @@ def account(sequence: Sequence, n_ctx: int, now_s: float) -> tuple[CellSpan, ...
     timings = sequence.timings(now_s, 0.0)
     per_token = timings.prefill_ms / max(1, n_computed - sequence.n_cached)
     cached = "restored" if sequence.n_restored else "shared" if sequence.n_shared else "reused"
-    ends = (spans.n_system, spans.n_system + spans.n_history, n_prompt)
+    ends = (spans.n_system, spans.n_system + spans.n_history, n_prompt - sequence.n_kept, n_prompt)
     parts: list[CellSpan] = []
     start = 0
-    for kind, end in zip(("system", "earlier", "prompt"), ends, strict=True):
+    for kind, end in zip(("system", "earlier", "prompt", "reply"), ends, strict=True):
         border = min(max(start, sequence.n_cached), end)
         parts.append(CellSpan(kind, border - start, cached))
         n_new = max(0, min(end, n_computed) - border)

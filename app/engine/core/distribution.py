@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ class Measured:
     entropy: float
     top: list[tuple[int, float]]
     """(id, probability), most likely first."""
+    p_end: float = 0.0
+    """Of all end-of-generation tokens together."""
 
 
 class Distribution:
@@ -31,7 +34,10 @@ class Distribution:
     Sums are dot products, which add float32 in blocks: probabilities are within 1e-6 of a float64 softmax.
     """
 
-    def __init__(self, n_vocab: int) -> None:
+    def __init__(self, n_vocab: int, eog: Iterable[int] = ()) -> None:
+        """`eog`: the tokens whose probabilities make up `Measured.p_end`."""
+        self._eog = tuple(eog)
+        self._total = 1.0
         self._shifted = np.empty(n_vocab, np.float32)
         self._weights = np.empty(n_vocab, np.float32)
         self._ones = np.ones(n_vocab, np.float32)
@@ -49,7 +55,7 @@ class Distribution:
         shifted, weights = self._shifted, self._weights
         np.subtract(logits, logits.max(), out=shifted)
         np.exp(shifted, out=weights)
-        total = float(np.dot(weights, self._ones))
+        total = self._total = float(np.dot(weights, self._ones))
         log_total = math.log(total)
         own = float(shifted[chosen])
         mean = _dot(weights, shifted) / total
@@ -65,7 +71,12 @@ class Distribution:
             rank = 1 + int(np.count_nonzero(shifted > own))
             best = self._top_k.best(shifted, 0.0, k)
         top = [(int(i), float(weights[i]) / total) for i in best]
-        return Measured(math.exp(logprob), logprob, rank, max(0.0, (log_total - mean) / _LN2), top)
+        p_end = sum(map(weights.item, self._eog)) / total
+        return Measured(math.exp(logprob), logprob, rank, max(0.0, (log_total - mean) / _LN2), top, p_end)
+
+    def p(self, token: int) -> float:
+        """The probability of another token in the row that was measured last."""
+        return self._weights.item(token) / self._total
 
 
 def _dot(weights: Logits, shifted: Logits) -> float:

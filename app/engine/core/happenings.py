@@ -37,6 +37,12 @@ class Sampled:
     origin: Origin
     report: StageReport | None = None
     """What the stages did, where the sequence asked for it."""
+    decode_ms: float = 0.0
+    """Computing its logits, or the prompt for the first one; 0 for what a draft brought along."""
+    sample_ms: float = 0.0
+    """Choosing and measuring it."""
+    ghosts: tuple[tuple[int, float], ...] = ()
+    """Drafted tokens that it came in place of, with the first one's probability."""
 
 
 @dataclass(slots=True)

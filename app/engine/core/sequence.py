@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
 
 from app.domain.generation import CellSpan, FinishReason, PromptSpans, Timings, Usage
 from app.domain.sampling import SamplingParams
-from app.engine.core.backend import Sampler
+from app.engine.core.backend import AdapterSet, Sampler
 from app.engine.core.slots import Slot
 from app.engine.core.speculation import Speculation
 
@@ -40,6 +41,8 @@ class Sequence:
     slot: Slot | None = None
     sampler: Sampler | None = None
     speculation: Speculation | None = None
+    adapters: AdapterSet = ()
+    """What its cells are computed with; known once it is considered for a slot."""
     cacheable: bool = False
     """Whether its tokens and their cells may be saved to disk."""
     n_cached: int = 0
@@ -51,8 +54,12 @@ class Sequence:
     """Of the cached tokens, those whose cells were copied from another slot."""
     notices: list[str] = field(default_factory=list[str])
     """What the user should know of how the prompt came into the cache."""
-    forced: list[int] = field(default_factory=list[int])
-    """Tokens that the reply begins with."""
+    n_kept: int = 0
+    """How many of the prompt's last tokens are the beginning of the reply, kept from an older one."""
+    forced: deque[int] = field(default_factory=deque[int])
+    """Tokens that come next, not sampled."""
+    decode_ms: float = 0.0
+    """Computing, since the last token."""
     n_shifted: int = 0
     """Tokens that shifts have forgotten."""
     generated: list[int] = field(default_factory=list[int])
@@ -87,7 +94,7 @@ class Sequence:
 
     def propose(self, longest: int) -> list[int]:
         """What may follow the last token, at most `longest`; never more than `max_tokens` leaves room for."""
-        if self.speculation is None or self.n_shifted:  # a drafter's own window is not shifted along
+        if self.speculation is None or self.forced or self.n_shifted:  # a drafter's window is not shifted along
             return []
         left = self.params.max_tokens - len(self.generated) if self.params.max_tokens else longest + 1
         return self.speculation.propose(min(longest, left - 1))

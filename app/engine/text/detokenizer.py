@@ -21,6 +21,11 @@ class Detokenizer:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._strip_space = strip_space
 
+    @property
+    def at_start(self) -> bool:
+        """Whether a space that comes next would be left out."""
+        return self._strip_space
+
     def push(self, ids: Iterable[int]) -> str:
         """The text that `ids` complete; may be empty."""
         text = self._decoder.decode(b"".join(self._pieces[i] for i in ids))

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 from app.domain.conversation import Role
 from app.domain.generation import PromptSpans
+from app.domain.trace import PromptToken
 from app.engine.text import marks
 from app.engine.text.guard import Guard
 from app.engine.text.replies import ReplyMemory
 from app.engine.text.spans import borders, count
 from app.engine.text.template import ChatTemplate
-from app.engine.text.tokenizer import Tokenizer
+from app.engine.text.tokenizer import Chunk, Tokenizer
+from app.engine.text.told import Teller
 from app.engine.text.vocab import Vocab
 from app.protocol.commands import ChatMessage
 
@@ -31,6 +33,14 @@ class Prompt:
     notices: tuple[str, ...] = ()
     strip_space: bool = False
     """Whether the reply's text begins with a space that only the vocabulary put there: for `Detokenizer`."""
+    n_kept: int = 0
+    """How many of the last ids are the beginning of the reply."""
+    given: Sequence[int] = ()
+    """The bytes that the first ids stand for where they were not tokenised: BOS, or a prompt that came as ids."""
+    data: bytes = b""
+    """The marked text…"""
+    chunks: Sequence[Chunk] = ()
+    """…and the ids of its parts."""
 
 
 class PromptBuilder:
@@ -45,6 +55,20 @@ class PromptBuilder:
         self._replies = ReplyMemory(vocab, tokenizer, own)
         self._special_ids = frozenset(special.id for special in vocab.special)
         self._adds_space = tokenizer.adds_space
+        self._teller = Teller(vocab)
+
+    def content_ids(self, text: str, *, continued: bool) -> list[int]:
+        """The ids of text that a reply goes on with: never control tokens, as when it is part of a later prompt.
+
+        Text that is not `continued` begins the reply, where the vocabulary puts its own space.
+        """
+        return self._replies.content_ids(marks.clean(text), continued=continued)
+
+    def told(self, prompt: Prompt) -> tuple[PromptToken, ...]:
+        """A prompt's tokens with their pieces and the bytes of the rendered text that they stand for."""
+        teller, kept = self._teller, prompt.ids[len(prompt.ids) - prompt.n_kept :]
+        sizes = [*prompt.given, *teller.sizes(prompt.data, prompt.chunks), *teller.own_sizes(kept)]
+        return teller.tokens(prompt.ids, sizes)
 
     def remember(self, text: str, ids: Sequence[int]) -> None:
         """Notes the ids (without the end token) of a reply that was shown as `text`, for the prompts to come."""
@@ -55,16 +79,25 @@ class PromptBuilder:
         text, notices = self._render(messages)
         data = text.encode(errors="replace")
         bos: list[int] = []
+        given: list[int] = []
         if self._vocab.add_bos and self._vocab.bos is not None:
             bos = [self._vocab.bos]
             name = self._vocab.named_pieces[self._vocab.bos]
+            given = [len(name) if data.startswith(name) else 0]
             while name and data.startswith(name):
                 data = data.removeprefix(name)
         chunks = self._replies.chunks(data)
         ids = bos + [i for _, run in chunks for i in run]
         spans = count(data, chunks, borders(data, self._template.user_opener.encode()), self._vocab, len(bos))
-        strip_space = self._adds_space and bool(ids) and ids[-1] in self._special_ids
-        return Prompt(ids, spans, notices, strip_space)
+        return Prompt(ids, spans, notices, self._strips(ids), given=given, data=data, chunks=chunks)
+
+    def given(self, ids: Sequence[int]) -> Prompt:
+        """A prompt that came as ids; all of it counts as this turn."""
+        spans = PromptSpans(n_turn=len(ids))
+        return Prompt(list(ids), spans, strip_space=self._strips(ids), given=self._teller.own_sizes(ids))
+
+    def _strips(self, ids: Sequence[int]) -> bool:
+        return self._adds_space and bool(ids) and ids[-1] in self._special_ids
 
     def _render(self, messages: Sequence[ChatMessage]) -> tuple[str, tuple[str, ...]]:
         """The marked text where the template lets marks through unseen, else the plain one."""

@@ -49,7 +49,7 @@ class ReplyMemory:
             return
         data = text.encode(errors="replace")
         kept, rest = self._cover(data, ids)
-        whole = [*kept, *self._tokenizer.raw(self._guard(rest.decode()).encode(), continued=True)]
+        whole = [*kept, *self.content_ids(rest.decode(), continued=True)]
         if not kept or self._text(whole) not in (data, b" " + data):
             return
         start = text.index(core)
@@ -59,6 +59,10 @@ class ReplyMemory:
         self._replies.move_to_end(key)
         if len(self._replies) > _MAX_REPLIES:
             self._replies.popitem(last=False)
+
+    def content_ids(self, text: str, *, continued: bool) -> list[int]:
+        """The ids of a piece of a reply's text, in which no control token is parsed."""
+        return self._tokenizer.raw(self._guard(text).encode(errors="replace"), continued=continued)
 
     def chunks(self, data: bytes) -> list[Chunk]:
         """Tokenises marked UTF-8, with the sampled ids in place of each reply that the template left as it was."""

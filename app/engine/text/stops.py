@@ -12,6 +12,14 @@ class StopScanner:
         self._stops = [stop for stop in stops if stop]
         self._held = ""
 
+    def hold(self, text: str) -> int:
+        """Takes text that was shown already; returns how many of its last characters may begin a stop string.
+
+        They are let out once more when they did not.
+        """
+        self._held = text[len(text) - max((_overlap(text, stop) for stop in self._stops), default=0) :]
+        return len(self._held)
+
     def push(self, text: str) -> tuple[str, str | None]:
         """Returns the text to be shown and, when one is complete, the stop string; what follows it is dropped."""
         held = self._held + text

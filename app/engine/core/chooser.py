@@ -1,0 +1,80 @@
+"""From a row of logits to a sequence's next token: forced or sampled, measured, and whether the reply ends there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Sequence as Many
+
+from app.domain.generation import FinishReason
+from app.domain.trace import Origin
+from app.engine.core.backend import Backend, ComputeError, Logits
+from app.engine.core.distribution import Distribution
+from app.engine.core.happenings import Happening, Sampled
+from app.engine.core.sequence import Phase, Sequence
+
+
+class Chooser:
+    """Serves all sequences of one context."""
+
+    def __init__(self, backend: Backend, clock: Callable[[], float]) -> None:
+        self._backend = backend
+        self._clock = clock
+        self._distribution = Distribution(backend.n_vocab, backend.eog)
+
+    def choose(
+        self,
+        sequence: Sequence,
+        logits: Logits,
+        happened: list[Happening],
+        drafted: Many[int] = (),
+        *,
+        bonus: bool = False,
+    ) -> None:
+        """Gives the sequence its next token, or ends it where there can be none.
+
+        `drafted`: what a drafter expects from here on; `bonus`: a whole draft before this token was accepted.
+        """
+        sampler = sequence.sampler
+        assert sampler is not None
+        began_s = self._clock()
+        watch = self._distribution.best(logits, sequence.trace_top_k) if sequence.trace_stages else None
+        try:
+            token, origin = self._take(sequence, logits, watch)
+        except ComputeError as error:
+            sequence.finish(FinishReason.ERROR, error=str(error))
+            return
+        forced = origin is Origin.FORCED
+        measured = self._distribution.measure(logits, token, sequence.trace_top_k, None if forced else sampler.near)
+        sampled = Sampled(sequence, token, 0.0, measured, origin)
+        if watch is not None and not forced:
+            sampled.report = sampler.report
+        if drafted and token != drafted[0]:
+            sampled.ghosts = ((drafted[0], self._distribution.p(drafted[0])), *((ghost, 0.0) for ghost in drafted[1:]))
+        elif origin is Origin.SAMPLED and (drafted or bonus):
+            sampled.origin = Origin.DRAFT if drafted else Origin.BONUS
+        now_s = self._clock()
+        sampled.ms = sequence.accept(token, now_s)
+        sampled.sample_ms = (now_s - began_s) * 1e3
+        sampled.decode_ms, sequence.decode_ms = sequence.decode_ms, 0.0
+        happened.append(sampled)
+        self._end(sequence, token)
+
+    def _take(self, sequence: Sequence, logits: Logits, watch: list[int] | None) -> tuple[int, Origin]:
+        """The next token and where it came from. Raises ComputeError."""
+        assert sequence.sampler is not None
+        if sequence.forced:
+            token = sequence.forced.popleft()
+            sequence.sampler.force(token)
+            return token, Origin.FORCED
+        token = sequence.sampler.sample(logits, watch)
+        return token, Origin.GRAMMAR if sequence.sampler.resampled else Origin.SAMPLED
+
+    def _end(self, sequence: Sequence, token: int) -> None:
+        """The sequence goes on decoding, or ends with this token."""
+        sequence.phase = Phase.DECODE
+        if token in self._backend.eog:
+            sequence.finish(FinishReason.STOP, stop_token=token)
+        elif len(sequence.generated) == sequence.params.max_tokens:
+            sequence.finish(FinishReason.LENGTH)
+        elif sequence.n_past >= self._backend.n_ctx and not sequence.shift:
+            sequence.finish(FinishReason.CONTEXT)

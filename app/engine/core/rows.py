@@ -1,0 +1,48 @@
+"""What goes into one llama_decode: a row for each decoding sequence and its draft first, then chunks of prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+
+from app.engine.core.backend import Backend
+from app.engine.core.prefill import ChunkSize
+from app.engine.core.sequence import Phase, Sequence
+from app.engine.core.speculation import LONGEST_DRAFT
+
+
+@dataclass(slots=True)
+class Rows:
+    """What a sequence has in the batch."""
+
+    sequence: Sequence
+    tokens: list[int]
+    """Of a decode: the last sampled token, then a draft."""
+    first_output: int | None
+    """Batch row of the first logits; those of a draft follow. None for a prompt chunk that is not the last."""
+
+
+def build(backend: Backend, running: Many[Sequence], chunk: ChunkSize) -> list[Rows]:
+    """Fills the backend's batch with what `running` sequences need next; empty where they need nothing."""
+    batch = backend.batch
+    batch.clear()
+    rows: list[Rows] = []
+    decoding = [s for s in running if s.phase is Phase.DECODE and not s.n_lost]
+    most_rows = batch.max_outputs // max(1, len(running))
+    for sequence in decoding:
+        assert sequence.slot is not None
+        n_past = sequence.n_past
+        longest = min(most_rows - 1, LONGEST_DRAFT, backend.n_ctx - n_past - 1)
+        tokens = [sequence.generated[-1], *sequence.propose(longest)]
+        rows.append(Rows(sequence, tokens, batch.add(tokens, n_past, sequence.slot.seq_id, len(tokens))))
+    limit = chunk.size(len(decoding), fixed=any(s.params.exact for s in running))
+    for sequence in running:
+        room = min(limit, batch.room)
+        if sequence.slot and room > 0 and (sequence.phase is Phase.PREFILL or sequence.n_lost):
+            n_past = sequence.n_past
+            tokens = sequence.known[n_past : n_past + room]
+            last = sequence.phase is Phase.PREFILL and n_past + len(tokens) == len(sequence.prompt)
+            first = batch.add(tokens, n_past, sequence.slot.seq_id, 1 if last else 0)
+            rows.append(Rows(sequence, tokens, first + len(tokens) - 1 if last else None))
+            limit -= len(tokens)
+    return rows

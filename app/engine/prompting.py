@@ -1,0 +1,48 @@
+"""From a request to the token ids that the model continues: rendered or given ones, then what is kept of a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from app.domain.generation import PromptSpans
+from app.engine.context_policy import Fitted, fit_by_policy
+from app.engine.text.prompt import Prompt, PromptBuilder
+from app.engine.text.vocab import Vocab
+from app.protocol.commands import ChatMessage, Generate
+
+
+class UnknownTokenError(Exception):
+    """A token id that the vocabulary does not have: llama.cpp would abort the process."""
+
+
+def check_ids(vocab: Vocab, ids: Sequence[int]) -> None:
+    """Raises UnknownTokenError."""
+    wrong = next((token for token in ids if not 0 <= token < vocab.n_vocab), None)
+    if wrong is not None:
+        raise UnknownTokenError(f"there is no token #{wrong}: the vocabulary has {vocab.n_vocab}")
+
+
+def prepare(command: Generate, prompts: PromptBuilder, vocab: Vocab, n_ctx: int, can_shift: bool) -> Fitted:
+    """The prompt of a request as its context policy wants it. Raises UnknownTokenError."""
+    check_ids(vocab, command.prompt_ids)
+    check_ids(vocab, command.reply_ids)
+    kept = list(command.reply_ids)
+
+    def build(messages: Sequence[ChatMessage]) -> Prompt:
+        return _continued(prompts.build(messages), kept)
+
+    if command.prompt_ids:
+        return Fitted(_continued(prompts.given(command.prompt_ids), kept))
+    return fit_by_policy(command, build, n_ctx, can_shift)
+
+
+def _continued(prompt: Prompt, kept: list[int]) -> Prompt:
+    """With the first tokens of the reply behind it; they count as part of this turn."""
+    spans = prompt.spans
+    return replace(
+        prompt,
+        ids=[*prompt.ids, *kept],
+        spans=PromptSpans(spans.n_system, spans.n_history, spans.n_turn + len(kept)),
+        n_kept=len(kept),
+    )

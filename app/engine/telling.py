@@ -1,0 +1,38 @@
+"""From what the loop reports, in ids and numbers, to what goes over the wire: pieces of text beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from app.domain.trace import TokenTrace, TopToken
+from app.engine.core.happenings import Sampled
+from app.engine.text.vocab import Vocab, piece_text
+
+
+def top_tokens(vocab: Vocab, candidates: Iterable[tuple[int, float]]) -> tuple[TopToken, ...]:
+    """Candidates with their pieces."""
+    return tuple(TopToken(token, piece_text(vocab, token), p) for token, p in candidates)
+
+
+def token_trace(vocab: Vocab, sampled: Sampled, n_bytes: int, top: tuple[TopToken, ...], text_ms: float) -> TokenTrace:
+    """One token's trace; what only the text side knows is passed in."""
+    measured, report = sampled.measured, sampled.report
+    return TokenTrace(
+        sampled.token,
+        piece_text(vocab, sampled.token),
+        sampled.ms,
+        measured.p,
+        measured.logprob,
+        measured.rank,
+        measured.entropy,
+        top,
+        sampled.origin,
+        report.stages if report else (),
+        report.draw if report else None,
+        n_bytes,
+        measured.p_end,
+        sampled.decode_ms,
+        sampled.sample_ms,
+        text_ms,
+        top_tokens(vocab, sampled.ghosts) if sampled.ghosts else (),
+    )
