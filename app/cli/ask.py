@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.asking.options import AskOptions, Format
-from app.cli.options import ContinueLast, DraftModel, Model, PresetName, Speculate, SystemPrompt
+from app.cli.options import (
+    ContinueLast,
+    DraftModel,
+    Model,
+    Overwrite,
+    PresetName,
+    Speculate,
+    SystemPrompt,
+    TraceTo,
+)
 from app.cli.sampling_options import takes_sampling
 from app.domain.errors import UsageError
 
@@ -35,12 +44,14 @@ def ask(
     stats: Annotated[bool, typer.Option("--stats", help="Tell counts and speed on standard error.")] = False,
     logprobs: Annotated[
         int | None,
-        typer.Option(min=0, max=100, metavar="K", help="With --json or --jsonl: each token and K alternatives."),
+        typer.Option(min=0, max=100, metavar="K", help="With --json, --jsonl, --trace: each token and K alternatives."),
     ] = None,
     trace_stages: Annotated[
         bool,
         typer.Option("--trace-stages", help="Like --logprobs (10 if not given), with what each sampling stage did."),
     ] = False,
+    trace: TraceTo = None,
+    overwrite: Overwrite = False,
     speculate: Speculate = None,
     draft: DraftModel = None,
     no_stream: Annotated[bool, typer.Option("--no-stream", help="Print the answer when it is complete.")] = False,
@@ -52,8 +63,12 @@ def ask(
     if as_json and as_jsonl:
         raise UsageError("--json and --jsonl exclude each other")
     for name, wanted in {"--logprobs": logprobs is not None, "--trace-stages": trace_stages}.items():
-        if wanted and not (as_json or as_jsonl):
-            raise UsageError(f"{name} needs --json or --jsonl", hint="plain text has no place for it")
+        if wanted and not (as_json or as_jsonl or trace):
+            raise UsageError(f"{name} needs --json, --jsonl or --trace", hint="plain text has no place for it")
+    if trace and str(trace) == "-":
+        raise UsageError("--trace needs a file", hint="standard output has the answer; `tok trace … -o -` has none")
+    if trace and n > 1:
+        raise UsageError("--trace takes one answer, not several", hint="leave -n out, or ask seed by seed")
     options = AskOptions(
         prompt=prompt,
         model=model,
@@ -66,6 +81,8 @@ def ask(
         stats=stats,
         logprobs=10 if trace_stages and logprobs is None else logprobs,
         trace_stages=trace_stages,
+        trace=trace,
+        overwrite=overwrite,
         speculate=speculate,
         draft=draft,
         stream=not no_stream,

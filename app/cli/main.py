@@ -28,7 +28,7 @@ def main(argv: Sequence[str], launcher: EngineLauncher | None = None) -> int:
     arguments = list(argv)
     with launcher or EngineLauncher() as engines:
         try:
-            if arguments[:1] in (["ask"], ["batch"]) and "--help" not in arguments:
+            if arguments[:1] in (["ask"], ["batch"], ["trace"]) and "--help" not in arguments:
                 engines.start_early()
             return _dispatch(arguments, engines)
         except KeyboardInterrupt:

@@ -39,9 +39,7 @@ async def open_session(options: AskOptions, setup: Setup, engine: Engine) -> Asy
 
 
 def _session(options: AskOptions, setup: Setup, engine: Engine, store: Store | None) -> Session:
-    session = Session(
-        engine, store, preset=setup.preset, trace_top_k=options.logprobs or 0, model_name=setup.model.name
-    )
+    session = Session(engine, store, preset=setup.preset, trace_top_k=options.n_top, model_name=setup.model.name)
     session.trace_stages, session.speculate = options.trace_stages, setup.speculate
     return session
 

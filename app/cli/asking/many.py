@@ -72,6 +72,8 @@ class ManyAnswers:
                 console.print_json({"event": "aggregate", **self._aggregate()})
             case Format.JSON:
                 console.print_json(self._object())
+            case Format.NOTHING:
+                pass
 
     def report(self) -> int:
         """Tells which answers failed, and the figures where they are asked for."""

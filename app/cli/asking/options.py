@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
+TRACE_TOP_K = 10
+"""Alternatives of each token in a trace, where nothing else is said."""
+
 
 class Format(Enum):
     """What standard output carries."""
@@ -13,6 +16,7 @@ class Format(Enum):
     TEXT = "text"
     JSON = "json"
     JSONL = "jsonl"
+    NOTHING = "nothing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,10 @@ class AskOptions:
     """How many alternatives each token is reported with; None reports no tokens."""
     trace_stages: bool = False
     """Whether each token is reported with what the sampler's stages did."""
+    trace: Path | None = None
+    """The file that every token's trace is written to, `-` for standard output."""
+    overwrite: bool = False
+    """Whether that file may replace another."""
     speculate: bool | None = None
     """None leaves it to the settings."""
     draft: str | None = None
@@ -42,3 +50,8 @@ class AskOptions:
     stream: bool = True
     continue_last: bool = False
     save: bool = True
+
+    @property
+    def n_top(self) -> int:
+        """How many alternatives each token's trace carries."""
+        return TRACE_TOP_K if self.logprobs is None and self.trace else self.logprobs or 0

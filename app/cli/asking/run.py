@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import Generator
+from contextlib import aclosing, contextmanager
 
 import msgspec
 
@@ -29,7 +30,24 @@ def run_ask(options: AskOptions, launcher: EngineLauncher) -> int:
 
 
 async def _ask(options: AskOptions, setup: Setup, prompt: str, launcher: EngineLauncher) -> int:
+    with _asking(options, setup) as asking:
+        return await _run(options, setup, prompt, launcher, asking)
+
+
+@contextmanager
+def _asking(options: AskOptions, setup: Setup) -> Generator[Asking]:
     asking = OneAnswer(options, setup) if options.n == 1 else ManyAnswers(options, setup)
+    if options.trace is None:
+        yield asking
+        return
+    from app.cli.tracing.asking import TracedAnswer
+    from app.cli.tracing.file import opened
+
+    with opened(options.trace, overwrite=options.overwrite) as sink:
+        yield TracedAnswer(asking, setup, sink)
+
+
+async def _run(options: AskOptions, setup: Setup, prompt: str, launcher: EngineLauncher, asking: Asking) -> int:
     engine = launcher.engine()
     try:
         with Interrupt() as interrupt:

@@ -71,6 +71,16 @@ class JsonSink:
         console.print_json(answer.report() | error_of(answer))
 
 
+class NoSink:
+    """Prints nothing."""
+
+    def take(self, event: object) -> None:
+        """Passes."""
+
+    def end(self, answer: Answer) -> None:
+        """Passes."""
+
+
 class JsonlSink:
     """One object a line: `started`, `prefill`, `text`, `token` (with --logprobs), `finished`.
 
@@ -122,6 +132,8 @@ def sink_for(options: AskOptions, answer: Answer) -> Sink:
             return TextSink(stream=options.stream)
         case Format.JSON:
             return JsonSink()
+        case Format.NOTHING:
+            return NoSink()
         case Format.JSONL:
             return JsonlSink(answer, tokens=options.logprobs is not None)
 

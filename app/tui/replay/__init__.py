@@ -1,0 +1,1 @@
+"""A recorded run played in the chat, without a model."""
