@@ -46,6 +46,19 @@ def list_() -> int:
             for row in rows
         ],
     )
+    adapters = [(row.name, adapter) for row in rows for adapter in row.adapters]
+    if adapters:
+        console.print_line("")
+        print_table(
+            ("ADAPTER", "OF MODEL", "SCALE", "SIZE", "WHERE"),
+            [
+                (each.name, model, f"{each.scale:g}", "broken" if each.problem else _size(each.size_bytes), each.path)
+                for model, each in adapters
+            ],
+        )
+    for name, adapter in adapters:
+        if adapter.problem:
+            console.talk(f"tok: {one_line(name)}: {one_line(adapter.problem, 400)}")
     for row in rows:
         if row.problem:
             console.talk(f"tok: {one_line(row.name)}: {one_line(row.problem, 400)}")

@@ -30,6 +30,8 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; sizes in bytes.")] = False,
 ) -> int:
     """Show which layers, window and caches would go where; nothing is loaded."""
+    from pathlib import Path
+
     from app.config.catalogue import load_catalogue
     from app.config.settings import load_settings
     from app.models.gguf import read_header
@@ -45,9 +47,13 @@ def plan(
         raise EngineLostError(f"the engine did not start: {hello.reason}")
     planned = plan_load(header, hello.devices, located.options)
     if as_json:
-        console.print_json(_object(located.name, header, planned), indent=2)
+        adapters = [{"name": each.name, "path": each.path, "scale": each.scale} for each in located.options.lora]
+        console.print_json(_object(located.name, header, planned) | {"adapters": adapters}, indent=2)
     else:
         _print(located.title, header, planned)
+        for adapter in located.options.lora:
+            size = Path(adapter.path).stat().st_size
+            console.print_line(f"+ adapter {adapter.name} ×{adapter.scale:g}: {_mib(size)} MiB beside the weights")
     return ExitCode.OK
 
 

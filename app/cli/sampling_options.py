@@ -57,6 +57,15 @@ class _Options:
         _option("Add to a token's logit; may be repeated.", _LIMITS, "--bias", metavar="TOKEN=VALUE"),
     ]
 
+    lora: Annotated[
+        list[str] | None,
+        _option(
+            "A LoRA adapter of the model and its scale (1 if left out), the others off; may be repeated.",
+            _LIMITS,
+            metavar="NAME[=SCALE]",
+        ),
+    ]
+
     repeat_penalty: Annotated[float | None, _option("1 is off.", _REPEATS, min=0.0, max=10.0)]
     frequency_penalty: Annotated[float | None, _option("0 is off.", _REPEATS, min=-10.0, max=10.0)]
     presence_penalty: Annotated[float | None, _option("0 is off.", _REPEATS, min=-10.0, max=10.0)]
@@ -128,6 +137,7 @@ def _read(given: dict[str, Any]) -> dict[str, object]:
         "grammar": read_grammar,
         "json_schema": read_schema,
         "logit_bias": _biases,
+        "lora": _scales,
         "samplers": _stages,
     }
     for name in ("stop", "ban", "force", "dry_sequence_breakers"):
@@ -153,3 +163,16 @@ def _biases(texts: Sequence[str]) -> dict[str, float]:
             )
         biases[token] = bias
     return biases
+
+
+def _scales(texts: Sequence[str]) -> dict[str, float]:
+    scales: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.rpartition("=") if "=" in text else (text, "", "1")
+        try:
+            scales[name] = float(value)
+        except ValueError:
+            scales[name] = float("nan")
+        if not name or not abs(scales[name]) < float("inf"):
+            raise UsageError(f"--lora {text!r} is not NAME=SCALE", hint="as in --lora pirate=0.5")
+    return scales

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from app.config.adapters import read_adapters
 from app.config.document import Document, read_document
 from app.config.fields import field_names, read_fields, subtable
 from app.config.paths import user_models_file
@@ -76,8 +77,10 @@ def _read_models(document: Document, models: dict[str, ModelSpec]) -> set[str]:
 def _read_entry(document: Document, name: str, table: dict[str, Any], models: dict[str, ModelSpec]) -> None:
     at = ("models", name)
     own = read_fields(document, at, table, _EntryKeys, also=_OPTIONS)
-    flat = {key: value for key, value in table.items() if key in _OPTIONS}
+    flat = {key: value for key, value in table.items() if key in _OPTIONS and key != "lora"}
     options: dict[str, Any] = read_fields(document, at, flat, LoadOptions)
+    if "lora" in table:
+        options["lora"] = read_adapters(document, (*at, "lora"), table["lora"])
     if own.get("source"):
         own["source"] = _absolute(own["source"], document.path.parent)
     elif name not in models:

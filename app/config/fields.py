@@ -61,8 +61,9 @@ def read_fields(
             document.report((*at, key), f"unknown key `{key}`", suggest_from=[*fields, *others])
             continue
         kind = fields[key].type
-        if get_origin(kind) is dict and _is_table(value):
-            good[key] = _read_entries(document, (*at, key), value, get_args(kind)[1])
+        entries = _entry_type(kind)
+        if entries is not None and _is_table(value):
+            good[key] = _read_entries(document, (*at, key), value, entries)
             continue
         try:
             good[key] = _convert(value, kind)
@@ -78,6 +79,12 @@ def subtable(document: Document, at: Path, table: Mapping[str, Any], key: str) -
         return value  # pyright: ignore[reportUnknownVariableType]  (TOML tables have text keys)
     document.report((*at, key), f"`{key}` must be a table, as in `[{'.'.join(map(str, (*at, key)))}]`")
     return {}
+
+
+def _entry_type(kind: object) -> object | None:
+    """The type of the values of a table, also where it may be left out; None for other types."""
+    tables = [part for part in (kind, *get_args(kind)) if get_origin(part) is dict]
+    return get_args(tables[0])[1] if tables else None
 
 
 def _is_table(value: object) -> TypeGuard[dict[str, Any]]:

@@ -27,6 +27,16 @@ class KvType(StrEnum):
     Q4_0 = "q4_0"
 
 
+class LoraAdapter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A LoRA adapter in GGUF that is loaded with a model."""
+
+    path: str
+    scale: Annotated[float, Meta(ge=-100.0, le=100.0)] = 1.0
+    """How strongly it acts where a request does not say; 0 is off."""
+    name: str = ""
+    """As requests name it; empty is the file's name without its ending."""
+
+
 class LoadOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How the engine loads a model and creates its context. None means: the engine decides and reports."""
 
@@ -57,6 +67,8 @@ class LoadOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """Jinja source used in place of the one in the GGUF."""
     draft: str | None = None
     """A smaller model with the same vocabulary that drafts: catalogue name or path; always a path for the engine."""
+    lora: tuple[LoraAdapter, ...] = ()
+    """Adapters, no two of one name; requests choose their scales without loading again."""
 
 
 class ModelSpec(Struct, frozen=True, kw_only=True):

@@ -92,3 +92,5 @@ class SamplingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Longest reply in tokens; None is as many as the context holds."""
     stop: tuple[str, ...] = ()
     """Texts that end the reply; they are not part of it."""
+    lora: dict[str, Annotated[float, Meta(ge=-100.0, le=100.0)]] | None = None
+    """The model's LoRA adapters by name with their scales, the others off; None leaves all at the model's own."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
 from app.engine.branches import Branches
 from app.engine.core.scheduler import Scheduler, look_up
@@ -22,12 +23,12 @@ from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.drafting import DraftModel
 from app.engine.native.loader import Loaded, describe, load
 from app.engine.native.model import LoadError
-from app.engine.prompting import prepare
+from app.engine.prompting import UnknownTokenError, check_ids, prepare
 from app.engine.reply import Reply
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
-from app.protocol.commands import Generate, LoadModel
+from app.protocol.commands import Generate, LoadModel, Resume
 from app.protocol.events import ModelReady, PromptRendered
 
 CHATML_END = "<|im_end|>"
@@ -103,6 +104,23 @@ class Host:
             sequence.forced += self._prompts.content_ids(command.reply_text, continued=not begins)
         (self._branching() if command.branch else self._scheduler).submit(sequence)
         return reply
+
+    def resume(self, reply: Reply, command: Resume) -> None:
+        """Lets a held request go on as the command says; what cannot be done ends it with an error."""
+        sequence = reply.sequence
+        if not sequence.waits or sequence.sampler is None:
+            return
+        try:
+            check_ids(self.loaded.model.vocab, (*command.force_ids, *command.ban_ids))
+        except UnknownTokenError as error:
+            sequence.finish(FinishReason.ERROR, error=str(error))
+            return
+        begins = reply.at_start and not sequence.forced and not command.force_ids
+        sequence.forced += command.force_ids
+        sequence.forced += self._prompts.content_ids(command.force_text, continued=not begins)
+        if command.ban_ids:
+            sequence.sampler.ban(command.ban_ids)
+        sequence.resume(command.n_steps)
 
     def rendered(self, reply: Reply) -> PromptRendered:
         """What was really sent for a request."""

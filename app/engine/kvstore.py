@@ -12,7 +12,7 @@ import re
 import struct
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -20,6 +20,7 @@ from queue import SimpleQueue
 import numpy as np
 
 from app.engine import kvfile
+from app.engine.core.backend import AdapterSet
 from app.engine.kvfile import GivenUpError, Ids, State, StateFile, UnfitError
 
 MAX_BYTES = 2 << 30
@@ -77,7 +78,16 @@ class Offer:
 class KvStore:
     """The states of one key, in a folder that all keys and instances share; implements `core.reuse.Archive`."""
 
-    def __init__(self, folder: Path, key: bytes, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        key: bytes,
+        max_bytes: int = MAX_BYTES,
+        facts: Callable[[AdapterSet], Sequence[object]] = tuple,
+    ) -> None:
+        """`facts` names what a set of adapters adds to the key; it may raise OSError."""
+        self._facts = facts
+        self._others: dict[AdapterSet, KvStore] = {}
         self._folder = folder
         self._key = key
         self._max_bytes = max_bytes
@@ -88,6 +98,17 @@ class KvStore:
         self._queue: SimpleQueue[tuple[Ids, State] | None] = SimpleQueue()
         self._stop_at_s = float("inf")
         self._writer: threading.Thread | None = None
+
+    def under(self, adapters: AdapterSet) -> KvStore:
+        """See `Archive.under`; a store of its own key in the same folder."""
+        if adapters and adapters not in self._others:
+            try:
+                facts = self._facts(adapters)
+            except OSError:  # their files are gone: nothing can say which they were
+                facts = (os.urandom(8),)
+            key = hashlib.sha256(self._key + repr(facts).encode()).digest()
+            self._others[adapters] = KvStore(self._folder, key, self._max_bytes)
+        return self._others[adapters] if adapters else self
 
     def find(self, prompt: Sequence[int], at_least: int, whole: bool) -> Offer | None:
         """See `Archive.find`."""
@@ -124,9 +145,14 @@ class KvStore:
     def close(self, timeout_s: float) -> None:
         """Waits for what is being written; what takes longer than `timeout_s` is given up."""
         self._stop_at_s = time.monotonic() + timeout_s
+        for store in (self, *self._others.values()):
+            store._finish(self._stop_at_s)
+
+    def _finish(self, at_s: float) -> None:
+        self._stop_at_s = at_s
         if self._writer:
             self._queue.put(None)
-            self._writer.join(timeout_s)
+            self._writer.join(max(0.0, at_s - time.monotonic()))
 
     def discard(self, path: Path, why: str) -> None:
         """Deletes a file and notes why."""

@@ -70,7 +70,7 @@ def read_header(path: Path) -> GgufHeader:
     Raises:
         ModelError: the file is missing, unreadable, no GGUF, damaged, incomplete, or no language model.
     """
-    content, size_bytes = _parse(path)
+    content, size_bytes = read_content(path)
     arch = _text(content.metadata, "general.architecture")
     kind = _text(content.metadata, "general.type") or "model"
     if not arch:
@@ -79,7 +79,7 @@ def read_header(path: Path) -> GgufHeader:
         raise _refused(path, f"is not a language model but a part for one ({one_line(kind)}, {one_line(arch)})", "")
     tensors = list(content.tensors)
     for part in other_parts(path, _number(path, content.metadata, "split.count", 1)):
-        more, more_bytes = _parse(part)
+        more, more_bytes = read_content(part)
         tensors += more.tensors
         size_bytes += more_bytes
     if not tensors:
@@ -129,8 +129,8 @@ def _header(path: Path, arch: str, metadata: Metadata, tensors: list[Tensor], si
     )
 
 
-def _parse(path: Path) -> tuple[GgufContent, int]:
-    """Returns the parsed header and the file's size in bytes."""
+def read_content(path: Path) -> tuple[GgufContent, int]:
+    """Returns the parsed header of any GGUF file and its size in bytes. Raises ModelError."""
     try:
         info = path.stat()
         if stat.S_ISDIR(info.st_mode):

@@ -8,7 +8,9 @@ from msgspec import Struct, structs
 
 from app.config.catalogue import Catalogue
 from app.domain.errors import ModelError
+from app.domain.model import LoraAdapter
 from app.domain.text import one_line
+from app.models.adapters import check_adapter
 from app.models.folder import files_in_folder
 from app.models.gguf import read_header
 from app.models.locate import find_source
@@ -31,6 +33,18 @@ class ModelRow(Struct, frozen=True, kw_only=True):
     license: str = ""
     problem: str = ""
     """Why the file cannot be used; empty when it can."""
+    adapters: tuple[AdapterRow, ...] = ()
+
+
+class AdapterRow(Struct, frozen=True, kw_only=True):
+    """A LoRA adapter that is loaded with a model."""
+
+    name: str
+    path: str
+    scale: float
+    size_bytes: int = 0
+    problem: str = ""
+    """Why it cannot be used; empty when it can, or when the model's own file tells nothing."""
 
 
 def list_models(catalogue: Catalogue, models_dir: str | Path | None) -> list[ModelRow]:
@@ -44,6 +58,7 @@ def list_models(catalogue: Catalogue, models_dir: str | Path | None) -> list[Mod
                 license=one_line(spec.license),
             ),
             find_source(spec),
+            spec.options.lora,
         )
         for spec in catalogue.models.values()
     ]
@@ -54,7 +69,7 @@ def list_models(catalogue: Catalogue, models_dir: str | Path | None) -> list[Mod
     return rows
 
 
-def _row(row: ModelRow, path: Path | None) -> ModelRow:
+def _row(row: ModelRow, path: Path | None, adapters: tuple[LoraAdapter, ...] = ()) -> ModelRow:
     if path is None:
         return row
     try:
@@ -65,8 +80,17 @@ def _row(row: ModelRow, path: Path | None) -> ModelRow:
         row,
         path=path,
         installed=True,
+        adapters=tuple(_adapter(adapter, header.architecture) for adapter in adapters),
         size_bytes=header.size_bytes,
         quant=header.quant,
         n_ctx_train=header.n_ctx_train,
         n_params=header.n_params,
     )
+
+
+def _adapter(adapter: LoraAdapter, architecture: str) -> AdapterRow:
+    row = AdapterRow(name=one_line(adapter.name), path=adapter.path, scale=adapter.scale)
+    try:
+        return structs.replace(row, size_bytes=check_adapter(adapter, architecture))
+    except ModelError as error:
+        return structs.replace(row, problem=str(error))

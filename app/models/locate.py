@@ -19,6 +19,7 @@ from app.domain.errors import ModelError
 from app.domain.model import LoadOptions, ModelSpec
 from app.domain.sizes import ModelSizes
 from app.domain.text import one_line
+from app.models.adapters import check_adapter
 from app.models.folder import files_in_folder
 from app.models.gguf import read_header
 from app.models.plan import model_sizes
@@ -59,7 +60,10 @@ def locate(
         path = _find(drafter, catalogue, models_dir).path
         read_header(path)
         located = msgspec.structs.replace(located, options=msgspec.structs.replace(located.options, draft=str(path)))
-    return msgspec.structs.replace(located, sizes=model_sizes(read_header(located.path)))
+    header = read_header(located.path)
+    for adapter in located.options.lora:
+        check_adapter(adapter, header.architecture)
+    return msgspec.structs.replace(located, sizes=model_sizes(header))
 
 
 def find_source(spec: ModelSpec) -> Path | None:

@@ -48,6 +48,15 @@ class LayerPlacement(Struct, frozen=True, array_like=True):
     n_layers: int
 
 
+class AdapterReady(Struct, frozen=True, array_like=True):
+    """A LoRA adapter in memory."""
+
+    name: str
+    path: str
+    scale: float
+    """Where a request does not say."""
+
+
 class ModelReady(Struct, frozen=True, tag=True, array_like=True):
     """The model is loaded; every figure is read back from llama.cpp, not from what was asked."""
 
@@ -76,6 +85,8 @@ class ModelReady(Struct, frozen=True, tag=True, array_like=True):
     """False when the GGUF carries no chat template and ChatML is used instead."""
     notices: tuple[str, ...] = ()
     """What the user should know: a smaller context than asked, a fallback template."""
+    adapters: tuple[AdapterReady, ...] = ()
+    """The LoRA adapters that are loaded with it."""
 
 
 class LoadFailed(Struct, frozen=True, tag=True, array_like=True):

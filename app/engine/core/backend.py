@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -26,6 +26,10 @@ Ids = npt.NDArray[np.int64]
 """Token ids."""
 
 
+AdapterSet = tuple[tuple[str, float], ...]
+"""The LoRA adapters that act, by name with their scales, in one order; cells of one set are worthless to another."""
+
+
 class Decoded(Enum):
     """How a decode ended, where it did not fail."""
 
@@ -46,6 +50,15 @@ class StageReport:
 
     stages: tuple[StageTrace, ...]
     draw: Draw | None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a chain would leave of the candidates to draw from."""
+
+    after: list[tuple[int, float]]
+    """(id, probability), most likely first."""
+    stages: tuple[StageTrace, ...]
 
 
 class ComputeError(Exception):
@@ -78,6 +91,15 @@ class Sampler(Protocol):
 
     def force(self, token: int) -> None:
         """Takes a token that was not sampled as the reply's next. Raises ComputeError where a grammar forbids it."""
+        ...
+
+    def foresee(self, logits: Logits, watch: Sequence[int], k: int) -> Left:
+        """What the next `sample` of these logits would draw from, at most `k` tokens of it, and what each stage does
+        to `watch`. Changes neither the random state nor the history. Raises ComputeError."""
+        ...
+
+    def ban(self, tokens: Sequence[int]) -> None:
+        """These are not sampled any more."""
         ...
 
     def accept(self, tokens: Sequence[int]) -> None:
@@ -152,6 +174,14 @@ class Backend(Protocol):
 
     def sampler(self, params: SamplingParams) -> Sampler:
         """A new chain. Raises SamplingError."""
+        ...
+
+    def adapters(self, lora: Mapping[str, float] | None) -> AdapterSet:
+        """The set that `SamplingParams.lora` means. Raises SamplingError."""
+        ...
+
+    def use_adapters(self, adapters: AdapterSet) -> None:
+        """Computes the next decodes with this set; cells of another one must be in none of their sequences."""
         ...
 
     def clear_abort(self) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence as Many
 from typing import Protocol
 
-from app.engine.core.backend import Backend, State
+from app.engine.core.backend import AdapterSet, Backend, State
 from app.engine.core.sequence import Sequence
 from app.engine.core.slots import Slot, SlotTable, common_prefix
 
@@ -45,6 +45,10 @@ class Archive(Protocol):
         """Takes a state; returns before it is written."""
         ...
 
+    def under(self, adapters: AdapterSet) -> Archive:
+        """The part that holds cells computed with these adapters."""
+        ...
+
     def take_notices(self) -> list[str]:
         """What the user should know, once."""
         ...
@@ -66,6 +70,7 @@ class Reuse:
         n_own = 0 if sequence.params.exact else min(n_common, len(sequence.prompt) - 1)
         if len(slot.tokens) >= WORTH and 2 * n_own < len(slot.tokens):
             self.keep(slot)
+        slot.adapters = sequence.adapters
         if sequence.params.exact:
             n_cached = self._cut(slot, 0)
         elif self._backend.unified:
@@ -83,7 +88,7 @@ class Reuse:
         if self._archive and len(slot.tokens) >= WORTH and not slot.private and not slot.shifted:
             state = self._backend.read_state(slot.seq_id)
             if state is not None:
-                self._archive.save(slot.tokens, state)
+                self._archive.under(slot.adapters).save(slot.tokens, state)
 
     def keep_all(self, deadline_s: float) -> None:
         """Saves all slots, the one used last first; begins none after `deadline_s` of `time.perf_counter`."""
@@ -126,8 +131,9 @@ class Reuse:
         """Reads the archive, where it saves much more computing than a copy would; 0 where it does not."""
         if not self._archive:
             return 0
+        archive = self._archive.under(sequence.adapters)
         n_there = max(n_own, self._donor(sequence, slot)[1])
-        saved = self._archive.find(sequence.prompt, n_there + WORTH, not self._backend.partial_removal)
+        saved = archive.find(sequence.prompt, n_there + WORTH, not self._backend.partial_removal)
         state = saved.load() if saved else None
         n_restored = 0
         if saved and state is not None:
@@ -136,7 +142,7 @@ class Reuse:
                 slot.private = False
             else:
                 saved.reject()
-        sequence.notices += self._archive.take_notices()
+        sequence.notices += archive.take_notices()
         sequence.n_restored = n_restored
         return n_restored
 
@@ -153,7 +159,7 @@ class Reuse:
         others = [other for other in self._slots.slots if other is not slot and not other.shifted]
         if not others:
             return None, 0
-        n_common = {other.seq_id: common_prefix(other.tokens, sequence.prompt) for other in others}
+        n_common = {other.seq_id: other.common(sequence.prompt, sequence.adapters) for other in others}
         donor = max(others, key=lambda other: n_common[other.seq_id])
         return donor, min(n_common[donor.seq_id], len(sequence.prompt) - 1)
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from app.domain.generation import CellSpan, FinishReason, PromptSpans, Timings, Usage
 from app.domain.sampling import SamplingParams
-from app.engine.core.backend import AdapterSet, Sampler
+from app.engine.core.backend import AdapterSet, Logits, Sampler
 from app.engine.core.slots import Slot
 from app.engine.core.speculation import Speculation
 
@@ -20,6 +20,8 @@ class Phase(Enum):
     WAITING = "waiting"
     PREFILL = "prefill"
     DECODE = "decode"
+    HELD = "held"
+    """The logits are there and nothing is chosen from them yet."""
     FINISHED = "finished"
 
 
@@ -60,6 +62,15 @@ class Sequence:
     """Tokens that come next, not sampled."""
     decode_ms: float = 0.0
     """Computing, since the last token."""
+    n_left: int | None = None
+    """How many tokens come before it is held; None: it never is."""
+    released: bool = False
+    """Whether it goes on with the next step, where it is held."""
+    held_logits: Logits | None = None
+    held_s: float | None = None
+    """Since when it has been held."""
+    paused_s: float = 0.0
+    """How long it was held before."""
     n_shifted: int = 0
     """Tokens that shifts have forgotten."""
     generated: list[int] = field(default_factory=list[int])
@@ -88,19 +99,51 @@ class Sequence:
         return len(self.prompt) + len(self.generated) - 1 - self.n_shifted - self.n_past
 
     @property
+    def waits(self) -> bool:
+        """Whether it is held and nobody has asked it to go on."""
+        return self.phase is Phase.HELD and not self.released
+
+    def pause(self) -> None:
+        """Holds it before its next token; no effect where it is held already."""
+        if not self.waits:
+            self.n_left = 0
+
+    def resume(self, n_tokens: int | None) -> None:
+        """Lets a held sequence go on with the next step, for so many tokens; None is to its end."""
+        self.n_left, self.released = n_tokens, True
+
+    def hold(self, logits: Logits, now_s: float) -> None:
+        """Keeps the logits to choose from later; its clock stands still until then."""
+        self.phase, self.released = Phase.HELD, False
+        self.held_logits, self.held_s = logits.copy(), now_s
+
+    def release(self, now_s: float) -> Logits:
+        """The logits that were kept; its clock goes on."""
+        logits = self.held_logits
+        assert logits is not None
+        self.paused_s = now_s - self.lived(now_s)
+        self.held_logits = self.held_s = None
+        return logits
+
+    def lived(self, now_s: float) -> float:
+        """The time by its own clock, which does not count how long it was held."""
+        return (now_s if self.held_s is None else self.held_s) - self.paused_s
+
+    @property
     def known(self) -> list[int]:
         """What belongs in the cache before the next token is sampled."""
         return [*self.prompt, *self.generated[:-1]] if self.phase is Phase.DECODE else self.prompt
 
     def propose(self, longest: int) -> list[int]:
         """What may follow the last token, at most `longest`; never more than `max_tokens` leaves room for."""
-        if self.speculation is None or self.forced or self.n_shifted:  # a drafter's window is not shifted along
-            return []
+        if self.speculation is None or self.n_left is not None or self.forced or self.n_shifted:
+            return []  # a drafter's window is not shifted along
         left = self.params.max_tokens - len(self.generated) if self.params.max_tokens else longest + 1
         return self.speculation.propose(min(longest, left - 1))
 
     def accept(self, token: int, now_s: float) -> float:
         """Appends a sampled token; returns the milliseconds since the one before it, or since the arrival."""
+        now_s = self.lived(now_s)
         since = self.token_times_s[-1] if self.token_times_s else self.arrived_s
         self.generated.append(token)
         self.token_times_s.append(now_s)
@@ -127,7 +170,7 @@ class Sequence:
 
     def timings(self, now_s: float, load_ms: float) -> Timings:
         """The times so far. `now_s` ends a prefill that was cut short; `load_ms` is passed through."""
-        times = self.token_times_s
+        times, now_s = self.token_times_s, self.lived(now_s)
         if not self.started_s:
             return Timings(load_ms=load_ms, queue_ms=(now_s - self.arrived_s) * 1e3)
         prefill_ms = ((times[0] if times else now_s) - self.started_s) * 1e3

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
+from app.engine.core.backend import AdapterSet
+
 _STRIDE = 256
 _MOST = 0.75
 
@@ -32,8 +34,14 @@ class Slot:
     last_used: int = 0
     private: bool = False
     """Whether it holds tokens that must not be written to disk."""
+    adapters: AdapterSet = ()
+    """What its cells were computed with."""
     shifted: bool = False
     """Whether some of its cells were computed with tokens in view that are gone."""
+
+    def common(self, prompt: Sequence[int], adapters: AdapterSet) -> int:
+        """How many of its cells are those that `prompt` begins with."""
+        return common_prefix(self.tokens, prompt) if self.adapters == adapters else 0
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
@@ -55,8 +63,10 @@ class SlotTable:
         self.slots = [Slot(i) for i in range(n_slots)]
         self._clock = 0
 
-    def claim(self, prompt: Sequence[int]) -> tuple[Slot, int] | None:
+    def claim(self, prompt: Sequence[int], adapters: AdapterSet = ()) -> tuple[Slot, int] | None:
         """Claims a slot for `prompt`; returns it with the length of the common prefix, None when all are claimed.
+
+        Cells that were computed with other adapters have nothing in common with it.
 
         A slot is taken over where half of it goes on (a next turn) or it holds most of the prompt (a reply again, an
         edit); the longest prefix wins. Otherwise a free slot is taken, or the one used longest ago: an unrelated
@@ -65,7 +75,7 @@ class SlotTable:
         open_slots = [slot for slot in self.slots if slot.state is not SlotState.CLAIMED]
         if not open_slots:
             return None
-        n_common = {slot.seq_id: common_prefix(slot.tokens, prompt) for slot in open_slots}
+        n_common = {slot.seq_id: slot.common(prompt, adapters) for slot in open_slots}
         continued = [
             slot
             for slot in open_slots

@@ -9,13 +9,14 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+from collections.abc import Mapping
 
 import msgspec
 import numpy as np
 
 from app.domain.model import KvType, LoadOptions
 from app.domain.sampling import SamplingParams
-from app.engine.core.backend import ComputeError, Decoded, Logits
+from app.engine.core.backend import AdapterSet, ComputeError, Decoded, Logits
 from app.engine.core.batch import Batch
 from app.engine.native import library, stages
 from app.engine.native.bindings import C, Native
@@ -67,6 +68,7 @@ class NativeContext:
         self.n_slots = options.n_slots
         self.n_vocab = model.vocab.n_vocab
         self.eog = model.vocab.eog
+        self._adapters = model.adapters.own
         self._open()
 
     def branching(self, n_slots: int) -> NativeContext:
@@ -101,6 +103,7 @@ class NativeContext:
         if not handle:
             raise ContextError(library.last_errors() or "llama.cpp could not make a context")
         self._handle = handle
+        self._model.adapters.apply(handle, self._adapters)
         self._memory = C.llama_get_memory(handle)
         self.n_ctx = int(C.llama_n_ctx_seq(handle))
         if self._pool:
@@ -204,6 +207,16 @@ class NativeContext:
     def sampler(self, params: SamplingParams) -> NativeSampler:
         """See `Backend.sampler`."""
         return NativeSampler(self._model, params, self.n_ctx)
+
+    def adapters(self, lora: Mapping[str, float] | None) -> AdapterSet:
+        """See `Backend.adapters`."""
+        return self._model.adapters.choose(lora)
+
+    def use_adapters(self, adapters: AdapterSet) -> None:
+        """See `Backend.use_adapters`."""
+        if adapters != self._adapters:
+            self._adapters = adapters
+            self._model.adapters.apply(self._handle, adapters)
 
     def raise_abort(self) -> None:
         """Stops a running CPU decode at its next graph node. Any thread may call it."""

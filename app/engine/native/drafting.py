@@ -21,7 +21,7 @@ class DraftModel:
     def __init__(self, path: str, loaded: Loaded, options: LoadOptions) -> None:
         """Loads `path` beside its target. Raises LoadError, also where its vocabulary does not match the target's."""
         target, beside = loaded.model, loaded.context
-        options = msgspec.structs.replace(options, n_slots=beside.n_slots, draft=None)
+        options = msgspec.structs.replace(options, n_slots=beside.n_slots, draft=None, lora=())
         self._model = NativeModel(path, options, lambda fraction: True)
         try:
             mismatch = _mismatch(target, self._model)

@@ -16,7 +16,7 @@ from app.engine.native import library
 from app.engine.native.attempt import Attempt
 from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.model import LoadCancelled, LoadError, NativeModel
-from app.protocol.events import ModelReady
+from app.protocol.events import AdapterReady, ModelReady
 
 _CANNOT_CUT = "this model keeps a memory that cannot be cut: editing or repeating a message computes the prompt again"
 
@@ -72,6 +72,7 @@ def load(path: str, options: LoadOptions, progress: Callable[[float], bool], siz
     notices = _notices(model, context, options, attempt, failures)
     notices += plan.warnings if plan else ()
     notices += () if context.partial_removal else (_CANNOT_CUT,)
+    notices += model.adapters.notices
     return Loaded(model, context, attempt.options(options), notices, (time.perf_counter() - began) * 1e3)
 
 
@@ -181,4 +182,5 @@ def describe(loaded: Loaded, path: str, load_ms: float) -> ModelReady:
         build=library.build(),
         has_template=model.chat_template is not None,
         notices=tuple(loaded.notices),
+        adapters=tuple(AdapterReady(each.name, each.path, each.scale) for each in model.adapters.wanted),
     )

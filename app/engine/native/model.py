@@ -15,6 +15,7 @@ from app.domain.model import LoadOptions
 from app.domain.sizes import ModelSizes
 from app.engine.native import library
 from app.engine.native.bindings import C, Native
+from app.engine.native.lora import AdapterError, Adapters
 from app.engine.native.vocab import NativeVocab
 from app.protocol.events import LayerPlacement
 
@@ -74,6 +75,11 @@ class NativeModel:
         template = C.llama_model_chat_template(model, None)
         self.suppressed = _suppressed(model)
         """Tokens that the GGUF says must never be sampled."""
+        try:
+            self.adapters = Adapters(model, options.lora)
+        except AdapterError as error:
+            self.close()
+            raise LoadError(str(error)) from error
         self.chat_template = template.decode("utf-8", "replace") if template else None
 
     def meta(self, key: str) -> str:

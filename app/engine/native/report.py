@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from app.domain.trace import Draw, StageTrace
-from app.engine.core.backend import StageReport
+from app.engine.core.backend import Left, StageReport
 from app.engine.native.bindings import C, Native
 
 _ROW_BYTES = 12
+Rows = npt.NDArray[np.void]
+"""Candidates: id, logit, p."""
 
 
 class Reporter:
@@ -24,7 +26,7 @@ class Reporter:
 
     def __init__(self, names: list[str], chain: Native, seed: int) -> None:
         self._names = names
-        self._stages: list[Native] = [C.llama_sampler_chain_get(chain, i) for i in range(len(names))]
+        self._stages = _stages(chain)
         self._twin = np.random.RandomState(seed) if names[-1] == "dist" else None
         self._n_behind = 0
         self.last = StageReport((), None)
@@ -33,20 +35,27 @@ class Reporter:
         """Notes a draw that nobody watched; the twin catches up when it is asked."""
         self._n_behind += 1
 
-    def run(self, array: Native, rows: npt.NDArray[np.void], watch: Sequence[int]) -> None:
+    def follow(self, names: list[str], chain: Native) -> None:
+        """Follows a chain whose stages have changed; the draw is still the same one."""
+        self._names = names
+        self._stages = _stages(chain)
+
+    def run(self, array: Native, rows: Rows, watch: Sequence[int]) -> None:
         """Applies the chain to `array`, whose memory is `rows`, and reports in `last`."""
-        traces: list[StageTrace] = []
-        base = rows.ctypes.data
-        view = rows
-        for name, stage in zip(self._names, self._stages, strict=True):
-            n_in = int(array.size)
-            C.llama_sampler_apply(stage, ctypes.byref(array))
-            start = ((ctypes.cast(array.data, ctypes.c_void_p).value or base) - base) // _ROW_BYTES
-            view = rows[start : start + int(array.size)]
-            traces.append(StageTrace(name, n_in, len(view), _watched(view, watch)))
+        traces, view = _run(self._names, self._stages, array, rows, watch)
         self.last = StageReport(tuple(traces), self._draw(view, int(array.selected)))
 
-    def _draw(self, view: npt.NDArray[np.void], selected: int) -> Draw | None:
+    def foresee(self, chain: Native, array: Native, rows: Rows, watch: Sequence[int], k: int) -> Left:
+        """What a clone of the chain leaves of `array`, at most `k`; it may be used up."""
+        traces, view = _run(self._names, _stages(chain), array, rows, watch)
+        if self._names[-1] == "greedy":
+            return Left([(int(array.data[array.selected].id), 1.0)][:k], tuple(traces))
+        chances = _chances(view)
+        best = np.lexsort((view["id"], -chances))[:k]
+        after = [(int(view["id"][i]), float(chances[i])) for i in best if chances[i] > 0]
+        return Left(after, tuple(traces))
+
+    def _draw(self, view: Rows, selected: int) -> Draw | None:
         if self._twin is None:
             return None
         for _ in range(self._n_behind):
@@ -62,12 +71,37 @@ class Reporter:
         return (int(low) + int(high) * 2.0**32) / 2.0**64
 
 
-def _watched(view: npt.NDArray[np.void], watch: Sequence[int]) -> tuple[float, ...]:
-    """Probabilities of the watched tokens among the candidates that are left."""
+def _stages(chain: Native) -> list[Native]:
+    return [C.llama_sampler_chain_get(chain, i) for i in range(C.llama_sampler_chain_n(chain))]
+
+
+def _run(
+    names: list[str], stages: list[Native], array: Native, rows: Rows, watch: Sequence[int]
+) -> tuple[list[StageTrace], Rows]:
+    """Applies one stage after the other; what each one did, and the rows that are left."""
+    traces: list[StageTrace] = []
+    base = rows.ctypes.data
+    view = rows
+    for name, stage in zip(names, stages, strict=True):
+        n_in = int(array.size)
+        C.llama_sampler_apply(stage, ctypes.byref(array))
+        start = ((ctypes.cast(array.data, ctypes.c_void_p).value or base) - base) // _ROW_BYTES
+        view = rows[start : start + int(array.size)]
+        traces.append(StageTrace(name, n_in, len(view), _watched(view, watch)))
+    return traces, view
+
+
+def _chances(view: Rows) -> npt.NDArray[np.float64]:
+    """Probabilities of the candidates that are left."""
     logits = view["logit"].astype(np.float64)
     weights = np.exp(logits - logits.max())
-    total = float(weights.sum())
-    chances = dict.fromkeys(watch, 0.0)
-    for i in np.flatnonzero(np.isin(view["id"], list(chances))):
-        chances[int(view["id"][i])] = float(weights[i]) / total
-    return tuple(chances[token] for token in watch)
+    return weights / float(weights.sum())
+
+
+def _watched(view: Rows, watch: Sequence[int]) -> tuple[float, ...]:
+    """Those of the watched tokens."""
+    chances = _chances(view)
+    found = dict.fromkeys(watch, 0.0)
+    for i in np.flatnonzero(np.isin(view["id"], list(found))):
+        found[int(view["id"][i])] = float(chances[i])
+    return tuple(found[token] for token in watch)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.domain.sampling import SamplingParams
-from app.engine.core.backend import ComputeError, Ids, Logits, StageReport
+from app.engine.core.backend import ComputeError, Ids, Left, Logits, StageReport
 from app.engine.core.topk import TopK
 from app.engine.native import stages
 from app.engine.native.bindings import C, Native
@@ -41,9 +41,11 @@ class NativeSampler:
         self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
         for _, stage in made:
             C.llama_sampler_chain_add(self._chain, stage)
-        self._reporter = Reporter([name for name, _ in made], self._chain, self.seed)
+        self._names = [name for name, _ in made]
+        self._reporter = Reporter(self._names, self._chain, self.seed)
         self._history = TokenWindow(stages.window(params, n_ctx))
-        self._biased = np.array(list(stages.biases(model, params)), np.int64)
+        self._biases = stages.biases(model, params)
+        self._biased = np.array(list(self._biases), np.int64)
         self._keep = stages.keep(params)
         self._top_k = TopK()
         self._near: Ids | None = None
@@ -73,6 +75,40 @@ class NativeSampler:
             self._grammar.accept(token)
         C.llama_sampler_accept(self._chain, token)
         self._history.add(token)
+
+    def foresee(self, logits: Logits, watch: Sequence[int], k: int) -> Left:
+        """See `app.engine.core.backend.Sampler`: a clone of the chain has the same random state and is thrown away.
+
+        With a grammar, of what it allows.
+        """
+        if not math.isfinite(float(logits.max())):
+            raise ComputeError("no token has a finite logit")
+        self._fill(logits, None)
+        if self._grammar is not None:
+            self._grammar.filter(self._array)
+            allowed = np.flatnonzero(np.isfinite(self._rows["logit"]))
+            self._rows[: len(allowed)] = self._rows[allowed]
+            self._array.size = len(allowed)
+        if not self._array.size:
+            raise ComputeError("the grammar allows no token")
+        clone = C.llama_sampler_clone(self._chain)
+        try:
+            return self._reporter.foresee(clone, self._array, self._rows, watch, k)
+        finally:
+            C.llama_sampler_free(clone)
+
+    def ban(self, tokens: Sequence[int]) -> None:
+        """See `app.engine.core.backend.Sampler`: the first stage is made anew, the others keep their state."""
+        self._biases |= dict.fromkeys(tokens, -math.inf)
+        self._biased = np.array(list(self._biases), np.int64)
+        others = [C.llama_sampler_chain_remove(self._chain, 0) for _ in self._names]
+        if self._names[0] == stages.BIAS:
+            C.llama_sampler_free(others.pop(0))
+        else:
+            self._names.insert(0, stages.BIAS)
+        for stage in (stages.bias_stage(len(self._all), self._biases), *others):
+            C.llama_sampler_chain_add(self._chain, stage)
+        self._reporter.follow(self._names, self._chain)
 
     def _choose(self, logits: Logits, watch: Sequence[int] | None) -> int:
         maximum = float(logits.max())

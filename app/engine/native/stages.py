@@ -14,6 +14,7 @@ from app.engine.core.backend import SamplingError
 from app.engine.native.bindings import C, Native
 from app.engine.native.model import NativeModel
 
+BIAS = "logit-bias"
 _MIN_KEEP = 1
 _MIROSTAT_M = 100
 _KEEPS_ORDER = frozenset({"logit-bias", "penalties", "dry", "temperature"})
@@ -41,6 +42,12 @@ def biases(model: NativeModel, params: SamplingParams) -> dict[int, float]:
             found[token] = found.get(token, 0.0) + bias
     banned = [token for name in params.ban for token in token_ids(model, name)]
     return found | dict.fromkeys((*banned, *model.suppressed), -math.inf)
+
+
+def bias_stage(n_vocab: int, biases: dict[int, float]) -> Native:
+    """The stage that adds `biases` to the logits; always the first of a chain."""
+    rows = (C.llama_logit_bias * len(biases))(*biases.items())
+    return C.llama_sampler_init_logit_bias(n_vocab, len(rows), rows)
 
 
 def window(params: SamplingParams, n_ctx: int) -> int:
@@ -71,8 +78,7 @@ def make(model: NativeModel, params: SamplingParams, n_ctx: int, seed: int) -> l
     stages: list[tuple[str, Native]] = []
     added = biases(model, params)
     if added:
-        rows = (C.llama_logit_bias * len(added))(*added.items())
-        stages.append(("logit-bias", C.llama_sampler_init_logit_bias(n_vocab, len(rows), rows)))
+        stages.append((BIAS, bias_stage(n_vocab, added)))
     if params.mirostat and params.temperature > 0:
         stages.append(("temperature", C.llama_sampler_init_temp(params.temperature)))
         tau, eta = params.mirostat_tau, params.mirostat_eta

@@ -67,6 +67,7 @@ def test_every_field_has_an_option() -> None:
         ("--ban rain --ban #7", "ban", ("rain", "#7")),
         ("--force Rain", "force", ("Rain",)),
         ("--bias rain=2.5 --bias #3=-1 --bias a=b=1", "logit_bias", {"rain": 2.5, "#3": -1.0, "a=b": 1.0}),
+        ("--lora pirate --lora a=b=0.5 --lora calm=0", "lora", {"pirate": 1.0, "a=b": 0.5, "calm": 0.0}),
         ("--exact", "exact", True),
     ],
 )
@@ -220,3 +221,16 @@ def test_drafts_are_reported_where_there_were_any(tok) -> None:
     outcome = tok("ask", "x", "--json", "--stats", engine=engine)
     assert outcome.json["drafting"] == json.loads(msgspec.json.encode(msgspec.structs.asdict(counts)))
     assert "drafts   4 of 5 tokens accepted · 2 steps" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("pirate=much", "--lora 'pirate=much' is not NAME=SCALE"),
+        ("pirate=101", "`lora` is wrong inside: expected `float` <= 100.0"),
+        ("pirate=nan", "--lora 'pirate=nan' is not NAME=SCALE"),
+        ("=1", "--lora '=1' is not NAME=SCALE"),
+    ],
+)
+def test_an_adapter_without_a_usable_scale(tok, given: str, message: str) -> None:
+    assert message in str(refused(tok, "--lora", given)["message"])

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.domain.sampling import SamplingParams
+from app.engine.core.backend import AdapterSet
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.core.slots import common_prefix
@@ -44,6 +45,10 @@ class MemoryArchive:
 
     def save(self, tokens: Many[int], state: npt.NDArray[np.uint8]) -> None:
         self.entries.append(Entry(self, list(tokens), state))
+
+    def under(self, adapters: AdapterSet) -> MemoryArchive:
+        assert not adapters
+        return self
 
     def take_notices(self) -> list[str]:
         told, self.told = self.told, []
