@@ -16,6 +16,9 @@ Span = tuple[str, str]
 Line = tuple[Span, ...]
 """Spans from left to right; narrower than the widget or cut by it."""
 
+Forms = tuple[tuple[Line, ...], ...]
+"""A panel in every form it can take, the fullest first."""
+
 BLANK: Line = ()
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _LEVELS = "▁▂▃▄▅▆▇█"
@@ -75,6 +78,11 @@ def spark(values: Sequence[float], n_cells: int) -> str:
     recent = values[-n_cells:]
     top = max(recent, default=0.0)
     return "".join(_LEVELS[min(7, int(value / top * 7 + 0.5))] for value in recent) if top > 0 else ""
+
+
+def levels(fractions: Sequence[float], n_cells: int) -> str:
+    """Returns the last `n_cells` of fractions as columns: 0 is the foot, 1 the full height."""
+    return "".join(_LEVELS[min(7, max(0, int(value * 7 + 0.5)))] for value in list(fractions)[-n_cells:])
 
 
 def big(number: str) -> tuple[str, str, str]:

@@ -15,6 +15,7 @@ from app.protocol.events import ModelReady
 from app.tui.meter import RunMeter
 from app.tui.panels.line import Line
 from app.tui.panels.palette import palette
+from app.tui.watch.setting import Setting
 
 
 class Lines(Widget):
@@ -22,17 +23,23 @@ class Lines(Widget):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._meter, self._model = RunMeter(), None
+        self._meter = RunMeter()
+        self._model: ModelReady | None = None
+        self.setting = Setting()
+        """How the reply is asked for; `update` changes it."""
         self._version = -1
         self._lines: Sequence[Line] = ()
         self._strips: dict[int, Strip] = {}
         self._styles_of_roles: dict[str, Style] | None = None
 
-    def update(self, meter: RunMeter, model: ModelReady | None) -> None:
+    def update(self, meter: RunMeter, model: ModelReady | None, setting: Setting | None = None) -> None:
         """Shows the meter's figures; free when they are those on the screen. Call it a few times a second."""
-        if meter is self._meter and model is self._model and meter.version == self._version:
+        setting = setting or self.setting
+        same = meter is self._meter and model is self._model and setting == self.setting
+        if same and meter.version == self._version:
             return
-        self._meter, self._model, self._version = meter, model, meter.version
+        self._meter, self._model, self.setting = meter, model, setting
+        self._version = meter.version
         self.redraw()
 
     @property

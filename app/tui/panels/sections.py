@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.domain.generation import FinishReason
@@ -9,9 +10,18 @@ from app.domain.text import one_line
 from app.protocol.events import ModelReady
 from app.tui.meter import Phase, RunMeter
 from app.tui.panels import numbers
-from app.tui.panels.line import Line, bar, big, gauge, share, spark, spread, visible, width_of, wrap
+from app.tui.panels.choice import PANELS, PanelChoice, Wish
+from app.tui.panels.line import Forms, Line, bar, big, gauge, share, spark, spread, visible, width_of, wrap
+from app.tui.watch.cells_view import cells_forms
+from app.tui.watch.drafting_view import drafting_forms
+from app.tui.watch.ending_view import ending_forms
+from app.tui.watch.latency_view import latency_forms
+from app.tui.watch.setting import Setting
 
 N_CANDIDATES = 10
+_CHOSEN = 100
+"""What a panel gains in importance when the user wants it."""
+_SETTING, _CHOICE = Setting(), PanelChoice()
 _FINISH_ROLES = {
     FinishReason.STOP: "ok",
     FinishReason.LENGTH: "warn",
@@ -28,22 +38,49 @@ class Section:
     name: str
     importance: int
     """The least important shrink and go first where the screen is low."""
-    forms: tuple[tuple[Line, ...], ...]
+    forms: Forms
+    extra: bool = False
+    """Whether it is seen only where all the others have the room they want."""
 
 
-def sections(meter: RunMeter, model: ModelReady | None, width: int) -> tuple[Section, ...]:
-    """Returns all panels from top to bottom, drawn for `width` cells."""
-    return (
-        Section("speed", 9, _speed(meter, width)),
-        Section("prefill", 7, _prefill(meter, width)),
-        Section("ttft", 3, ((_row("TTFT", numbers.ms(meter.ttft_ms), width),),)),
-        Section("decode", 6, _decode(meter, width)),
-        Section("cost", 2, _cost(meter, width)),
-        Section("context", 8, _context(meter, model, width)),
-        Section("next", 4, _next(meter, width)),
-        Section("stop", 5, _stop(meter, width)),
-        Section("model", 1, _model(model, width)),
-    )
+def sections(
+    meter: RunMeter,
+    model: ModelReady | None,
+    width: int,
+    setting: Setting = _SETTING,
+    choice: PanelChoice = _CHOICE,
+    *,
+    extras: bool = True,
+) -> tuple[Section, ...]:
+    """Returns the panels that are not hidden from top to bottom, drawn for `width` cells.
+
+    `extras`: with those that need room that nobody else wants.
+    """
+    drawn: dict[str, tuple[int, Callable[[], Forms]]] = {
+        "speed": (9, lambda: _speed(meter, width)),
+        "prefill": (7, lambda: _prefill(meter, width)),
+        "ttft": (3, lambda: ((_row("TTFT", numbers.ms(meter.ttft_ms), width),),)),
+        "decode": (6, lambda: _decode(meter, width)),
+        "speculation": (2, lambda: drafting_forms(meter, setting, width)),
+        "latency": (3, lambda: latency_forms(meter, width)),
+        "cost": (2, lambda: _cost(meter, width)),
+        "context": (8, lambda: _context(meter, model, width)),
+        "cells": (4, lambda: cells_forms(meter, model, setting, width)),
+        "next": (4, lambda: _next(meter, width)),
+        "ending": (1, lambda: ending_forms(meter, width)),
+        "stop": (5, lambda: _stop(meter, width)),
+        "model": (1, lambda: _model(model, width)),
+    }
+    made: list[Section] = []
+    for panel in PANELS:
+        wish = choice.wish(panel.name)
+        extra = panel.extra and wish is Wish.AUTO
+        if wish is Wish.HIDDEN or (extra and not extras):
+            continue
+        importance, draw = drawn[panel.name]
+        above = _CHOSEN if wish is Wish.SHOWN else 0
+        made.append(Section(panel.name, importance + above, draw(), extra))
+    return tuple(made)
 
 
 def finish_role(meter: RunMeter) -> str:
@@ -55,7 +92,7 @@ def _row(title: str, value: str, width: int) -> Line:
     return spread(((title, "title"),), ((value, "value"),), width)
 
 
-def _speed(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
+def _speed(meter: RunMeter, width: int) -> Forms:
     now, average = numbers.tps(meter.tps_now), numbers.tps(meter.tps_average)
     speed, caption = (average, f"last second {now}") if meter.phase is Phase.DONE else (now, f"average {average}")
     title = spread((("SPEED", "title"),), ((meter.phase.value, "dim"),), width)
@@ -73,7 +110,7 @@ def _speed(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
     return large, (title, small, history), (title, small)
 
 
-def _prefill(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
+def _prefill(meter: RunMeter, width: int) -> Forms:
     title = _row("PREFILL", numbers.ms(meter.prefill_ms or None), width)
     tokens: Line = (
         (numbers.count(meter.n_new), "value"),
@@ -87,14 +124,14 @@ def _prefill(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
     return (title, line, (*done, (f"{numbers.percent(fraction):>6}", "dim"))), (title, line)
 
 
-def _decode(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
+def _decode(meter: RunMeter, width: int) -> Forms:
     title = _row("DECODE", f"{numbers.count(meter.n_generated)} tokens", width)
     p50, p95 = numbers.ms(meter.p50_ms), numbers.ms(meter.p95_ms)
     line = spread((("p50 ", "dim"), (p50, "value")), (("p95 ", "dim"), (p95, "value")), width)
     return ((title, line),)
 
 
-def _cost(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
+def _cost(meter: RunMeter, width: int) -> Forms:
     prefill, decode, ratio = meter.prefill_ms_per_token, meter.decode_ms_per_token, meter.cost_ratio
     times = "" if ratio is None else f"×{ratio:.1f}" if ratio < 9.95 else f"×{ratio:.0f}"
     most = max(prefill or 0.0, decode or 0.0)
@@ -114,7 +151,7 @@ def _cost(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
     return (title, *rows, *why), (title, *rows)
 
 
-def _context(meter: RunMeter, model: ModelReady | None, width: int) -> tuple[tuple[Line, ...], ...]:
+def _context(meter: RunMeter, model: ModelReady | None, width: int) -> Forms:
     if model is None or not meter.context_known:
         empty: Line = (("·" * width, "free"),)
         title = _row("CONTEXT", numbers.UNKNOWN, width)
@@ -149,7 +186,7 @@ def _columns(cells: list[tuple[tuple[str, str], ...]], width: int) -> Line:
     return line
 
 
-def _next(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
+def _next(meter: RunMeter, width: int) -> Forms:
     last = meter.last
     entropy = f"entropy {last.entropy:.1f} bits" if last is not None else ""
     title = spread((("NEXT TOKEN", "title"),), ((entropy, "dim"),), width)
@@ -179,13 +216,14 @@ def p_role(p: float) -> str:
     return "high" if p >= 0.5 else "mid" if p >= 0.1 else "low"
 
 
-def _stop(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
+def _stop(meter: RunMeter, width: int) -> Forms:
     title: Line = (("STOP", "title"),)
     waiting = {
         Phase.IDLE: "nothing asked yet",
         Phase.QUEUED: "waiting for the engine",
         Phase.PREFILL: "reading the prompt",
         Phase.DECODE: "writing",
+        Phase.PAUSED: "held before its next token",
     }
     words, role = (meter.finish, finish_role(meter)) if meter.finish else (waiting.get(meter.phase, ""), "dim")
     two: list[Line] = [((line, role),) for line in wrap(words, width, 2)]
@@ -193,7 +231,7 @@ def _stop(meter: RunMeter, width: int) -> tuple[tuple[Line, ...], ...]:
     return (title, *two, *[()] * (2 - len(two))), (title, one), (one,)
 
 
-def _model(model: ModelReady | None, width: int) -> tuple[tuple[Line, ...], ...]:
+def _model(model: ModelReady | None, width: int) -> Forms:
     title: Line = (("MODEL", "title"),)
     if model is None:
         none: Line = (("none loaded", "dim"),)

@@ -15,7 +15,7 @@ def plot(
 ) -> list[Line]:
     """Returns `height` lines of `width` cells: each of `ranges` a stroke from low to high, 0 at the foot.
 
-    Fewer ranges than columns are spread out, more share a column. What is above `top` is drawn at the upper edge.
+    They fill the columns from the left; more of them than columns share one. What is above `top` lies at the edge.
     """
     n_columns, n_rows = width * 2, height * 4
     data = [[0] * width for _ in range(height)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import sqrt
 
-from app.domain.trace import TokenTrace
+from app.domain.trace import Origin, TokenTrace
 
 N_BUCKETS = 256
 ENOUGH_TOKENS = 16
@@ -81,18 +81,27 @@ class Latency:
         self.envelope = Envelope()
         self.total_ms = self.decode_ms = self.sample_ms = self.text_ms = 0.0
         self.longest_ms = 0.0
+        self._n_steps = 0
+        self._in_draft = False
         self._sx = self._sy = self._sxx = self._sxy = self._syy = 0.0
 
     def token(self, token: TokenTrace) -> None:
         """Takes the next token."""
         x, y = float(self.n), token.ms
         self.n += 1
+        plain = token.origin is not Origin.DRAFT and not token.ghosts and not self._in_draft
+        self._in_draft = token.origin is Origin.DRAFT
         self.total_ms += y
         self.longest_ms = max(self.longest_ms, y)
         self.decode_ms += token.decode_ms
         self.sample_ms += token.sample_ms
         self.text_ms += token.text_ms
         self.envelope.add(y)
+        if plain:  # what a draft brought along has no time of its own
+            self._fit(x, y)
+
+    def _fit(self, x: float, y: float) -> None:
+        self._n_steps += 1
         self._sx += x
         self._sy += y
         self._sxx += x * x
@@ -101,8 +110,8 @@ class Latency:
 
     @property
     def trend(self) -> Trend | None:
-        """The effect of the depth; None while there are too few tokens."""
-        n = self.n
+        """The effect of the depth on plain steps; None while there are too few."""
+        n = self._n_steps
         if n < ENOUGH_TOKENS:
             return None
         sxx, sxy = self._sxx - self._sx**2 / n, self._sxy - self._sx * self._sy / n
@@ -119,7 +128,7 @@ class Latency:
         rest = max(0.0, self.total_ms - self.decode_ms - self.sample_ms - self.text_ms)
         parts = (
             ("decode", self.decode_ms),
-            ("sampling", self.sample_ms),
+            ("sample", self.sample_ms),
             ("text", self.text_ms),
             ("rest of the loop", rest),
         )

@@ -100,6 +100,9 @@ S system 34       H history 778
 T turn 47         R reply 128
 · free 7205
 
+KV-CACHE          986 of 8192 · 12 %
+seeePR······························
+
 NEXT TOKEN          entropy 2.3 bits
 ▶ ␣sky           62 % ████████▊
   ␣sea           25 % ███▌
@@ -119,10 +122,7 @@ stopped: end of turn <|im_end|>
 MODEL
 SmolLM2 135M Instruct Q4_1
 CUDA0 24 + CPU 6 of 30 layers
-KV 45 MiB · 2 threads
-
-
-"""
+KV 45 MiB · 2 threads"""
 
 
 RUNNING_AT_80X24 = """\
@@ -223,7 +223,7 @@ async def test_only_changed_lines_are_painted(monkeypatch):
         meter.apply(TokensGenerated(1, "", (token(12.5),)))
         app.feed(meter)
         titles = [column.shown[y].split("  ")[0] for y in painted]
-        assert titles == ["DECODE", "CONTEXT", "T turn 47", "· free 7287"]
+        assert titles == ["DECODE", "CONTEXT", "T turn 47", "· free 7287", "KV-CACHE"]
 
 
 async def test_the_panels_stand_still_while_figures_change():

@@ -107,7 +107,7 @@ def test_the_least_important_shrink_and_then_go():
     panels = [panel("a", 3, 3, 1), panel("b", 1, 2, 1), panel("c", 2, 2)]
 
     def drawn(height):
-        return [line[0][0] if line else "" for line in fit(panels, height)]
+        return [line[0][0] if line else "" for _, line in fit(panels, height)]
 
     assert drawn(9) == ["a3", "a3", "a3", "", "b2", "b2", "", "c2", "c2"]
     assert drawn(8) == ["a3", "a3", "a3", "b2", "b2", "c2", "c2"]

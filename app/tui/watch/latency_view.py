@@ -1,0 +1,130 @@
+"""How the time between tokens is drawn, small and large: the engine's clock beside the screen's. Pure."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+from app.tui.meter import RunMeter
+from app.tui.panels import numbers
+from app.tui.panels.line import Forms, Line, bar, spread, width_of, wrap
+from app.tui.watch.braille import plot
+from app.tui.watch.latency import Latency
+
+_HEADROOM = 1.6
+"""Above the 95th percentile: a single stall must not flatten the rest."""
+_NO_TREND = "the depth: too few tokens to tell"
+_NO_PARTS = "its parts are not told"
+_N_LABEL = 9
+_N_TABLE = 7
+_TWO_COLUMNS = 72
+
+
+def latency_forms(meter: RunMeter, width: int) -> Forms:
+    """Returns the panel of the column in its forms, the fullest first."""
+    p50, p95 = numbers.ms(meter.p50_ms), numbers.ms(meter.p95_ms)
+    title = spread((("LATENCY", "title"),), (("p50 ", "dim"), (p50, "value"), (" p95 ", "dim"), (p95, "value")), width)
+    spent = " ".join(f"{share.name} {numbers.percent(share.fraction)}" for share in meter.latency.shares[:3])
+    parts: Line = ((wrap(spent, width, 1)[0] or _NO_PARTS, "dim"),)
+    lag, cpu = numbers.ms(meter.screen.mean_lag_ms), _cpu(meter)
+    screen: Line = (("screen: lag ", "dim"), (lag, "value"), ("  CPU ", "dim"), (cpu, "value"))
+    return (
+        (title, *_curve(meter, width, 3), parts, screen),
+        (title, *_curve(meter, width, 1), parts),
+        (title,),
+    )
+
+
+def latency_page(meter: RunMeter, width: int, height: int) -> list[Line]:
+    """Returns the whole story in `height` lines."""
+    latency = meter.latency
+    title = spread((("LATENCY", "title"),), (("from token to token, by the engine's clock", "dim"),), width)
+    n_rows = max(2, height - _N_TABLE - 3)
+    top = _top(meter)
+    labels = {_row(value, top, n_rows): name for name, value in _levels(meter)}
+    labels = {0: numbers.ms(top) if top else "", n_rows - 1: "0 ms"} | labels
+    curve = [
+        ((f"{labels.get(row, ''):>{_N_LABEL - 1}} ", "dim"), *line)
+        for row, line in enumerate(_curve(meter, width - _N_LABEL, n_rows))
+    ]
+    depth = f"{meter.n_prompt} tokens deep"
+    clipped = latency.longest_ms > top > 0
+    stall = f"longest {numbers.ms(latency.longest_ms)}, cut off" if clipped else ""
+    foot = spread(
+        ((" " * _N_LABEL + depth, "dim"),), ((stall, "warn"), (f"   {meter.n_prompt + latency.n} deep", "dim")), width
+    )
+    return [title, *curve, foot, _trend(latency), (), *_table(meter, width)][:height]
+
+
+def _levels(meter: RunMeter) -> list[tuple[str, float]]:
+    pairs = (("p95", meter.p95_ms), ("p50", meter.p50_ms))
+    return [(name, value) for name, value in pairs if value is not None]
+
+
+def _top(meter: RunMeter) -> float:
+    longest = meter.latency.longest_ms
+    p95 = meter.p95_ms
+    return min(longest, p95 * _HEADROOM) if p95 else longest
+
+
+def _row(value: float, top: float, n_rows: int) -> int:
+    dots = n_rows * 4
+    return (dots - 1 - min(dots - 1, round(value / top * (dots - 1)))) // 4 if top else 0
+
+
+def _curve(meter: RunMeter, width: int, height: int) -> list[Line]:
+    ranges = [(bucket.low, bucket.high) for bucket in meter.latency.envelope.buckets]
+    return plot(ranges, [value for _, value in _levels(meter)], _top(meter), width, height)
+
+
+def _trend(latency: Latency) -> Line:
+    trend = latency.trend
+    if trend is None:
+        return ((_NO_TREND, "dim"),)
+    figure = f"{trend.ms_per_1000:+.2f} ± {trend.error:.2f} ms"
+    words = " per 1,000 tokens of context" if trend.seen else " per 1,000 tokens: no more than chance would draw"
+    return (("depth ", "dim"), (figure, "value"), (words, "dim"))
+
+
+def _table(meter: RunMeter, width: int) -> list[Line]:
+    half = width // 2
+    screen = meter.screen
+    wall = screen.wall_ms
+    engine: list[Line] = [(("ENGINE'S CLOCK", "title"), (" · of a token", "dim"))]
+    for share in meter.latency.shares:
+        engine.append(
+            (
+                (f"{share.name:<17}", "text"),
+                (f"{numbers.ms(share.ms):>8}", "value"),
+                (f"{numbers.percent(share.fraction):>7} ", "dim"),
+                (bar(share.fraction, max(0, half - 35)), "bar"),
+            )
+        )
+    if len(engine) == 1:
+        engine.append(((_NO_PARTS, "dim"),))
+    engine.append((("together         ", "text"), (f"{numbers.ms(_mean(meter.latency)):>8}", "value")))
+    composing = screen.panels_ms / screen.n_ticks if screen.n_ticks else None
+    share = f" · {numbers.percent(screen.panels_ms / wall)}" if wall else ""
+    rows = (
+        ("arrival to flush", numbers.ms(screen.mean_lag_ms), ""),
+        ("the longest", numbers.ms(screen.worst_lag_ms or None), ""),
+        ("flushes", numbers.count(screen.n_flushes), ""),
+        ("CPU of the app", _cpu(meter), " of a core"),
+        ("composing panels", numbers.ms(composing), share),
+    )
+    shown: list[Line] = [(("SCREEN'S CLOCK", "title"), (" · of a turn", "dim"))]
+    shown += [((f"{name:<17}", "text"), (f"{value:>8}", "value"), (rest, "dim")) for name, value, rest in rows]
+    if width < _TWO_COLUMNS:
+        return [*engine, *shown]
+    return [
+        (*left, (" " * (half - width_of(left)), "text"), *right)
+        for left, right in zip_longest(engine, shown, fillvalue=())
+    ]
+
+
+def _mean(latency: Latency) -> float | None:
+    return latency.total_ms / latency.n if latency.n else None
+
+
+def _cpu(meter: RunMeter) -> str:
+    screen = meter.screen
+    return numbers.percent(screen.cpu_ms / screen.wall_ms) if screen.wall_ms else numbers.UNKNOWN
