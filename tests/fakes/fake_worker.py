@@ -17,7 +17,18 @@ from pathlib import Path
 
 from app.domain.generation import FinishReason, PromptSpans
 from app.protocol.codec import command_decoder, encode
-from app.protocol.commands import Abort, CancelLoad, Generate, LoadModel, Shutdown
+from app.protocol.commands import (
+    Abort,
+    CancelLoad,
+    Generate,
+    LoadModel,
+    Pause,
+    Predict,
+    Resume,
+    Score,
+    Shutdown,
+    Tokenize,
+)
 from app.protocol.events import (
     PROTOCOL_VERSION,
     Event,
@@ -25,10 +36,15 @@ from app.protocol.events import (
     Hello,
     LoadFailed,
     LoadProgress,
+    Paused,
+    Predicted,
     PrefillProgress,
+    Scored,
+    ScoreFinished,
+    Tokenized,
     TokensGenerated,
 )
-from tests.fakes.engine_events import make_finished, make_ready, make_token
+from tests.fakes.engine_events import make_finished, make_prediction, make_prompt, make_ready, make_token
 
 NOISE = "\x1b[2J\x1b]0;owned\x07 fake worker talks\n"
 
@@ -43,7 +59,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fault", default="", help="PLACE:KIND, see the module")
     parser.add_argument("--after", type=int, default=0, help="tokens before a fault at `token`")
     parser.add_argument("--once", type=Path, help="a file: the fault happens only while it is absent, then makes it")
-    parser.add_argument("--tokens", type=int, default=5, help="of each reply; -1 goes on until it is aborted")
+    parser.add_argument("--tokens", type=int, default=5, help="of each reply or score; -1 goes on until aborted")
     parser.add_argument("--protocol", type=int, default=PROTOCOL_VERSION)
     parser.add_argument("--slow-load", type=Path, help="a file: a load goes on until it is cancelled while it exists")
     parser.add_argument("--fail-load", type=Path, help="a file: loads fail while it exists")
@@ -62,6 +78,7 @@ class FakeWorker:
         self._place, _, self._kind = options.fault.partition(":")
         self._commands: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._aborted: set[int] = set()
+        self._paused: set[int] = set()
         self._cancelled = threading.Event()
         self._hears = not options.deaf
 
@@ -75,6 +92,14 @@ class FakeWorker:
                 self._load(command)
             elif isinstance(command, Generate):
                 self._generate(command)
+            elif isinstance(command, Score):
+                self._score(command)
+            elif isinstance(command, Tokenize):
+                self._fault("token")
+                self._send(Tokenized(command.request_id, make_prompt(3)))
+            elif isinstance(command, Predict):
+                self._fault("token")
+                self._send(Predicted(command.request_id, 20, make_prediction(" next")))
         if self._options.stubborn:
             _hang()
 
@@ -85,6 +110,10 @@ class FakeWorker:
                 match command:
                     case Abort() if self._hears:
                         self._aborted.add(command.request_id)
+                    case Pause():
+                        self._paused.add(command.request_id)
+                    case Resume():
+                        self._paused.discard(command.request_id)
                     case CancelLoad() if self._hears:
                         self._cancelled.set()
                     case _:
@@ -123,12 +152,29 @@ class FakeWorker:
             if n_tokens == self._options.after:
                 self._fault("token")
             text = f" {n_tokens}"
+            if request_id in self._paused:
+                self._send(Paused(request_id, n_tokens, make_prediction(text, n_tokens)))
+                while request_id in self._paused - self._aborted:
+                    time.sleep(0.001)
+                continue
             self._send(TokensGenerated(request_id, text, (make_token(text, n_tokens, n_top=command.trace_top_k),)))
             n_tokens += 1
             if self._options.tokens < 0:
                 time.sleep(0.001)
         reason = FinishReason.ABORT if request_id in self._aborted else FinishReason.LENGTH
         self._send(make_finished(request_id, reason, n_generated=n_tokens))
+
+    def _score(self, command: Score) -> None:
+        request_id, n_tokens = command.request_id, 0
+        while n_tokens != self._options.tokens and request_id not in self._aborted:
+            if n_tokens == self._options.after:
+                self._fault("token")
+            self._send(Scored(request_id, (make_token(f" {n_tokens}", n_tokens, n_top=command.top_k),)))
+            n_tokens += 1
+            if self._options.tokens < 0:
+                time.sleep(0.001)
+        error = "aborted" if request_id in self._aborted else ""
+        self._send(ScoreFinished(request_id, n_tokens, n_tokens, float(n_tokens), error))
 
     def _fault(self, place: str) -> None:
         once = self._options.once

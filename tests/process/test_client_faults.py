@@ -16,6 +16,7 @@ from app.client.worker_client import WorkerClient
 from app.domain.generation import FinishReason
 from app.protocol.commands import LoadModel
 from app.protocol.events import (
+    PROTOCOL_VERSION,
     EngineLost,
     GenerationStarted,
     ModelReady,
@@ -134,7 +135,7 @@ async def test_a_worker_that_never_says_hello_is_ended(start_client):
 async def test_another_protocol_is_refused(start_client):
     client = start_client("--protocol", "99")
     lost = await load(client)
-    assert lost.reason == "speaks protocol 99, this app 1: reinstall tokscope"
+    assert lost.reason == f"speaks protocol 99, this app {PROTOCOL_VERSION}: reinstall tokscope"
 
 
 async def test_garbage_before_hello(start_client):
