@@ -1,0 +1,1 @@
+"""What the inspector shows of a token, the sampler and the prompt. Pure: traces in, lines in roles out."""

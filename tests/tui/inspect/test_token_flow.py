@@ -1,0 +1,145 @@
+"""The flow of tokens on a screen: cursor, clicks, tints, ghosts, and a reply that grows under it."""
+
+from __future__ import annotations
+
+import msgspec
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+
+from app.domain.trace import Origin, TokenTrace, TopToken
+from app.tui.inspect.tint import Tint
+from app.tui.theme import VARIABLE_DEFAULTS
+from app.tui.widgets.token_flow import TokenFlow
+from tests.fakes.engine_events import make_token
+
+
+def tokens(*texts: str) -> list[TokenTrace]:
+    return [make_token(text, index, rank=1 + index % 4) for index, text in enumerate(texts)]
+
+
+class Host(App[None]):
+    def __init__(self, shown: list[TokenTrace]) -> None:
+        super().__init__()
+        self.flow = TokenFlow()
+        self.moved: list[int] = []
+        self._shown = shown
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return dict(VARIABLE_DEFAULTS)
+
+    def compose(self) -> ComposeResult:
+        yield self.flow
+
+    def on_mount(self) -> None:
+        self.flow.show(self._shown)
+        self.flow.focus()
+
+    def on_flow_moved(self, event: TokenFlow.Moved) -> None:
+        self.moved.append(event.index)
+
+
+def cursor_text(flow: TokenFlow) -> str:
+    """What is drawn as the cursor on the screen."""
+    segments = [segment for y in range(flow.size.height) for segment in flow.render_line(y)]
+    return "".join(segment.text for segment in segments if segment.style is not None and segment.style.reverse)
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    await pilot.press(*keys)
+    await pilot.pause()
+
+
+async def test_the_cursor_moves_by_tokens_lines_and_ends() -> None:
+    app = Host(tokens("The", " sky", " is\n", "blue", " and", " wide", "."))
+    async with app.run_test(size=(21, 6)) as pilot:
+        flow = app.flow
+        assert flow.shown == ["The sky is↵", "blue and wide."]
+        assert (flow.cursor, cursor_text(flow)) == (0, "The")
+        await press(pilot, "right", "right")
+        assert (flow.cursor, cursor_text(flow)) == (2, " is↵")
+        await press(pilot, "down")
+        assert (flow.cursor, cursor_text(flow)) == (4, " and")
+        await press(pilot, "up")
+        assert flow.cursor == 2
+        await press(pilot, "end")
+        assert (flow.cursor, flow.follow) == (6, True)
+        await press(pilot, "right", "home", "left")
+        assert flow.cursor == 0
+        await pilot.click(TokenFlow, offset=(9, 1))
+        assert (flow.cursor, cursor_text(flow)) == (5, " wide")
+        assert app.moved == [0, 1, 2, 4, 2, 6, 0, 5]
+
+
+async def test_a_tint_puts_a_mark_under_every_token() -> None:
+    app = Host(tokens("The", " sky", " is", " blue"))
+    async with app.run_test(size=(31, 6)):
+        flow = app.flow
+        assert flow.shown == ["The sky is blue"]
+        flow.tint = Tint.PROBABILITY
+        # p is 1/2, 1/4, 1/8, 1/16
+        assert flow.shown == ["The sky is blue", "▆▆ ▅▅▅ ▄▄ ▃▃▃▃"]
+        assert "".join(text for text, _ in flow.legend) == "probability  ▁▂▃ < 10 %  ▄▅ 10–50 %  ▆▇█ ≥ 50 %"
+        flow.tint = Tint.ENTROPY
+        assert flow.shown[1] == "▅▅ ▅▅▅ ▅▅ ▅▅▅▅"
+        flow.tint = Tint.LATENCY
+        assert flow.shown[1] == "▃▃ ▃▃▃ ▃▃ ▃▃▃▃"
+        assert "".join(text for text, _ in flow.legend).endswith("≥ 2× the median of 10.0 ms")
+        flow.tint = Tint.ORIGIN
+        assert flow.shown[1] == "·  ·   ·  ·"
+
+
+async def test_rejected_drafts_are_shown_when_asked_for() -> None:
+    made = tokens("The", " sky")
+    made[1] = msgspec.structs.replace(
+        made[1], origin=Origin.BONUS, ghosts=(TopToken(7, " cat", 0.25), TopToken(8, " sat", 0.0))
+    )
+    app = Host(made)
+    async with app.run_test(size=(31, 4)):
+        flow = app.flow
+        assert flow.shown == ["The sky"]
+        flow.ghosts = True
+        assert flow.shown == ["The⟨ cat sat⟩ sky"]
+        assert flow.legend == (("⟨draft⟩", "ghost"), (" rejected", "text"))
+        flow.tint = Tint.ORIGIN
+        assert flow.shown == ["The⟨ cat sat⟩ sky", "·            B"]
+
+
+async def test_a_reply_that_grows_keeps_the_cursor_unless_it_follows() -> None:
+    made = tokens(*[f" word{n}" for n in range(200)])
+    app = Host(made[:3])
+    async with app.run_test(size=(40, 6)) as pilot:
+        flow = app.flow
+        await press(pilot, "right")
+        flow.show(made[:50])
+        await pilot.pause()
+        assert (flow.cursor, flow.n_tokens, flow.scroll_offset.y) == (1, 50, 0)
+        await press(pilot, "end")
+        assert flow.cursor == 49
+        flow.show(made)
+        await pilot.pause()
+        assert flow.cursor == 199
+        assert cursor_text(flow) == "word199" or cursor_text(flow) == " word199"
+        grown = flow.shown
+        flow.show(made[:1])
+        flow.show(made[1:2])
+        flow.show(made)
+        assert flow.shown == grown
+        assert flow.cursor == 0
+
+
+async def test_another_width_lays_out_again() -> None:
+    app = Host(tokens("The", " sky", " is", " blue"))
+    async with app.run_test(size=(40, 6)) as pilot:
+        await pilot.resize_terminal(10, 6)
+        await pilot.pause()
+        assert app.flow.shown == ["The sky", "is blue"]
+        await press(pilot, "down")
+        assert app.flow.cursor == 2
+
+
+async def test_without_tokens_nothing_moves() -> None:
+    app = Host([])
+    async with app.run_test(size=(40, 6)) as pilot:
+        await press(pilot, "right", "down", "end", "home", "pagedown")
+        await pilot.click(TokenFlow, offset=(3, 2))
+        assert (app.flow.cursor, app.flow.token, app.flow.shown) == (-1, None, [])
