@@ -1,18 +1,19 @@
-"""What the inspector asks for when another token is wanted in a reply."""
+"""What the inspector is left with when somebody wants the reply to go on differently."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from app.domain.conversation import Message
 
 
-@dataclass(frozen=True)
-class ForkWanted:
-    """Another version of `message`: its first `n_tokens` tokens, then what is forced, then what the model writes."""
+class ForkWanted(Struct, frozen=True):
+    """A sibling of a reply: its first tokens kept, then what is forced, then whatever is sampled."""
 
     message: Message
     n_tokens: int
+    """How many of the reply's tokens are kept."""
     force_ids: tuple[int, ...] = ()
+    """Tokens that come next…"""
     text: str = ""
-    """Forced after `force_ids`."""
+    """…or text, tokenised as content."""
