@@ -18,6 +18,7 @@ from app.engine.branches import Branches
 from app.engine.core.scheduler import Scheduler, look_up
 from app.engine.core.sequence import Sequence
 from app.engine.kvstore import KvStore, state_key
+from app.engine.core.thinking import ThinkingBlock
 from app.engine.native import library
 from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.drafting import DraftModel
@@ -28,6 +29,7 @@ from app.engine.reply import Reply
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
+from app.engine.text.thinking import begins_inside, thinking_marks
 from app.protocol.commands import Generate, LoadModel, Resume
 from app.protocol.events import ModelReady, PromptRendered
 
@@ -61,6 +63,8 @@ class Host:
             raise
         loaded.notices += template.notices
         self._is_fallback = template.is_fallback
+        source = options.chat_template or loaded.model.chat_template
+        self._marks = thinking_marks(source, loaded.model.vocab, options.thinking)
         self._prompts = PromptBuilder(loaded.model.vocab, template)
         drafter = self._draft.drafter if self._draft else look_up
         self._store = _open_store(cache, command.path, loaded)
@@ -85,6 +89,7 @@ class Host:
         context, vocab = self.loaded.context, self.loaded.model.vocab
         fitted = prepare(command, self._prompts, vocab, context.n_ctx, context.can_shift)
         prompt = fitted.prompt
+        inside = begins_inside(prompt.ids[: len(prompt.ids) - prompt.n_kept], vocab, self._marks)
         sequence = Sequence(
             command.request_id,
             prompt.ids,
@@ -97,6 +102,7 @@ class Host:
             shift=command.context_policy == "shift" and context.can_shift and not command.branch,
             cacheable=command.cacheable,
             n_kept=prompt.n_kept,
+            block=ThinkingBlock(self._marks, vocab.named_pieces, inside=inside),
         )
         reply = Reply(sequence, fitted, vocab, tell_prompt=command.tell_prompt)
         if command.reply_text:

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from app.domain.generation import FinishReason, Stop
 from app.domain.trace import TokenTrace
 from app.engine.context_policy import Fitted
-from app.engine.core.happenings import Sampled
+from app.engine.core.happenings import Held, Sampled
 from app.engine.core.sequence import Sequence
-from app.engine.telling import token_trace, top_tokens
+from app.engine.telling import prediction, token_trace, top_tokens
 from app.engine.text.detokenizer import Detokenizer
 from app.engine.text.stops import StopScanner
 from app.engine.text.vocab import Vocab, piece_text
-from app.protocol.events import GenerationFinished, GenerationStarted
+from app.protocol.events import GenerationFinished, GenerationStarted, Paused
 
 
 class Reply:
@@ -101,6 +101,11 @@ class Reply:
             sequence.n_restored,
             sequence.n_shared,
         )
+
+    def paused(self, held: Held) -> Paused:
+        """What is told of a request that waits before its next token."""
+        sequence = self.sequence
+        return Paused(sequence.request_id, len(sequence.generated), prediction(self._vocab, held.prospect))
 
     def ids(self, without: frozenset[int]) -> list[int]:
         """All tokens of the reply, the kept ones first, but for those of `without`."""

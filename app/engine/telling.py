@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.domain.trace import TokenTrace, TopToken
+from app.domain.trace import Prediction, TokenTrace, TopToken
 from app.engine.core.happenings import Sampled
+from app.engine.core.prospect import Prospect
 from app.engine.text.vocab import Vocab, piece_text
 
 
@@ -35,4 +36,11 @@ def token_trace(vocab: Vocab, sampled: Sampled, n_bytes: int, top: tuple[TopToke
         sampled.sample_ms,
         text_ms,
         top_tokens(vocab, sampled.ghosts) if sampled.ghosts else (),
+        sampled.thinking,
     )
+
+
+def prediction(vocab: Vocab, prospect: Prospect) -> Prediction:
+    """What may come next."""
+    before, after = top_tokens(vocab, prospect.before), top_tokens(vocab, prospect.after)
+    return Prediction(prospect.entropy, prospect.p_end, before, after, prospect.stages)

@@ -10,7 +10,7 @@ from pathlib import Path
 from app.domain.generation import FinishReason, Timings, Usage
 from app.engine.bench import run_bench
 from app.engine.core.backend import ComputeError
-from app.engine.core.happenings import Finished, Happening, Prefilled, Sampled, Shifted, Started
+from app.engine.core.happenings import Finished, Happening, Held, Prefilled, Sampled, Shifted, Started
 from app.engine.host import Host
 from app.engine.inbox import Inbox
 from app.engine.native import library
@@ -19,7 +19,7 @@ from app.engine.outbox import Outbox
 from app.engine.prompting import UnknownTokenError
 from app.engine.reply import Reply
 from app.engine.text.renderer import Renderer
-from app.protocol.commands import Abort, Bench, CancelLoad, Command, Generate, LoadModel, Shutdown
+from app.protocol.commands import Abort, Bench, CancelLoad, Command, Generate, LoadModel, Pause, Resume, Shutdown
 from app.protocol.events import (
     PROTOCOL_VERSION,
     ContextShifted,
@@ -116,6 +116,13 @@ class Worker:
                 reply = self._replies.get(request_id)
                 if reply:
                     reply.sequence.finish(FinishReason.ABORT)
+            case Pause(request_id):
+                if reply := self._replies.get(request_id):
+                    reply.sequence.pause()
+            case Resume(request_id):
+                reply = self._replies.get(request_id)
+                if reply and self._host:
+                    self._host.resume(reply, command)
             case Bench():
                 run_bench(command, self._host and self._host.loaded, self._outbox.send, self._stop_bench.is_set)
             case CancelLoad():
@@ -182,6 +189,8 @@ class Worker:
                 self._outbox.send(PrefillProgress(request_id, n_done, sequence.n_new, ms))
             case Sampled():
                 self._sampled(self._replies[request_id], happening)
+            case Held():
+                self._outbox.send(self._replies[request_id].paused(happening))
             case Shifted(_, n_kept, n_discarded):
                 self._outbox.send(ContextShifted(request_id, n_kept, n_discarded))
             case Finished():

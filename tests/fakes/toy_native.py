@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.domain.sampling import SamplingParams
-from app.engine.core.backend import AdapterSet, ComputeError, Decoded, Logits, SamplingError, StageReport
+from app.domain.trace import StageTrace
+from app.engine.core.backend import AdapterSet, ComputeError, Decoded, Left, Logits, SamplingError, StageReport
 from app.engine.core.batch import Batch
 
 EOG = 0
@@ -22,13 +23,28 @@ class ToySampler:
         self.accepted: list[int] = []
         self.closed = False
         self.resampled = False
+        self.thinking = False
         self.report = StageReport((), None)
         self.near = None
+        self.banned: list[int] = []
 
     def sample(self, logits: Logits, watch: Sequence[int] | None = None) -> int:
-        token = int(logits.argmax())
+        token = self._best(logits)
         self.accepted.append(token)
         return token
+
+    def foresee(self, logits: Logits, watch: Sequence[int], k: int) -> Left:
+        token = self._best(logits)
+        stage = StageTrace("greedy", len(logits), 1, tuple(float(each == token) for each in watch))
+        return Left([(token, 1.0)], (stage,))
+
+    def ban(self, tokens: Sequence[int]) -> None:
+        self.banned += tokens
+
+    def _best(self, logits: Logits) -> int:
+        allowed = logits.copy()
+        allowed[self.banned] = -np.inf
+        return int(allowed.argmax())
 
     def force(self, token: int) -> None:
         self.accepted.append(token)

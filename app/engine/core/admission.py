@@ -17,6 +17,7 @@ from app.engine.core.reuse import Reuse
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import SlotTable, common_prefix
 from app.engine.core.speculation import CostCurve, Speculation
+from app.engine.core.thinking import sampler_of
 
 
 class Admission:
@@ -100,7 +101,7 @@ class Admission:
         """The chain of a sequence, its history filled with the prompt and a kept beginning. Raises SamplingError."""
         named = [token for name in sequence.params.force for token in self._backend.token_ids(name)]
         sequence.forced.extendleft(reversed(named))
-        sampler = self._backend.sampler(sequence.params)
+        sampler = sampler_of(self._backend, sequence.params, sequence.block)
         n_before = len(sequence.prompt) - sequence.n_kept
         sampler.accept(sequence.prompt[:n_before])
         try:

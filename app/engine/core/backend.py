@@ -71,6 +71,8 @@ class Sampler(Protocol):
     seed: int
     resampled: bool
     """Whether a grammar refused the first choice of the last `sample`."""
+    thinking: bool
+    """Whether a second set, the one for thinking, was in force for the last token."""
 
     def sample(self, logits: Logits, watch: Sequence[int] | None = None) -> int:
         """Chooses the next token and accepts it into the chain's history. `logits` is not changed.

@@ -9,8 +9,12 @@ from app.domain.generation import FinishReason
 from app.domain.trace import Origin
 from app.engine.core.backend import Backend, ComputeError, Logits
 from app.engine.core.distribution import Distribution
-from app.engine.core.happenings import Happening, Sampled
+from app.engine.core.happenings import Happening, Held, Sampled
+from app.engine.core.prospect import foresee
 from app.engine.core.sequence import Phase, Sequence
+
+_FORESEEN = 10
+"""Candidates that a held sequence is told with where it asked for none with its tokens."""
 
 
 class Chooser:
@@ -30,13 +34,16 @@ class Chooser:
         *,
         bonus: bool = False,
     ) -> None:
-        """Gives the sequence its next token, or ends it where there can be none.
+        """Gives the sequence its next token, holds it where it is to be held, or ends it where there can be none.
 
         `drafted`: what a drafter expects from here on; `bonus`: a whole draft before this token was accepted.
         """
         sampler = sequence.sampler
         assert sampler is not None
         began_s = self._clock()
+        if sequence.n_left == 0:
+            self._hold(sequence, logits, began_s, happened)
+            return
         watch = self._distribution.best(logits, sequence.trace_top_k) if sequence.trace_stages else None
         try:
             token, origin = self._take(sequence, logits, watch)
@@ -45,7 +52,7 @@ class Chooser:
             return
         forced = origin is Origin.FORCED
         measured = self._distribution.measure(logits, token, sequence.trace_top_k, None if forced else sampler.near)
-        sampled = Sampled(sequence, token, 0.0, measured, origin)
+        sampled = Sampled(sequence, token, 0.0, measured, origin, thinking=sampler.thinking)
         if watch is not None and not forced:
             sampled.report = sampler.report
         if drafted and token != drafted[0]:
@@ -57,7 +64,23 @@ class Chooser:
         sampled.sample_ms = (now_s - began_s) * 1e3
         sampled.decode_ms, sequence.decode_ms = sequence.decode_ms, 0.0
         happened.append(sampled)
+        if sequence.n_left is not None:
+            sequence.n_left -= 1
         self._end(sequence, token)
+
+    def release(self, sequence: Sequence, happened: list[Happening]) -> None:
+        """Lets a held sequence choose from the logits that were kept."""
+        self.choose(sequence, sequence.release(self._clock()), happened)
+
+    def _hold(self, sequence: Sequence, logits: Logits, now_s: float, happened: list[Happening]) -> None:
+        assert sequence.sampler is not None
+        try:
+            prospect = foresee(self._distribution, sequence.sampler, logits, sequence.trace_top_k or _FORESEEN)
+        except ComputeError as error:
+            sequence.finish(FinishReason.ERROR, error=str(error))
+            return
+        sequence.hold(logits, now_s)
+        happened.append(Held(sequence, prospect))
 
     def _take(self, sequence: Sequence, logits: Logits, watch: list[int] | None) -> tuple[int, Origin]:
         """The next token and where it came from. Raises ComputeError."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from app.domain.trace import Origin
 from app.engine.core.backend import StageReport
 from app.engine.core.distribution import Measured
+from app.engine.core.prospect import Prospect
 from app.engine.core.sequence import Sequence
 
 
@@ -43,6 +44,16 @@ class Sampled:
     """Choosing and measuring it."""
     ghosts: tuple[tuple[int, float], ...] = ()
     """Drafted tokens that it came in place of, with the first one's probability."""
+    thinking: bool = False
+    """Whether the set for thinking was in force."""
+
+
+@dataclass(slots=True)
+class Held:
+    """A sequence waits before its next token."""
+
+    sequence: Sequence
+    prospect: Prospect
 
 
 @dataclass(slots=True)
@@ -61,4 +72,4 @@ class Finished:
     sequence: Sequence
 
 
-Happening = Started | Prefilled | Sampled | Shifted | Finished
+Happening = Started | Prefilled | Sampled | Held | Shifted | Finished

@@ -22,6 +22,17 @@ class Rows:
     """Batch row of the first logits; those of a draft follow. None for a prompt chunk that is not the last."""
 
 
+def running(active: Many[Sequence]) -> list[Sequence]:
+    """Those that a batch can hold together, by the one that came first: exact ones alone, one set of adapters.
+
+    Admission sees to that as well; but a sequence that was held goes on among those that came meanwhile.
+    """
+    able = [s for s in active if s.phase in (Phase.PREFILL, Phase.DECODE)]
+    if able and able[0].params.exact:
+        return able[:1]
+    return [s for s in able if not s.params.exact and s.adapters == able[0].adapters]
+
+
 def build(backend: Backend, running: Many[Sequence], chunk: ChunkSize) -> list[Rows]:
     """Fills the backend's batch with what `running` sequences need next; empty where they need nothing."""
     batch = backend.batch

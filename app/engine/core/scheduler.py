@@ -19,7 +19,7 @@ from app.engine.core.draft import Drafter, NGramDrafter
 from app.engine.core.happenings import Finished, Happening, Prefilled, Started
 from app.engine.core.pace import Pace
 from app.engine.core.reuse import Archive, Reuse
-from app.engine.core.rows import Rows, build
+from app.engine.core.rows import Rows, build, running
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import SlotState, SlotTable
 from app.engine.core.window import forget_shifted, make_room
@@ -52,34 +52,62 @@ class Scheduler:
         self._clock = clock
         self._waiting: deque[Sequence] = deque()
         self._active: list[Sequence] = []
+        self._stuck = False
+        """Whether the last step could do nothing: what waits, waits for a sequence that is held."""
         self._chooser = Chooser(backend, clock)
 
     @property
     def idle(self) -> bool:
         """True when a step would do nothing."""
-        return not self._waiting and not self._active
+        if any(s.phase is Phase.FINISHED for s in self._waiting) or not all(s.waits for s in self._active):
+            return False
+        return self._stuck or not self._waiting
 
     def submit(self, sequence: Sequence) -> None:
         """Queues a sequence; it starts with a later step."""
+        self._stuck = False
         self._waiting.append(sequence)
 
     def step(self) -> list[Happening]:
         """Runs one llama_decode, or none when nothing is to be computed. Never raises for one request's sake."""
         happened: list[Happening] = []
         self._sweep(happened)
-        started = self.admission.admit(self._waiting, self._active)
+        if self._release(happened):
+            self._sweep(happened)
+            return happened
+        started = self.admission.admit(self._waiting, [s for s in self._active if s.phase is not Phase.HELD])
         self._active += started
         happened += [Started(sequence) for sequence in started if sequence.phase is Phase.PREFILL]
         happened += [shifted for each in self._active if (shifted := make_room(self.backend, each))]
         began_s = self._clock()
-        rows = build(self.backend, self._active, self._pace.chunk)
+        rows = build(self.backend, running(self._active), self._pace.chunk)
         if rows:
+            self.backend.use_adapters(rows[0].sequence.adapters)
             self._pace.prepare(exact=any(row.sequence.params.exact for row in rows))
             self._compute(rows, began_s, happened)
         self._sweep(happened)
-        if self.idle:
+        self._stuck = not rows and not happened
+        if not self._active and not self._waiting:
             self._pace.chunk.recover()
         return happened
+
+    def _release(self, happened: list[Happening]) -> bool:
+        """Lets held sequences choose that may go on; they are computed with the next step. False where none may."""
+        released = [s for s in self._active if s.phase is Phase.HELD and s.released]
+        for sequence in released:
+            self._choose(sequence, None, happened)
+        self._stuck = self._stuck and not released
+        return bool(released)
+
+    def _choose(self, sequence: Sequence, row: int | None, happened: list[Happening]) -> None:
+        """One token that no draft foresaw: from a row, or from what was kept of one."""
+        n_before = len(sequence.generated)
+        if row is None:
+            self._chooser.release(sequence, happened)
+        else:
+            self._chooser.choose(sequence, self.backend.logits(row), happened)
+        if sequence.speculation:
+            sequence.speculation.verified([], sequence.generated[n_before:])
 
     def _sweep(self, happened: list[Happening]) -> None:
         """Reports and removes finished sequences."""
@@ -126,9 +154,7 @@ class Scheduler:
             n_done, ms = sequence.n_past - sequence.n_cached, (self._clock() - sequence.started_s) * 1e3
             happened.append(Prefilled(sequence, n_done, ms))
             if row.first_output is not None:
-                self._chooser.choose(sequence, self.backend.logits(row.first_output), happened)
-                if sequence.speculation:
-                    sequence.speculation.verified([], sequence.generated[-1:])
+                self._choose(sequence, row.first_output, happened)
 
     def _verify(self, row: Rows, happened: list[Happening]) -> None:
         """Samples after each row for as long as the draft agrees with the samples, and takes the rest back.
@@ -143,7 +169,7 @@ class Scheduler:
             sequence.slot.tokens.append(token)
             logits, rest = self.backend.logits(row.first_output + i), drafted[i:]
             self._chooser.choose(sequence, logits, happened, rest, bonus=0 < i == len(drafted))
-            if sequence.phase is Phase.FINISHED or sequence.generated[-1:] != rest[:1]:
+            if sequence.phase is not Phase.DECODE or sequence.generated[-1:] != rest[:1]:
                 break
         if sequence.speculation:
             sequence.speculation.verified(drafted, sequence.generated[n_before:])

@@ -12,6 +12,7 @@ from app.domain.sampling import SamplingParams
 from app.engine.core.backend import AdapterSet, Logits, Sampler
 from app.engine.core.slots import Slot
 from app.engine.core.speculation import Speculation
+from app.engine.core.thinking import ThinkingBlock
 
 
 class Phase(Enum):
@@ -45,6 +46,8 @@ class Sequence:
     speculation: Speculation | None = None
     adapters: AdapterSet = ()
     """What its cells are computed with; known once it is considered for a slot."""
+    block: ThinkingBlock | None = None
+    """Tells where the set for thinking is in force; None: nowhere."""
     cacheable: bool = False
     """Whether its tokens and their cells may be saved to disk."""
     n_cached: int = 0

@@ -35,6 +35,7 @@ class NativeSampler:
         self.seed = secrets.randbits(32) % 0xFFFFFFFF if params.seed is None else params.seed
         self.resampled = False
         """Whether the grammar refused the first choice of the last `sample`."""
+        self.thinking = False
         self._chain: Native = None
         self._grammar = Grammar.from_params(model, params)
         made = stages.make(model, params, n_ctx, self.seed)

@@ -1,0 +1,267 @@
+"""Step mode, exactly: a held sequence keeps its logits, takes no rows, and goes on as if nothing had been."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+
+from app.domain.generation import CellSpan, FinishReason, PromptSpans
+from app.domain.sampling import SamplingParams
+from app.domain.trace import Origin, StageTrace
+from app.engine.core.backend import ComputeError
+from app.engine.core.happenings import Finished, Happening, Held, Prefilled, Sampled, Started
+from app.engine.core.scheduler import Scheduler
+from app.engine.core.sequence import Phase, Sequence
+from app.engine.core.slots import SlotState
+from tests.fakes.toy_native import ToyBackend
+
+
+def make(backend: ToyBackend) -> Scheduler:
+    ticks = itertools.count(1)
+    return Scheduler(backend, clock=lambda: next(ticks) / 1000)
+
+
+def sequence(prompt: list[int], request_id: int = 1, n_left: int | None = None, **params: object) -> Sequence:
+    sampling = SamplingParams(**params)  # type: ignore[arg-type]
+    return Sequence(request_id, prompt, sampling, trace_top_k=3, arrived_s=0.0, n_left=n_left)
+
+
+def turn(scheduler: Scheduler) -> list[Happening]:
+    """Steps until there is nothing to do."""
+    happened: list[Happening] = []
+    while not scheduler.idle:
+        happened += scheduler.step()
+        assert scheduler.check_integrity() == []
+    return happened
+
+
+def kinds(happened: list[Happening]) -> list[type]:
+    return [type(each) for each in happened]
+
+
+def test_it_is_held_before_its_first_token_and_nothing_is_computed_again() -> None:
+    backend = ToyBackend()
+    scheduler, request = make(backend), sequence([10, 11, 12], n_left=0)
+    scheduler.submit(request)
+    assert kinds(turn(scheduler)) == [Started, Prefilled, Held]
+    assert (request.phase, request.generated) == (Phase.HELD, [])
+    assert scheduler.slots.slots[0].state is SlotState.CLAIMED
+    request.resume(None)
+    assert kinds(turn(scheduler)) == [Sampled] * 4 + [Finished]
+    assert request.generated == [13, 14, 15, 0]
+    assert backend.batches == [[(0, [10, 11, 12])], [(0, [13])], [(0, [14])], [(0, [15])]]
+
+
+def test_a_step_is_one_token_and_its_decode() -> None:
+    backend = ToyBackend()
+    scheduler, request = make(backend), sequence([10], n_left=2)
+    scheduler.submit(request)
+    assert kinds(turn(scheduler)) == [Started, Prefilled, Sampled, Sampled, Held]
+    assert request.generated == [11, 12]
+    assert backend.cells[0] == [10, 11, 12]
+    for expected in (13, 14, 15):
+        request.resume(1)
+        sampled, held = turn(scheduler)
+        assert isinstance(sampled, Sampled)
+        assert isinstance(held, Held)
+        assert sampled.token == expected
+    request.resume(1)
+    assert kinds(turn(scheduler)) == [Sampled, Finished]
+    assert request.finish_reason is FinishReason.STOP
+    assert len(backend.batches) == 6
+
+
+def test_what_comes_next_is_told_before_and_after_the_chain() -> None:
+    scheduler, request = make(ToyBackend()), sequence([10], n_left=0)
+    scheduler.submit(request)
+    held = turn(scheduler)[-1]
+    assert isinstance(held, Held)
+    assert [token for token, _ in held.prospect.before] == [11, 0, 1]
+    assert held.prospect.after == [(11, 1.0)]
+    assert held.prospect.stages == (StageTrace("greedy", 16, 1, (1.0, 0.0, 0.0)),)
+    total = math.exp(5) + sum(math.exp(-i) for i in range(16) if i != 11)
+    assert held.prospect.p_end == pytest.approx(1 / total, rel=1e-5)
+    assert [p for _, p in held.prospect.before] == pytest.approx([math.exp(5) / total, 1 / total, math.exp(-1) / total])
+
+
+def test_a_pause_takes_effect_before_the_next_token_and_counts_once() -> None:
+    scheduler, request = make(ToyBackend()), sequence([1])
+    scheduler.submit(request)
+    scheduler.step()
+    scheduler.step()
+    request.pause()
+    assert kinds(turn(scheduler)) == [Held]
+    request.pause()
+    assert turn(scheduler) == []
+    assert request.generated == [2, 3]
+
+
+def test_a_pause_behind_a_resume_holds_again() -> None:
+    scheduler, request = make(ToyBackend()), sequence([1], n_left=0)
+    scheduler.submit(request)
+    turn(scheduler)
+    request.resume(None)
+    request.pause()
+    assert kinds(turn(scheduler)) == [Held]
+    assert request.generated == []
+
+
+def test_forced_and_banned_tokens() -> None:
+    scheduler, request = make(ToyBackend()), sequence([1], n_left=0)
+    scheduler.submit(request)
+    turn(scheduler)
+    assert request.sampler
+    request.forced += [7, 8]
+    request.resume(1)
+    sampled = turn(scheduler)[0]
+    assert isinstance(sampled, Sampled)
+    assert (sampled.token, sampled.origin) == (7, Origin.FORCED)
+    request.sampler.ban([8, 9])
+    request.resume(0)
+    (held,) = turn(scheduler)
+    assert isinstance(held, Held)
+    assert held.prospect.after == [(0, 1.0)]
+    request.resume(None)
+    turn(scheduler)
+    assert request.generated == [7, 8, 0]
+
+
+def test_the_clock_of_a_sequence_stands_still_while_it_is_held() -> None:
+    now = 0.0
+    scheduler = Scheduler(ToyBackend(), clock=lambda: now)
+    request = sequence([10], n_left=1)
+    scheduler.submit(request)
+    now = 1.0
+    turn(scheduler)
+    now = 100.0
+    request.resume(None)
+    scheduler.step()
+    now = 100.5
+    sampled = turn(scheduler)
+    assert [s.ms for s in sampled if isinstance(s, Sampled)] == [500.0, 0.0, 0.0, 0.0]
+    timings = request.timings(now, 0.0)
+    assert (timings.ttft_ms, timings.decode_ms) == (1000.0, 500.0)
+
+
+def test_another_request_runs_meanwhile_and_one_without_a_slot_waits_at_rest() -> None:
+    backend = ToyBackend(n_slots=2)
+    scheduler = make(backend)
+    held, other = sequence([1], n_left=0), sequence([13], request_id=2)
+    scheduler.submit(held)
+    scheduler.submit(other)
+    turn(scheduler)
+    assert other.generated == [14, 15, 0]
+    second = sequence([5], request_id=3, n_left=0)
+    third = sequence([13], request_id=4)
+    scheduler.submit(second)
+    scheduler.submit(third)
+    turn(scheduler)
+    assert scheduler.idle
+    assert third.phase is Phase.WAITING
+    held.finish(FinishReason.ABORT)
+    assert not scheduler.idle
+    assert [h.sequence.request_id for h in turn(scheduler) if isinstance(h, Finished)] == [1, 4]
+    assert third.generated == [14, 15, 0]
+
+
+def test_what_waits_for_a_held_one_can_be_aborted() -> None:
+    scheduler = make(ToyBackend(n_slots=1))
+    held, waiting = sequence([1], n_left=0), sequence([13], request_id=2)
+    scheduler.submit(held)
+    scheduler.submit(waiting)
+    turn(scheduler)
+    waiting.finish(FinishReason.ABORT)
+    assert [h.sequence.request_id for h in turn(scheduler) if isinstance(h, Finished)] == [2]
+
+
+def test_an_exact_one_that_is_held_lets_others_run_and_goes_on_alone() -> None:
+    backend = ToyBackend()
+    scheduler = make(backend)
+    exact, other = sequence([10], n_left=1, exact=True), sequence([3], request_id=2)
+    scheduler.submit(exact)
+    scheduler.submit(other)
+    while exact.phase is not Phase.HELD or not other.generated:
+        scheduler.step()
+    exact.resume(None)
+    turn(scheduler)
+    assert exact.generated == [11, 12, 13, 14, 15, 0]
+    assert other.generated == [*range(4, 16), 0]
+    assert all(len(rows) == 1 for rows in backend.batches)
+
+
+def test_stepping_drafts_nothing_and_running_on_drafts_again() -> None:
+    backend = ToyBackend(lambda tokens: 1 + len(tokens) % 3, n_ctx=200)
+    scheduler, request = make(backend), sequence([1, 2, 3] * 5, n_left=3, max_tokens=60)
+    request.speculate = True
+    scheduler.submit(request)
+    turn(scheduler)
+    assert [len(rows[0][1]) for rows in backend.batches] == [15, 1, 1, 1]
+    request.resume(None)
+    turn(scheduler)
+    plain = sequence([1, 2, 3] * 5, max_tokens=60)
+    other = make(ToyBackend(lambda tokens: 1 + len(tokens) % 3, n_ctx=200))
+    other.submit(plain)
+    turn(other)
+    assert request.generated == plain.generated
+    assert len(backend.batches) < 60
+
+
+def test_a_broken_context_ends_a_held_sequence_too() -> None:
+    backend = ToyBackend()
+    scheduler = make(backend)
+    held, other = sequence([1], n_left=0), sequence([5], request_id=2)
+    scheduler.submit(held)
+    turn(scheduler)
+    backend.script = [ComputeError("out of memory")]
+    scheduler.submit(other)
+    turn(scheduler)
+    assert (held.finish_reason, held.error) == (FinishReason.ERROR, "out of memory")
+
+
+def test_a_held_sequence_at_the_end_of_its_window_can_still_take_one_token() -> None:
+    backend = ToyBackend(next_token=lambda tokens: 5, n_ctx=8)
+    scheduler, request = make(backend), sequence([1, 2, 3], n_left=5)
+    scheduler.submit(request)
+    turn(scheduler)
+    assert len(backend.cells[0]) == 8
+    request.resume(1)
+    assert kinds(turn(scheduler)) == [Sampled, Finished]
+    assert request.finish_reason is FinishReason.CONTEXT
+    assert len(request.generated) == 6
+
+
+def test_a_window_that_is_shifted_is_shifted_when_the_sequence_goes_on() -> None:
+    backend = ToyBackend(next_token=lambda tokens: 5, n_ctx=16)
+    scheduler, request = make(backend), sequence([1] * 10, n_left=6, max_tokens=10)
+    request.shift, request.spans = True, PromptSpans(4, 4, 2)
+    scheduler.submit(request)
+    turn(scheduler)
+    assert (request.phase, request.n_shifted) == (Phase.HELD, 0)
+    request.resume(None)
+    turn(scheduler)
+    assert (len(request.generated), request.n_shifted) == (10, 6)
+
+
+def test_what_is_kept_of_a_reply_is_found_in_the_cache() -> None:
+    backend = ToyBackend(n_ctx=32)
+    scheduler = make(backend)
+    first = sequence([10], max_tokens=4)
+    scheduler.submit(first)
+    turn(scheduler)
+    assert first.generated == [11, 12, 13, 14]
+    fork = sequence([10, 11, 12], request_id=2, max_tokens=1, force=("#7",))
+    fork.n_kept, fork.spans = 2, PromptSpans(0, 0, 3)
+    scheduler.submit(fork)
+    turn(scheduler)
+    assert (fork.n_cached, fork.generated) == (2, [7])
+    assert backend.batches[-1] == [(0, [12])]
+    assert backend.samplers[-1].accepted == [10, 11, 12, 7]
+    assert [(s.kind, s.n_tokens, s.source) for s in fork.cells] == [
+        ("prompt", 1, "reused"),
+        ("reply", 1, "reused"),
+        ("reply", 1, "computed"),
+        ("free", 29, ""),
+    ]
+    assert fork.cells[-1] == CellSpan("free", 29)
