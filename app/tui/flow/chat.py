@@ -35,6 +35,7 @@ class Chat:
         loaded: Callable[[], bool],
         spawn: Spawn,
         changed: Callable[[], None],
+        over: Callable[[], None] = lambda: None,
     ) -> None:
         """Takes what it needs as functions.
 
@@ -43,6 +44,7 @@ class Chat:
             loaded: tells whether the last load succeeded.
             spawn: runs a turn in the background.
             changed: hears of every new state.
+            over: hears of the end of every turn.
         """
         self._engine = engine
         self.session = session
@@ -50,6 +52,7 @@ class Chat:
         self._loaded = loaded
         self._spawn = spawn
         self._changed = changed
+        self._over = over
         self._ended = asyncio.Event()
         self.waiting: list[str] = []
         self.running = False
@@ -70,7 +73,7 @@ class Chat:
     def advance(self) -> None:
         """Sends the next message in line if the engine can take it."""
         if self.waiting and not self._held and self.can_send:
-            self._start(self.session.send(self.waiting.pop(0)), again=False)
+            self.run(self._follow(self.session.send(self.waiting.pop(0)), False))
         else:
             self._changed()
 
@@ -86,7 +89,11 @@ class Chat:
 
     def regenerate(self) -> None:
         """Writes the last reply again; the old one stays a branch."""
-        self._start(self.session.regenerate(), again=True)
+        self.again(self.session.regenerate())
+
+    def again(self, events: AsyncGenerator[TurnEvent]) -> None:
+        """Shows a turn whose reply takes the place of one that is shown; that one stays a branch."""
+        self.run(self._follow(events, True))
 
     def stop(self) -> bool:
         """Asks for the end of the reply that is being written; False when there is none."""
@@ -110,16 +117,18 @@ class Chat:
         finally:
             self._held = False
 
-    def _start(self, events: AsyncGenerator[TurnEvent], *, again: bool) -> None:
+    def run(self, work: Coroutine[object, object, None]) -> None:
+        """Runs a turn, or whatever else keeps the session busy; messages wait in line meanwhile."""
         self.running = True
         self._ended.clear()
-        self._spawn(self._run(events, again))
+        self._spawn(self._run(work))
         self._changed()
 
-    async def _run(self, events: AsyncGenerator[TurnEvent], again: bool) -> None:
+    async def _run(self, work: Coroutine[object, object, None]) -> None:
         try:
-            await self._follow(events, again)
+            await work
         finally:
             self.running = False
             self._ended.set()
+            self._over()
         self.advance()

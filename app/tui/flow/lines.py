@@ -29,6 +29,10 @@ class Situation:
     running: bool
     saving: bool
     waiting: Sequence[str]
+    paused: bool = False
+    """Whether the reply is held before its next token."""
+    step_armed: bool = False
+    """Whether the next reply starts so."""
 
     @property
     def no_model(self) -> bool:
@@ -60,6 +64,10 @@ def header_right(now: Situation) -> list[Segment]:
             *segments,
             Segment(f"◌ {loading_word(fraction)} {'━' * done}{'╌' * (_BAR - done)} {fraction:4.0%}", "$warning", "", 9),
         ]
+    if now.paused:
+        return [*segments, Segment("⏸ paused", "bold $warning", "screen.step", 9)]
+    if now.step_armed:
+        segments.append(Segment("step mode", "$warning", "screen.step", 8))
     if now.running:
         return [*segments, Segment("◉ replying", "$accent", "screen.stop", 9)]
     if now.no_model:

@@ -9,8 +9,8 @@ from app.domain.conversation import Message
 from app.domain.errors import TokscopeError
 from app.domain.generation import FinishReason
 from app.domain.text import one_line
-from app.protocol.events import ContextTrimmed, EngineLost, GenerationFinished, TokensGenerated
-from app.session.events import MessageStored, ReplyFinished, ReplyStarted, StoreFailed, TurnEvent
+from app.protocol.events import ContextTrimmed, EngineLost, GenerationFinished, Paused, TokensGenerated
+from app.session.events import ForkReread, MessageStored, ReplyFinished, ReplyStarted, StoreFailed, TurnEvent
 from app.tui.flow.notes import end_note, failed, left_out
 from app.tui.flow.pump import Pump
 from app.tui.meter import RunMeter
@@ -28,6 +28,7 @@ class TurnRunner:
         branch: Callable[[], Sequence[Message]],
         stored: Callable[[], None],
         when_too_long: str,
+        paused: Callable[[Paused], None] = lambda event: None,
     ) -> None:
         """Takes what it shows turns with.
 
@@ -35,6 +36,7 @@ class TurnRunner:
             branch: tells the messages of the conversation as they stand.
             stored: hears of the user's message.
             when_too_long: what to do when a prompt does not fit the context window.
+            paused: hears of a reply that is held, once its text so far is shown.
         """
         self._transcript = transcript
         self._meter = meter
@@ -42,6 +44,7 @@ class TurnRunner:
         self._branch = branch
         self._stored = stored
         self._when_too_long = when_too_long
+        self._paused = paused
         self._again = False
         self._replying = False
 
@@ -78,12 +81,17 @@ class TurnRunner:
                 self._replying = False
                 self._pump.flush()
                 self._transcript.finish_reply(end_note(message), failed=failed(message))
+            case ForkReread():
+                pass  # told by what asked for the fork
             case StoreFailed(message=reason, hint=hint):
                 self._warn(f"Not saved: {reason}", hint)
             case _:
                 self._meter.apply(event)
                 if isinstance(event, TokensGenerated):
                     self._pump.push(event.text)
+                elif isinstance(event, Paused):
+                    self._pump.flush()
+                    self._paused(event)
                 elif isinstance(event, EngineLost):
                     self._warn(f"The engine was lost ({one_line(event.reason)})", "The next message starts it again.")
                 elif isinstance(event, ContextTrimmed):

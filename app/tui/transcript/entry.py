@@ -78,6 +78,8 @@ class Entry:
         self.parts: list[Part] = []
         self.is_open = False
         self.note: Block | None = None
+        self.label = ""
+        """Which version of the reply this is; stands before the note."""
         self.height = 0
         self._tops: list[int] = []
         self._splitter: Splitter | None = None
@@ -92,7 +94,7 @@ class Entry:
     def estimate(self, width: int) -> None:
         """Forgets all lines; guesses the height of what is there, and of each part if open."""
         if not self.is_open:
-            self.height = _guess(self.source, width) + 1 + (self.note is not None) * 2
+            self.height = _guess(self.source, width) + 1 + (self._foot is not None) * 2
             return
         for part in self.parts:
             part.lines = None
@@ -109,7 +111,7 @@ class Entry:
             blocks = splitter.blocks
         self._set_blocks(0, blocks, width)
         self._resolve_references()
-        self._set_note()
+        self._set_foot()
         self.is_open = True
         self.estimate(width)
 
@@ -142,7 +144,7 @@ class Entry:
         self._splitter = None
         self.note = note
         self._resolve_references()
-        self._set_note()
+        self._set_foot()
         self._sum()
 
     def place(self, row: int) -> tuple[int, int]:
@@ -192,9 +194,27 @@ class Entry:
             self.parts.append(old[k] if same else Part(block, _guess(block.text, width) + block.gap))
         self._sum()
 
-    def _set_note(self) -> None:
-        if self.note is not None:
-            self.parts.append(Part(self.note, 2))
+    def set_label(self, label: str, width: int) -> None:
+        """Puts another label before the note; while text still comes it waits for the end."""
+        before, self.label = self._foot, label
+        if not self.is_open:
+            self.estimate(width)
+        elif self._splitter is None:
+            if before is not None:
+                self.parts.pop()
+            self._set_foot()
+            self._sum()
+
+    @property
+    def _foot(self) -> Block | None:
+        if not self.label:
+            return self.note
+        kind, text = (self.note.kind, f"{self.label} · {self.note.text}") if self.note else (Kind.NOTE, self.label)
+        return Block(kind, text)
+
+    def _set_foot(self) -> None:
+        if (foot := self._foot) is not None:
+            self.parts.append(Part(foot, 2))
 
     def _resolve_references(self) -> None:
         definitions = [part.block.text for part in self.parts if part.block.defines]

@@ -6,6 +6,7 @@ Rows count from the top of the transcript. Knows no widget.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from itertools import accumulate
 
 from app.tui.markdown.lines import Line
@@ -48,6 +49,22 @@ class Layout:
         for entry in self.entries:
             entry.estimate(look.width)
         self._tops = [0, *accumulate(entry.height for entry in self.entries)]
+
+    def set_labels(self, labels: Mapping[int, str]) -> bool:
+        """Labels the entries of these messages, and no others; returns whether anything has changed."""
+        changed = [entry for entry in self.entries if entry.label != labels.get(entry.message_id or 0, "")]
+        for entry in changed:
+            entry.set_label(labels.get(entry.message_id or 0, ""), self._width)
+        self._tops = [0, *accumulate(entry.height for entry in self.entries)]
+        return bool(changed)
+
+    def entry_of(self, message_id: int) -> int | None:
+        """Returns the index of a message's entry."""
+        return next((i for i, entry in enumerate(self.entries) if entry.message_id == message_id), None)
+
+    def top_of(self, index: int) -> int:
+        """Returns the row where an entry begins."""
+        return self._tops[index]
 
     def last_changed(self) -> None:
         """The last entry's height may have changed."""

@@ -5,6 +5,7 @@ Knows rows and strips; refuses to know messages, Markdown and what is streaming.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
@@ -141,6 +142,33 @@ class TranscriptView(ScrollView, can_focus=True):
         if not self.follow and new_lines != self._new_lines:
             self._new_lines = new_lines
             self.post_message(self.FollowChanged(False, new_lines))
+
+    # -- messages among the entries
+
+    def set_labels(self, labels: Mapping[int, str]) -> None:
+        """Writes a label under the messages with these ids, and under no others; what is seen stays where it is."""
+        anchor = self._layout.anchor(self.scroll_offset.y)
+        if not self._layout.set_labels(labels):
+            return
+        if self.follow:
+            self._place_end()
+        else:
+            self._place(self._layout.settle_anchor(anchor, self._n_rows))
+
+    def messages_in_view(self) -> list[int]:
+        """Returns the ids of the messages that can be seen, from the top."""
+        if not self._layout.entries:
+            return []
+        top = self.scroll_offset.y
+        first, _ = self._layout.locate(top)
+        last, _ = self._layout.locate(top + max(0, self._n_rows - 1))
+        seen = self._layout.entries[first : last + 1]
+        return [entry.message_id for entry in seen if entry.message_id is not None]
+
+    def go_to_message(self, message_id: int) -> None:
+        """Scrolls so that a message begins at the top of the view, or as near as the end allows."""
+        if (index := self._layout.entry_of(message_id)) is not None:
+            self._go_to(self._layout.top_of(index))
 
     # -- laying out and painting
 

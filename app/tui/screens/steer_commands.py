@@ -1,0 +1,76 @@
+"""The commands that steer a reply: step, versions, several at once, rewrite; and forks, asked for by the inspector."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+
+from app.session.session import Session
+from app.tui.flow.chat import Chat
+from app.tui.inspect.fork import ForkWanted
+from app.tui.screens.safe import SafeScreen
+from app.tui.steer.branching import Branching
+from app.tui.steer.forking import Forking
+from app.tui.steer.siblings import Siblings
+from app.tui.steer.step_control import StepControl
+from app.tui.steer.step_dock import StepDock
+from app.tui.widgets.composer import Composer
+
+
+class SteerCommands(SafeScreen):
+    """The actions of `app.tui.commands`; `ChatScreen` sets what they work with."""
+
+    chat: Chat
+    composer: Composer
+    step: StepControl
+    step_dock: StepDock
+    versions: Siblings
+    forking: Forking
+    branching: Branching
+    _session: Session
+
+    def refresh_state(self) -> None:
+        """Shows what has changed."""
+        raise NotImplementedError
+
+    def tell(self, text: str) -> None:
+        """Shows a passing notice."""
+        raise NotImplementedError
+
+    def _do(self, work: Coroutine[object, object, None]) -> None:
+        raise NotImplementedError
+
+    def action_step(self) -> None:
+        """Holds the reply, lets it run on, or lets the next one start held."""
+        if notice := self.step.toggle():
+            self.tell(notice)
+
+    def action_sibling(self, by: int) -> None:
+        """Shows an earlier or later version of a reply."""
+        self._do(self.versions.walk(by))
+
+    def action_rewrite(self) -> None:
+        """Goes on from a beginning that the user writes."""
+        self._do(self.forking.rewrite())
+
+    def action_branches(self) -> None:
+        """Replies several times at once."""
+        self._do(self.branching.start())
+
+    def fork(self, wanted: ForkWanted) -> None:
+        """Goes on from a token of a reply."""
+        self._do(self.forking.fork(wanted))
+
+    def _step_changed(self) -> None:
+        # The keys go to the candidates while the reply is held, and back to the composer after.
+        if self.step_dock.update():
+            self.composer.display = not self.step.state.shown
+            (self.step_dock.panel if self.step.state.shown else self.composer).focus()
+        self.refresh_state()
+
+    def _turn_over(self) -> None:
+        self.step.ended()
+        self._do(self.versions.refresh())
+
+    async def _force(self, text: str) -> None:
+        if problem := await self.step.force(text):
+            self.tell(f"The text could not be put in: {problem}")

@@ -1,0 +1,93 @@
+"""Several replies at once: asks for the plan, streams them, and goes on with the one that is picked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+
+from app.domain.conversation import Message, Role
+from app.domain.errors import TokscopeError
+from app.domain.preset import Preset
+from app.session.events import MessageStored, StoreFailed
+from app.tui.flow.chat import Chat
+from app.tui.screens.branch_plan import BranchPlan
+from app.tui.screens.branches import BranchesScreen
+from app.tui.screens.safe import Ask
+from app.tui.steer.plan import variants
+from app.tui.widgets.composer import Composer
+
+
+class Branching:
+    """See the module."""
+
+    def __init__(
+        self,
+        chat: Chat,
+        composer: Composer,
+        presets: Mapping[str, Preset],
+        *,
+        ask: Ask,
+        show: Callable[[Sequence[Message]], None],
+        tell: Callable[[str], None],
+        look: Callable[[], tuple[float, str]],
+    ) -> None:
+        """`look` tells the shortest time between two flushes and the style of code."""
+        self._chat = chat
+        self._composer = composer
+        self._presets = presets
+        self._ask = ask
+        self._show = show
+        self._tell = tell
+        self._look = look
+
+    async def start(self) -> None:
+        """Replies to what is in the composer, or again to the last message where that is empty."""
+        session = self._chat.session
+        draft = self._composer.draft
+        content = draft if draft.strip() else None
+        last = next((m.content for m in reversed(session.branch) if m.role is Role.USER), None)
+        prompt = last if content is None else content
+        if prompt is None:
+            self._tell("Write a message first; then several replies to it come at once.")
+            return
+        if not self._chat.can_send:
+            self._tell("Several replies at once can be started when the engine is free.")
+            return
+        presets = {session.preset.name: session.preset} | dict(self._presets)
+        plan = await self._ask(BranchPlan(prompt, content is None, presets, session.preset.name))
+        if plan is None or not self._chat.can_send:
+            return
+        if content is not None:
+            self._composer.take_draft()
+        self._chat.run(self._run(prompt, content, variants(plan)))
+
+    async def _run(self, prompt: str, content: str | None, presets: list[Preset]) -> None:
+        session = self._chat.session
+        before = session.branch[-1] if content is None and session.branch[-1].role is Role.ASSISTANT else None
+        screen = BranchesScreen(prompt, presets, session.stop, *self._look())
+        streaming = asyncio.create_task(self._stream(screen, content, presets))
+        picked = None
+        try:
+            picked = await self._ask(screen)
+        finally:
+            session.stop()
+            await streaming
+        replies = screen.replies
+        chosen = replies[picked] if picked is not None else before or replies[screen.current]
+        if chosen is not None:
+            await session.choose(chosen)
+        self._show(session.branch)
+
+    async def _stream(self, screen: BranchesScreen, content: str | None, presets: list[Preset]) -> None:
+        try:
+            async with aclosing(self._chat.session.branches(content, presets)) as stream:
+                async for index, event in stream:
+                    if isinstance(event, StoreFailed):
+                        self._tell(f"Not saved: {event.message}")
+                    elif not isinstance(event, MessageStored):
+                        screen.fold(index, event)
+        except TokscopeError as error:
+            self._tell("\n".join(filter(None, (str(error), error.hint))))
+        finally:
+            screen.finished()

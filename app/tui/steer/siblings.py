@@ -1,0 +1,74 @@
+"""The versions of a reply: tells how many there are, and shows another one in its place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from app.domain.conversation import Message, Role
+from app.session.session import Session
+from app.tui.widgets.transcript import Transcript
+
+
+class Siblings:
+    """Walks between the replies to one message. A reply with one version has no label and is passed over."""
+
+    def __init__(
+        self,
+        session: Session,
+        transcript: Transcript,
+        *,
+        idle: Callable[[], bool],
+        show: Callable[[Sequence[Message]], None],
+        tell: Callable[[str], None],
+    ) -> None:
+        """`idle` tells whether no reply is being written, `show` puts a branch on the screen."""
+        self._session = session
+        self._transcript = transcript
+        self._idle = idle
+        self._show = show
+        self._tell = tell
+
+    async def refresh(self) -> None:
+        """Labels every reply on the screen that has several versions."""
+        branch = list(self._session.branch)
+        found = await self._versions(branch)
+        if [message.id for message in branch] == [message.id for message in self._session.branch]:
+            self._transcript.set_labels({key: label(key, versions) for key, versions in found.items()})
+
+    async def walk(self, by: int) -> None:
+        """Shows the version `by` places later (earlier, if negative) of the reply in view, else of the last one."""
+        if not self._idle():
+            self._tell("Other versions can be shown when the reply has ended.")
+            return
+        found = await self._versions(self._session.branch)
+        if not found:
+            self._tell("No reply has other versions yet.")
+            return
+        message_id = self._target(list(found))
+        versions = found[message_id]
+        place = [message.id for message in versions].index(message_id) + by
+        if not 0 <= place < len(versions):
+            which = "last" if by > 0 else "first"
+            self._tell(f"This is the {which} of {len(versions)} versions.")
+            return
+        followed = self._transcript.follow
+        await self._session.choose(versions[place])
+        self._show(self._session.branch)
+        if not followed:
+            self._transcript.go_to_message(versions[place].id)
+
+    def _target(self, with_several: list[int]) -> int:
+        seen = [] if self._transcript.follow else self._transcript.messages_in_view()
+        return next((each for each in reversed(seen) if each in with_several), with_several[-1])
+
+    async def _versions(self, branch: Sequence[Message]) -> dict[int, list[Message]]:
+        replies = [message for message in branch if message.role is Role.ASSISTANT]
+        versions = await asyncio.gather(*(self._session.siblings(message) for message in replies))
+        return {message.id: found for message, found in zip(replies, versions, strict=True) if len(found) > 1}
+
+
+def label(message_id: int, versions: Sequence[Message]) -> str:
+    """Returns which of its versions a reply is, as in `‹ 2/3 ›`."""
+    place = [message.id for message in versions].index(message_id) + 1
+    return f"‹ {place}/{len(versions)} ›"
