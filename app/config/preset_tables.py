@@ -13,10 +13,11 @@ from msgspec import Struct
 
 from app.config.document import Document
 from app.config.fields import field_names, read_fields, subtable
+from app.config.locator import Path
 from app.config.shipped_presets import SHIPPED_PRESETS
 from app.domain.generation import ContextPolicy
 from app.domain.preset import Preset
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import WHOLE_REPLY, SamplingParams
 
 
 class _PresetKeys(Struct):
@@ -62,8 +63,9 @@ class _Reader:
         own = read_fields(self._document, at, table, _PresetKeys, also=_SAMPLING)
         based_on = own.pop("based_on", None)
         base = self._base(name, based_on, (*users, name))
-        flat = {key: value for key, value in table.items() if key in _SAMPLING}
+        flat = {key: value for key, value in table.items() if key in _SAMPLING and key != "thinking"}
         sampling: dict[str, Any] = read_fields(self._document, at, flat, SamplingParams)
+        sampling["thinking"] = base.sampling.thinking | self._thinking(at, table)
         preset = msgspec.structs.replace(
             base, name=name, sampling=msgspec.structs.replace(base.sampling, **sampling), **own
         )
@@ -71,6 +73,14 @@ class _Reader:
         if len(self._document.problems) > n_before or based_on in self.flawed:
             self.flawed.add(name)
         return preset
+
+    def _thinking(self, at: Path, table: dict[str, Any]) -> dict[str, Any]:
+        """Reads the table of what is different inside a thinking block."""
+        at, given = (*at, "thinking"), subtable(self._document, at, table, "thinking")
+        for key in WHOLE_REPLY.intersection(given):
+            self._document.report((*at, key), f"`{key}` holds for the whole reply, not for thinking alone")
+        own = {key: value for key, value in given.items() if key not in WHOLE_REPLY}
+        return read_fields(self._document, at, own, SamplingParams)
 
     def _base(self, name: str, based_on: str | None, users: tuple[str, ...]) -> Preset:
         default = SHIPPED_PRESETS.get(name, Preset(name=name))

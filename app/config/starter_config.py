@@ -42,6 +42,7 @@ _TEXT = """\
 #context = "stop"         # when the window is full: stop, drop-oldest-turns, or shift (also forget while replying)
 #stop = ["\\n\\n"]
 #samplers = ["penalties", "top-k", "min-p", "temperature"] # the stages in their order; one left out does not run
+#thinking = { temperature = 1.2, top_p = 1.0 }             # other values inside a thinking block (<think>…</think>)
 #lora = { pirate = 0.8 }                                   # the model's adapters by name; those not named are off
 #logit_bias = { rain = 2.0, "#11" = -5.0 }                 # by text, by a control token's name, or by #ID
 """

@@ -38,5 +38,9 @@ class GenerationError(TokscopeError):
     """The engine refused or failed one request; it can still serve others."""
 
 
+class ForkError(TokscopeError):
+    """A reply cannot be taken up where that was asked."""
+
+
 class StoreError(TokscopeError):
     """The conversation database cannot be opened, read or written."""

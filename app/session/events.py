@@ -1,8 +1,9 @@
 """What a turn tells its consumer: the engine's own events, and what was kept of them.
 
-A turn is, in this order: `MessageStored` (not when regenerating), then the engine's events, with `ReplyStarted` just
-before the `GenerationStarted` that gave birth to the reply, and `ReplyFinished` last. A request that ends before it has
-started leaves no reply, and so neither of the two. `StoreFailed` may come anywhere, once until saving works again.
+A turn is, in this order: `MessageStored` (not for another reply to an older message), then the engine's events, with
+`ReplyStarted` just before the `GenerationStarted` that gave birth to the reply, and `ReplyFinished` last. A request
+that ends before it has started leaves no reply, and so neither of the two. `ForkReread`, where it must be told, comes
+first. `StoreFailed` may come anywhere, once until saving works again.
 """
 
 from __future__ import annotations
@@ -19,8 +20,15 @@ class MessageStored(Struct, frozen=True):
     message: Message
 
 
+class ForkReread(Struct, frozen=True):
+    """The kept part of a fork is by a model that is not loaded: its text is forced, and measured by the one that is."""
+
+    model: str
+    """Whose tokens they were."""
+
+
 class ReplyStarted(Struct, frozen=True):
-    """The reply has its place in the branch; its content is still empty."""
+    """The reply has its place in the branch; its content is what is kept of an older one, or empty."""
 
     message: Message
 
@@ -38,4 +46,4 @@ class StoreFailed(Struct, frozen=True):
     hint: str
 
 
-TurnEvent = MessageStored | ReplyStarted | GenerationEvent | ReplyFinished | StoreFailed
+TurnEvent = MessageStored | ForkReread | ReplyStarted | GenerationEvent | ReplyFinished | StoreFailed

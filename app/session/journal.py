@@ -22,17 +22,19 @@ class Journal:
         self,
         write: Callable[[str], Awaitable[None]],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        text: str = "",
     ) -> None:
+        """`text` is written already."""
         self._write = write
         self._sleep = sleep
-        self._parts: list[str] = []
+        self._parts = [text]
         self._changed = asyncio.Event()
         self._writing: asyncio.Future[None] | None = None
         self._task = asyncio.create_task(self._run())
 
     @property
     def text(self) -> str:
-        """All that was added."""
+        """All that was added to the text at first."""
         return "".join(self._parts)
 
     def add(self, text: str) -> None:

@@ -8,25 +8,39 @@ from __future__ import annotations
 import itertools
 import time
 
+from msgspec import Struct
 from msgspec.structs import replace
 
+from app.config.settings import TraceSettings
 from app.domain.conversation import Conversation, GenerationRecord, Message, ReplyState, Role
 from app.domain.errors import StoreError
+from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
 from app.session.events import StoreFailed
+from app.session.tree import oldest_first
+from app.store.packing import FORMAT, pack, unpack
 from app.store.store import Store
+
+
+class _Remembered(Struct):
+    message: Message
+    sampling: SamplingParams | None = None
+    trace: bytes | None = None
+    """Packed: as values, the traces of a long chat would take hundreds of megabytes."""
 
 
 class Keeper:
     """See the module. What is only in memory has a negative id, until `catch_up` has stored it."""
 
-    def __init__(self, store: Store | None) -> None:
+    def __init__(self, store: Store | None, traces: TraceSettings) -> None:
         self._store = store
+        self._traces = traces
         self._broken = False
         self._failure: StoreFailed | None = None
         self._new_ids = itertools.count(-1, -1)
         self._conversations: dict[int, Conversation] = {}
-        self._unsaved: dict[int, tuple[Message, SamplingParams | None]] = {}
+        self._memory: dict[int, _Remembered] = {}
+        """What no store holds: everything without one, what it missed since a failure with one."""
         self._saved_as: dict[int, int] = {}
 
     @property
@@ -83,9 +97,60 @@ class Keeper:
             except StoreError as error:
                 self._fail(error)
         message = replace(message, content=content, state=state, generation=record)
-        if self._store:
-            self._unsaved[message.id] = (message, sampling)
+        self._memory[message.id] = _Remembered(message, sampling)
         return message
+
+    async def keep_trace(self, message: Message, trace: ReplyTrace) -> None:
+        """Keeps how a finished reply came about, where the settings say so; older ones make room for it."""
+        if not self._traces.keep or not (trace.tokens or trace.prompt):
+            return
+        if message.id in self._memory:
+            self._memory[message.id].trace = pack(trace)
+        elif self._store and not self._broken:
+            try:
+                await self._store.save_trace(message.id, trace)
+                await self._store.trim_traces(self._traces.max_bytes)
+            except StoreError as error:
+                self._fail(error)
+
+    async def trace(self, message_id: int) -> ReplyTrace | None:
+        """What is kept of how a reply came about."""
+        if remembered := self._memory.get(message_id):
+            return unpack(FORMAT, remembered.trace) if remembered.trace else None
+        try:
+            return await self._store.trace(self.current_id(message_id)) if self._store else None
+        except StoreError as error:
+            self._fail(error)
+            return None
+
+    def current_id(self, old_id: int) -> int:
+        """The id that a message or a conversation has now: another one once it is stored."""
+        return self._saved_as.get(old_id, old_id)
+
+    async def siblings(self, message: Message) -> list[Message]:
+        """All that answer what `message` answers, itself too; oldest first."""
+        parent_id = None if message.parent_id is None else self.current_id(message.parent_id)
+        conversation_id = self.current_id(message.conversation_id)
+        try:
+            stored = await self._store.children(conversation_id, parent_id) if self._store else []
+        except StoreError as error:
+            self._fail(error)
+            stored = [message]
+        remembered = (each for each in self._remembered(conversation_id) if each.parent_id == parent_id)
+        return oldest_first({each.id: each for each in (*stored, *remembered)}.values())
+
+    async def messages(self, conversation_id: int) -> list[Message]:
+        """All of a conversation, whatever their branch. Raises StoreError when they cannot be read."""
+        stored = await self._store.messages(conversation_id) if self._store else []
+        return list({each.id: each for each in (*stored, *self._remembered(conversation_id))}.values())
+
+    async def show(self, conversation_id: int, message_id: int) -> None:
+        """Keeps which message the branch that is shown ends in."""
+        if self._store and not self._broken and conversation_id > 0 and message_id > 0:
+            try:
+                await self._store.set_tip(conversation_id, message_id)
+            except StoreError as error:
+                self._fail(error)
 
     async def catch_up(self, conversation_id: int) -> int | None:
         """Tries to store what is only in memory.
@@ -95,29 +160,47 @@ class Keeper:
         if not self._store or not self._broken:
             return None
         try:
-            for message, sampling in list(self._unsaved.values()):
-                await self._save(self._store, message, sampling)
-                del self._unsaved[message.id]
+            for remembered in list(self._memory.values()):
+                await self._save(self._store, remembered)
+                del self._memory[remembered.message.id]
         except StoreError:
             return None
         self._broken = False
-        return self._saved_as.get(conversation_id, conversation_id)
+        return self.current_id(conversation_id)
 
-    async def _save(self, store: Store, message: Message, sampling: SamplingParams | None) -> None:
+    async def _save(self, store: Store, remembered: _Remembered) -> None:
+        message = remembered.message
         conversation_id = message.conversation_id
         if conversation_id < 0 and conversation_id not in self._saved_as:
             created = await store.create_conversation(self._conversations[conversation_id].title)
             self._saved_as[conversation_id] = created.id
-        conversation_id = self._saved_as.get(conversation_id, conversation_id)
-        message_id = self._saved_as.get(message.id, message.id)
+        conversation_id = self.current_id(conversation_id)
+        message_id = self.current_id(message.id)
         if message_id < 0:
             parent_id = message.parent_id
-            parent_id = None if parent_id is None else self._saved_as.get(parent_id, parent_id)
+            parent_id = None if parent_id is None else self.current_id(parent_id)
             state = ReplyState.STREAMING if message.generation else message.state
             added = await store.add_message(conversation_id, parent_id, message.role, message.content, state)
             message_id = self._saved_as[message.id] = added.id
         if message.generation:
-            await store.finish_reply(message_id, message.content, message.state, message.generation, sampling)
+            await store.finish_reply(
+                message_id, message.content, message.state, message.generation, remembered.sampling
+            )
+        if remembered.trace and (trace := unpack(FORMAT, remembered.trace)):
+            await store.save_trace(message_id, trace)
+
+    def _remembered(self, conversation_id: int) -> list[Message]:
+        """What is only in memory of a conversation, under the ids of now."""
+        return [
+            replace(
+                message,
+                id=self.current_id(message.id),
+                conversation_id=conversation_id,
+                parent_id=None if message.parent_id is None else self.current_id(message.parent_id),
+            )
+            for message in (each.message for each in self._memory.values())
+            if self.current_id(message.conversation_id) == conversation_id
+        ]
 
     def _remember(
         self, conversation_id: int, parent_id: int | None, role: Role, content: str, state: ReplyState
@@ -131,8 +214,7 @@ class Keeper:
             created_ms=_now_ms(),
             state=state,
         )
-        if self._store:
-            self._unsaved[message.id] = (message, None)
+        self._memory[message.id] = _Remembered(message)
         return message
 
     def _fail(self, error: StoreError) -> None:

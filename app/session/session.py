@@ -5,37 +5,41 @@ Knows no SQL, no process and no widget. Used from one asyncio loop, one turn at 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import TypeVar
+
+from msgspec.structs import replace
 
 from app.client.engine import Engine
-from app.domain.conversation import Conversation, Message, ReplyState, Role
-from app.domain.errors import StoreError
+from app.config.settings import TraceSettings
+from app.domain.conversation import Conversation, Message
 from app.domain.preset import Preset
-from app.domain.text import one_line
-from app.session.events import MessageStored, TurnEvent
+from app.domain.reply_trace import ReplyTrace
+from app.session.beginning import NOTHING, Beginning, fork_of, rewrite_of
+from app.session.events import ForkReread, MessageStored, TurnEvent
 from app.session.keeper import Keeper
-from app.session.merge import merge
-from app.session.turn import Turn, TurnOptions, complete, continuations
+from app.session.place import Place
+from app.session.running import Running
+from app.session.turn import TurnOptions, complete
+from app.session.variants import seeded
 from app.store.store import Store
 
-TITLE_LIMIT = 60
-
-
-def title_of(text: str) -> str:
-    """The title of a conversation that begins with `text`: its first line that says something, made safe."""
-    lines = (one_line(line, TITLE_LIMIT) for line in text.splitlines())
-    return next(filter(None, lines), "New conversation")
+T = TypeVar("T")
+Ids = Sequence[int]
+KEEP = TraceSettings()
+Begin = Callable[[ReplyTrace | None], Beginning]
 
 
 class Session:
     """See the module. Close a turn's generator (`contextlib.aclosing`) when you leave it early.
 
+    Every turn, and `choose` and `pick`, raise RuntimeError while a turn runs.
+
     Attributes:
-        conversation: None until the first message.
-        branch: the messages shown, root first; the running turn changes it in place.
-        preset, model_name, trace_top_k, trace_stages, speculate: may be set at any time; the next turn uses them.
-            `model_name` empty stands for the title of the model that is loaded.
+        preset, model_name, trace_top_k, trace_stages, speculate, tell_prompt, step_from_start: may be set at any time;
+            the next turn uses them. `model_name` empty stands for the title of the model that is loaded.
+            `step_from_start` pauses a reply before its first token, but not several at once.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Session:
         preset: Preset,
         trace_top_k: int = 10,
         model_name: str = "",
+        traces: TraceSettings = KEEP,
     ) -> None:
         self.engine = engine
         self.store = store
@@ -54,97 +59,131 @@ class Session:
         self.trace_top_k = trace_top_k
         self.trace_stages = False
         self.speculate = False
-        self.conversation: Conversation | None = None
-        self.branch: list[Message] = []
-        self._keeper = Keeper(store)
-        self._busy = False
-        self._stopped = False
-        self._turns: list[Turn] = []
+        self.tell_prompt = False
+        self.step_from_start = False
+        self._keeper = Keeper(store, traces)
+        self._place = Place(store, self._keeper)
+        self._running = Running(engine, self._keeper)
+
+    @property
+    def conversation(self) -> Conversation | None:
+        """None until the first message."""
+        return self._place.conversation
+
+    @conversation.setter
+    def conversation(self, conversation: Conversation | None) -> None:
+        self._place.conversation = conversation
+
+    @property
+    def branch(self) -> list[Message]:
+        """The messages shown, root first; the running turn changes it in place."""
+        return self._place.branch
+
+    @branch.setter
+    def branch(self, branch: list[Message]) -> None:
+        self._place.branch = branch
 
     @property
     def busy(self) -> bool:
         """Whether a turn runs."""
-        return self._busy
+        return self._running.busy
 
     @property
     def saving(self) -> bool:
         """Whether messages go to the store: False without one, and from a StoreFailed until it works again."""
         return self._keeper.saving
 
-    async def send(self, text: str) -> AsyncGenerator[TurnEvent]:
-        """Keeps the user's message, then streams the reply to it. Raises RuntimeError while a turn runs."""
-        self._claim()
-        try:
-            await complete(self._catch_up())
-            branch = self.branch
-            yield MessageStored(await complete(self._add_user_message(branch, text)))
-            async with aclosing(self._reply(branch, len(branch) - 1)) as events:
-                async for event in events:
-                    yield event
-        finally:
-            self._busy = False
+    def send(self, text: str) -> AsyncGenerator[TurnEvent]:
+        """Keeps the user's message, then streams the reply to it."""
+        return self._alone(self._send(text))
 
-    async def regenerate(self) -> AsyncGenerator[TurnEvent]:
-        """Streams another reply to the last user message; an old one stays as its sibling.
+    def regenerate(self) -> AsyncGenerator[TurnEvent]:
+        """Streams another reply to the last user message, if there is one; an old one stays as its sibling."""
+        return self._alone(self._again())
 
-        Does nothing in an empty conversation. Raises RuntimeError while a turn runs.
+    def fork(
+        self, reply: Message, n_tokens: int, *, force_ids: Ids = (), text: str = "", n_steps: int | None = None
+    ) -> AsyncGenerator[TurnEvent]:
+        """Streams a sibling of `reply` that keeps its first `n_tokens` tokens, goes on with what is forced, then alone.
+
+        Where another model is loaded than the reply's, `ForkReread` comes first. Raises ForkError when that many tokens
+        are not known.
         """
-        self._claim()
-        try:
-            await complete(self._catch_up())
-            branch = self.branch
-            at = max((i for i, m in enumerate(branch) if m.role is Role.USER), default=None)
-            if at is None:
-                return
-            async with aclosing(self._reply(branch, at)) as events:
-                async for event in events:
-                    yield event
-        finally:
-            self._busy = False
 
-    async def send_many(self, text: str, n: int) -> AsyncGenerator[tuple[int, TurnEvent]]:
-        """Keeps the user's message, then streams `n` replies to it at once, each event with its reply's index.
+        def begin(trace: ReplyTrace | None) -> Beginning:
+            return fork_of(reply, trace, n_tokens, force_ids, text, self._options().model_name)
 
-        Their seeds are the preset's, or a random one, and those that follow it. The replies are siblings; the
-        conversation goes on with the last. What belongs to no reply has index 0. Raises RuntimeError while a turn runs.
+        return self._alone(self._again(reply, begin, n_steps))
+
+    def rewrite(self, reply: Message, text: str) -> AsyncGenerator[TurnEvent]:
+        """Streams a sibling of `reply` that begins with `text`. Raises ForkError when that is no reply."""
+        return self._alone(self._again(reply, lambda _: rewrite_of(reply, text)))
+
+    def send_many(self, text: str, n: int) -> AsyncGenerator[tuple[int, TurnEvent]]:
+        """`branches` of the preset with seeds that follow each other from its own, or from a random one."""
+        return self.branches(text, seeded(self.preset, n))
+
+    def branches(self, text: str | None, presets: Sequence[Preset]) -> AsyncGenerator[tuple[int, TurnEvent]]:
+        """Keeps the user's message, then streams a reply with each preset at once, each event with its reply's index.
+
+        Without a text they answer the last user message again. The replies are siblings; the conversation goes on with
+        the last one, until `pick` says otherwise. What belongs to no reply has index 0.
         """
-        self._claim()
-        try:
-            await complete(self._catch_up())
-            branch = self.branch
-            yield 0, MessageStored(await complete(self._add_user_message(branch, text)))
-            async with aclosing(self._replies(branch, n)) as events:
-                async for event in events:
-                    yield event
-        finally:
-            self._busy = False
+        return self._alone(self._branches(text, presets))
 
     def stop(self) -> None:
         """Ends the running turn, keeping its text; returns at once, the stream tells the end. Idempotent."""
-        self._stopped = True
-        for turn in self._turns:
-            self.engine.abort(turn.request_id)
+        self._running.stop()
+
+    def pause(self) -> None:
+        """Holds the running turn before its next token; returns at once, the stream tells `Paused`."""
+        self._running.pause()
+
+    def resume(self, n_steps: int | None = None, force_ids: Ids = (), force_text: str = "", ban_ids: Ids = ()) -> None:
+        """Lets a paused turn go on, as `Resume` says; no effect on one that is not paused."""
+        self._running.resume(n_steps, force_ids, force_text, ban_ids)
+
+    def trace(self, message_id: int) -> ReplyTrace | None:
+        """How a reply of the turn that runs, or ran last, came about, so far; None for any other."""
+        return self._running.trace(message_id)
+
+    async def load_trace(self, message_id: int) -> ReplyTrace | None:
+        """The same for any reply; None where it is not kept or cannot be read."""
+        return self.trace(message_id) or await self._keeper.trace(message_id)
+
+    async def siblings(self, message: Message) -> list[Message]:
+        """All that answer what `message` answers, itself too; oldest first."""
+        return await self._keeper.siblings(message)
+
+    async def choose(self, message: Message) -> None:
+        """Shows the branch through `message`, to the newest leaf below it.
+
+        Raises StoreError when it cannot be read; then nothing has changed.
+        """
+        self._running.claim()
+        try:
+            await complete(self._place.choose(message))
+        finally:
+            self._running.release()
+
+    async def pick(self, which: int | Message) -> None:
+        """Goes on with one of the last `branches`, by index or by its reply. Raises as `choose`."""
+        reply = self._running.replies()[which] if isinstance(which, int) else which
+        if reply:
+            await self.choose(reply)
 
     def new(self) -> None:
         """Leaves the conversation, stopping its turn; the next message begins another one."""
         self.stop()
-        self.conversation = None
-        self.branch = []
+        self._place.leave()
 
     async def open(self, conversation_id: int) -> None:
         """Leaves the conversation for a stored one. Raises StoreError, then nothing has changed.
 
         The one that is shown is not left: only its row is read again, and its turn goes on.
         """
-        if not self.store:
-            return
-        conversation = await self.store.conversation(conversation_id)
-        if self.conversation and self.conversation.id == conversation_id:
-            self.conversation = conversation
-            return
-        branch = await self.store.branch(conversation_id)
-        self.stop()
-        self.conversation, self.branch = conversation, branch
+        if await self._place.open(conversation_id):
+            self.stop()
 
     async def open_last(self) -> bool:
         """Opens the conversation used last; False when there is none. Raises StoreError."""
@@ -153,69 +192,58 @@ class Session:
             await self.open(last.id)
         return last is not None
 
-    def _claim(self) -> None:
-        if self._busy:
-            raise RuntimeError("a turn is running")
-        self._busy, self._stopped = True, False
-
-    async def _reply(self, branch: list[Message], at: int) -> AsyncGenerator[TurnEvent]:
-        if failure := self._keeper.take_failure():
-            yield failure
-        if self._stopped:
-            return
-        turn = Turn(self.engine, self._keeper, self._options(), branch, at)
-        self._turns = [turn]
+    async def _alone(self, events: AsyncGenerator[T]) -> AsyncGenerator[T]:
+        self._running.claim()
         try:
-            async with aclosing(turn.run()) as events:
+            await complete(self._place.catch_up())
+            async with aclosing(events):
                 async for event in events:
                     yield event
         finally:
-            self._turns = []
+            self._running.release()
 
-    async def _replies(self, branch: list[Message], n: int) -> AsyncGenerator[tuple[int, TurnEvent]]:
-        if failure := self._keeper.take_failure():
-            yield 0, failure
-        if self._stopped:
+    async def _send(self, text: str) -> AsyncGenerator[TurnEvent]:
+        branch = self.branch
+        yield MessageStored(await complete(self._place.ask(branch, text)))
+        async with aclosing(self._running.one(branch, len(branch) - 1, self._options())) as events:
+            async for event in events:
+                yield event
+
+    async def _again(
+        self, reply: Message | None = None, begin: Begin = lambda _: NOTHING, n_steps: int | None = None
+    ) -> AsyncGenerator[TurnEvent]:
+        beginning = begin(await self.load_trace(reply.id) if reply else None)
+        at = await complete(self._place.question_of(reply)) if reply else self._place.last_question()
+        if at is None:
             return
-        at = len(branch) - 1
-        turns = [Turn(self.engine, self._keeper, each, [*branch], at) for each in continuations(self._options(), n)]
-        self._turns = turns
-        try:
-            async with aclosing(merge([turn.run() for turn in turns])) as events:
-                async for event in events:
-                    yield event
-        finally:
-            self._turns = []
-            begun = [turn.branch for turn in turns if turn.has_reply]
-            branch[:] = begun[-1] if begun else branch
+        if beginning.reread_from:
+            yield ForkReread(beginning.reread_from)
+        options = self._options(beginning, n_steps)
+        async with aclosing(self._running.one(self.branch, at, options)) as events:
+            async for event in events:
+                yield event
 
-    def _options(self) -> TurnOptions:
+    async def _branches(self, text: str | None, presets: Sequence[Preset]) -> AsyncGenerator[tuple[int, TurnEvent]]:
+        branch, at = self.branch, self._place.last_question()
+        if text is not None:
+            yield 0, MessageStored(await complete(self._place.ask(branch, text)))
+            at = len(branch) - 1
+        if at is None:
+            return
+        options = [replace(self._options(), preset=preset, n_steps=None, branch=True) for preset in presets]
+        async with aclosing(self._running.several(branch, at, options)) as events:
+            async for event in events:
+                yield event
+
+    def _options(self, beginning: Beginning = NOTHING, n_steps: int | None = None) -> TurnOptions:
         loaded = self.engine.model
         return TurnOptions(
-            preset=self.preset,
+            preset=beginning.of(self.preset),
             model_name=self.model_name or (loaded.title if loaded else ""),
             trace_top_k=self.trace_top_k,
             trace_stages=self.trace_stages,
             speculate=self.speculate,
+            tell_prompt=self.tell_prompt,
+            n_steps=0 if n_steps is None and self.step_from_start else n_steps,
+            beginning=beginning,
         )
-
-    async def _add_user_message(self, branch: list[Message], text: str) -> Message:
-        content = text.encode("utf-8", "replace").decode("utf-8")
-        if self.conversation is None:
-            conversation, message = await self._keeper.start(title_of(content), content)
-            if self.branch is branch:
-                self.conversation = conversation
-        else:
-            parent_id = branch[-1].id if branch else None
-            message = await self._keeper.add(self.conversation.id, parent_id, Role.USER, content, ReplyState.DONE)
-        branch.append(message)
-        return message
-
-    async def _catch_up(self) -> None:
-        shown = self.conversation
-        stored_id = await self._keeper.catch_up(shown.id if shown else 0)
-        if not self.store or not shown or stored_id is None or self.conversation is not shown:
-            return
-        with suppress(StoreError):
-            conversation, branch = await self.store.conversation(stored_id), await self.store.branch(stored_id)
-            self.conversation, self.branch = conversation, branch

@@ -6,7 +6,6 @@ Knows nothing of conversations; the branch that it is given grows by the reply.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, TypeVar
 
@@ -16,7 +15,7 @@ from msgspec.structs import replace
 from app.client.engine import Engine
 from app.domain.conversation import Message, ReplyState, Role
 from app.domain.preset import Preset
-from app.domain.sampling import N_SEEDS
+from app.domain.reply_trace import ReplyTrace
 from app.protocol.commands import Generate
 from app.protocol.events import (
     ContextShifted,
@@ -26,11 +25,13 @@ from app.protocol.events import (
     GenerationStarted,
     TokensGenerated,
 )
+from app.session.beginning import NOTHING, Beginning
 from app.session.events import ReplyFinished, ReplyStarted, TurnEvent
 from app.session.journal import Journal
 from app.session.keeper import Keeper
 from app.session.outcome import Closed, End, Losses, outcome
 from app.session.prompt import prompt_messages
+from app.session.recorder import Recorder
 
 T = TypeVar("T")
 
@@ -53,20 +54,12 @@ class TurnOptions(Struct, frozen=True, kw_only=True):
     trace_top_k: int
     trace_stages: bool = False
     speculate: bool = False
+    tell_prompt: bool = False
+    n_steps: int | None = None
+    """How many tokens come before the reply pauses; None: never."""
     branch: bool = False
     """Whether this is one of several replies at once, which share the cells of their prompt."""
-
-
-def continuations(options: TurnOptions, n: int) -> list[TurnOptions]:
-    """Options of `n` replies to one message: branches of one prompt, whose seeds follow each other."""
-    sampling = options.preset.sampling
-    first = secrets.randbelow(N_SEEDS) if sampling.seed is None else sampling.seed
-
-    def seeded(index: int) -> TurnOptions:
-        preset = replace(options.preset, sampling=replace(sampling, seed=(first + index) % N_SEEDS))
-        return replace(options, preset=preset, branch=True)
-
-    return [seeded(index) for index in range(n)]
+    beginning: Beginning = NOTHING
 
 
 class Turn:
@@ -82,13 +75,18 @@ class Turn:
         self._reply: Message | None = None
         self._started: GenerationStarted | None = None
         self._journal: Journal | None = None
-        self._n_generated = 0
+        self._recorder = Recorder(options.preset.sampling, options.beginning.tokens)
         self._losses = Losses()
 
     @property
-    def has_reply(self) -> bool:
-        """Whether the request has started, and so left a reply in the branch."""
-        return self._reply is not None
+    def reply(self) -> Message | None:
+        """The reply as it stands in the branch; None until the request has started."""
+        return self._reply
+
+    @property
+    def trace(self) -> ReplyTrace:
+        """How the reply came about, so far."""
+        return self._recorder.trace()
 
     async def run(self) -> AsyncGenerator[TurnEvent]:
         """Streams the reply. However this ends, the row is finished and the request is over."""
@@ -96,11 +94,11 @@ class Turn:
         end: End | None = None
         try:
             async for event in stream:
+                self._recorder.add(event)
                 match event:
                     case GenerationStarted():
                         yield ReplyStarted(await complete(self._begin(event)))
                     case TokensGenerated():
-                        self._n_generated += len(event.tokens)
                         if self._journal:
                             self._journal.add(event.text)
                     case ContextTrimmed() | ContextShifted():
@@ -135,14 +133,26 @@ class Turn:
             speculate=options.speculate,
             context_policy=options.preset.context,
             cacheable=self._keeper.saving,
+            reply_ids=tuple(token.id for token in options.beginning.tokens),
+            reply_text=options.beginning.text,
+            n_steps=options.n_steps,
+            tell_prompt=options.tell_prompt,
         )
 
     async def _begin(self, started: GenerationStarted) -> Message:
-        parent = self.branch[self._at]
-        reply = await self._keeper.add(parent.conversation_id, parent.id, Role.ASSISTANT, "", ReplyState.STREAMING)
+        parent, beginning = self.branch[self._at], self._options.beginning
+        # What was typed is in the row before the engine tells it as tokens.
+        whole, streaming = beginning.kept + beginning.text, ReplyState.STREAMING
+        row = await self._keeper.add(parent.conversation_id, parent.id, Role.ASSISTANT, whole, streaming)
+        reply = replace(row, content=beginning.kept)
         self._started, self._reply = started, reply
         self.branch[self._at + 1 :] = [reply]
-        self._journal = Journal(lambda text: self._keeper.journal(reply, text))
+
+        async def write(text: str) -> None:
+            if len(text) > len(whole):
+                await self._keeper.journal(reply, text)
+
+        self._journal = Journal(write, text=beginning.kept)
         return reply
 
     async def _end(self, end: End | None) -> None:
@@ -153,11 +163,14 @@ class Turn:
         state, record = outcome(
             end,
             started=self._started,
-            n_generated=self._n_generated,
+            n_generated=self._recorder.n_generated,
             losses=self._losses,
             model=options.model_name,
             preset=options.preset.name,
         )
         text = self._journal.text
+        if state in (ReplyState.INTERRUPTED, ReplyState.FAILED):
+            text = max(text, options.beginning.kept + options.beginning.text, key=len)
         self._reply = await self._keeper.finish(self._reply, text, state, record, options.preset.sampling)
         self.branch[self._at + 1] = self._reply
+        await self._keeper.keep_trace(self._reply, self.trace)

@@ -18,7 +18,7 @@ from app.protocol.events import (
     TokensGenerated,
 )
 from app.session.events import MessageStored, ReplyFinished, ReplyStarted
-from app.session.session import title_of
+from app.session.title import title_of
 from app.store.store import Store
 from tests.fakes.scripts import reply
 from tests.unit.session.session_helpers import PRESET, all_of, kinds, session_with, stored_branch

@@ -1,0 +1,86 @@
+"""Where a session is: its conversation, the branch that is shown, and the ways to another branch.
+
+Knows no engine and no turn. Its branch is also changed in place, by the turn that runs.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from app.domain.conversation import Conversation, Message, ReplyState, Role
+from app.domain.errors import StoreError
+from app.session.keeper import Keeper
+from app.session.title import title_of
+from app.session.tree import branch_through
+from app.store.store import Store
+
+
+class Place:
+    """See the module. `conversation` is None until the first message; `branch` has the root first."""
+
+    def __init__(self, store: Store | None, keeper: Keeper) -> None:
+        self._store = store
+        self._keeper = keeper
+        self.conversation: Conversation | None = None
+        self.branch: list[Message] = []
+
+    def leave(self) -> None:
+        """Shows none."""
+        self.conversation, self.branch = None, []
+
+    async def open(self, conversation_id: int) -> bool:
+        """Shows a stored conversation; False where it is the one that is shown, of which only the row is read again."""
+        if not self._store:
+            return False
+        conversation = await self._store.conversation(conversation_id)
+        if self.conversation and self.conversation.id == conversation_id:
+            self.conversation = conversation
+            return False
+        self.conversation, self.branch = conversation, await self._store.branch(conversation_id)
+        return True
+
+    async def ask(self, branch: list[Message], text: str) -> Message:
+        """Keeps a message of the user at the end of `branch`, which begins a conversation where there is none."""
+        content = text.encode("utf-8", "replace").decode("utf-8")
+        if self.conversation is None:
+            conversation, message = await self._keeper.start(title_of(content), content)
+            if self.branch is branch:
+                self.conversation = conversation
+        else:
+            parent_id = branch[-1].id if branch else None
+            message = await self._keeper.add(self.conversation.id, parent_id, Role.USER, content, ReplyState.DONE)
+        branch.append(message)
+        return message
+
+    def last_question(self) -> int | None:
+        """Where the last message of the user stands in the branch."""
+        return max((i for i, message in enumerate(self.branch) if message.role is Role.USER), default=None)
+
+    async def question_of(self, reply: Message) -> int:
+        """Where the message stands that `reply` answers; shows its branch first, if need be. Raises StoreError."""
+        parent_id = self._keeper.current_id(reply.parent_id or 0)
+        if all(message.id != parent_id for message in self.branch):
+            await self.choose(reply)
+        return next(i for i, message in enumerate(self.branch) if message.id == parent_id)
+
+    async def choose(self, message: Message) -> None:
+        """Shows the branch through `message`, to the newest leaf below it. Raises StoreError."""
+        conversation_id = self._keeper.current_id(message.conversation_id)
+        messages = await self._keeper.messages(conversation_id)
+        branch = branch_through(messages, self._keeper.current_id(message.id))
+        if not branch:
+            raise StoreError(f"there is no message {message.id}", "It may have been deleted in another window.")
+        self.branch = branch
+        await self._keeper.show(conversation_id, branch[-1].id)
+
+    async def catch_up(self) -> None:
+        """Stores what could not be stored before, and reads it again, for it has other ids then."""
+        shown, branch = self.conversation, self.branch
+        stored_id = await self._keeper.catch_up(shown.id if shown else 0)
+        if not self._store or not shown or stored_id is None or self.conversation is not shown:
+            return
+        with suppress(StoreError):
+            if branch:
+                await self._store.set_tip(stored_id, self._keeper.current_id(branch[-1].id))
+            conversation, branch = await self._store.conversation(stored_id), await self._store.branch(stored_id)
+            self.conversation, self.branch = conversation, branch
