@@ -10,15 +10,19 @@ from collections.abc import Callable
 from time import perf_counter, thread_time
 
 from app.tui.flow.pace import PANELS_HZ, next_delay_s
+from app.tui.watch.clock import ScreenClock
 
 
 class Pump:
     """One per chat; `start` and `stop` bracket a turn."""
 
-    def __init__(self, append: Callable[[str], None], tick: Callable[[], None]) -> None:
-        """`append` shows text, `tick` refreshes the panels."""
+    def __init__(
+        self, append: Callable[[str], None], tick: Callable[[], None], clock: ScreenClock | None = None
+    ) -> None:
+        """`append` shows text, `tick` refreshes the panels, `clock` is told what that takes."""
         self._append = append
         self._tick = tick
+        self._clock = clock or ScreenClock()
         self._pending: list[str] = []
         self._task: asyncio.Task[None] | None = None
         self._panels_due = 0.0
@@ -29,6 +33,7 @@ class Pump:
         """Queues text for the next flush."""
         if text:
             self._pending.append(text)
+            self._clock.arrived(perf_counter())
 
     def flush(self) -> None:
         """Shows what is queued now, and the panels when they are due."""
@@ -36,13 +41,16 @@ class Pump:
             text = "".join(self._pending)
             self._pending.clear()
             self._append(text)
+            self._clock.flushed(perf_counter())
         if (now := perf_counter()) >= self._panels_due:
             self._panels_due = now + 1 / PANELS_HZ
             self._tick()
+            self._clock.ticked(now, thread_time(), perf_counter() - now)
 
     def start(self) -> None:
         """Begins to flush; the panels are due at once."""
         self._panels_due = 0.0
+        self._clock.start(perf_counter(), thread_time())
         self._task = asyncio.create_task(self._run())
 
     def stop(self) -> None:

@@ -41,8 +41,6 @@ PANELS: tuple[Panel, ...] = (
     Panel("stop", "Stop", "Why the reply ended"),
     Panel("model", "Model", "What is loaded, and where"),
 )
-PAGES: tuple[Panel, ...] = tuple(panel for panel in PANELS if panel.extra)
-"""Those that have more to tell on a page of their own."""
 
 
 class PanelChoice:

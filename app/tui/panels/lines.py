@@ -27,7 +27,7 @@ class Lines(Widget):
         self._model: ModelReady | None = None
         self.setting = Setting()
         """How the reply is asked for; `update` changes it."""
-        self._version = -1
+        self._version: int = -1
         self._lines: Sequence[Line] = ()
         self._strips: dict[int, Strip] = {}
         self._styles_of_roles: dict[str, Style] | None = None

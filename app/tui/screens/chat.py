@@ -34,7 +34,12 @@ from app.tui.panels.column import PanelColumn
 from app.tui.panels.status import StatusLine
 from app.tui.screens.bindings import bindings_for
 from app.tui.screens.chat_commands import ChatCommands
+from app.tui.screens.steer_commands import SteerCommands
+from app.tui.screens.watch_commands import WatchCommands, Watching
 from app.tui.services import Services
+from app.tui.steer.step_control import StepControl
+from app.tui.steer.step_dock import StepDock
+from app.tui.steer.step_keys import step_hints
 from app.tui.widgets.bar import Bar
 from app.tui.widgets.composer import Composer
 from app.tui.widgets.pill import Pill
@@ -45,7 +50,7 @@ _IDLE_S = 1.0
 _WELCOME_KEYS = ("stop", "history", "model", "palette", "help", "quit")
 
 
-class ChatScreen(ChatCommands):
+class ChatScreen(ChatCommands, SteerCommands, WatchCommands):
     """See the module."""
 
     def __init__(
@@ -71,7 +76,9 @@ class ChatScreen(ChatCommands):
         self.status_line = StatusLine(id="status")
         self.key_bar = Bar(id="keys")
         self.meter = RunMeter()
-        self.pump = Pump(self.transcript.append, self.refresh_panels)
+        self.pump = Pump(self.transcript.append, self.refresh_panels, self.meter.screen)
+        self.step = StepControl(session, lambda: self.chat.running, self._step_changed)
+        self.step_dock = StepDock(self.step, lambda text: self._do(self._force(text)))
         runner = TurnRunner(
             self.transcript,
             self.meter,
@@ -79,6 +86,7 @@ class ChatScreen(ChatCommands):
             branch=lambda: session.branch,
             stored=self.refresh_state,
             when_too_long=lines.when_too_long(keymap),
+            paused=self.step.paused,
         )
         self.loader = EngineLoader(services.engine, services.catalogue, self._models_dir, self.refresh_state)
         self.chat = Chat(
@@ -88,12 +96,23 @@ class ChatScreen(ChatCommands):
             loaded=lambda: self.loader.ready,
             spawn=self._spawn,
             changed=self.refresh_state,
+            over=self._turn_over,
         )
         library = Library(session.store, session)
         self.conversations = Conversations(
             self.chat, library, show=self._show, give_back=self.give_back, ask=self._ask, tell=self.tell
         )
         self.choices = Choices(host, self._ask, session, self.loader, wardrobe)
+        self.bring_steering()
+        self.watching = Watching(
+            host,
+            session,
+            self.meter,
+            services.memory,
+            self.panels,
+            self.status_line,
+            model=lambda: self.loader.model,
+        )
 
     def compose(self) -> ComposeResult:
         """Lays the widgets out; `app.tcss` says where and when each is seen."""
@@ -104,6 +123,7 @@ class ChatScreen(ChatCommands):
                     yield self.welcome
                     yield self.transcript
                     yield self.pill
+                yield self.step_dock
                 yield self.queue
                 yield self.composer
             yield self.panels
@@ -186,6 +206,7 @@ class ChatScreen(ChatCommands):
         self._reset_meter()
         self.refresh_panels()
         self.refresh_state()
+        self._do(self.versions.refresh())
 
     def _reset_meter(self) -> None:
         self.meter.reset(n_tokens(self._session.branch, self._session.model_name))
@@ -201,15 +222,13 @@ class ChatScreen(ChatCommands):
 
     def refresh_panels(self) -> None:
         """Shows the meter's figures; costs next to nothing when they are the same."""
-        model = self.loader.model
-        self.panels.update(self.meter, model)
-        self.status_line.update(self.meter, model)
+        self.watching.refresh()
 
     def refresh_state(self) -> None:
         """Shows what has changed in header, key bar, queue line and welcome text."""
         now = self._situation()
         self.header.show(lines.header_left(now), lines.header_right(now))
-        self.key_bar.show(lines.key_hints(self._keymap, now.running))
+        self.key_bar.show(step_hints(self._keymap) if now.paused else lines.key_hints(self._keymap, now.running))
         self.queue.show(lines.queue_line(now, self._keymap))
         self.queue.display = bool(now.waiting)
         empty = not self._session.branch and not now.running
@@ -230,6 +249,8 @@ class ChatScreen(ChatCommands):
             running=self.chat.running,
             saving=session.saving,
             waiting=tuple(self.chat.waiting),
+            paused=self.step.state.shown,
+            step_armed=self.step.armed,
         )
 
     def _welcome_keys(self) -> list[tuple[str, str]]:

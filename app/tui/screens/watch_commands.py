@@ -1,0 +1,117 @@
+"""What the commands of watching do: the column's panels, one of them as a screen, speculation on and off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+
+from textual.app import App
+
+from app.protocol.events import ModelReady
+from app.session.session import Session
+from app.tui.flow.memory import Memory
+from app.tui.meter import RunMeter
+from app.tui.panels.choice import PanelChoice
+from app.tui.panels.column import PanelColumn
+from app.tui.panels.status import StatusLine
+from app.tui.screens.panel_picker import PanelPicker
+from app.tui.screens.watch import WatchScreen
+from app.tui.watch.pages import PAGES, page_of
+from app.tui.watch.setting import Setting
+
+
+class Watching:
+    """One per chat. Remembers which panels are wanted and which one was open last."""
+
+    def __init__(
+        self,
+        host: App[int],
+        session: Session,
+        meter: RunMeter,
+        memory: Memory,
+        column: PanelColumn,
+        status: StatusLine,
+        *,
+        model: Callable[[], ModelReady | None],
+    ) -> None:
+        """`model` tells what is loaded."""
+        self._host = host
+        self._session = session
+        self._meter = meter
+        self._memory = memory
+        self._column, self._status = column, status
+        self._model = model
+        self._screen: WatchScreen | None = None
+        column.choice = PanelChoice(memory.recall("panel_choice", ""))
+        column.on_open = self.open
+
+    @property
+    def setting(self) -> Setting:
+        """How the next reply is asked for."""
+        session = self._session
+        return Setting(session.speculate, session.preset.context, session.preset.sampling)
+
+    def refresh(self) -> None:
+        """Shows the meter's figures; costs next to nothing when they are the same."""
+        model, setting = self._model(), self.setting
+        if self._screen is not None:
+            self._screen.show(self._meter, model, setting)
+            return
+        self._column.update(self._meter, model, setting)
+        self._status.update(self._meter, model, setting)
+
+    def open(self, name: str = "") -> None:
+        """Shows a panel as large as the screen; without a name the one that was open last."""
+        last = self._memory.recall("watch", "")
+        first = name or (last if last in PAGES else next(iter(PAGES)))
+        self._screen = WatchScreen(
+            page_of(first),
+            self._column.choice,
+            refresh=self.refresh,
+            changed=self._changed,
+            speculate=self.toggle_speculation,
+            left=self._leave,
+        )
+        self._host.push_screen(self._screen)
+
+    async def choose(self) -> None:
+        """Shows the panels by name, to be chosen, hidden or opened."""
+        name = await self._host.push_screen_wait(PanelPicker(self._column.choice, self._changed))
+        if name:
+            self.open(name)
+
+    def toggle_speculation(self) -> None:
+        """Turns drafting by lookup on or off, from the next reply on."""
+        self._session.speculate = not self._session.speculate
+        state = "on" if self._session.speculate else "off"
+        self._host.notify(f"Speculation is {state} from the next reply on.", markup=False)
+        self.refresh()
+
+    def _changed(self) -> None:
+        self._memory.remember("panel_choice", self._column.choice.text, "")
+        self._column.redraw()
+
+    def _leave(self, name: str) -> None:
+        self._memory.remember("watch", name, "")
+        self._screen = None
+        self._host.call_after_refresh(self.refresh)
+
+
+class WatchCommands:
+    """The actions of watching, mixed into the chat's screen, which sets what they work with."""
+
+    watching: Watching
+
+    def _do(self, work: Coroutine[object, object, None]) -> None:
+        raise NotImplementedError
+
+    def action_watch(self, name: str = "") -> None:
+        """Shows a panel as large as the screen."""
+        self.watching.open(name)
+
+    def action_choose_panels(self) -> None:
+        """Chooses what the column shows."""
+        self._do(self.watching.choose())
+
+    def action_speculate(self) -> None:
+        """Turns speculation on or off."""
+        self.watching.toggle_speculation()
