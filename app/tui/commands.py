@@ -50,6 +50,16 @@ COMMANDS: tuple[Command, ...] = (
     Command("preset", "Choose a preset", "Sampling parameters and system prompt", "ctrl+s", "screen.preset", "preset"),
     Command("theme", "Choose a theme", "Tries them on as you move", "ctrl+t", "screen.theme", "theme"),
     Command("panels", "Show or hide the panels", "Speed, context, next token", "ctrl+g", "screen.panels", "panels"),
+    Command("watch", "Watch", "The panel seen last, as large as the screen", "f7", "screen.watch", "watch"),
+    Command(
+        "watch_speculation", "Watch speculation", "Drafts, and whether they pay", "", "screen.watch('speculation')"
+    ),
+    Command("watch_latency", "Watch latency", "The time from token to token", "", "screen.watch('latency')"),
+    Command("watch_cache", "Watch the KV-cache", "What lies in the context's cells", "", "screen.watch('cells')"),
+    Command("watch_ending", "Watch the ending", "Why it stops, or why it does not", "", "screen.watch('ending')"),
+    Command("watch_figures", "Watch all figures", "Every plain panel at once", "", "screen.watch('figures')"),
+    Command("choose_panels", "Choose the panels", "Show, hide or enlarge each one", "", "screen.choose_panels"),
+    Command("speculate", "Speculation on or off", "From the next reply on", "", "screen.speculate"),
     Command("palette", "All commands", "Find any command by its name", "ctrl+p", "screen.palette", "commands"),
     Command("help", "Help", "Keys, files and how to change them", "f1", "screen.help", "help"),
     Command("copy_reply", "Copy the last reply", "As the model wrote it, in Markdown", "f3", "screen.copy_reply"),
