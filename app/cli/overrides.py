@@ -9,7 +9,7 @@ import msgspec
 
 from app.config.problems import nearest
 from app.domain.errors import UsageError
-from app.domain.sampling import CANONICAL, SamplingParams
+from app.domain.sampling import CANONICAL, SamplingParams, thinking_params
 from app.domain.text import one_line
 
 _PLACE = re.compile(r"^(.*) - at `(?:key in )?\$\.(\w+)(.*)`$")
@@ -32,6 +32,7 @@ def with_overrides(sampling: SamplingParams, values: Mapping[str, object]) -> Sa
         merged[name] = value
     try:
         changed = msgspec.convert(merged, SamplingParams)
+        thinking_params(changed)
     except msgspec.ValidationError as error:
         raise _explained(str(error)) from error
     if changed.grammar is not None and changed.json_schema is not None:

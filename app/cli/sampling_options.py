@@ -7,6 +7,7 @@ msgspec, so that `--help` stays fast. A test compares the two lists.
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -57,6 +58,14 @@ class _Options:
         _option("Add to a token's logit; may be repeated.", _LIMITS, "--bias", metavar="TOKEN=VALUE"),
     ]
 
+    thinking: Annotated[
+        list[str] | None,
+        _option(
+            "Another value inside a thinking block, as in temperature=1.2; may be repeated.",
+            _LIMITS,
+            metavar="FIELD=VALUE",
+        ),
+    ]
     lora: Annotated[
         list[str] | None,
         _option(
@@ -138,6 +147,7 @@ def _read(given: dict[str, Any]) -> dict[str, object]:
         "json_schema": read_schema,
         "logit_bias": _biases,
         "lora": _scales,
+        "thinking": _fields,
         "samplers": _stages,
     }
     for name in ("stop", "ban", "force", "dry_sequence_breakers"):
@@ -176,3 +186,16 @@ def _scales(texts: Sequence[str]) -> dict[str, float]:
         if not name or not abs(scales[name]) < float("inf"):
             raise UsageError(f"--lora {text!r} is not NAME=SCALE", hint="as in --lora pirate=0.5")
     return scales
+
+
+def _fields(texts: Sequence[str]) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--thinking {text!r} is not FIELD=VALUE", hint="as in --thinking temperature=1.2")
+        try:
+            fields[name] = json.loads(value)
+        except ValueError:
+            fields[name] = value
+    return fields

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 Count = Annotated[int, Meta(ge=1, le=2147483647)]
+Mark = Annotated[str, Meta(min_length=1, max_length=200)]
 NonNegative = Annotated[float, Meta(ge=0.0)]
 
 
@@ -67,6 +68,8 @@ class LoadOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """Jinja source used in place of the one in the GGUF."""
     draft: str | None = None
     """A smaller model with the same vocabulary that drafts: catalogue name or path; always a path for the engine."""
+    thinking: tuple[Mark, Mark] | None = None
+    """What begins and ends a thinking block, as in `["<think>", "</think>"]`; None is found in the chat template."""
     lora: tuple[LoraAdapter, ...] = ()
     """Adapters, no two of one name; requests choose their scales without loading again."""
 

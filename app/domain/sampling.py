@@ -6,9 +6,9 @@ on its field. Knows nothing of the chain itself (`app.engine.native.sampler`).
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, ValidationError, convert
 
 Stage = Literal[
     "logit-bias",
@@ -94,3 +94,26 @@ class SamplingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Texts that end the reply; they are not part of it."""
     lora: dict[str, Annotated[float, Meta(ge=-100.0, le=100.0)]] | None = None
     """The model's LoRA adapters by name with their scales, the others off; None leaves all at the model's own."""
+    thinking: dict[str, Any] = {}
+    """Fields that have other values inside a thinking block; see `thinking_params`. Empty: one set for all."""
+
+
+WHOLE_REPLY = frozenset({"seed", "max_tokens", "stop", "force", "exact", "lora", "thinking"})
+"""Fields that cannot have another value inside a thinking block."""
+
+
+def thinking_params(params: SamplingParams) -> SamplingParams | None:
+    """The set inside thinking blocks: `params` with what `thinking` changes; None where there is no second set.
+
+    A grammar is the answer's: inside the block there is none but one that `thinking` has itself.
+
+    Raises msgspec.ValidationError for what `thinking` holds.
+    """
+    if not params.thinking:
+        return None
+    for name in params.thinking:
+        if name in WHOLE_REPLY:
+            raise ValidationError(f"`{name}` holds for the whole reply, not for thinking alone")
+    values: dict[str, Any] = {name: getattr(params, name) for name in params.__struct_fields__}
+    values.update(grammar=None, json_schema=None, thinking={})
+    return convert(values | params.thinking, SamplingParams)

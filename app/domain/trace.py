@@ -94,6 +94,8 @@ class TokenTrace(Struct, frozen=True, array_like=True, gc=False):
 
     Only the first one's `p` is known; it is 0 for the others, which were drafted on a prefix that did not come.
     """
+    thinking: bool = False
+    """Whether the preset's set for thinking was in force for it."""
 
 
 class PromptToken(Struct, frozen=True, array_like=True, gc=False):

@@ -17,8 +17,8 @@ from app.domain.sampling import SamplingParams
 from app.engine.branches import Branches
 from app.engine.core.scheduler import Scheduler, look_up
 from app.engine.core.sequence import Sequence
-from app.engine.kvstore import KvStore, state_key
 from app.engine.core.thinking import ThinkingBlock
+from app.engine.kvstore import KvStore, state_key
 from app.engine.native import library
 from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.drafting import DraftModel
@@ -65,7 +65,7 @@ class Host:
         self._is_fallback = template.is_fallback
         source = options.chat_template or loaded.model.chat_template
         self._marks = thinking_marks(source, loaded.model.vocab, options.thinking)
-        self._prompts = PromptBuilder(loaded.model.vocab, template)
+        self.prompts = PromptBuilder(loaded.model.vocab, template)
         drafter = self._draft.drafter if self._draft else look_up
         self._store = _open_store(cache, command.path, loaded)
         self._scheduler = Scheduler(loaded.context, drafter=drafter, archive=self._store)
@@ -87,7 +87,7 @@ class Host:
     def submit(self, command: Generate, arrived_s: float) -> Reply:
         """Builds the prompt of a request and queues it. Raises UnknownTokenError."""
         context, vocab = self.loaded.context, self.loaded.model.vocab
-        fitted = prepare(command, self._prompts, vocab, context.n_ctx, context.can_shift)
+        fitted = prepare(command, self.prompts, vocab, context.n_ctx, context.can_shift)
         prompt = fitted.prompt
         inside = begins_inside(prompt.ids[: len(prompt.ids) - prompt.n_kept], vocab, self._marks)
         sequence = Sequence(
@@ -107,7 +107,7 @@ class Host:
         reply = Reply(sequence, fitted, vocab, tell_prompt=command.tell_prompt)
         if command.reply_text:
             begins = reply.at_start and not command.sampling.force
-            sequence.forced += self._prompts.content_ids(command.reply_text, continued=not begins)
+            sequence.forced += self.prompts.content_ids(command.reply_text, continued=not begins)
         (self._branching() if command.branch else self._scheduler).submit(sequence)
         return reply
 
@@ -123,20 +123,20 @@ class Host:
             return
         begins = reply.at_start and not sequence.forced and not command.force_ids
         sequence.forced += command.force_ids
-        sequence.forced += self._prompts.content_ids(command.force_text, continued=not begins)
+        sequence.forced += self.prompts.content_ids(command.force_text, continued=not begins)
         if command.ban_ids:
             sequence.sampler.ban(command.ban_ids)
         sequence.resume(command.n_steps)
 
     def rendered(self, reply: Reply) -> PromptRendered:
         """What was really sent for a request."""
-        return PromptRendered(reply.sequence.request_id, self._prompts.told(reply.prompt))
+        return PromptRendered(reply.sequence.request_id, self.prompts.told(reply.prompt))
 
     def remember(self, reply: Reply) -> None:
         """Keeps the ids of a reply, so that the next prompt's tokens are those in the KV cache."""
         if reply.text:
             eog = self._scheduler.backend.eog
-            self._prompts.remember(reply.text, reply.ids(without=eog))
+            self.prompts.remember(reply.text, reply.ids(without=eog))
 
     def _with_fallback_stop(self, sampling: SamplingParams) -> SamplingParams:
         """Where ChatML stands in for a missing template, the model may have to spell its end of turn."""

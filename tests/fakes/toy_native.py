@@ -18,9 +18,12 @@ EOG = 0
 class ToySampler:
     """Greedy; remembers what it was told."""
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, params: SamplingParams) -> None:
+        self.params = params
+        self.seed = params.seed or 7
         self.accepted: list[int] = []
+        self.chosen: list[int] = []
+        """Those of them that it sampled or that were forced."""
         self.closed = False
         self.resampled = False
         self.thinking = False
@@ -30,7 +33,7 @@ class ToySampler:
 
     def sample(self, logits: Logits, watch: Sequence[int] | None = None) -> int:
         token = self._best(logits)
-        self.accepted.append(token)
+        self.force(token)
         return token
 
     def foresee(self, logits: Logits, watch: Sequence[int], k: int) -> Left:
@@ -48,6 +51,7 @@ class ToySampler:
 
     def force(self, token: int) -> None:
         self.accepted.append(token)
+        self.chosen.append(token)
 
     def accept(self, tokens: Sequence[int]) -> None:
         self.accepted += tokens
@@ -163,7 +167,7 @@ class ToyBackend:
     def sampler(self, params: SamplingParams) -> ToySampler:
         if params.grammar == "wrong":
             raise SamplingError("the grammar is wrong at line 1, column 1")
-        self.samplers.append(ToySampler(params.seed or 7))
+        self.samplers.append(ToySampler(params))
         return self.samplers[-1]
 
     def adapters(self, lora: Mapping[str, float] | None) -> AdapterSet:

@@ -111,7 +111,8 @@ class Answer:
 def token_object(token: TokenTrace) -> dict[str, Any]:
     """Returns one entry of `tokens`; a figure that JSON cannot carry (minus infinity) becomes null.
 
-    `stages` and `draw` are there only with the stage report; `cut` names the alternatives that a stage took away.
+    `thinking` is there where the set for thinking was in force, `stages` and `draw` with the stage report; `cut` names
+    the alternatives that a stage took away.
     """
     entry: dict[str, Any] = {
         "id": token.id,
@@ -124,6 +125,8 @@ def token_object(token: TokenTrace) -> dict[str, Any]:
         "origin": token.origin,
         "top": [{"id": top.id, "text": top.text, "p": _finite(top.p)} for top in token.top],
     }
+    if token.thinking:
+        entry["thinking"] = True
     if token.stages:
         entry["stages"] = _stages(token)
         entry["draw"] = token.draw and {"u": token.draw.u, "low": token.draw.low, "high": token.draw.high}

@@ -216,6 +216,11 @@ class Scheduler:
         self.backend.reset()
         self.slots.reset()
 
+    def fail(self, error: str) -> None:
+        """Ends what has begun and makes a new context: a decode beside the loop has failed. Raises ComputeError where
+        that fails too."""
+        self._fail([], error)
+
     def check_integrity(self) -> list[str]:
         """What is wrong with the account of cells, one line each; run when idle."""
         wrong: list[str] = []

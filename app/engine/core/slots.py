@@ -61,6 +61,8 @@ class SlotTable:
 
     def __init__(self, n_slots: int) -> None:
         self.slots = [Slot(i) for i in range(n_slots)]
+        self.n_resets = 0
+        """How often everybody lost their slot."""
         self._clock = 0
 
     def claim(self, prompt: Sequence[int], adapters: AdapterSet = ()) -> tuple[Slot, int] | None:
@@ -97,5 +99,6 @@ class SlotTable:
 
     def reset(self) -> None:
         """Forgets everything: the context behind it is new."""
+        self.n_resets += 1
         for slot in self.slots:
             slot.tokens, slot.state = [], SlotState.FREE

@@ -68,6 +68,11 @@ def test_every_field_has_an_option() -> None:
         ("--force Rain", "force", ("Rain",)),
         ("--bias rain=2.5 --bias #3=-1 --bias a=b=1", "logit_bias", {"rain": 2.5, "#3": -1.0, "a=b": 1.0}),
         ("--lora pirate --lora a=b=0.5 --lora calm=0", "lora", {"pirate": 1.0, "a=b": 0.5, "calm": 0.0}),
+        (
+            '--thinking temperature=1.5 --thinking samplers=["top-k"]',
+            "thinking",
+            {"temperature": 1.5, "samplers": ["top-k"]},
+        ),
         ("--exact", "exact", True),
     ],
 )
@@ -234,3 +239,23 @@ def test_drafts_are_reported_where_there_were_any(tok) -> None:
 )
 def test_an_adapter_without_a_usable_scale(tok, given: str, message: str) -> None:
     assert message in str(refused(tok, "--lora", given)["message"])
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("hot", "--thinking 'hot' is not FIELD=VALUE"),
+        ("seed=3", "`seed` holds for the whole reply, not for thinking alone"),
+        ("temperature=hot", "`temperature` is wrong: expected `float`, got `str`"),
+        ("heat=1", "object contains unknown field `heat`"),
+    ],
+)
+def test_values_for_thinking_that_cannot_be(tok, given: str, message: str) -> None:
+    assert message in str(refused(tok, "--thinking", given)["message"])
+
+
+def test_tokens_that_the_set_for_thinking_chose_say_so(tok) -> None:
+    inside = msgspec.structs.replace(make_token("Hm"), thinking=True)
+    engine = ScriptedEngine([Reply(tokens=(inside, make_token(" rain", 1)), finish=FinishReason.LENGTH)])
+    tokens = tok("ask", "x", "--json", "--logprobs", "1", engine=engine).json["tokens"]
+    assert [token.get("thinking") for token in tokens] == [True, None]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.config.settings import LoadedSettings, load_settings
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import SamplingParams, thinking_params
 
 
 @pytest.fixture
@@ -73,3 +73,34 @@ def test_speculation_is_off_or_by_ngram(load) -> None:
     loaded = load('speculation = "ngam"')
     assert loaded.settings.speculation == "off"
     assert loaded.problems[0].suggestion == "ngram"
+
+
+def test_values_for_thinking_are_a_table_of_their_own_and_are_inherited(load) -> None:
+    loaded = load(
+        '[presets.a]\ntemperature = 0.5\n[presets.a.thinking]\ntemperature = 1.2\nsamplers = ["top-k"]\n'
+        '[presets.b]\nbased_on = "a"\nthinking = { top_k = 5, temperature = 1 }\n'
+    )
+    assert loaded.problems == []
+    chosen = {name: preset.sampling for name, preset in loaded.settings.presets.items()}
+    assert chosen["a"].thinking == {"temperature": 1.2, "samplers": ("top-k",)}
+    assert chosen["b"].thinking == {"temperature": 1.0, "samplers": ("top-k",), "top_k": 5}
+    inside = thinking_params(chosen["b"])
+    assert inside == SamplingParams(temperature=1.0, samplers=("top-k",), top_k=5)
+    assert thinking_params(SamplingParams()) is None
+
+
+@pytest.mark.parametrize(
+    ("thinking", "column", "message"),
+    [
+        ("3", 1, "`thinking` must be a table, as in `[presets.x.thinking]`"),
+        ("{ seed = 3 }", 14, "`seed` holds for the whole reply, not for thinking alone"),
+        ("{ temprature = 3 }", 14, "unknown key `temprature`"),
+        ("{ top_k = -1 }", 14, "`top_k` must be at least 0, not -1"),
+    ],
+)
+def test_a_mistake_in_the_values_for_thinking(load, thinking: str, column: int, message: str) -> None:
+    loaded = load(f"[presets.x]\nthinking = {thinking}\n")
+    (problem,) = loaded.problems
+    assert (problem.line, problem.column) == (2, column)
+    assert problem.message == message
+    assert loaded.flawed_presets == {"x"}

@@ -1,0 +1,117 @@
+"""Two sampling sets for one reply: inside a thinking block the preset's second one chooses, outside the first.
+
+The block is found in the bytes of the tokens, so that its marks may be control tokens or spelt out. A mark's own tokens
+are chosen by the set that is in force before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from app.domain.sampling import N_SEEDS, SamplingParams, thinking_params
+from app.engine.core.backend import Backend, Ids, Left, Logits, Sampler, SamplingError, StageReport
+
+
+class Pieces(Protocol):
+    """Token bytes by id, control tokens by name."""
+
+    def __getitem__(self, token: int, /) -> bytes: ...
+
+
+class ThinkingBlock:
+    """Whether the next token of a reply stands between the marks."""
+
+    def __init__(self, marks: tuple[bytes, bytes], pieces: Pieces, *, inside: bool) -> None:
+        """`inside`: whether the prompt has opened the block already."""
+        self.inside = inside
+        self._marks = marks
+        self._pieces = pieces
+        self._tail = b""
+
+    def push(self, token: int) -> None:
+        """Takes the reply's next token."""
+        text = self._tail + self._pieces[token]
+        while (at := text.find(mark := self._marks[self.inside])) >= 0:
+            text = text[at + len(mark) :]
+            self.inside = not self.inside
+        n_kept = len(self._marks[self.inside]) - 1
+        self._tail = text[-n_kept:] if n_kept else b""
+
+
+def sampler_of(backend: Backend, params: SamplingParams, block: ThinkingBlock | None) -> Sampler:
+    """The sampler of a request: one chain, or two where it has a set for thinking. Raises SamplingError."""
+    try:
+        inside = thinking_params(params)
+    except msgspec.ValidationError as error:
+        raise SamplingError(f"the set for thinking is wrong: {error}") from error
+    answer = backend.sampler(params)
+    if inside is None or block is None:
+        return answer
+    try:
+        # Its own seed: two chains of one seed would draw the same numbers.
+        thinking = backend.sampler(msgspec.structs.replace(inside, seed=(answer.seed + 1) % N_SEEDS))
+    except SamplingError:
+        answer.close()
+        raise
+    return TwoSets(answer, thinking, block)
+
+
+class TwoSets:
+    """Fits `app.engine.core.backend.Sampler`. Each chain has every token in its history, its grammar only its own."""
+
+    def __init__(self, answer: Sampler, thinking: Sampler, block: ThinkingBlock) -> None:
+        self.seed = answer.seed
+        self.resampled = self.thinking = False
+        self._sets = (answer, thinking)
+        self._block = block
+        self._last = answer
+
+    @property
+    def report(self) -> StageReport:
+        """See `Sampler`."""
+        return self._last.report
+
+    @property
+    def near(self) -> Ids | None:
+        """See `Sampler`."""
+        return self._last.near
+
+    def sample(self, logits: Logits, watch: Sequence[int] | None = None) -> int:
+        """See `Sampler`."""
+        token = self._sets[self._block.inside].sample(logits, watch)
+        self._took(token)
+        return token
+
+    def force(self, token: int) -> None:
+        """See `Sampler`."""
+        self._sets[self._block.inside].force(token)
+        self._took(token)
+
+    def foresee(self, logits: Logits, watch: Sequence[int], k: int) -> Left:
+        """See `Sampler`."""
+        return self._sets[self._block.inside].foresee(logits, watch, k)
+
+    def ban(self, tokens: Sequence[int]) -> None:
+        """See `Sampler`."""
+        for each in self._sets:
+            each.ban(tokens)
+
+    def accept(self, tokens: Sequence[int]) -> None:
+        """See `Sampler`."""
+        for each in self._sets:
+            each.accept(tokens)
+
+    def close(self) -> None:
+        """See `Sampler`."""
+        for each in self._sets:
+            each.close()
+
+    def _took(self, token: int) -> None:
+        self.thinking = self._block.inside
+        self._last = self._sets[self.thinking]
+        self.resampled = self._last.resampled
+        self._sets[not self.thinking].accept((token,))
+        self._block.push(token)
