@@ -8,7 +8,7 @@ import typer
 from typer._click import Command  # pyright: ignore[reportPrivateUsage] -- typer gives its base class no public name
 from typer.main import get_command
 
-from app.cli import ask, batch, bench, chat, config, models, presets, trace, version
+from app.cli import ask, batch, bench, chat, config, models, presets, replay, trace, version
 from app.cli.coercion import use_plain_coercion
 from app.cli.exit_codes import EPILOG
 from app.cli.options import ContinueLast, DraftModel, Model, PresetName, ThemeName
@@ -46,6 +46,7 @@ def command_line() -> Command:
     root.command(cls=SectionedCommand)(ask.ask)
     root.command(cls=SectionedCommand)(batch.batch)
     root.command(cls=SectionedCommand)(trace.trace)
+    root.command(cls=SectionedCommand)(replay.replay)
     root.command()(bench.bench)
     root.add_typer(models.commands)
     root.add_typer(presets.commands)

@@ -19,7 +19,7 @@ from app.session.session import Session
 from app.store.store import Store
 from app.tui.crash import write_report
 from app.tui.flow.wardrobe import Wardrobe
-from app.tui.keymap import resolve
+from app.tui.keymap import Keymap, resolve
 from app.tui.screens.bindings import bindings_for
 from app.tui.screens.chat import ChatScreen
 from app.tui.services import Services
@@ -83,15 +83,20 @@ class TokscopeApp(App[int]):
             self._store,
             preset=self.services.preset,
             trace_top_k=self.services.settings.trace_top_k,
+            traces=self.services.settings.trace,
         )
         session.speculate = self.services.settings.speculation == "ngram"
-        self.screen_of_chat = ChatScreen(self, self.services, session, self._keys, self._wardrobe)
+        self.screen_of_chat = self.make_chat(session, self._keys, self._wardrobe)
         await self.push_screen(self.screen_of_chat)
         # After the composer has the focus, which it gets by the same queue.
         self.call_later(self._write_ahead)
         self.theme_changed_signal.subscribe(self, self._restyle)
         for notice in [*self.services.notices, *self._keys.notices, *self._notices, *notices]:
             self.tell(notice, "warning")
+
+    def make_chat(self, session: Session, keymap: Keymap, wardrobe: Wardrobe) -> ChatScreen:
+        """Makes the screen that the app shows first."""
+        return ChatScreen(self, self.services, session, keymap, wardrobe)
 
     async def on_event(self, event: events.Event) -> None:
         """Keeps what is written before there is a composer."""

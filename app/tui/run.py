@@ -28,7 +28,7 @@ from app.tui.terminal.guard import TerminalGuard
 if TYPE_CHECKING:
     from app.tui.app import TokscopeApp
 
-_USAGE = 2
+USAGE = 2
 _CLOSE_S = 5.0
 """How long the end may take once the terminal is back."""
 
@@ -41,17 +41,22 @@ def run_chat(options: ChatOptions) -> int:
     """
     if reason := why_not():
         print(f"tok: {reason}; `tok ask` answers anywhere, in a pipe too.", file=sys.stderr)
-        return _USAGE
+        return USAGE
     loaded = load_settings()
     preset = find_preset(options.preset or loaded.settings.preset, load_presets(loaded.settings))
     worker = _spawn()
     gc.disable()  # until the first paint: the collector takes a fifth of the imports' time
-    if os.environ.get("TERM_PROGRAM") == "iTerm.app" and "TMUX" not in os.environ:
-        # iTerm2 drops text composed by an input method under the kitty keyboard protocol.
-        os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")
+    before_textual()
     with TerminalGuard(kill_engine=worker.kill if worker else lambda: None) as guard:
         splash.show("Ask anything")
         return asyncio.run(_run(options, loaded, preset, worker, guard))
+
+
+def before_textual() -> None:
+    """Sets what Textual reads when it is imported."""
+    if os.environ.get("TERM_PROGRAM") == "iTerm.app" and "TMUX" not in os.environ:
+        # iTerm2 drops text composed by an input method under the kitty keyboard protocol.
+        os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")
 
 
 def _spawn() -> WorkerProcess | None:

@@ -50,6 +50,7 @@ class TracedAnswer:
         self._recorder.begin(
             ModelOfRecord(
                 name=located.name,
+                title=located.title,
                 sha256=digest.sha256,
                 n_bytes=digest.n_bytes,
                 options=replace(located.options, n_slots=1, draft=None, chat_template=None),

@@ -60,10 +60,14 @@ class EngineLoader:
             self._titled = replace(model, title=self.status.title or model.title) if model is not None else None
         return self._titled
 
+    def find(self, wanted: str | None, draft: str | None) -> LocatedModel:
+        """Finds the file of a model. Raises ModelError."""
+        return locate(wanted, self._catalogue, self._models_dir, draft)
+
     async def load(self, wanted: str | None, draft: str | None = None) -> ModelReady | None:
         """Finds and loads a model, and a draft model if named; returns what is loaded, or None: see `status.error`."""
         try:
-            located = locate(wanted, self._catalogue, self._models_dir, draft)
+            located = self.find(wanted, draft)
         except ModelError as error:
             self._set(LoadStatus(error=str(error), hint=error.hint))
             return None

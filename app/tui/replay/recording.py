@@ -17,6 +17,7 @@ class ModelOfRecord(Struct, frozen=True, kw_only=True):
 
     name: str
     """As `-m` took it."""
+    title: str
     sha256: str
     """Of the model's file; of all its parts, one after another, where it has several."""
     n_bytes: int

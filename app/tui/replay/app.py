@@ -1,0 +1,77 @@
+"""The application around a replay, and what it is given in place of an engine, a store and a catalogue."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from app.config.catalogue import Catalogue
+from app.config.settings import Settings
+from app.config.themes import load_themes
+from app.domain.conversation import Role
+from app.domain.preset import Preset
+from app.domain.text import one_line
+from app.session.session import Session
+from app.store.store import Store
+from app.tui.app import TokscopeApp
+from app.tui.flow.memory import Memory
+from app.tui.flow.wardrobe import Wardrobe
+from app.tui.keymap import Keymap
+from app.tui.options import ChatOptions
+from app.tui.replay.clock import ReplayClock
+from app.tui.replay.engine import ReplayEngine
+from app.tui.replay.recording import Recording
+from app.tui.replay.screen import ReplayScreen
+from app.tui.services import Services
+
+
+class ReplayApp(TokscopeApp):
+    """Run it with `run_replay`; in a test with `run_test`."""
+
+    CSS_PATH = "../app.tcss"
+    TITLE: ClassVar[str] = "tokscope replay"
+
+    def __init__(self, services: Services, recording: Recording, clock: ReplayClock) -> None:
+        super().__init__(services)
+        self._recording = recording
+        self._clock = clock
+
+    def make_chat(self, session: Session, keymap: Keymap, wardrobe: Wardrobe) -> ReplayScreen:
+        """The chat as a player."""
+        return ReplayScreen(self, self.services, session, keymap, wardrobe, self._recording, self._clock)
+
+
+def make_services(
+    recording: Recording,
+    clock: ReplayClock,
+    settings: Settings,
+    memory: Memory,
+    *,
+    theme: str | None = None,
+    dark: bool | None = None,
+) -> Services:
+    """The floors below a replay: a store in memory that holds the conversation so far, and no model."""
+    system = next((message.content for message in recording.messages if message.role is Role.SYSTEM), None)
+    preset = Preset(name=recording.preset, system=system, sampling=recording.sampling)
+
+    async def open_store() -> Store:
+        store = await Store.in_memory()
+        said = [message for message in recording.messages[:-1] if message.role is not Role.SYSTEM]
+        if said:
+            conversation = await store.create_conversation(one_line(said[0].content, 60))
+            parent_id = None
+            for message in said:
+                parent_id = (await store.add_message(conversation.id, parent_id, message.role, message.content)).id
+        return store
+
+    return Services(
+        options=ChatOptions(theme=theme),
+        settings=settings,
+        presets={preset.name: preset},
+        preset=preset,
+        catalogue=Catalogue(models={}, default="", problems=[]),
+        engine=ReplayEngine(recording, clock),
+        open_store=open_store,
+        load_themes=load_themes,
+        memory=memory,
+        dark_background=dark,
+    )

@@ -1,0 +1,144 @@
+"""An engine that has no model: a plain request plays a recording, on the recording's clock.
+
+Esc ends it as it ends a reply. What cannot be answered from a recording is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from msgspec.structs import replace
+
+from app.client.engine import EngineState
+from app.domain.generation import FinishReason, Timings, Usage
+from app.protocol.commands import Bench, Generate, LoadModel, Predict, Resume, Score, Tokenize
+from app.protocol.events import (
+    BenchEvent,
+    BenchFinished,
+    GenerationEvent,
+    GenerationFinished,
+    Hello,
+    LoadEvent,
+    ModelReady,
+    Predicted,
+    ScoreEvent,
+    ScoreFinished,
+    Tokenized,
+    TokensGenerated,
+)
+from app.tui.replay.clock import ReplayClock
+from app.tui.replay.recording import Recording
+
+NO_MODEL = "this is a replay: there is no model"
+
+
+class ReplayEngine:
+    """See `app.client.engine.Engine`."""
+
+    def __init__(self, recording: Recording, clock: ReplayClock) -> None:
+        self.recording = recording
+        self.clock = clock
+        self._state = EngineState.NO_MODEL
+        self._last_id = 0
+        self._aborted: set[int] = set()
+
+    @property
+    def state(self) -> EngineState:
+        """READY once it was told to load, LOST when it is closed."""
+        return self._state
+
+    @property
+    def hello(self) -> Hello | None:
+        """Nobody was started who could say it."""
+        return None
+
+    @property
+    def model(self) -> ModelReady | None:
+        """The model of the recording."""
+        return self.recording.model.ready if self._state is EngineState.READY else None
+
+    async def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
+        """Is there at once, whatever is asked for."""
+        self._state = EngineState.READY
+        yield self.recording.model.ready
+
+    async def generate(self, command: Generate) -> AsyncGenerator[GenerationEvent]:
+        """Plays the recording from its beginning."""
+        request_id = command.request_id
+        if command.branch or command.reply_ids or command.reply_text or command.n_steps is not None:
+            yield GenerationFinished(request_id, FinishReason.ERROR, Usage(), Timings(), error=NO_MODEL)
+            return
+        self.clock.start()
+        try:
+            async with aclosing(self._play(request_id)) as events:
+                async for event in events:
+                    yield event
+        finally:
+            self.clock.hold(held=True)
+
+    async def _play(self, request_id: int) -> AsyncGenerator[GenerationEvent]:
+        n_tokens = 0
+        for at_ms, event in self.recording.events:
+            await self.clock.until(at_ms, lambda: self._is_over(request_id))
+            if self._is_over(request_id):
+                yield self._broken_off(request_id, n_tokens, FinishReason.ABORT, "")
+                return
+            if isinstance(event, TokensGenerated):
+                n_tokens += len(event.tokens)
+            yield replace(event, request_id=request_id)
+        if self.recording.finished is None:
+            reason = f"the recording was cut off here, at line {self.recording.cut_at} of {self.recording.source}"
+            yield self._broken_off(request_id, n_tokens, FinishReason.ERROR, reason)
+
+    def _broken_off(self, request_id: int, n_tokens: int, reason: FinishReason, error: str) -> GenerationFinished:
+        started = self.recording.started
+        usage = Usage(started.n_prompt, started.n_cached, n_tokens)
+        tokens = self.recording.tokens[:n_tokens]
+        decode_ms = sum(token.ms for token in tokens[1:])
+        timings = Timings(
+            ttft_ms=tokens[0].ms if tokens else 0.0,
+            decode_ms=decode_ms,
+            decode_tps=(n_tokens - 1) / decode_ms * 1000 if decode_ms else 0.0,
+        )
+        return GenerationFinished(request_id, reason, usage, timings, error=error)
+
+    def _is_over(self, request_id: int) -> bool:
+        return request_id in self._aborted or self._state is EngineState.LOST
+
+    def abort(self, request_id: int) -> None:
+        """Ends the replay; what was shown stays."""
+        self._aborted.add(request_id)
+        self.clock.wake()
+
+    def pause(self, request_id: int) -> None:
+        """A recording has no next token to tell of: `ReplayClock.hold` stops it."""
+
+    def resume(self, command: Resume) -> None:
+        """See `pause`."""
+
+    async def tokenize(self, command: Tokenize) -> Tokenized:
+        """Refused."""
+        return Tokenized(command.request_id, error=NO_MODEL)
+
+    async def predict(self, command: Predict) -> Predicted:
+        """Refused."""
+        return Predicted(command.request_id, error=NO_MODEL)
+
+    async def score(self, command: Score) -> AsyncGenerator[ScoreEvent]:
+        """Refused."""
+        yield ScoreFinished(command.request_id, error=NO_MODEL)
+
+    async def bench(self, command: Bench) -> AsyncGenerator[BenchEvent]:
+        """Refused."""
+        yield BenchFinished(command.request_id, NO_MODEL)
+
+    def next_request_id(self) -> int:
+        """Counts."""
+        self._last_id += 1
+        return self._last_id
+
+    async def close(self) -> None:
+        """Ends what is played."""
+        self._state = EngineState.LOST
+        self.clock.wake()
