@@ -137,7 +137,9 @@ class Keeper:
             self._fail(error)
             stored = [message]
         remembered = (each for each in self._remembered(conversation_id) if each.parent_id == parent_id)
-        return oldest_first({each.id: each for each in (*stored, *remembered)}.values())
+        mine = self.current_id(message.id)
+        found = oldest_first({each.id: each for each in (*stored, *remembered)}.values())
+        return [message if each.id == mine else each for each in found]
 
     async def messages(self, conversation_id: int) -> list[Message]:
         """All of a conversation, whatever their branch. Raises StoreError when they cannot be read."""

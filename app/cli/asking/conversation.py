@@ -39,7 +39,15 @@ async def open_session(options: AskOptions, setup: Setup, engine: Engine) -> Asy
 
 
 def _session(options: AskOptions, setup: Setup, engine: Engine, store: Store | None) -> Session:
-    session = Session(engine, store, preset=setup.preset, trace_top_k=options.n_top, model_name=setup.model.name)
+    told = options.logprobs is not None or options.trace is not None
+    session = Session(
+        engine,
+        store,
+        preset=setup.preset,
+        trace_top_k=options.n_top if told or not store or not setup.traces.keep else setup.trace_top_k,
+        model_name=setup.model.name,
+        traces=setup.traces,
+    )
     session.trace_stages, session.speculate = options.trace_stages, setup.speculate
     return session
 

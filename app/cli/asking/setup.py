@@ -12,7 +12,7 @@ from app.cli.overrides import with_overrides
 from app.config.catalogue import load_catalogue
 from app.config.presets import find_preset, load_presets
 from app.config.problems import render
-from app.config.settings import load_settings
+from app.config.settings import TraceSettings, load_settings
 from app.domain.errors import ConfigError
 from app.domain.preset import Preset
 from app.models.locate import LocatedModel, locate
@@ -24,6 +24,9 @@ class Setup(Struct, frozen=True):
     model: LocatedModel
     preset: Preset
     speculate: bool
+    trace_top_k: int
+    """Alternatives that are kept with each token of an answer that is kept."""
+    traces: TraceSettings
 
 
 def look_up(options: AskOptions) -> Setup:
@@ -43,7 +46,7 @@ def look_up(options: AskOptions) -> Setup:
     preset = find_preset(name, presets)
     model = locate(wanted, catalogue, settings.models_dir, options.draft)
     speculate = settings.speculation == "ngram" if options.speculate is None else options.speculate
-    return Setup(model, overridden(preset, options), speculate)
+    return Setup(model, overridden(preset, options), speculate, settings.trace_top_k, settings.trace)
 
 
 def overridden(preset: Preset, options: AskOptions) -> Preset:
