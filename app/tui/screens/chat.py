@@ -206,7 +206,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands):
         self._reset_meter()
         self.refresh_panels()
         self.refresh_state()
-        self._do(self.versions.refresh())
+        self._count_versions()
 
     def _reset_meter(self) -> None:
         self.meter.reset(n_tokens(self._session.branch, self._session.model_name))

@@ -22,7 +22,9 @@ from app.tui.keymap import Keymap
 from app.tui.screens.help import Help, user_files
 from app.tui.screens.palette import Palette
 from app.tui.screens.safe import Dialog, Result, SafeScreen
+from app.tui.screens.watch_commands import Watching
 from app.tui.services import Services
+from app.tui.steer.step_dock import StepDock
 from app.tui.widgets.composer import Composer
 from app.tui.widgets.transcript import Transcript
 
@@ -35,6 +37,8 @@ class ChatCommands(SafeScreen):
     chat: Chat
     conversations: Conversations
     choices: Choices
+    watching: Watching
+    step_dock: StepDock
     _host: App[int]
     _services: Services
     _session: Session
@@ -71,7 +75,9 @@ class ChatCommands(SafeScreen):
         return await self._host.push_screen_wait(dialog)
 
     def action_stop(self) -> None:
-        """Stops the reply, or else takes the last waiting message back."""
+        """Stops the reply, or else takes the last waiting message back; a line that is open is only closed."""
+        if self.step_dock.leave_line():
+            return
         if not self.chat.stop() and (text := self.chat.take_back()):
             self.composer.put_draft(text)
 
@@ -151,9 +157,9 @@ class ChatCommands(SafeScreen):
             action = next(command.action for command in COMMANDS if command.id == chosen)
             await self.run_action(action)
 
-    def action_help(self) -> None:
-        """Shows the keys and the files."""
-        self._host.push_screen(Help(self._keymap, user_files()))
+    def action_help(self, page: str = "keys") -> None:
+        """Shows the keys and the files, how it works, or what each view is for."""
+        self._host.push_screen(Help(self._keymap, user_files(), self.watching.story(), page))
 
     def action_copy_reply(self) -> None:
         """Copies the last reply."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 
+from textual.notifications import SeverityLevel
+
+from app.domain.conversation import Message
 from app.session.session import Session
 from app.tui.flow.chat import Chat
+from app.tui.flow.pump import Pump
 from app.tui.inspect.fork import ForkWanted
-from app.tui.screens.safe import SafeScreen
+from app.tui.screens.safe import Dialog, Result, SafeScreen
+from app.tui.services import Services
 from app.tui.steer.branching import Branching
 from app.tui.steer.forking import Forking
 from app.tui.steer.siblings import Siblings
 from app.tui.steer.step_control import StepControl
 from app.tui.steer.step_dock import StepDock
 from app.tui.widgets.composer import Composer
+from app.tui.widgets.transcript import Transcript
 
 
 class SteerCommands(SafeScreen):
@@ -21,18 +27,40 @@ class SteerCommands(SafeScreen):
 
     chat: Chat
     composer: Composer
+    transcript: Transcript
+    pump: Pump
     step: StepControl
     step_dock: StepDock
-    versions: Siblings
-    forking: Forking
-    branching: Branching
     _session: Session
+    _services: Services
+
+    def bring_steering(self) -> None:
+        """Makes what the commands work with; the chat is there."""
+        self.versions = Siblings(
+            self._session, self.transcript, idle=lambda: not self.chat.running, show=self._show, tell=self.tell
+        )
+        self.forking = Forking(self.chat, self._ask, self.tell)
+        self.branching = Branching(
+            self.chat,
+            self.composer,
+            self._services.presets,
+            ask=self._ask,
+            show=self._show,
+            tell=self.tell,
+            look=lambda: (self.pump.shortest_s, self.transcript.code_style),
+        )
+
+    def _show(self, branch: Sequence[Message]) -> None:
+        raise NotImplementedError
+
+    async def _ask(self, dialog: Dialog[Result]) -> Result | None:
+        raise NotImplementedError
 
     def refresh_state(self) -> None:
         """Shows what has changed."""
         raise NotImplementedError
 
-    def tell(self, text: str) -> None:
+    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
         """Shows a passing notice."""
         raise NotImplementedError
 
@@ -69,7 +97,11 @@ class SteerCommands(SafeScreen):
 
     def _turn_over(self) -> None:
         self.step.ended()
-        self._do(self.versions.refresh())
+        self._count_versions()
+
+    def _count_versions(self) -> None:
+        if self.is_running:  # a turn also ends because the app does
+            self._do(self.versions.refresh())
 
     async def _force(self, text: str) -> None:
         if problem := await self.step.force(text):

@@ -90,9 +90,9 @@ class StepControl:
         told = await engine.tokenize(Tokenize(engine.next_request_id(), text))
         if isinstance(told, EngineLost) or told.error:
             return told.reason if isinstance(told, EngineLost) else told.error
-        token_ids = tuple(token.id for token in told.tokens if token.n_bytes)
-        if self.state.paused and token_ids:
-            self._go(len(token_ids), force_ids=token_ids)
+        n_tokens = sum(token.n_bytes > 0 for token in told.tokens)
+        if self.state.paused and n_tokens:
+            self._go(n_tokens, force_text=text)
         return ""
 
     def run_on(self) -> None:
@@ -120,7 +120,14 @@ class StepControl:
         self.state.erase()
         self._changed()
 
-    def _go(self, n_steps: int | None, *, force_ids: tuple[int, ...] = (), ban_ids: tuple[int, ...] = ()) -> None:
+    def _go(
+        self,
+        n_steps: int | None,
+        *,
+        force_ids: tuple[int, ...] = (),
+        force_text: str = "",
+        ban_ids: tuple[int, ...] = (),
+    ) -> None:
         self.state.go(n_steps)
-        self._session.resume(n_steps, force_ids=force_ids, ban_ids=ban_ids)
+        self._session.resume(n_steps, force_ids, force_text, ban_ids)
         self._changed()

@@ -1,0 +1,135 @@
+"""Forks, rewritten replies, and the walk between the versions of a reply."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.tui.inspect.fork import ForkWanted
+from app.tui.screens.rewrite import Rewrite
+from tests.fakes.chat_app import make_app, until
+from tests.fakes.scripted_engine import ScriptedEngine, reply
+from tests.tui.steer.steering import answered, contents, ready, shown, told
+
+
+async def test_regenerating_shows_the_count_and_the_versions_can_be_walked(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["first", "second", "third"]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit("say")
+        await answered(chat)
+        assert "‹" not in shown(chat)
+        await pilot.press("ctrl+r")
+        await until(lambda: chat.transcript.last_reply() == "second" and "‹ 2/2 ›" in shown(chat))
+        await pilot.press("ctrl+r")
+        await until(lambda: chat.transcript.last_reply() == "third" and "‹ 3/3 ›" in shown(chat))
+        await pilot.press("alt+left")
+        await until(lambda: contents(chat) == ["say", "second"] and "‹ 2/3 ›" in shown(chat))
+        chat.transcript.focus()
+        await pilot.press("[")
+        await until(lambda: contents(chat) == ["say", "first"] and "‹ 1/3 ›" in shown(chat))
+        await pilot.press("[")
+        await until(lambda: told(app) == ["This is the first of 3 versions."])
+        await pilot.press("]")
+        await until(lambda: contents(chat) == ["say", "second"])
+        await pilot.press("alt+right", "alt+right")
+        await until(lambda: contents(chat) == ["say", "third"])
+        await until(lambda: told(app)[-1] == "This is the last of 3 versions.")
+
+
+async def test_a_version_is_shown_with_what_followed_it(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["first", "second", "more"]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit("say")
+        await answered(chat)
+        await pilot.press("ctrl+r")
+        await until(lambda: contents(chat) == ["say", "second"] and not chat.chat.running)
+        chat.chat.submit("go on")
+        await answered(chat, 4)
+        await pilot.press("alt+left")
+        await until(lambda: contents(chat) == ["say", "first"])
+        await pilot.press("alt+right")
+        await until(lambda: contents(chat) == ["say", "second", "go on", "more"])
+        await until(lambda: "‹ 2/2 ›" in shown(chat))
+
+
+async def test_without_versions_the_keys_say_so(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["first"]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit("say")
+        await answered(chat)
+        await pilot.press("alt+left")
+        await until(lambda: told(app) == ["No reply has other versions yet."])
+
+
+async def test_a_fork_keeps_its_beginning_and_the_notice_has_the_engines_numbers(tmp_path: Path) -> None:
+    engine = ScriptedEngine(["one two three", reply(" dois", n_prompt=813, n_cached=812)])
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(80, 24)):
+        chat = await ready(app)
+        chat.chat.submit("count")
+        await answered(chat)
+        old = chat.chat.session.branch[-1]
+        chat.fork(ForkWanted(old, 1))
+        await until(lambda: contents(chat) == ["count", "one dois"])
+        await answered(chat)
+        assert engine.requests[1].reply_ids == (100,)
+        assert told(app) == ["Forked at token 2: reused 812, computed 1."]
+        await until(lambda: "‹ 2/2 ›" in shown(chat))
+        assert chat.transcript.last_reply() == "one dois"
+
+
+async def test_what_is_kept_is_seen_at_once(tmp_path: Path) -> None:
+    engine = ScriptedEngine([reply("one two three"), reply(" dois")], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(80, 24)):
+        chat = await ready(app)
+        chat.chat.submit("count")
+        engine.permit(10)
+        await answered(chat)
+        await engine.settled()
+        left = 10 - 4
+        for _ in range(left):
+            pass
+        chat.fork(ForkWanted(chat.chat.session.branch[-1], 2))
+        await until(lambda: chat.transcript.last_reply().startswith("one two"))
+        engine.run_free()
+        await answered(chat)
+
+
+async def test_a_running_reply_is_stopped_for_a_fork(tmp_path: Path) -> None:
+    engine = ScriptedEngine(["one two three", " dois"], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(80, 24)):
+        chat = await ready(app)
+        chat.chat.submit("count")
+        await engine.release(3)
+        chat.fork(ForkWanted(chat.chat.session.branch[-1], 1))
+        await until(lambda: len(engine.requests) == 2)
+        engine.run_free()
+        await until(lambda: contents(chat) == ["count", "one dois"])
+        assert engine.aborted == [1]
+
+
+async def test_a_reply_is_rewritten_and_gone_on_from(tmp_path: Path) -> None:
+    engine = ScriptedEngine(["one two three", " and more"])
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        await pilot.press("f9")
+        await until(lambda: told(app) == ["There is no reply to rewrite yet."])
+        chat.chat.submit("count")
+        await answered(chat)
+        await pilot.press("f9")
+        await until(lambda: isinstance(app.screen, Rewrite))
+        await pilot.press(*["left"] * len(" three"), "ctrl+t", *" 2", "ctrl+s")
+        await until(lambda: contents(chat) == ["count", "one two 2 and more"])
+        await answered(chat)
+        assert engine.requests[1].reply_text == "one two 2"
+        assert told(app)[-1] == "Rewritten: reused 0, computed 20."
+        await pilot.press("f9")
+        await until(lambda: isinstance(app.screen, Rewrite))
+        await pilot.press("escape")
+        await until(lambda: app.screen is chat)
+        assert contents(chat)[1] == "one two 2 and more"
