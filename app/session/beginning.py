@@ -47,6 +47,7 @@ def fork_of(
 ) -> Beginning:
     """The beginning of a sibling that keeps the first `n_tokens` tokens of `reply`, under the model that is loaded.
 
+    An empty `model` is not known, and taken for the reply's own: the engine is lost, and will load the last one again.
     Raises ForkError when that many are not known, or an alternative means nothing to another model.
     """
     _check_reply(reply)
@@ -55,7 +56,7 @@ def fork_of(
         hint = "Rewrite its beginning instead: that needs only its text."
         raise ForkError(f"of the tokens of this reply only {len(trace.tokens)} are kept", hint)
     kept = text_before(reply.content, trace, n_tokens)
-    if reply.generation and reply.generation.model != model and (n_tokens or force_ids):
+    if model and reply.generation and reply.generation.model != model and (n_tokens or force_ids):
         forced = "".join(_text_of(each, trace, n_tokens + i, model) for i, each in enumerate(force_ids))
         return Beginning(text=kept + forced + text, reread_from=reply.generation.model)
     return Beginning(kept=kept, tokens=trace.tokens[:n_tokens], force_ids=tuple(force_ids), text=text)
