@@ -87,7 +87,7 @@ class ToyBackend:
         self.script: list[Decoded | ComputeError] = []
         self.partial_removal = True
         self.can_shift = True
-        self.states_fit = True
+        self.states_fit = self.can_checkpoint = True
         self.own_adapters: AdapterSet = ()
         self.adapters_now: AdapterSet = ()
         self.computed_with: list[AdapterSet] = []
@@ -149,6 +149,16 @@ class ToyBackend:
 
     def write_state(self, seq_id: int, state: npt.NDArray[np.uint8]) -> bool:
         self.cells[seq_id] = state.tolist() if self.states_fit else []
+        return self.states_fit
+
+    def checkpoint(self, seq_id: int) -> npt.NDArray[np.uint8] | None:
+        return np.array(self.cells[seq_id], np.uint8) if self.can_checkpoint else None
+
+    def rewind(self, seq_id: int, checkpoint: npt.NDArray[np.uint8], n_past: int) -> bool:
+        assert len(checkpoint) == n_past
+        assert self.cells[seq_id][:n_past] == checkpoint.tolist(), "what can be cut must be there still"
+        if self.states_fit:
+            del self.cells[seq_id][n_past:]
         return self.states_fit
 
     def shift(self, seq_id: int, n_keep: int, n_discard: int) -> None:

@@ -90,6 +90,7 @@ class Admission:
         self._backend.use_adapters(sequence.adapters)
         sequence.slot = claimed[0]
         sequence.n_cached = self._reuse.fill(sequence, *claimed)
+        self._reuse.checkpoints.begin(sequence)
         if sequence.speculate and not sequence.params.exact and self._backend.partial_removal:
             sequence.speculation = Speculation(self._drafter(sequence.slot.seq_id), self._costs)
             sequence.speculation.begin(sequence.prompt)

@@ -158,6 +158,14 @@ class Backend(Protocol):
         """Replaces the cells of a sequence by saved ones; False, leaving none, where they do not fit."""
         ...
 
+    def checkpoint(self, seq_id: int) -> State | None:
+        """What `rewind` needs to bring a sequence back to where it is; None where that cannot be had."""
+        ...
+
+    def rewind(self, seq_id: int, checkpoint: State, n_past: int) -> bool:
+        """Takes a sequence that has gone on back to a checkpoint after `n_past` tokens; False where that fails."""
+        ...
+
     def shift(self, seq_id: int, n_keep: int, n_discard: int) -> None:
         """Drops `n_discard` cells after the first `n_keep` and moves the rest down. Only where `can_shift`."""
         ...

@@ -10,6 +10,7 @@ from collections.abc import Sequence as Many
 from typing import Protocol
 
 from app.engine.core.backend import AdapterSet, Backend, State
+from app.engine.core.checkpoints import Checkpoints
 from app.engine.core.sequence import Sequence
 from app.engine.core.slots import Slot, SlotTable, common_prefix
 
@@ -61,13 +62,14 @@ class Reuse:
         self._backend = backend
         self._slots = slots
         self._archive = archive
+        self.checkpoints = Checkpoints(backend, slots)
 
     def fill(self, sequence: Sequence, slot: Slot, n_common: int) -> int:
         """Leaves in the claimed slot the tokens that begin the prompt; returns how many.
 
         At least one token is computed again: the cache keeps no logits.
         """
-        n_own = 0 if sequence.params.exact else min(n_common, len(sequence.prompt) - 1)
+        n_own = 0 if sequence.params.exact else self.checkpoints.reach(slot, min(n_common, len(sequence.prompt) - 1))
         if len(slot.tokens) >= WORTH and 2 * n_own < len(slot.tokens):
             self.keep(slot)
         slot.adapters = sequence.adapters
@@ -98,9 +100,8 @@ class Reuse:
 
     def _cut(self, slot: Slot, n_past: int) -> int:
         if n_past < len(slot.tokens) and not (n_past and self._backend.truncate(slot.seq_id, n_past)):
-            self._backend.clear(slot.seq_id)
-            n_past = 0
-        del slot.tokens[n_past:]
+            n_past = self.checkpoints.rewind(slot, n_past)
+        slot.cut(n_past)
         return n_past
 
     def _share(self, sequence: Sequence, slot: Slot, n_own: int) -> int:
@@ -111,7 +112,7 @@ class Reuse:
             return n_own
         self._backend.clear(slot.seq_id)
         self._backend.share(donor.seq_id, slot.seq_id, n_shared)
-        slot.tokens = donor.tokens[:n_shared]
+        slot.fill(donor.tokens[:n_shared])
         slot.private = donor.private
         return n_shared
 
@@ -151,7 +152,7 @@ class Reuse:
         fits = self._backend.write_state(slot.seq_id, state) and self._backend.n_cells(slot.seq_id) == len(tokens)
         if not fits:
             self._backend.clear(slot.seq_id)
-        slot.tokens = list(tokens) if fits else []
+        slot.fill(tokens if fits else ())
         return fits
 
     def _donor(self, sequence: Sequence, slot: Slot) -> tuple[Slot | None, int]:

@@ -51,7 +51,7 @@ def build(backend: Backend, running: Many[Sequence], chunk: ChunkSize) -> list[R
         room = min(limit, batch.room)
         if sequence.slot and room > 0 and (sequence.phase is Phase.PREFILL or sequence.n_lost):
             n_past = sequence.n_past
-            tokens = sequence.known[n_past : n_past + room]
+            tokens = sequence.known[n_past : n_past + min(room, sequence.n_to_stop)]
             last = sequence.phase is Phase.PREFILL and n_past + len(tokens) == len(sequence.prompt)
             first = batch.add(tokens, n_past, sequence.slot.seq_id, 1 if last else 0)
             rows.append(Rows(sequence, tokens, first + len(tokens) - 1 if last else None))

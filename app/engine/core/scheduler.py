@@ -149,6 +149,7 @@ class Scheduler:
                 continue
             assert sequence.slot is not None
             sequence.slot.tokens += row.tokens
+            self.reuse.checkpoints.reached(sequence)
             if sequence.phase is Phase.DECODE:
                 continue
             n_done, ms = sequence.n_past - sequence.n_cached, (self._clock() - sequence.started_s) * 1e3
@@ -196,15 +197,15 @@ class Scheduler:
         residents = [slot for slot in self.slots.slots if slot.state is SlotState.RESIDENT]
         for slot in residents:
             self.backend.clear(slot.seq_id)
-            slot.tokens, slot.state = [], SlotState.FREE
+            slot.cut(0)
+            slot.state = SlotState.FREE
         return bool(residents)
 
     def _recompute(self, sequence: Sequence) -> None:
-        """Lets a sequence's cache be computed again where the model gives up no part of it; samples nothing twice."""
+        """Lets a sequence's cache be computed again from its last checkpoint; samples nothing twice."""
         assert sequence.slot is not None
-        self.backend.clear(sequence.slot.seq_id)
-        sequence.slot.tokens = []
-        sequence.n_cached = 0
+        n_kept = self.reuse.checkpoints.rewind(sequence.slot, sequence.n_past)
+        sequence.n_cached = min(sequence.n_cached, n_kept)
 
     def _fail(self, rows: list[Rows], error: str) -> None:
         """Ends the requests of a failed batch and makes a new context. Raises ComputeError where that fails too."""

@@ -53,6 +53,8 @@ class Sequence:
     n_cached: int = 0
     cells: tuple[CellSpan, ...] = ()
     """The account of its window when it ended."""
+    stops: list[int] = field(default_factory=list[int])
+    """Where a chunk of its prefill ends, whatever else fits into a batch."""
     n_restored: int = 0
     """Of the cached tokens, those whose cells came from a saved state."""
     n_shared: int = 0
@@ -88,6 +90,12 @@ class Sequence:
     def n_past(self) -> int:
         """Tokens of this sequence in the KV cache."""
         return len(self.slot.tokens) if self.slot else 0
+
+    @property
+    def n_to_stop(self) -> int:
+        """How many tokens its next chunk may have."""
+        n_past = self.n_past
+        return min((stop for stop in self.stops if stop > n_past), default=len(self.known)) - n_past
 
     @property
     def n_new(self) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from app.engine.core.backend import AdapterSet
+from app.engine.core.backend import AdapterSet, State
 
 _STRIDE = 256
 _MOST = 0.75
@@ -21,6 +21,14 @@ class SlotState(Enum):
     FREE = "free"
     RESIDENT = "resident"
     CLAIMED = "claimed"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """What a memory that cannot be cut held after the first `n_tokens` of a slot."""
+
+    n_tokens: int
+    state: State
 
 
 @dataclass
@@ -38,6 +46,25 @@ class Slot:
     """What its cells were computed with."""
     shifted: bool = False
     """Whether some of its cells were computed with tokens in view that are gone."""
+
+    checkpoints: list[Checkpoint] = field(default_factory=list[Checkpoint])
+    """Of beginnings of its tokens, none longer than them; the shortest first."""
+
+    def cut(self, n_tokens: int) -> None:
+        """Forgets the tokens after the first `n_tokens`."""
+        del self.tokens[n_tokens:]
+        self.checkpoints = [each for each in self.checkpoints if each.n_tokens <= n_tokens]
+
+    def fill(self, tokens: Sequence[int]) -> None:
+        """Takes these tokens in place of its own."""
+        self.cut(0)
+        self.tokens += tokens
+
+    def forget(self, n_keep: int, n_discard: int) -> None:
+        """Forgets `n_discard` tokens after the first `n_keep`."""
+        rest = self.tokens[n_keep + n_discard :]
+        self.cut(n_keep)
+        self.tokens += rest
 
     def common(self, prompt: Sequence[int], adapters: AdapterSet) -> int:
         """How many of its cells are those that `prompt` begins with."""
@@ -101,4 +128,5 @@ class SlotTable:
         """Forgets everything: the context behind it is new."""
         self.n_resets += 1
         for slot in self.slots:
-            slot.tokens, slot.state = [], SlotState.FREE
+            slot.cut(0)
+            slot.state = SlotState.FREE

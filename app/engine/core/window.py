@@ -25,7 +25,7 @@ def make_room(backend: Backend, sequence: Sequence) -> Shifted | None:
         sequence.finish(FinishReason.CONTEXT)
         return None
     backend.shift(slot.seq_id, n_keep, n_discarded)
-    del slot.tokens[n_keep : n_keep + n_discarded]
+    slot.forget(n_keep, n_discarded)
     sequence.n_shifted += n_discarded
     slot.shifted = True
     return Shifted(sequence, n_keep, n_discarded)
@@ -38,7 +38,7 @@ def forget_shifted(backend: Backend, sequence: Sequence) -> None:
         if not backend.truncate(sequence.slot.seq_id, n_keep):
             backend.clear(sequence.slot.seq_id)
             n_keep = 0
-        del sequence.slot.tokens[n_keep:]
+        sequence.slot.cut(n_keep)
         sequence.slot.shifted = False
 
 

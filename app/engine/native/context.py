@@ -23,7 +23,7 @@ from app.engine.native.bindings import C, Native
 from app.engine.native.machine import available_bytes, physical_cores
 from app.engine.native.model import NativeModel
 from app.engine.native.sampler import NativeSampler
-from app.engine.native.state import State, read_state, write_state
+from app.engine.native.state import PARTIAL, State, read_state, write_state
 
 KV_TYPES = {
     KvType.F32: 0,
@@ -179,6 +179,15 @@ class NativeContext:
         if not fits:
             self.clear(seq_id)
         return fits
+
+    def checkpoint(self, seq_id: int) -> State | None:
+        """See `Backend.checkpoint`."""
+        return read_state(self._handle, self._checked(seq_id), PARTIAL)
+
+    def rewind(self, seq_id: int, checkpoint: State, n_past: int) -> bool:
+        """See `Backend.rewind`."""
+        fits = write_state(self._handle, self._checked(seq_id), checkpoint, PARTIAL)
+        return fits and self.truncate(seq_id, n_past) and self.n_cells(seq_id) == n_past
 
     def shift(self, seq_id: int, n_keep: int, n_discard: int) -> None:
         """See `Backend.shift`; the keys are rotated to their new positions by the next decode."""

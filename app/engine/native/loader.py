@@ -18,7 +18,10 @@ from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.model import LoadCancelled, LoadError, NativeModel
 from app.protocol.events import AdapterReady, ModelReady
 
-_CANNOT_CUT = "this model keeps a memory that cannot be cut: editing or repeating a message computes the prompt again"
+_CANNOT_CUT = (
+    "this model keeps a memory that cannot be cut: an edit or another reply goes back to a checkpoint and computes "
+    "from there, and nothing is drafted"
+)
 
 
 @dataclass

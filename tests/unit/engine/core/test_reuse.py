@@ -176,4 +176,4 @@ def test_a_model_that_cannot_cut_is_given_whole_states_only() -> None:
     second = request([*SYSTEM, 9], 2)
     run(scheduler, second)
     assert (second.n_cached, second.n_shared) == (0, 0)
-    assert archive.asked[-1] == (400 + 256, True)
+    assert archive.asked[-1] == (256, True)  # its own 400 are worth nothing: they cannot be had alone

@@ -118,15 +118,15 @@ def test_an_unrelated_prompt_leaves_the_resident_one_alone() -> None:
     assert back.n_cached == 4
 
 
-def test_a_model_that_refuses_partial_removal_starts_over() -> None:
+def test_a_model_that_refuses_partial_removal_and_has_no_checkpoint_starts_over() -> None:
     backend = ToyBackend(n_slots=1)
-    backend.partial_removal = False
+    backend.partial_removal = backend.can_checkpoint = False
     scheduler = make(backend)
     run(scheduler, sequence([10, 11, 12]))
     again = sequence([10, 11, 9], request_id=2, max_tokens=1)
     run(scheduler, again)
     assert again.n_cached == 0
-    assert backend.batches[-1] == [(0, [10, 11, 9])]
+    assert backend.batches[-2:] == [[(0, [10, 11])], [(0, [9])]]
     assert scheduler.check_integrity() == []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from app.domain.fit import Memory
@@ -31,6 +33,7 @@ class Machine:
         class Model:
             n_ctx_train = 32768
             can_decode = True
+            adapters = SimpleNamespace(notices=[])
 
             def __init__(self, path, options, progress) -> None:
                 machine.models.append(options.n_gpu_layers)

@@ -1,0 +1,84 @@
+"""Checkpoints: the way back for models whose memory cannot be cut (recurrent and hybrid ones).
+
+Such a model can only go on from where it stands. So what it holds is copied at places that later prompts are likely to
+begin with: after the system prompt, at the end of each reply that a turn follows, and before the last token of each
+prompt. A copy is small for these models; the cells that can be cut stay where they are.
+"""
+
+from __future__ import annotations
+
+from app.engine.core.backend import Backend
+from app.engine.core.sequence import Sequence
+from app.engine.core.slots import Checkpoint, Slot, SlotTable
+
+MAX_BYTES = 256 << 20
+"""Of all checkpoints of a context."""
+MOST_OF_A_SLOT = 16
+_APART = 32
+"""A place nearer than this behind what is cached is not worth a decode of its own."""
+
+
+class Checkpoints:
+    """Takes them and goes back to them; does nothing where the memory can be cut."""
+
+    def __init__(self, backend: Backend, slots: SlotTable, max_bytes: int = MAX_BYTES) -> None:
+        self._backend = backend
+        self._slots = slots
+        self._max_bytes = max_bytes
+
+    def begin(self, sequence: Sequence) -> None:
+        """Takes one of what is cached, and plans where the prefill stops for others."""
+        if self._backend.partial_removal or sequence.params.exact or sequence.slot is None:
+            return
+        n_cached, n_last = len(sequence.slot.tokens), len(sequence.prompt) - 1
+        self._take(sequence.slot)
+        spans = sequence.spans
+        for place in (spans.n_system, spans.n_system + spans.n_history):
+            if n_cached + _APART <= place < n_last and place not in sequence.stops:
+                sequence.stops.append(place)
+        if n_last > n_cached:
+            sequence.stops.append(n_last)
+
+    def reached(self, sequence: Sequence) -> None:
+        """Takes one where the sequence has come to one of its places."""
+        if sequence.slot and sequence.n_past in sequence.stops:
+            self._take(sequence.slot)
+
+    def reach(self, slot: Slot, n_past: int) -> int:
+        """How many of the first `n_past` tokens of a slot can be kept."""
+        if self._backend.partial_removal or n_past >= len(slot.tokens):
+            return min(n_past, len(slot.tokens))
+        return max((each.n_tokens for each in slot.checkpoints if each.n_tokens <= n_past), default=0)
+
+    def rewind(self, slot: Slot, n_past: int) -> int:
+        """Leaves the longest beginning of at most `n_past` tokens that a checkpoint knows; returns its length."""
+        while n_kept := max((each.n_tokens for each in slot.checkpoints if each.n_tokens <= n_past), default=0):
+            found = next(each for each in slot.checkpoints if each.n_tokens == n_kept)
+            if self._backend.rewind(slot.seq_id, found.state, n_kept):
+                slot.cut(n_kept)
+                return n_kept
+            slot.checkpoints.remove(found)
+        self._backend.clear(slot.seq_id)
+        slot.cut(0)
+        return 0
+
+    def _take(self, slot: Slot) -> None:
+        n_tokens = len(slot.tokens)
+        if not n_tokens or slot.shifted or any(each.n_tokens == n_tokens for each in slot.checkpoints):
+            return
+        state = self._backend.checkpoint(slot.seq_id)
+        if state is None or len(state) > self._max_bytes:
+            return
+        slot.checkpoints.append(Checkpoint(n_tokens, state))
+        while len(slot.checkpoints) > MOST_OF_A_SLOT:
+            del slot.checkpoints[1]  # the first one is the system prompt's
+        self._make_room(slot)
+
+    def _make_room(self, latest: Slot) -> None:
+        """Forgets the oldest ones of the slot used longest ago until the limit is kept; those of `latest` last."""
+        slots = [slot for slot in self._slots.slots if slot is not latest]
+        order = [*sorted(slots, key=lambda slot: slot.last_used), latest]
+        n_bytes = sum(len(each.state) for slot in order for each in slot.checkpoints)
+        for slot in order:
+            while n_bytes > self._max_bytes and slot.checkpoints:
+                n_bytes -= len(slot.checkpoints.pop(0).state)
