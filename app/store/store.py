@@ -185,6 +185,10 @@ class Store:
         """All of a conversation's messages, whatever their branch; oldest first."""
         return await self._read(lambda connection: messages.of(connection, conversation_id))
 
+    async def message(self, message_id: int) -> Message:
+        """One message, of whatever conversation."""
+        return await self._read(lambda connection: messages.get(connection, message_id))
+
     async def save_trace(self, message_id: int, trace: ReplyTrace) -> None:
         """Keeps how a reply came about, in place of what was kept of it before."""
         data = await self._call(lambda: pack(trace))

@@ -1,0 +1,61 @@
+"""`tok history`: the stored conversations, and what their traces take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.cli.exit_codes import ExitCode
+
+
+def history(
+    search: Annotated[
+        list[str] | None, typer.Argument(metavar="[SEARCH]", help="Words that the title or one message holds.")
+    ] = None,
+    limit: Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="N", help="At most this many.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+) -> int:
+    """List stored conversations, the newest first; `tok export trace ID` makes a page of one."""
+    import asyncio
+
+    from app.cli import console
+    from app.cli.tables import print_table
+    from app.cli.tracing.stored import list_conversations, local_time, size, utc_time
+
+    query = " ".join(search or ())
+    found = asyncio.run(list_conversations(query, limit + 1))
+    if as_json:
+        console.print_json(
+            [
+                {
+                    "id": conversation.id,
+                    "title": conversation.title,
+                    "created": utc_time(conversation.created_ms),
+                    "updated": utc_time(conversation.updated_ms),
+                    "n_messages": conversation.n_messages,
+                    "trace_bytes": n_bytes,
+                }
+                for conversation, n_bytes in found[:limit]
+            ],
+            indent=2,
+        )
+    elif found:
+        print_table(
+            ("ID", "WHEN", "MESSAGES", "TRACES", "TITLE"),
+            [
+                (
+                    str(conversation.id),
+                    local_time(conversation.updated_ms),
+                    str(conversation.n_messages),
+                    size(n_bytes),
+                    conversation.title,
+                )
+                for conversation, n_bytes in found[:limit]
+            ],
+        )
+    else:
+        console.talk("tok: no conversation holds that" if query else "tok: no conversation is stored yet")
+    if len(found) > limit:
+        console.talk(f"tok: the newest {limit} of them; -n shows more")
+    return ExitCode.OK
