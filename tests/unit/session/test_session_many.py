@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from app.domain.conversation import ReplyState
+from app.domain.preset import Preset
+from app.domain.sampling import SamplingParams
 from app.session.events import MessageStored, ReplyFinished
 from app.session.merge import merge
 from app.store.store import Store
@@ -86,6 +88,63 @@ async def test_one_may_die_and_all_are_told(store: Store):
     events = await all_of(session.send_many("x", 2))
     states = {index: event.message.state for index, event in events if isinstance(event, ReplyFinished)}
     assert states == {0: ReplyState.INTERRUPTED, 1: ReplyState.DONE}
+
+
+async def test_replies_with_presets_of_their_own(store: Store):
+    session, engine = session_with(store, "cool", "warm", "other")
+    warm = Preset(name="warm", system="Be warm.", sampling=SamplingParams(temperature=1.5, seed=3))
+    events = await all_of(session.branches("Hello", [PRESET, warm]))
+    assert [event.message.content for _, event in events if isinstance(event, MessageStored)] == ["Hello"]
+    assert [(request.branch, request.sampling) for request in engine.requests] == [
+        (True, PRESET.sampling),
+        (True, warm.sampling),
+    ]
+    assert [request.messages[0].content for request in engine.requests] == ["Be brief.", "Be warm."]
+    replies = await store.children(session.conversation.id, session.branch[0].id)
+    assert [(reply.content, reply.generation.preset, reply.generation.seed) for reply in replies] == [
+        ("cool", "test", 42),
+        ("warm", "warm", 3),
+    ]
+    traces = [await store.trace(reply.id) for reply in replies]
+    assert [[token.text for token in trace.tokens] for trace in traces] == [
+        ["cool", "<|im_end|>"],
+        ["warm", "<|im_end|>"],
+    ]
+    assert all(session.trace(reply.id) for reply in replies)
+
+
+async def test_the_last_message_is_answered_again_by_several(store: Store):
+    session, engine = session_with(store, "old", "a", "b")
+    assert await all_of(session.branches(None, [PRESET, PRESET])) == []
+    assert engine.requests == []
+    await all_of(session.send("q"))
+    events = await all_of(session.branches(None, [PRESET, PRESET]))
+    assert not any(isinstance(event, MessageStored) for _, event in events)
+    assert [message.content for message in await session.siblings(session.branch[-1])] == ["old", "a", "b"]
+    assert len(session.branch) == 2
+
+
+@pytest.mark.parametrize("saved", [True, False])
+async def test_one_is_picked_and_the_others_stay(store: Store, saved: bool):
+    session, engine = session_with(store if saved else None, "first", "second", "third", "next")
+    await all_of(session.send_many("q", 3))
+    await session.pick(0)
+    assert [message.content for message in session.branch] == ["q", "first"]
+    second = (await session.siblings(session.branch[-1]))[1]
+    await session.pick(second)
+    assert session.branch[-1] == second
+    await all_of(session.send("on"))
+    assert [message.content for message in engine.requests[-1].messages][1:] == ["q", "second", "on"]
+    if saved:
+        assert await stored_branch(store, session) == session.branch
+
+
+async def test_one_that_never_started_cannot_be_picked(store: Store):
+    session, engine = session_with(store)
+    engine._model = engine._reload = None
+    await all_of(session.send_many("q", 2))
+    await session.pick(1)
+    assert [message.content for message in session.branch] == ["q"]
 
 
 async def numbers(*values: int, then: Exception | None = None, closed: list[int] | None = None):
