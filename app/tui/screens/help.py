@@ -1,11 +1,13 @@
-"""The help: every key, and where the files are that change things."""
+"""The help: every key and file, how a reply comes about, and what each view is for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
@@ -15,6 +17,9 @@ from app.domain.text import safe_text
 from app.tui.commands import COMMANDS
 from app.tui.keymap import Keymap, key_label
 from app.tui.screens.safe import Dialog
+from app.tui.views import VIEWS
+from app.tui.watch.story import STEPS, TRICKS, Chapter
+from app.tui.widgets.bar import Bar, Segment
 
 EDITING: tuple[tuple[str, str], ...] = (
     ("Enter", "Send"),
@@ -29,6 +34,11 @@ MOUSE: tuple[tuple[str, str], ...] = (
     ("Drag", "Select; Ctrl+C copies"),
     ("Wheel", "Scroll; at the end it follows new text again"),
 )
+PAGES: dict[str, str] = {"keys": "Keys", "how": "How it works", "views": "What you see"}
+"""The pages in order, name to title."""
+
+Story = tuple[Sequence[Chapter], Sequence[Chapter]]
+_Parts = list[Content | str | tuple[str, str]]
 
 
 def user_files() -> list[tuple[str, str]]:
@@ -49,32 +59,57 @@ def _short(path: Path) -> str:
 
 
 class Help(Dialog[None]):
-    """Shows the keys in force, the user's changes included."""
+    """Shows the keys in force, the user's changes included; arrows go to its other pages."""
 
-    def __init__(self, keymap: Keymap, files: Sequence[tuple[str, str]]) -> None:
-        """`files`: pairs of what a file is for and its path."""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,tab", "turn(1)", show=False, priority=True),
+        Binding("left,shift+tab", "turn(-1)", show=False, priority=True),
+    ]
+
+    def __init__(self, keymap: Keymap, files: Sequence[tuple[str, str]], story: Story, page: str = "keys") -> None:
+        """`files`: pairs of what a file is for and its path. `page` is the one to begin with."""
         super().__init__()
         self._keymap = keymap
         self._files = files
+        self._story = story
+        self._page = page
 
     def compose(self) -> ComposeResult:
         """Lays the dialog out."""
         with Vertical(classes="dialog dialog-tall"):
-            yield Static("Help", classes="dialog-title", markup=False)
+            yield Bar(id="help-pages", separator="   ")
             with VerticalScroll(classes="dialog-scroll"):
-                yield Static(self._text(), markup=False)
-            yield Static("Esc close   ↑ ↓ scroll", classes="dialog-hints", markup=False)
+                yield Static(id="help-text", markup=False)
+            yield Static("← → page   ↑ ↓ scroll   Esc close", classes="dialog-hints", markup=False)
 
     def on_mount(self) -> None:
         """Lets the arrows scroll at once."""
         self.query_one(VerticalScroll).focus()
+        self.action_page(self._page)
 
-    def _text(self) -> Content:
+    def action_turn(self, n: int) -> None:
+        """Goes `n` pages on."""
+        names = list(PAGES)
+        self.action_page(names[(names.index(self._page) + n) % len(names)])
+
+    def action_page(self, name: str) -> None:
+        """Shows a page from its beginning."""
+        self._page = name
+        tabs = [
+            Segment(f"▸{title}" if page == name else title, "bold $primary" if page == name else "", _turn(page))
+            for page, title in PAGES.items()
+        ]
+        self.query_one(Bar).show(tabs)
+        text = {"keys": self._keys, "how": self._how, "views": self._views}[name]
+        self.query_one("#help-text", Static).update(text())
+        self.query_one(VerticalScroll).scroll_home(animate=False)
+
+    def _keys(self) -> Content:
         commands = [
             (" / ".join(key_label(key) for key in self._keymap.keys[command.id]) or "—", command.title, command.id)
             for command in COMMANDS
         ]
-        parts: list[Content | str | tuple[str, str]] = []
+        parts: _Parts = []
         others = (("Writing", EDITING), ("Mouse", MOUSE), ("Files", self._files))
         sections = [("Commands", commands), *((title, [(*pair, "") for pair in rows]) for title, rows in others)]
         for title, rows in sections:
@@ -86,3 +121,23 @@ class Help(Dialog[None]):
             parts.append("\n")
         parts.append(("[keys] in config.toml gives a command another key, by its grey name.", "$foreground-muted"))
         return Content.assemble(*parts)
+
+    def _how(self) -> Content:
+        parts: _Parts = []
+        for heading, chapters in zip((STEPS, TRICKS), self._story, strict=True):
+            parts.append((f"{heading}\n", "bold $primary"))
+            for chapter in chapters:
+                parts += [(f"{chapter.title}. ", "bold"), f"{chapter.text}\n"]
+            parts.append("\n")
+        return Content.assemble(*parts)
+
+    def _views(self) -> Content:
+        parts: _Parts = []
+        for view in VIEWS:
+            key = self._keymap.label(view.command)
+            parts += [(view.title, "bold $primary"), (f"  {key}\n" if key else "\n", "$accent"), f"{view.text}\n\n"]
+        return Content.assemble(*parts)
+
+
+def _turn(page: str) -> str:
+    return f"screen.page('{page}')"

@@ -13,10 +13,12 @@ from app.tui.meter import RunMeter
 from app.tui.panels.choice import PanelChoice
 from app.tui.panels.column import PanelColumn
 from app.tui.panels.status import StatusLine
+from app.tui.screens.help import Story
 from app.tui.screens.panel_picker import PanelPicker
 from app.tui.screens.watch import WatchScreen
 from app.tui.watch.pages import PAGES, page_of
 from app.tui.watch.setting import Setting
+from app.tui.watch.story import story
 
 
 class Watching:
@@ -41,6 +43,7 @@ class Watching:
         self._column, self._status = column, status
         self._model = model
         self._screen: WatchScreen | None = None
+        session.tell_prompt = True
         column.choice = PanelChoice(memory.recall("panel_choice", ""))
         column.on_open = self.open
 
@@ -78,6 +81,10 @@ class Watching:
         name = await self._host.push_screen_wait(PanelPicker(self._column.choice, self._changed))
         if name:
             self.open(name)
+
+    def story(self) -> Story:
+        """How the reply on the screen came about; without one, how any does."""
+        return story(self._meter, self._model(), self.setting)
 
     def toggle_speculation(self) -> None:
         """Turns drafting by lookup on or off, from the next reply on."""

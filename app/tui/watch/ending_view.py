@@ -75,7 +75,7 @@ def _verdict(meter: RunMeter) -> str:
     if not ending.known:
         return "The engine does not tell how likely an end was."
     if meter.stop is not None and meter.stop.kind == "eog":
-        return f"The model ended it: it gave an end {p_of(ending.now or 0.0)}, and the end was drawn."
+        return f"The model ended it: an end had {p_of(ending.now or 0.0)}, and was drawn."
     n_likely = sum(moment.p >= _LIKELY for moment in ending.moments)
     if n_likely:
         times = "once" if n_likely == 1 else "many times" if n_likely > N_MOMENTS else f"{n_likely} times"

@@ -81,7 +81,10 @@ def _trend(latency: Latency) -> Line:
     if trend is None:
         return ((_NO_TREND, "dim"),)
     figure = f"{trend.ms_per_1000:+.2f} ± {trend.error:.2f} ms"
-    words = " per 1,000 tokens of context" if trend.seen else " per 1,000 tokens: no more than chance would draw"
+    words = " per 1,000 tokens: no more than chance would draw"
+    if trend.seen:
+        slower = trend.ms_per_1000 > 0
+        words = " per 1,000 tokens of context" if slower else " per 1,000 tokens: its beginning was held up"
     return (("depth ", "dim"), (figure, "value"), (words, "dim"))
 
 

@@ -203,7 +203,7 @@ async def test_the_palette_lists_and_runs_every_command(tmp_path: Path) -> None:
 async def test_every_command_has_its_action(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine())
     for command in COMMANDS:
-        namespace, _, name = command.action.partition(".")
+        namespace, _, name = command.action.partition("(")[0].partition(".")
         owner = ChatScreen if namespace == "screen" else type(app)
         assert callable(getattr(owner, f"action_{name}")), command.id
 
