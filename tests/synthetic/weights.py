@@ -45,7 +45,13 @@ QUANTS = {
 
 
 def data(tensor: TensorData, rng: np.random.Generator) -> Iterator[bytes]:
-    """The bytes of one tensor in chunks. Norms are ones; a matrix of rows of n has standard deviation 1/sqrt(n)."""
+    """The bytes of one tensor in chunks: its own, or made.
+
+    Norms and biases are ones; a matrix of rows of n has standard deviation 1/sqrt(n).
+    """
+    if tensor.data is not None:
+        yield tensor.data
+        return
     quant = next(quant for quant in QUANTS.values() if quant.kind == tensor.kind)
     type_ = TENSOR_TYPES[tensor.kind]
     if tensor.shape[0] % type_.n_elements:
