@@ -17,9 +17,23 @@ from app.engine.native import library
 from app.engine.native.model import LoadCancelled, LoadError
 from app.engine.outbox import Outbox
 from app.engine.prompting import UnknownTokenError
+from app.engine.questions import Questions
 from app.engine.reply import Reply
 from app.engine.text.renderer import Renderer
-from app.protocol.commands import Abort, Bench, CancelLoad, Command, Generate, LoadModel, Pause, Resume, Shutdown
+from app.protocol.commands import (
+    Abort,
+    Bench,
+    CancelLoad,
+    Command,
+    Generate,
+    LoadModel,
+    Pause,
+    Predict,
+    Resume,
+    Score,
+    Shutdown,
+    Tokenize,
+)
 from app.protocol.events import (
     PROTOCOL_VERSION,
     ContextShifted,
@@ -46,6 +60,7 @@ class Worker:
         self._stop_bench = threading.Event()
         self._host: Host | None = None
         self._replies: dict[int, Reply] = {}
+        self._questions = Questions(self._outbox.send)
         self._renderer = Renderer()
         library.start()
         self._inbox = Inbox(in_fd, self._announce, self._interrupt)
@@ -69,7 +84,7 @@ class Worker:
     def _serve(self) -> bool:
         """One turn: commands, then one step of the loop. False ends the worker."""
         schedulers = self._host.schedulers if self._host else []
-        idle = all(scheduler.idle for scheduler in schedulers)
+        idle = self._questions.idle and all(scheduler.idle for scheduler in schedulers)
         if idle:
             self._rest()
         for command in self._inbox.take(wait=idle):
@@ -80,6 +95,7 @@ class Worker:
             for happening in scheduler.step() if not scheduler.idle else ():
                 self._report(happening)
             self._outbox.flush()
+        self._questions.step()
         return True
 
     def _rest(self) -> None:
@@ -110,19 +126,11 @@ class Worker:
             case Generate():
                 self._generate(command)
             case Abort(request_id):
-                self._stop_bench.clear()
-                for context in self._host.contexts if self._host else ():
-                    context.clear_abort()
-                reply = self._replies.get(request_id)
-                if reply:
-                    reply.sequence.finish(FinishReason.ABORT)
-            case Pause(request_id):
-                if reply := self._replies.get(request_id):
-                    reply.sequence.pause()
-            case Resume(request_id):
-                reply = self._replies.get(request_id)
-                if reply and self._host:
-                    self._host.resume(reply, command)
+                self._abort(request_id)
+            case Pause() | Resume():
+                self._steer(command)
+            case Tokenize() | Predict() | Score():
+                self._questions.ask(command, self._host)
             case Bench():
                 run_bench(command, self._host and self._host.loaded, self._outbox.send, self._stop_bench.is_set)
             case CancelLoad():
@@ -130,7 +138,23 @@ class Worker:
             case Shutdown():
                 return
 
+    def _abort(self, request_id: int) -> None:
+        self._stop_bench.clear()
+        for context in self._host.contexts if self._host else ():
+            context.clear_abort()
+        if reply := self._replies.get(request_id):
+            reply.sequence.finish(FinishReason.ABORT)
+        self._questions.abort(request_id)
+
+    def _steer(self, command: Pause | Resume) -> None:
+        reply = self._replies.get(command.request_id)
+        if reply and isinstance(command, Pause):
+            reply.sequence.pause()
+        elif reply and self._host and isinstance(command, Resume):
+            self._host.resume(reply, command)
+
     def _load(self, command: LoadModel) -> None:
+        self._questions.end("the model was replaced")
         for reply in self._replies.values():
             reply.sequence.finish(FinishReason.ERROR, error="the model was replaced")
             if reply.sequence.sampler:
@@ -182,6 +206,8 @@ class Worker:
     def _report(self, happening: Happening) -> None:
         sequence = happening.sequence
         request_id = sequence.request_id
+        if self._questions.take(happening):
+            return
         match happening:
             case Started():
                 self._started(self._replies[request_id])

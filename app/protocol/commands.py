@@ -110,6 +110,8 @@ class Predict(Struct, frozen=True, tag=True, array_like=True):
     top_k: int = 20
     text: str = ""
     """In place of `messages`: a prompt that no template is applied to."""
+    cacheable: bool = False
+    """As in `Generate`: true for what belongs to a conversation that may be saved."""
 
 
 class Score(Struct, frozen=True, tag=True, array_like=True):

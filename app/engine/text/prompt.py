@@ -51,7 +51,7 @@ class PromptBuilder:
         self._template = template
         foreign, own = Guard(vocab), Guard(vocab, user_defined=False)
         self._guards = {Role.SYSTEM: foreign, Role.USER: foreign, Role.ASSISTANT: own}
-        tokenizer = Tokenizer(vocab)
+        tokenizer = self._tokenizer = Tokenizer(vocab)
         self._replies = ReplyMemory(vocab, tokenizer, own)
         self._special_ids = frozenset(special.id for special in vocab.special)
         self._adds_space = tokenizer.adds_space
@@ -95,6 +95,18 @@ class PromptBuilder:
         """A prompt that came as ids; all of it counts as this turn."""
         spans = PromptSpans(n_turn=len(ids))
         return Prompt(list(ids), spans, strip_space=self._strips(ids), given=self._teller.own_sizes(ids))
+
+    def plain(self, text: str, *, bos: bool, parse_special: bool = False) -> Prompt:
+        """A text that no template is applied to, with BOS in front only where `bos` asks for it and the model wants it.
+
+        Names of control tokens are text like other text, but for `parse_special`.
+        """
+        data = marks.clean(text).encode()
+        first = [self._vocab.bos] if bos and self._vocab.add_bos and self._vocab.bos is not None else []
+        chunks = self._tokenizer.chunks(data) if parse_special else [(0, self._vocab.tokenize(data))]
+        ids = first + [i for _, run in chunks for i in run]
+        spans = PromptSpans(n_turn=len(ids))
+        return Prompt(ids, spans, strip_space=self._strips(ids), given=[0] * len(first), data=data, chunks=chunks)
 
     def _strips(self, ids: Sequence[int]) -> bool:
         return self._adds_space and bool(ids) and ids[-1] in self._special_ids

@@ -1,0 +1,144 @@
+"""How likely given tokens are, one after another, as llama-perplexity measures it. Knows ids and numbers, no text.
+
+The tokens are cut into windows of `n_ctx`, each computed from nothing; where the model wants BOS it takes the place of
+a window's first token. For the perplexity the later half of each whole window counts, so that every token that counts
+has at least half a window before it; what is left behind the last whole window does not count. Of tokens that fill no
+window all count that have something before them.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from app.engine.core.backend import Backend, ComputeError, Decoded, Logits
+from app.engine.core.distribution import Distribution, Measured
+from app.engine.core.reuse import Reuse
+from app.engine.core.slots import Slot, SlotTable
+
+SMALLEST_WINDOW = 4
+"""Tokens; the later half of a smaller one holds nothing."""
+
+
+@dataclass(slots=True)
+class ScoredId:
+    """One token and how likely it was."""
+
+    index: int
+    """Among the tokens that were given."""
+    token: int
+    measured: Measured | None
+    """None for the first token of all: nothing stands before it."""
+    counts: bool
+    """For the perplexity."""
+    decode_ms: float = 0.0
+    measure_ms: float = 0.0
+
+
+class Scoring:
+    """One text in one slot of a context, which it empties first and leaves empty."""
+
+    def __init__(self, backend: Backend, tokens: list[int], bos: int | None, n_ctx: int, top_k: int) -> None:
+        """`bos` is what each window begins with; None is its own first token. Raises ValueError for a window that
+        the context does not hold."""
+        if not SMALLEST_WINDOW <= n_ctx <= backend.n_ctx:
+            raise ValueError(f"a window is of {SMALLEST_WINDOW} to {backend.n_ctx} tokens here, not of {n_ctx}")
+        self._backend = backend
+        self._tokens = tokens
+        self._bos = bos
+        self._n_ctx = n_ctx
+        self._top_k = top_k
+        self._distribution = Distribution(backend.n_vocab, backend.eog)
+        self._slot: Slot | None = None
+        self._n_resets = 0
+        self._n_fed = 0
+        """Tokens whose rows were computed."""
+        self._n_told = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether every token was told."""
+        return self._n_told == len(self._tokens)
+
+    def claim(self, slots: SlotTable, reuse: Reuse) -> bool:
+        """Takes a slot, unless it has one; False where all are in use. What lay there is kept in the archive."""
+        if self._slot and self._n_resets != slots.n_resets:  # the context behind it is new, and its window is gone
+            self._slot, self._n_fed = None, self._n_fed - self._n_fed % self._n_ctx
+        if self._slot is None and (claimed := slots.claim([])):
+            self._slot, self._n_resets = claimed[0], slots.n_resets
+            reuse.keep(self._slot)
+            self._empty(self._slot)
+            self._slot.adapters = self._backend.adapters(None)
+            self._slot.private = True
+        return self._slot is not None
+
+    def close(self, slots: SlotTable) -> None:
+        """Gives the slot back. Idempotent."""
+        if self._slot and self._n_resets == slots.n_resets:
+            self._empty(self._slot)
+            slots.release(self._slot)
+        self._slot = None
+
+    def step(self) -> list[ScoredId]:
+        """Computes as many rows as may have logits at once. Raises ComputeError."""
+        first = [ScoredId(0, self._tokens[0], None, counts=False)] if self._tokens and not self._n_told else []
+        self._n_told += len(first)
+        return [*first, *self._compute()]
+
+    def _compute(self) -> list[ScoredId]:
+        slot, backend = self._slot, self._backend
+        assert slot is not None
+        start = self._n_fed - self._n_fed % self._n_ctx
+        # The last row of a window says how likely the first token of the next one is; that of the text says nothing.
+        end = min(start + self._n_ctx, len(self._tokens) - 1, self._n_fed + backend.batch.max_outputs)
+        rows = self._tokens[self._n_fed : end]
+        if not rows:
+            return []
+        if self._n_fed == start:
+            self._empty(slot)
+            if self._bos is not None:
+                rows[0] = self._bos
+        began_s = time.perf_counter()
+        if not self._decode(slot, rows):
+            self._n_fed = start
+            return []
+        decode_ms = (time.perf_counter() - began_s) * 1e3 / len(rows)
+        found = [
+            self._measure(index, backend.logits(row), decode_ms)
+            for row, index in enumerate(range(self._n_fed + 1, end + 1))
+        ]
+        self._n_fed = end
+        new = [scored for scored in found if scored.index >= self._n_told]
+        self._n_told += len(new)
+        return new
+
+    def _decode(self, slot: Slot, rows: list[int]) -> bool:
+        """False where an abort of another request stopped it: the window is computed again."""
+        backend = self._backend
+        backend.use_adapters(slot.adapters)
+        backend.use_threads(backend.n_threads)
+        backend.batch.clear()
+        backend.batch.add(rows, len(slot.tokens), slot.seq_id, len(rows))
+        decoded = backend.decode()
+        if decoded is Decoded.NO_SLOT:
+            raise ComputeError("there is no room for the text in the context")
+        if decoded is Decoded.ABORTED:
+            backend.clear_abort()
+            return False
+        slot.tokens += rows
+        return True
+
+    def _measure(self, index: int, logits: Logits, decode_ms: float) -> ScoredId:
+        began_s = time.perf_counter()
+        token = self._tokens[index]
+        measured = self._distribution.measure(logits, token, self._top_k)
+        return ScoredId(index, token, measured, self._counts(index), decode_ms, (time.perf_counter() - began_s) * 1e3)
+
+    def _counts(self, index: int) -> bool:
+        n_windows = len(self._tokens) // self._n_ctx
+        window, place = divmod(index, self._n_ctx)
+        return window < n_windows and place > self._n_ctx // 2 if n_windows else index > 0
+
+    def _empty(self, slot: Slot) -> None:
+        self._backend.clear(slot.seq_id)
+        slot.tokens, slot.shifted = [], False

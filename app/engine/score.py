@@ -1,0 +1,84 @@
+"""The text side of a `Score`: a text in, traces of its tokens and the sum for its perplexity out."""
+
+from __future__ import annotations
+
+from app.domain.trace import Origin, TokenTrace
+from app.engine.core.backend import ComputeError
+from app.engine.core.distribution import Measured
+from app.engine.core.scoring import ScoredId, Scoring
+from app.engine.host import Host
+from app.engine.telling import top_tokens
+from app.engine.text.vocab import piece_text
+from app.protocol.commands import Score
+from app.protocol.events import Scored, ScoreFinished
+
+_CERTAIN = Measured(1.0, 0.0, 1, 0.0, [])
+"""What is said of a token before which nothing stands."""
+
+
+class ScoreRun:
+    """One text, in the context of the conversations, between their steps."""
+
+    def __init__(self, command: Score, host: Host) -> None:
+        """Raises ValueError where the window that is asked for cannot be had."""
+        self._request_id = command.request_id
+        self._scheduler = host.schedulers[0]
+        self._vocab = vocab = host.loaded.model.vocab
+        prompt = host.prompts.plain(command.text, bos=True)
+        self._told = host.prompts.told(prompt)
+        self._n_bos = len(prompt.given)
+        backend = self._scheduler.backend
+        bos = vocab.bos if self._n_bos else None
+        n_ctx = command.n_ctx or backend.n_ctx
+        self._scoring = Scoring(backend, prompt.ids, bos, n_ctx, max(0, command.top_k))
+        self._n_tokens = self._n_scored = 0
+        self._nll = 0.0
+        self.waits = False
+        """Whether all slots are in use, so that nothing can be done now."""
+
+    def step(self) -> list[Scored | ScoreFinished]:
+        """One decode; what it brought, and the end with the last token."""
+        scoring, scheduler = self._scoring, self._scheduler
+        if not scoring.done:
+            self.waits = not scoring.claim(scheduler.slots, scheduler.reuse)
+            if self.waits:
+                return []
+        events: list[Scored | ScoreFinished] = []
+        try:
+            found = [] if scoring.done else scoring.step()
+        except ComputeError as error:
+            scheduler.fail(str(error))
+            return [self.finished(str(error))]
+        traces = tuple(self._trace(each) for each in found if each.index >= self._n_bos)
+        if traces:
+            events.append(Scored(self._request_id, traces))
+        if scoring.done:
+            events.append(self.finished())
+        return events
+
+    def finished(self, error: str = "") -> ScoreFinished:
+        """The last event; gives the slot back."""
+        self._scoring.close(self._scheduler.slots)
+        return ScoreFinished(self._request_id, self._n_tokens, self._n_scored, self._nll, error)
+
+    def _trace(self, scored: ScoredId) -> TokenTrace:
+        measured = scored.measured or _CERTAIN
+        self._n_tokens += 1
+        if scored.counts:
+            self._n_scored += 1
+            self._nll -= measured.logprob
+        return TokenTrace(
+            scored.token,
+            piece_text(self._vocab, scored.token),
+            scored.decode_ms + scored.measure_ms,
+            measured.p,
+            measured.logprob,
+            measured.rank,
+            measured.entropy,
+            top_tokens(self._vocab, measured.top),
+            Origin.FORCED,
+            n_bytes=self._told[scored.index].n_bytes,
+            p_end=measured.p_end,
+            decode_ms=scored.decode_ms,
+            sample_ms=scored.measure_ms,
+        )
