@@ -8,7 +8,7 @@ import typer
 from typer._click import Command  # pyright: ignore[reportPrivateUsage] -- typer gives its base class no public name
 from typer.main import get_command
 
-from app.cli import ask, batch, bench, chat, config, export, history, models, presets, replay, trace, version
+from app.cli import ask, batch, bench, chat, config, explain, export, history, models, presets, replay, trace, version
 from app.cli.coercion import use_plain_coercion
 from app.cli.exit_codes import EPILOG
 from app.cli.options import ContinueLast, DraftModel, Model, PresetName, ThemeName
@@ -47,6 +47,7 @@ def command_line() -> Command:
     root.command(cls=SectionedCommand)(batch.batch)
     root.command(cls=SectionedCommand)(trace.trace)
     root.command(cls=SectionedCommand)(replay.replay)
+    root.command(cls=SectionedCommand)(explain.explain)
     root.command()(bench.bench)
     root.command(cls=SectionedCommand)(history.history)
     root.add_typer(export.commands)

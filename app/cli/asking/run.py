@@ -31,7 +31,7 @@ def run_ask(options: AskOptions, launcher: EngineLauncher) -> int:
 
 async def _ask(options: AskOptions, setup: Setup, prompt: str, launcher: EngineLauncher) -> int:
     with _asking(options, setup) as asking:
-        return await _run(options, setup, prompt, launcher, asking)
+        return await run_asking(options, setup, prompt, launcher, asking)
 
 
 @contextmanager
@@ -47,7 +47,8 @@ def _asking(options: AskOptions, setup: Setup) -> Generator[Asking]:
         yield TracedAnswer(asking, setup, sink)
 
 
-async def _run(options: AskOptions, setup: Setup, prompt: str, launcher: EngineLauncher, asking: Asking) -> int:
+async def run_asking(options: AskOptions, setup: Setup, prompt: str, launcher: EngineLauncher, asking: Asking) -> int:
+    """Asks, shows the answer as `asking` does, and returns the exit code."""
     engine = launcher.engine()
     try:
         with Interrupt() as interrupt:
