@@ -103,7 +103,6 @@ class Host:
             cacheable=command.cacheable,
             n_kept=prompt.n_kept,
             n_left=command.n_steps,
-            n_left=command.n_steps,
             block=ThinkingBlock(self._marks, vocab.named_pieces, inside=inside),
         )
         reply = Reply(sequence, fitted, vocab, tell_prompt=command.tell_prompt)

@@ -1,6 +1,6 @@
 """A client over a fake worker that is always closed, with graces short enough for tests."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from app.client.connection import Graces
 from app.client.worker_client import WorkerClient
 from tests.fakes.fake_worker import fake_worker
+from tests.process.raw_worker import RawWorker
 
 
 @pytest.fixture
@@ -24,3 +25,11 @@ async def start_client(tmp_path: Path) -> AsyncGenerator[Callable[..., WorkerCli
     yield make
     for client in clients:
         await client.close()
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[RawWorker]:
+    """The real worker, without a model."""
+    raw = RawWorker(tmp_path / "log")
+    yield raw
+    raw.close()

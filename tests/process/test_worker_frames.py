@@ -2,60 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from app.domain.conversation import Role
 from app.domain.generation import FinishReason
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
-from app.protocol.codec import encode, event_decoder
-from app.protocol.commands import CancelLoad, ChatMessage, Command, Generate, LoadModel
-from app.protocol.events import Event, GenerationFinished, Hello, LoadFailed, ModelReady, TokensGenerated
+from app.protocol.commands import CancelLoad, ChatMessage, Generate, LoadModel
+from app.protocol.events import GenerationFinished, LoadFailed, ModelReady, TokensGenerated
 from tests.model.conftest import smollm2_path
+from tests.process.raw_worker import RawWorker
 
 pytestmark = pytest.mark.model
-
-
-class RawWorker:
-    def __init__(self, log: Path) -> None:
-        argv = [sys.executable, "-P", "-m", "app.engine", "--log", str(log)]
-        root = Path(__file__).parents[2]
-        environment = os.environ | {"PYTHONPATH": str(root)}
-        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-        self._decoder = event_decoder()
-        self._events: list[Event] = []
-
-    def send(self, *commands: Command) -> None:
-        assert self.process.stdin
-        self.process.stdin.write(b"".join(encode(command) for command in commands))
-        self.process.stdin.flush()
-
-    def until(self, kind: type) -> Event:
-        assert self.process.stdout
-        while True:
-            while self._events:
-                event = self._events.pop(0)
-                if isinstance(event, kind):
-                    return event
-            chunk = os.read(self.process.stdout.fileno(), 1 << 16)
-            assert chunk, "the worker has ended"
-            self._events += self._decoder.feed(chunk)
-
-
-@pytest.fixture
-def worker(tmp_path: Path) -> Iterator[RawWorker]:
-    raw = RawWorker(tmp_path / "log")
-    raw.until(Hello)
-    yield raw
-    assert raw.process.stdin
-    raw.process.stdin.close()
-    assert raw.process.wait(timeout=10) == 0
 
 
 LOAD = LoadModel(str(smollm2_path()), LoadOptions(n_ctx=512, n_slots=1))
