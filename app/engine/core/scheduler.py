@@ -53,7 +53,7 @@ class Scheduler:
         self._waiting: deque[Sequence] = deque()
         self._active: list[Sequence] = []
         self._stuck = False
-        """Whether the last step could do nothing: what waits, waits for a sequence that is held."""
+        """Whether the last step could do nothing: what waits, waits for a slot."""
         self._chooser = Chooser(backend, clock)
 
     @property
@@ -61,7 +61,7 @@ class Scheduler:
         """True when a step would do nothing."""
         if any(s.phase is Phase.FINISHED for s in self._waiting) or not all(s.waits for s in self._active):
             return False
-        return self._stuck or not self._waiting
+        return not self._waiting or (self._stuck and self.slots.full)
 
     def submit(self, sequence: Sequence) -> None:
         """Queues a sequence; it starts with a later step."""

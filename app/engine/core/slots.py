@@ -118,6 +118,11 @@ class SlotTable:
         best.state = SlotState.CLAIMED
         return best, n_common[best.seq_id]
 
+    @property
+    def full(self) -> bool:
+        """Whether every slot is claimed."""
+        return all(slot.state is SlotState.CLAIMED for slot in self.slots)
+
     def release(self, slot: Slot) -> None:
         """Gives a claimed slot back; its tokens stay for the next request that begins with them."""
         self._clock += 1

@@ -176,6 +176,29 @@ def test_what_waits_for_a_held_one_can_be_aborted() -> None:
     assert [h.sequence.request_id for h in turn(scheduler) if isinstance(h, Finished)] == [2]
 
 
+def test_a_slot_that_comes_free_by_itself_is_taken() -> None:
+    scheduler = make(ToyBackend(n_slots=2))
+    claimed = scheduler.slots.claim([])
+    held, waiting = sequence([1], n_left=0), sequence([13], request_id=2)
+    scheduler.submit(held)
+    scheduler.submit(waiting)
+    turn(scheduler)
+    assert (claimed is not None, waiting.phase) == (True, Phase.WAITING)
+    scheduler.slots.release(claimed[0])
+    turn(scheduler)
+    assert waiting.generated == [14, 15, 0]
+
+
+def test_a_prompt_that_never_fits_is_refused_though_every_slot_is_held() -> None:
+    scheduler = make(ToyBackend(n_slots=1, n_ctx=8))
+    scheduler.submit(sequence([1], n_left=0))
+    turn(scheduler)
+    refused = sequence([1] * 9, request_id=2)
+    scheduler.submit(refused)
+    turn(scheduler)
+    assert refused.finish_reason is FinishReason.CONTEXT
+
+
 def test_an_exact_one_that_is_held_lets_others_run_and_goes_on_alone() -> None:
     backend = ToyBackend()
     scheduler = make(backend)
