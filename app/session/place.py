@@ -56,6 +56,11 @@ class Place:
         """Where the last message of the user stands in the branch."""
         return max((i for i, message in enumerate(self.branch) if message.role is Role.USER), default=None)
 
+    def current(self, message: Message) -> Message:
+        """The message as it stands in the branch now: a reply that was still being written may be finished."""
+        now = self._keeper.current_id(message.id)
+        return next((each for each in self.branch if each.id == now), message)
+
     async def question_of(self, reply: Message) -> int:
         """Where the message stands that `reply` answers; shows its branch first, if need be. Raises StoreError."""
         parent_id = self._keeper.current_id(reply.parent_id or 0)

@@ -28,7 +28,7 @@ from app.store.store import Store
 T = TypeVar("T")
 Ids = Sequence[int]
 KEEP = TraceSettings()
-Begin = Callable[[ReplyTrace | None], Beginning]
+Begin = Callable[[Message, ReplyTrace | None], Beginning]
 
 
 class Session:
@@ -106,18 +106,17 @@ class Session:
     ) -> AsyncGenerator[TurnEvent]:
         """Streams a sibling of `reply` that keeps its first `n_tokens` tokens, goes on with what is forced, then alone.
 
-        Where another model is loaded than the reply's, `ForkReread` comes first. Raises ForkError when that many tokens
-        are not known.
+        Where another model is loaded than the reply's, `ForkReread` comes first. ForkError: so many are not known.
         """
 
-        def begin(trace: ReplyTrace | None) -> Beginning:
+        def begin(reply: Message, trace: ReplyTrace | None) -> Beginning:
             return fork_of(reply, trace, n_tokens, force_ids, text, self._options().model_name)
 
         return self._alone(self._again(reply, begin, n_steps))
 
     def rewrite(self, reply: Message, text: str) -> AsyncGenerator[TurnEvent]:
         """Streams a sibling of `reply` that begins with `text`. Raises ForkError when that is no reply."""
-        return self._alone(self._again(reply, lambda _: rewrite_of(reply, text)))
+        return self._alone(self._again(reply, lambda reply, _: rewrite_of(reply, text)))
 
     def send_many(self, text: str, n: int) -> AsyncGenerator[tuple[int, TurnEvent]]:
         """`branches` of the preset with seeds that follow each other from its own, or from a random one."""
@@ -210,9 +209,10 @@ class Session:
                 yield event
 
     async def _again(
-        self, reply: Message | None = None, begin: Begin = lambda _: NOTHING, n_steps: int | None = None
+        self, reply: Message | None = None, begin: Begin | None = None, n_steps: int | None = None
     ) -> AsyncGenerator[TurnEvent]:
-        beginning = begin(await self.load_trace(reply.id) if reply else None)
+        trace = await self.load_trace(reply.id) if reply else None
+        beginning = begin(self._place.current(reply), trace) if reply and begin else NOTHING
         at = await complete(self._place.question_of(reply)) if reply else self._place.last_question()
         if at is None:
             return

@@ -83,6 +83,17 @@ async def test_an_alternative_and_a_text_are_forced_and_measured(store: Store):
     assert session.branch[-1].content == "one alt2 or three end"
 
 
+async def test_a_reply_taken_from_its_start_is_forked_as_it_ended(store: Store):
+    session, engine = session_with(store, "one two three", " zwei", " drei")
+    begun = next(event.message for event in await all_of(session.send("q")) if isinstance(event, ReplyStarted))
+    await all_of(session.fork(begun, 1))
+    assert session.branch[-1].content == "one zwei"
+    session.model_name = "another"
+    await session.choose(begun)
+    await all_of(session.fork(begun, 2))
+    assert (engine.requests[2].reply_ids, engine.requests[2].reply_text) == ((), "one two")
+
+
 async def test_a_fork_before_the_first_token_is_like_another_reply(store: Store):
     session, engine, old = await with_reply(store, "eins")
     session.preset = msgspec.structs.replace(PRESET, sampling=msgspec.structs.replace(PRESET.sampling, force=("Well",)))
