@@ -64,8 +64,14 @@ COMMANDS: tuple[Command, ...] = (
     Command("help", "Help", "Keys, files and how to change them", "f1", "screen.help", "help"),
     Command("how", "How it works", "The loop, with the figures of this reply", "", "screen.help('how')"),
     Command("views", "What you see", "Each view in two sentences", "", "screen.help('views')"),
-    Command("copy_reply", "Copy the last reply", "As the model wrote it, in Markdown", "f3", "screen.copy_reply"),
+    Command("copy_reply", "Copy the last reply", "As the model wrote it, in Markdown", "f5", "screen.copy_reply"),
     Command("copy_code", "Copy the last code block", "Without its fence", "f8", "screen.copy_code"),
+    Command(
+        "inspect", "Inspect", "The tokens of a reply, and what else could have come", "f3", "screen.inspect", letter="i"
+    ),
+    Command("inspect_sampler", "Inspect the sampler", "Its stages, its draw, what if", "", "screen.inspect('SAMPLER')"),
+    Command("inspect_prompt", "Inspect the prompt", "What was really sent, as tokens", "", "screen.inspect('PROMPT')"),
+    Command("record_stages", "Record sampler stages", "Or no more; costs time per token", "", "screen.record_stages"),
     Command("step", "Step through the reply", "Holds the loop before each token", "f4", "screen.step", letter="s"),
     Command("branches", "Several replies at once", "Side by side, in one batch; pick one", "f6", "screen.branches"),
     Command(

@@ -31,7 +31,8 @@ _BLOCKS = ("system", "history", "turn", "reply")
 
 def palette(variables: Mapping[str, str]) -> dict[str, Style]:
     """Returns a style for every role. Shape, letters and weight carry the meaning where there is no colour."""
-    styles = {"text": Style(), "dim": Style(dim=True), "value": Style(bold=True), "ghost": Style(dim=True, strike=True)}
+    styles = {"text": Style(), "dim": Style(dim=True), "value": Style(bold=True)}
+    styles |= {"ghost": Style(dim=True, strike=True), "cursor": Style(bold=True, reverse=True)}
     for role, names in _VARIABLES.items():
         styles[role] = Style(bold=role in _BOLD or None) + _colour(variables, names)
     for role in _BLOCKS:

@@ -34,6 +34,7 @@ from app.tui.panels.column import PanelColumn
 from app.tui.panels.status import StatusLine
 from app.tui.screens.bindings import bindings_for
 from app.tui.screens.chat_commands import ChatCommands
+from app.tui.screens.inspect_commands import InspectCommands
 from app.tui.screens.steer_commands import SteerCommands
 from app.tui.screens.watch_commands import WatchCommands, Watching
 from app.tui.services import Services
@@ -50,7 +51,7 @@ _IDLE_S = 1.0
 _WELCOME_KEYS = ("stop", "history", "model", "palette", "help", "quit")
 
 
-class ChatScreen(ChatCommands, SteerCommands, WatchCommands):
+class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
     """See the module."""
 
     def __init__(
@@ -215,6 +216,10 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands):
         """Takes up the colours of another theme."""
         self.transcript.code_style = code_style
         self.transcript.restyle()
+
+    @on(Transcript.MarkClicked)
+    def _mark_clicked(self) -> None:
+        self.action_inspect()
 
     @on(Transcript.FollowChanged)
     def _following(self, event: Transcript.FollowChanged) -> None:

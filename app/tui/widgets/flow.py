@@ -23,7 +23,8 @@ from app.tui.inspect.pieces import Piece
 from app.tui.inspect.tint import Mark
 from app.tui.panels.palette import palette
 
-_BARS = "▁▂▃▄▅▆▇█"
+_FILLING = "▁▂▃▄▅▆▇█░▓"
+"""Marks that are as wide as their token; the others stand under its beginning."""
 
 
 class Flow(ScrollView, can_focus=True):
@@ -252,7 +253,7 @@ class Flow(ScrollView, can_focus=True):
         if fragment.ghost:
             return Segment(" " * fragment.width, roles["text"])
         char, role = self.mark_of(fragment.token)
-        n = max(1, fragment.width - 1) if char in _BARS else 1
+        n = max(1, fragment.width - 1) if char in _FILLING else 1
         return Segment((char * n).ljust(fragment.width), roles[role])
 
     def _styles(self) -> dict[str, Style]:

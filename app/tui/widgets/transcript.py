@@ -7,31 +7,42 @@ below it (app.tui.markdown, app.tui.transcript), scrolling and painting by the v
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from textual import events
+from textual.message import Message as TextualMessage
 from textual.selection import Selection
 
 from app.domain.conversation import Message
 from app.tui.markdown.blocks import last_code
-from app.tui.transcript.entry import Entry, Voice, note_block
+from app.tui.transcript.entry import GUTTER, Entry, Voice, note_block
 from app.tui.transcript.messages import entry_for
 from app.tui.transcript.selection import logical_text, paragraph_at, word_at
 from app.tui.widgets.transcript_view import TranscriptView
 
 
 class Transcript(TranscriptView):
-    """Shows messages. `follow`: the view stays at the end while text arrives."""
+    """Shows messages. `follow`: the view stays at the end while text arrives.
+
+    Attributes:
+        chosen_reply: the id of the reply that was clicked last; None when none was, and when another one came since.
+    """
+
+    @dataclass
+    class MarkClicked(TextualMessage):
+        """The mark before a reply was clicked; the reply is `chosen_reply`."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._streaming: Entry | None = None
+        self.chosen_reply: int | None = None
 
     # -- what is shown
 
     def show(self, messages: Sequence[Message]) -> None:
         """Shows these messages and nothing else, from their end."""
         self._layout.clear()
-        self._streaming = None
+        self._streaming = self.chosen_reply = None
         for message in messages:
             self._layout.add(entry_for(message))
         self._set_follow(True)
@@ -52,6 +63,7 @@ class Transcript(TranscriptView):
         entry = Entry(Voice.ASSISTANT, message.content, message.id)
         entry.begin(self._width)
         self._streaming = entry
+        self.chosen_reply = None
         self._append_entry(entry)
 
     def append(self, text: str) -> None:
@@ -93,6 +105,7 @@ class Transcript(TranscriptView):
     def on_click(self, event: events.Click) -> None:
         """Twice selects a word, three times a paragraph; the whole transcript never by accident."""
         if event.chain < 2:
+            self._choose(event)
             return
         event.prevent_default()
         _, at = self.screen.get_widget_and_offset_at(event.screen_x, event.screen_y)
@@ -101,3 +114,13 @@ class Transcript(TranscriptView):
         chosen = word_at(self._layout.line, at) if event.chain == 2 else paragraph_at(self._layout.line, at.y)
         if chosen is not None:
             self.screen.selections = {self: chosen}
+
+    def _choose(self, event: events.Click) -> None:
+        row = event.y + self.scroll_offset.y
+        if not self._layout.entries or not 0 <= row < self._layout.height:
+            return
+        entry = self._layout.entries[self._layout.locate(row)[0]]
+        if entry.voice is Voice.ASSISTANT and entry.message_id is not None:
+            self.chosen_reply = entry.message_id
+            if event.x < GUTTER:
+                self.post_message(self.MarkClicked())

@@ -73,13 +73,13 @@ async def test_commands_that_copy(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["Look:\n\n```python\nprint(1)\n```\n"]))
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
-        await pilot.press("f3")
+        await pilot.press("f5")
         assert notices(app) == ["There is no last reply to copy."]
         chat.chat.submit("show")
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
         await pilot.press("f8")
         assert app.clipboard.strip() == "print(1)"
-        await pilot.press("f3")
+        await pilot.press("f5")
         assert app.clipboard == "Look:\n\n```python\nprint(1)\n```\n"
         chat.action_copy_conversation()
         assert app.clipboard == "# show\n\n## You\n\nshow\n\n## Model\n\nLook:\n\n```python\nprint(1)\n```\n"

@@ -1,0 +1,59 @@
+"""What was really sent as lines: how many tokens, cached and fresh, and the one under the cursor. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.domain.reply_trace import ReplyTrace
+from app.domain.trace import PromptToken
+from app.tui.inspect.tint import Mark
+from app.tui.panels.line import Line, bar, visible
+
+CACHED, FRESH = Mark("░", "history"), Mark("▓", "reply")
+"""What stands under a token that was in the KV cache, and under one that was computed."""
+
+
+def prompt_legend(trace: ReplyTrace) -> Line:
+    """Returns what the marks and names mean, with the counts."""
+    n, n_cached = len(trace.prompt), min(trace.n_cached, len(trace.prompt))
+    return (
+        CACHED,
+        (f" cached {n_cached:,}  ", "text"),
+        FRESH,
+        (f" computed {n - n_cached:,}  ", "text"),
+        ("<|name|>", "control"),
+        (f" control {sum(token.is_control for token in trace.prompt):,}", "text"),
+    )
+
+
+def prompt_lines(trace: ReplyTrace, cursor: int, width: int) -> list[Line]:
+    """Returns the totals and the token under the cursor."""
+    prompt = trace.prompt
+    n, n_cached = len(prompt), min(trace.n_cached, len(prompt))
+    n_bytes = sum(token.n_bytes for token in prompt)
+    lines: list[Line] = [
+        (("PROMPT  ", "title"), (f"{n:,}", "value"), (f" tokens, {n_bytes:,} bytes, as the template made them", "dim")),
+        _part("cached", "found in the KV cache", n_cached, n, CACHED.role, width),
+        _part("computed", "read by the model for this reply", n - n_cached, n, FRESH.role, width),
+        (),
+    ]
+    return [*lines, *_token(prompt, cursor, n_cached, width)] if 0 <= cursor < n else lines
+
+
+def _part(name: str, words: str, n: int, total: int, role: str, width: int) -> Line:
+    n_bar = max(0, min(30, width - 52))
+    return ((f"{name:<9} ", "dim"), (f"{n:>7,} ", "value"), (f"{words:<33} ", "dim"), (bar(n / total, n_bar), role))
+
+
+def _token(prompt: Sequence[PromptToken], cursor: int, n_cached: int, width: int) -> list[Line]:
+    token = prompt[cursor]
+    offset = sum(each.n_bytes for each in prompt[:cursor])
+    place = f"{offset:,} to {offset + token.n_bytes:,}" if token.n_bytes else "none: the tokenizer added it"
+    kind = "control token" if token.is_control else "text"
+    where = "cached" if cursor < n_cached else "computed"
+    return [
+        (("TOKEN ", "title"), (f"{cursor + 1:,}", "value"), (f" of {len(prompt):,}", "dim")),
+        (("text      ", "dim"), (visible(f"“{token.text}”", width - 10).rstrip(), "value")),
+        (("id        ", "dim"), (f"{token.id}", "text"), (f"  {kind}, {where}", "dim")),
+        (("bytes     ", "dim"), (place, "text")),
+    ]

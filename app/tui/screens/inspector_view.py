@@ -1,0 +1,164 @@
+"""How the inspector looks: the widgets, and what each of them shows of the reply, the section and the mode.
+
+What is shown is composed by `app.tui.inspect`; the keys are those of `app.tui.screens.inspector`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+from textual.widgets import Input
+
+from app.tui.inspect.fork import ForkWanted
+from app.tui.inspect.hints import Mode, Section, hints
+from app.tui.inspect.inspection import Inspection, Traces, why_empty
+from app.tui.inspect.knobs import WhatIf
+from app.tui.inspect.prompt_view import prompt_legend, prompt_lines
+from app.tui.inspect.sampler_view import sampler_lines
+from app.tui.inspect.token_view import token_lines
+from app.tui.panels.line import Line, wrap
+from app.tui.screens.safe import Dialog
+from app.tui.widgets.bar import Bar, Segment
+from app.tui.widgets.details import Details
+from app.tui.widgets.prompt_flow import PromptFlow
+from app.tui.widgets.token_flow import TokenFlow
+
+_LOOK_S = 0.2
+SECTIONS = list(Section)
+
+
+class InspectorView(Dialog[ForkWanted]):
+    """See the module."""
+
+    def __init__(
+        self,
+        traces: Traces,
+        message_id: int | None,
+        toggle_stages: Callable[[], bool],
+        section: Section = Section.TOKEN,
+    ) -> None:
+        """Takes what it asks of the chat.
+
+        Args:
+            traces: the session.
+            message_id: the reply to begin with; None for the last one.
+            toggle_stages: turns the recording of the sampler's stages on or off, and tells which.
+            section: the one to begin with.
+        """
+        super().__init__()
+        self.inspection = Inspection(traces)
+        self._message_id = message_id
+        self._toggle_stages = toggle_stages
+        self._section = section
+        self._mode = Mode.LOOK
+        self._picked: int | None = None
+        self._what_if: WhatIf | None = None
+        self._said = ""
+        self._query = ""
+        self._typing = ""
+        self.header = Bar(id="inspect-header", separator=" · ")
+        self.flow = TokenFlow(id="inspect-flow")
+        self.prompt = PromptFlow(id="inspect-prompt")
+        self.legend = Details(lambda size: [self._legend()], id="inspect-legend")
+        self.tabs = Bar(id="inspect-tabs", separator="   ")
+        self.details = Details(self._details, id="inspect-details")
+        self.line = Input(id="inspect-line")
+        self.keys = Bar(id="inspect-keys")
+
+    def compose(self) -> ComposeResult:
+        """Lays the widgets out; `app.tcss` says where."""
+        yield self.header
+        with Container(id="inspect-body"):
+            with Vertical(id="inspect-tokens"):
+                yield self.flow
+                yield self.prompt
+                yield self.legend
+            with Vertical(id="inspect-side"):
+                yield self.tabs
+                yield self.details
+        yield self.line
+        yield self.keys
+
+    async def on_mount(self) -> None:
+        """Shows the reply; one that is still written is followed."""
+        await self.inspection.open(self._message_id)
+        self.flow.follow = self.inspection.live
+        self._show_reply()
+        (self.prompt if self._section is Section.PROMPT else self.flow).focus()
+        self.set_interval(_LOOK_S, self._look)
+
+    # What is shown
+
+    def _show_reply(self) -> None:
+        trace = self.inspection.trace
+        self.flow.show(self.inspection.tokens)
+        self.prompt.show(trace.prompt if trace is not None else (), trace.n_cached if trace is not None else 0)
+        self._redraw()
+
+    def _look(self) -> None:
+        if self.inspection.look_again():
+            self._show_reply()
+
+    def _redraw(self) -> None:
+        inspection = self.inspection
+        n_replies = len(inspection.replies)
+        where = [f"reply {inspection.place + 1} of {n_replies}", f"{len(inspection.tokens):,} tokens"]
+        state = "◉ writing" if inspection.live else ""
+        self.header.show(
+            [Segment("Inspector", "bold $primary", weight=3), *(Segment(text, weight=2) for text in where)],
+            [Segment(text) for text in (self._said, state) if text],
+        )
+        self.tabs.show([self._tab(section) for section in Section])
+        self.keys.show([Segment(f" {words}", lead=key) for key, words in self._hints()])
+        in_prompt = self._section is Section.PROMPT
+        self.flow.display, self.prompt.display = not in_prompt, in_prompt
+        self.legend.display = bool(self._legend())
+        self.legend.redraw()
+        self.details.redraw()
+
+    def _hints(self) -> list[tuple[str, str]]:
+        found = hints(self._mode, self._section, n_replies=len(self.inspection.replies))
+        return found if self.inspection.tokens else [hint for hint in found if hint[0] in ("< >", "Esc", "Tab")]
+
+    def _tab(self, section: Section) -> Segment:
+        here = section is self._section
+        text = f"▸{section.value}" if here else section.value
+        action = f"screen.section('{section.name}')"
+        return Segment(text, "bold" if here else "$foreground-muted", action, lead=f"{SECTIONS.index(section) + 1} ")
+
+    def _legend(self) -> Line:
+        trace = self.inspection.trace
+        if self._section is Section.PROMPT:
+            return prompt_legend(trace) if trace is not None and trace.prompt else ()
+        return self.flow.legend
+
+    def _details(self, size: tuple[int, int]) -> Sequence[Line]:
+        trace, token = self.inspection.trace, self.flow.token
+        if self._section is Section.PROMPT and trace is not None:
+            if trace.prompt:
+                return prompt_lines(trace, self.prompt.cursor, size[0])
+            return _paragraphs(["The prompt of this reply was not kept."], size)
+        if token is None:
+            return _paragraphs(why_empty(self.inspection), size)
+        at = self.flow.cursor
+        if self._section is Section.SAMPLER:
+            knobs = self._what_if.line() if self._what_if is not None else ()
+            hint = "" if token.stages else "r records the stages, from the next reply on."
+            return sampler_lines(token, self.inspection.chain(at, self._what_if), knobs, hint, size)
+        place = (at + 1, self.flow.n_tokens)
+        return token_lines(token, place, self.inspection.controls, size, self._picked)
+
+    def _say(self, text: str) -> None:
+        """Says something in the header until the next key."""
+        self._said = text
+        self._redraw()
+
+
+def _paragraphs(texts: Sequence[str], size: tuple[int, int]) -> list[Line]:
+    width, height = size
+    lines: list[Line] = []
+    for text in texts:
+        lines += [*(((line, "text"),) for line in wrap(text, width, 4)), ()]
+    return lines[:height]
