@@ -24,6 +24,8 @@ from app.tui.widgets.bar import Bar, Segment
 from app.tui.widgets.transcript import Transcript
 
 _MUTED = "$foreground-muted"
+_HEAD = 54
+"""Cells of the head line beside the prompt."""
 
 
 class Column(Vertical):
@@ -212,7 +214,7 @@ class BranchesScreen(Dialog[int]):
         left = [
             Segment(f"{n} replies", "bold $primary", "", 4),
             Segment(f"{numbers.tps(together_tps(self._branches))} tok/s together", "$accent", "", 3),
-            Segment(one_line(self._prompt, 200), _MUTED, "", 1),
+            Segment(one_line(self._prompt, max(1, self.size.width - _HEAD)), _MUTED, "", 1),
         ]
         n_running = sum(branch.finished is None for branch in self._branches) if self.running else 0
         state = (

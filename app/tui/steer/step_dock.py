@@ -96,7 +96,7 @@ class StepDock(Vertical):
     }
     StepDock.-shown { display: block; }
     StepDock StepPanel { height: 1fr; width: 1fr; }
-    StepDock Input { height: 1; border: none; padding: 0; display: none; }
+    StepDock Input, StepDock Input:focus { height: 1; border: none; padding: 0; display: none; }
     StepDock Input.-shown { display: block; }
     """
 

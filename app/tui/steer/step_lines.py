@@ -37,7 +37,7 @@ def _title(state: Stepping, width: int) -> Line:
     left: list[Line] = [((f"token {state.n_generated + 1:,}", "value"),)]
     if state.prediction is not None:
         left.append((("entropy ", "dim"), (f"{state.prediction.entropy:.2f} bits", "value")))
-        left.append((("ends here ", "dim"), (numbers.percent(state.prediction.p_end), "value")))
+        left.append((("end ", "dim"), (numbers.percent(state.prediction.p_end), "value")))
     if state.banned:
         names = " ".join(one_line(text, 12).strip() or "␣" for text in list(state.banned.values())[-3:])
         left.append((("banned ", "dim"), (f"{len(state.banned)}: {names}", "value")))

@@ -86,16 +86,12 @@ async def test_what_is_kept_is_seen_at_once(tmp_path: Path) -> None:
     async with app.run_test(size=(80, 24)):
         chat = await ready(app)
         chat.chat.submit("count")
-        engine.permit(10)
+        engine.permit(4)
         await answered(chat)
-        await engine.settled()
-        left = 10 - 4
-        for _ in range(left):
-            pass
         chat.fork(ForkWanted(chat.chat.session.branch[-1], 2))
-        await until(lambda: chat.transcript.last_reply().startswith("one two"))
+        await until(lambda: chat.transcript.last_reply() == "one two" and len(engine.requests) == 2)
         engine.run_free()
-        await answered(chat)
+        await until(lambda: contents(chat) == ["count", "one two dois"] and not chat.chat.running)
 
 
 async def test_a_running_reply_is_stopped_for_a_fork(tmp_path: Path) -> None:

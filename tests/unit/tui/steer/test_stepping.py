@@ -44,7 +44,7 @@ def test_the_panel_shows_both_distributions_and_names_what_is_cut() -> None:
     state = paused()
     state.move(1)
     assert shown(state) == [
-        "STEP token 12 · entropy 1.75 bits · ends here 0.4 %                   ⏸ paused",
+        "STEP token 12 · entropy 1.75 bits · end 0.4 %                         ⏸ paused",
         "      next token         before the chain           after it",
         "    1 ␣sky                  50 % ████████▌             30 % █████▏",
         "▶   2 ␣sea                  25 % ████▎                 60 % ██████████▎",
@@ -108,5 +108,5 @@ def test_banned_tokens_are_named() -> None:
     state = paused()
     state.banned = {9: "\n"}
     lines = shown(state, width=98)
-    assert lines[0].startswith("STEP token 12 · entropy 1.75 bits · ends here 0.4 % · banned 1: ␣ ")
+    assert lines[0].startswith("STEP token 12 · entropy 1.75 bits · end 0.4 % · banned 1: ␣ ")
     assert lines[4].rstrip().endswith("banned")

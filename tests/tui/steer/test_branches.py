@@ -1,0 +1,200 @@
+"""Several replies at once: the plan, the columns or tabs, and the one that is picked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from app.domain.conversation import ReplyState
+from app.tui.app import TokscopeApp
+from app.tui.screens.branch_plan import BranchPlan
+from app.tui.screens.branches import BranchesScreen, Column
+from app.tui.screens.chat import ChatScreen
+from app.tui.widgets.bar import Bar
+from tests.fakes.chat_app import make_app, until
+from tests.fakes.scripted_engine import ScriptedEngine, reply
+from tests.tui.steer.steering import answered, contents, ready, shown, told
+
+TEXTS = ("one", "uno two", "eins zwei drei", "un")
+
+
+async def planned(app: TokscopeApp, pilot: Pilot[int], *keys: str) -> BranchesScreen:
+    """The replies on their way, after these keys in the dialog."""
+    await pilot.press("f6")
+    await until(lambda: isinstance(app.screen, BranchPlan) and app.screen.is_mounted)
+    await pilot.press(*keys, "enter")
+    await until(lambda: isinstance(app.screen, BranchesScreen) and app.screen.is_mounted)
+    assert isinstance(app.screen, BranchesScreen)
+    return app.screen
+
+
+def texts(screen: BranchesScreen) -> list[str]:
+    for column in screen.query(Column):
+        column.flush()
+    return [column.transcript.last_reply() for column in screen.query(Column)]
+
+
+def line(screen: BranchesScreen, name: str) -> str:
+    return screen.query_one(f"#{name}", Bar).text
+
+
+async def all_done(screen: BranchesScreen) -> None:
+    await until(lambda: not screen.running)
+
+
+async def siblings(chat: ChatScreen) -> list[str]:
+    session = chat.chat.session
+    return [message.content for message in await session.siblings(session.branch[-1])]
+
+
+async def test_what_is_in_the_composer_is_answered_four_times_and_one_is_picked(tmp_path: Path) -> None:
+    engine = ScriptedEngine(TEXTS)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(140, 40)) as pilot:
+        chat = await ready(app)
+        await pilot.press(*"count")
+        screen = await planned(app, pilot)
+        await all_done(screen)
+        assert texts(screen) == list(TEXTS)
+        seeds = [request.sampling.seed for request in engine.requests]
+        assert len(seeds) == 4
+        assert all(seed == (seeds[0] or 0) + n for n, seed in enumerate(seeds))
+        assert [request.branch for request in engine.requests] == [True] * 4
+        assert not screen.has_class("-tabs")
+        assert chat.composer.text == ""
+        await pilot.press("2")
+        await until(lambda: app.screen is chat)
+        await until(lambda: contents(chat) == ["count", "uno two"] and not chat.chat.running)
+        assert await siblings(chat) == list(TEXTS)
+        await until(lambda: "‹ 2/4 ›" in shown(chat))
+
+
+async def test_figures_and_titles(tmp_path: Path) -> None:
+    engine = ScriptedEngine([reply("one two three four", seed=7), reply("uno", seed=8)])
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await ready(app)
+        await pilot.press(*"count")
+        screen = await planned(app, pilot, "2")
+        await all_done(screen)
+        first, second = (column.title_bar.text for column in screen.query(Column))
+        seed = engine.requests[0].sampling.seed or 0
+        assert first.split("  ")[0].strip() == f"▶ 1 balanced · seed {seed}"
+        assert first.rstrip().endswith("100 tok/s · 5 · end of turn")
+        assert second.split("  ")[1] == f"2 balanced · seed {seed + 1}"
+        assert second.rstrip().endswith("100 tok/s · 2 · end of turn")
+        # 4 and 1 tokens after the first ones, in the 40 ms of the longer reply.
+        assert line(screen, "together").startswith("2 replies · 125 tok/s together · count")
+        assert line(screen, "together").endswith("● done")
+
+
+async def test_different_presets_take_turns(tmp_path: Path) -> None:
+    engine = ScriptedEngine(TEXTS)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await ready(app)
+        await pilot.press(*"count")
+        await pilot.press("f6")
+        await until(lambda: isinstance(app.screen, BranchPlan) and app.screen.is_mounted)
+        await pilot.press("left", "left", "down", "space")
+        plan = app.screen
+        assert isinstance(plan, BranchPlan)
+        assert [preset.name for preset in plan.plan.presets] == ["balanced", "precise"]
+        assert plan.plan.n_branches == 2
+        await pilot.press("left", "enter")
+        await until(lambda: len(engine.requests) == 2)
+        temperatures = [request.sampling.temperature for request in engine.requests]
+        presets = app.services.presets
+        assert temperatures == [presets[name].sampling.temperature for name in ("balanced", "precise")]
+
+
+async def test_on_a_narrow_screen_they_are_tabs(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(TEXTS))
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        await pilot.press(*"count")
+        screen = await planned(app, pilot)
+        await all_done(screen)
+        assert screen.has_class("-tabs")
+        assert [column.display for column in screen.query(Column)] == [True, False, False, False]
+        await pilot.press("right", "right")
+        assert [column.display for column in screen.query(Column)] == [False, False, True, False]
+        assert list(screen.query(Column))[2].transcript.last_reply() == "eins zwei drei"
+        assert line(screen, "tabs").startswith(" 1 – ") is False
+        assert "▶3 100" in line(screen, "tabs")
+        await pilot.press("left", "enter")
+        await until(lambda: contents(chat) == ["count", "uno two"])
+
+
+async def test_the_last_message_is_answered_again_and_leaving_keeps_the_reply_before(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["old", *TEXTS]))
+    async with app.run_test(size=(140, 40)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit("count")
+        await answered(chat)
+        screen = await planned(app, pilot)
+        await all_done(screen)
+        await pilot.press("escape")
+        await until(lambda: app.screen is chat)
+        await until(lambda: contents(chat) == ["count", "old"] and not chat.chat.running)
+        assert await siblings(chat) == ["old", *TEXTS]
+        await until(lambda: "‹ 1/5 ›" in shown(chat))
+
+
+async def test_escape_stops_all_and_keeps_their_text(tmp_path: Path) -> None:
+    engine = ScriptedEngine([reply("one two three"), reply("uno dos tres")], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(140, 40)) as pilot:
+        chat = await ready(app)
+        await pilot.press(*"count")
+        screen = await planned(app, pilot, "2")
+        await engine.release(4)
+        await until(lambda: texts(screen) == ["one", "uno"])
+        assert line(screen, "together").endswith("◉ 2 replying")
+        await pilot.press("escape")
+        await all_done(screen)
+        assert texts(screen) == ["one", "uno"]
+        await pilot.press("enter")
+        await until(lambda: app.screen is chat and contents(chat) == ["count", "one"])
+        assert chat.chat.session.branch[-1].state is ReplyState.STOPPED
+
+
+async def test_one_picked_early_is_awaited_and_the_others_are_stopped(tmp_path: Path) -> None:
+    engine = ScriptedEngine([reply("one two three"), reply("uno dos")], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(140, 40)) as pilot:
+        chat = await ready(app)
+        await pilot.press(*"count")
+        screen = await planned(app, pilot, "2")
+        await engine.release(4)
+        await until(lambda: texts(screen) == ["one", "uno"])
+        await pilot.press("2")
+        await until(lambda: "★ goes on with 2 when it is complete" in line(screen, "branch-keys"))
+        engine.run_free()
+        await until(lambda: contents(chat) == ["count", "uno dos"] and not chat.chat.running)
+        assert chat.chat.session.branch[-1].state is ReplyState.DONE
+
+
+async def test_without_a_message_there_is_nothing_to_answer(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app)
+        await pilot.press("f6")
+        await until(lambda: told(app) == ["Write a message first; then several replies to it come at once."])
+
+
+async def test_quitting_meanwhile_ends_cleanly(tmp_path: Path) -> None:
+    engine = ScriptedEngine([reply("one two three"), reply("uno dos tres")], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(140, 40)) as pilot:
+        chat = await ready(app)
+        await pilot.press(*"count")
+        await planned(app, pilot, "2")
+        await engine.release(4)
+        session = chat.chat.session
+        await pilot.press("ctrl+q")
+    assert app.return_code == 0
+    await until(lambda: not session.busy)
+    await app.close()
+    assert engine.closed
