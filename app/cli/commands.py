@@ -8,7 +8,24 @@ import typer
 from typer._click import Command  # pyright: ignore[reportPrivateUsage] -- typer gives its base class no public name
 from typer.main import get_command
 
-from app.cli import ask, batch, bench, chat, config, explain, export, history, models, presets, replay, trace, version
+from app.cli import (
+    ask,
+    batch,
+    bench,
+    chat,
+    config,
+    explain,
+    export,
+    history,
+    inspect,
+    models,
+    next,
+    presets,
+    replay,
+    tokenize,
+    trace,
+    version,
+)
 from app.cli.coercion import use_plain_coercion
 from app.cli.exit_codes import EPILOG
 from app.cli.options import ContinueLast, DraftModel, Model, PresetName, ThemeName
@@ -48,6 +65,9 @@ def command_line() -> Command:
     root.command(cls=SectionedCommand)(trace.trace)
     root.command(cls=SectionedCommand)(replay.replay)
     root.command(cls=SectionedCommand)(explain.explain)
+    root.command("next", cls=SectionedCommand)(next.next_)
+    root.command(cls=SectionedCommand)(inspect.inspect)
+    root.command(cls=SectionedCommand)(tokenize.tokenize)
     root.command()(bench.bench)
     root.command(cls=SectionedCommand)(history.history)
     root.add_typer(export.commands)

@@ -14,6 +14,8 @@ from app.cli.exit_codes import ExitCode, exit_code_of
 from app.cli.launch import EngineLauncher
 from app.domain.errors import TokscopeError
 
+_NEED_ENGINE = frozenset({"ask", "batch", "inspect", "next", "tokenize", "trace"})
+
 
 def run() -> None:
     """Entry point of `tok`, `tokscope` and `python -m app`."""
@@ -28,7 +30,7 @@ def main(argv: Sequence[str], launcher: EngineLauncher | None = None) -> int:
     arguments = list(argv)
     with launcher or EngineLauncher() as engines:
         try:
-            if arguments[:1] in (["ask"], ["batch"], ["trace"]) and "--help" not in arguments:
+            if arguments[:1] and arguments[0] in _NEED_ENGINE and "--help" not in arguments:
                 engines.start_early()
             return _dispatch(arguments, engines)
         except KeyboardInterrupt:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,24 +38,33 @@ def _file_block(path: Path) -> str:
 
 
 def _piped_text() -> str:
-    # A terminal or /dev/null has nothing to say; only a pipe, a file or a socket is read to its end.
+    return piped(_read_text) or ""
+
+
+def piped(read: Callable[[BinaryIO, str], str]) -> str | None:
+    """What `read` makes of standard input; None where a terminal or /dev/null is there, which have nothing to say."""
     if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] -- Python sets it to None for `<&-`
-        return ""
+        return None
     mode = os.fstat(0).st_mode
     if not (stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)):
-        return ""
-    return _read_text(sys.stdin.buffer, "standard input")
+        return None
+    return read(sys.stdin.buffer, "standard input")
 
 
-def _read_text(stream: BinaryIO, name: str) -> str:
+def exact_text(stream: BinaryIO, name: str) -> str:
+    """The text of a stream as it is. Raises UsageError where it is too large, binary or not UTF-8."""
     data = stream.read(MAX_INPUT_BYTES + 1)
     if len(data) > MAX_INPUT_BYTES:
         raise UsageError(f"{one_line(name)} is larger than {MAX_INPUT_BYTES >> 20} MiB")
     if b"\0" in data:
-        raise UsageError(f"{one_line(name)} is not text", hint="only text can be added to a prompt")
+        raise UsageError(f"{one_line(name)} is not text", hint="a model reads text only")
     try:
-        return data.decode("utf-8-sig").replace("\r\n", "\n").strip("\n")
+        return data.decode()
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{one_line(name)} is not UTF-8 text (byte {error.start})", hint="only text can be added to a prompt"
+            f"{one_line(name)} is not UTF-8 text (byte {error.start})", hint="a model reads text only"
         ) from error
+
+
+def _read_text(stream: BinaryIO, name: str) -> str:
+    return exact_text(stream, name).removeprefix("\ufeff").replace("\r\n", "\n").strip("\n")

@@ -1,0 +1,61 @@
+"""An engine with a model for one question that a command asks of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from app.cli.asking.interrupt import Interrupt
+from app.cli.asking.loading import load_model
+from app.cli.asking.options import AskOptions
+from app.cli.asking.setup import look_up
+from app.cli.launch import EngineLauncher
+from app.client.engine import Engine
+from app.domain.errors import EngineLostError
+from app.models.locate import LocatedModel
+from app.protocol.events import EngineLost
+
+T = TypeVar("T")
+Question = Callable[[Engine, Interrupt], Awaitable[T]]
+
+
+def find_model(name: str | None, **load_options: int) -> LocatedModel:
+    """The model that is named, or that of the settings, to be loaded for one request alone. Raises as `look_up`."""
+    return for_one(look_up(AskOptions(model=name)).model, **load_options)
+
+
+def for_one(model: LocatedModel, **load_options: int) -> LocatedModel:
+    """With one slot, which is made sooner, no drafting, and `load_options` in place of its own."""
+    return replace(model, options=replace(model.options, n_slots=1, draft=None, **load_options))
+
+
+def ask_engine(launcher: EngineLauncher, model: LocatedModel, question: Question[T]) -> T:
+    """Loads the model, asks and ends the engine. Raises TokscopeError, or KeyboardInterrupt for Ctrl-C."""
+    answers = asyncio.run(_ask(launcher, model, question))
+    if not answers:
+        raise KeyboardInterrupt
+    return answers[0]
+
+
+async def _ask(launcher: EngineLauncher, model: LocatedModel, question: Question[T]) -> list[T]:
+    """The answer; nothing where Ctrl-C came before it."""
+    engine = launcher.engine()
+    try:
+        with Interrupt() as interrupt:
+            try:
+                await load_model(engine, model)
+                return [await question(engine, interrupt)]
+            except asyncio.CancelledError:
+                if not interrupt.requested:
+                    raise
+        return []
+    finally:
+        await engine.close()
+
+
+def lost(event: EngineLost) -> EngineLostError:
+    """What is told of an engine that died over a question."""
+    return EngineLostError(f"the engine was lost: {event.reason}", hint="ask again to start the engine anew")

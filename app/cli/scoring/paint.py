@@ -1,0 +1,51 @@
+"""How tokens look in a terminal: attributes always, colours unless NO_COLOR is set; nothing is told by colour alone."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+from app.cli import console
+from app.domain.text import safe_text
+
+
+class Look(NamedTuple):
+    """One way to show a token."""
+
+    attributes: str
+    """SGR codes that no colour is part of."""
+    colour: str = ""
+
+
+PLAIN = Look("")
+CONTROL = Look("7")
+QUIET = Look("2")
+
+
+def wants_paint() -> bool:
+    """Whether people look at standard output, and at a terminal that can show attributes."""
+    return console.stdout_is_terminal() and os.environ.get("TERM") != "dumb"
+
+
+def painted(text: str, look: Look) -> str:
+    """`text`, made safe, in a look; line ends become visible and stay line ends."""
+    codes = [look.attributes] if look.attributes else []
+    if look.colour and not os.environ.get("NO_COLOR"):
+        codes.append(look.colour)
+    shown = safe_text(text).replace("\n", "↵\n")
+    if not codes:
+        return shown
+    begin, end = f"\x1b[{';'.join(codes)}m", "\x1b[0m"
+    return "\n".join(f"{begin}{line}{end}" if line else "" for line in shown.split("\n"))
+
+
+def quoted(text: str, limit: int = 24) -> str:
+    """A token on one line between quotes, its blanks kept and its line ends visible."""
+    shown = safe_text(text).replace("\n", "↵").replace("\t", "⇥")
+    return f'"{shown}"' if len(shown) <= limit else f'"{shown[: limit - 1]}…"'
+
+
+def percent(p: float) -> str:
+    """A probability, with digits where they tell something."""
+    share = 100 * p
+    return f"{share:.1f} %" if share >= 0.95 else f"{share:.2g} %" if share >= 0.001 else "< 0.001 %" if p else "0 %"

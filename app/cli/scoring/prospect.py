@@ -1,0 +1,136 @@
+"""Does what `tok next` asks for: a prediction as one JSON object, as lines, or as a table with bars."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import Any
+
+from app.cli import console
+from app.cli.asking.interrupt import Interrupt
+from app.cli.asking.options import AskOptions
+from app.cli.asking.prompt import gather_prompt
+from app.cli.asking.setup import look_up
+from app.cli.exit_codes import ExitCode
+from app.cli.launch import EngineLauncher
+from app.cli.scoring.engine import ask_engine, for_one, lost
+from app.cli.scoring.given import given_text
+from app.cli.scoring.paint import percent, quoted, wants_paint
+from app.client.engine import Engine
+from app.domain.conversation import Role
+from app.domain.errors import GenerationError
+from app.domain.trace import Prediction, StageTrace, TopToken
+from app.protocol.commands import ChatMessage, Predict
+from app.protocol.events import EngineLost
+
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_NARROWEST_BAR, _WIDEST_BAR = 6, 24
+_BESIDE_BARS = 58
+"""Columns of the table that are no bar."""
+
+
+def run_next(options: AskOptions, launcher: EngineLauncher, *, raw: bool, k: int, as_json: bool) -> int:
+    """Prints the distribution and returns the exit code. Raises TokscopeError."""
+    setup = look_up(options)
+    text = given_text(options.prompt, None, 'tok next --raw "The capital of France is"') if raw else ""
+    asked = "" if raw else gather_prompt(options.prompt, ())
+    system = (ChatMessage(Role.SYSTEM, setup.preset.system),) if setup.preset.system else ()
+    messages = () if raw else (*system, ChatMessage(Role.USER, asked))
+
+    async def ask(engine: Engine, interrupt: Interrupt) -> tuple[int, Prediction]:
+        request_id = engine.next_request_id()
+        interrupt.stop = lambda: engine.abort(request_id)
+        answer = await engine.predict(Predict(request_id, messages, setup.preset.sampling, k, text))
+        if isinstance(answer, EngineLost):
+            raise lost(answer)
+        if interrupt.requested:
+            raise KeyboardInterrupt
+        if answer.prediction is None:
+            raise GenerationError(answer.error or "the engine made no prediction")
+        return answer.n_prompt, answer.prediction
+
+    n_prompt, prediction = ask_engine(launcher, for_one(setup.model), ask)
+    if as_json:
+        console.print_json(prediction_object(n_prompt, prediction))
+    elif wants_paint():
+        _show(n_prompt, prediction)
+    else:
+        _print_lines(prediction)
+    return ExitCode.OK
+
+
+def prediction_object(n_prompt: int, prediction: Prediction) -> dict[str, Any]:
+    """The object of `tok next --json`. `cut` names those of `before` that a stage took away, by id."""
+    cuts = _cuts(prediction)
+    return {
+        "prompt": {"n_tokens": n_prompt},
+        "before": _ranked(prediction.before),
+        "after": _ranked(prediction.after),
+        "stages": [
+            {"name": s.name, "n_in": s.n_in, "n_out": s.n_out, "cut": [top.id for top in cut]}
+            for s, cut in zip(prediction.stages, cuts, strict=True)
+        ],
+    }
+
+
+def _ranked(tokens: tuple[TopToken, ...]) -> list[dict[str, Any]]:
+    """Equals share a rank."""
+    ranks: list[int] = []
+    for place, token in enumerate(tokens, 1):
+        ranks.append(ranks[-1] if place > 1 and token.p == tokens[place - 2].p else place)
+    return [{"id": t.id, "text": t.text, "p": t.p, "rank": rank} for t, rank in zip(tokens, ranks, strict=True)]
+
+
+def _cuts(prediction: Prediction) -> list[list[TopToken]]:
+    """For each stage the candidates that it took away."""
+    cuts: list[list[TopToken]] = []
+    alive = [True] * len(prediction.before)
+    for stage in prediction.stages:
+        left = [p > 0 for p in stage.p]
+        now = zip(prediction.before, alive, left, strict=False)
+        cuts.append([top for top, was, still in now if was and not still])
+        alive = [was and still for was, still in zip(alive, left, strict=False)]
+    return cuts
+
+
+def _cut_by(prediction: Prediction) -> dict[int, StageTrace]:
+    stages = zip(prediction.stages, _cuts(prediction), strict=True)
+    return {token.id: stage for stage, cut in stages for token in cut}
+
+
+def _print_lines(prediction: Prediction) -> None:
+    """Tabs between the columns: for `cut`, `awk` and spreadsheets."""
+    cut_by, after = _cut_by(prediction), {top.id: top.p for top in prediction.after}
+    lines = ["rank\tid\tbefore\tafter\tcut_by\ttext\n"]
+    for place, top in enumerate(prediction.before, 1):
+        stage = cut_by.get(top.id)
+        name = stage.name if stage else ""
+        text = json.dumps(top.text, ensure_ascii=False)
+        lines.append(f"{place}\t{top.id}\t{top.p:.6g}\t{after.get(top.id, 0.0):.6g}\t{name}\t{text}\n")
+    console.write_out("".join(lines))
+
+
+def _show(n_prompt: int, prediction: Prediction) -> None:
+    free = shutil.get_terminal_size().columns - _BESIDE_BARS
+    width = max(_NARROWEST_BAR, min(_WIDEST_BAR, free // 2))
+    cut_by, after = _cut_by(prediction), {top.id: top.p for top in prediction.after}
+    bits, end = prediction.entropy, percent(prediction.p_end)
+    console.print_line(f"{n_prompt:,} tokens of prompt · entropy {bits:.2f} bits · the reply ends here: {end}")
+    console.print_line()
+    console.print_line(f"{'':>4}  {'token':<26}  {'before':<{width + 11}}  after the chain")
+    for place, top in enumerate(prediction.before, 1):
+        stage = cut_by.get(top.id)
+        rest = f"cut by {stage.name}" if stage else _bar(after.get(top.id, 0.0), width)
+        console.print_line(f"{place:>4}  {quoted(top.text):<26}  {_bar(top.p, width)}  {rest}".rstrip())
+    console.print_line()
+    console.print_line(f"chain: {' · '.join(map(_stage, prediction.stages))}")
+
+
+def _bar(p: float, width: int) -> str:
+    n_eighths = round(p * width * 8)
+    bar = "█" * (n_eighths // 8) + (_EIGHTHS[n_eighths % 8] if n_eighths % 8 else "")
+    return f"{percent(p):>9}  {bar:<{width}}"
+
+
+def _stage(stage: StageTrace) -> str:
+    return f"{stage.name} {stage.n_in:,}" + (f" → {stage.n_out:,}" if stage.n_out != stage.n_in else "")

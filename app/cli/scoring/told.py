@@ -1,0 +1,146 @@
+"""Three ways to tell how likely a text is: one JSON object, lines with tabs, and the text itself, painted."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from app.cli import console
+from app.cli.exit_codes import exit_code_of
+from app.cli.scoring.paint import PLAIN, Look, painted, percent, quoted
+from app.domain.trace import TokenTrace
+
+if TYPE_CHECKING:
+    from app.cli.scoring.inspection import Inspection
+
+_BUCKETS = (
+    (0.5, PLAIN, "50 % and more"),
+    (0.1, Look("4", "36"), "10 to 50 %"),
+    (0.01, Look("1", "33"), "1 to 10 %"),
+    (0.001, Look("1;4", "35"), "0.1 to 1 %"),
+    (0.0, Look("7", "31"), "less than 0.1 %"),
+)
+_N_WORST = 8
+
+
+class Teller(Protocol):
+    """Told of tokens as they are scored, and of the end."""
+
+    def take(self, tokens: Sequence[TokenTrace]) -> None:
+        """The next ones."""
+        ...
+
+    def end(self, found: Inspection, n_top: int) -> None:
+        """There are no more; `n_top` alternatives are wanted with each."""
+        ...
+
+
+class JsonText:
+    """One object at the end."""
+
+    def take(self, tokens: Sequence[TokenTrace]) -> None:
+        """Waits."""
+
+    def end(self, found: Inspection, n_top: int) -> None:
+        """Prints the object; `error` is there only where something went wrong."""
+        report: dict[str, Any] = {
+            "model": found.model,
+            "n_ctx": found.n_ctx,
+            "n_tokens": len(found.tokens),
+            "n_scored": found.n_scored,
+            "nll": _finite(found.nll),
+            "perplexity": found.perplexity,
+            "complete": found.complete,
+            "tokens": [_entry(token, start, n_top) for token, start in _placed(found.tokens)],
+        }
+        if found.error:
+            report |= console.error_object(str(found.error), found.error.hint, exit_code_of(found.error))
+        console.print_json(report)
+
+
+class Rows:
+    """A line a token, as it is scored, with tabs between the columns; the sum goes to standard error."""
+
+    def __init__(self) -> None:
+        self._at = 0
+
+    def take(self, tokens: Sequence[TokenTrace]) -> None:
+        """Prints lines."""
+        lines = [] if self._at else ["start\tend\tid\tp\tlogprob\trank\tentropy\ttext\n"]
+        for token in tokens:
+            start, self._at = self._at, self._at + token.n_bytes
+            figures = f"{token.p:.6g}\t{token.logprob:.6g}\t{token.rank}\t{token.entropy:.4f}"
+            text = json.dumps(token.text, ensure_ascii=False)
+            lines.append(f"{start}\t{self._at}\t{token.id}\t{figures}\t{text}\n")
+        console.write_out("".join(lines))
+
+    def end(self, found: Inspection, n_top: int) -> None:
+        """Tells the perplexity."""
+        console.talk(f"tok: {_summary(found)}")
+
+
+class PaintedText:
+    """The text as it is scored, each token in the look of its probability; then what the looks mean."""
+
+    def take(self, tokens: Sequence[TokenTrace]) -> None:
+        """Shows tokens."""
+        console.write_out("".join(painted(token.text, _look(token.p)) for token in tokens))
+
+    def end(self, found: Inspection, n_top: int) -> None:
+        """Explains, names the least expected tokens and tells the perplexity."""
+        legend = " · ".join(painted(name, look) for _, look, name in _BUCKETS)
+        console.write_out(f"\n\n{legend}\n\n")
+        worst = sorted((t for t in found.tokens if t.top and t.rank > 1), key=lambda token: token.p)[:_N_WORST]
+        if worst:
+            console.print_line("least expected:")
+        for token in worst:
+            best = token.top[0]
+            line = f"  {quoted(token.text):<26} {percent(token.p):>9}  rank {token.rank:>6,}  "
+            console.print_line(f"{line}{token.entropy:5.2f} bits  rather {quoted(best.text)} {percent(best.p)}")
+        console.print_line(f"{'' if not worst else chr(10)}{_summary(found)}")
+
+
+def _summary(found: Inspection) -> str:
+    n, counted = len(found.tokens), found.n_scored
+    cut = "" if found.complete else ", not all of them"
+    if found.perplexity is None:
+        return f"{n:,} token{'' if n == 1 else 's'}{cut}; none counts for a perplexity"
+    which = (
+        "all that have something before them"
+        if counted >= n - 1
+        else f"the later halves of whole windows of {found.n_ctx:,}"
+    )
+    return f"perplexity {found.perplexity:.4f} of {counted:,} tokens ({which}), {n:,} scored{cut}"
+
+
+def _look(p: float) -> Look:
+    return next(look for least, look, _ in _BUCKETS if p >= least)
+
+
+def _placed(tokens: Sequence[TokenTrace]) -> list[tuple[TokenTrace, int]]:
+    placed: list[tuple[TokenTrace, int]] = []
+    at = 0
+    for token in tokens:
+        placed.append((token, at))
+        at += token.n_bytes
+    return placed
+
+
+def _entry(token: TokenTrace, start: int, n_top: int) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "text": token.text,
+        "start": start,
+        "end": start + token.n_bytes,
+        "p": _finite(token.p),
+        "logprob": _finite(token.logprob),
+        "rank": token.rank,
+        "entropy": _finite(token.entropy),
+        "top": [{"id": top.id, "text": top.text, "p": _finite(top.p)} for top in token.top[:n_top]],
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
