@@ -17,6 +17,8 @@ from app.domain.trace import TokenTrace
 _NOT_ITS_TEXT = re.compile(r"<.*>", re.DOTALL)
 """A control token, or bytes that are no whole character: its piece is a name, see `TopToken.text`."""
 
+_PART_OF_A_CHARACTER = re.compile("<0x[0-9A-F]{2}>$")
+
 
 class Beginning(Struct, frozen=True, kw_only=True):
     """By default nothing: the reply is sampled from its first token on."""
@@ -56,16 +58,43 @@ def fork_of(
         hint = "Rewrite its beginning instead: that needs only its text."
         raise ForkError(f"of the tokens of this reply only {len(trace.tokens)} are kept", hint)
     kept = text_before(reply.content, trace, n_tokens)
-    if model and reply.generation and reply.generation.model != model and (n_tokens or force_ids):
+    if reply.generation and _is_by_another(reply, model) and (n_tokens or force_ids):
         forced = "".join(_text_of(each, trace, n_tokens + i, model) for i, each in enumerate(force_ids))
         return Beginning(text=kept + forced + text, reread_from=reply.generation.model)
     return Beginning(kept=kept, tokens=trace.tokens[:n_tokens], force_ids=tuple(force_ids), text=text)
 
 
-def rewrite_of(reply: Message, text: str) -> Beginning:
-    """The beginning of a sibling of `reply` that begins with `text`. Raises ForkError when that is no reply."""
+def rewrite_of(reply: Message, trace: ReplyTrace | None, text: str, model: str) -> Beginning:
+    """The beginning of a sibling of `reply` that begins with `text`: its own tokens as far as they fit, then the rest.
+
+    Raises ForkError when it is no reply.
+    """
     _check_reply(reply)
-    return Beginning(text=text.encode("utf-8", "replace").decode("utf-8"))
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    if trace is None or _is_by_another(reply, model):
+        return Beginning(text=text)
+    n_tokens = _n_in_common(reply.content, trace, text)
+    kept = text_before(reply.content, trace, n_tokens)
+    return Beginning(kept=kept, tokens=trace.tokens[:n_tokens], text=text.removeprefix(kept))
+
+
+def _n_in_common(content: str, trace: ReplyTrace, text: str) -> int:
+    """How many tokens of a reply another text begins with; a word or a character that is changed counts as new."""
+    pairs = enumerate(zip(content, text, strict=False))
+    n_chars = next((i for i, (old, new) in pairs if old != new), min(len(content), len(text)))
+    n_bytes = len(text[:n_chars].encode())
+    ends = [end for end in trace.ends() if end <= n_bytes]
+    n_tokens = ends.index(ends[-1]) + 1 if ends and ends[-1] else 0
+    rest = text.encode()[ends[-1] if ends else 0 :].decode()
+    if n_tokens and rest and not rest[0].isspace():
+        n_tokens -= 1
+    while n_tokens and _PART_OF_A_CHARACTER.search(trace.tokens[n_tokens - 1].text):
+        n_tokens -= 1
+    return n_tokens
+
+
+def _is_by_another(reply: Message, model: str) -> bool:
+    return bool(model and reply.generation and reply.generation.model != model)
 
 
 def _check_reply(message: Message) -> None:

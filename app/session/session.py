@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -108,15 +109,14 @@ class Session:
 
         Where another model is loaded than the reply's, `ForkReread` comes first. ForkError: so many are not known.
         """
-
-        def begin(reply: Message, trace: ReplyTrace | None) -> Beginning:
-            return fork_of(reply, trace, n_tokens, force_ids, text, self._options().model_name)
-
+        model = self._options().model_name
+        begin = partial(fork_of, n_tokens=n_tokens, force_ids=force_ids, text=text, model=model)
         return self._alone(self._again(reply, begin, n_steps))
 
     def rewrite(self, reply: Message, text: str) -> AsyncGenerator[TurnEvent]:
-        """Streams a sibling of `reply` that begins with `text`. Raises ForkError when that is no reply."""
-        return self._alone(self._again(reply, lambda reply, _: rewrite_of(reply, text)))
+        """Streams a sibling of `reply` that begins with `text`, and keeps the tokens that fit. Raises ForkError."""
+        begin = partial(rewrite_of, text=text, model=self._options().model_name)
+        return self._alone(self._again(reply, begin))
 
     def send_many(self, text: str, n: int) -> AsyncGenerator[tuple[int, TurnEvent]]:
         """`branches` of the preset with seeds that follow each other from its own, or from a random one."""

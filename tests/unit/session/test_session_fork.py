@@ -8,11 +8,13 @@ from contextlib import aclosing
 import msgspec
 import pytest
 
-from app.domain.conversation import Message, ReplyState
+from app.domain.conversation import Message, ReplyState, Role
 from app.domain.errors import ForkError
 from app.domain.generation import Usage
+from app.domain.reply_trace import ReplyTrace
 from app.domain.trace import Origin
 from app.protocol.events import GenerationStarted, TokensGenerated
+from app.session.beginning import rewrite_of
 from app.session.events import ForkReread, ReplyFinished, ReplyStarted
 from app.session.session import Session
 from app.store.store import Store
@@ -250,6 +252,46 @@ async def test_a_rewrite_begins_with_a_text_and_goes_on(store: Store):
     assert next(event.message.content for event in events if isinstance(event, ReplyStarted)) == ""
     assert [event.message.content for event in events if isinstance(event, ReplyFinished)] == ["I say? end"]
     assert await session.siblings(old) == [old, session.branch[-1]]
+
+
+@pytest.mark.parametrize(
+    ("text", "n_kept", "forced"),
+    [
+        ("one two 2", 2, " 2"),
+        ("one two", 2, ""),
+        ("one two three", 3, ""),
+        ("one two three four", 3, " four"),
+        ("one tw", 1, " tw"),
+        ("one twofold", 1, " twofold"),
+        ("zero", 0, "zero"),
+        ("", 0, ""),
+    ],
+)
+async def test_a_rewrite_keeps_the_tokens_that_it_begins_with(store: Store, text: str, n_kept: int, forced: str):
+    session, engine, old = await with_reply(store, " end")
+    events = await all_of(session.rewrite(old, text))
+    request = engine.requests[1]
+    assert (request.reply_ids, request.reply_text) == ((100, 101, 102)[:n_kept], forced)
+    kept = text.removesuffix(forced)
+    assert next(event.message.content for event in events if isinstance(event, ReplyStarted)) == kept
+    assert session.branch[-1].content == f"{text} end"
+    trace = session.trace(session.branch[-1].id)
+    assert trace
+    assert "".join(token.text for token in trace.tokens[:-1]) == f"{text} end"
+
+
+async def test_a_rewrite_takes_a_character_of_several_tokens_as_a_whole(store: Store):
+    bytes_told = [("so", 2), (" <0xF0><0x9F>", 1), ("<0x8C>", 0), ("<0x8A>", 4), (" it", 3)]
+    made = [msgspec.structs.replace(make_token(text, i), n_bytes=n) for i, (text, n) in enumerate(bytes_told)]
+    trace = ReplyTrace(tokens=tuple(made))
+    message = Message(id=2, conversation_id=1, parent_id=1, role=Role.ASSISTANT, content="so 🌊 it", created_ms=0)
+    found = [rewrite_of(message, trace, text, "any") for text in ("so 🌊 is", "so 🌊", "so  it", "so 🌊 it on")]
+    assert [(beginning.kept, beginning.text) for beginning in found] == [
+        ("so", " 🌊 is"),
+        ("so", " 🌊"),
+        ("so", "  it"),
+        ("so 🌊 it", " on"),
+    ]
 
 
 async def test_a_fork_that_never_starts_changes_nothing(store: Store):
