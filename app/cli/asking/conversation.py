@@ -48,6 +48,8 @@ def _session(options: AskOptions, setup: Setup, engine: Engine, store: Store | N
         model_name=setup.model.name,
         traces=setup.traces,
     )
+    # What is kept of a reply holds what was sent for it; `--trace` asks for that itself.
+    session.tell_prompt = store is not None and setup.traces.keep
     session.trace_stages, session.speculate = options.trace_stages, setup.speculate
     return session
 

@@ -87,4 +87,4 @@ def size(n_bytes: int) -> str:
     """A size for people; a dash where there is nothing."""
     if not n_bytes:
         return "–"
-    return f"{n_bytes / 1024:.0f} KiB" if n_bytes < 1 << 20 else f"{n_bytes / (1 << 20):.1f} MiB"
+    return f"{max(1, round(n_bytes / 1024))} KiB" if n_bytes < 1 << 20 else f"{n_bytes / (1 << 20):.1f} MiB"

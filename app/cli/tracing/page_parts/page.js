@@ -118,7 +118,7 @@ function showToken(index) {
     ["of it", "decode " + ms(data.decode_ms) + ", sampling " + ms(data.sample_ms) + ", text " + ms(data.text_ms)],
     ["origin", data.origin],
   ];
-  for (const line of lines) row(figures, [[line[0], ""], [line[1], "n"]]);
+  for (const line of lines) row(figures, [[line[0], "k"], [line[1], "v"]]);
   details.append(figures);
   if (data.top.length) {
     details.append(make("h3", "", "Before the sampler"));

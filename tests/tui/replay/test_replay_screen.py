@@ -1,0 +1,131 @@
+"""A recording in the chat: what it shows, its keys, and that it changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.config.paths import data_dir
+from app.config.settings import Settings
+from app.domain.generation import FinishReason
+from app.tui.flow.memory import Memory
+from app.tui.replay.app import ReplayApp, make_services
+from app.tui.replay.clock import ReplayClock
+from app.tui.replay.recording import Recording
+from app.tui.replay.screen import ReplayScreen
+from tests.fakes.chat_app import until
+
+
+def make_replay(recording: Recording, speed: float = 0.0) -> tuple[ReplayApp, ReplayClock]:
+    clock = ReplayClock(speed)
+    return ReplayApp(make_services(recording, clock, Settings(), Memory(None)), recording, clock), clock
+
+
+def screen_of(app: ReplayApp) -> ReplayScreen:
+    assert isinstance(app.screen_of_chat, ReplayScreen)
+    return app.screen_of_chat
+
+
+async def begun(app: ReplayApp) -> ReplayScreen:
+    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.meter.seed)
+    return screen_of(app)
+
+
+async def played(app: ReplayApp) -> ReplayScreen:
+    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.meter.finish)
+    chat = screen_of(app)
+    await until(lambda: not chat.chat.running)
+    return chat
+
+
+def shown(chat: ReplayScreen) -> list[str]:
+    return [message.content for message in chat._session.branch]  # pyright: ignore[reportPrivateUsage] what is shown
+
+
+async def test_it_shows_the_conversation_and_the_recorded_figures(recording: Recording) -> None:
+    app, _ = make_replay(recording)
+    async with app.run_test(size=(120, 36)):
+        chat = await played(app)
+        assert shown(chat) == ["One?", "First.", "Two?", "Rain falls down."]
+        assert chat.transcript.last_reply() == "Rain falls down."
+        meter = chat.meter
+        assert (meter.n_prompt, meter.n_cached, meter.n_generated) == (20, 5, 3)
+        assert (meter.ttft_ms, meter.decode_ms, meter.prefill_ms) == (25.0, 20.0, 15.0)
+        assert (meter.seed, meter.finish_reason) == (42, FinishReason.LENGTH)
+        assert chat.header.text.startswith("Tiny Test · Q4_1 · precise · One?")
+        assert chat.player.text == "■ replay · 0.1 of 0.1 s · at once · run.jsonl · recorded 2026-01-02 03:04 UTC"
+        assert not chat.composer.display
+    assert not data_dir().exists()
+
+
+async def test_space_holds_it_and_plus_and_minus_change_the_speed(recording: Recording) -> None:
+    app, clock = make_replay(recording, speed=1 / 64)  # 50 ms become 3.2 s
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await begun(app)
+        await pilot.press("space")
+        assert clock.held
+        assert "‖ held" in chat.player.text
+        assert "Space go on" in chat.key_bar.text
+        await pilot.press("plus", "plus", "minus")
+        assert clock.speed == 1 / 32
+        assert "×0.03125" in chat.player.text
+        await pilot.press("space")
+        assert not clock.held
+        await pilot.press(*["plus"] * 11)
+        await played(app)
+        assert chat.transcript.last_reply() == "Rain falls down."
+
+
+async def test_escape_stops_it_and_space_plays_it_again(recording: Recording) -> None:
+    app, clock = make_replay(recording, speed=1 / 64)
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await begun(app)
+        await pilot.press("space", "escape")
+        await until(lambda: not chat.chat.running)
+        assert chat.meter.finish_reason is FinishReason.ABORT
+        clock.speed = 0.0
+        assert "Space again" in chat.key_bar.text
+        await pilot.press("space")
+        await until(lambda: chat.meter.finish_reason is FinishReason.LENGTH)
+        await until(lambda: not chat.chat.running)
+        assert shown(chat)[-1] == "Rain falls down."
+
+
+@pytest.mark.parametrize("action", ["new", "history", "model", "preset", "rename", "delete", "step", "branches"])
+async def test_what_would_change_something_is_refused(recording: Recording, action: str) -> None:
+    app, _ = make_replay(recording)
+    async with app.run_test(size=(120, 36)):
+        chat = await played(app)
+        before = shown(chat)
+        await app.run_action(f"screen.{action}")
+        notices = app._notifications  # pyright: ignore[reportPrivateUsage] no other way
+        await until(lambda: len(notices))
+        assert [each.message for each in notices] == ["A replay only plays what was recorded; `tok` opens the chat."]
+        assert (app.screen, shown(chat)) == (chat, before)
+
+
+async def test_nothing_is_typed(recording: Recording) -> None:
+    app, _ = make_replay(recording)
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await played(app)
+        await pilot.press("h", "q", "enter")
+        assert (chat.composer.text, len(shown(chat))) == ("", 4)
+
+
+async def test_a_cut_recording_says_where_it_ends(cut: Recording) -> None:
+    app, _ = make_replay(cut)
+    async with app.run_test(size=(80, 24)):
+        chat = await played(app)
+        assert shown(chat)[-1] == "Rain falls"
+        assert chat.meter.finish_reason is FinishReason.ERROR
+        assert "the recording was cut off here, at line 6 of run.jsonl" in chat.meter.finish
+
+
+async def test_the_inspectors_trace_is_there(recording: Recording) -> None:
+    app, _ = make_replay(recording)
+    async with app.run_test(size=(80, 24)):
+        chat = await played(app)
+        session = chat._session  # pyright: ignore[reportPrivateUsage] what the inspector asks
+        trace = await session.load_trace(session.branch[-1].id)
+        assert trace is not None
+        assert [token.text for token in trace.tokens] == ["Rain", " falls", " down."]
+        assert trace.prompt == recording.prompt
