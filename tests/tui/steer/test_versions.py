@@ -122,7 +122,7 @@ async def test_a_reply_is_rewritten_and_gone_on_from(tmp_path: Path) -> None:
         await pilot.press(*["left"] * len(" three"), "ctrl+t", *" 2", "ctrl+s")
         await until(lambda: contents(chat) == ["count", "one two 2 and more"])
         await answered(chat)
-        assert engine.requests[1].reply_text == "one two 2"
+        assert (engine.requests[1].reply_ids, engine.requests[1].reply_text) == ((100, 101), " 2")
         assert told(app)[-1] == "Rewritten: reused 0, computed 20."
         await pilot.press("f9")
         await until(lambda: isinstance(app.screen, Rewrite))
