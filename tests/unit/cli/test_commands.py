@@ -23,7 +23,7 @@ from app.config.paths import config_file
         (["ask", "x", "--min-p", "2"], "2 is more than 1"),
         (["ask", "x", "--seed", "-1"], "-1 is less than 0"),
         (["ask", "x", "y"], "unexpected extra argument"),
-        (["ask", "x", "--logprobs", "3"], "--logprobs needs --json or --jsonl"),
+        (["ask", "x", "--logprobs", "3"], "--logprobs needs --json, --jsonl or --trace"),
         (["-m", "x", "ask", "y"], "options of a command go behind its name"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
