@@ -1,6 +1,7 @@
 """Collects how a reply comes about while it streams. Costs one list append a step; a value is made only when asked for.
 
-Knows the engine's events and nothing of where a trace is kept.
+Knows the engine's events and nothing of where a trace is kept. That is done when the reply ends, however it ends; of a
+reply whose process is killed the text so far is kept, and no trace.
 """
 
 from __future__ import annotations
