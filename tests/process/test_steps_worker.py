@@ -179,6 +179,30 @@ def test_a_reply_begins_with_a_given_text(loaded: RawWorker) -> None:
     assert all(token.p > 0 and token.rank >= 1 for token in forced)
 
 
+def test_a_cut_inside_a_character_loses_no_byte(loaded: RawWorker) -> None:
+    whole = "a 🦄 b"
+    sampling = SamplingParams(temperature=0, max_tokens=9, ban=("<|im_end|>",))
+    first = reply(loaded, request(reply_text=whole, sampling=sampling))
+    traced = tokens(first)
+    assert text(first).startswith(whole)
+    assert sum(token.n_bytes for token in traced) == len(text(first).encode())
+    parts = [i for i, token in enumerate(traced) if "<0x" in token.text]
+    assert len(parts) > 1, "the character is cut by the vocabulary"
+    n_kept = parts[0] + 1
+    kept = traced[:n_kept]
+    assert sum(token.n_bytes for token in kept) == len("a ")
+    force = tuple(f"#{token.id}" for token in traced[n_kept:])
+    forked = reply(
+        loaded,
+        request(
+            reply_ids=tuple(token.id for token in kept),
+            sampling=SamplingParams(force=force, max_tokens=len(force)),
+        ),
+    )
+    assert "a " + text(forked) == text(first)
+    assert [token.n_bytes for token in tokens(forked)] == [token.n_bytes for token in traced[n_kept:]]
+
+
 def test_the_prompt_is_told_byte_by_byte_and_can_be_sent_as_ids(loaded: RawWorker) -> None:
     events = reply(loaded, request(tell_prompt=True))
     told = events[1]

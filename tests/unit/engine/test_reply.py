@@ -19,8 +19,8 @@ from app.engine.prompting import UnknownTokenError, prepare
 from app.engine.reply import Reply
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.template import ChatTemplate
-from app.engine.text.told import Teller
 from app.engine.text.tokenizer import Tokenizer
+from app.engine.text.told import Teller
 from app.protocol.commands import ChatMessage, Generate
 from app.protocol.events import Paused
 from tests.unit.engine.text.toy_vocab import ToyVocab

@@ -6,6 +6,8 @@ import itertools
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.domain.generation import CellSpan, FinishReason, PromptSpans
 from app.domain.sampling import SamplingParams
@@ -288,3 +290,36 @@ def test_what_is_kept_of_a_reply_is_found_in_the_cache() -> None:
         ("free", 29, ""),
     ]
     assert fork.cells[-1] == CellSpan("free", 29)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(["pause", "one", "two", "run", "step", "step"]), max_size=60), st.integers(1, 5))
+def test_however_it_is_paused_the_text_is_the_same_and_no_cell_is_lost(ops: list[str], period: int) -> None:
+    def next_token(tokens: list[int]) -> int:
+        return 1 + len(tokens) % period
+
+    plain, request = (sequence([3, 4], max_tokens=30) for _ in range(2))
+    other = make(ToyBackend(next_token))
+    other.submit(plain)
+    turn(other)
+    backend = ToyBackend(next_token)
+    scheduler = make(backend)
+    request.speculate = True
+    scheduler.submit(request)
+    for op in [*ops, "run"]:
+        if op == "pause":
+            request.pause()
+        elif op == "step":
+            scheduler.step()
+        elif request.waits:
+            request.resume({"one": 1, "two": 2, "run": None}[op])
+        assert scheduler.check_integrity() == []
+    while request.phase is not Phase.FINISHED:
+        turn(scheduler)
+        if request.waits:
+            request.resume(None)
+    n_rows = sum(len(tokens) for rows in backend.batches for _, tokens in rows)
+    assert request.generated == plain.generated
+    assert request.speculation
+    counts = request.speculation.counts()
+    assert n_rows == 2 + 29 + counts.n_drafted - counts.n_accepted
