@@ -17,7 +17,13 @@ from app.tui.inspect.pieces import is_control
 
 
 class Traces(Protocol):
-    """A session, as far as the inspector needs one."""
+    """A session, as far as the inspector needs one.
+
+    Attributes:
+        trace_stages: whether the sampler's stages are recorded, from the next reply on.
+    """
+
+    trace_stages: bool
 
     @property
     def branch(self) -> list[Message]:
@@ -46,6 +52,15 @@ class Inspection:
         self.message: Message | None = None
         self.trace: ReplyTrace | None = None
         self._controls: frozenset[int] = frozenset()
+
+    @property
+    def records_stages(self) -> bool:
+        """Whether the sampler's stages are recorded, from the next reply on."""
+        return self._traces.trace_stages
+
+    def toggle_stages(self) -> None:
+        """Has them recorded, or no more."""
+        self._traces.trace_stages = not self._traces.trace_stages
 
     @property
     def replies(self) -> list[Message]:

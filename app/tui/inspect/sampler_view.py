@@ -39,7 +39,7 @@ def sampler_lines(token: TokenTrace, chain: Chain | None, knobs: Line, hint: str
     head = _head(chain, knobs, hint, width)
     foot = [*_draw(token, chain, width), *([knobs] if knobs else [])]
     left = height - len(head) - len(foot)
-    stages = [_names(), *(_stage(step) for step in chain.steps)]
+    stages = [_names(), *(_stage(step) for step in _fitting(chain.steps, left - 1))]
     if width >= WIDE:
         rows = _candidates(token, chain, width - _STAGES - _GAP, left)
         middle = [_beside(stages[i : i + 1], rows[i : i + 1]) for i in range(max(len(stages), len(rows)))][:left]
@@ -68,6 +68,15 @@ def _head(chain: Chain, knobs: Line, hint: str, width: int) -> list[Line]:
     return [*lines, ((one_line(hint, width), "dim"),)] if hint else lines
 
 
+def _fitting(steps: Sequence[Step], height: int) -> list[Step]:
+    """Leaves stages out that cut nothing, the first ones first, where there is no room for all; never the draw."""
+    shown = list(steps)
+    for step in steps[:-1]:
+        if len(shown) > height and step.n_in == step.n_out:
+            shown.remove(step)
+    return shown
+
+
 def _names() -> Line:
     return ((f"{'stage':<13}{'in':>9}   {'out':>8}", "dim"),)
 
@@ -89,15 +98,15 @@ def _candidates(token: TokenTrace, chain: Chain, width: int, height: int) -> lis
     first = first_row(chain.pick, len(token.top), height)
     for i, candidate in list(enumerate(token.top))[first : first + max(0, height - 1)]:
         by, p = chain.cut_by(i), chain.p[i]
-        picked = i == chain.pick
+        came, picked = candidate.id == token.id, i == chain.pick
         after: Line = (
             ((f"   ✂ {by}", "dim"),) if by else ((f" {numbers.percent(p):>8} ", p_role(p)), (bar(p, n_bar), p_role(p)))
         )
         lines.append(
             (
-                ("▶ " if picked else "  ", "value"),
+                ("▶ " if came else "→ " if picked else "  ", "value"),
                 (f"{_letter(chain, i)} ", "dim"),
-                (visible(candidate.text, n_text), "value" if picked else "dim" if by else "text"),
+                (visible(candidate.text, n_text), "value" if came or picked else "dim" if by else "text"),
                 (f"{numbers.percent(candidate.p):>8}", p_role(candidate.p)),
                 *after,
             )
@@ -111,22 +120,30 @@ def _draw(token: TokenTrace, chain: Chain, width: int) -> list[Line]:
     parts = intervals(chain.order, chain.p)
     strip = "".join(_at(parts, (cell + 0.5) / n_cells, chain) for cell in range(n_cells))
     line: Line = (("0 ", "dim"), (strip, "value"), (" 1", "dim"))
-    picked = visible(token.top[chain.pick].text, 20).rstrip() if chain.pick is not None else ""
+    picked = _outcome(token, chain)
     if chain.u is None:
         return [line, ((f"  {_undrawn(chain, picked)}", "dim"),)]
     at = min(n_cells - 1, int(chain.u * n_cells))
-    said = f"u = {chain.u:.4f}" + (f" → {picked}" if picked else "")
+    said = f"u = {chain.u:.4f}{picked}"
     # On the side of the mark where there is room.
     shown = " " * at + f"▲ {said}" if at + len(said) + 2 <= n_cells else f"{said} ▲".rjust(at + 1)
     return [line, (("  ", "text"), (shown, "value"))]
 
 
+def _outcome(token: TokenTrace, chain: Chain) -> str:
+    if chain.pick is None:
+        return ""
+    picked = token.top[chain.pick]
+    name = visible(picked.text, 16).rstrip()
+    return f" → {name}" if picked.id == token.id else f" → {name} in place of {visible(token.text, 16).rstrip()}"
+
+
 def _undrawn(chain: Chain, picked: str) -> str:
     names = {step.name for step in chain.steps}
     if "greedy" in names:
-        return f"greedy: no draw, the most likely one is taken{f' → {picked}' if picked else ''}"
+        return f"greedy: no draw, the most likely one is taken{picked}"
     if chain.truth is Truth.RECORDED:
-        return f"{chain.steps[-1].name} draws in a way of its own → {picked}"
+        return f"{chain.steps[-1].name} draws in a way of its own{picked}"
     return "where the draw fell is not known: the stages were not recorded"
 
 

@@ -102,7 +102,7 @@ def legend(tint: Tint, typical: float) -> Line:
         case Tint.ORIGIN:
             line: Line = (("origin  ", "dim"),)
             for origin, (char, role) in _ORIGINS.items():
-                line = (*line, (char, role), (f" {_WORDS[origin]}  ", "text"))
+                line = (*line, (char, role), (f" {origin.value}  ", "text"))
             return line
 
 

@@ -50,7 +50,7 @@ def candidate_lines(
         return [(("CANDIDATES", "title"),), (("none were stored: trace_top_k is 0", "dim"),)]
     n_text = max(8, min(20, width // 3))
     n_bar = max(0, width - n_text - 2 - 9)
-    title: Line = (("CANDIDATES", "title"), (f"  {len(token.top)} most likely, before the chain", "dim"))
+    title: Line = (("CANDIDATES", "title"), ("  p before the chain", "dim"))
     rows = [
         _candidate(i, each, each.id == token.id, each.id in controls, (n_text, n_bar), picked)
         for i, each in enumerate(token.top)
@@ -100,9 +100,8 @@ def _candidate(
 def _facts(token: TokenTrace, place: tuple[int, int], width: int) -> list[Line]:
     number, n = place
     kind = "control token" if is_control(token) else "part of a character" if is_bytes(token.text) else ""
-    other = token.ms - token.decode_ms - token.sample_ms
-    parts = (("decode", token.decode_ms), ("sampling", token.sample_ms), ("other", max(0.0, other)))
-    times = " + ".join(f"{name} {value:.2f}" for name, value in parts)
+    other = max(0.0, token.ms - token.decode_ms - token.sample_ms)
+    phases = (("decode", token.decode_ms), ("sampling", token.sample_ms), ("other", other))
     rows: list[tuple[str, str, str]] = [
         ("text", visible(f"“{token.text}”", width - 10).rstrip(), "value"),
         ("bytes", _bytes(token.text, width - 10) if kind != "control token" else "none: a control token", "text"),
@@ -112,12 +111,13 @@ def _facts(token: TokenTrace, place: tuple[int, int], width: int) -> list[Line]:
         ("entropy", f"{token.entropy:.3f} bits", "text"),
         ("p(end)", _p(token.p_end), "text"),
         ("origin", origin_words(token.origin), "value"),
-        ("time", f"{numbers.ms(token.ms)} · text {token.text_ms:.2f}", "text"),
+        ("ms", f"{_ms(token.ms)}   as text {_ms(token.text_ms)}", "text"),
     ]
     lines: list[Line] = [(("TOKEN ", "title"), (f"{number:,}", "value"), (f" of {n:,}", "dim"))]
     lines += [((f"{label:<9} ", "dim"), (value, role)) for label, value, role in rows]
     if token.decode_ms or token.sample_ms:
-        lines.append((("ms        ", "dim"), (times, "dim")) if width >= 10 + len(times) else ((times, "dim"),))
+        spans = [((f"{name} ", "dim"), (f"{_ms(value)} ", "text")) for name, value in phases]
+        lines.append(tuple(span for pair in spans for span in pair))
     if token.ghosts:
         texts = "".join(ghost.text for ghost in token.ghosts)
         lines.append((("rejected  ", "dim"), (visible(texts, width - 19).rstrip(), "ghost"), _ghost_p(token)))
@@ -126,6 +126,10 @@ def _facts(token: TokenTrace, place: tuple[int, int], width: int) -> list[Line]:
 
 def _ghost_p(token: TokenTrace) -> tuple[str, str]:
     return f" {numbers.percent(token.ghosts[0].p)}", "dim"
+
+
+def _ms(value: float) -> str:
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
 
 
 def _p(p: float) -> str:
@@ -138,7 +142,7 @@ def _bytes(text: str, n_cells: int) -> str:
         for i, part in enumerate(_BYTE.split(text))
     )
     shown = data.hex(" ")
-    return shown if len(shown) <= n_cells else f"{shown[: n_cells - 4]} …"
+    return shown if len(shown) <= n_cells else f"{shown[: (n_cells - 1) // 3 * 3]}…"
 
 
 def _beside(left: Sequence[Line], right: Sequence[Line]) -> Line:

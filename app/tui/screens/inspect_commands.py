@@ -41,7 +41,7 @@ class InspectCommands:
 
     def action_record_stages(self) -> None:
         """Has the sampler tell what each stage does, or no more."""
-        on_now = self._toggle_stages()
+        on_now = self._session.trace_stages = not self._session.trace_stages
         self.tell(
             "The sampler's stages are recorded from the next reply on; each token takes a little longer."
             if on_now
@@ -52,10 +52,6 @@ class InspectCommands:
         if not any(message.role is Role.ASSISTANT for message in self._session.branch):
             self.tell("There is no reply to inspect yet.")
             return
-        screen = InspectorScreen(self._session, self.transcript.chosen_reply, self._toggle_stages, section)
+        screen = InspectorScreen(self._session, self.transcript.chosen_reply, section)
         if (wanted := await self._ask(screen)) is not None:
             self.fork(wanted)
-
-    def _toggle_stages(self) -> bool:
-        self._session.trace_stages = not self._session.trace_stages
-        return self._session.trace_stages

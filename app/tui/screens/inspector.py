@@ -116,7 +116,8 @@ class InspectorScreen(InspectorView):
 
     def action_record(self) -> None:
         """Records the sampler's stages from the next reply on, or no more."""
-        on_now = self._toggle_stages()
+        self.inspection.toggle_stages()
+        on_now = self.inspection.records_stages
         self._say("stages: recorded from the next reply on" if on_now else "stages: not recorded any more")
 
     # Forks

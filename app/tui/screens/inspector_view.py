@@ -5,7 +5,7 @@ What is shown is composed by `app.tui.inspect`; the keys are those of `app.tui.s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
@@ -32,25 +32,11 @@ SECTIONS = list(Section)
 class InspectorView(Dialog[ForkWanted]):
     """See the module."""
 
-    def __init__(
-        self,
-        traces: Traces,
-        message_id: int | None,
-        toggle_stages: Callable[[], bool],
-        section: Section = Section.TOKEN,
-    ) -> None:
-        """Takes what it asks of the chat.
-
-        Args:
-            traces: the session.
-            message_id: the reply to begin with; None for the last one.
-            toggle_stages: turns the recording of the sampler's stages on or off, and tells which.
-            section: the one to begin with.
-        """
+    def __init__(self, traces: Traces, message_id: int | None, section: Section = Section.TOKEN) -> None:
+        """`traces`: the session; `message_id`: the reply to begin with, None for the last one."""
         super().__init__()
         self.inspection = Inspection(traces)
         self._message_id = message_id
-        self._toggle_stages = toggle_stages
         self._section = section
         self._mode = Mode.LOOK
         self._picked: int | None = None
@@ -111,7 +97,7 @@ class InspectorView(Dialog[ForkWanted]):
             [Segment(text) for text in (self._said, state) if text],
         )
         self.tabs.show([self._tab(section) for section in Section])
-        self.keys.show([Segment(f" {words}", lead=key) for key, words in self._hints()])
+        self.keys.show([Segment(f" {words}", lead=key, weight=key == "Esc") for key, words in self._hints()])
         in_prompt = self._section is Section.PROMPT
         self.flow.display, self.prompt.display = not in_prompt, in_prompt
         self.legend.display = bool(self._legend())
@@ -145,7 +131,9 @@ class InspectorView(Dialog[ForkWanted]):
         at = self.flow.cursor
         if self._section is Section.SAMPLER:
             knobs = self._what_if.line() if self._what_if is not None else ()
-            hint = "" if token.stages else "r records the stages, from the next reply on."
+            recording = "The stages are recorded from the next reply on; r stops that."
+            hint = recording if self.inspection.records_stages else "r records the stages, from the next reply on."
+            hint = "" if token.stages else hint
             return sampler_lines(token, self.inspection.chain(at, self._what_if), knobs, hint, size)
         place = (at + 1, self.flow.n_tokens)
         return token_lines(token, place, self.inspection.controls, size, self._picked)

@@ -24,7 +24,7 @@ class TokenFlow(Flow):
     def show(self, tokens: Sequence[TokenTrace], cursor: int | None = None) -> None:
         """Shows a reply's tokens. Where they go on from those that are shown, the cursor stays unless it follows.
 
-        `cursor`: the token to put it on; without one it begins on the first.
+        `cursor`: the token to put it on; without one it begins on the first, or on the last if it follows.
         """
         before, self._tokens = self._tokens, tokens
         n = len(before)
@@ -35,7 +35,8 @@ class TokenFlow(Flow):
             if cursor is not None:
                 self.move_to(cursor)
             return
-        self._show([piece_of(token, ghosts=self._ghosts) for token in tokens], cursor or 0)
+        begin = len(tokens) - 1 if self.follow else 0
+        self._show([piece_of(token, ghosts=self._ghosts) for token in tokens], begin if cursor is None else cursor)
 
     @property
     def tokens(self) -> Sequence[TokenTrace]:
