@@ -9,8 +9,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
+from app.domain.trace import Origin, TokenTrace
 from app.protocol.events import ModelReady
-from app.tui.inspect.tint import Tint
+from app.tui.inspect.tint import Tint, mark
 from app.tui.meter import RunMeter
 from app.tui.panels.choice import PanelChoice
 from app.tui.panels.line import Line
@@ -22,6 +23,14 @@ from app.tui.widgets.bar import Bar, Segment
 from app.tui.widgets.token_flow import TokenFlow
 
 _NAMES = tuple(PAGES)
+
+
+def _legend() -> Line:
+    line: Line = ()
+    for origin, words in ((Origin.DRAFT, "draft kept"), (Origin.BONUS, "bonus"), (Origin.SAMPLED, "sampled")):
+        token = TokenTrace(0, "", 0.0, 0.0, 0.0, 0, 0.0, origin=origin)
+        line = (*line, mark(token, Tint.ORIGIN, 0.0), (f" {words}  ", "dim"))
+    return (*line, ("⟨x⟩", "ghost"), (" guess thrown away", "dim"))
 
 
 class Page(Lines):
@@ -43,13 +52,9 @@ class Legend(Lines):
 
     DEFAULT_CSS = "Legend { height: 1; padding: 0 1; }"
 
-    def __init__(self, flow: TokenFlow) -> None:
-        super().__init__(id="legend")
-        self._flow = flow
-
     def compose_lines(self, meter: RunMeter, model: ModelReady | None, width: int, height: int) -> Sequence[Line]:
         """Returns the one line."""
-        return [self._flow.legend]
+        return [_legend()]
 
 
 class WatchScreen(SafeScreen):
@@ -98,7 +103,7 @@ class WatchScreen(SafeScreen):
         self.page = Page(name)
         self.flow = TokenFlow(id="flow")
         self.flow.tint, self.flow.ghosts, self.flow.follow = Tint.ORIGIN, True, True
-        self.legend = Legend(self.flow)
+        self.legend = Legend(id="legend")
         self.tabs = Bar(id="tabs")
 
     def compose(self) -> ComposeResult:

@@ -17,11 +17,11 @@ def plot(
 
     They fill the columns from the left; more of them than columns share one. What is above `top` lies at the edge.
     """
+    if not top or width < 1:
+        return [((" " * width, "text"),)] * height
     n_columns, n_rows = width * 2, height * 4
     data = [[0] * width for _ in range(height)]
     lines = [[0] * width for _ in range(height)]
-    if not top:
-        return [((" " * width, "text"),)] * height
 
     def row_of(value: float) -> int:
         return n_rows - 1 - min(n_rows - 1, max(0, round(value / top * (n_rows - 1))))

@@ -54,7 +54,8 @@ def cells_page(meter: RunMeter, model: ModelReady | None, setting: Setting, widt
     """Returns the strip, its legend and the list of spans with their texts in at most `height` lines."""
     cells = _cells(meter, model)
     if not cells:
-        return [_title(cells, width), (("·" * width, "free"),), (), (("Nothing lies in the cache yet.", "dim"),)]
+        nothing: Line = (("Nothing lies in the cache yet.", "dim"),)
+        return [_title(cells, width), (("·" * width, "free"),), (), nothing][:height]
     lines: list[Line] = [
         _title(cells, width),
         strip(cells, setting, width),

@@ -22,6 +22,7 @@ PAGES: dict[str, str] = {panel.name: panel.title for panel in PANELS if panel.ex
 
 _COLUMN = 36
 _GAP = 3
+_NARROWEST = 20
 
 
 def page_of(panel: str) -> str:
@@ -46,7 +47,7 @@ def page(name: str, meter: RunMeter, model: ModelReady | None, setting: Setting,
 
 def _figures(meter: RunMeter, model: ModelReady | None, setting: Setting, width: int, height: int) -> list[Line]:
     n = max(1, min(3, (width + _GAP) // (_COLUMN + _GAP)))
-    each = (width - _GAP * (n - 1)) // n
+    each = max(_NARROWEST, (width - _GAP * (n - 1)) // n)
     panels = sections(meter, model, each, setting, PanelChoice(), extras=False)
     columns = [[line for _, line in fit(part, height)] for part in _parts(panels, n)]
     return [_side_by_side(row, each) for row in zip_longest(*columns, fillvalue=BLANK)]

@@ -1,0 +1,288 @@
+"""Watching by keys: pages, wishes, speculation, and figures that grow while they are looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from textual.pilot import Pilot
+
+from app.domain.generation import CellSpan, DraftCounts, PromptSpans
+from app.domain.trace import Origin, TokenTrace, TopToken
+from app.tui.app import TokscopeApp
+from app.tui.flow.memory import Memory
+from app.tui.panels.choice import Wish
+from app.tui.screens.chat import ChatScreen
+from app.tui.screens.help import Help
+from app.tui.screens.palette import Palette
+from app.tui.screens.panel_picker import PanelPicker
+from app.tui.screens.watch import WatchScreen
+from tests.fakes.chat_app import make_app, until
+from tests.fakes.engine_events import make_token
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import Reply
+
+CELLS = (
+    CellSpan("system", 12, "reused"),
+    CellSpan("earlier", 8, "reused"),
+    CellSpan("prompt", 20, "computed", 20.0),
+    CellSpan("reply", 33, "computed", 320.0),
+    CellSpan("free", 8119),
+)
+
+
+def drafted_tokens() -> list[TokenTrace]:
+    """A first token, eight plain steps, and eight of a kept guess, a kept guess and a replaced one."""
+    tokens = [make_token("One", ms=30.0)]
+    for at in range(8):
+        tokens.append(make_token(f" plain{at}", ms=10.0))
+        first = make_token(" kept", ms=15.0)
+        tokens += [
+            msgspec.structs.replace(first, origin=Origin.DRAFT),
+            msgspec.structs.replace(first, origin=Origin.DRAFT, ms=0.0),
+            msgspec.structs.replace(make_token(" own"), ms=0.0, ghosts=(TopToken(7, " ghost", 0.2),)),
+        ]
+    return tokens
+
+
+def engine(*, gated: bool = False) -> ScriptedEngine:
+    script = Reply(
+        tokens=drafted_tokens(),
+        n_prompt=40,
+        n_cached=20,
+        spans=PromptSpans(12, 8, 20),
+        drafting=DraftCounts(8, 24, 16, (8, 8, 8), (8, 8, 0)),
+        cells=CELLS,
+    )
+    return ScriptedEngine([script], gated=gated)
+
+
+async def asked(pilot: Pilot[int], *, wait: bool = True) -> ChatScreen:
+    app = pilot.app
+    assert isinstance(app, TokscopeApp)
+    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
+    chat = app.screen_of_chat
+    assert chat is not None
+    chat.chat.submit("Why?")
+    if wait:
+        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+    await pilot.pause()
+    return chat
+
+
+def watching(pilot: Pilot[int]) -> WatchScreen:
+    screen = pilot.app.screen
+    assert isinstance(screen, WatchScreen)
+    return screen
+
+
+async def test_f7_opens_and_arrows_turn_the_pages(tmp_path: Path) -> None:
+    app = make_app(tmp_path, engine())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await asked(pilot)
+        await pilot.press("f7")
+        await until(lambda: isinstance(app.screen, WatchScreen))
+        seen: list[str] = []
+        for _ in range(6):
+            await pilot.pause()
+            seen.append(watching(pilot).page.shown[0].split("  ")[0])
+            await pilot.press("right")
+        assert seen == ["SPECULATION", "LATENCY", "KV-CACHE", "WHY IT STOPS", "SPEED", "SPECULATION"]
+        await pilot.press("left", "left")
+        await pilot.pause()
+        assert watching(pilot).page.shown[0].startswith("SPEED")
+        await pilot.press("escape")
+        await until(lambda: isinstance(app.screen, ChatScreen))
+
+
+async def test_speculation_marks_the_tokens_of_the_reply(tmp_path: Path) -> None:
+    app = make_app(tmp_path, engine())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await asked(pilot)
+        await pilot.press("f7")
+        await until(lambda: isinstance(app.screen, WatchScreen))
+        await pilot.pause()
+        screen = watching(pilot)
+        assert screen.page.shown[:4] == [
+            "SPECULATION                                                  in this reply: on",
+            "drafted 24    accepted 16    bonus 0     rejected 8     drafts 8     ",
+            "accepted of a draft on average 2.0",
+            "against plain decoding: gain ×1.57: saved 120 ms",
+        ]
+        assert screen.flow.shown[0].startswith("One plain0 kept kept ⟨ ghost⟩ own plain1")
+        assert screen.flow.shown[1].startswith("·  ·      D    D             ·   ·")
+        assert screen.legend.shown == ["D draft kept  B bonus  · sampled  ⟨x⟩ guess thrown away"]
+
+
+async def test_the_cache_is_listed_with_its_texts(tmp_path: Path) -> None:
+    app = make_app(tmp_path, engine())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await asked(pilot)
+        app.screen_of_chat.action_watch("cells")  # pyright: ignore[reportOptionalMemberAccess] -- it is there
+        await until(lambda: isinstance(app.screen, WatchScreen))
+        await pilot.pause()
+        lines = [line.rstrip() for line in watching(pilot).page.shown]
+        assert lines[1].startswith("sePR·")
+        assert lines[5] == "s  0–11               12  system   reused from the turn before            –"
+        assert lines[6] == "   <|im_start|>␣p1␣p2␣p3␣p4␣p5␣p6␣p7␣p8␣p9␣p10␣p11"
+        assert "R 40–72 33 reply computed now 320 ms" in [" ".join(line.split()) for line in lines]
+
+
+async def test_the_figures_grow_while_they_are_looked_at(tmp_path: Path) -> None:
+    scripted = engine(gated=True)
+    app = make_app(tmp_path, scripted)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await asked(pilot, wait=False)
+        await scripted.release(6)
+        await pilot.press("f7")
+        await until(lambda: isinstance(app.screen, WatchScreen) and watching(pilot).flow.n_tokens == 5)
+        assert watching(pilot).page.shown[1].startswith("drafted 3     accepted 2 ")
+        await scripted.release(4)
+        await until(lambda: watching(pilot).flow.n_tokens == 9)
+        await until(lambda: watching(pilot).page.shown[1].startswith("drafted 6     accepted 4 "))
+        scripted.run_free()
+        await until(lambda: not chat.chat.running)
+        await until(lambda: watching(pilot).page.shown[1].startswith("drafted 24    accepted 16 "))
+
+
+async def test_the_page_that_was_open_last_opens_next_even_in_another_session(tmp_path: Path) -> None:
+    path = tmp_path / "memory.json"
+    app = make_app(tmp_path, engine(), memory=Memory(path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await asked(pilot)
+        await pilot.press("f7")
+        await until(lambda: isinstance(app.screen, WatchScreen))
+        await pilot.press("right", "right", "f7")
+        await until(lambda: isinstance(app.screen, ChatScreen))
+    app = make_app(tmp_path, engine(), memory=Memory(path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await asked(pilot)
+        await pilot.press("f7")
+        await until(lambda: isinstance(app.screen, WatchScreen))
+        assert watching(pilot).page.panel == "cells"
+
+
+async def test_a_wish_is_made_on_the_page_and_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "memory.json"
+    app = make_app(tmp_path, engine(), memory=Memory(path))
+    async with app.run_test(size=(140, 40)) as pilot:
+        chat = await asked(pilot)
+        assert not any(line.startswith("P(END OF TEXT)") for line in chat.panels.shown)
+        chat.action_watch("ending")
+        await until(lambda: isinstance(app.screen, WatchScreen))
+        await pilot.press("c", "escape")
+        await until(lambda: any(line.startswith("P(END OF TEXT)") for line in chat.panels.shown))
+    assert Memory(path).recall("panel_choice", "") == "ending=shown"
+    app = make_app(tmp_path, engine(), memory=Memory(path))
+    async with app.run_test(size=(140, 40)) as pilot:
+        chat = await asked(pilot)
+        assert any(line.startswith("P(END OF TEXT)") for line in chat.panels.shown)
+
+
+async def test_panels_are_chosen_hidden_and_opened_by_name(tmp_path: Path) -> None:
+    app = make_app(tmp_path, engine())
+    async with app.run_test(size=(140, 40)) as pilot:
+        chat = await asked(pilot)
+        await pilot.press("ctrl+p")
+        await until(lambda: isinstance(app.screen, Palette))
+        await pilot.press(*"choose the panels", "enter")
+        await until(lambda: isinstance(app.screen, PanelPicker) and app.screen.highlighted is not None)
+        await pilot.press(*"prefill", "enter", "enter")
+        picker = app.screen
+        assert isinstance(picker, PanelPicker)
+        await until(lambda: picker.highlighted is not None and picker.highlighted.tail == Wish.HIDDEN)
+        await pilot.press("f7")
+        await until(lambda: isinstance(app.screen, WatchScreen))
+        assert watching(pilot).page.panel == "figures"
+        await pilot.press("escape")
+        await until(lambda: isinstance(app.screen, ChatScreen))
+        await until(lambda: chat.panels.shown and not any(line.startswith("PREFILL") for line in chat.panels.shown))
+
+
+async def test_a_click_on_a_panel_opens_it(tmp_path: Path) -> None:
+    app = make_app(tmp_path, engine(), memory=remembering("latency=shown"))
+    async with app.run_test(size=(140, 40)) as pilot:
+        chat = await asked(pilot)
+        row = next(y for y, line in enumerate(chat.panels.shown) if line.startswith("LATENCY"))
+        await pilot.click(chat.panels, offset=(4, row))
+        await until(lambda: isinstance(app.screen, WatchScreen))
+        assert watching(pilot).page.panel == "latency"
+
+
+def remembering(choice: str) -> Memory:
+    memory = Memory(None)
+    memory.remember("panel_choice", choice, "")
+    return memory
+
+
+@pytest.mark.parametrize("where", ["chat", "page"])
+async def test_speculation_is_turned_on_for_the_next_reply(tmp_path: Path, where: str) -> None:
+    scripted = engine()
+    app = make_app(tmp_path, scripted)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await asked(pilot)
+        if where == "chat":
+            await app.screen.run_action("screen.speculate")
+        else:
+            await pilot.press("f7")
+            await until(lambda: isinstance(app.screen, WatchScreen))
+            await pilot.press("d", "escape")
+            await until(lambda: isinstance(app.screen, ChatScreen))
+        chat.chat.submit("Again?")
+        await until(lambda: len(scripted.requests) == 2)
+        assert [request.speculate for request in scripted.requests] == [False, True]
+        assert all(request.tell_prompt for request in scripted.requests)
+
+
+async def test_a_reply_can_be_watched_to_its_end_in_a_tiny_window(tmp_path: Path) -> None:
+    app = make_app(tmp_path, engine())
+    async with app.run_test(size=(40, 10)) as pilot:
+        await asked(pilot)
+        await pilot.press("f7")
+        await until(lambda: isinstance(app.screen, WatchScreen))
+        for size in ((40, 10), (200, 60), (12, 4), (80, 24)):
+            await pilot.resize_terminal(*size)
+            for _ in range(5):
+                await pilot.press("right")
+                await pilot.pause()
+        assert watching(pilot).page.panel == "speculation"
+
+
+def page_text(app: TokscopeApp) -> str:
+    return str(app.screen.query_one("#help-text").render())
+
+
+async def test_the_help_tells_how_this_reply_came_about(tmp_path: Path) -> None:
+    app = make_app(tmp_path, engine())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await asked(pilot)
+        await pilot.press("f1")
+        await until(lambda: isinstance(app.screen, Help))
+        await pilot.pause()
+        assert "Commands" in page_text(app)
+        await pilot.press("right")
+        await pilot.pause()
+        assert "The conversation was cut into 40 tokens such as" in page_text(app)
+        assert "Here 16 of 24 guesses were kept, which saved 120 ms." in page_text(app)
+        await pilot.press("right")
+        await pilot.pause()
+        assert "Inspector" in page_text(app)
+        await pilot.press("right", "left", "left")
+        await pilot.pause()
+        assert "The loop: five steps" in page_text(app)
+
+
+@pytest.mark.parametrize(("query", "words"), [("how it works", "cut into tokens"), ("what you see", "KV-cache  ")])
+async def test_the_helps_pages_have_palette_entries(tmp_path: Path, query: str, words: str) -> None:
+    app = make_app(tmp_path, engine())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
+        await pilot.press("ctrl+p")
+        await until(lambda: isinstance(app.screen, Palette))
+        await pilot.press(*query, "enter")
+        await until(lambda: isinstance(app.screen, Help))
+        await pilot.pause()
+        found: Callable[[], bool] = lambda: words.rstrip() in page_text(app)  # noqa: E731 -- a condition to wait on
+        await until(found)

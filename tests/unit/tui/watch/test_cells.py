@@ -1,0 +1,147 @@
+"""The cells of a window while a reply runs and in the end, as a strip and as a list."""
+
+import pytest
+
+from app.domain.generation import CellSpan, FinishReason, PromptSpans, Timings, Usage
+from app.domain.trace import PromptToken
+from app.protocol.events import (
+    ContextShifted,
+    GenerationFinished,
+    GenerationStarted,
+    PrefillProgress,
+    PromptRendered,
+    TokensGenerated,
+)
+from app.tui.meter import RunMeter
+from app.tui.watch.cells_view import cells_forms, cells_page, strip
+from app.tui.watch.setting import Setting
+from tests.fakes.engine_events import make_ready, make_token
+
+MODEL = make_ready(n_ctx=100)
+SPANS = PromptSpans(10, 20, 6)
+
+
+def meter(*events, n_cached=26, **started):
+    made = RunMeter()
+    made.apply(GenerationStarted(1, 36, n_cached, SPANS, 7, (), **started))
+    for event in events:
+        made.apply(event)
+    return made
+
+
+def tokens(n):
+    return TokensGenerated(1, "", tuple(make_token(f" t{i}", i) for i in range(n)))
+
+
+PROMPT = PromptRendered(1, tuple(PromptToken(i, f" p{i}", 3) for i in range(36)))
+PREFILL = PrefillProgress(1, 10, 10, 20.0)
+RUNNING = (
+    CellSpan("system", 10, "reused"),
+    CellSpan("earlier", 16, "reused"),
+    CellSpan("earlier", 4, "computed", 8.0),
+    CellSpan("prompt", 6, "computed", 12.0),
+    CellSpan("reply", 4, "computed", 40.0),
+    CellSpan("free", 60),
+)
+
+
+def test_cells_of_a_running_reply():
+    assert meter(PREFILL, tokens(5)).cells(100) == RUNNING
+
+
+def test_nothing_is_computed_before_the_prefill_tells():
+    assert meter().cells(100) == (*RUNNING[:2], CellSpan("free", 74))
+    assert RunMeter().cells(100) == ()
+
+
+@pytest.mark.parametrize(("started", "source"), [({"n_restored": 26}, "restored"), ({"n_shared": 26}, "shared")])
+def test_cached_cells_say_where_they_came_from(started, source):
+    assert meter(**started).cells(100)[0] == CellSpan("system", 10, source)
+
+
+def test_a_shift_forgets_the_oldest_cells_but_not_the_system_prompt():
+    cells = meter(PREFILL, tokens(5), ContextShifted(1, 10, 18)).cells(100)
+    assert cells == (
+        RUNNING[0],
+        CellSpan("earlier", 2, "computed", 8.0),
+        *RUNNING[3:5],
+        CellSpan("free", 78),
+    )
+
+
+def test_in_the_end_the_engines_account_counts():
+    account = (CellSpan("prompt", 36, "computed", 20.0), CellSpan("free", 64))
+    end = GenerationFinished(1, FinishReason.LENGTH, Usage(36, 26, 5), Timings(), cells=account)
+    assert meter(PREFILL, tokens(5), end).cells(100) == account
+
+
+def text(line):
+    return "".join(part for part, _ in line)
+
+
+@pytest.mark.parametrize(
+    ("policy", "drawn"),
+    [
+        ("stop", "ssseeeeeEPPR" + "·" * 18),
+        ("drop-oldest-turns", "sss!eeeeEPPR" + "·" * 18),
+        ("shift", "sss!eeeeEPPR" + "·" * 18),
+    ],
+)
+def test_the_strip_has_letters_small_where_nothing_was_computed(policy, drawn):
+    assert text(strip(RUNNING, Setting(policy=policy), 30)) == drawn
+
+
+def test_a_shift_drops_the_prompt_where_nothing_is_older():
+    cells = (CellSpan("system", 5, "computed"), CellSpan("prompt", 5, "computed"))
+    assert text(strip(cells, Setting(policy="shift"), 10)) == "SSSSS!PPPP"
+    assert text(strip(cells, Setting(policy="drop-oldest-turns"), 10)) == "SSSSSPPPPP"
+
+
+def test_the_panel():
+    forms = cells_forms(meter(PREFILL, tokens(5)), MODEL, Setting(policy="shift"), 36)
+    assert [text(line) for line in forms[0]] == [
+        "KV-CACHE            40 of 100 · 40 %",
+        "ssss!eeeeeEPPR······················",
+        "S system E earlier P prompt R reply ",
+        "small: reused · ! dropped next",
+    ]
+    assert [len(form) for form in forms] == [4, 2, 1]
+    nothing = cells_forms(RunMeter(), None, Setting(), 36)
+    assert [text(line) for line in nothing[0]][:2] == ["KV-CACHE                           –", "·" * 36]
+
+
+OPENED = """\
+KV-CACHE                                                    40 of 100 · 40 %
+ssssssss!eeeeeeeeeeeEEEPPPPRRR··············································
+S system E earlier P prompt R reply · free   small: reused · ! dropped next
+
+   cells          tokens  what     from                         computed in
+s  0–9                10  system   reused from the turn before            –
+   ␣p0␣p1␣p2␣p3␣p4␣p5␣p6␣p7␣p8␣p9
+e! 10–25              16  earlier  reused from the turn before            –
+   ␣p10␣p11␣p12␣p13␣p14␣p15␣p16␣p17␣p18␣p19␣p20␣p21␣p22␣p23␣p24␣p25
+E  26–29               4  earlier  computed now                      8.0 ms
+   ␣p26␣p27␣p28␣p29
+P  30–35               6  prompt   computed now                     12.0 ms
+   ␣p30␣p31␣p32␣p33␣p34␣p35
+R  36–39               4  reply    computed now                     40.0 ms
+   ␣t0␣t1␣t2␣t3"""
+
+
+def test_opened_it_lists_the_spans_with_their_texts():
+    page = cells_page(meter(PROMPT, PREFILL, tokens(5)), MODEL, Setting(policy="shift"), 76, 24)
+    assert "\n".join(text(line).rstrip() for line in page) == OPENED
+
+
+def test_texts_give_way_on_a_low_screen_and_are_left_out_after_a_shift():
+    page = cells_page(meter(PROMPT, PREFILL, tokens(5)), MODEL, Setting(), 76, 10)
+    assert [text(line)[0] for line in page[5:]] == ["s", "e", "E", "P", "R"]
+    shifted = meter(PROMPT, PREFILL, tokens(5), ContextShifted(1, 10, 18))
+    assert not any("p1" in text(line) for line in cells_page(shifted, MODEL, Setting(), 76, 24))
+
+
+def test_a_text_that_would_move_the_screen_is_made_safe():
+    hostile = PromptRendered(1, tuple(PromptToken(i, "\x1b[2J\n", 3) for i in range(36)))
+    page = cells_page(meter(hostile, PREFILL), MODEL, Setting(), 76, 24)
+    assert not any("\x1b" in text(line) or "\n" in text(line) for line in page)
+    assert any("␛[2J↵" in text(line) for line in page)
