@@ -30,9 +30,10 @@ def test_a_preset_or_theme_is_named(name: str) -> None:
     assert f"`{name}`" in README
 
 
-@pytest.mark.parametrize("name", [name for name in Settings.__struct_fields__ if name not in ("keys", "presets")])
+@pytest.mark.parametrize("name", Settings.__struct_fields__)
 def test_a_setting_is_documented(name: str) -> None:
-    assert f"| `{name}` |" in README
+    """A key by its name, a table as in `[name]` or `[name.NAME]`."""
+    assert re.search(rf"^\| `({name}|\[{name}(\.NAME)?\])` \|", README, re.MULTILINE)
 
 
 def test_the_keys_are_those_of_the_chat() -> None:

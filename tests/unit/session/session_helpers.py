@@ -23,6 +23,14 @@ def session_with(store: Store | None, *replies: Reply | str, gated: bool = False
     return Session(engine, store, preset=PRESET, trace_top_k=3), engine
 
 
+async def with_reply(store: Store | None, *later: Reply | str, **options) -> tuple[Session, ScriptedEngine, Message]:
+    session, engine = session_with(store, "one two three", *later, **options)
+    if options:
+        engine.permit(9)
+    await all_of(session.send("q"))
+    return session, engine, session.branch[-1]
+
+
 async def all_of(events) -> list[TurnEvent]:
     return [event async for event in events]
 

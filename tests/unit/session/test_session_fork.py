@@ -1,4 +1,4 @@
-"""Siblings that keep the beginning of a reply, or begin with a given text."""
+"""Siblings that keep the beginning of a reply."""
 
 from __future__ import annotations
 
@@ -8,27 +8,16 @@ from contextlib import aclosing
 import msgspec
 import pytest
 
-from app.domain.conversation import Message, ReplyState, Role
+from app.domain.conversation import ReplyState
 from app.domain.errors import ForkError
 from app.domain.generation import Usage
-from app.domain.reply_trace import ReplyTrace
 from app.domain.trace import Origin
 from app.protocol.events import GenerationStarted, TokensGenerated
-from app.session.beginning import rewrite_of
-from app.session.events import ForkReread, ReplyFinished, ReplyStarted
-from app.session.session import Session
+from app.session.events import ForkReread, ReplyStarted
 from app.store.store import Store
 from tests.fakes.engine_events import make_token
-from tests.fakes.scripted_engine import Reply, ScriptedEngine, reply
-from tests.unit.session.session_helpers import PRESET, all_of, kinds, session_with, stored_branch
-
-
-async def with_reply(store: Store | None, *later: Reply | str, **options) -> tuple[Session, ScriptedEngine, Message]:
-    session, engine = session_with(store, "one two three", *later, **options)
-    if options:
-        engine.permit(9)
-    await all_of(session.send("q"))
-    return session, engine, session.branch[-1]
+from tests.fakes.scripted_engine import Reply
+from tests.unit.session.session_helpers import PRESET, all_of, kinds, session_with, stored_branch, with_reply
 
 
 async def test_a_fork_is_a_sibling_with_the_kept_tokens_as_prompt(store: Store):
@@ -223,75 +212,6 @@ async def test_the_row_begins_with_what_is_kept_and_typed_before_a_token_comes(s
                 pass
     (_, done) = await stored_branch(store, session)
     assert (done.content, done.state) == ("one or typed end", ReplyState.STOPPED)
-
-
-@pytest.mark.parametrize(("dies", "content"), [(True, "typed by hand"), (False, "typed")])
-async def test_what_was_typed_survives_the_engine_and_yields_to_a_stop(store: Store, dies: bool, content: str):
-    session, engine, old = await with_reply(store, reply("", dies_after=1 if dies else None), gated=True)
-    events = session.rewrite(old, "typed by hand")
-    engine.permit(2)
-    async for event in events:
-        if isinstance(event, TokensGenerated):
-            break
-    if not dies:
-        session.stop()
-    await all_of(events)
-    (_, done) = await stored_branch(store, session)
-    assert done.content == content
-    trace = await store.trace(done.id)
-    assert trace
-    assert [token.text for token in trace.tokens] == ["typed"]
-
-
-async def test_a_rewrite_begins_with_a_text_and_goes_on(store: Store):
-    session, engine, old = await with_reply(store, " end")
-    session.preset = msgspec.structs.replace(PRESET, sampling=msgspec.structs.replace(PRESET.sampling, force=("Well",)))
-    events = await all_of(session.rewrite(old, "I say\ud800"))
-    request = engine.requests[1]
-    assert (request.reply_ids, request.reply_text, request.sampling.force) == ((), "I say?", ())
-    assert next(event.message.content for event in events if isinstance(event, ReplyStarted)) == ""
-    assert [event.message.content for event in events if isinstance(event, ReplyFinished)] == ["I say? end"]
-    assert await session.siblings(old) == [old, session.branch[-1]]
-
-
-@pytest.mark.parametrize(
-    ("text", "n_kept", "forced"),
-    [
-        ("one two 2", 2, " 2"),
-        ("one two", 2, ""),
-        ("one two three", 3, ""),
-        ("one two three four", 3, " four"),
-        ("one tw", 1, " tw"),
-        ("one twofold", 1, " twofold"),
-        ("zero", 0, "zero"),
-        ("", 0, ""),
-    ],
-)
-async def test_a_rewrite_keeps_the_tokens_that_it_begins_with(store: Store, text: str, n_kept: int, forced: str):
-    session, engine, old = await with_reply(store, " end")
-    events = await all_of(session.rewrite(old, text))
-    request = engine.requests[1]
-    assert (request.reply_ids, request.reply_text) == ((100, 101, 102)[:n_kept], forced)
-    kept = text.removesuffix(forced)
-    assert next(event.message.content for event in events if isinstance(event, ReplyStarted)) == kept
-    assert session.branch[-1].content == f"{text} end"
-    trace = session.trace(session.branch[-1].id)
-    assert trace
-    assert "".join(token.text for token in trace.tokens[:-1]) == f"{text} end"
-
-
-async def test_a_rewrite_takes_a_character_of_several_tokens_as_a_whole(store: Store):
-    bytes_told = [("so", 2), (" <0xF0><0x9F>", 1), ("<0x8C>", 0), ("<0x8A>", 4), (" it", 3)]
-    made = [msgspec.structs.replace(make_token(text, i), n_bytes=n) for i, (text, n) in enumerate(bytes_told)]
-    trace = ReplyTrace(tokens=tuple(made))
-    message = Message(id=2, conversation_id=1, parent_id=1, role=Role.ASSISTANT, content="so 🌊 it", created_ms=0)
-    found = [rewrite_of(message, trace, text, "any") for text in ("so 🌊 is", "so 🌊", "so  it", "so 🌊 it on")]
-    assert [(beginning.kept, beginning.text) for beginning in found] == [
-        ("so", " 🌊 is"),
-        ("so", " 🌊"),
-        ("so", "  it"),
-        ("so 🌊 it", " on"),
-    ]
 
 
 async def test_a_fork_that_never_starts_changes_nothing(store: Store):
