@@ -65,7 +65,7 @@ def header_right(now: Situation) -> list[Segment]:
             Segment(f"◌ {loading_word(fraction)} {'━' * done}{'╌' * (_BAR - done)} {fraction:4.0%}", "$warning", "", 9),
         ]
     if now.paused:
-        return [*segments, Segment("⏸ paused", "bold $warning", "screen.step", 9)]
+        return [*segments, Segment("‖ paused", "bold $warning", "screen.step", 9)]
     if now.step_armed:
         segments.append(Segment("step mode", "$warning", "screen.step", 8))
     if now.running:

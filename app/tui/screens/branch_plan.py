@@ -31,6 +31,8 @@ class BranchPlan(Dialog[Plan]):
         Binding("enter", "start", show=False, priority=True),
     ]
 
+    DEFAULT_CSS = "BranchPlan OptionList:focus { background-tint: $foreground 0%; }"
+
     def __init__(self, prompt: str, again: bool, presets: Mapping[str, Preset], current: str) -> None:
         """`prompt` is what will be answered, `again` whether it was answered before."""
         super().__init__()

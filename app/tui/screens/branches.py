@@ -24,6 +24,8 @@ from app.tui.widgets.bar import Bar, Segment
 from app.tui.widgets.transcript import Transcript
 
 _MUTED = "$foreground-muted"
+_ONE_LINE = 64
+"""Cells from which on title and figures stand on one line."""
 _HEAD = 54
 """Cells of the head line beside the prompt."""
 
@@ -36,24 +38,35 @@ class Column(Vertical):
         self.number = number
         self.branch = branch
         self.title_bar = Bar()
+        self.figure_bar = Bar()
+        self._marks = (False, False)
         self.transcript = Transcript()
         self.transcript.code_style = code_style
 
     def compose(self) -> ComposeResult:
-        """Lays the two out."""
+        """Lays them out."""
         yield self.title_bar
+        yield self.figure_bar
         yield self.transcript
 
     def flush(self) -> None:
         """Shows the text that came since the last time."""
         self.transcript.append(self.branch.take())
 
+    def on_resize(self) -> None:
+        """Gives the figures a line of their own where they do not fit beside the title."""
+        self.figure_bar.display = self.size.width < _ONE_LINE
+        self.show_title(*self._marks)
+
     def show_title(self, current: bool, picked: bool) -> None:
         """Shows preset, seed and figures."""
+        self._marks = (current, picked)
         mark = "▶ " if current else "  "
         name = f"{mark}{self.number} {self.branch.title}" + (" ★" if picked else "")
         style = "bold $primary" if current else ""
-        self.title_bar.show([Segment(name, style, "", 2)], [Segment(self.branch.figures, _MUTED, "", 1)])
+        figures = [Segment(self.branch.figures, _MUTED)]
+        self.title_bar.show([Segment(name, style, "", 2)], [] if self.figure_bar.display else figures)
+        self.figure_bar.show(figures)
 
 
 class BranchesScreen(Dialog[int]):
@@ -72,6 +85,10 @@ class BranchesScreen(Dialog[int]):
     BranchesScreen Grid { height: 1fr; grid-gutter: 0; }
     BranchesScreen Column { height: 1fr; border-top: solid $panel; padding: 0 1; }
     BranchesScreen Column.-current { border-top: heavy $primary; }
+    BranchesScreen Transcript {
+        scrollbar-background: $background; scrollbar-background-hover: $background;
+        scrollbar-background-active: $background; scrollbar-color: $panel;
+    }
     BranchesScreen.-tabs Column { display: none; }
     BranchesScreen.-tabs Column.-current { display: block; }
     """

@@ -33,7 +33,7 @@ class Rewrite(Dialog[str]):
             yield Static("Rewrite the start of the reply", classes="dialog-title", markup=False)
             yield TextArea(safe_text(self._text), soft_wrap=True, tab_behavior="focus", highlight_cursor_line=False)
             yield Static(
-                Content("Ctrl+T cut what follows the cursor   Ctrl+S continue from it   Esc leave"),
+                Content("Ctrl+T cut after the cursor   Ctrl+S continue from it   Esc leave"),
                 classes="dialog-hints",
                 markup=False,
             )

@@ -56,7 +56,7 @@ def _state(state: Stepping) -> tuple[str, str]:
     if state.hold is Hold.STEPPING:
         n = state.n_asked
         return (f"computing {n:,} tokens", "dim") if n != 1 else ("computing", "dim")
-    return "⏸ paused", "warn"
+    return "‖ paused", "warn"
 
 
 def _heads(n_text: int, n_bar: int) -> Line:

@@ -78,15 +78,28 @@ async def test_figures_and_titles(tmp_path: Path) -> None:
         await pilot.press(*"count")
         screen = await planned(app, pilot, "2")
         await all_done(screen)
-        first, second = (column.title_bar.text for column in screen.query(Column))
         seed = engine.requests[0].sampling.seed or 0
-        assert first.split("  ")[0].strip() == f"▶ 1 balanced · seed {seed}"
-        assert first.rstrip().endswith("100 tok/s · 5 · end of turn")
-        assert second.split("  ")[1] == f"2 balanced · seed {seed + 1}"
-        assert second.rstrip().endswith("100 tok/s · 2 · end of turn")
+        first, second = screen.query(Column)
+        await until(lambda: second.title_bar.text.endswith("end of turn"))
+        assert first.title_bar.text.split("  ")[0] == f"▶ 1 balanced · seed {seed}"
+        assert first.title_bar.text.endswith("100 tok/s · 5 · end of turn")
+        assert second.title_bar.text.split("  ")[1] == f"2 balanced · seed {seed + 1}"
+        assert second.title_bar.text.endswith("100 tok/s · 2 · end of turn")
         # 4 and 1 tokens after the first ones, in the 40 ms of the longer reply.
         assert line(screen, "together").startswith("2 replies · 125 tok/s together · count")
         assert line(screen, "together").endswith("● done")
+
+
+async def test_narrow_columns_have_their_figures_on_a_line_of_their_own(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(TEXTS))
+    async with app.run_test(size=(140, 40)) as pilot:
+        await ready(app)
+        await pilot.press(*"count")
+        screen = await planned(app, pilot)
+        await all_done(screen)
+        last = list(screen.query(Column))[3]
+        await until(lambda: last.figure_bar.display and last.figure_bar.text.endswith("100 tok/s · 2 · end of turn"))
+        assert "tok/s" not in last.title_bar.text
 
 
 async def test_different_presets_take_turns(tmp_path: Path) -> None:

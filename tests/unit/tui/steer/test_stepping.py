@@ -44,7 +44,7 @@ def test_the_panel_shows_both_distributions_and_names_what_is_cut() -> None:
     state = paused()
     state.move(1)
     assert shown(state) == [
-        "STEP token 12 · entropy 1.75 bits · end 0.4 %                         ⏸ paused",
+        "STEP token 12 · entropy 1.75 bits · end 0.4 %                         ‖ paused",
         "      next token         before the chain           after it",
         "    1 ␣sky                  50 % ████████▌             30 % █████▏",
         "▶   2 ␣sea                  25 % ████▎                 60 % ██████████▎",
@@ -63,7 +63,7 @@ def test_on_a_low_panel_the_rows_follow_the_cursor() -> None:
 
 
 def test_a_narrow_panel_leaves_out_what_does_not_fit() -> None:
-    assert shown(paused(), width=40)[0] == "STEP token 12                   ⏸ paused"
+    assert shown(paused(), width=40)[0] == "STEP token 12                   ‖ paused"
 
 
 def test_the_cursor_stops_at_the_ends_and_starts_anew_with_the_next_token() -> None:
