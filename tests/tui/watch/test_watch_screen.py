@@ -111,8 +111,8 @@ async def test_speculation_marks_the_tokens_of_the_reply(tmp_path: Path) -> None
             "accepted of a draft on average 2.0",
             "against plain decoding: gain ×1.57: saved 120 ms",
         ]
-        assert screen.flow.shown[0].startswith("One plain0 kept kept ⟨ ghost⟩ own plain1")
-        assert screen.flow.shown[1].startswith("·  ·      D    D             ·   ·")
+        assert screen.flow.shown[0].startswith("One plain0 kept kept⟨ ghost⟩ own plain1 kept")
+        assert screen.flow.shown[1].startswith("·  ·      D    D            ·   ·      D    D")
         assert screen.legend.shown == ["D draft kept  B bonus  · sampled  ⟨x⟩ guess thrown away"]
 
 
