@@ -1,4 +1,4 @@
-"""llama.cpp's own yardsticks: `llama-bench` and `llama-batched-bench`, built in seconds against the wheel's libraries.
+"""llama.cpp's own yardsticks: its benchmarks and `llama-perplexity`, built in seconds against the wheel's libraries.
 
 The source is the one that the wheel was built from; uv keeps it in its cache, or `source` names an unpacked sdist.
 """
@@ -6,6 +6,7 @@ The source is the one that the wheel was built from; uv keeps it in its cache, o
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from importlib.metadata import distribution
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from app.config.paths import cache_dir, ensure_dir
 
 _INCLUDES = ("include", "ggml/include", "common", "vendor")
-_FOLDERS = {"llama-bench": "llama-bench", "llama-batched-bench": "batched-bench"}
+_FOLDERS = {"llama-bench": "llama-bench", "llama-batched-bench": "batched-bench", "llama-perplexity": "perplexity"}
 _LIBRARIES = ("llama-common", "llama", "ggml", "ggml-base", "ggml-cpu")
 
 
@@ -77,3 +78,13 @@ def batched_tokens_per_second(
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     rows = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
     return next(float(row["speed_tg"]) for row in rows if row["pl"] == n_sequences)
+
+
+def perplexity(binary: Path, model: Path, text: Path, *, n_ctx: int, n_threads: int) -> tuple[float, float]:
+    """Returns the final estimate of `llama-perplexity -f TEXT -c N` and its standard error, one window at a time."""
+    command = [str(binary), "-m", str(model), "-f", str(text), "-c", str(n_ctx), "-b", str(n_ctx), "-t", str(n_threads)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = re.search(r"Final estimate: PPL = ([0-9.]+) \+/- ([0-9.]+)", run.stdout + run.stderr)
+    if not found:
+        raise RuntimeError(f"llama-perplexity gave no estimate:\n{run.stderr[-1000:]}")
+    return float(found[1]), float(found[2])

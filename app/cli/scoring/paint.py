@@ -45,6 +45,13 @@ def quoted(text: str, limit: int = 24) -> str:
     return f'"{shown}"' if len(shown) <= limit else f'"{shown[: limit - 1]}…"'
 
 
+def padded(text: str, width: int) -> str:
+    """`text` with blanks behind it up to `width` columns of the terminal."""
+    from rich.cells import cell_len
+
+    return text + " " * max(0, width - cell_len(text))
+
+
 def percent(p: float) -> str:
     """A probability, with digits where they tell something."""
     share = 100 * p

@@ -15,7 +15,7 @@ from app.cli.exit_codes import ExitCode
 from app.cli.launch import EngineLauncher
 from app.cli.scoring.engine import ask_engine, for_one, lost
 from app.cli.scoring.given import given_text
-from app.cli.scoring.paint import percent, quoted, wants_paint
+from app.cli.scoring.paint import padded, percent, quoted, wants_paint
 from app.client.engine import Engine
 from app.domain.conversation import Role
 from app.domain.errors import GenerationError
@@ -121,7 +121,7 @@ def _show(n_prompt: int, prediction: Prediction) -> None:
     for place, top in enumerate(prediction.before, 1):
         stage = cut_by.get(top.id)
         rest = f"cut by {stage.name}" if stage else _bar(after.get(top.id, 0.0), width)
-        console.print_line(f"{place:>4}  {quoted(top.text):<26}  {_bar(top.p, width)}  {rest}".rstrip())
+        console.print_line(f"{place:>4}  {padded(quoted(top.text), 26)}  {_bar(top.p, width)}  {rest}".rstrip())
     console.print_line()
     console.print_line(f"chain: {' · '.join(map(_stage, prediction.stages))}")
 

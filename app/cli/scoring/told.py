@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from app.cli import console
 from app.cli.exit_codes import exit_code_of
-from app.cli.scoring.paint import PLAIN, Look, painted, percent, quoted
+from app.cli.scoring.paint import PLAIN, Look, padded, painted, percent, quoted
 from app.domain.trace import TokenTrace
 
 if TYPE_CHECKING:
@@ -94,12 +94,14 @@ class PaintedText:
         console.write_out(f"\n\n{legend}\n\n")
         worst = sorted((t for t in found.tokens if t.top and t.rank > 1), key=lambda token: token.p)[:_N_WORST]
         if worst:
-            console.print_line("least expected:")
+            console.print_line(f"  {'least expected':<18} {'p':>9} {'rank':>7} {'entropy':>10}  in its place")
         for token in worst:
-            best = token.top[0]
-            line = f"  {quoted(token.text):<26} {percent(token.p):>9}  rank {token.rank:>6,}  "
-            console.print_line(f"{line}{token.entropy:5.2f} bits  rather {quoted(best.text)} {percent(best.p)}")
-        console.print_line(f"{'' if not worst else chr(10)}{_summary(found)}")
+            best, bits = token.top[0], f"{token.entropy:.2f} bits"
+            figures = f"{padded(quoted(token.text, 16), 18)} {percent(token.p):>9} {token.rank:>7,} {bits:>10}"
+            console.print_line(f"  {figures}  {quoted(best.text, 16)} {percent(best.p)}")
+        if worst:
+            console.print_line()
+        console.print_line(_summary(found))
 
 
 def _summary(found: Inspection) -> str:
@@ -108,9 +110,7 @@ def _summary(found: Inspection) -> str:
     if found.perplexity is None:
         return f"{n:,} token{'' if n == 1 else 's'}{cut}; none counts for a perplexity"
     which = (
-        "all that have something before them"
-        if counted >= n - 1
-        else f"the later halves of whole windows of {found.n_ctx:,}"
+        "all with a token before them" if counted >= n - 1 else f"the later halves of whole windows of {found.n_ctx:,}"
     )
     return f"perplexity {found.perplexity:.4f} of {counted:,} tokens ({which}), {n:,} scored{cut}"
 
