@@ -88,7 +88,7 @@ class TokenTrace(Struct, frozen=True, array_like=True, gc=False):
     sample_ms: float = 0.0
     """Of `ms`: the sampler chain and this trace's own figures."""
     text_ms: float = 0.0
-    """Turning the token into text; the wall time of the loop holds it, the `ms` of the next token counts it."""
+    """Turning the token into text, and sending what came before; the `ms` of the next token counts it."""
     ghosts: tuple[TopToken, ...] = ()
     """Drafted tokens that this token was sampled in place of, and those after them: rejected, never shown as text.
 

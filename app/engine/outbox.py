@@ -27,6 +27,8 @@ class Outbox:
         self._gathered: dict[int, tuple[list[str], list[TokenTrace]]] = {}
         self._last_flush_s = float("-inf")
         self._pending = bytearray()
+        self.busy_ms = 0.0
+        """How long making and writing frames has taken until now."""
         if os.name != "nt":
             os.set_blocking(fd, False)
 
@@ -40,17 +42,21 @@ class Outbox:
 
     def send(self, event: Event) -> None:
         """Sends an event after everything that was gathered before it."""
+        began_s = self._clock()
         self._collect()
         self._pending += encode(event)
         self._write()
+        self.busy_ms += (self._clock() - began_s) * 1e3
 
     def flush(self, force: bool = False) -> None:
         """Sends what was gathered when it is due, or now with `force`. Call after every step."""
-        due = self._clock() - self._last_flush_s >= _GATHER_S
+        began_s = self._clock()
+        due = began_s - self._last_flush_s >= _GATHER_S
         if self._gathered and (due or force):
             self._collect()
         if self._pending:
             self._write()
+            self.busy_ms += (self._clock() - began_s) * 1e3
 
     def drain(self) -> None:
         """Waits until the pipe has taken everything: for when there is nothing else to do."""

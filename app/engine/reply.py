@@ -37,6 +37,8 @@ class Reply:
         self.stop: Stop | None = None
         self.n_tokens = 0
         """Tokens that belong to the reply, the kept ones not counted."""
+        self.busy_ms = 0.0
+        """How long the worker had been sending when the last token was taken, or the request began or went on."""
         self.kept = prompt.ids[len(prompt.ids) - prompt.n_kept :]
         self._vocab = vocab
         self._clock = clock
@@ -56,8 +58,11 @@ class Reply:
         """Whether no text has come yet, so that the vocabulary's own space is left out."""
         return self._detokenizer.at_start
 
-    def take(self, sampled: Sampled) -> tuple[str, TokenTrace]:
-        """Takes a token; returns the text that it lets out and its trace. Sets `stop` where that completes a stop."""
+    def take(self, sampled: Sampled, busy_ms: float = 0.0) -> tuple[str, TokenTrace]:
+        """Takes a token; returns the text that it lets out and its trace. Sets `stop` where that completes a stop.
+
+        `busy_ms`: how long the worker has been sending until now.
+        """
         began_s, vocab = self._clock(), self._vocab
         self.n_tokens += 1
         shown, n_bytes = "", 0
@@ -71,7 +76,9 @@ class Reply:
                 self.stop = Stop("string", matched)
             shown = self._new(shown)
         top = top_tokens(vocab, sampled.measured.top)
-        return shown, token_trace(vocab, sampled, n_bytes, top, (self._clock() - began_s) * 1e3)
+        text_ms = (self._clock() - began_s) * 1e3 + busy_ms - self.busy_ms
+        self.busy_ms = busy_ms
+        return shown, token_trace(vocab, sampled, n_bytes, top, text_ms)
 
     def flush(self) -> str:
         """Returns what was held back for a stop string that did not come."""

@@ -151,6 +151,7 @@ class Worker:
         if reply and isinstance(command, Pause):
             reply.sequence.pause()
         elif reply and self._host and isinstance(command, Resume):
+            reply.busy_ms = self._outbox.busy_ms
             self._host.resume(reply, command)
 
     def _load(self, command: LoadModel) -> None:
@@ -223,6 +224,7 @@ class Worker:
                 self._finished(self._replies.pop(request_id))
 
     def _started(self, reply: Reply) -> None:
+        reply.busy_ms = self._outbox.busy_ms
         self._outbox.send(reply.started())
         if reply.tell_prompt and self._host:
             self._outbox.send(self._host.rendered(reply))
@@ -230,7 +232,7 @@ class Worker:
     def _sampled(self, reply: Reply, sampled: Sampled) -> None:
         if reply.stop is not None:  # one step can bring more tokens than the reply has
             return
-        self._outbox.tokens(reply.sequence.request_id, *reply.take(sampled))
+        self._outbox.tokens(reply.sequence.request_id, *reply.take(sampled, self._outbox.busy_ms))
         if reply.stop is not None and reply.stop.kind == "string":
             reply.sequence.stop_at(reply.n_tokens)
 

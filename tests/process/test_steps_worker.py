@@ -241,7 +241,7 @@ def test_the_phases_of_a_reply_sum_to_its_time(loaded: RawWorker) -> None:
         assert sum(token.ms for token in traced) == pytest.approx(wall_ms)
         phases = sum(token.decode_ms + token.sample_ms for token in traced) + sum(t.text_ms for t in traced[:-1])
         phases += timings.queue_ms
-        assert phases <= wall_ms
+        assert phases <= wall_ms * 1.0001
         missing.append(1 - phases / wall_ms)
         if missing[-1] < 0.02:
             break

@@ -27,8 +27,8 @@ def running(active: Many[Sequence]) -> list[Sequence]:
 
     Admission sees to that as well; but a sequence that was held goes on among those that came meanwhile.
     """
-    able = [s for s in active if s.phase in (Phase.PREFILL, Phase.DECODE)]
-    if able and able[0].params.exact:
+    able = [s for s in active if s.phase is Phase.DECODE or s.phase is Phase.PREFILL]
+    if len(able) < 2 or able[0].params.exact:
         return able[:1]
     return [s for s in able if not s.params.exact and s.adapters == able[0].adapters]
 

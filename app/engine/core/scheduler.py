@@ -59,9 +59,12 @@ class Scheduler:
     @property
     def idle(self) -> bool:
         """True when a step would do nothing."""
-        if any(s.phase is Phase.FINISHED for s in self._waiting) or not all(s.waits for s in self._active):
-            return False
-        return not self._waiting or (self._stuck and self.slots.full)
+        for sequence in self._active:
+            if not sequence.waits:
+                return False
+        if not self._waiting:
+            return True
+        return self._stuck and self.slots.full and not any(s.phase is Phase.FINISHED for s in self._waiting)
 
     def submit(self, sequence: Sequence) -> None:
         """Queues a sequence; it starts with a later step."""
@@ -71,6 +74,7 @@ class Scheduler:
     def step(self) -> list[Happening]:
         """Runs one llama_decode, or none when nothing is to be computed. Never raises for one request's sake."""
         happened: list[Happening] = []
+        began_s = self._clock()
         self._sweep(happened)
         if self._release(happened):
             self._sweep(happened)
@@ -79,7 +83,6 @@ class Scheduler:
         self._active += started
         happened += [Started(sequence) for sequence in started if sequence.phase is Phase.PREFILL]
         happened += [shifted for each in self._active if (shifted := make_room(self.backend, each))]
-        began_s = self._clock()
         rows = build(self.backend, running(self._active), self._pace.chunk)
         if rows:
             self.backend.use_adapters(rows[0].sequence.adapters)
@@ -126,7 +129,7 @@ class Scheduler:
         self._waiting = deque(s for s in self._waiting if s.phase is not Phase.FINISHED)
 
     def _compute(self, rows: list[Rows], began_s: float, happened: list[Happening]) -> None:
-        """Decodes and samples. `began_s`: when the batch began to be put together, drafts included."""
+        """Decodes and samples. `began_s`: when the step began; what it did until now counts as computing."""
         decode_began_s = self._clock()
         try:
             decoded = self.backend.decode()
@@ -135,7 +138,7 @@ class Scheduler:
             return
         ended_s = self._clock()
         for row in rows:
-            row.sequence.decode_ms += (ended_s - began_s) * 1e3
+            row.sequence.decode_ms += (ended_s - max(began_s, row.sequence.started_s)) * 1e3
         if decoded is not Decoded.DONE:
             self._undo(rows, decoded)
             return
