@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
@@ -36,29 +36,31 @@ class InspectorScreen(InspectorView):
         Binding("enter", "pick", show=False),
         Binding("f", "type", show=False),
         Binding("w", "what_if", show=False),
+        Binding("backspace", "reset", show=False),
         Binding("r", "record", show=False),
         Binding("q,f3", "cancel", show=False),
     ]
 
-    def on_key(self, event: events.Key) -> None:
-        """Takes the arrows while an alternative is chosen or a knob is moved."""
+    def on_key(self) -> None:
+        """Forgets what was said."""
         self._said = ""
-        if self.focused is self.line or self._mode is Mode.LOOK:
-            return
-        by = {"up": -1, "left": -1, "down": 1, "right": 1}.get(event.key, 0)
-        match self._mode, event.key:
-            case Mode.PICK, "up" | "down":
-                self._pick((self._picked or 0) + by)
-            case Mode.WHAT_IF, "left" | "right" if self._what_if is not None:
-                self._what_if = self._what_if.select(by)
-            case Mode.WHAT_IF, "up" | "down" if self._what_if is not None:
-                self._what_if = self._what_if.turn(-by)
-            case Mode.WHAT_IF, "backspace" if self.inspection.trace is not None:
-                self._what_if = WhatIf(self.inspection.trace.sampling)
-            case _:
-                return
-        event.stop()
-        self._redraw()
+
+    def _arrow(self, x: int, y: int) -> bool:
+        """Chooses an alternative or moves a knob, where that is what the arrows do."""
+        if self._mode is Mode.PICK and y:
+            self._pick((self._picked or 0) + y)
+        elif self._mode is Mode.WHAT_IF and self._what_if is not None:
+            self._what_if = self._what_if.select(x) if x else self._what_if.turn(-y)
+            self._redraw()
+        else:
+            return False
+        return True
+
+    def action_reset(self) -> None:
+        """Puts the knobs back to what the reply was sampled with."""
+        if self._mode is Mode.WHAT_IF and self.inspection.trace is not None:
+            self._what_if = WhatIf(self.inspection.trace.sampling)
+            self._redraw()
 
     def action_cancel(self) -> None:
         """Leaves what is being done, and then the inspector."""

@@ -71,9 +71,13 @@ class InspectorView(Dialog[ForkWanted]):
         """Shows the reply; one that is still written is followed."""
         await self.inspection.open(self._message_id)
         self.flow.follow = self.inspection.live
+        self.flow.arrows = self._arrow
         self._show_reply()
         (self.prompt if self._section is Section.PROMPT else self.flow).focus()
         self.set_interval(_LOOK_S, self._look)
+
+    def _arrow(self, x: int, y: int) -> bool:
+        raise NotImplementedError
 
     # What is shown
 

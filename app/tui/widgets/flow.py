@@ -5,6 +5,7 @@ Knows pieces, roles and marks; what they mean is known to the widgets made from 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
@@ -33,16 +34,21 @@ class Flow(ScrollView, can_focus=True):
     Attributes:
         cursor: index of the token under the cursor; -1 while there is none.
         follow: whether the cursor stays on the last token while tokens are added.
+        arrows: asked first when an arrow key is pressed, with its direction; True says that it was used up.
     """
 
     DEFAULT_CSS = """
     Flow { height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "move(-1)", "Token before", show=False),
-        Binding("right,l", "move(1)", "Token after", show=False),
-        Binding("up,k", "move_lines(-1)", "Line up", show=False),
-        Binding("down,j", "move_lines(1)", "Line down", show=False),
+        Binding("left", "arrow(-1, 0)", "Token before", show=False),
+        Binding("right", "arrow(1, 0)", "Token after", show=False),
+        Binding("up", "arrow(0, -1)", "Line up", show=False),
+        Binding("down", "arrow(0, 1)", "Line down", show=False),
+        Binding("h", "move(-1)", "Token before", show=False),
+        Binding("l", "move(1)", "Token after", show=False),
+        Binding("k", "move_lines(-1)", "Line up", show=False),
+        Binding("j", "move_lines(1)", "Line down", show=False),
         Binding("pageup", "move_pages(-1)", "Page up", show=False),
         Binding("pagedown", "move_pages(1)", "Page down", show=False),
         Binding("home,g", "to_start", "First token", show=False),
@@ -65,6 +71,7 @@ class Flow(ScrollView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.cursor = -1
         self.follow = False
+        self.arrows: Callable[[int, int], bool] = lambda x, y: False
         self._pieces: list[Piece] = []
         self._layout = FlowLayout(1)
         self._goal = -1
@@ -124,6 +131,11 @@ class Flow(ScrollView, can_focus=True):
             self.follow = index >= len(self._pieces) - 1
             self._goal = -1
             self._go(index)
+
+    def action_arrow(self, x: int, y: int) -> None:
+        """Moves by an arrow key, unless somebody else wants it."""
+        if not self.arrows(x, y):
+            self.action_move(x) if x else self.action_move_lines(y)
 
     def action_move(self, n: int) -> None:
         """Moves by tokens; negative is back."""

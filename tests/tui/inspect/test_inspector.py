@@ -1,4 +1,4 @@
-"""The inspector on a screen: what it shows of a token, its keys, forks, a reply that is written, one without a trace."""
+"""The inspector on a screen: what it shows of a token, its keys, forks, a reply that is written, one without trace."""
 
 from __future__ import annotations
 
