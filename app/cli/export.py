@@ -11,7 +11,7 @@ from app.cli.exit_codes import ExitCode
 from app.cli.sections import SectionedCommand
 from app.domain.errors import UsageError
 
-commands = typer.Typer(name="export", help="Export what is stored.", rich_markup_mode=None, no_args_is_help=True)
+commands = typer.Typer(name="export", help="Export what is stored.", rich_markup_mode=None)
 
 
 @commands.command(cls=SectionedCommand)

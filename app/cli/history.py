@@ -11,7 +11,7 @@ from app.cli.exit_codes import ExitCode
 
 def history(
     search: Annotated[
-        list[str] | None, typer.Argument(metavar="[SEARCH]", help="Words that the title or one message holds.")
+        list[str] | None, typer.Argument(metavar="SEARCH", help="Words that the title or one message holds.")
     ] = None,
     limit: Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="N", help="At most this many.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,

@@ -16,7 +16,13 @@ def replay(  # noqa: PLR0913, PLR0917 -- one parameter an option
     trace: Annotated[Path, typer.Argument(metavar="FILE", help="What `tok trace -o FILE` wrote.")],
     speed: Annotated[
         float | None,
-        typer.Option(min=0.0, max=64.0, metavar="X", help="2 is twice as fast; 0 shows all at once.", show_default="1"),
+        typer.Option(
+            min=0.0,
+            max=64.0,
+            metavar="X",
+            help="1 is as it came, 2 twice as fast; 0 shows all at once.",
+            show_default=False,
+        ),
     ] = None,
     theme: ThemeName = None,
     verify: Annotated[

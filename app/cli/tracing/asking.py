@@ -18,6 +18,7 @@ from app.cli.exit_codes import ExitCode
 from app.cli.tracing.digest import hash_model
 from app.cli.tracing.file import LineSink
 from app.cli.tracing.recorder import Recorder
+from app.cli.tracing.verdict import count
 from app.domain.errors import TokscopeError
 from app.protocol.events import ModelReady
 from app.session.events import TurnEvent
@@ -86,7 +87,6 @@ class TracedAnswer:
     def report(self) -> int:
         """Tells what was traced; a trace that broke is a failure."""
         code = self._asking.report()
-        n = self._recorder.n_tokens
         if not self._failed:
-            console.talk(f"tok: {n} token{'' if n == 1 else 's'} traced in {self._sink.name}")
+            console.talk(f"tok: {count(self._recorder.n_tokens)} traced in {self._sink.name}")
         return code or (ExitCode.FAILED if self._failed else ExitCode.OK)

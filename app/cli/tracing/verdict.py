@@ -46,18 +46,23 @@ def compare(recorded: tuple[TokenTrace, ...], computed: tuple[TokenTrace, ...], 
     return Verdict(n_recorded=len(recorded), n_same=n_same, difference=difference, max_dp=max_dp)
 
 
+def count(n: int) -> str:
+    """As in `1 token`, `2 tokens`."""
+    return f"{n} token{'' if n == 1 else 's'}"
+
+
 def print_verdict(verdict: Verdict) -> None:
     """Tells a person."""
     difference = verdict.difference
     if difference is None:
         p = f"p differs by at most {verdict.max_dp:.2g}" if verdict.max_dp else "with the same p"
-        console.print_line(f"all {verdict.n_same} tokens are the same, {p}")
+        console.print_line(f"all the same: {count(verdict.n_same)}, {p}")
         return
     console.print_line(
         f"token {difference.number} of {verdict.n_recorded} differs: "
         f"recorded {_named(difference.recorded)}, now {_named(difference.computed)}"
     )
-    console.print_line(f"the {verdict.n_same} before are the same, p differs by at most {verdict.max_dp:.2g}")
+    console.print_line(f"before it: {count(verdict.n_same)} the same, p differs by at most {verdict.max_dp:.2g}")
 
 
 def _named(token: TokenTrace | None) -> str:

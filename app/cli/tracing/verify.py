@@ -14,7 +14,7 @@ from app.cli.configuration import warn_of
 from app.cli.exit_codes import ExitCode
 from app.cli.launch import EngineLauncher
 from app.cli.tracing.digest import hash_model
-from app.cli.tracing.verdict import Verdict, as_object, compare, print_verdict
+from app.cli.tracing.verdict import Verdict, as_object, compare, count, print_verdict
 from app.client.engine import Engine
 from app.config.catalogue import load_catalogue
 from app.config.settings import load_settings
@@ -105,7 +105,7 @@ async def _again(recording: Recording, engine: Engine) -> tuple[TokenTrace, ...]
         prompt_ids=tuple(token.id for token in recording.prompt),
     )
     recorded, computed = recording.tokens, list[TokenTrace]()
-    console.talk(f"tok: running {len(recorded)} tokens again")
+    console.talk(f"tok: running {count(len(recorded))} again")
     async with aclosing(engine.generate(command)) as events:
         async for event in events:
             match event:

@@ -22,7 +22,7 @@ def path(tok, model, tmp_path: Path) -> Path:
 def test_the_same_run_is_the_same_and_is_asked_for_by_its_ids(tok, path) -> None:
     engine = ScriptedEngine(["one two three"])
     outcome = tok("replay", "--verify", str(path), engine=engine)
-    assert (outcome.code, outcome.out) == (0, "all 4 tokens are the same, with the same p\n")
+    assert (outcome.code, outcome.out) == (0, "all the same: 4 tokens, with the same p\n")
     assert outcome.err == "tok: running 4 tokens again\n"
     request = engine.requests[0]
     assert (request.sampling.exact, request.sampling.seed, request.cacheable) == (True, 5, False)
@@ -40,7 +40,7 @@ def test_a_difference_is_told_with_its_number_and_both_tokens(tok, path) -> None
     assert (outcome.code, outcome.out) == (
         1,
         "token 2 of 4 differs: recorded ' zwei' (#9, p 0.500000, rank 1), now ' two' (#101, p 0.500000, rank 1)\n"
-        "the 1 before are the same, p differs by at most 0\n",
+        "before it: 1 token the same, p differs by at most 0\n",
     )
     assert engine.dropped == [engine.requests[0].request_id]
 
@@ -82,7 +82,7 @@ def test_a_run_that_goes_on_where_the_recorded_one_was_cut_is_the_same(tok, path
 def test_another_p_is_told_of_the_same_tokens(tok, path) -> None:
     path.write_text(path.read_text().replace('"p":0.5,"logprob"', '"p":0.375,"logprob"', 1))
     outcome = tok("replay", "--verify", str(path), engine=ScriptedEngine(["one two three"]))
-    assert (outcome.code, outcome.out) == (0, "all 4 tokens are the same, p differs by at most 0.12\n")
+    assert (outcome.code, outcome.out) == (0, "all the same: 4 tokens, p differs by at most 0.12\n")
 
 
 def test_what_makes_a_difference_likely_is_said_before(tok, model, tmp_path) -> None:
