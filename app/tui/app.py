@@ -104,6 +104,9 @@ class TokscopeApp(App[int]):
             await super().on_event(event)
 
     async def _write_ahead(self) -> None:
+        if self.screen_of_chat is not None and (unsent := self.services.memory.take_unsent()):
+            self.screen_of_chat.composer.put_draft(unsent)
+            self.tell("What you had not sent is in the composer.")
         for event in self._ahead.take():
             await super().on_event(event)
 
@@ -112,9 +115,10 @@ class TokscopeApp(App[int]):
             self.screen_of_chat.restyle(self._wardrobe.code_style(theme.name))
 
     async def close(self) -> None:
-        """Ends the turn, the engine and the store; call it when the app no longer runs."""
-        if self.screen_of_chat is not None:
-            await self.screen_of_chat.chat.settle()
+        """Keeps what was not sent, ends the turn, the engine and the store; call it when the app no longer runs."""
+        if (screen := self.screen_of_chat) is not None:
+            self.services.memory.keep_unsent("\n".join(filter(None, [*screen.chat.waiting, screen.composer.draft])))
+            await screen.chat.settle()
         await self.services.engine.close()
         if self._store is not None:
             await self._store.close()

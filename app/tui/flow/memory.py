@@ -1,4 +1,4 @@
-"""The few choices that outlive a session without being configuration: the theme and whether the panels are shown.
+"""What outlives a session without being configuration or conversation: a few choices, and text that was not sent.
 
 Kept beside the conversations in a small JSON file. A choice counts only as long as the setting that it overrode is
 still the same, so that editing config.toml always wins. A file that cannot be read or written is no error.
@@ -25,6 +25,7 @@ class Choice(Struct, frozen=True):
 
 class _State(Struct, omit_defaults=True):
     choices: dict[str, Choice] = {}
+    unsent: str = ""
 
 
 class Memory:
@@ -45,6 +46,22 @@ class Memory:
     def remember(self, name: str, value: str, configured: str) -> None:
         """Keeps a choice; on disk too, atomically, if that can be written."""
         self._state.choices[name] = Choice(value, configured)
+        self._write()
+
+    def keep_unsent(self, text: str) -> None:
+        """Keeps what was written and never sent for the next session; an empty text changes nothing."""
+        if text:
+            self._state.unsent = text
+            self._write()
+
+    def take_unsent(self) -> str:
+        """Returns what an earlier session kept, once."""
+        text, self._state.unsent = self._state.unsent, ""
+        if text:
+            self._write()
+        return text
+
+    def _write(self) -> None:
         if self._path is None:
             return
         with suppress(OSError):

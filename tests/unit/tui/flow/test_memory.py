@@ -1,4 +1,4 @@
-"""Choices that outlive a session."""
+"""What outlives a session."""
 
 from __future__ import annotations
 
@@ -35,3 +35,11 @@ def test_a_file_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     memory = Memory(tmp_path / "file" / "remembered.json")
     memory.remember("theme", "ember", "auto")
     assert memory.recall("theme", "auto") == "ember"
+
+
+def test_what_was_not_sent_is_given_back_once(tmp_path: Path) -> None:
+    file = tmp_path / "remembered.json"
+    Memory(file).keep_unsent("a question\nof two lines")
+    Memory(file).keep_unsent("")
+    assert Memory(file).take_unsent() == "a question\nof two lines"
+    assert Memory(file).take_unsent() == ""
