@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import textwrap
 from typing import Any
 
 from app.cli import console
@@ -23,6 +24,8 @@ from app.domain.trace import Prediction, StageTrace, TopToken
 from app.protocol.commands import ChatMessage, Predict
 from app.protocol.events import EngineLost
 
+_TIED = "\u00a0"
+"""A blank that no line is broken at."""
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _NARROWEST_BAR, _WIDEST_BAR = 6, 24
 _BESIDE_BARS = 58
@@ -123,7 +126,9 @@ def _show(n_prompt: int, prediction: Prediction) -> None:
         rest = f"cut by {stage.name}" if stage else _bar(after.get(top.id, 0.0), width)
         console.print_line(f"{place:>4}  {padded(quoted(top.text), 26)}  {_bar(top.p, width)}  {rest}".rstrip())
     console.print_line()
-    console.print_line(f"chain: {' · '.join(map(_stage, prediction.stages))}")
+    columns = shutil.get_terminal_size().columns
+    for line in textwrap.wrap(f"chain: {' · '.join(map(_stage, prediction.stages))}", columns, subsequent_indent="  "):
+        console.print_line(line.replace(_TIED, " "))
 
 
 def _bar(p: float, width: int) -> str:
@@ -133,4 +138,5 @@ def _bar(p: float, width: int) -> str:
 
 
 def _stage(stage: StageTrace) -> str:
-    return f"{stage.name} {stage.n_in:,}" + (f" → {stage.n_out:,}" if stage.n_out != stage.n_in else "")
+    shown = f"{stage.name} {stage.n_in:,}" + (f" → {stage.n_out:,}" if stage.n_out != stage.n_in else "")
+    return shown.replace(" ", _TIED)
