@@ -33,8 +33,12 @@ NO_DRAFT = Draft([], 0)
 class Drafter(Protocol):
     """Follows one sequence."""
 
+    costs_time: bool
+    """Whether it computes; else it only looks things up."""
+    ms_first: float
+    """What the first token of a draft costs, with the reading of what came since the last one; 0 until it is known."""
     ms_per_token: float
-    """What a drafted token costs; 0 for a drafter that only looks things up."""
+    """What each token after it costs; 0 likewise."""
 
     def draft(self, k: int) -> Draft:
         """At most `k` tokens that may follow those accepted so far; none where there is nothing to go on."""
@@ -48,7 +52,8 @@ class Drafter(Protocol):
 class NGramDrafter:
     """Indexes every n-gram of the sequence by where it last ended."""
 
-    ms_per_token = 0.0
+    costs_time = False
+    ms_first = ms_per_token = 0.0
 
     def __init__(self) -> None:
         self._tokens: list[int] = []

@@ -24,12 +24,18 @@ class Pace:
         self._backend.use_threads(self._backend.n_threads if exact else self._threads.n_threads)
 
     def decoded(self, seconds: float, *, alone: bool, exact: bool) -> None:
-        """Tells how long the batch took. `alone`: it held one decoding sequence; `exact`: threads may not change."""
+        """Tells how long the batch took.
+
+        `alone`: it held one decoding sequence and its draft; `exact`: threads may not change.
+        """
         n_rows, ms = self._backend.batch.n, seconds * 1e3
         self.chunk.measured(n_rows, seconds)
         if alone:
+            # A step with a draft counts as what one row of it takes: where each has one, no other tells of trouble.
+            of_one_row = ms / self.costs.relative(n_rows)
             self.costs.measured(n_rows, ms)
-            if n_rows == 1 and not exact:
-                self._threads.decoded(ms)
+            if not exact:
+                self._threads.decoded(of_one_row)
         elif n_rows >= _MANY_ROWS:
             self._threads.prefilled(ms)
+            self.costs.prefilled(n_rows, ms)

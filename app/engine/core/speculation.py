@@ -16,16 +16,25 @@ _LENGTHS = (1, 3, 7, 15)
 """Draft lengths in use: few shapes, so that llama.cpp can reuse its graphs."""
 _SMOOTHING = 0.06
 _PRIOR_WEIGHT = 3
-_PRIOR = {MODEL: 0.7, 0: 0.3, 2: 0.3, 3: 0.4, 4: 0.5, 6: 0.6, 9: 0.75, 16: 0.85, 32: 0.9}
+_PRIOR = {MODEL: 0.8, 0: 0.3, 2: 0.3, 3: 0.4, 4: 0.5, 6: 0.6, 9: 0.75, 16: 0.85, 32: 0.9}
 """Chance that a drafted token is right, by the confidence of its draft, before anything is learnt."""
 _PRIOR_SLOPE = 0.45
-"""A row beyond the first costs about this share of a single row on two CPU cores; measured as soon as it is used."""
+"""A row beyond the first costs about this share of a single row on two CPU cores, where not even a prefill is known."""
+_DRAFT_ROW = 1.5
+"""A row of a small batch with logits costs so many of a prefill's rows (measured: 1.3 to 1.6)."""
+_PRIOR_OFFERED = 0.9
 _MARGIN = 1.05
 _SHADOW = 4
-_PROBE_EVERY = 48
+_FIRST_ASKS = 8
+"""A drafter that costs time is asked so often for a few tokens before it is judged: later it has much to catch up."""
+_PROBE_EVERY = 96
+_PROBE_SHARE = 0.1
 _PROBE = 3
 """A draft model that does not pay is asked again after so many tokens, then after twice as many, and so on, for a
-few tokens; never where it would not pay if every draft were right."""
+few tokens, where its own tokens cost less than this share: it must read all that came meanwhile. Never where it would
+not pay if every draft were right."""
+_PLAIN_EVERY = 24
+"""Where each step has a draft nothing tells any more what a step without one costs, so one is made now and then."""
 
 
 class CostCurve:
@@ -33,6 +42,7 @@ class CostCurve:
 
     def __init__(self) -> None:
         self._ms: dict[int, float] = {}
+        self._prefill: tuple[int, float] | None = None
 
     def measured(self, n_rows: int, ms: float) -> None:
         """Tells how long a decode of `n_rows` rows took."""
@@ -40,24 +50,35 @@ class CostCurve:
         # The minimum matters more than the mean: another process on the machine is not a cost of the batch.
         self._ms[n_rows] = ms if before is None else min(ms, before * 1.02) if ms < 2 * before else before * 1.02
 
+    def prefilled(self, n_rows: int, ms: float) -> None:
+        """Tells how long many rows of a prompt took: what a row more costs before batches of drafts are measured."""
+        if self._prefill is None or ms / n_rows < self._prefill[1] / self._prefill[0]:
+            self._prefill = n_rows, ms
+
     @property
     def single_ms(self) -> float:
         """Of a decode of one row; 0 until one was measured."""
         return self._ms.get(1, 0.0)
 
-    def relative(self, n_rows: int) -> float:
-        """Cost in single-row decodes. Sizes not seen yet are drawn on a line through the nearest two that were."""
-        if n_rows == 1 or 1 not in self._ms:
+    def relative(self, n_rows: float) -> float:
+        """Cost in single-row decodes. Sizes between two that were measured lie on a line; larger ones cost `_slope`."""
+        if n_rows == 1 or not self.single_ms:
             return 1.0 + _PRIOR_SLOPE * (n_rows - 1)
-        known = sorted(self._ms, key=lambda n: (abs(n - n_rows), n))
-        near = known[0]
-        if near == n_rows:
-            return max(1.0, self._ms[n_rows] / self._ms[1])
-        if len(known) == 1:
-            return 1.0 + _PRIOR_SLOPE * (n_rows - 1)
-        other = known[1] if near == 1 else 1
-        slope = (self._ms[near] - self._ms[other]) / (near - other)
-        return max(1.0, (self._ms[near] + slope * (n_rows - near)) / self._ms[1])
+        below = max(n for n in self._ms if n <= n_rows)
+        above = min((n for n in self._ms if n > n_rows), default=0)
+        ms = self._ms[below]
+        if above:
+            ms += (self._ms[above] - ms) * (n_rows - below) / (above - below)
+        elif n_rows > below:
+            ms += self._slope() * self.single_ms * (n_rows - below)
+        return max(1.0, ms / self.single_ms)
+
+    def _slope(self) -> float:
+        """What a row more costs in single-row decodes, as far as a prefill tells: its rows have no logits."""
+        if self._prefill is None:
+            return _PRIOR_SLOPE
+        n_rows, ms = self._prefill
+        return max(0.0, _DRAFT_ROW * (ms / self.single_ms - 1) / (n_rows - 1))
 
 
 class Speculation:
@@ -72,12 +93,15 @@ class Speculation:
         self._accepted = dict(_PRIOR)
         """Chance that a drafted token is right, given that those before it were, by confidence."""
         self._n_seen: Counter[int] = Counter()
+        self._offered, self._n_offers = _PRIOR_OFFERED, 0
+        """Chance that a drafter that costs time does not end its draft before the next token."""
         self._live = NO_DRAFT
         self._shadow = NO_DRAFT
         """A draft that was not used, held against what comes."""
         self._shadow_at = 0
-        self._n_idle = 0
+        self._n_idle = self._n_asked = 0
         self._probe_at = _PROBE_EVERY
+        self._n_since_plain = 0
 
     def counts(self) -> DraftCounts:
         """What happened so far; positions that were never drafted are left out."""
@@ -93,14 +117,14 @@ class Speculation:
         """The draft for the next decode, at most `limit` tokens; empty where none is expected to pay."""
         if limit < 1 or self._shadow.tokens:
             return []
-        if self._drafter.ms_per_token:
+        if self._drafter.costs_time:
             return self._ask(limit)
         draft = self._drafter.draft(min(limit, LONGEST_DRAFT))
         if not draft.tokens:
             return []
         n = self._best_length(len(draft.tokens), self._accepted[draft.confidence])
-        if n or draft.confidence == MODEL:  # what a model drafted is paid for already
-            self._live = Draft(draft.tokens[: n or None], draft.confidence)
+        if n:
+            self._live = Draft(draft.tokens[:n], draft.confidence)
             return self._live.tokens
         self._shadow = Draft(draft.tokens[:_SHADOW], draft.confidence)
         self._shadow_at = 0
@@ -108,24 +132,44 @@ class Speculation:
 
     def _ask(self, limit: int) -> list[int]:
         """The draft of a drafter that costs time: its length is chosen before it begins."""
-        n = self._best_length(min(limit, LONGEST_DRAFT), self._accepted[MODEL])
+        longest = min(limit, LONGEST_DRAFT)
+        self._n_since_plain += 1
+        if not self._costs.single_ms or self._n_since_plain > _PLAIN_EVERY:
+            self._n_since_plain = 0
+            return []
+        n = self._best_length(longest, self._accepted[MODEL], self._offered)
         if not n:
-            self._n_idle += 1
-            if self._n_idle < self._probe_at or not self._best_length(min(limit, LONGEST_DRAFT), 1.0):
+            if self._drafter.ms_first and not self._best_length(longest, 1.0):
                 return []
-            self._probe_at *= 2
+            if self._n_asked >= _FIRST_ASKS:
+                self._n_idle += 1
+                if self._n_idle < self._probe_at or self._drafter.ms_per_token > _PROBE_SHARE * self._costs.single_ms:
+                    return []
+                self._probe_at *= 2
             n = min(limit, _PROBE)
+        self._n_asked += 1
         self._live = self._drafter.draft(n)
+        if self._live.confidence == MODEL:
+            for i in range(min(n, len(self._live.tokens) + 1)):
+                self._n_offers += 1
+                step = max(_SMOOTHING, 1 / (self._n_offers + _PRIOR_WEIGHT))
+                self._offered += step * ((i < len(self._live.tokens)) - self._offered)
         return self._live.tokens
 
-    def _best_length(self, available: int, accepted: float) -> int:
+    def _best_length(self, available: int, accepted: float, offered: float = 1.0) -> int:
+        """The length that makes most tokens a millisecond; 0 where plain decoding does.
+
+        A draft of `n` ends before each of its tokens with chance 1 - `offered`; what it is long is what it costs.
+        """
         best, best_rate = 0, _MARGIN
         single_ms = self._costs.single_ms
-        drafting = self._drafter.ms_per_token / single_ms if single_ms else 0.0
         for n in _LENGTHS:
             n = min(n, available)
-            expected = sum(accepted**i for i in range(n + 1))
-            rate = expected / (self._costs.relative(n + 1) + n * drafting)
+            expected = sum((accepted * offered) ** i for i in range(n + 1))
+            n_drafted = sum(offered**i for i in range(1, n + 1))
+            n_more = sum(offered**i for i in range(1, n))
+            ms = self._drafter.ms_first + n_more * (self._drafter.ms_per_token or self._drafter.ms_first)
+            rate = expected / (self._costs.relative(1 + n_drafted) + (ms / single_ms if single_ms else 0.0))
             if rate > best_rate:
                 best, best_rate = n, rate
         return best

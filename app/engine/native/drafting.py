@@ -6,6 +6,7 @@ import msgspec
 
 from app.domain.model import LoadOptions
 from app.engine.core.model_drafter import ModelDrafter
+from app.engine.core.pace import Pace
 from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.loader import Loaded
 from app.engine.native.model import LoadError, NativeModel
@@ -36,11 +37,12 @@ class DraftModel:
             raise
         self.name = self._model.name
         self._n_vocab = target.vocab.n_vocab
+        self._pace = Pace(self.context)
         self._cells: dict[int, list[int]] = {i: [] for i in range(beside.n_slots)}
 
     def drafter(self, seq_id: int) -> ModelDrafter:
         """A drafter for the request in the target's slot `seq_id`."""
-        return ModelDrafter(self.context, seq_id, self._cells[seq_id], self._n_vocab)
+        return ModelDrafter(self.context, seq_id, self._cells[seq_id], self._n_vocab, pace=self._pace)
 
     def close(self) -> None:
         """Frees the context, then the weights."""

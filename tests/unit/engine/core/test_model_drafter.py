@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError, Decoded
 from app.engine.core.draft import MODEL, Draft
 from app.engine.core.model_drafter import ModelDrafter
+from app.engine.core.pace import Pace
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.core.speculation import CostCurve, Speculation
@@ -104,7 +107,8 @@ def generate(target: Callable[[list[int]], int], small: Callable[[list[int]], in
 class Costly:
     """Always right, and as slow as the model that it drafts for."""
 
-    ms_per_token = 10.0
+    costs_time = True
+    ms_first = ms_per_token = 10.0
 
     def __init__(self) -> None:
         self.n_asked = 0
@@ -115,6 +119,102 @@ class Costly:
     def draft(self, k: int) -> Draft:
         self.n_asked += 1
         return Draft([1] * k, MODEL)
+
+
+MS_OF_ROWS = {
+    "f32": {1: 16.5, 2: 19.9, 4: 22.0, 8: 28.0, 16: 41.0, 32: 55.0},
+    "q4": {1: 7.0, 2: 13.5, 4: 21.5, 8: 33.0, 16: 56.0, 32: 100.0},
+}
+"""Milliseconds of a decode by its rows, as measured on two cores; the draft model is the `q4` one."""
+
+
+class Timed(ToyBackend):
+    """Takes as long as its table says, on a clock that it shares with the other model."""
+
+    def __init__(self, now_s: list[float], kind: str, next_token: Callable[[list[int]], int]) -> None:
+        super().__init__(next_token, n_ctx=600, n_batch=64)
+        self._now_s, self._table = now_s, MS_OF_ROWS[kind]
+        self.n_rows: Counter[int] = Counter()
+
+    def decode(self) -> Decoded:
+        self.n_rows[self.batch.n] += 1
+        self._now_s[0] += np.interp(self.batch.n, list(self._table), list(self._table.values())) / 1e3
+        return super().decode()
+
+
+def gain(kind: str, wrong_every: int, n_requests: int = 1) -> tuple[float, Timed]:
+    """How many times faster 256 tokens come with a draft model than without, and the draft model.
+
+    `n_requests`: how many replies there are, of which the last one is looked at.
+    """
+
+    def target(tokens: list[int]) -> int:
+        return 1 + (len(tokens) * 7) % 13
+
+    def small(tokens: list[int]) -> int:
+        return 14 if wrong_every and (len(tokens) * 2654435761 >> 7) % wrong_every == 0 else target(tokens)
+
+    seconds: list[float] = []
+    for speculate in (False, True):
+        now_s, cells = [0.0], list[int]()
+        backend, draft = Timed(now_s, kind, target), Timed(now_s, "q4", small)
+
+        def clock(now_s: list[float] = now_s) -> float:
+            return now_s[0]
+
+        pace = Pace(draft)
+
+        def drafter(
+            seq_id: int,
+            draft: Timed = draft,
+            cells: list[int] = cells,
+            clock: Callable[[], float] = clock,
+            pace: Pace = pace,
+        ) -> ModelDrafter:
+            return ModelDrafter(draft, seq_id, cells, 16, clock, pace)
+
+        scheduler = Scheduler(backend, clock, drafter)
+        for number in range(n_requests):
+            draft.n_rows.clear()
+            params = SamplingParams(max_tokens=256)
+            sequence = Sequence(number, [1] * 18, params, 0, 0.0, speculate=speculate)
+            scheduler.submit(sequence)
+            while not scheduler.idle:
+                scheduler.step()
+        times_s = sequence.token_times_s
+        seconds.append(times_s[-1] - times_s[0])
+    return seconds[0] / seconds[1], draft
+
+
+def test_a_draft_model_that_is_nearly_always_right_pays_where_rows_are_cheap() -> None:
+    assert gain("f32", wrong_every=0)[0] > 1.6
+    assert gain("f32", wrong_every=20)[0] > 1.25
+
+
+@pytest.mark.parametrize("wrong_every", [0, 10, 5, 2])
+def test_a_draft_model_as_slow_as_its_target_is_found_out_and_not_asked_by_the_next_request(wrong_every: int) -> None:
+    found, draft = gain("q4", wrong_every)
+    assert found > 0.94
+    assert sum(draft.n_rows.values()) <= 5
+    found, draft = gain("q4", wrong_every, n_requests=2)
+    assert found == pytest.approx(1.0)
+    assert not draft.n_rows
+
+
+@pytest.mark.parametrize("wrong_every", [5, 3, 2])
+def test_a_draft_model_that_is_often_wrong_costs_little(wrong_every: int) -> None:
+    assert gain("f32", wrong_every)[0] > 0.95
+
+
+def test_a_drafter_that_costs_time_waits_for_the_cost_of_a_plain_step_and_lets_one_through_now_and_then() -> None:
+    costs, drafter = CostCurve(), Costly()
+    drafter.ms_first = drafter.ms_per_token = 0.1
+    speculation = Speculation(drafter, costs)
+    assert speculation.propose(15) == []
+    costs.measured(1, 10.0)
+    costs.measured(16, 20.0)
+    lengths = [len(speculation.propose(15)) for _ in range(50)]
+    assert [number for number, length in enumerate(lengths) if not length] == [24, 49]
 
 
 def test_a_drafter_that_cannot_pay_is_never_asked_again() -> None:

@@ -19,6 +19,7 @@ from tests.fakes.toy_native import ToyBackend
 class Scripted:
     """Drafts what it is told to."""
 
+    costs_time = False
     ms_first = ms_per_token = 0.0
 
     def __init__(self, *drafts: list[int]) -> None:
