@@ -66,6 +66,11 @@ class Help(Dialog[None]):
         Binding("left,shift+tab", "turn(-1)", show=False, priority=True),
     ]
 
+    CSS = """
+    Help #help-pages { margin-bottom: 1; padding: 0; }
+    Help.-low #help-pages, Help.-flat #help-pages { margin-bottom: 0; }
+    """
+
     def __init__(self, keymap: Keymap, files: Sequence[tuple[str, str]], story: Story, page: str = "keys") -> None:
         """`files`: pairs of what a file is for and its path. `page` is the one to begin with."""
         super().__init__()
@@ -134,8 +139,9 @@ class Help(Dialog[None]):
     def _views(self) -> Content:
         parts: _Parts = []
         for view in VIEWS:
-            key = self._keymap.label(view.command)
-            parts += [(view.title, "bold $primary"), (f"  {key}\n" if key else "\n", "$accent"), f"{view.text}\n\n"]
+            way = "watch" if view.command.startswith("watch") else "palette"
+            key = self._keymap.label(view.command) or self._keymap.label(way)
+            parts += [(view.title, "bold $primary"), (f"  {key}\n", "$accent"), f"{view.text}\n\n"]
         return Content.assemble(*parts)
 
 

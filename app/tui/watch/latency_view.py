@@ -12,6 +12,7 @@ from app.tui.watch.latency import Latency
 
 _HEADROOM = 1.6
 """Above the 95th percentile: a single stall must not flatten the rest."""
+_MOST_OF_P50 = 8.0
 _NO_TREND = "the depth: too few tokens to tell"
 _NO_PARTS = "its parts are not told"
 _N_LABEL = 9
@@ -61,9 +62,8 @@ def _levels(meter: RunMeter) -> list[tuple[str, float]]:
 
 
 def _top(meter: RunMeter) -> float:
-    longest = meter.latency.longest_ms
-    p95 = meter.p95_ms
-    return min(longest, p95 * _HEADROOM) if p95 else longest
+    longest, p50, p95 = meter.latency.longest_ms, meter.p50_ms, meter.p95_ms
+    return min(longest, p95 * _HEADROOM, p50 * _MOST_OF_P50) if p50 and p95 else longest
 
 
 def _row(value: float, top: float, n_rows: int) -> int:
@@ -80,7 +80,8 @@ def _trend(latency: Latency) -> Line:
     trend = latency.trend
     if trend is None:
         return ((_NO_TREND, "dim"),)
-    figure = f"{trend.ms_per_1000:+.2f} ± {trend.error:.2f} ms"
+    sign = "+" if trend.ms_per_1000 >= 0 else "-"
+    figure = f"{sign}{numbers.ms(abs(trend.ms_per_1000))} ± {numbers.ms(trend.error)}"
     words = " per 1,000 tokens: no more than chance would draw"
     if trend.seen:
         slower = trend.ms_per_1000 > 0

@@ -127,7 +127,7 @@ def test_latency_large_has_both_clocks():
     assert [line[:8].strip() for line in lines[1:12]] == ["p50", *[""] * 9, "0 ms"]
     assert lines[-9:] == [
         "         20 tokens deep                                              60 deep",
-        "depth +0.00 ± 0.00 ms per 1,000 tokens: no more than chance would draw",
+        "depth +0.00 ms ± 0.00 ms per 1,000 tokens: no more than chance would draw",
         "",
         "ENGINE'S CLOCK · of a token           SCREEN'S CLOCK · of a turn",
         "decode             8.0 ms   80 % ██▍  arrival to flush  25.0 ms",
