@@ -24,6 +24,20 @@ from app.tui.replay.screen import ReplayScreen
 from app.tui.services import Services
 
 
+class BorrowedMemory(Memory):
+    """What the chat remembers, read and never changed: what was chosen here is forgotten with the replay."""
+
+    def keep_unsent(self, text: str) -> None:
+        """Keeps nothing."""
+
+    def take_unsent(self) -> str:
+        """Leaves it to the chat."""
+        return ""
+
+    def _write(self) -> None:
+        pass
+
+
 class ReplayApp(TokscopeApp):
     """Run it with `run_replay`; in a test with `run_test`."""
 

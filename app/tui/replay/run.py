@@ -28,14 +28,13 @@ def run_replay(recording: Recording, *, speed: float, theme: str | None) -> int:
 
 
 async def _run(recording: Recording, speed: float, theme: str | None, guard: TerminalGuard) -> int:
-    from app.tui.flow.memory import Memory
-    from app.tui.replay.app import ReplayApp, make_services
+    from app.tui.replay.app import BorrowedMemory, ReplayApp, make_services
     from app.tui.replay.clock import ReplayClock
     from app.tui.terminal import paste
 
     terminal = ask() if "NO_COLOR" not in os.environ else Answer(None, "")
     clock = ReplayClock(speed)
-    memory = Memory(data_dir() / "remembered.json")
+    memory = BorrowedMemory(data_dir() / "remembered.json")
     services = make_services(recording, clock, load_settings().settings, memory, theme=theme, dark=terminal.dark)
     paste.install()
     return await drive(ReplayApp(services, recording, clock), guard)

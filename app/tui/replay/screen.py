@@ -16,6 +16,7 @@ from app.tui.commands import action_of
 from app.tui.flow import pace
 from app.tui.flow.loader import EngineLoader
 from app.tui.flow.wardrobe import Wardrobe
+from app.tui.inspect.fork import ForkWanted
 from app.tui.keymap import Keymap
 from app.tui.replay.clock import ReplayClock
 from app.tui.replay.recording import Recording
@@ -146,6 +147,11 @@ class ReplayScreen(ChatScreen):
     def _refuse(self) -> None:
         self.tell(_READ_ONLY)
 
+    def fork(self, wanted: ForkWanted) -> None:
+        """Refuses what the inspector asks for."""
+        self._refuse()
+
     action_new = action_history = action_model = action_preset = _refuse
     action_rename = action_delete = action_undo_delete = _refuse
     action_step = action_branches = action_rewrite = _refuse
+    action_speculate = action_record_stages = _refuse

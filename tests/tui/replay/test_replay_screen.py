@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from app.config.paths import data_dir
 from app.config.settings import Settings
 from app.domain.generation import FinishReason
 from app.tui.flow.memory import Memory
-from app.tui.replay.app import ReplayApp, make_services
+from app.tui.replay.app import BorrowedMemory, ReplayApp, make_services
 from app.tui.replay.clock import ReplayClock
 from app.tui.replay.recording import Recording
 from app.tui.replay.screen import ReplayScreen
@@ -90,7 +92,9 @@ async def test_escape_stops_it_and_space_plays_it_again(recording: Recording) ->
         assert shown(chat)[-1] == "Rain falls down."
 
 
-@pytest.mark.parametrize("action", ["new", "history", "model", "preset", "rename", "delete", "step", "branches"])
+@pytest.mark.parametrize(
+    "action", ["new", "history", "model", "preset", "rename", "delete", "step", "branches", "rewrite"]
+)
 async def test_what_would_change_something_is_refused(recording: Recording, action: str) -> None:
     app, _ = make_replay(recording)
     async with app.run_test(size=(120, 36)):
@@ -129,3 +133,34 @@ async def test_the_inspectors_trace_is_there(recording: Recording) -> None:
         assert trace is not None
         assert [token.text for token in trace.tokens] == ["Rain", " falls", " down."]
         assert trace.prompt == recording.prompt
+
+
+async def test_the_inspector_opens_and_its_forks_are_refused(recording: Recording) -> None:
+    app, _ = make_replay(recording)
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await played(app)
+        await app.run_action("screen.inspect")
+        await until(lambda: app.screen is not chat)
+        await pilot.press("right", "enter", "down", "enter")
+        await until(lambda: app.screen is chat)
+        notices = app._notifications  # pyright: ignore[reportPrivateUsage] no other way
+        await until(lambda: len(notices))
+        assert [each.message for each in notices] == ["A replay only plays what was recorded; `tok` opens the chat."]
+        assert shown(chat)[-1] == "Rain falls down."
+
+
+async def test_what_the_chat_remembers_is_read_and_left_alone(recording: Recording, tmp_path: Path) -> None:
+    path = tmp_path / "remembered.json"
+    Memory(path).keep_unsent("half a thought")
+    Memory(path).remember("theme", "abyss", "auto")
+    before = path.read_bytes()
+    clock = ReplayClock(0.0)
+    services = make_services(recording, clock, Settings(), BorrowedMemory(path))
+    app = ReplayApp(services, recording, clock)
+    async with app.run_test(size=(80, 24)):
+        chat = await played(app)
+        assert (app.theme, chat.composer.text) == ("abyss", "")
+        services.memory.remember("theme", "paper", "auto")
+        assert services.memory.recall("theme", "auto") == "paper"
+    await app.close()
+    assert path.read_bytes() == before
