@@ -33,13 +33,11 @@ def hints(mode: Mode, section: Section, *, n_replies: int) -> list[Hint]:
         return [("↑ ↓", "alternative"), ("Enter", "fork from it"), ("f", "type text"), ("Esc", "back")]
     if mode is Mode.WHAT_IF:
         return [("← →", "knob"), ("↑ ↓", "turn it"), ("⌫", "as it was"), ("h l", "token"), ("Esc", "back")]
-    if section is Section.PROMPT:
-        return [("← → ↑ ↓", "token"), ("Tab", "section"), ("< >", "reply"), ("Esc", "close")][: 4 if n_replies else 2]
     own = {
-        Section.TOKEN: [("Enter", "fork"), ("n", "surprise")],
-        Section.SAMPLER: [("w", "what if"), ("r", "record")],
+        Section.TOKEN: [("Enter", "fork"), ("n", "surprise"), ("t", "tint"), ("/", "find")],
+        Section.SAMPLER: [("w", "what if"), ("r", "record"), ("t", "tint")],
+        Section.PROMPT: [],
     }[section]
     replies = [("< >", "reply")] if n_replies > 1 else []
-    found = [("/", "find")] if section is Section.TOKEN else []
-    end = [("d", "drafts"), ("f", "type"), ("Esc", "close")]
-    return [("←→↑↓", "token"), ("Tab", "section"), *own, ("t", "tint"), *found, *replies, *end]
+    rest = [("d", "drafts"), ("f", "type")] if section is not Section.PROMPT else []
+    return [("←→↑↓", "token"), ("Tab", "section"), *own, *replies, *rest, ("Esc", "close")]

@@ -33,7 +33,7 @@ def sampler_lines(token: TokenTrace, chain: Chain | None, knobs: Line, hint: str
     width, height = size
     if chain is None or (token.origin is Origin.FORCED and not knobs):
         reason = (
-            "This token was forced: no sampler chose it." if chain else "No candidates are stored (trace_top_k is 0)."
+            "This token was forced: no sampler chose it." if chain else "No candidates are stored: trace_top_k is 0."
         )
         return [(("SAMPLER", "title"),), *(((line, "text"),) for line in wrap(reason, width, 2))]
     head = _head(chain, knobs, hint, width)
@@ -46,7 +46,8 @@ def sampler_lines(token: TokenTrace, chain: Chain | None, knobs: Line, hint: str
     else:
         middle = [*stages[: max(2, left // 2)]]
         middle += _candidates(token, chain, width, left - len(middle))
-    return [*head, *middle, *[()] * (left - len(middle)), *foot][:height]
+    gap: list[Line] = [()] if len(middle) < left else []
+    return [*head, *middle, *gap, *foot][:height]
 
 
 def count(bounds: tuple[float, float]) -> str:

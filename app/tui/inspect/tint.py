@@ -100,7 +100,7 @@ def legend(tint: Tint, typical: float) -> Line:
             times = ("< 1.25×", "to 2×", f"≥ 2× the median of {numbers.ms(typical or None)}")
             return _scale("latency", times, _RISING[::-1])
         case Tint.ORIGIN:
-            line: Line = (("origin  ", "dim"),)
+            line: Line = ()
             for origin, (char, role) in _ORIGINS.items():
                 line = (*line, (char, role), (f" {origin.value}  ", "text"))
             return line

@@ -86,7 +86,7 @@ def _candidate(
     n_text, n_bar = cells
     role = "cursor" if index == picked and picked is not None else "value" if chosen else "text"
     name = visible(token.text, n_text)
-    shown = bar(token.p, n_bar)
+    shown = bar(token.p, n_bar) if n_bar else ""
     if control:
         role, shown = ("control" if role == "text" else role), bar(token.p, max(0, n_bar - 9)) + "  control"
     return (

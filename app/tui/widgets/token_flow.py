@@ -73,7 +73,7 @@ class TokenFlow(Flow):
     def legend(self) -> Line:
         """What the marks mean; empty without a tint and without ghosts."""
         line = legend(self._tint, self._typical_ms)
-        return (*line, ("⟨draft⟩", "ghost"), (" rejected", "text")) if self._ghosts else line
+        return (*line, ("⟨x⟩", "ghost"), (" rejected", "text")) if self._ghosts else line
 
     def role_of(self, token: int) -> str:
         """See `Flow`: a tint's role goes before that of a control token."""

@@ -99,7 +99,7 @@ async def test_rejected_drafts_are_shown_when_asked_for() -> None:
         assert flow.shown == ["The sky"]
         flow.ghosts = True
         assert flow.shown == ["The⟨ cat sat⟩ sky"]
-        assert flow.legend == (("⟨draft⟩", "ghost"), (" rejected", "text"))
+        assert flow.legend == (("⟨x⟩", "ghost"), (" rejected", "text"))
         flow.tint = Tint.ORIGIN
         assert flow.shown == ["The⟨ cat sat⟩ sky", "·            B"]
 
