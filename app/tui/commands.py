@@ -72,8 +72,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("inspect_sampler", "Inspect the sampler", "Its stages, its draw, what if", "", "screen.inspect('SAMPLER')"),
     Command("inspect_prompt", "Inspect the prompt", "What was really sent, as tokens", "", "screen.inspect('PROMPT')"),
     Command("record_stages", "Record sampler stages", "Or no more; costs time per token", "", "screen.record_stages"),
-    Command("step", "Step through the reply", "Holds the loop before each token", "f4", "screen.step", letter="s"),
-    Command("branches", "Several replies at once", "Side by side, in one batch; pick one", "f6", "screen.branches"),
+    Command("step", "Step through the reply", "Holds the loop before each token", "f4", "screen.step", "step", letter="s"),
+    Command("branches", "Several replies at once", "Side by side, in one batch; pick one", "f6", "screen.branches", "branches"),
     Command(
         "sibling_before",
         "Earlier version of the reply",

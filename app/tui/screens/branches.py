@@ -13,6 +13,7 @@ from textual.containers import Grid, Vertical
 from app.domain.conversation import Message
 from app.domain.preset import Preset
 from app.domain.text import one_line
+from app.protocol.events import GenerationFinished
 from app.session.events import ReplyFinished, ReplyStarted, TurnEvent
 from app.tui.flow.notes import end_note, failed
 from app.tui.panels import numbers
@@ -146,6 +147,8 @@ class BranchesScreen(Dialog[int]):
         self._branches[index].fold(event)
         if isinstance(event, ReplyStarted):
             column.transcript.begin_reply(event.message)
+        elif isinstance(event, GenerationFinished) and event.error and self._branches[index].message is None:
+            column.transcript.notice("\n".join(filter(None, (event.error, event.hint))), failed=True)
         elif isinstance(event, ReplyFinished):
             column.flush()
             column.transcript.finish_reply(end_note(event.message), failed=failed(event.message))

@@ -196,6 +196,9 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             if self.focused is self.transcript and (action := action_of(event.character)):
                 self.call_later(self.run_action, action)
                 return
+            if self.step.state.shown:
+                self.step_dock.panel.focus()
+                return
             self.composer.focus()
             self.composer.insert(event.character)
 

@@ -20,6 +20,8 @@ class Rewrite(Dialog[str]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s,ctrl+enter", "go_on", show=False, priority=True),
         Binding("ctrl+t", "cut", show=False, priority=True),
+        Binding("ctrl+home", "go_to_edge(False)", show=False, priority=True),
+        Binding("ctrl+end", "go_to_edge(True)", show=False, priority=True),
     ]
 
     def __init__(self, text: str) -> None:
@@ -49,6 +51,11 @@ class Rewrite(Dialog[str]):
         """Deletes everything after the cursor."""
         area = self._area
         area.delete(area.cursor_location, area.document.end)
+
+    def action_go_to_edge(self, end: bool) -> None:
+        """Goes to the start or the end of the text."""
+        area = self._area
+        area.move_cursor(area.document.end if end else area.document.start)
 
     def action_go_on(self) -> None:
         """Ends the dialog with the text."""

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from textual.pilot import Pilot
+from textual.selection import Selection
 
 from app.domain.conversation import ReplyState
+from app.domain.generation import FinishReason
+from app.protocol.commands import Generate
+from app.protocol.events import GenerationEvent
 from app.tui.app import TokscopeApp
 from app.tui.screens.branch_plan import BranchPlan
 from app.tui.screens.branches import BranchesScreen, Column
 from app.tui.screens.chat import ChatScreen
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import make_app, until
+from tests.fakes.engine_events import make_finished
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 from tests.tui.steer.steering import answered, contents, ready, shown, told
+
+
+class Refusing(ScriptedEngine):
+    """Refuses every prompt as too long."""
+
+    async def generate(self, command: Generate) -> AsyncGenerator[GenerationEvent]:
+        yield make_finished(command.request_id, FinishReason.CONTEXT, n_prompt=9000, error="the prompt has 9000 tokens")
+
 
 TEXTS = ("one", "uno two", "eins zwei drei", "un")
 
@@ -195,6 +209,21 @@ async def test_without_a_message_there_is_nothing_to_answer(tmp_path: Path) -> N
         await ready(app)
         await pilot.press("f6")
         await until(lambda: told(app) == ["Write a message first; then several replies to it come at once."])
+
+
+async def test_a_prompt_that_is_too_long_is_told_in_every_column(tmp_path: Path) -> None:
+    app = make_app(tmp_path, Refusing())
+    async with app.run_test(size=(140, 40)) as pilot:
+        chat = await ready(app)
+        await pilot.press(*"much")
+        screen = await planned(app, pilot, "2")
+        await all_done(screen)
+        for column in screen.query(Column):
+            selected = column.transcript.get_selection(Selection(None, None))
+            assert selected is not None
+            assert "the prompt has 9000 tokens" in selected[0]
+        await pilot.press("escape")
+        await until(lambda: app.screen is chat and contents(chat) == ["much"] and not chat.chat.running)
 
 
 async def test_quitting_meanwhile_ends_cleanly(tmp_path: Path) -> None:

@@ -173,6 +173,42 @@ async def test_s_in_the_conversation_does_the_same_and_elsewhere_is_a_letter(tmp
         assert told(app) == ["The next reply starts paused.", "The next reply runs at full speed."]
 
 
+async def test_what_is_typed_elsewhere_comes_back_to_the_candidates(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine([FOUR]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await held(app, pilot)
+        chat.transcript.focus()
+        await pilot.press("x")
+        await until(lambda: chat.focused is chat.step_dock.panel)
+        assert chat.composer.text == ""
+
+
+async def test_a_click_puts_the_cursor_on_a_row_and_a_double_click_takes_it(tmp_path: Path) -> None:
+    engine = ScriptedEngine([FOUR])
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await held(app, pilot)
+        await until(lambda: panel(chat))
+        await pilot.click(chat.step_dock.panel, offset=(10, 1))
+        assert panel(chat)[2].startswith("▶")
+        await pilot.click(chat.step_dock.panel, offset=(10, 4))
+        await until(lambda: panel(chat)[4].startswith("▶   3 ␣alt3"))
+        await pilot.click(chat.step_dock.panel, offset=(10, 3), times=2)
+        await until(lambda: engine.resumed == [Resume(1, 1, (1002,))])
+
+
+async def test_the_queue_and_a_new_conversation_are_not_in_the_way(tmp_path: Path) -> None:
+    engine = ScriptedEngine([FOUR])
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await held(app, pilot)
+        await pilot.press("ctrl+n")
+        await until(lambda: not chat.chat.session.branch and not chat.chat.running)
+        assert engine.aborted == [1]
+        assert chat.composer.display
+        assert not chat.step_dock.has_class("-shown")
+
+
 async def test_a_slip_of_the_finger_does_not_leave_step_mode(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine([FOUR]))
     async with app.run_test(size=(80, 24)) as pilot:
