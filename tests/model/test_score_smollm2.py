@@ -194,6 +194,18 @@ async def test_a_raw_text_is_predicted_without_a_template(client: WorkerClient) 
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_what_a_grammar_and_a_greedy_choice_take_away_is_told_as_theirs(client: WorkerClient) -> None:
+    _, prediction = await predicted(client, k=3, grammar='root ::= "yes" | "no"', temperature=0.0)
+    first, last = prediction.stages
+    assert (first.name, first.n_in, first.p) == ("grammar", 49152, (0.0, 0.0, 0.0))
+    assert (last.name, last.n_in, last.n_out, last.p) == ("greedy", first.n_out, 1, (0.0, 0.0, 0.0))
+    assert [top.p for top in prediction.after] == [1.0]
+    assert "yes".startswith(prediction.after[0].text) or "no".startswith(prediction.after[0].text)
+    _, prediction = await predicted(client, k=3, temperature=0.0)
+    assert [(stage.name, stage.n_out, stage.p) for stage in prediction.stages] == [("greedy", 1, (1.0, 0.0, 0.0))]
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_tokens_lie_side_by_side_in_their_text(client: WorkerClient) -> None:
     text = "Grüße 東京 <|im_end|>\n\ufdd0"
     plain = await client.tokenize(Tokenize(client.next_request_id(), text))

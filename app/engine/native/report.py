@@ -45,15 +45,25 @@ class Reporter:
         traces, view = _run(self._names, self._stages, array, rows, watch)
         self.last = StageReport(tuple(traces), self._draw(view, int(array.selected)))
 
-    def foresee(self, chain: Native, array: Native, rows: Rows, watch: Sequence[int], k: int) -> Left:
-        """What a clone of the chain leaves of `array`, at most `k`; it may be used up."""
+    def foresee(
+        self, chain: Native, array: Native, rows: Rows, watch: Sequence[int], k: int, *, filtered: bool = False
+    ) -> Left:
+        """What a clone of the chain leaves of `array`, at most `k`; it may be used up.
+
+        `filtered`: a grammar has left these of all `rows`, which is told as the first stage.
+        """
+        n_left = int(array.size)
+        told = [StageTrace("grammar", len(rows), n_left, _watched(rows[:n_left], watch))] if filtered else []
         traces, view = _run(self._names, _stages(chain), array, rows, watch)
+        told += traces
         if self._names[-1] == "greedy":
-            return Left([(int(array.data[array.selected].id), 1.0)][:k], tuple(traces))
+            chosen = int(array.data[array.selected].id)
+            told[-1] = StageTrace("greedy", len(view), 1, tuple(float(token == chosen) for token in watch))
+            return Left([(chosen, 1.0)][:k], tuple(told))
         chances = _chances(view)
         best = np.lexsort((view["id"], -chances))[:k]
         after = [(int(view["id"][i]), float(chances[i])) for i in best if chances[i] > 0]
-        return Left(after, tuple(traces))
+        return Left(after, tuple(told))
 
     def _draw(self, view: Rows, selected: int) -> Draw | None:
         if self._twin is None:

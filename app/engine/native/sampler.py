@@ -94,7 +94,8 @@ class NativeSampler:
             raise ComputeError("the grammar allows no token")
         clone = C.llama_sampler_clone(self._chain)
         try:
-            return self._reporter.foresee(clone, self._array, self._rows, watch, k)
+            filtered = self._grammar is not None
+            return self._reporter.foresee(clone, self._array, self._rows, watch, k, filtered=filtered)
         finally:
             C.llama_sampler_free(clone)
 
