@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Grid, Vertical
+from textual.containers import Grid
 
 from app.domain.conversation import Message
 from app.domain.preset import Preset
@@ -18,56 +18,15 @@ from app.session.events import ReplyFinished, ReplyStarted, TurnEvent
 from app.tui.flow.notes import end_note, failed
 from app.tui.panels import numbers
 from app.tui.screens.safe import Dialog
+from app.tui.steer.branch_column import Column
 from app.tui.steer.branch_pump import BranchPump
 from app.tui.steer.branch_state import Branch, together_tps
 from app.tui.steer.columns import arrange, tab_segments
 from app.tui.widgets.bar import Bar, Segment
-from app.tui.widgets.transcript import Transcript
 
 _MUTED = "$foreground-muted"
-_ONE_LINE = 64
-"""Cells from which on title and figures stand on one line."""
 _HEAD = 54
 """Cells of the head line beside the prompt."""
-
-
-class Column(Vertical):
-    """One reply under its title."""
-
-    def __init__(self, number: int, branch: Branch, code_style: str) -> None:
-        super().__init__()
-        self.number = number
-        self.branch = branch
-        self.title_bar = Bar()
-        self.figure_bar = Bar()
-        self._marks = (False, False)
-        self.transcript = Transcript()
-        self.transcript.code_style = code_style
-
-    def compose(self) -> ComposeResult:
-        """Lays them out."""
-        yield self.title_bar
-        yield self.figure_bar
-        yield self.transcript
-
-    def flush(self) -> None:
-        """Shows the text that came since the last time."""
-        self.transcript.append(self.branch.take())
-
-    def on_resize(self) -> None:
-        """Gives the figures a line of their own where they do not fit beside the title."""
-        self.figure_bar.display = self.size.width < _ONE_LINE
-        self.show_title(*self._marks)
-
-    def show_title(self, current: bool, picked: bool) -> None:
-        """Shows preset, seed and figures."""
-        self._marks = (current, picked)
-        mark = "▶ " if current else "  "
-        name = f"{mark}{self.number} {self.branch.title}" + (" ★" if picked else "")
-        style = "bold $primary" if current else ""
-        figures = [Segment(self.branch.figures, _MUTED)]
-        self.title_bar.show([Segment(name, style, "", 2)], [] if self.figure_bar.display else figures)
-        self.figure_bar.show(figures)
 
 
 class BranchesScreen(Dialog[int]):

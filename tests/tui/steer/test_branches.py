@@ -14,8 +14,9 @@ from app.protocol.commands import Generate
 from app.protocol.events import GenerationEvent
 from app.tui.app import TokscopeApp
 from app.tui.screens.branch_plan import BranchPlan
-from app.tui.screens.branches import BranchesScreen, Column
+from app.tui.screens.branches import BranchesScreen
 from app.tui.screens.chat import ChatScreen
+from app.tui.steer.branch_column import Column
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import make_app, until
 from tests.fakes.engine_events import make_finished
