@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -35,9 +36,14 @@ def to_named(value: object) -> Any:  # noqa: ANN401 -- whatever JSON can carry
 def from_named(data: object, kind: type[S]) -> S:
     """Builds a struct of `kind`, strictly typed. Raises ValueError that names what is missing or wrong."""
     try:
-        return msgspec.convert(_as_wire(data, inspect.type_info(kind)), kind)
+        return msgspec.convert(_as_wire(data, _type_of(kind)), kind)
     except msgspec.ValidationError as error:
         raise ValueError(_with_name(str(error), kind)) from None
+
+
+@cache
+def _type_of(kind: type[Struct]) -> inspect.Type:
+    return inspect.type_info(kind)
 
 
 def _with_name(message: str, kind: type[Struct]) -> str:
@@ -70,9 +76,10 @@ def _struct(data: dict[str, object], kind: inspect.StructType) -> object:
             raise ValueError(f"`{field.name}` is missing")
     if not kind.array_like:
         return values
-    # An array ends with the last field that is there; what is missing before it is filled up with defaults.
-    whole = {field.name: msgspec.to_builtins(_default(field)) for field in kind.fields if not field.required}
-    fields = [(whole | values)[field.name] for field in kind.fields]
+    # An array has no holes: what is missing is filled up with defaults.
+    fields = [
+        values[field.name] if field.name in values else msgspec.to_builtins(_default(field)) for field in kind.fields
+    ]
     return fields if kind.tag is None else [kind.tag, *fields]
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from msgspec.structs import replace
+
 from app.config.catalogue import Catalogue
-from app.config.settings import Settings
+from app.config.settings import Settings, TraceSettings
 from app.config.themes import load_themes
 from app.domain.conversation import Role
 from app.domain.preset import Preset
@@ -79,7 +81,7 @@ def make_services(
 
     return Services(
         options=ChatOptions(theme=theme),
-        settings=settings,
+        settings=replace(settings, trace=TraceSettings(keep=True)),  # in memory, for the inspector
         presets={preset.name: preset},
         preset=preset,
         catalogue=Catalogue(models={}, default="", problems=[]),

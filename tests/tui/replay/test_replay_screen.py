@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.config.paths import data_dir
-from app.config.settings import Settings
+from app.config.settings import Settings, TraceSettings
 from app.domain.generation import FinishReason
 from app.tui.flow.memory import Memory
 from app.tui.replay.app import BorrowedMemory, ReplayApp, make_services
@@ -19,7 +19,8 @@ from tests.fakes.chat_app import until
 
 def make_replay(recording: Recording, speed: float = 0.0) -> tuple[ReplayApp, ReplayClock]:
     clock = ReplayClock(speed)
-    return ReplayApp(make_services(recording, clock, Settings(), Memory(None)), recording, clock), clock
+    settings = Settings(trace=TraceSettings(keep=False))
+    return ReplayApp(make_services(recording, clock, settings, Memory(None)), recording, clock), clock
 
 
 def screen_of(app: ReplayApp) -> ReplayScreen:
