@@ -150,7 +150,7 @@ function showStages(data) {
 
 const STEPS = {
   p: { of: (token) => -token.p, at: [-0.5, -0.2, -0.05], words: "p below 50 %, 20 % (dotted), 5 % (line)" },
-  entropy: { of: (token) => token.entropy, at: [1, 2.5, 4], words: "entropy over 1, 2.5 (dotted), 4 bits (line)" },
+  entropy: { of: (token) => token.entropy, at: [1, 3, 5], words: "entropy over 1, 3 (dotted), 5 bits (line)" },
   ms: { of: (token) => token.ms, at: null, words: "" },
 };
 
@@ -202,7 +202,7 @@ function goSurprising() {
   for (let step = 1; step <= tokens.length; step += 1) {
     const index = (now + step) % tokens.length;
     const { p, entropy } = tokens[index].data;
-    if (p < 0.1 || entropy > 4) return go(index);
+    if (p < 0.1 || entropy >= 3) return go(index); // as the inspector
   }
 }
 
