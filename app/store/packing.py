@@ -77,6 +77,7 @@ def pack(trace: ReplyTrace) -> bytes:
         "stage_out": [stage.n_out for stage in stages],
         "stage_n_ps": [len(stage.p) for stage in stages],
         "drawn": [token.draw is not None for token in tokens],
+        "thinking": [token.thinking for token in tokens],
         "prompt": pieces_of(trace.prompt),
         "prompt_bytes": [token.n_bytes for token in trace.prompt],
         "prompt_control": [token.is_control for token in trace.prompt],
@@ -151,6 +152,7 @@ def _trace(blob: _Blob) -> ReplyTrace:
         floats["sample_ms"],
         floats["text_ms"],
         _candidates(pieces, ints["ghost"], floats["ghost_p"], ints["n_ghosts"]),
+        (each == 1 for each in ints["thinking"]),
         strict=True,
     )
     prompt = zip(ints["prompt"], ints["prompt_bytes"], ints["prompt_control"], strict=True)

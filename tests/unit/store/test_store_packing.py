@@ -56,6 +56,7 @@ def rich_token() -> TokenTrace:
         stages=(StageTrace("top-k", 49_152, 40, (0.2, 0.0)), StageTrace("dist", 40, 1, ())),
         draw=Draw(0.123456789012345678, 0.1, 0.3),
         ghosts=(TopToken(9, " sea", 0.25), TopToken(10, "", 0.0)),
+        thinking=True,
     )
 
 
@@ -75,6 +76,7 @@ def test_what_is_whole_or_short_comes_back_as_it_was():
     assert (got.tokens[0], got.tokens[2]) == (trace.tokens[0], trace.tokens[2])
     rich, read = trace.tokens[1], got.tokens[1]
     assert (read.id, read.text, read.rank, read.origin) == (rich.id, rich.text, rich.rank, rich.origin)
+    assert read.thinking
     assert (read.draw, read.logprob) == (rich.draw, -math.inf)
     assert [(each.id, each.text) for each in read.top + read.ghosts] == [
         (each.id, each.text) for each in rich.top + rich.ghosts
