@@ -1,4 +1,4 @@
-"""CPU per 5 Hz tick of the panel column and the status line, with the frame that the tick causes.
+"""CPU per 5 Hz tick of the panel column, the status line and the pages of watching, with the frame that it causes.
 
 Run by hand in a terminal or a pty (headless Textual skips the escape sequences): python tests/bench/bench_panels.py
 The figures go to standard error, or to the file named as the first argument.
@@ -10,6 +10,7 @@ import math
 import random
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from textual.app import App
@@ -20,9 +21,14 @@ from textual.widgets import Static
 from app.domain.generation import PromptSpans
 from app.domain.trace import TokenTrace, TopToken
 from app.protocol.events import GenerationStarted, LayerPlacement, ModelReady, PrefillProgress, TokensGenerated
+from app.tui.inspect.tint import Tint
 from app.tui.meter import RunMeter
+from app.tui.panels.choice import PANELS, PanelChoice
 from app.tui.panels.column import PanelColumn
 from app.tui.panels.status import StatusLine
+from app.tui.watch.pages import PAGES, page
+from app.tui.watch.setting import Setting
+from app.tui.widgets.token_flow import TokenFlow
 
 N_TICKS = 200
 TOKENS_A_TICK = 18
@@ -35,7 +41,20 @@ MODEL = ModelReady(
 def token(rng: random.Random) -> TokenTrace:
     weights = sorted((rng.random() ** 4 for _ in range(10)), reverse=True)
     top = tuple(TopToken(i, f" word{i}", w / sum(weights)) for i, w in enumerate(weights))
-    return TokenTrace(0, " word0", rng.uniform(9, 13), top[0].p, math.log(top[0].p), 1, rng.random() * 4, top)
+    return TokenTrace(
+        0,
+        " word0",
+        rng.uniform(9, 13),
+        top[0].p,
+        math.log(top[0].p),
+        1,
+        rng.random() * 4,
+        top,
+        p_end=rng.random() ** 8,
+        decode_ms=8.5,
+        sample_ms=0.3,
+        text_ms=0.1,
+    )
 
 
 class Bench(App[str]):
@@ -45,6 +64,7 @@ class Bench(App[str]):
         with Horizontal():
             with Vertical():
                 yield Static()
+                yield TokenFlow()
                 yield StatusLine()
             yield PanelColumn()
 
@@ -56,6 +76,8 @@ class Bench(App[str]):
         meter.apply(GenerationStarted(1, 859, 812, PromptSpans(34, 778, 47), 7))
         meter.apply(PrefillProgress(1, 47, 47, 41.2))
         column, status, blank = self.query_one(PanelColumn), self.query_one(StatusLine), self.query_one(Static)
+        flow = self.query_one(TokenFlow)
+        flow.tint, flow.ghosts, flow.follow = Tint.ORIGIN, True, True
         fold: list[float] = []
         rows = []
         gc.collect()
@@ -72,9 +94,13 @@ class Bench(App[str]):
             "column": lambda: column.update(meter, MODEL),
             "column, not shown": lambda: column.compose_lines(meter, MODEL, 36, 50),
             "status line": lambda: status.update(meter, MODEL),
+            "tokens with their origin": lambda: flow.show(tuple(meter.tokens)),
         }
-        for name, tick in cases.items():
+        watched = {f"page of {name}": partial(page, name, meter, MODEL, Setting(), 136, 36) for name in PAGES}
+        for name, tick in (*cases.items(), ("column, all chosen", cases["column"]), *watched.items()):
             per = []
+            if name == "column, all chosen":
+                column.choice = PanelChoice(",".join(f"{panel.name}=shown" for panel in PANELS if panel.extra))
             for _ in range(N_TICKS):
                 fold_tokens()
                 done = asyncio.Event()

@@ -41,8 +41,10 @@ def latency_page(meter: RunMeter, width: int, height: int) -> list[Line]:
     title = spread((("LATENCY", "title"),), (("from token to token, by the engine's clock", "dim"),), width)
     n_rows = max(2, height - _N_TABLE - 3)
     top = _top(meter)
-    labels = {_row(value, top, n_rows): name for name, value in _levels(meter)}
-    labels = {0: numbers.ms(top) if top else "", n_rows - 1: "0 ms"} | labels
+    labels = {0: numbers.ms(top) if top else "", n_rows - 1: "0 ms"}
+    rows = [(_row(value, top, n_rows), name) for name, value in _levels(meter)]
+    for row, _ in rows:
+        labels[row] = " ".join(other for at, other in rows if at == row)
     curve = [
         ((f"{labels.get(row, ''):>{_N_LABEL - 1}} ", "dim"), *line)
         for row, line in enumerate(_curve(meter, width - _N_LABEL, n_rows))

@@ -124,7 +124,7 @@ def test_latency_large_has_both_clocks():
     made.screen.ticked(1.0, 0.03, 0.001)
     lines = written(latency_page(made, 76, 21))
     assert lines[0] == "LATENCY                           from token to token, by the engine's clock"
-    assert [line[:8].strip() for line in lines[1:12]] == ["p50", *[""] * 9, "0 ms"]
+    assert [line[:8].strip() for line in lines[1:12]] == ["p95 p50", *[""] * 9, "0 ms"]
     assert lines[-9:] == [
         "         20 tokens deep                                              60 deep",
         "depth +0.00 ms ± 0.00 ms per 1,000 tokens: no more than chance would draw",
