@@ -56,7 +56,19 @@ VIEWS: tuple[View, ...] = (
         "inspect",
         "Inspector",
         "A cursor goes over the tokens of any reply and shows how likely each one was and what else could have come. "
-        "Its other pages show how the sampler chose, and what was really sent to the model.",
+        "A click on a token goes there; t colours and marks all of them by probability, entropy, time or origin.",
+    ),
+    View(
+        "inspect_sampler",
+        "Sampler",
+        "Shows which candidates each stage of the sampler cut, and where the random number fell among those that were "
+        "left. What if: the arrow keys move temperature, top-k, top-p and min-p, and you see what would have come.",
+    ),
+    View(
+        "inspect_prompt",
+        "Prompt",
+        "Shows what was really sent: your messages inside the model's template, token by token. Control tokens stand "
+        "out, and those that did not have to be computed again are marked.",
     ),
     View(
         "step",

@@ -33,6 +33,17 @@ EDITING: tuple[tuple[str, str], ...] = (
 MOUSE: tuple[tuple[str, str], ...] = (
     ("Drag", "Select; Ctrl+C copies"),
     ("Wheel", "Scroll; at the end it follows new text again"),
+    ("Click", "Choose a reply for the inspector; its ◆ opens it"),
+)
+INSPECTOR: tuple[tuple[str, str], ...] = (
+    ("← → ↑ ↓ / Home / End", "Token, line, first and last"),
+    ("Tab / 1 2 3", "Token, Sampler, Prompt"),
+    ("Enter", "Choose an alternative; again forks there"),
+    ("f", "Fork with text of your own"),
+    ("t / d", "Tint; rejected drafts"),
+    ("n / /", "Next surprise; find text"),
+    ("w / r", "What if; record the sampler's stages"),
+    ("< >", "Reply before and after"),
 )
 PAGES: dict[str, str] = {"keys": "Keys", "how": "How it works", "views": "What you see"}
 """The pages in order, name to title."""
@@ -115,7 +126,7 @@ class Help(Dialog[None]):
             for command in COMMANDS
         ]
         parts: _Parts = []
-        others = (("Writing", EDITING), ("Mouse", MOUSE), ("Files", self._files))
+        others = (("Writing", EDITING), ("Inspector", INSPECTOR), ("Mouse", MOUSE), ("Files", self._files))
         sections = [("Commands", commands), *((title, [(*pair, "") for pair in rows]) for title, rows in others)]
         for title, rows in sections:
             n_keys, n_words = (2 + max(len(row[column]) for row in rows) for column in (0, 1))
