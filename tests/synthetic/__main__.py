@@ -21,11 +21,12 @@ def main() -> None:
     parser.add_argument("--quant", choices=QUANTS, default="q4_0")
     parser.add_argument("--vocabulary", type=Path, help="a GGUF whose vocabulary is copied (vocabulary-only will do)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--architecture", choices=("llama", "qwen2", "gemma2"), default="llama")
     for name in SIZES:
         parser.add_argument(f"--{name.replace('_', '-')}", type=int, help="in place of the shape's")
     given = parser.parse_args()
     changes = {name: getattr(given, name) for name in SIZES if getattr(given, name) is not None}
-    shape = replace(SHAPES[given.shape], **changes)
+    shape = replace(SHAPES[given.shape], architecture=given.architecture, **changes)
     path = write_model(given.out, shape, given.quant, vocabulary=given.vocabulary, seed=given.seed)
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
 

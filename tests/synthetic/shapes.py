@@ -1,4 +1,4 @@
-"""The shapes of llama-architecture models: their metadata and the tensors that llama.cpp expects of them."""
+"""The shapes of models with attention (llama, qwen2, gemma2): metadata, and the tensors that llama.cpp expects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.fakes.tiny_gguf import F32, TensorData
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """The sizes that make a llama. `tied`: the output layer is the token embedding."""
+    """The sizes that make a llama. `tied`: the output layer is the token embedding, as it always is in a gemma2."""
 
     n_layers: int
     n_embd: int
@@ -21,6 +21,10 @@ class Shape:
     n_ctx_train: int = 8192
     tied: bool = False
     rope_base: float = 10000.0
+    architecture: str = "llama"
+    """`llama`, `qwen2` (biases of queries, keys and values) or `gemma2` (more norms, a window in every other layer)."""
+    n_window: int = 64
+    """Tokens that a layer with a window looks back on."""
 
     @property
     def n_kv(self) -> int:
@@ -58,26 +62,42 @@ SHAPES = {
 
 def metadata(shape: Shape, name: str, file_type: int) -> dict[str, object]:
     """The keys that tell llama.cpp the shape; those of the vocabulary are added by the caller."""
-    return {
-        "general.architecture": "llama",
+    arch, n_head_embd = shape.architecture, shape.n_embd // shape.n_head
+    found: dict[str, object] = {
+        "general.architecture": arch,
         "general.name": name,
         "general.file_type": file_type,
-        "llama.block_count": shape.n_layers,
-        "llama.context_length": shape.n_ctx_train,
-        "llama.embedding_length": shape.n_embd,
-        "llama.feed_forward_length": shape.n_ff,
-        "llama.attention.head_count": shape.n_head,
-        "llama.attention.head_count_kv": shape.n_head_kv,
-        "llama.attention.layer_norm_rms_epsilon": 1e-5,
-        "llama.rope.dimension_count": shape.n_embd // shape.n_head,
-        "llama.rope.freq_base": shape.rope_base,
-        "llama.vocab_size": shape.n_vocab,
+        f"{arch}.block_count": shape.n_layers,
+        f"{arch}.context_length": shape.n_ctx_train,
+        f"{arch}.embedding_length": shape.n_embd,
+        f"{arch}.feed_forward_length": shape.n_ff,
+        f"{arch}.attention.head_count": shape.n_head,
+        f"{arch}.attention.head_count_kv": shape.n_head_kv,
+        f"{arch}.attention.layer_norm_rms_epsilon": 1e-5,
+        f"{arch}.rope.dimension_count": n_head_embd,
+        f"{arch}.rope.freq_base": shape.rope_base,
+        f"{arch}.vocab_size": shape.n_vocab,
     }
+    if arch == "gemma2":
+        found |= {
+            f"{arch}.attention.key_length": n_head_embd,
+            f"{arch}.attention.value_length": n_head_embd,
+            f"{arch}.attention.sliding_window": shape.n_window,
+            f"{arch}.attn_logit_softcapping": 50.0,
+            f"{arch}.final_logit_softcapping": 30.0,
+        }
+    return found
+
+
+_QKV = ("attn_q", "attn_k", "attn_v")
 
 
 def tensors(shape: Shape, kind: int) -> list[TensorData]:
     """Every tensor in the order of the file; matrices are of the ggml type `kind`, norms F32."""
     n_embd, n_ff = shape.n_embd, shape.n_ff
+    norms = ["attn_norm", "ffn_norm"]
+    if shape.architecture == "gemma2":
+        norms += ["post_attention_norm", "post_ffw_norm"]
     found = [TensorData("token_embd.weight", (n_embd, shape.n_vocab), kind)]
     for layer in range(shape.n_layers):
         matrices = {
@@ -90,8 +110,12 @@ def tensors(shape: Shape, kind: int) -> list[TensorData]:
             "ffn_down": (n_ff, n_embd),
         }
         found += [TensorData(f"blk.{layer}.{name}.weight", size, kind) for name, size in matrices.items()]
-        found += [TensorData(f"blk.{layer}.{name}.weight", (n_embd,), F32) for name in ("attn_norm", "ffn_norm")]
+        found += [TensorData(f"blk.{layer}.{name}.weight", (n_embd,), F32) for name in norms]
+        if shape.architecture == "qwen2":
+            found += [
+                TensorData(f"blk.{layer}.{part}.bias", (matrices[part][1],), F32) for part in matrices if part in _QKV
+            ]
     found.append(TensorData("output_norm.weight", (n_embd,), F32))
-    if not shape.tied:
+    if not shape.tied and shape.architecture != "gemma2":
         found.append(TensorData("output.weight", (n_embd, shape.n_vocab), kind))
     return found
