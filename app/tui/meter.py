@@ -6,8 +6,6 @@ What is watched beside speed and counts is folded in `app.tui.watch`.
 
 from __future__ import annotations
 
-from enum import StrEnum
-
 from app.domain.generation import CellSpan, FinishReason, PromptSpans, Stop, Timings
 from app.domain.text import one_line
 from app.domain.trace import PromptToken, TokenTrace
@@ -25,23 +23,13 @@ from app.protocol.events import (
 )
 from app.tui.finish import finish_line, finish_word
 from app.tui.pace import Pace, rate
+from app.tui.phase import Phase
 from app.tui.watch.candidates import Candidate, candidates_of
 from app.tui.watch.clock import ScreenClock
 from app.tui.watch.context import ContextUse, Held, live_cells, without_lost
 from app.tui.watch.drafting import Drafting
 from app.tui.watch.ending import Ending
 from app.tui.watch.latency import Latency
-
-
-class Phase(StrEnum):
-    """Where a reply stands."""
-
-    IDLE = "idle"
-    QUEUED = "queued"
-    PREFILL = "prefill"
-    DECODE = "decode"
-    PAUSED = "paused"
-    DONE = "done"
 
 
 class RunMeter:

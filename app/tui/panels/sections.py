@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from app.domain.generation import FinishReason
 from app.domain.text import one_line
 from app.protocol.events import ModelReady
-from app.tui.meter import Phase, RunMeter
+from app.tui.meter import RunMeter
 from app.tui.panels import numbers
 from app.tui.panels.choice import PANELS, PanelChoice, Wish
 from app.tui.panels.line import Forms, Line, bar, big, gauge, share, spark, spread, visible, width_of, wrap
+from app.tui.phase import Phase
 from app.tui.watch.cells_view import cells_forms
 from app.tui.watch.drafting_view import drafting_forms
 from app.tui.watch.ending_view import ending_forms

@@ -7,8 +7,9 @@ from app.domain.preset import Preset
 from app.domain.text import one_line
 from app.protocol.events import TokensGenerated
 from app.session.events import ForkReread, MessageStored, ReplyFinished, ReplyStarted, StoreFailed, TurnEvent
-from app.tui.meter import Phase, RunMeter
+from app.tui.meter import RunMeter
 from app.tui.panels import numbers
+from app.tui.phase import Phase
 
 
 class Branch:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import log10
 
 from app.protocol.events import ModelReady
-from app.tui.meter import Phase, RunMeter
+from app.tui.meter import RunMeter
 from app.tui.panels import numbers
 from app.tui.panels.line import Forms, Line, levels, spread, visible, wrap
+from app.tui.phase import Phase
 from app.tui.watch.braille import plot
 from app.tui.watch.ending import N_MOMENTS, Ending
 from app.tui.watch.setting import Setting

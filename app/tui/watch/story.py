@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from app.domain.text import safe_text
 from app.domain.trace import TokenTrace
 from app.protocol.events import ModelReady
-from app.tui.meter import Phase, RunMeter
+from app.tui.meter import RunMeter
 from app.tui.panels import numbers
+from app.tui.phase import Phase
 from app.tui.watch.ending_view import p_of
 from app.tui.watch.setting import Setting
 

@@ -12,8 +12,9 @@ from app.protocol.events import (
     PrefillProgress,
     TokensGenerated,
 )
-from app.tui.meter import Phase, RunMeter
+from app.tui.meter import RunMeter
 from app.tui.pace import N_RECENT, N_SAMPLES, Pace
+from app.tui.phase import Phase
 from app.tui.watch.candidates import Candidate
 from app.tui.watch.context import ContextUse
 

@@ -8,10 +8,11 @@ from app.domain.generation import DraftCounts, FinishReason, PromptSpans, Stop, 
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin, TopToken
 from app.protocol.events import GenerationFinished, GenerationStarted, Paused, PrefillProgress, TokensGenerated
-from app.tui.meter import Phase, RunMeter
+from app.tui.meter import RunMeter
 from app.tui.panels.choice import PANELS, PanelChoice, Wish
 from app.tui.panels.layout import fit
 from app.tui.panels.sections import sections
+from app.tui.phase import Phase
 from app.tui.watch.drafting_view import drafting_forms, drafting_page
 from app.tui.watch.ending_view import ending_forms, ending_page
 from app.tui.watch.latency_view import latency_forms, latency_page
