@@ -54,7 +54,7 @@ class Branching:
         if not self._chat.can_send:
             self._tell("Several replies at once can be started when the engine is free.")
             return
-        presets = {session.preset.name: session.preset} | dict(self._presets)
+        presets = {**self._presets, session.preset.name: session.preset}
         plan = await self._ask(BranchPlan(prompt, content is None, presets, session.preset.name))
         if plan is None or not self._chat.can_send:
             return
