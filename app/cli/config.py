@@ -37,13 +37,15 @@ def show() -> int:
     loaded = load_settings()
     warn_of(loaded.problems)
     values = msgspec.structs.asdict(loaded.settings)
-    keys, presets = values.pop("keys"), values.pop("presets")
+    presets = values.pop("presets")
+    tables = {"trace": msgspec.structs.asdict(values.pop("trace")), "keys": values.pop("keys")}
     for line in toml_lines(values):
         console.print_line(line)
-    if keys:
-        console.print_line("\n[keys]")
-        for line in toml_lines(keys):
-            console.print_line(line)
+    for name, table in tables.items():
+        if table:
+            console.print_line(f"\n[{name}]")
+            for line in toml_lines(table):
+                console.print_line(line)
     for name in presets:
         console.print_line(f"\n# [presets.{name}] is yours: `tok presets show {name}`")
     return ExitCode.OK
