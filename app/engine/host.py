@@ -53,6 +53,7 @@ class Host:
         self.loaded = loaded = load(command.path, options, progress, command.sizes)
         self._draft: DraftModel | None = None
         self._branches: Branches | None = None
+        self._scoring: list[NativeContext] = []
         self._store: KvStore | None = None
         try:
             template = ChatTemplate(loaded.model.chat_template, loaded.model.vocab, options.chat_template, renderer)
@@ -82,7 +83,7 @@ class Host:
     def contexts(self) -> list[NativeContext]:
         """All of them, for their abort flags."""
         owners = (self.loaded, self._branches, self._draft)
-        return [owner.context for owner in owners if owner]
+        return [*(owner.context for owner in owners if owner), *self._scoring]
 
     def submit(self, command: Generate, arrived_s: float) -> Reply:
         """Builds the prompt of a request and queues it. Raises UnknownTokenError."""
@@ -139,6 +140,21 @@ class Host:
             eog = self._scheduler.backend.eog
             self.prompts.remember(reply.text, reply.ids(without=eog))
 
+    def score_beside(self, n_ctx: int) -> NativeContext | None:
+        """A context of its own for a text of `n_ctx` tokens; None where memory does not allow it."""
+        try:
+            context = self.loaded.context.scoring(n_ctx)
+        except ContextError as error:
+            os.write(2, f"no context to score in: {error}\n".encode())
+            return None
+        self._scoring.append(context)
+        return context
+
+    def score_done(self, context: NativeContext) -> None:
+        """Frees a context that `score_beside` gave."""
+        self._scoring.remove(context)
+        context.close()
+
     def _with_fallback_stop(self, sampling: SamplingParams) -> SamplingParams:
         """Where ChatML stands in for a missing template, the model may have to spell its end of turn."""
         if not self._is_fallback:
@@ -161,6 +177,8 @@ class Host:
             ends_s = time.perf_counter() + _SAVE_S
             self._scheduler.reuse.keep_all(ends_s)
             self._store.close(max(0.0, ends_s - time.perf_counter()))
+        for context in self._scoring:
+            context.close()
         if self._branches:
             self._branches.context.close()
         if self._draft:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from app.domain.trace import Origin, TokenTrace
 from app.engine.core.backend import ComputeError
 from app.engine.core.distribution import Measured
-from app.engine.core.scoring import ScoredId, Scoring
+from app.engine.core.scheduler import Scheduler
+from app.engine.core.scoring import SMALLEST_WINDOW, ScoredId, Scoring, check_window
 from app.engine.host import Host
 from app.engine.telling import top_tokens
 from app.engine.text.vocab import piece_text
@@ -17,20 +18,23 @@ _CERTAIN = Measured(1.0, 0.0, 1, 0.0, [])
 
 
 class ScoreRun:
-    """One text, in the context of the conversations, between their steps."""
+    """One text, between the steps of the conversations: in a context of its own, or in theirs for want of memory."""
 
     def __init__(self, command: Score, host: Host) -> None:
         """Raises ValueError where the window that is asked for cannot be had."""
+        backend = host.loaded.context
+        n_ctx = command.n_ctx or backend.n_ctx
+        check_window(n_ctx, backend.n_ctx)
         self._request_id = command.request_id
-        self._scheduler = host.schedulers[0]
+        self._host = host
         self._vocab = vocab = host.loaded.model.vocab
         prompt = host.prompts.plain(command.text, bos=True)
         self._told = host.prompts.told(prompt)
         self._n_bos = len(prompt.given)
-        backend = self._scheduler.backend
+        self._own = host.score_beside(min(n_ctx, max(len(prompt.ids), SMALLEST_WINDOW)))
+        self._scheduler = Scheduler(self._own) if self._own else host.schedulers[0]
         bos = vocab.bos if self._n_bos else None
-        n_ctx = command.n_ctx or backend.n_ctx
-        self._scoring = Scoring(backend, prompt.ids, bos, n_ctx, max(0, command.top_k))
+        self._scoring = Scoring(self._scheduler.backend, prompt.ids, bos, n_ctx, max(0, command.top_k))
         self._n_tokens = self._n_scored = 0
         self._nll = 0.0
         self.waits = False
@@ -57,8 +61,11 @@ class ScoreRun:
         return events
 
     def finished(self, error: str = "") -> ScoreFinished:
-        """The last event; gives the slot back."""
+        """The last event; gives the slot or the context back."""
         self._scoring.close(self._scheduler.slots)
+        if self._own:
+            self._host.score_done(self._own)
+            self._own = None
         return ScoreFinished(self._request_id, self._n_tokens, self._n_scored, self._nll, error)
 
     def _trace(self, scored: ScoredId) -> TokenTrace:

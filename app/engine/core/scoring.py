@@ -20,6 +20,12 @@ SMALLEST_WINDOW = 4
 """Tokens; the later half of a smaller one holds nothing."""
 
 
+def check_window(n_ctx: int, largest: int) -> None:
+    """Raises ValueError where a window cannot be of `n_ctx` tokens."""
+    if not SMALLEST_WINDOW <= n_ctx <= largest:
+        raise ValueError(f"a window is of {SMALLEST_WINDOW} to {largest} tokens here, not of {n_ctx}")
+
+
 @dataclass(slots=True)
 class ScoredId:
     """One token and how likely it was."""
@@ -39,10 +45,7 @@ class Scoring:
     """One text in one slot of a context, which it empties first and leaves empty."""
 
     def __init__(self, backend: Backend, tokens: list[int], bos: int | None, n_ctx: int, top_k: int) -> None:
-        """`bos` is what each window begins with; None is its own first token. Raises ValueError for a window that
-        the context does not hold."""
-        if not SMALLEST_WINDOW <= n_ctx <= backend.n_ctx:
-            raise ValueError(f"a window is of {SMALLEST_WINDOW} to {backend.n_ctx} tokens here, not of {n_ctx}")
+        """`bos` is what each window of `n_ctx` tokens begins with; None is its own first token."""
         self._backend = backend
         self._tokens = tokens
         self._bos = bos

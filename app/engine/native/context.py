@@ -40,6 +40,8 @@ _KV_SIZE = re.compile(r"KV buffer size\s*=\s*([0-9.]+) MiB")
 _FLASH_SET = re.compile(r"Flash Attention (enabled|disabled)")
 _MIN_OUTPUTS = 16
 _MEMORY_SHARE = 0.8
+_LOGITS_BYTES = 64 << 20
+"""Of one batch, where every row has logits."""
 _OK, _NO_SLOT, _ABORTED, _NO_MEMORY = 0, 1, 2, -2
 
 
@@ -50,11 +52,15 @@ class ContextError(Exception):
 class NativeContext:
     """Owns a llama_context of a model; used from one thread, but for `raise_abort`."""
 
-    def __init__(self, model: NativeModel, options: LoadOptions, n_ctx: int, pool: int = 0) -> None:
+    def __init__(
+        self, model: NativeModel, options: LoadOptions, n_ctx: int, pool: int = 0, n_outputs: int = _MIN_OUTPUTS
+    ) -> None:
         """Makes a context of `options.n_slots` sequences. Raises ContextError.
 
         `n_ctx`: tokens of each sequence. `pool`: cells of all of them together, where they are to share cells.
+        `n_outputs`: rows of a batch that may have logits, if not more sequences than that need theirs.
         """
+        self._n_outputs = n_outputs
         self._model = model
         self._options = options
         self._wanted_n_ctx = n_ctx
@@ -84,6 +90,23 @@ class NativeContext:
         branches.partial_removal = self.partial_removal
         return branches
 
+    def scoring(self, n_ctx: int) -> NativeContext:
+        """A context beside this one for one sequence of which every row has logits. Raises ContextError.
+
+        Many rows at once are much faster where threads have to wait for each other.
+        """
+        row_bytes = 4 * self.n_vocab
+        n_outputs = min(self.batch.capacity, max(_MIN_OUTPUTS, _LOGITS_BYTES // row_bytes))
+        needed = self.kv_bytes * n_ctx // (self.n_ctx * self.n_slots) + 2 * n_outputs * row_bytes
+        available = available_bytes()
+        if available is not None and needed > _MEMORY_SHARE * available:
+            raise ContextError(f"{needed >> 20} MiB more to score a text, {available >> 20} MiB free")
+        context = NativeContext(
+            self._model, msgspec.structs.replace(self._options, n_slots=1), n_ctx, n_outputs=n_outputs
+        )
+        context.partial_removal = self.partial_removal
+        return context
+
     def _open(self) -> None:
         library.log_mark()
         options, params = self._options, C.llama_context_default_params()
@@ -91,7 +114,7 @@ class NativeContext:
         params.n_ctx = self._pool or self._wanted_n_ctx * options.n_slots
         params.n_batch = max(options.n_batch, options.n_slots)
         params.n_ubatch = options.n_ubatch
-        params.n_outputs_max = max_outputs = max(_MIN_OUTPUTS, options.n_slots)
+        params.n_outputs_max = max_outputs = max(self._n_outputs, options.n_slots)
         params.n_threads = self.n_threads
         params.n_threads_batch = options.n_threads_batch or self.n_threads
         params.flash_attn_type = FLASH[options.flash_attn]

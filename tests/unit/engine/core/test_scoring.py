@@ -7,7 +7,7 @@ import pytest
 
 from app.engine.core.backend import ComputeError, Decoded
 from app.engine.core.scheduler import Scheduler
-from app.engine.core.scoring import ScoredId, Scoring
+from app.engine.core.scoring import ScoredId, Scoring, check_window
 from app.engine.core.slots import SlotState
 from tests.fakes.toy_native import ToyBackend
 
@@ -122,4 +122,4 @@ def test_a_failure_is_raised() -> None:
 @pytest.mark.parametrize("n_ctx", [-1, 3, 65])
 def test_a_window_must_fit_the_context(n_ctx: int) -> None:
     with pytest.raises(ValueError, match=f"a window is of 4 to 64 tokens here, not of {n_ctx}"):
-        Scoring(ToyBackend(), TOKENS, None, n_ctx, 0)
+        check_window(n_ctx, 64)
