@@ -159,6 +159,10 @@ class ChatCommands(SafeScreen):
 
     def action_help(self, page: str = "keys") -> None:
         """Shows the keys and the files, how it works, or what each view is for."""
+        self._do(self._show_help(page))
+
+    async def _show_help(self, page: str) -> None:
+        await self.watching.recall()
         self._host.push_screen(Help(self._keymap, user_files(), self.watching.story(), page))
 
     def action_copy_reply(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 
 from textual.app import App
 
+from app.domain.conversation import Role
 from app.protocol.events import ModelReady
 from app.session.session import Session
 from app.tui.flow.memory import Memory
@@ -13,10 +14,12 @@ from app.tui.meter import RunMeter
 from app.tui.panels.choice import PanelChoice
 from app.tui.panels.column import PanelColumn
 from app.tui.panels.status import StatusLine
+from app.tui.phase import Phase
 from app.tui.screens.help import Story
 from app.tui.screens.panel_picker import PanelPicker
 from app.tui.screens.watch import WatchScreen
 from app.tui.watch.pages import PAGES, page_of
+from app.tui.watch.recall import events_of
 from app.tui.watch.setting import Setting
 from app.tui.watch.story import story
 
@@ -61,6 +64,24 @@ class Watching:
             return
         self._column.update(self._meter, model, setting)
         self._status.update(self._meter, model, setting)
+
+    async def recall(self) -> None:
+        """Takes up the figures of the reply on the screen where it was made before the conversation was opened."""
+        reply = next((message for message in reversed(self._session.branch) if message.role is Role.ASSISTANT), None)
+        if self._meter.phase is not Phase.IDLE or self._meter.tokens or reply is None or reply.generation is None:
+            return
+        trace, record = await self._session.load_trace(reply.id), reply.generation
+        if trace is None or self._meter.phase is not Phase.IDLE or reply not in self._session.branch:
+            return
+        for event in events_of(record, trace):
+            self._meter.apply(event)
+        self._meter.context_known = record.model == self._session.model_name
+        self.refresh()
+
+    async def show(self, name: str) -> None:
+        """Opens a panel with the figures of the reply on the screen, however old it is."""
+        await self.recall()
+        self.open(name)
 
     def open(self, name: str = "") -> None:
         """Shows a panel as large as the screen; without a name the one that was open last."""
@@ -113,7 +134,7 @@ class WatchCommands:
 
     def action_watch(self, name: str = "") -> None:
         """Shows a panel as large as the screen."""
-        self.watching.open(name)
+        self._do(self.watching.show(name))
 
     def action_choose_panels(self) -> None:
         """Chooses what the column shows."""

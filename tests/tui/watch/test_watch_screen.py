@@ -11,8 +11,10 @@ from textual.pilot import Pilot
 
 from app.domain.generation import CellSpan, DraftCounts, PromptSpans
 from app.domain.trace import Origin, TokenTrace, TopToken
+from app.store.store import Store
 from app.tui.app import TokscopeApp
 from app.tui.flow.memory import Memory
+from app.tui.options import ChatOptions
 from app.tui.panels.choice import Wish
 from app.tui.screens.chat import ChatScreen
 from app.tui.screens.help import Help
@@ -286,3 +288,27 @@ async def test_the_helps_pages_have_palette_entries(tmp_path: Path, query: str, 
         await pilot.pause()
         found: Callable[[], bool] = lambda: words.rstrip() in page_text(app)  # noqa: E731 -- a condition to wait on
         await until(found)
+
+
+async def test_an_old_reply_is_watched_as_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "tokscope.db"
+    app = make_app(tmp_path, engine(), store=await Store.open(path))
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await asked(pilot)
+        told = chat.watching.story()
+    await app.close()
+    app = make_app(tmp_path, engine(), store=await Store.open(path), options=ChatOptions(continue_last=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.screen_of_chat is not None and len(app.screen_of_chat.chat.session.branch) == 2)
+        await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
+        await pilot.press("f7")
+        await until(lambda: isinstance(app.screen, WatchScreen))
+        await pilot.pause()
+        assert watching(pilot).page.shown[1].startswith("drafted 24    accepted 16 ")
+        assert watching(pilot).flow.n_tokens == 34
+        await pilot.press("right", "right")
+        await pilot.pause()
+        assert "R 40–72 33 reply computed now 320 ms" in [" ".join(row.split()) for row in watching(pilot).page.shown]
+        assert app.screen_of_chat is not None
+        assert app.screen_of_chat.watching.story() == told
+    await app.close()
