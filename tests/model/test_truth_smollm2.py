@@ -248,3 +248,27 @@ def test_what_is_kept_of_a_reply_moves_its_grammar(loaded: Loaded, context: Nati
     turn(scheduler)
     assert refused.finish_reason is FinishReason.ERROR
     assert "grammar" in refused.error
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_where_every_token_is_banned_the_reply_ends_with_an_error(
+    loaded: Loaded, context: NativeContext, temperature: float
+) -> None:
+    vocab = loaded.model.vocab
+    params = SamplingParams(temperature=temperature, seed=1, grammar='root ::= "yes" | "no"')
+    scheduler = Scheduler(context)
+    sequence = Sequence(1, vocab.tokenize(b"Is the sky blue? "), params, 0, 0.0, n_left=0)
+    scheduler.submit(sequence)
+    held = turn(scheduler)[-1]
+    assert isinstance(held, Held)
+    assert sequence.sampler
+    for _ in range(6):  # as many as there are tokens to begin with, and more
+        sequence.sampler.ban([token for token, _ in held.prospect.after])
+        sequence.resume(0)
+        (held,) = turn(scheduler)
+        assert isinstance(held, Held)
+    assert held.prospect.after == []
+    sequence.resume(None)
+    turn(scheduler)
+    assert (sequence.finish_reason, sequence.generated) == (FinishReason.ERROR, [])
+    assert sequence.error == "every token that may come is banned"

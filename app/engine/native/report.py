@@ -56,11 +56,11 @@ class Reporter:
         told = [StageTrace("grammar", len(rows), n_left, _watched(rows[:n_left], watch))] if filtered else []
         traces, view = _run(self._names, _stages(chain), array, rows, watch)
         told += traces
-        if self._names[-1] == "greedy":
+        chances = _chances(view)
+        if self._names[-1] == "greedy" and chances.any():
             chosen = int(array.data[array.selected].id)
             told[-1] = StageTrace("greedy", len(view), 1, tuple(float(token == chosen) for token in watch))
             return Left([(chosen, 1.0)][:k], tuple(told))
-        chances = _chances(view)
         best = np.lexsort((view["id"], -chances))[:k]
         after = [(int(view["id"][i]), float(chances[i])) for i in best if chances[i] > 0]
         return Left(after, tuple(told))
@@ -104,7 +104,10 @@ def _run(
 def _chances(view: Rows) -> npt.NDArray[np.float64]:
     """Probabilities of the candidates that are left."""
     logits = view["logit"].astype(np.float64)
-    weights = np.exp(logits - logits.max())
+    maximum = logits.max()
+    if maximum == -np.inf:  # all of them are banned
+        return np.zeros(len(logits))
+    weights = np.exp(logits - maximum)
     return weights / float(weights.sum())
 
 

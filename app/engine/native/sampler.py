@@ -126,7 +126,10 @@ class NativeSampler:
         array = self._array
         if not 0 <= array.selected < array.size:
             raise ComputeError("the sampler chain selected nothing")
-        return int(array.data[array.selected].id)
+        chosen = array.data[array.selected]
+        if chosen.logit == -math.inf:
+            raise ComputeError("every token that may come is banned")
+        return int(chosen.id)
 
     @property
     def report(self) -> StageReport:
