@@ -74,7 +74,7 @@ class Admission:
         coming = [other for other in running if other.phase is Phase.PREFILL]
         n_coming = max((common_prefix(other.prompt, sequence.prompt) for other in coming), default=0)
         n_there = max(slot.common(sequence.prompt, sequence.adapters) for slot in self._slots.slots)
-        return n_coming > n_there
+        return min(n_coming, len(sequence.prompt) - 1) > n_there  # its last token is computed for itself in any case
 
     def _start(self, sequence: Sequence) -> bool:
         """Gives a sequence its slot; False where all are claimed."""

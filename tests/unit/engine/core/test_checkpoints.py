@@ -161,3 +161,17 @@ def test_all_together_keep_the_limit_and_the_slot_used_longest_ago_pays() -> Non
     backend.cells[1] = new.tokens = [1] * 251
     checkpoints._take(new)
     assert [each.n_tokens for each in new.checkpoints] == [90, 100]  # one beyond the limit is not taken at all
+
+
+def test_branches_share_the_prompt_where_it_stops_before_its_last_token() -> None:
+    backend = ToyBackend(lambda tokens: 9, n_ctx=1000, n_batch=512, n_slots=3, unified=True)
+    backend.partial_removal = False
+    scheduler = Scheduler(backend)
+    branches = [request([*SYSTEM, *TURN], number) for number in range(3)]
+    for branch in branches:
+        scheduler.submit(branch)
+    while not scheduler.idle:
+        scheduler.step()
+        assert scheduler.check_integrity() == []
+    assert [branch.n_cached for branch in branches] == [0, 59, 59]
+    assert backend.batches[:2] == [[(0, [*SYSTEM, *TURN][:59])], [(0, [3]), (1, [3]), (2, [3])]]
