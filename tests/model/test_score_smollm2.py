@@ -142,6 +142,20 @@ async def test_a_score_is_aborted_between_two_chunks_and_leaves_the_engine_whole
 
 
 @pytest.mark.asyncio(loop_scope="module")
+async def test_a_reply_comes_while_a_long_text_is_scored(client: WorkerClient) -> None:
+    request_id = client.next_request_id()
+    async with aclosing(client.score(Score(request_id, TEXT * 40, 0, 256))) as events:
+        await anext(events)
+        sampling = SamplingParams(temperature=0.0, max_tokens=3)
+        reply = await collect(client.generate(Generate(client.next_request_id(), HI, sampling)))
+        client.abort(request_id)
+        rest = [event async for event in events]
+    assert reply[-1].finish_reason is FinishReason.LENGTH
+    assert rest[-1].error == "it was aborted"
+    assert rest[-1].n_scored > 0
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_a_window_beyond_the_context_is_refused(client: WorkerClient) -> None:
     _, ended = await scored(client, TEXT, 4096)
     assert ended.error == "a window is of 4 to 1024 tokens here, not of 4096"
