@@ -10,6 +10,7 @@ from typing import Protocol
 
 from app.domain.conversation import Message, ReplyState, Role
 from app.domain.reply_trace import ReplyTrace
+from app.domain.sampling import SamplingParams, thinking_params
 from app.domain.trace import TokenTrace
 from app.tui.inspect.chain import Chain, computed, recorded
 from app.tui.inspect.knobs import WhatIf
@@ -122,11 +123,17 @@ class Inspection:
         ids = [*(each.id for each in self.trace.prompt), *(each.id for each in self.trace.tokens[:token])]
         return frozenset(ids)
 
+    def sampling(self, token: int) -> SamplingParams:
+        """Returns what a token was sampled with; inside a thinking block that may be another set."""
+        trace = self.trace or ReplyTrace()
+        thinks = token < len(trace.tokens) and trace.tokens[token].thinking
+        return (thinking_params(trace.sampling) if thinks else None) or trace.sampling
+
     def chain(self, token: int, what_if: WhatIf | None) -> Chain | None:
         """Returns what the sampler did for a token, as recorded if it was, or would do in a what-if."""
         if self.trace is None:
             return None
-        shown, sampling = self.trace.tokens[token], self.trace.sampling
+        shown, sampling = self.trace.tokens[token], self.sampling(token)
         if what_if is None and (chain := recorded(shown)) is not None:
             return chain
         return computed(shown, sampling, what_if.params if what_if is not None else sampling, self.seen(token))

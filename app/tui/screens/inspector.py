@@ -59,7 +59,7 @@ class InspectorScreen(InspectorView):
     def action_reset(self) -> None:
         """Puts the knobs back to what the reply was sampled with."""
         if self._mode is Mode.WHAT_IF and self.inspection.trace is not None:
-            self._what_if = WhatIf(self.inspection.trace.sampling)
+            self._what_if = WhatIf(self.inspection.sampling(self.flow.cursor))
             self._redraw()
 
     def action_cancel(self) -> None:
@@ -113,7 +113,7 @@ class InspectorScreen(InspectorView):
         """Lets the arrows move the sampler's parameters."""
         if self.inspection.trace is not None and self.flow.token is not None:
             self.action_section(Section.SAMPLER.name)
-            self._mode, self._what_if = Mode.WHAT_IF, WhatIf(self.inspection.trace.sampling)
+            self._mode, self._what_if = Mode.WHAT_IF, WhatIf(self.inspection.sampling(self.flow.cursor))
             self._redraw()
 
     def action_record(self) -> None:

@@ -41,6 +41,7 @@ class InspectorView(Dialog[ForkWanted]):
         self._mode = Mode.LOOK
         self._picked: int | None = None
         self._what_if: WhatIf | None = None
+        self._n_replies = 0
         self._said = ""
         self._query = ""
         self._typing = ""
@@ -88,12 +89,15 @@ class InspectorView(Dialog[ForkWanted]):
         self._redraw()
 
     def _look(self) -> None:
+        n_replies = len(self.inspection.replies)
         if self.inspection.look_again():
             self._show_reply()
+        elif n_replies != self._n_replies:
+            self._redraw()
 
     def _redraw(self) -> None:
         inspection = self.inspection
-        n_replies = len(inspection.replies)
+        n_replies = self._n_replies = len(inspection.replies)
         where = [f"reply {inspection.place + 1} of {n_replies}", f"{len(inspection.tokens):,} tokens"]
         state = "◉ writing" if inspection.live else ""
         self.header.show(

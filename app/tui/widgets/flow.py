@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
@@ -271,6 +270,6 @@ class Flow(ScrollView, can_focus=True):
     def _styles(self) -> dict[str, Style]:
         if self._roles is None:
             base = self.rich_style
-            variables = cast("App[Any]", self.app).theme_variables  # pyright: ignore[reportUnknownMemberType]
-            self._roles = {role: base + style for role, style in palette(variables).items()}
+            roles = palette(self.app.theme_variables)  # pyright: ignore[reportUnknownMemberType]  App is generic
+            self._roles = {role: base + style for role, style in roles.items()}
         return self._roles
