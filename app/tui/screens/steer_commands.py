@@ -60,6 +60,10 @@ class SteerCommands(SafeScreen):
         """Shows what has changed."""
         raise NotImplementedError
 
+    def refresh_panels(self) -> None:
+        """Shows the meter's figures."""
+        raise NotImplementedError
+
     def tell(self, text: str, severity: SeverityLevel = "information") -> None:
         """Shows a passing notice."""
         raise NotImplementedError
@@ -94,6 +98,8 @@ class SteerCommands(SafeScreen):
             self.composer.display = not self.step.state.shown
             (self.step_dock.panel if self.step.state.shown else self.composer).focus()
         self.refresh_state()
+        if self.step.state.paused:
+            self.refresh_panels()
 
     def _turn_over(self) -> None:
         self.step.ended()

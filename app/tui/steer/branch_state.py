@@ -61,7 +61,12 @@ class Branch:
 
 
 def together_tps(branches: list[Branch]) -> float | None:
-    """Returns tokens per second of all replies together: those of each after its first, over the longest time."""
+    """Returns tokens per second of all replies together: now while any runs, in the end the average of them all.
+
+    That is the tokens of each after its first, over the longest time that one of them took.
+    """
+    if any(branch.meter.phase is Phase.DECODE for branch in branches):
+        return sum(branch.tps or 0.0 for branch in branches if branch.meter.phase is Phase.DECODE) or None
     longest_ms = max((branch.meter.decode_ms for branch in branches), default=0.0)
     n_tokens = sum(max(0, branch.meter.n_generated - 1) for branch in branches)
     return n_tokens / longest_ms * 1000 if longest_ms and n_tokens else None

@@ -12,6 +12,7 @@ from app.tui.steer.stepping import Alternative, Hold, Stepping
 
 N_HEAD = 2
 """Lines above the rows."""
+_HEAD = "next token"
 _MARK, _RANK, _P, _GAP = 2, 4, 8, 2
 
 
@@ -23,7 +24,7 @@ def first_row(state: Stepping, height: int) -> int:
 
 def step_lines(state: Stepping, width: int, height: int) -> list[Line]:
     """Returns at most `height` lines: a title, the columns' names, and the rows around the cursor."""
-    n_text = max(8, min(24, width // 4))
+    n_text = max(len(_HEAD) + 1, min(24, width // 4))
     n_bar = max(0, (width - _MARK - _RANK - n_text - 2 * _P - _GAP) // 2)
     lines = [_title(state, width), _heads(n_text, n_bar)]
     first = first_row(state, height)
@@ -63,7 +64,7 @@ def _heads(n_text: int, n_bar: int) -> Line:
     lead = " " * (_MARK + _RANK)
     before = "before the chain" if n_bar >= 8 else "before"
     after = "after it" if n_bar >= 8 else "after"
-    return ((lead + "next token".ljust(n_text) + before.rjust(_P).ljust(_P + n_bar + _GAP) + after, "dim"),)
+    return ((lead + _HEAD.ljust(n_text) + before.rjust(_P).ljust(_P + n_bar + _GAP) + after, "dim"),)
 
 
 def _row(row: Alternative, at_cursor: bool, banned: bool, n_text: int, n_bar: int) -> Line:

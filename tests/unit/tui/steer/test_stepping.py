@@ -63,7 +63,11 @@ def test_on_a_low_panel_the_rows_follow_the_cursor() -> None:
 
 
 def test_a_narrow_panel_leaves_out_what_does_not_fit() -> None:
-    assert shown(paused(), width=40)[0] == "STEP token 12                   ‖ paused"
+    assert shown(paused(), width=40)[:3] == [
+        "STEP token 12                   ‖ paused",
+        "      next token   before    after",
+        "▶   1 ␣sky          50 % █      30 % ▋",
+    ]
 
 
 def test_the_cursor_stops_at_the_ends_and_starts_anew_with_the_next_token() -> None:

@@ -1,0 +1,60 @@
+"""The real app over the real worker in Textual's headless terminal, and a picture of what it shows."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from app.client.worker_client import WorkerClient
+from app.config.catalogue import load_catalogue
+from app.tui.app import TokscopeApp
+from app.tui.screens.chat import ChatScreen
+from tests.fakes.chat_app import make_app, until
+
+FOLDER = Path(__file__).parent
+SIZES = ((80, 24), (140, 40))
+_FOREIGN = re.compile(r"@font-face \{.*?\}\s*|<!--.*?-->\s*", re.DOTALL)
+"""Rich's web fonts and its signature: the picture must not call anybody."""
+
+
+class Window:
+    """An open chat."""
+
+    def __init__(self, app: TokscopeApp, chat: ChatScreen, pilot: Pilot[int], size: tuple[int, int]) -> None:
+        self.app = app
+        self.chat = chat
+        self.pilot = pilot
+        self.size = size
+
+    async def answered(self) -> None:
+        """Waits for the end of the reply."""
+        await until(lambda: not self.chat.chat.running, 300)
+
+    async def save(self, name: str) -> Path:
+        """Saves what is on the screen."""
+        await self.pilot.pause()
+        image = _FOREIGN.sub("", self.app.export_screenshot(title="tok"))
+        path = FOLDER / f"{name}-{self.size[0]}x{self.size[1]}.svg"
+        path.write_text(image, encoding="utf-8")
+        return path
+
+
+@asynccontextmanager
+async def opened(size: tuple[int, int], preset: str = "precise") -> AsyncGenerator[Window]:
+    """Opens a window of this size; stops what still runs when it is left."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = WorkerClient(Path(folder) / "engine.log")
+        app = make_app(Path(folder), engine, catalogue=load_catalogue(), theme="graphite", preset=preset)
+        async with app.run_test(size=size) as pilot:
+            await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready, 60)
+            assert app.screen_of_chat is not None
+            chat = app.screen_of_chat
+            yield Window(app, chat, pilot, size)
+            chat.chat.session.stop()
+            await until(lambda: not chat.chat.session.busy, 20)
+        await app.close()
