@@ -36,6 +36,7 @@ def modules_after(arguments: Sequence[str]) -> set[str]:
         ["ask", "--help"],
         ["batch", "--help"],
         ["bench", "--help"],
+        ["explain", "--help"],
         ["models", "--help"],
         ["presets", "--help"],
         ["--bogus"],

@@ -85,6 +85,8 @@ class Watching:
 
     def open(self, name: str = "") -> None:
         """Shows a panel as large as the screen; without a name the one that was open last."""
+        if self._screen is not None:  # the key was pressed twice before there was a screen to take it
+            return
         last = self._memory.recall("watch", "")
         first = name or (last if last in PAGES else next(iter(PAGES)))
         self._screen = WatchScreen(

@@ -203,6 +203,21 @@ async def test_panels_are_chosen_hidden_and_opened_by_name(tmp_path: Path) -> No
         await until(lambda: chat.panels.shown and not any(line.startswith("PREFILL") for line in chat.panels.shown))
 
 
+async def test_the_key_pressed_twice_opens_one_screen(tmp_path: Path) -> None:
+    app = make_app(tmp_path, engine())
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await asked(pilot)
+        chat.action_watch()
+        chat.action_watch("cells")
+        await until(lambda: isinstance(app.screen, WatchScreen))
+        await pilot.pause()
+        await pilot.press("escape")
+        await until(lambda: isinstance(app.screen, ChatScreen))
+        chat.action_watch("ending")
+        await until(lambda: isinstance(app.screen, WatchScreen))
+        assert watching(pilot).page.panel == "ending"
+
+
 async def test_a_click_on_a_panel_opens_it(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine(), memory=remembering("latency=shown"))
     async with app.run_test(size=(140, 40)) as pilot:
