@@ -105,15 +105,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         )
         self.choices = Choices(host, self._ask, session, self.loader, wardrobe)
         self.bring_steering()
-        self.watching = Watching(
-            host,
-            session,
-            self.meter,
-            services.memory,
-            self.panels,
-            self.status_line,
-            model=lambda: self.loader.model,
-        )
+        self.watching = Watching(host, session, self.meter, services.memory, self.panels, self.status_line, self.loader)
 
     def compose(self) -> ComposeResult:
         """Lays the widgets out; `app.tcss` says where and when each is seen."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 
 from textual.app import App
 
 from app.domain.conversation import Role
-from app.protocol.events import ModelReady
 from app.session.session import Session
+from app.tui.flow.loader import EngineLoader
 from app.tui.flow.memory import Memory
 from app.tui.meter import RunMeter
 from app.tui.panels.choice import PanelChoice
@@ -35,16 +35,14 @@ class Watching:
         memory: Memory,
         column: PanelColumn,
         status: StatusLine,
-        *,
-        model: Callable[[], ModelReady | None],
+        loader: EngineLoader,
     ) -> None:
-        """`model` tells what is loaded."""
         self._host = host
         self._session = session
         self._meter = meter
         self._memory = memory
         self._column, self._status = column, status
-        self._model = model
+        self._loader = loader
         self._screen: WatchScreen | None = None
         session.tell_prompt = True
         column.choice = PanelChoice(memory.recall("panel_choice", ""))
@@ -58,7 +56,7 @@ class Watching:
 
     def refresh(self) -> None:
         """Shows the meter's figures; costs next to nothing when they are the same."""
-        model, setting = self._model(), self.setting
+        model, setting = self._loader.model, self.setting
         if self._screen is not None:
             self._screen.show(self._meter, model, setting)
             return
@@ -107,13 +105,17 @@ class Watching:
 
     def story(self) -> Story:
         """How the reply on the screen came about; without one, how any does."""
-        return story(self._meter, self._model(), self.setting)
+        return story(self._meter, self._loader.model, self.setting)
 
     def toggle_speculation(self) -> None:
         """Turns drafting by lookup on or off, from the next reply on."""
         self._session.speculate = not self._session.speculate
-        state = "on" if self._session.speculate else "off"
-        self._host.notify(f"Speculation is {state} from the next reply on.", markup=False)
+        located = self._loader.located
+        if located is not None and located.options.draft:
+            told = "The draft model that is loaded drafts for every reply, whatever is set here."
+        else:
+            told = f"Speculation is {'on' if self._session.speculate else 'off'} from the next reply on."
+        self._host.notify(told, markup=False)
         self.refresh()
 
     def _changed(self) -> None:

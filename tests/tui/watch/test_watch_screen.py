@@ -253,6 +253,30 @@ async def test_speculation_is_turned_on_for_the_next_reply(tmp_path: Path, where
         assert all(request.tell_prompt for request in scripted.requests)
 
 
+@pytest.mark.parametrize(
+    ("draft", "words"),
+    [
+        (None, ["Speculation is on from the next reply on.", "Speculation is off from the next reply on."]),
+        ("/models/small.gguf", ["The draft model that is loaded drafts for every reply, whatever is set here."] * 2),
+    ],
+)
+async def test_what_turning_speculation_on_and_off_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, draft: str | None, words: list[str]
+) -> None:
+    app = make_app(tmp_path, engine())
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await asked(pilot)
+        located = chat.loader.located
+        assert located is not None
+        options = msgspec.structs.replace(located.options, draft=draft)
+        chat.loader.located = msgspec.structs.replace(located, options=options)
+        told: list[str] = []
+        monkeypatch.setattr(app, "notify", lambda message, **_: told.append(message))
+        chat.action_speculate()
+        chat.action_speculate()
+        assert told == words
+
+
 async def test_a_reply_can_be_watched_to_its_end_in_a_tiny_window(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine())
     async with app.run_test(size=(40, 10)) as pilot:
