@@ -86,3 +86,15 @@ def test_a_vocabulary_that_does_not_match_is_refused_with_the_difference(loaded:
     other = write_tiny_gguf(tmp_path / "other.gguf")
     with pytest.raises(LoadError):
         DraftModel(str(other), loaded, LoadOptions(n_ctx=512))
+
+
+def test_what_a_draft_costs_is_measured_again_now_and_then(loaded: Loaded, smollm2: Path) -> None:
+    draft = DraftModel(str(smollm2), loaded, LoadOptions(n_ctx=256))
+    try:
+        first = draft.drafter(0)
+        first.accept(loaded.model.vocab.tokenize(REPETITIVE + b"one two"))
+        assert len(first.draft(3).tokens) == 3
+        costs = [draft.drafter(0).ms_first > 0 for _ in range(8)]
+    finally:
+        draft.close()
+    assert costs == [True] * 6 + [False] * 2

@@ -14,6 +14,8 @@ from app.engine.native.model import LoadError, NativeModel
 _FIRST_CHECKED = 5
 """The first ids are often special tokens that models of one family name differently (as llama.cpp allows)."""
 _MOST_MORE = 128
+_MEASURED_AGAIN = 8
+"""Requests after which what a draft costs is forgotten: it may have been measured while the machine was busy."""
 
 
 class DraftModel:
@@ -38,10 +40,14 @@ class DraftModel:
         self.name = self._model.name
         self._n_vocab = target.vocab.n_vocab
         self._pace = Pace(self.context)
+        self._n_drafters = 0
         self._cells: dict[int, list[int]] = {i: [] for i in range(beside.n_slots)}
 
     def drafter(self, seq_id: int) -> ModelDrafter:
         """A drafter for the request in the target's slot `seq_id`."""
+        self._n_drafters += 1
+        if self._n_drafters % _MEASURED_AGAIN == 0:
+            self._pace = Pace(self.context)
         return ModelDrafter(self.context, seq_id, self._cells[seq_id], self._n_vocab, pace=self._pace)
 
     def close(self) -> None:

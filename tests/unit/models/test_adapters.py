@@ -58,5 +58,5 @@ def test_one_that_is_missing_or_broken_says_where_it_is_named(tmp_path: Path) ->
         locate("m", missing, None)
     assert "models.toml" in refused.value.hint
     (tmp_path / "bad.gguf").write_bytes(b"GGUF")
-    with pytest.raises(ModelError, match="the adapter `style`: .*bad.gguf is incomplete"):
+    with pytest.raises(ModelError, match=r"the adapter `style`: .*bad\.gguf is incomplete"):
         locate("m", catalogue(tmp_path, tmp_path / "bad.gguf"), None)
