@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from textual.app import App
 
 from app.domain.conversation import Role
+from app.domain.sampling import SamplingParams
 from app.session.session import Session
 from app.tui.flow.loader import EngineLoader
 from app.tui.flow.memory import Memory
@@ -44,15 +45,28 @@ class Watching:
         self._column, self._status = column, status
         self._loader = loader
         self._screen: WatchScreen | None = None
+        self._asked = -1, SamplingParams()
+        """The reply whose sampling is known, and that."""
         session.tell_prompt = True
         column.choice = PanelChoice(memory.recall("panel_choice", ""))
         column.on_open = self.open
 
     @property
     def setting(self) -> Setting:
-        """How the next reply is asked for."""
+        """How the reply on the screen was asked for, and whether the next one is with speculation."""
         session = self._session
-        return Setting(session.speculate, session.preset.context, session.preset.sampling)
+        return Setting(session.speculate, session.preset.context, self._sampling())
+
+    def _sampling(self) -> SamplingParams:
+        reply = self._session.branch[-1] if self._session.branch else None
+        if reply is None or reply.role is not Role.ASSISTANT:
+            return self._session.preset.sampling
+        if reply.id != self._asked[0]:
+            trace = self._session.trace(reply.id)
+            if trace is None:
+                return self._session.preset.sampling
+            self._asked = reply.id, trace.sampling
+        return self._asked[1]
 
     def refresh(self) -> None:
         """Shows the meter's figures; costs next to nothing when they are the same."""
@@ -71,6 +85,7 @@ class Watching:
         trace, record = await self._session.load_trace(reply.id), reply.generation
         if trace is None or self._meter.phase is not Phase.IDLE or reply not in self._session.branch:
             return
+        self._asked = reply.id, trace.sampling
         for event in events_of(record, trace):
             self._meter.apply(event)
         self._meter.context_known = record.model == self._session.model_name

@@ -315,6 +315,15 @@ async def test_the_help_tells_how_this_reply_came_about(tmp_path: Path) -> None:
         assert "The loop: five steps" in page_text(app)
 
 
+async def test_the_story_is_that_of_the_preset_the_reply_was_made_with(tmp_path: Path) -> None:
+    app = make_app(tmp_path, engine(), preset="deterministic")
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await asked(pilot)
+        chat.chat.session.preset = app.services.presets["creative"]
+        steps, _ = chat.watching.story()
+        assert steps[2].text.startswith("The likeliest one is always taken: the temperature is 0.")
+
+
 @pytest.mark.parametrize(("query", "words"), [("how it works", "cut into tokens"), ("what you see", "KV-cache  ")])
 async def test_the_helps_pages_have_palette_entries(tmp_path: Path, query: str, words: str) -> None:
     app = make_app(tmp_path, engine())
@@ -331,7 +340,7 @@ async def test_the_helps_pages_have_palette_entries(tmp_path: Path, query: str, 
 
 async def test_an_old_reply_is_watched_as_a_new_one(tmp_path: Path) -> None:
     path = tmp_path / "tokscope.db"
-    app = make_app(tmp_path, engine(), store=await Store.open(path))
+    app = make_app(tmp_path, engine(), store=await Store.open(path), preset="deterministic")
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await asked(pilot)
         told = chat.watching.story()
