@@ -42,8 +42,9 @@ class InspectorScreen(InspectorView):
     ]
 
     def on_key(self) -> None:
-        """Forgets what was said."""
+        """Forgets what was said; from the first key on the inspector stays with the reply it shows."""
         self._said = ""
+        self._latest = False
 
     def _arrow(self, x: int, y: int) -> bool:
         """Chooses an alternative or moves a knob, where that is what the arrows do."""
@@ -155,7 +156,7 @@ class InspectorScreen(InspectorView):
     def _pick(self, index: int) -> None:
         token = self.flow.token
         if token is not None:
-            self._picked = min(max(0, index), len(token.top) - 1)
+            self._picked, self._picked_at = min(max(0, index), len(token.top) - 1), self.flow.cursor
             self._redraw()
 
     def _open_line(self, name: str, placeholder: str) -> None:
@@ -192,7 +193,8 @@ class InspectorScreen(InspectorView):
 
     @on(Flow.Moved)
     def _moved(self) -> None:
-        if self._mode is Mode.PICK:
+        # Told later than a key that came after it: what was chosen since, on this very token, stays.
+        if self._mode is Mode.PICK and self.flow.cursor != self._picked_at:
             self._mode, self._picked = Mode.LOOK, None
         self._redraw()
 

@@ -41,6 +41,8 @@ class InspectorView(Dialog[ForkWanted]):
         self._mode = Mode.LOOK
         self._picked: int | None = None
         self._what_if: WhatIf | None = None
+        self._picked_at = -1
+        self._latest = message_id is None
         self._n_replies = 0
         self._said = ""
         self._query = ""
@@ -88,9 +90,13 @@ class InspectorView(Dialog[ForkWanted]):
         self.prompt.show(trace.prompt if trace is not None else (), trace.n_cached if trace is not None else 0)
         self._redraw()
 
-    def _look(self) -> None:
+    async def _look(self) -> None:
         n_replies = len(self.inspection.replies)
-        if self.inspection.look_again():
+        if self._latest and self.inspection.place < n_replies - 1:
+            await self.inspection.open(None)
+            self.flow.follow = True
+            self._show_reply()
+        elif self.inspection.look_again():
             self._show_reply()
         elif n_replies != self._n_replies:
             self._redraw()

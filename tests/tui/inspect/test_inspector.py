@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from textual import events
 from textual.pilot import Pilot
 
 from app.domain.conversation import Message, ReplyState, Role
@@ -199,6 +200,34 @@ async def test_a_reply_is_followed_while_it_is_written(tmp_path: Path) -> None:
         await until(lambda: screen.flow.n_tokens == 5 and "writing" not in screen.header.text)
         assert screen.flow.cursor == 0
         assert screen.flow.shown == ["one two three four<|im_end|>"]
+
+
+async def test_the_reply_that_begins_is_shown_until_a_key_is_pressed(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["one", "two three", "four"]))
+    async with app.run_test(size=SIZE) as pilot:
+        chat = await answered(app)
+        screen = await opened(app, pilot)
+        assert screen.flow.shown == ["one<|im_end|>"]
+        chat.chat.submit("b")
+        await until(lambda: screen.flow.shown == ["two three<|im_end|>"])
+        await press(pilot, "t")
+        chat.chat.submit("c")
+        await until(lambda: "reply 2 of 3" in screen.header.text)
+        assert screen.flow.shown[0] == "two three<|im_end|>"
+
+
+async def test_a_burst_of_keys_keeps_its_order(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
+    results: list[ForkWanted | None] = []
+    async with app.run_test(size=SIZE):
+        chat = await answered(app)
+        screen = InspectorScreen(chat.chat.session, None)
+        await app.push_screen(screen, results.append)
+        await until(lambda: screen.flow.n_tokens)
+        for key in ("right", "right", "enter", "up", "enter"):
+            app.post_message(events.Key(key, None))
+        await until(lambda: results)
+        assert results == [ForkWanted(chat.chat.session.branch[1], 2, (1001,))]
 
 
 async def test_a_reply_without_a_trace_says_why(tmp_path: Path) -> None:
