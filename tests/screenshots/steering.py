@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+from textual.widgets._toast import Toast
+
 from app.tui.inspect.fork import ForkWanted
 from app.tui.screens.branch_plan import BranchPlan
 from app.tui.screens.branches import BranchesScreen
 from app.tui.steer.branch_column import Column
 from tests.fakes.chat_app import until
 from tests.screenshots.window import SIZES, Window, opened
-from tests.tui.steer.steering import told
 
 N_STEPS = 9
 N_TOKENS = 24
@@ -58,7 +59,7 @@ async def fork(window: Window) -> Path:
     assert trace is not None
     other = next(top for top in trace.tokens[5].top if top.id != trace.tokens[5].id)
     window.chat.fork(ForkWanted(old, 5, (other.id,)))
-    await until(lambda: told(window.app), 60)
+    await until(lambda: len(window.app.screen.query(Toast)), 60)
     await until(lambda: window.chat.meter.n_generated >= N_TOKENS // 2 or not session.busy, 300)
     return await window.save("fork")
 

@@ -50,7 +50,7 @@ async def opened(size: tuple[int, int], preset: str = "precise") -> AsyncGenerat
     with tempfile.TemporaryDirectory() as folder:
         engine = WorkerClient(Path(folder) / "engine.log")
         app = make_app(Path(folder), engine, catalogue=load_catalogue(), theme="graphite", preset=preset)
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready, 60)
             assert app.screen_of_chat is not None
             chat = app.screen_of_chat
