@@ -17,6 +17,11 @@ class TokscopeError(Exception):
         super().__init__(message)
         self.hint = hint
 
+    @property
+    def told(self) -> str:
+        """The message, and the hint on a line of its own."""
+        return "\n".join(filter(None, (str(self), self.hint)))
+
 
 class UsageError(TokscopeError):
     """The command line asks for something that makes no sense."""

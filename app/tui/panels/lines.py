@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from rich.segment import Segment
@@ -47,9 +48,9 @@ class Lines(Widget):
         """The lines as plain text, for tests."""
         return ["".join(text for text, _ in line) for line in self._lines]
 
+    @abstractmethod
     def compose_lines(self, meter: RunMeter, model: ModelReady | None, width: int, height: int) -> Sequence[Line]:
         """Returns at most `height` lines for `width` cells."""
-        raise NotImplementedError
 
     def redraw(self) -> None:
         """Composes the lines again and repaints those that differ; nothing while it is hidden."""

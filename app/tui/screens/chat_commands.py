@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Coroutine
 from pathlib import Path
 
@@ -46,17 +47,17 @@ class ChatCommands(SafeScreen):
     _wardrobe: Wardrobe
     _models_dir: Path | None
 
+    @abstractmethod
     def load_model(self, wanted: str | None) -> None:
         """Loads a model in place of the one before."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refresh_state(self) -> None:
         """Shows what has changed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refresh_panels(self) -> None:
         """Shows the meter's figures."""
-        raise NotImplementedError
 
     def tell(self, text: str, severity: SeverityLevel = "information") -> None:
         """Shows a passing notice."""
@@ -69,7 +70,7 @@ class ChatCommands(SafeScreen):
         try:
             await work
         except TokscopeError as error:
-            self.tell("\n".join(filter(None, (str(error), error.hint))), "error")
+            self.tell(error.told, "error")
 
     async def _ask(self, dialog: Dialog[Result]) -> Result | None:
         return await self._host.push_screen_wait(dialog)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Coroutine
 
 from textual.notifications import SeverityLevel
@@ -21,19 +22,19 @@ class InspectCommands:
     transcript: Transcript
     _session: Session
 
-    async def _ask(self, dialog: Dialog[Result]) -> Result | None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _ask(self, dialog: Dialog[Result]) -> Result | None: ...
 
-    def _do(self, work: Coroutine[object, object, None]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _do(self, work: Coroutine[object, object, None]) -> None: ...
 
+    @abstractmethod
     def tell(self, text: str, severity: SeverityLevel = "information") -> None:
         """Shows a passing notice."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fork(self, wanted: ForkWanted) -> None:
         """Goes on from a token of a reply."""
-        raise NotImplementedError
 
     def action_inspect(self, section: str = "TOKEN") -> None:
         """Shows the tokens of the reply that was clicked, or else of the last one."""

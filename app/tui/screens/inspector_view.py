@@ -5,6 +5,7 @@ What is shown is composed by `app.tui.inspect`; the keys are those of `app.tui.s
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from textual.app import ComposeResult
@@ -79,8 +80,8 @@ class InspectorView(Dialog[ForkWanted]):
         (self.prompt if self._section is Section.PROMPT else self.flow).focus()
         self.set_interval(_LOOK_S, self._look)
 
-    def _arrow(self, x: int, y: int) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def _arrow(self, x: int, y: int) -> bool: ...
 
     # What is shown
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Coroutine, Sequence
 
 from textual.notifications import SeverityLevel
@@ -50,26 +51,26 @@ class SteerCommands(SafeScreen):
             look=lambda: (self.pump.shortest_s, self.transcript.code_style),
         )
 
-    def _show(self, branch: Sequence[Message]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _show(self, branch: Sequence[Message]) -> None: ...
 
-    async def _ask(self, dialog: Dialog[Result]) -> Result | None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _ask(self, dialog: Dialog[Result]) -> Result | None: ...
 
+    @abstractmethod
     def refresh_state(self) -> None:
         """Shows what has changed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refresh_panels(self) -> None:
         """Shows the meter's figures."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tell(self, text: str, severity: SeverityLevel = "information") -> None:
         """Shows a passing notice."""
-        raise NotImplementedError
 
-    def _do(self, work: Coroutine[object, object, None]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _do(self, work: Coroutine[object, object, None]) -> None: ...
 
     def action_step(self) -> None:
         """Holds the reply, lets it run on, or lets the next one start held."""

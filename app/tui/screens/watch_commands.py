@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Coroutine
 
 from textual.app import App
@@ -148,8 +149,8 @@ class WatchCommands:
 
     watching: Watching
 
-    def _do(self, work: Coroutine[object, object, None]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _do(self, work: Coroutine[object, object, None]) -> None: ...
 
     def action_watch(self, name: str = "") -> None:
         """Shows a panel as large as the screen."""

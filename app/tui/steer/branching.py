@@ -75,8 +75,11 @@ class Branching:
             await streaming
         replies = screen.replies
         chosen = replies[picked] if picked is not None else before or replies[screen.current]
-        if chosen is not None:
-            await session.choose(chosen)
+        try:
+            if chosen is not None:
+                await session.choose(chosen)
+        except TokscopeError as error:
+            self._tell(error.told)
         self._show(session.branch)
 
     async def _stream(self, screen: BranchesScreen, content: str | None, presets: list[Preset]) -> None:
@@ -88,6 +91,6 @@ class Branching:
                     elif not isinstance(event, MessageStored):
                         screen.fold(index, event)
         except TokscopeError as error:
-            self._tell("\n".join(filter(None, (str(error), error.hint))))
+            self._tell(error.told)
         finally:
             screen.finished()

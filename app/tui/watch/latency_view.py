@@ -49,13 +49,19 @@ def latency_page(meter: RunMeter, width: int, height: int) -> list[Line]:
         ((f"{labels.get(row, ''):>{_N_LABEL - 1}} ", "dim"), *line)
         for row, line in enumerate(_curve(meter, width - _N_LABEL, n_rows))
     ]
-    depth = f"{meter.n_prompt} tokens deep"
     clipped = latency.longest_ms > top > 0
     stall = f"longest {numbers.ms(latency.longest_ms)}, cut off" if clipped else ""
-    foot = spread(
-        ((" " * _N_LABEL + depth, "dim"),), ((stall, "warn"), (f"   {meter.n_prompt + latency.n} deep", "dim")), width
-    )
+    foot = spread(((" " * _N_LABEL + _depths(meter, width - _N_LABEL), "dim"),), ((stall, "warn"),), width)
     return [title, *curve, foot, _trend(latency), (), *_table(meter, width)][:height]
+
+
+def _depths(meter: RunMeter, width: int) -> str:
+    """Returns the first and the last depth, each under its end of the curve where there is room."""
+    first, last = f"{meter.n_prompt} tokens deep", f"{meter.n_prompt + meter.latency.n} deep"
+    end = min(width, (len(meter.latency.envelope.buckets) + 1) // 2)
+    if end < len(first) + len(last) + 2:
+        return f"{meter.n_prompt} to {meter.n_prompt + meter.latency.n} tokens deep"
+    return first + last.rjust(end - len(first))
 
 
 def _levels(meter: RunMeter) -> list[tuple[str, float]]:

@@ -5,6 +5,7 @@ Knows pieces, roles and marks; what they mean is known to the widgets made from 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -99,13 +100,13 @@ class Flow(ScrollView, can_focus=True):
         if self.follow or self.cursor < 0:
             self._go(len(self._pieces) - 1 if self.follow else 0)
 
+    @abstractmethod
     def role_of(self, token: int) -> str:
         """Returns the role that a token is drawn in."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mark_of(self, token: int) -> Mark:
         """Returns the mark under a token; asked for only while `has_marks`."""
-        raise NotImplementedError
 
     @property
     def has_marks(self) -> bool:
