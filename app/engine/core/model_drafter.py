@@ -119,7 +119,7 @@ class ModelDrafter:
             backend.clear_abort()
             self._forget()
             return None
-        self._pace.decoded(self._clock() - began, alone=len(tokens) < _MANY, exact=False)
+        self._pace.decoded(self._clock() - began, n_decoding=int(len(tokens) < _MANY), exact=False)
         self._cells += tokens
         return backend.logits(first + len(tokens) - 1)
 

@@ -23,17 +23,19 @@ class Pace:
         """Sets the threads of the next decode: as many as wanted where it is `exact`, else what pays."""
         self._backend.use_threads(self._backend.n_threads if exact else self._threads.n_threads)
 
-    def decoded(self, seconds: float, *, alone: bool, exact: bool) -> None:
+    def decoded(self, seconds: float, *, n_decoding: int, exact: bool) -> None:
         """Tells how long the batch took.
 
-        `alone`: it held one decoding sequence and its draft; `exact`: threads may not change.
+        `n_decoding`: how many sequences decoded in it, with their drafts; 0 where it held anything of a prompt too.
+        `exact`: threads may not change.
         """
         n_rows, ms = self._backend.batch.n, seconds * 1e3
         self.chunk.measured(n_rows, seconds)
-        if alone:
-            # A step with a draft counts as what one row of it takes: where each has one, no other tells of trouble.
+        if n_decoding:
+            # A step of several rows counts as what one of them takes: where each is so, no other tells of trouble.
             of_one_row = ms / self.costs.relative(n_rows)
-            self.costs.measured(n_rows, ms)
+            if n_decoding == 1:
+                self.costs.measured(n_rows, ms)
             if not exact:
                 self._threads.decoded(of_one_row)
         elif n_rows >= _MANY_ROWS:

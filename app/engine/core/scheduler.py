@@ -143,8 +143,9 @@ class Scheduler:
             self._undo(rows, decoded)
             return
         seconds = ended_s - decode_began_s
-        alone = len(rows) == 1 and rows[0].sequence.phase is Phase.DECODE and rows[0].first_output is not None
-        self._pace.decoded(seconds, alone=alone, exact=any(row.sequence.params.exact for row in rows))
+        decoding = all(row.sequence.phase is Phase.DECODE and row.first_output is not None for row in rows)
+        exact = any(row.sequence.params.exact for row in rows)
+        self._pace.decoded(seconds, n_decoding=len(rows) if decoding else 0, exact=exact)
         for row in rows:
             sequence = row.sequence
             if sequence.phase is Phase.DECODE and row.first_output is not None:
