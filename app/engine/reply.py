@@ -107,6 +107,7 @@ class Reply:
             (*prompt.notices, *sequence.notices),
             sequence.n_restored,
             sequence.n_shared,
+            sequence.n_kept,
         )
 
     def paused(self, held: Held) -> Paused:

@@ -121,6 +121,8 @@ class GenerationStarted(Struct, frozen=True, tag=True, array_like=True):
     """Of the cached tokens, those that were read from a saved state."""
     n_shared: int = 0
     """Of the cached tokens, those that were copied from another conversation with the same beginning."""
+    n_kept: int = 0
+    """The prompt's last tokens that are the beginning of the reply: kept from an older one, counted in this turn."""
 
 
 class PromptRendered(Struct, frozen=True, tag=True, array_like=True):

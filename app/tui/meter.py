@@ -71,7 +71,7 @@ class RunMeter:
         """Of the turn's screen; fed by who flushes."""
         self._pace = Pace()
         self._final = Timings()
-        self._source = "reused"
+        self._source, self._n_kept = "reused", 0
         self._cells: tuple[CellSpan, ...] = ()
 
     def reset(self, n_history: int | None = 0) -> None:
@@ -94,6 +94,7 @@ class RunMeter:
             case GenerationStarted():
                 self._start(Phase.PREFILL, event.n_prompt, event.n_cached, event.spans)
                 self.seed = event.seed
+                self._n_kept = event.n_kept
                 self._source = "restored" if event.n_restored else "shared" if event.n_shared else "reused"
             case PromptRendered():
                 self.prompt = event.tokens
@@ -199,6 +200,7 @@ class RunMeter:
             self.n_generated,
             self.decode_ms,
             self.n_shifted,
+            self._n_kept,
         )
         return live_cells(held, self.spans, n_ctx)
 
@@ -213,7 +215,7 @@ class RunMeter:
         self.context_known = True
         self.n_prefilled, self.prefill_ms, self.ttft_ms = 0, 0.0, None
         self.n_generated, self.n_shifted, self.decode_ms, self.tokens = 0, 0, 0.0, []
-        self.prompt, self.stop, self._cells, self._source = (), None, (), "reused"
+        self.prompt, self.stop, self._cells, self._source, self._n_kept = (), None, (), "reused", 0
         self.drafting, self.latency, self.ending = Drafting(), Latency(), Ending()
         self._pace, self._final = Pace(), Timings()
 

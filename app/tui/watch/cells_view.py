@@ -129,14 +129,12 @@ def _texts(meter: RunMeter, cells: Sequence[CellSpan]) -> list[str]:
     if meter.n_shifted:
         return [""] * len(cells)
     texts: list[str] = []
-    at = 0
+    at, n_prompt = 0, meter.n_prompt
     for cell in cells:
-        if cell.kind == "reply":
-            pieces = [token.text for token in meter.tokens[: cell.n_tokens]]
-        else:
-            pieces = [token.text for token in meter.prompt[at : at + cell.n_tokens]]
-        at += cell.n_tokens
-        texts.append("".join(pieces)[:_MOST_OF_A_TEXT])
+        end = at + cell.n_tokens
+        told = (*meter.prompt[at:end], *meter.tokens[max(0, at - n_prompt) : max(0, end - n_prompt)])
+        texts.append("".join(token.text for token in told)[:_MOST_OF_A_TEXT])
+        at = end
     return texts
 
 

@@ -59,6 +59,8 @@ class Held:
     n_generated: int
     decode_ms: float
     n_shifted: int
+    n_kept: int = 0
+    """The last of the prompt's tokens, with which the reply begins."""
 
 
 def live_cells(held: Held, spans: PromptSpans, n_ctx: int) -> tuple[CellSpan, ...]:
@@ -69,7 +71,8 @@ def live_cells(held: Held, spans: PromptSpans, n_ctx: int) -> tuple[CellSpan, ..
     n_computed = held.n_cached + held.n_prefilled
     parts: list[CellSpan] = []
     start = 0
-    for kind, n in (("system", spans.n_system), ("earlier", spans.n_history), ("prompt", spans.n_turn)):
+    turn = ("prompt", spans.n_turn - held.n_kept), ("reply", held.n_kept)
+    for kind, n in (("system", spans.n_system), ("earlier", spans.n_history), *turn):
         end = start + n
         border = min(max(start, held.n_cached), end)
         n_new = max(0, min(end, n_computed) - border)

@@ -22,11 +22,12 @@ def events_of(record: GenerationRecord, trace: ReplyTrace) -> list[GenerationEve
     n_turn = max(0, usage.n_prompt - held["system"] - held["earlier"])
     spans = PromptSpans(held["system"], held["earlier"], n_turn)
     n_new = usage.n_prompt - usage.n_cached
+    n_kept = max(0, len(trace.tokens) - usage.n_generated)
     return [
-        GenerationStarted(0, usage.n_prompt, usage.n_cached, spans, record.seed),
+        GenerationStarted(0, usage.n_prompt, usage.n_cached, spans, record.seed, n_kept=n_kept),
         PromptRendered(0, trace.prompt),
         PrefillProgress(0, n_new, n_new, timings.prefill_ms),
-        TokensGenerated(0, "", trace.tokens),
+        TokensGenerated(0, "", trace.tokens[n_kept:]),
         GenerationFinished(
             0,
             record.finish_reason,

@@ -75,6 +75,12 @@ def test_a_token_tells_its_phases_its_bytes_and_what_it_replaced() -> None:
     )
 
 
+def test_the_start_tells_how_much_of_an_older_reply_is_kept() -> None:
+    plain, fork = begin(request()).started(), begin(request(reply_ids=(97, 98))).started()
+    assert (plain.n_kept, fork.n_kept) == (0, 2)
+    assert (fork.n_prompt, fork.spans.n_turn) == (plain.n_prompt + 2, plain.spans.n_turn + 2)
+
+
 def test_the_bytes_of_the_tokens_are_those_of_the_text() -> None:
     reply = begin(request())
     taken = take(reply, [*"a€".encode(), VOCAB.im_start, 0xFF, VOCAB.im_end])

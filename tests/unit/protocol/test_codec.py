@@ -53,7 +53,7 @@ EVENTS: list[Event] = [
     make_ready(notices=("a smaller context than asked",)),
     LoadFailed("why", "what to do", True),
     ContextTrimmed(7, 4, 900),
-    GenerationStarted(7, 20, 12, PromptSpans(4, 8, 8), 1, n_restored=8, n_shared=2),
+    GenerationStarted(7, 20, 12, PromptSpans(4, 8, 8), 1, n_restored=8, n_shared=2, n_kept=3),
     PrefillProgress(7, 4, 8, 1.5),
     TokensGenerated(7, "🙂", (make_token("<0xF0>", n_top=3), make_token("🙂", 1, n_top=0))),
     ContextShifted(7, 4, 100),

@@ -69,6 +69,25 @@ def test_a_shift_forgets_the_oldest_cells_but_not_the_system_prompt():
     )
 
 
+KEPT = (
+    CellSpan("system", 10, "reused"),
+    CellSpan("earlier", 20, "reused"),
+    CellSpan("prompt", 3, "reused"),
+    CellSpan("reply", 2, "reused"),
+    CellSpan("reply", 1, "computed", 2.0),
+    CellSpan("reply", 4, "computed", 40.0),
+    CellSpan("free", 60),
+)
+
+
+def test_what_a_fork_keeps_is_the_replys_from_its_first_cell_on():
+    running = meter(PROMPT, PrefillProgress(1, 1, 1, 2.0), tokens(5), n_cached=35, n_kept=3)
+    assert running.cells(100) == KEPT
+    running.apply(GenerationFinished(1, FinishReason.LENGTH, Usage(36, 35, 5), Timings(), cells=KEPT))
+    page = cells_page(running, MODEL, Setting(), 76, 30)
+    assert [text(line).strip() for line in page[11::2]] == ["␣p30␣p31␣p32", "␣p33␣p34", "␣p35", "␣t0␣t1␣t2␣t3"]
+
+
 def test_in_the_end_the_engines_account_counts():
     account = (CellSpan("prompt", 36, "computed", 20.0), CellSpan("free", 64))
     end = GenerationFinished(1, FinishReason.LENGTH, Usage(36, 26, 5), Timings(), cells=account)
