@@ -88,7 +88,9 @@ class Host:
     def submit(self, command: Generate, arrived_s: float) -> Reply:
         """Builds the prompt of a request and queues it. Raises UnknownTokenError."""
         context, vocab = self.loaded.context, self.loaded.model.vocab
-        fitted = prepare(command, self.prompts, vocab, context.n_ctx, context.can_shift)
+        # What a shift has forgotten could not be computed again after an abort.
+        can_shift = context.can_shift and context.partial_removal
+        fitted = prepare(command, self.prompts, vocab, context.n_ctx, can_shift)
         prompt = fitted.prompt
         inside = begins_inside(prompt.ids[: len(prompt.ids) - prompt.n_kept], vocab, self._marks)
         sequence = Sequence(
@@ -100,7 +102,7 @@ class Host:
             speculate=command.speculate or self._draft is not None,
             trace_stages=command.trace_stages,
             spans=prompt.spans,
-            shift=command.context_policy == "shift" and context.can_shift and not command.branch,
+            shift=command.context_policy == "shift" and can_shift and not command.branch,
             cacheable=command.cacheable,
             n_kept=prompt.n_kept,
             n_left=command.n_steps,

@@ -85,7 +85,7 @@ class KvStore:
         max_bytes: int = MAX_BYTES,
         facts: Callable[[AdapterSet], Sequence[object]] = tuple,
     ) -> None:
-        """`facts` names what a set of adapters adds to the key; it may raise OSError."""
+        """`facts` names what a set of adapters adds to the key."""
         self._facts = facts
         self._others: dict[AdapterSet, KvStore] = {}
         self._folder = folder
@@ -102,11 +102,7 @@ class KvStore:
     def under(self, adapters: AdapterSet) -> KvStore:
         """See `Archive.under`; a store of its own key in the same folder."""
         if adapters and adapters not in self._others:
-            try:
-                facts = self._facts(adapters)
-            except OSError:  # their files are gone: nothing can say which they were
-                facts = (os.urandom(8),)
-            key = hashlib.sha256(self._key + repr(facts).encode()).digest()
+            key = hashlib.sha256(self._key + repr(self._facts(adapters)).encode()).digest()
             self._others[adapters] = KvStore(self._folder, key, self._max_bytes)
         return self._others[adapters] if adapters else self
 

@@ -14,6 +14,7 @@ from app.engine.core.happenings import Finished, Happening, Held
 from app.engine.host import Host
 from app.engine.reply import Reply
 from app.engine.score import ScoreRun
+from app.protocol.codec import FrameError
 from app.protocol.commands import Generate, Predict, Score, Tokenize
 from app.protocol.events import Event, Predicted, ScoreFinished, Tokenized
 
@@ -40,7 +41,10 @@ class Questions:
         """Answers now or later; never raises."""
         match command:
             case Tokenize():
-                self._send(_tokenized(command, host))
+                try:
+                    self._send(_tokenized(command, host))
+                except FrameError:
+                    self._send(Tokenized(command.request_id, error="the text has too many tokens to be told at once"))
             case Predict():
                 self._predict(command, host)
             case Score():
@@ -111,8 +115,11 @@ class Questions:
         """Ends all that are open: their model goes."""
         for score in self._scores.values():
             self._send(score.finished(reason))
-        for request_id in self._predictions.keys() - self._given_up:
-            self._send(Predicted(request_id, error=reason))
+        for request_id, reply in self._predictions.items():
+            if reply.sequence.sampler:
+                reply.sequence.sampler.close()
+            if request_id not in self._given_up:
+                self._send(Predicted(request_id, error=reason))
         self._scores.clear()
         self._predictions.clear()
         self._given_up.clear()

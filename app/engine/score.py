@@ -51,7 +51,8 @@ class ScoreRun:
         try:
             found = [] if scoring.done else scoring.step()
         except ComputeError as error:
-            scheduler.fail(str(error))
+            if self._own is None:  # a context of its own is freed, not made again
+                scheduler.fail(str(error))
             return [self.finished(str(error))]
         traces = tuple(self._trace(each) for each in found if each.index >= self._n_bos)
         if traces:

@@ -117,7 +117,8 @@ class ModelDrafter:
         began = self._clock()
         if backend.decode() is not Decoded.DONE:
             backend.clear_abort()
-            self._forget()
+            if not backend.truncate(self._seq_id, len(self._cells)):
+                self._forget()
             return None
         self._pace.decoded(self._clock() - began, n_decoding=int(len(tokens) < _MANY), exact=False)
         self._cells += tokens

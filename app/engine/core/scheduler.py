@@ -220,6 +220,8 @@ class Scheduler:
                 sequence.finish(FinishReason.ERROR, error=error)
         self.backend.reset()
         self.slots.reset()
+        for sequence in self._active:
+            sequence.slot = None  # somebody else may claim it before they are swept
 
     def fail(self, error: str) -> None:
         """Ends what has begun and makes a new context: a decode beside the loop has failed. Raises ComputeError where

@@ -144,4 +144,5 @@ class Scoring:
 
     def _empty(self, slot: Slot) -> None:
         self._backend.clear(slot.seq_id)
-        slot.tokens, slot.shifted = [], False
+        slot.cut(0)
+        slot.shifted = False

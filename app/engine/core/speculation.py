@@ -10,6 +10,7 @@ from collections import Counter
 
 from app.domain.generation import DraftCounts
 from app.engine.core.draft import MODEL, NO_DRAFT, Draft, Drafter
+from app.engine.core.slots import common_prefix
 
 LONGEST_DRAFT = 15
 _LENGTHS = (1, 3, 7, 15)
@@ -178,7 +179,7 @@ class Speculation:
         """Learns from one step: `sampled` is what the target chose, the matching part of `drafted` and one more."""
         self._drafter.accept(sampled)
         if drafted:
-            n_accepted = len(sampled) - 1
+            n_accepted = common_prefix(drafted, sampled)
             self.n_steps += 1
             self.n_drafted += len(drafted)
             self.n_accepted += n_accepted

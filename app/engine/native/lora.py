@@ -29,7 +29,9 @@ class Adapters:
         """Loads them in the memory of the weights that they change. Raises AdapterError."""
         self.wanted = tuple(wanted)
         self._handles: dict[str, Native] = {}
+        self._files: dict[str, tuple[str, int, int]] = {}
         for adapter in wanted:
+            self._files[adapter.name] = _identity(Path(adapter.path))
             library.log_mark()
             handle = C.llama_adapter_lora_init(model, os.fsencode(adapter.path))
             if not handle:
@@ -63,11 +65,18 @@ class Adapters:
         C.llama_set_adapters_lora(context, handles if n else None, n, scales if n else None)
 
     def facts(self, adapters: AdapterSet) -> list[tuple[str, int, int, float]]:
-        """What tells cells computed with this set from others, also when the app is started again. Raises OSError."""
-        paths = {adapter.name: Path(adapter.path) for adapter in self.wanted}
-        files = [(paths[name].resolve(), paths[name].stat(), scale) for name, scale in adapters]
-        return [(str(path), status.st_size, status.st_mtime_ns, scale) for path, status, scale in files]
+        """What tells cells computed with this set from others, also when the app is started again."""
+        return [(*self._files[name], scale) for name, scale in adapters]
 
     def _set(self, scales: Mapping[str, float]) -> AdapterSet:
         # A scale of 0 is no adapter, so that both share their cells; the order of the names does not matter.
         return tuple(sorted((name, float(scale)) for name, scale in scales.items() if scale))
+
+
+def _identity(path: Path) -> tuple[str, int, int]:
+    """Taken before the file is loaded: one that is written over later is another one. A missing file is like none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return str(path), -1, -1
+    return str(path.resolve()), status.st_size, status.st_mtime_ns

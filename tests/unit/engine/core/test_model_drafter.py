@@ -66,6 +66,18 @@ def test_trouble_means_no_draft_and_a_fresh_start(trouble: Decoded | ComputeErro
     assert model.draft(2).tokens == [5, 6]
 
 
+def test_an_abort_of_another_request_keeps_what_was_read() -> None:
+    backend = ToyBackend()
+    model = drafter(backend)
+    model.accept([3, 4])
+    model.draft(1)
+    model.accept([5])
+    backend.script = [Decoded.ABORTED]
+    assert model.draft(1).tokens == []
+    assert model.draft(1).tokens == [6]
+    assert backend.batches[-1] == [(0, [5])]
+
+
 def test_a_full_window_is_not_passed() -> None:
     model = drafter(ToyBackend(n_ctx=8))
     model.accept([1] * 6)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError, Decoded
+from app.engine.core.happenings import Finished
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.scoring import ScoredId, Scoring, check_window
-from app.engine.core.slots import SlotState
+from app.engine.core.sequence import Sequence
+from app.engine.core.slots import Checkpoint, SlotState
 from tests.fakes.toy_native import ToyBackend
 
 TOKENS = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8, 4]
@@ -123,3 +126,26 @@ def test_a_failure_is_raised() -> None:
 def test_a_window_must_fit_the_context(n_ctx: int) -> None:
     with pytest.raises(ValueError, match=f"a window is of 4 to 64 tokens here, not of {n_ctx}"):
         check_window(n_ctx, 64)
+
+
+def test_after_a_failure_no_slot_of_a_text_is_given_away() -> None:
+    backend = ToyBackend(n_slots=1)
+    scheduler, scoring = Scheduler(backend), Scoring(backend, TOKENS, None, 8, 0)
+    scheduler.submit(Sequence(1, [1, 2], SamplingParams(max_tokens=9), 0, 0.0))
+    scheduler.step()
+    scheduler.fail("lost")
+    assert scoring.claim(scheduler.slots, scheduler.reuse)
+    finished = [happened for happened in scheduler.step() if isinstance(happened, Finished)]
+    assert [each.sequence.error for each in finished] == ["lost"]
+    assert [slot.state for slot in scheduler.slots.slots] == [SlotState.CLAIMED]
+
+
+def test_checkpoints_go_with_the_cells_of_a_slot_that_is_emptied() -> None:
+    backend = ToyBackend(n_slots=1)
+    scheduler, scoring = Scheduler(backend), Scoring(backend, TOKENS, None, 8, 0)
+    scheduler.slots.slots[0].checkpoints = [Checkpoint(2, np.zeros(4, np.uint8))]
+    scheduler.slots.slots[0].tokens = [1, 2]
+    assert scoring.claim(scheduler.slots, scheduler.reuse)
+    scoring.step()
+    scoring.close(scheduler.slots)
+    assert scheduler.slots.slots[0].checkpoints == []

@@ -108,3 +108,11 @@ def test_it_drafts_only_where_the_machine_makes_it_pay(slope: float, drafts: boo
             n_right += 1
         speculation.verified(drafted, [*drafted[:n_right], 1 + rng.randrange(4)])
     assert bool(used > 5) is drafts
+
+
+def test_an_accepted_draft_that_ends_the_reply_is_counted_and_a_failed_choice_counts_nothing() -> None:
+    speculation = Speculation(NGramDrafter(), CostCurve())
+    speculation.verified([4, 2], [4, 2])
+    speculation.verified([4, 5], [])
+    assert (speculation.n_drafted, speculation.n_accepted) == (4, 2)
+    assert speculation.counts().accepted_at[:2] == (1, 1)
