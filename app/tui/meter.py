@@ -22,7 +22,7 @@ from app.protocol.events import (
     TokensGenerated,
 )
 from app.tui.finish import finish_line, finish_word
-from app.tui.pace import Pace, rate
+from app.tui.pace import N_RECENT, Pace, rate
 from app.tui.phase import Phase
 from app.tui.watch.candidates import Candidate, candidates_of
 from app.tui.watch.clock import ScreenClock
@@ -169,6 +169,11 @@ class RunMeter:
     def p95_ms(self) -> float | None:
         """95th percentile of the time between two tokens, as `p50_ms`."""
         return self._final.p95_ms or self._pace.percentile_ms(0.95)
+
+    @property
+    def percentiles_are_recent(self) -> bool:
+        """Whether `p50_ms` and `p95_ms` leave out tokens of the reply."""
+        return not self._final.p50_ms and self._pace.n > N_RECENT
 
     @property
     def history(self) -> tuple[float, ...]:

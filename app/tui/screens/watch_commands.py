@@ -87,6 +87,7 @@ class Watching:
         if trace is None or self._meter.phase is not Phase.IDLE or reply not in self._session.branch:
             return
         self._asked = reply.id, trace.sampling
+        self._meter.screen.forget()
         for event in events_of(record, trace):
             self._meter.apply(event)
         self._meter.context_known = record.model == self._session.model_name

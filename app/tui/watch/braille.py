@@ -22,20 +22,21 @@ def plot(
     n_columns, n_rows = width * 2, height * 4
     data = [[0] * width for _ in range(height)]
     lines = [[0] * width for _ in range(height)]
-
-    def row_of(value: float) -> int:
-        return n_rows - 1 - min(n_rows - 1, max(0, round(value / top * (n_rows - 1))))
-
     for level in levels:
-        row = row_of(level)
+        row = row_of(level, top, n_rows)
         for column in range(0, n_columns, 4):
             lines[row // 4][column // 2] |= _DOTS[row % 4][column % 2]
     step = min(1.0, (n_columns - 1) / max(1, len(ranges) - 1)) if len(ranges) > n_columns else 1.0
     for index, (low, high) in enumerate(ranges):
         column = min(n_columns - 1, int(index * step))
-        for row in range(row_of(high), row_of(low) + 1):
+        for row in range(row_of(high, top, n_rows), row_of(low, top, n_rows) + 1):
             data[row // 4][column // 2] |= _DOTS[row % 4][column % 2]
     return [_line(dots, under) for dots, under in zip(data, lines, strict=True)]
+
+
+def row_of(value: float, top: float, n_rows: int) -> int:
+    """Returns the row of dots, from above, that `value` lies in."""
+    return n_rows - 1 - min(n_rows - 1, max(0, round(value / top * (n_rows - 1))))
 
 
 def _line(dots: Sequence[int], under: Sequence[int]) -> Line:

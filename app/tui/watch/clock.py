@@ -24,6 +24,10 @@ class ScreenClock:
         self._began_s = self._now_s = now_s
         self._began_cpu_s = cpu_s
 
+    def forget(self) -> None:
+        """The turn is not the one that is shown any more."""
+        self.__init__()
+
     def arrived(self, now_s: float) -> None:
         """Text has come and waits for the next flush."""
         if self._oldest_s is None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import zip_longest
 
 from app.tui.meter import RunMeter
+from app.tui.pace import N_RECENT
 from app.tui.panels import numbers
 from app.tui.panels.line import Forms, Line, bar, spread, width_of, wrap
-from app.tui.watch.braille import plot
+from app.tui.watch.braille import plot, row_of
 from app.tui.watch.latency import Latency
 
 _HEADROOM = 1.6
@@ -24,7 +25,10 @@ def latency_forms(meter: RunMeter, width: int) -> Forms:
     """Returns the panel of the column in its forms, the fullest first."""
     p50, p95 = numbers.ms(meter.p50_ms), numbers.ms(meter.p95_ms)
     title = spread((("LATENCY", "title"),), (("p50 ", "dim"), (p50, "value"), (" p95 ", "dim"), (p95, "value")), width)
-    spent = " ".join(f"{share.name} {numbers.percent(share.fraction)}" for share in meter.latency.shares[:3])
+    recent = _recent(meter)
+    shares = meter.latency.shares[: 1 if recent else 3]
+    spent = " ".join(f"{share.name} {numbers.percent(share.fraction)}" for share in shares)
+    spent = " · ".join(filter(None, (recent, spent)))
     parts: Line = ((wrap(spent, width, 1)[0] or _NO_PARTS, "dim"),)
     lag, cpu = numbers.ms(meter.screen.mean_lag_ms), _cpu(meter)
     screen: Line = (("screen: lag ", "dim"), (lag, "value"), ("  CPU ", "dim"), (cpu, "value"))
@@ -38,11 +42,13 @@ def latency_forms(meter: RunMeter, width: int) -> Forms:
 def latency_page(meter: RunMeter, width: int, height: int) -> list[Line]:
     """Returns the whole story in `height` lines."""
     latency = meter.latency
-    title = spread((("LATENCY", "title"),), (("from token to token, by the engine's clock", "dim"),), width)
+    recent = _recent(meter)
+    name: Line = (("LATENCY", "title"), (f"  {recent}" if recent else "", "dim"))
+    title = spread(name, (("from token to token, by the engine's clock", "dim"),), width)
     n_rows = max(2, height - _N_TABLE - 3)
     top = _top(meter)
     labels = {0: numbers.ms(top) if top else "", n_rows - 1: "0 ms"}
-    rows = [(_row(value, top, n_rows), name) for name, value in _levels(meter)]
+    rows = [(row_of(value, top, n_rows * 4) // 4, name) for name, value in _levels(meter) if top]
     for row, _ in rows:
         labels[row] = " ".join(other for at, other in rows if at == row)
     curve = [
@@ -64,6 +70,11 @@ def _depths(meter: RunMeter, width: int) -> str:
     return first + last.rjust(end - len(first))
 
 
+def _recent(meter: RunMeter) -> str:
+    """Returns what p50 and p95 are of, where that is not the whole curve."""
+    return f"p50, p95: last {N_RECENT}" if meter.percentiles_are_recent else ""
+
+
 def _levels(meter: RunMeter) -> list[tuple[str, float]]:
     pairs = (("p95", meter.p95_ms), ("p50", meter.p50_ms))
     return [(name, value) for name, value in pairs if value is not None]
@@ -72,11 +83,6 @@ def _levels(meter: RunMeter) -> list[tuple[str, float]]:
 def _top(meter: RunMeter) -> float:
     longest, p50, p95 = meter.latency.longest_ms, meter.p50_ms, meter.p95_ms
     return min(longest, p95 * _HEADROOM, p50 * _MOST_OF_P50) if p50 and p95 else longest
-
-
-def _row(value: float, top: float, n_rows: int) -> int:
-    dots = n_rows * 4
-    return (dots - 1 - min(dots - 1, round(value / top * (dots - 1)))) // 4 if top else 0
 
 
 def _curve(meter: RunMeter, width: int, height: int) -> list[Line]:
@@ -119,8 +125,8 @@ def _table(meter: RunMeter, width: int) -> list[Line]:
     rows = (
         ("arrival to flush", numbers.ms(screen.mean_lag_ms), ""),
         ("the longest", numbers.ms(screen.worst_lag_ms or None), ""),
-        ("flushes", numbers.count(screen.n_flushes), ""),
-        ("CPU of the app", _cpu(meter), " of a core"),
+        ("flushes", numbers.count(screen.n_flushes) if wall else numbers.UNKNOWN, ""),
+        ("CPU of its thread", _cpu(meter), " of a core" if wall else ""),
         ("composing panels", numbers.ms(composing), share),
     )
     shown: list[Line] = [(("SCREEN'S CLOCK", "title"), (" · of a turn", "dim"))]

@@ -349,12 +349,17 @@ async def test_an_old_reply_is_watched_as_a_new_one(tmp_path: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await until(lambda: app.screen_of_chat is not None and len(app.screen_of_chat.chat.session.branch) == 2)
         await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
+        assert app.screen_of_chat is not None
+        app.screen_of_chat.meter.screen.ticked(1.0, 0.5, 0.1)  # of a turn in another conversation
         await pilot.press("f7")
         await until(lambda: isinstance(app.screen, WatchScreen))
         await pilot.pause()
         assert watching(pilot).page.shown[1].startswith("drafted 24    accepted 16 ")
         assert watching(pilot).flow.n_tokens == 34
-        await pilot.press("right", "right")
+        await pilot.press("right")
+        await pilot.pause()
+        assert "CPU of its thread –" in " ".join(" ".join(watching(pilot).page.shown).split())
+        await pilot.press("right")
         await pilot.pause()
         assert "R 40–72 33 reply computed now 320 ms" in [" ".join(row.split()) for row in watching(pilot).page.shown]
         assert app.screen_of_chat is not None

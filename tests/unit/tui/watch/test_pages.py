@@ -134,9 +134,35 @@ def test_latency_large_has_both_clocks():
         "decode             8.0 ms   80 % ██▍  arrival to flush  25.0 ms",
         "sample             1.0 ms   10 % ▎    the longest       25.0 ms",
         "text               1.0 ms   10 % ▎    flushes                 1",
-        "rest of the loop  0.00 ms  0.0 %      CPU of the app      3.0 % of a core",
+        "rest of the loop  0.00 ms  0.0 %      CPU of its thread   3.0 % of a core",
         "together          10.0 ms             composing panels   1.0 ms · 0.1 %",
     ]
+
+
+def test_the_clock_of_another_turns_screen_is_not_told():
+    made = meter(n_plain=41)
+    made.screen.start(0.0, 0.0)
+    made.screen.arrived(0.5)
+    made.screen.flushed(0.525)
+    made.screen.ticked(1.0, 0.03, 0.001)
+    made.screen.forget()
+    assert [" ".join(line[38:].split()) for line in written(latency_page(made, 76, 21))[-5:]] == [
+        "arrival to flush –",
+        "the longest –",
+        "flushes –",
+        "CPU of its thread –",
+        "composing panels –",
+    ]
+
+
+def test_while_it_runs_the_percentiles_say_how_far_back_they_look():
+    short, long = meter(n_plain=257), meter(n_plain=258)
+    assert written(latency_page(short, 76, 21))[0].startswith("LATENCY    ")
+    assert written(latency_page(long, 76, 21))[0].startswith("LATENCY  p50, p95: last 256    ")
+    assert written(latency_forms(long, 36)[1])[-1] == "p50, p95: last 256 · decode 80 %"
+    usage, timings = Usage(20, 0, 258), Timings(p50_ms=10.0, p95_ms=10.0)
+    long.apply(GenerationFinished(1, FinishReason.LENGTH, usage, timings))
+    assert written(latency_page(long, 76, 21))[0].startswith("LATENCY    ")
 
 
 def test_the_depths_stand_under_the_ends_of_the_curve():
