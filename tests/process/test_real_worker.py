@@ -42,7 +42,7 @@ def smollm2() -> LoadModel:
 
 @pytest.fixture
 async def client(tmp_path):
-    client = WorkerClient(tmp_path / "engine.log", graces=Graces(abort_s=10.0, exit_s=10.0))
+    client = WorkerClient(tmp_path / "engine.log", graces=Graces(abort_s=10.0, exit_s=10.0, cancel_load_s=20.0))
     yield client
     await client.close()
 

@@ -15,8 +15,23 @@ from app.domain.generation import FinishReason, PromptSpans, Stop
 from app.domain.model import KvType, LoadOptions
 from app.domain.sampling import SamplingParams
 from app.domain.sizes import ModelSizes
+from app.domain.trace import Prediction, PromptToken, StageTrace, TopToken
 from app.protocol.codec import MAX_FRAME_BYTES, FrameError, command_decoder, encode, event_decoder
-from app.protocol.commands import Abort, Bench, CancelLoad, ChatMessage, Command, Generate, LoadModel, Shutdown
+from app.protocol.commands import (
+    Abort,
+    Bench,
+    CancelLoad,
+    ChatMessage,
+    Command,
+    Generate,
+    LoadModel,
+    Pause,
+    Predict,
+    Resume,
+    Score,
+    Shutdown,
+    Tokenize,
+)
 from app.protocol.events import (
     BenchFinished,
     BenchMeasured,
@@ -26,11 +41,20 @@ from app.protocol.events import (
     GenerationStarted,
     LoadFailed,
     LoadProgress,
+    Paused,
+    Predicted,
     PrefillProgress,
+    PromptRendered,
+    Scored,
+    ScoreFinished,
+    Tokenized,
     TokensGenerated,
 )
 from tests.fakes.engine_events import make_finished, make_hello, make_lost, make_ready, make_token
 
+PREDICTION = Prediction(
+    1.5, 0.25, (TopToken(1, "a", 0.5),), (TopToken(1, "a", 1.0),), (StageTrace("top-k", 9, 1, (1.0,)),)
+)
 COMMANDS: list[Command] = [
     LoadModel("/models/é\udcff".encode("utf-8", "surrogateescape").decode("utf-8", "replace"), LoadOptions(n_ctx=4096)),
     LoadModel(
@@ -43,6 +67,12 @@ COMMANDS: list[Command] = [
     LoadModel(
         "/m.gguf", LoadOptions(n_gpu_layers="auto", tensor_split=(3, 1)), ModelSizes((1, 2), 3, 4, 5, 6, 7, 8, 9, 10)
     ),
+    Generate(9, (), SamplingParams(), prompt_ids=(1, 2), reply_ids=(3,), reply_text="é", n_steps=0, tell_prompt=True),
+    Pause(9),
+    Resume(9, 2, (4, 5), "text", (6,)),
+    Tokenize(10, "<|im_end|>", parse_special=True),
+    Predict(11, (ChatMessage(Role.USER, "hi"),), SamplingParams(top_k=3), 5),
+    Score(12, "text", 3, 512),
     Bench(8, 512, 0, 4096, 5, False),
     Abort(2**62),
     Shutdown(),
@@ -59,6 +89,12 @@ EVENTS: list[Event] = [
     ContextShifted(7, 4, 100),
     make_finished(7, stop=Stop("string", "\n\n"), n_generated=4),
     make_finished(7, FinishReason.ERROR, error="no"),
+    PromptRendered(9, (PromptToken(1, "<|im_start|>", 12, True), PromptToken(5, "é", 2))),
+    Paused(9, 3, PREDICTION),
+    Tokenized(10, (PromptToken(2, "<|im_end|>", 10, True),)),
+    Predicted(11, 4, PREDICTION),
+    Scored(12, (make_token("a"),)),
+    ScoreFinished(12, 9, 8, 1.5),
     BenchMeasured(8, 0.25),
     BenchFinished(8, "stopped"),
     make_lost(),
