@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from app.client.connection import Graces
 from app.client.worker_client import WorkerClient
 from app.domain.conversation import Message
 from app.domain.model import LoadOptions
@@ -30,7 +31,10 @@ GREEDY = Preset(name="greedy", sampling=SamplingParams(temperature=0, max_tokens
 
 @pytest.fixture
 async def session(smollm2: Path, tmp_path: Path) -> AsyncGenerator[Session]:
-    client, store = WorkerClient(tmp_path / "log"), await Store.open(tmp_path / "chat.db")
+    client, store = (
+        WorkerClient(tmp_path / "log", graces=Graces(abort_s=20.0, exit_s=10.0)),
+        await Store.open(tmp_path / "chat.db"),
+    )
     try:
         async with aclosing(client.load(LoadModel(str(smollm2), LoadOptions(n_ctx=512, n_slots=1)))) as events:
             assert isinstance([event async for event in events][-1], ModelReady)

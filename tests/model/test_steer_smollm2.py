@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from app.client.connection import Graces
 from app.client.worker_client import WorkerClient
 from app.config.catalogue import load_catalogue
 from app.domain.preset import Preset
@@ -34,7 +35,12 @@ N_TOKENS = 12
 @asynccontextmanager
 async def chatting(folder: Path) -> AsyncGenerator[tuple[TokscopeApp, ChatScreen, Pilot[int]]]:
     """The whole chat over a worker of its own; the preset is greedy."""
-    app = make_app(folder, WorkerClient(folder / "log"), catalogue=load_catalogue(), preset="deterministic")
+    app = make_app(
+        folder,
+        WorkerClient(folder / "log", graces=Graces(abort_s=20.0, exit_s=10.0)),
+        catalogue=load_catalogue(),
+        preset="deterministic",
+    )
     async with app.run_test(size=(80, 24)) as pilot:
         await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready, LONG)
         assert app.screen_of_chat is not None
