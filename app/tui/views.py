@@ -83,6 +83,18 @@ VIEWS: tuple[View, ...] = (
         "with; the others stay beside it.",
     ),
     View(
+        "sibling_before",
+        "Versions",
+        "A reply that was written more than once has versions; this key shows the one before, its neighbour the next. "
+        "What you write next goes on from the version on the screen, and nothing of the others is lost.",
+    ),
+    View(
+        "inspect",
+        "Forks",
+        "Enter on a token of the inspector chooses another one in its place, and f types one; the reply goes on from "
+        "there. The old reply stays beside it as another version.",
+    ),
+    View(
         "rewrite",
         "Rewrite the beginning",
         "Lets you type how the reply begins, and the model goes on from there. The old reply stays as another version.",

@@ -65,10 +65,11 @@ class Rows:
 
     def __init__(self) -> None:
         self._at = 0
+        self._lines = ["start\tend\tid\tp\tlogprob\trank\tentropy\ttext\n"]
 
     def take(self, tokens: Sequence[TokenTrace]) -> None:
         """Prints lines."""
-        lines = [] if self._at else ["start\tend\tid\tp\tlogprob\trank\tentropy\ttext\n"]
+        lines, self._lines = self._lines, []
         for token in tokens:
             start, self._at = self._at, self._at + token.n_bytes
             figures = f"{token.p:.6g}\t{token.logprob:.6g}\t{token.rank}\t{token.entropy:.4f}"

@@ -19,7 +19,7 @@ _KINDS = {
     "free": ("·", "free"),
 }
 _SOURCES = {
-    "reused": "reused from the turn before",
+    "reused": "was in the cache before",
     "restored": "restored from disk",
     "shared": "shared with another branch",
 }
@@ -95,11 +95,12 @@ def _letters() -> Line:
 
 
 def _marks(cells: Sequence[CellSpan], setting: Setting, *, short: bool) -> str:
-    source = next((cell.source for cell in cells if cell.source in _SOURCES), "")
-    from_where = f"small: {source if short else _SOURCES[source]}" if source else "all computed"
+    sources = list(dict.fromkeys(cell.source for cell in cells if cell.source in _SOURCES))
+    words = ", ".join(source if short else _SOURCES[source] for source in sources)
+    from_where = f"small: {words}" if words else "all computed"
     if setting.policy == "stop":
         return f"{from_where} · full: it ends"
-    return f"{from_where} · ! dropped next"
+    return from_where if _dropped(cells, setting) is None else f"{from_where} · ! dropped next"
 
 
 def _dropped(cells: Sequence[CellSpan], setting: Setting) -> int | None:

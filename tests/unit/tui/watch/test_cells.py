@@ -135,9 +135,9 @@ ssssssss!eeeeeeeeeeeEEEPPPPRRR·························
 S system E earlier P prompt R reply · free   small: reused · ! dropped next
 
    cells          tokens  what     from                         computed in
-s  0–9                10  system   reused from the turn before            –
+s  0–9                10  system   was in the cache before                –
    ␣p0␣p1␣p2␣p3␣p4␣p5␣p6␣p7␣p8␣p9
-e! 10–25              16  earlier  reused from the turn before            –
+e! 10–25              16  earlier  was in the cache before                –
    ␣p10␣p11␣p12␣p13␣p14␣p15␣p16␣p17␣p18␣p19␣p20␣p21␣p22␣p23␣p24␣p25
 E  26–29               4  earlier  computed now                      8.0 ms
    ␣p26␣p27␣p28␣p29
@@ -145,6 +145,19 @@ P  30–35               6  prompt   computed now                     12.0 ms
    ␣p30␣p31␣p32␣p33␣p34␣p35
 R  36–39               4  reply    computed now                     40.0 ms
    ␣t0␣t1␣t2␣t3"""
+
+
+def test_the_marks_explain_all_that_is_marked_and_nothing_else():
+    cells = (CellSpan("system", 10, "shared"), CellSpan("earlier", 10, "reused"), CellSpan("free", 80))
+
+    def marks(*cells, policy="shift"):
+        end = GenerationFinished(1, FinishReason.LENGTH, Usage(20, 20, 0), Timings(), cells=cells)
+        return text(cells_forms(meter(end), MODEL, Setting(policy=policy), 60)[0][-1])
+
+    assert marks(*cells) == "small: shared, reused · ! dropped next"
+    assert marks(cells[0], cells[2]) == "small: shared"
+    assert marks(CellSpan("system", 10, "computed"), cells[2]) == "all computed"
+    assert marks(*cells, policy="stop") == "small: shared, reused · full: it ends"
 
 
 def test_opened_it_lists_the_spans_with_their_texts():
