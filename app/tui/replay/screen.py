@@ -45,6 +45,8 @@ class _RecordedModel(EngineLoader):
 class ReplayScreen(ChatScreen):
     """See the module. Space holds it or plays it again, + and - change its speed."""
 
+    read_only = _READ_ONLY
+
     DEFAULT_CSS = """
     ReplayScreen #composer { display: none; }
     ReplayScreen #replay { height: 1; margin: 1 0 0 0; }
@@ -60,11 +62,14 @@ class ReplayScreen(ChatScreen):
         recording: Recording,
         clock: ReplayClock,
     ) -> None:
+        self._recording = recording  # the loader asks for it
         super().__init__(host, services, session, keymap, wardrobe)
-        self._recording = recording
         self._clock = clock
         self.player = Bar(separator=" · ", id="replay")
-        self.loader = _RecordedModel(services.engine, services, recording, self)
+
+    def make_loader(self) -> EngineLoader:
+        """What finds the recorded model."""
+        return _RecordedModel(self._services.engine, self._services, self._recording, self)
 
     def compose(self) -> ComposeResult:
         """The chat with the player's line above its keys."""
@@ -154,4 +159,4 @@ class ReplayScreen(ChatScreen):
     action_new = action_history = action_model = action_preset = _refuse
     action_rename = action_delete = action_undo_delete = _refuse
     action_step = action_branches = action_rewrite = _refuse
-    action_speculate = action_record_stages = _refuse
+    action_record_stages = _refuse

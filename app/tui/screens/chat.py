@@ -89,7 +89,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             when_too_long=lines.when_too_long(keymap),
             paused=self.step.paused,
         )
-        self.loader = EngineLoader(services.engine, services.catalogue, self._models_dir, self.refresh_state)
+        self.loader = self.make_loader()
         self.chat = Chat(
             services.engine,
             session,
@@ -106,6 +106,12 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         self.choices = Choices(host, self._ask, session, self.loader, wardrobe)
         self.bring_steering()
         self.watching = Watching(host, session, self.meter, services.memory, self.panels, self.status_line, self.loader)
+        self.watching.read_only = self.read_only
+        self.panels.on_open = self.action_watch
+
+    def make_loader(self) -> EngineLoader:
+        """What finds and loads the models."""
+        return EngineLoader(self._services.engine, self._services.catalogue, self._models_dir, self.refresh_state)
 
     def compose(self) -> ComposeResult:
         """Lays the widgets out; `app.tcss` says where and when each is seen."""

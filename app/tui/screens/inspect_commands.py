@@ -21,6 +21,8 @@ class InspectCommands:
 
     transcript: Transcript
     _session: Session
+    read_only = ""
+    """Why nothing can be changed here; empty where it can."""
 
     @abstractmethod
     async def _ask(self, dialog: Dialog[Result]) -> Result | None: ...
@@ -53,6 +55,6 @@ class InspectCommands:
         if not any(message.role is Role.ASSISTANT for message in self._session.branch):
             self.tell("There is no reply to inspect yet.")
             return
-        screen = InspectorScreen(self._session, self.transcript.chosen_reply, section)
+        screen = InspectorScreen(self._session, self.transcript.chosen_reply, section, self.read_only)
         if (wanted := await self._ask(screen)) is not None:
             self.fork(wanted)

@@ -119,6 +119,9 @@ class InspectorScreen(InspectorView):
 
     def action_record(self) -> None:
         """Records the sampler's stages from the next reply on, or no more."""
+        if self._read_only:
+            self._say(self._read_only)
+            return
         self.inspection.toggle_stages()
         on_now = self.inspection.records_stages
         self._say("stages: recorded from the next reply on" if on_now else "stages: not recorded any more")

@@ -33,11 +33,21 @@ SECTIONS = list(Section)
 class InspectorView(Dialog[ForkWanted]):
     """See the module."""
 
-    def __init__(self, traces: Traces, message_id: int | None, section: Section = Section.TOKEN) -> None:
-        """`traces`: the session; `message_id`: the reply to begin with, None for the last one."""
+    def __init__(
+        self, traces: Traces, message_id: int | None, section: Section = Section.TOKEN, read_only: str = ""
+    ) -> None:
+        """Takes what it looks at.
+
+        Args:
+            traces: the session.
+            message_id: the reply to begin with, None for the last one.
+            section: the one to begin with.
+            read_only: why nothing can be changed, where it cannot.
+        """
         super().__init__()
         self.inspection = Inspection(traces)
         self._message_id = message_id
+        self._read_only = read_only
         self._section = section
         self._mode = Mode.LOOK
         self._picked: int | None = None

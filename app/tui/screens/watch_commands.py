@@ -45,12 +45,13 @@ class Watching:
         self._memory = memory
         self._column, self._status = column, status
         self._loader = loader
+        self.read_only = ""
+        """Why nothing can be changed; empty where it can."""
         self._screen: WatchScreen | None = None
         self._asked = -1, SamplingParams()
         """The reply whose sampling is known, and that."""
         session.tell_prompt = True
         column.choice = PanelChoice(memory.recall("panel_choice", ""))
-        column.on_open = self.open
 
     @property
     def setting(self) -> Setting:
@@ -118,7 +119,7 @@ class Watching:
         """Shows the panels by name, to be chosen, hidden or opened."""
         name = await self._host.push_screen_wait(PanelPicker(self._column.choice, self._changed))
         if name:
-            self.open(name)
+            await self.show(name)
 
     def story(self) -> Story:
         """How the reply on the screen came about; without one, how any does."""
@@ -126,6 +127,9 @@ class Watching:
 
     def toggle_speculation(self) -> None:
         """Turns drafting by lookup on or off, from the next reply on."""
+        if self.read_only:
+            self._host.notify(self.read_only, markup=False)
+            return
         self._session.speculate = not self._session.speculate
         located = self._loader.located
         if located is not None and located.options.draft:

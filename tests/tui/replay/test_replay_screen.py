@@ -14,6 +14,8 @@ from app.tui.replay.app import BorrowedMemory, ReplayApp, make_services
 from app.tui.replay.clock import ReplayClock
 from app.tui.replay.recording import Recording
 from app.tui.replay.screen import ReplayScreen
+from app.tui.screens.inspector import InspectorScreen
+from app.tui.screens.watch import WatchScreen
 from tests.fakes.chat_app import until
 
 
@@ -94,7 +96,11 @@ async def test_escape_stops_it_and_space_plays_it_again(recording: Recording) ->
 
 
 @pytest.mark.parametrize(
-    "action", ["new", "history", "model", "preset", "rename", "delete", "step", "branches", "rewrite"]
+    "action",
+    [
+        *("new", "history", "model", "preset", "rename", "delete", "step", "branches", "rewrite"),
+        *("speculate", "record_stages"),
+    ],
 )
 async def test_what_would_change_something_is_refused(recording: Recording, action: str) -> None:
     app, _ = make_replay(recording)
@@ -148,6 +154,43 @@ async def test_the_inspector_opens_and_its_forks_are_refused(recording: Recordin
         await until(lambda: len(notices))
         assert [each.message for each in notices] == ["A replay only plays what was recorded; `tok` opens the chat."]
         assert shown(chat)[-1] == "Rain falls down."
+
+
+async def test_speculation_is_not_turned_on_from_its_page(recording: Recording) -> None:
+    app, _ = make_replay(recording)
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await played(app)
+        chat.action_watch("speculation")
+        await until(lambda: isinstance(app.screen, WatchScreen))
+        await pilot.press("d")
+        notices = app._notifications  # pyright: ignore[reportPrivateUsage] no other way
+        await until(lambda: len(notices))
+        assert [each.message for each in notices] == ["A replay only plays what was recorded; `tok` opens the chat."]
+        assert not chat.watching.setting.speculate
+
+
+async def test_stages_are_not_recorded_from_the_inspector(recording: Recording) -> None:
+    app, _ = make_replay(recording)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await played(app)
+        await app.run_action("screen.inspect")
+        await until(lambda: isinstance(app.screen, InspectorScreen))
+        inspector = app.screen
+        assert isinstance(inspector, InspectorScreen)
+        before = inspector.inspection.records_stages
+        await pilot.press("r")
+        await pilot.pause()
+        assert inspector.inspection.records_stages == before
+        assert "A replay only plays what was recorded" in inspector.header.text
+
+
+async def test_the_panels_know_the_recorded_model_by_its_title(recording: Recording) -> None:
+    app, _ = make_replay(recording)
+    async with app.run_test(size=(140, 40)):
+        chat = await played(app)
+        model = chat.panels._model  # pyright: ignore[reportPrivateUsage] what it draws
+        assert model is not None
+        assert (model.title, model is chat.loader.model) == ("Tiny Test", True)
 
 
 async def test_what_the_chat_remembers_is_read_and_left_alone(recording: Recording, tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ async def test_the_cache_is_listed_with_its_texts(tmp_path: Path) -> None:
         await pilot.pause()
         lines = [line.rstrip() for line in watching(pilot).page.shown]
         assert lines[1].startswith("sePR·")
-        assert lines[5] == "s  0–11               12  system   reused from the turn before            –"
+        assert lines[5] == "s  0–11               12  system   was in the cache before                –"
         assert lines[6] == "   <|im_start|>␣p1␣p2␣p3␣p4␣p5␣p6␣p7␣p8␣p9␣p10␣p11"
         assert "R 40–72 33 reply computed now 320 ms" in [" ".join(line.split()) for line in lines]
 
@@ -364,4 +364,34 @@ async def test_an_old_reply_is_watched_as_a_new_one(tmp_path: Path) -> None:
         assert "R 40–72 33 reply computed now 320 ms" in [" ".join(row.split()) for row in watching(pilot).page.shown]
         assert app.screen_of_chat is not None
         assert app.screen_of_chat.watching.story() == told
+    await app.close()
+
+
+@pytest.mark.parametrize("by", ["click", "picker"])
+async def test_an_old_reply_has_its_figures_by_every_way_to_them(tmp_path: Path, by: str) -> None:
+    path = tmp_path / "tokscope.db"
+    app = make_app(tmp_path, engine(), store=await Store.open(path))
+    async with app.run_test(size=(140, 40)) as pilot:
+        await asked(pilot)
+    await app.close()
+    memory = remembering("latency=shown")
+    options = ChatOptions(continue_last=True)
+    app = make_app(tmp_path, engine(), store=await Store.open(path), options=options, memory=memory)
+    async with app.run_test(size=(140, 40)) as pilot:
+        await until(lambda: app.screen_of_chat is not None and len(app.screen_of_chat.chat.session.branch) == 2)
+        await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
+        chat = app.screen_of_chat
+        assert chat is not None
+        if by == "click":
+            await until(lambda: any(line.startswith("LATENCY") for line in chat.panels.shown))
+            row = next(y for y, line in enumerate(chat.panels.shown) if line.startswith("LATENCY"))
+            await pilot.click(chat.panels, offset=(4, row))
+        else:
+            chat.action_choose_panels()
+            await until(lambda: isinstance(app.screen, PanelPicker) and app.screen.highlighted is not None)
+            picker = app.screen
+            assert isinstance(picker, PanelPicker)
+            await pilot.press("f7")
+        await until(lambda: isinstance(app.screen, WatchScreen))
+        assert len(chat.meter.tokens) == 34
     await app.close()
