@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from app.cli.scoring import inspection, prospect, tokens
+from app.cli.scoring.told import Rows
 from app.domain.conversation import Role
 from app.domain.trace import Prediction, StageTrace, TopToken
 from app.protocol.commands import ChatMessage
-from tests.fakes.engine_events import kept, make_lost
+from tests.fakes.engine_events import kept, make_lost, make_token
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Load
 
@@ -310,3 +311,10 @@ def test_a_loss_in_the_middle_keeps_what_was_scored(tok) -> None:
     assert outcome.code == 5
     assert (outcome.json["n_tokens"], outcome.json["error"]["kind"]) == (4, "engine_lost")
     assert json.dumps(outcome.json["tokens"][-1]["text"]) == '" d"'
+
+
+def test_rows_have_one_header_even_where_the_first_tokens_are_of_no_bytes(capfd: pytest.CaptureFixture[str]) -> None:
+    rows = Rows()
+    rows.take([make_token("")])
+    rows.take([make_token("a")])
+    assert [line.split("\t")[0] for line in capfd.readouterr().out.splitlines()] == ["start", "0", "0"]
