@@ -23,10 +23,10 @@ from app.domain.errors import GenerationError
 from app.domain.trace import Prediction, StageTrace, TopToken
 from app.protocol.commands import ChatMessage, Predict
 from app.protocol.events import EngineLost
+from app.tui.panels.line import bar
 
 _TIED = "\u00a0"
 """A blank that no line is broken at."""
-_EIGHTHS = " ▏▎▍▌▋▊▉"
 _NARROWEST_BAR, _WIDEST_BAR = 6, 24
 _BESIDE_BARS = 58
 """Columns of the table that are no bar."""
@@ -132,9 +132,7 @@ def _show(n_prompt: int, prediction: Prediction) -> None:
 
 
 def _bar(p: float, width: int) -> str:
-    n_eighths = round(p * width * 8)
-    bar = "█" * (n_eighths // 8) + (_EIGHTHS[n_eighths % 8] if n_eighths % 8 else "")
-    return f"{percent(p):>9}  {bar:<{width}}"
+    return f"{percent(p):>9}  {bar(p, width):<{width}}"
 
 
 def _stage(stage: StageTrace) -> str:
