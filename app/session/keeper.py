@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -127,19 +128,22 @@ class Keeper:
         """The id that a message or a conversation has now: another one once it is stored."""
         return self._saved_as.get(old_id, old_id)
 
-    async def siblings(self, message: Message) -> list[Message]:
-        """All that answer what `message` answers, itself too; oldest first."""
-        parent_id = None if message.parent_id is None else self.current_id(message.parent_id)
-        conversation_id = self.current_id(message.conversation_id)
+    async def versions(self, shown: Sequence[Message]) -> dict[int, list[Message]]:
+        """By the id of each message of a branch: all that answer what it answers, itself too; oldest first."""
+        if not shown:
+            return {}
+        conversation_id = self.current_id(shown[0].conversation_id)
         try:
-            stored = await self._store.children(conversation_id, parent_id) if self._store else []
+            kept = await self.messages(conversation_id)
         except StoreError as error:
             self._fail(error)
-            stored = [message]
-        remembered = (each for each in self._remembered(conversation_id) if each.parent_id == parent_id)
-        mine = self.current_id(message.id)
-        found = oldest_first({each.id: each for each in (*stored, *remembered)}.values())
-        return [message if each.id == mine else each for each in found]
+            kept = self._remembered(conversation_id)
+        as_shown = {self.current_id(message.id): message for message in shown}
+        of_now = [self._of_now(message) for message in shown]
+        by_parent: dict[int | None, list[Message]] = {}
+        for each in oldest_first({each.id: each for each in (*of_now, *kept)}.values()):
+            by_parent.setdefault(each.parent_id, []).append(as_shown.get(each.id, each))
+        return {message.id: by_parent[now.parent_id] for message, now in zip(shown, of_now, strict=True)}
 
     async def messages(self, conversation_id: int) -> list[Message]:
         """All of a conversation, whatever their branch. Raises StoreError when they cannot be read."""
@@ -194,15 +198,18 @@ class Keeper:
     def _remembered(self, conversation_id: int) -> list[Message]:
         """What is only in memory of a conversation, under the ids of now."""
         return [
-            replace(
-                message,
-                id=self.current_id(message.id),
-                conversation_id=conversation_id,
-                parent_id=None if message.parent_id is None else self.current_id(message.parent_id),
-            )
-            for message in (each.message for each in self._memory.values())
-            if self.current_id(message.conversation_id) == conversation_id
+            self._of_now(each.message)
+            for each in self._memory.values()
+            if self.current_id(each.message.conversation_id) == conversation_id
         ]
+
+    def _of_now(self, message: Message) -> Message:
+        return replace(
+            message,
+            id=self.current_id(message.id),
+            conversation_id=self.current_id(message.conversation_id),
+            parent_id=None if message.parent_id is None else self.current_id(message.parent_id),
+        )
 
     def _remember(
         self, conversation_id: int, parent_id: int | None, role: Role, content: str, state: ReplyState

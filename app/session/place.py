@@ -61,20 +61,28 @@ class Place:
         now = self._keeper.current_id(message.id)
         return next((each for each in self.branch if each.id == now), message)
 
-    async def question_of(self, reply: Message) -> int:
-        """Where the message stands that `reply` answers; shows its branch first, if need be. Raises StoreError."""
+    async def question_of(self, reply: Message) -> int | None:
+        """Where the message stands that `reply` answers; shows its branch first, if need be. Raises StoreError.
+
+        None where its conversation has been left.
+        """
         parent_id = self._keeper.current_id(reply.parent_id or 0)
         if all(message.id != parent_id for message in self.branch):
             await self.choose(reply)
-        return next(i for i, message in enumerate(self.branch) if message.id == parent_id)
+        return next((i for i, message in enumerate(self.branch) if message.id == parent_id), None)
 
     async def choose(self, message: Message) -> None:
-        """Shows the branch through `message`, to the newest leaf below it. Raises StoreError."""
+        """Shows the branch through `message`, to the newest leaf below it. Raises StoreError.
+
+        Nothing changes where its conversation is left meanwhile.
+        """
         conversation_id = self._keeper.current_id(message.conversation_id)
         messages = await self._keeper.messages(conversation_id)
         branch = branch_through(messages, self._keeper.current_id(message.id))
         if not branch:
             raise StoreError(f"there is no message {message.id}", "It may have been deleted in another window.")
+        if self.conversation is None or self._keeper.current_id(self.conversation.id) != conversation_id:
+            return
         self.branch = branch
         await self._keeper.show(conversation_id, branch[-1].id)
 

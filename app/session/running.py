@@ -89,10 +89,6 @@ class Running:
         for turn in self._turns:
             self._engine.resume(Resume(turn.request_id, n_steps, tuple(force_ids), force_text, tuple(ban_ids)))
 
-    def replies(self) -> list[Message | None]:
-        """The replies of now or of the last time, by index; None for a request that has not started."""
-        return [turn.reply for turn in self._last]
-
     def trace(self, message_id: int) -> ReplyTrace | None:
         """How one of these replies came about, so far."""
         return next((turn.trace for turn in self._last if turn.reply and turn.reply.id == message_id), None)

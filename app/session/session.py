@@ -23,7 +23,7 @@ from app.session.keeper import Keeper
 from app.session.place import Place
 from app.session.running import Running
 from app.session.turn import TurnOptions, complete
-from app.session.variants import seeded
+from app.session.variants import variants
 from app.store.store import Store
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ Begin = Callable[[Message, ReplyTrace | None], Beginning]
 class Session:
     """See the module. Close a turn's generator (`contextlib.aclosing`) when you leave it early.
 
-    Every turn, and `choose` and `pick`, raise RuntimeError while a turn runs.
+    Every turn, and `choose`, raise RuntimeError while a turn runs.
 
     Attributes:
         preset, model_name, trace_top_k, trace_stages, speculate, tell_prompt, step_from_start: may be set at any time;
@@ -120,13 +120,13 @@ class Session:
 
     def send_many(self, text: str, n: int) -> AsyncGenerator[tuple[int, TurnEvent]]:
         """`branches` of the preset with seeds that follow each other from its own, or from a random one."""
-        return self.branches(text, seeded(self.preset, n))
+        return self.branches(text, variants([self.preset], n))
 
     def branches(self, text: str | None, presets: Sequence[Preset]) -> AsyncGenerator[tuple[int, TurnEvent]]:
         """Keeps the user's message, then streams a reply with each preset at once, each event with its reply's index.
 
         Without a text they answer the last user message again. The replies are siblings; the conversation goes on with
-        the last one, until `pick` says otherwise. What belongs to no reply has index 0.
+        the last one, until `choose` says otherwise. What belongs to no reply has index 0.
         """
         return self._alone(self._branches(text, presets))
 
@@ -150,12 +150,12 @@ class Session:
         """The same for any reply; None where it is not kept or cannot be read."""
         return self.trace(message_id) or await self._keeper.trace(message_id)
 
-    async def siblings(self, message: Message) -> list[Message]:
-        """All that answer what `message` answers, itself too; oldest first."""
-        return await self._keeper.siblings(message)
+    async def versions(self, shown: Sequence[Message]) -> dict[int, list[Message]]:
+        """By the id of each message of a branch: all that answer what it answers, itself too; oldest first."""
+        return await self._keeper.versions(shown)
 
     async def choose(self, message: Message) -> None:
-        """Shows the branch through `message`, to the newest leaf below it.
+        """Shows the branch through `message`, to the newest leaf below it, unless its conversation is left meanwhile.
 
         Raises StoreError when it cannot be read; then nothing has changed.
         """
@@ -164,12 +164,6 @@ class Session:
             await complete(self._place.choose(message))
         finally:
             self._running.release()
-
-    async def pick(self, which: int | Message) -> None:
-        """Goes on with one of the last `branches`, by index or by its reply. Raises as `choose`."""
-        reply = self._running.replies()[which] if isinstance(which, int) else which
-        if reply:
-            await self.choose(reply)
 
     def new(self) -> None:
         """Leaves the conversation, stopping its turn; the next message begins another one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -10,8 +11,17 @@ from app.domain.preset import Preset
 from app.domain.sampling import N_SEEDS
 
 
-def seeded(preset: Preset, n: int) -> list[Preset]:
-    """Returns the preset `n` times, its seeds following each other from its own, or from a random one."""
-    sampling = preset.sampling
-    first = secrets.randbelow(N_SEEDS) if sampling.seed is None else sampling.seed
-    return [replace(preset, sampling=replace(sampling, seed=(first + index) % N_SEEDS)) for index in range(n)]
+def variants(presets: Sequence[Preset], n: int, first_seed: int | None = None) -> list[Preset]:
+    """Returns a preset for each of `n` replies: the presets in turn, each time with the next seed.
+
+    A preset's own seed is where its seeds begin, else `first_seed` (a random one, if None) for all alike, so that
+    different presets are compared on the same draws.
+    """
+    start = secrets.randbelow(N_SEEDS) if first_seed is None else first_seed
+    made: list[Preset] = []
+    for index in range(n):
+        preset = presets[index % len(presets)]
+        seed = start if preset.sampling.seed is None else preset.sampling.seed
+        seed = (seed + index // len(presets)) % N_SEEDS
+        made.append(replace(preset, sampling=replace(preset.sampling, seed=seed)))
+    return made

@@ -102,7 +102,7 @@ async def test_a_fork_tells_what_the_engine_reused(tmp_path: Path) -> None:
         kept = await chat.chat.session.load_trace(new.id)
         assert kept is not None
         assert [token.id for token in kept.tokens[:4]] == [*(token.id for token in trace.tokens[:3]), other.id]
-        assert [message.id for message in await chat.chat.session.siblings(new)] == [old.id, new.id]
+        assert [message.id for message in (await chat.chat.session.versions([new]))[new.id]] == [old.id, new.id]
 
 
 async def test_several_replies_stream_at_once_and_one_is_picked(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 
-from app.client.engine import Engine, EngineState
+from app.client.engine import EngineState
 from app.domain.conversation import Role
+from app.domain.errors import TokscopeError
 from app.session.events import TurnEvent
 from app.session.session import Session
 
@@ -28,13 +29,13 @@ class Chat:
 
     def __init__(
         self,
-        engine: Engine,
         session: Session,
         *,
         follow: Follow,
         loaded: Callable[[], bool],
         spawn: Spawn,
         changed: Callable[[], None],
+        tell: Callable[[str], None],
         over: Callable[[], None] = lambda: None,
     ) -> None:
         """Takes what it needs as functions.
@@ -44,14 +45,16 @@ class Chat:
             loaded: tells whether the last load succeeded.
             spawn: runs a turn in the background.
             changed: hears of every new state.
+            tell: shows what went wrong outside a reply.
             over: hears of the end of every turn.
         """
-        self._engine = engine
+        self._engine = session.engine
         self.session = session
         self._follow = follow
         self._loaded = loaded
         self._spawn = spawn
         self._changed = changed
+        self._tell = tell
         self._over = over
         self._ended = asyncio.Event()
         self.waiting: list[str] = []
@@ -63,7 +66,8 @@ class Chat:
     def can_send(self) -> bool:
         """Whether a message would be sent now. It starts a lost engine again, if that has a model to load again."""
         state = self._engine.state
-        return not self.running and (state is EngineState.READY or (state is EngineState.LOST and self._loaded()))
+        takes = state is EngineState.READY or (state is EngineState.LOST and self._loaded())
+        return takes and not self.running and not self.session.busy
 
     def submit(self, text: str) -> None:
         """Sends `text`, or puts it in line."""
@@ -127,6 +131,8 @@ class Chat:
     async def _run(self, work: Coroutine[object, object, None]) -> None:
         try:
             await work
+        except TokscopeError as error:
+            self._tell(error.told)
         finally:
             self.running = False
             self._ended.set()

@@ -9,9 +9,9 @@ from app.domain.text import one_line
 from app.domain.trace import Origin, TokenTrace
 from app.tui.inspect.chain import Chain, Step, Truth, intervals
 from app.tui.inspect.survivors import INF
-from app.tui.inspect.token_view import WIDE, first_row
+from app.tui.inspect.token_view import WIDE
 from app.tui.panels import numbers
-from app.tui.panels.line import Line, bar, visible, width_of, wrap
+from app.tui.panels.line import Line, bar, first_row, visible, width_of, wrap
 from app.tui.panels.sections import p_role
 
 _STAGES = 34
@@ -96,7 +96,7 @@ def _candidates(token: TokenTrace, chain: Chain, width: int, height: int) -> lis
     n_text = max(6, min(16, width // 3))
     n_bar = max(0, width - n_text - 22)
     lines: list[Line] = [((f"    {'candidate':<{n_text}}{'before':>8}{'after':>9}", "dim"),)]
-    first = first_row(chain.pick, len(token.top), height)
+    first = first_row(chain.pick or 0, len(token.top), height - 1)
     for i, candidate in list(enumerate(token.top))[first : first + max(0, height - 1)]:
         by, p = chain.cut_by(i), chain.p[i]
         came, picked = candidate.id == token.id, i == chain.pick

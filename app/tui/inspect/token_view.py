@@ -9,7 +9,7 @@ from app.domain.trace import TokenTrace, TopToken
 from app.tui.inspect.pieces import is_bytes, is_control
 from app.tui.inspect.tint import origin_words
 from app.tui.panels import numbers
-from app.tui.panels.line import Line, bar, visible, width_of
+from app.tui.panels.line import Line, bar, first_row, visible, width_of
 from app.tui.panels.sections import p_role
 
 WIDE = 72
@@ -58,7 +58,7 @@ def candidate_lines(
     if all(each.id != token.id for each in token.top):
         chosen = TopToken(token.id, token.text, token.p)
         rows.append((*_candidate(-1, chosen, True, False, (n_text, 0), None), (f" rank {token.rank}", "dim")))
-    first = first_row(picked, len(rows), height)
+    first = first_row(picked or 0, len(rows), height - 1)
     return [title, *rows[first : first + max(0, height - 1)]]
 
 
@@ -71,13 +71,8 @@ def candidate_at(token: TokenTrace, at: tuple[int, int], size: tuple[int, int], 
         top, height = top + n_above, height - n_above
     elif x < _FACTS:
         return None
-    row = first_row(picked, len(token.top), height) + y - top
+    row = first_row(picked or 0, len(token.top), height - 1) + y - top
     return row if y >= top and row < len(token.top) else None
-
-
-def first_row(picked: int | None, n_rows: int, height: int) -> int:
-    """Returns the first row that is shown in `height` lines, the title's included."""
-    return max(0, min((picked or 0) - (height - 1) // 2, n_rows - (height - 1)))
 
 
 def _candidate(

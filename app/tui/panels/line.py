@@ -44,6 +44,11 @@ def width_of(line: Line) -> int:
     return sum(cell_len(text) for text, _ in line)
 
 
+def first_row(cursor: int, n_rows: int, n_shown: int) -> int:
+    """Returns the first of `n_rows` rows that is shown where `n_shown` have room: the cursor stays near the middle."""
+    return max(0, min(cursor - n_shown // 2, n_rows - n_shown))
+
+
 def spread(left: Line, right: Line, width: int) -> Line:
     """Returns one line with `right` flush right; `right` is left out where both do not fit."""
     gap = width - width_of(left) - width_of(right)

@@ -112,14 +112,14 @@ class BranchesScreen(Dialog[int]):
             column.flush()
             column.transcript.finish_reply(end_note(event.message), failed=failed(event.message))
             if index == self.picked:
-                self.dismiss(index)
+                self._go_on_with(index)
 
     def finished(self) -> None:
         """No more will come."""
         self.running = False
         self._pump.stop()
-        if self.picked is not None and self.is_current:
-            self.dismiss(self.picked)
+        if self.picked is not None:
+            self._go_on_with(self.picked)
 
     # What the user does
 
@@ -143,10 +143,16 @@ class BranchesScreen(Dialog[int]):
     def pick(self, index: int) -> None:
         """Goes on with a reply, at once or when it is complete."""
         if self._branches[index].finished is not None or not self.running:
-            self.dismiss(index)
+            self._go_on_with(index)
             return
         self.picked = index
         self.action_show(index)
+
+    def _go_on_with(self, index: int) -> None:
+        # A second dismissal would close the chat beneath.
+        if self.is_current:
+            self.picked = None
+            self.dismiss(index)
 
     def action_cancel(self) -> None:
         """Stops every reply; when they have ended, leaves without picking one."""

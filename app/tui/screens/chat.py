@@ -91,12 +91,12 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         )
         self.loader = self.make_loader()
         self.chat = Chat(
-            services.engine,
             session,
             follow=runner.run,
             loaded=lambda: self.loader.ready,
             spawn=self._spawn,
             changed=self.refresh_state,
+            tell=lambda text: self.tell(text, "error"),
             over=self._turn_over,
         )
         library = Library(session.store, session)

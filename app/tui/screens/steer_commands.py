@@ -37,10 +37,8 @@ class SteerCommands(SafeScreen):
 
     def bring_steering(self) -> None:
         """Makes what the commands work with; the chat is there."""
-        self.versions = Siblings(
-            self._session, self.transcript, idle=lambda: not self.chat.running, show=self._show, tell=self.tell
-        )
-        self.forking = Forking(self.chat, self._ask, self.tell)
+        self.versions = Siblings(self.chat, self.transcript, show=self._show, tell=self.tell)
+        self.forking = Forking(self.chat, self.composer, self.transcript, ask=self._ask, tell=self.tell)
         self.branching = Branching(
             self.chat,
             self.composer,
@@ -79,7 +77,7 @@ class SteerCommands(SafeScreen):
 
     def action_sibling(self, by: int) -> None:
         """Shows an earlier or later version of a reply."""
-        self._do(self.versions.walk(by))
+        self.versions.walk(by)
 
     def action_rewrite(self) -> None:
         """Goes on from a beginning that the user writes."""

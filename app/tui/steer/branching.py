@@ -10,11 +10,11 @@ from app.domain.conversation import Message, Role
 from app.domain.errors import TokscopeError
 from app.domain.preset import Preset
 from app.session.events import MessageStored, StoreFailed
+from app.session.variants import variants
 from app.tui.flow.chat import Chat
 from app.tui.screens.branch_plan import BranchPlan
 from app.tui.screens.branches import BranchesScreen
 from app.tui.screens.safe import Ask
-from app.tui.steer.plan import variants
 from app.tui.widgets.composer import Composer
 
 
@@ -60,7 +60,7 @@ class Branching:
             return
         if content is not None:
             self._composer.take_draft()
-        self._chat.run(self._run(prompt, content, variants(plan)))
+        self._chat.run(self._run(prompt, content, variants(plan.presets, plan.n_branches)))
 
     async def _run(self, prompt: str, content: str | None, presets: list[Preset]) -> None:
         session = self._chat.session
@@ -78,9 +78,8 @@ class Branching:
         try:
             if chosen is not None:
                 await session.choose(chosen)
-        except TokscopeError as error:
-            self._tell(error.told)
-        self._show(session.branch)
+        finally:
+            self._show(session.branch)
 
     async def _stream(self, screen: BranchesScreen, content: str | None, presets: list[Preset]) -> None:
         try:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from app.domain.conversation import Message, Role
+from app.domain.errors import TokscopeError
 from app.domain.text import one_line
 from app.protocol.events import GenerationStarted
 from app.session.events import ForkReread, TurnEvent
@@ -13,47 +14,77 @@ from app.tui.flow.chat import Chat
 from app.tui.inspect.fork import ForkWanted
 from app.tui.screens.rewrite import Rewrite
 from app.tui.screens.safe import Ask
+from app.tui.widgets.composer import Composer
+from app.tui.widgets.transcript import Transcript
+
+_NO_MODEL = "There is no model that could go on now."
 
 
 class Forking:
     """Starts turns that go on from a part of a reply; the version before stays beside the new one."""
 
-    def __init__(self, chat: Chat, ask: Ask, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, chat: Chat, composer: Composer, transcript: Transcript, *, ask: Ask, tell: Callable[[str], None]
+    ) -> None:
+        """`composer` takes a text that nothing could go on from; `transcript` tells which reply was clicked."""
         self._chat = chat
+        self._composer = composer
+        self._transcript = transcript
         self._ask = ask
         self._tell = tell
 
     async def fork(self, wanted: ForkWanted) -> None:
         """Goes on from a token; a reply that is still being written is stopped first."""
         await self._chat.settle()
-        if (message := self._shown(wanted.message.id)) is None or not self._may_start():
+        message = self._shown(wanted.message.id)
+        if message is None:
+            self._refuse("That reply is not shown any more.", wanted.text)
+            return
+        if not self._chat.can_send:
+            self._refuse(_NO_MODEL, wanted.text)
             return
         session = self._chat.session
         events = session.fork(message, wanted.n_tokens, force_ids=wanted.force_ids, text=wanted.text)
-        self._chat.again(self._told(events, f"Forked at token {wanted.n_tokens + 1:,}"))
+        self._chat.again(self._told(events, f"Forked at token {wanted.n_tokens + 1:,}", wanted.text))
 
     async def rewrite(self) -> None:
-        """Asks for another beginning of the last reply, and goes on from it."""
-        last = next((m for m in reversed(self._chat.session.branch) if m.role is Role.ASSISTANT), None)
-        if last is None:
+        """Asks for another beginning of the reply that was clicked, or else of the last one, and goes on from it."""
+        replies = [message for message in self._chat.session.branch if message.role is Role.ASSISTANT]
+        if not replies:
             self._tell("There is no reply to rewrite yet.")
             return
         if self._chat.running:
             self._tell("The start can be rewritten when the reply has ended.")
             return
-        text = await self._ask(Rewrite(last.content))
-        if text and self._may_start():
-            self._chat.again(self._told(self._chat.session.rewrite(last, text), "Rewritten"))
+        clicked = self._transcript.chosen_reply
+        old = next((message for message in replies if message.id == clicked), replies[-1])
+        text = await self._ask(Rewrite(old.content))
+        if text and self._chat.can_send:
+            self._chat.again(self._told(self._chat.session.rewrite(old, text), "Rewritten", text))
+        elif text:
+            self._refuse(_NO_MODEL, text)
 
     def _shown(self, message_id: int) -> Message | None:
         return next((message for message in self._chat.session.branch if message.id == message_id), None)
 
-    def _may_start(self) -> bool:
-        if not self._chat.can_send:
-            self._tell("There is no model that could go on now.")
-        return self._chat.can_send
+    def _refuse(self, why: str, text: str) -> None:
+        self._give_back(text)
+        self._tell(f"{why} The text is in the composer." if text else why)
+        self._chat.advance()  # what waited for the reply that was stopped
 
-    async def _told(self, events: AsyncGenerator[TurnEvent], what: str) -> AsyncGenerator[TurnEvent]:
+    def _give_back(self, text: str) -> None:
+        if text:
+            self._composer.put_draft(text)
+
+    async def _told(self, events: AsyncGenerator[TurnEvent], what: str, text: str) -> AsyncGenerator[TurnEvent]:
+        try:
+            async for event in self._reported(events, what):
+                yield event
+        except TokscopeError:
+            self._give_back(text)
+            raise
+
+    async def _reported(self, events: AsyncGenerator[TurnEvent], what: str) -> AsyncGenerator[TurnEvent]:
         async with aclosing(events) as stream:
             async for event in stream:
                 if isinstance(event, GenerationStarted):

@@ -1,14 +1,10 @@
-"""Which replies are written at once: how many, with which presets and seeds. Pure, but for the first random seed."""
+"""Which replies are written at once: how many, with which presets. Pure."""
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass
 
-from msgspec.structs import replace
-
 from app.domain.preset import Preset
-from app.domain.sampling import N_SEEDS
 
 MIN_BRANCHES, MAX_BRANCHES = 2, 8
 
@@ -34,19 +30,3 @@ class Plan:
                 "; greedy, so that they will all be the same" if greedy else ", each with a seed of its own"
             )
         return f"{n} replies of {k} presets" + (", in turn" if n > k else "")
-
-
-def variants(plan: Plan, first_seed: int | None = None) -> list[Preset]:
-    """Returns a preset for each reply: the presets in turn, each time with the next seed.
-
-    A preset's own seed is where its seeds begin, else `first_seed` (a random one, if None) for all alike, so that
-    different presets are compared on the same draws.
-    """
-    start = secrets.randbelow(N_SEEDS) if first_seed is None else first_seed
-    made: list[Preset] = []
-    for index in range(plan.n_branches):
-        preset = plan.presets[index % len(plan.presets)]
-        seed = start if preset.sampling.seed is None else preset.sampling.seed
-        seed = (seed + index // len(plan.presets)) % N_SEEDS
-        made.append(replace(preset, sampling=replace(preset.sampling, seed=seed)))
-    return made

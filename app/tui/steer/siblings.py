@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 from app.domain.conversation import Message, Role
 from app.session.session import Session
+from app.tui.flow.chat import Chat
 from app.tui.widgets.transcript import Transcript
 
 
@@ -15,19 +15,19 @@ class Siblings:
 
     def __init__(
         self,
-        session: Session,
+        chat: Chat,
         transcript: Transcript,
         *,
-        idle: Callable[[], bool],
         show: Callable[[Sequence[Message]], None],
         tell: Callable[[str], None],
     ) -> None:
-        """`idle` tells whether no reply is being written, `show` puts a branch on the screen."""
-        self._session = session
+        """`show` puts a branch on the screen."""
+        self._chat = chat
         self._transcript = transcript
-        self._idle = idle
         self._show = show
         self._tell = tell
+        self._due: list[int] = []
+        """The steps that are still to be taken, the one that is being taken first."""
 
     async def refresh(self) -> None:
         """Labels every reply on the screen that has several versions."""
@@ -36,11 +36,27 @@ class Siblings:
         if [message.id for message in branch] == [message.id for message in self._session.branch]:
             self._transcript.set_labels({key: label(key, versions) for key, versions in found.items()})
 
-    async def walk(self, by: int) -> None:
-        """Shows the version `by` places later (earlier, if negative) of the reply in view, else of the last one."""
-        if not self._idle():
+    def walk(self, by: int) -> None:
+        """Shows the version `by` places later (earlier, if negative) of the reply in view, else of the last one.
+
+        A walk keeps the session busy: what is sent meanwhile waits, and further steps are taken after it.
+        """
+        if self._chat.running and not self._due:
             self._tell("Other versions can be shown when the reply has ended.")
             return
+        self._due.append(by)
+        if len(self._due) == 1:
+            self._chat.run(self._walk())
+
+    async def _walk(self) -> None:
+        try:
+            while self._due:
+                await self._step(self._due[0])
+                del self._due[0]
+        finally:
+            self._due.clear()
+
+    async def _step(self, by: int) -> None:
         found = await self._versions(self._session.branch)
         if not found:
             self._tell("No reply has other versions yet.")
@@ -64,8 +80,12 @@ class Siblings:
 
     async def _versions(self, branch: Sequence[Message]) -> dict[int, list[Message]]:
         replies = [message for message in branch if message.role is Role.ASSISTANT]
-        versions = await asyncio.gather(*(self._session.siblings(message) for message in replies))
-        return {message.id: found for message, found in zip(replies, versions, strict=True) if len(found) > 1}
+        found = await self._session.versions(replies)
+        return {message_id: versions for message_id, versions in found.items() if len(versions) > 1}
+
+    @property
+    def _session(self) -> Session:
+        return self._chat.session
 
 
 def label(message_id: int, versions: Sequence[Message]) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from app.protocol.commands import Tokenize
 from app.protocol.events import EngineLost, Paused
 from app.session.session import Session
-from app.tui.steer.step_lines import N_HEAD, first_row
+from app.tui.panels.line import first_row
+from app.tui.steer.step_lines import N_HEAD
 from app.tui.steer.stepping import Stepping
 
 
@@ -107,7 +108,7 @@ class StepControl:
 
     def row_at(self, line: int, height: int) -> int | None:
         """Returns the alternative that a line of the panel shows, if any."""
-        row = first_row(self.state, height) + line - N_HEAD
+        row = first_row(self.state.cursor, len(self.state.rows), height - N_HEAD) + line - N_HEAD
         return row if line >= N_HEAD and row < len(self.state.rows) else None
 
     def digit(self, char: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from app.domain.text import one_line
 from app.tui.panels import numbers
-from app.tui.panels.line import Line, bar, spread, visible, width_of
+from app.tui.panels.line import Line, bar, first_row, spread, visible, width_of
 from app.tui.panels.sections import p_role
 from app.tui.steer.stepping import Alternative, Hold, Stepping
 
@@ -16,18 +16,12 @@ _HEAD = "next token"
 _MARK, _RANK, _P, _GAP = 2, 4, 8, 2
 
 
-def first_row(state: Stepping, height: int) -> int:
-    """Returns the first row that is shown in `height` lines: the cursor stays near the middle."""
-    n_rows = height - N_HEAD
-    return max(0, min(state.cursor - n_rows // 2, len(state.rows) - n_rows))
-
-
 def step_lines(state: Stepping, width: int, height: int) -> list[Line]:
     """Returns at most `height` lines: a title, the columns' names, and the rows around the cursor."""
     n_text = max(len(_HEAD) + 1, min(24, width // 4))
     n_bar = max(0, (width - _MARK - _RANK - n_text - 2 * _P - _GAP) // 2)
     lines = [_title(state, width), _heads(n_text, n_bar)]
-    first = first_row(state, height)
+    first = first_row(state.cursor, len(state.rows), height - N_HEAD)
     for place, row in enumerate(state.rows[first : first + max(0, height - N_HEAD)], first):
         lines.append(_row(row, place == state.cursor, row.id in state.banned, n_text, n_bar))
     return lines[:height]

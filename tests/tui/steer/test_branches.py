@@ -60,7 +60,7 @@ async def all_done(screen: BranchesScreen) -> None:
 
 async def siblings(chat: ChatScreen) -> list[str]:
     session = chat.chat.session
-    return [message.content for message in await session.siblings(session.branch[-1])]
+    return [message.content for message in (await session.versions(session.branch))[session.branch[-1].id]]
 
 
 async def test_what_is_in_the_composer_is_answered_four_times_and_one_is_picked(tmp_path: Path) -> None:

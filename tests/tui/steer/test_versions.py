@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from app.client.engine import EngineState
+from app.domain.errors import StoreError
+from app.session.session import Session
+from app.store.store import Store
 from app.tui.inspect.fork import ForkWanted
 from app.tui.screens.rewrite import Rewrite
 from tests.fakes.chat_app import make_app, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 from tests.tui.steer.steering import answered, contents, ready, shown, told
+from tests.unit.session.session_helpers import slow
 
 
 async def test_regenerating_shows_the_count_and_the_versions_can_be_walked(tmp_path: Path) -> None:
@@ -129,3 +136,120 @@ async def test_a_reply_is_rewritten_and_gone_on_from(tmp_path: Path) -> None:
         await pilot.press("escape")
         await until(lambda: app.screen is chat)
         assert contents(chat)[1] == "one two 2 and more"
+
+
+async def test_quick_steps_and_a_message_while_a_version_is_read_come_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await Store.in_memory()
+    app = make_app(tmp_path, ScriptedEngine(["first", "second", "third", "more"]), store=store)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit("say")
+        await answered(chat)
+        await pilot.press("ctrl+r")
+        await until(lambda: contents(chat) == ["say", "second"] and not chat.chat.running)
+        await pilot.press("ctrl+r")
+        await until(lambda: contents(chat) == ["say", "third"] and "‹ 3/3 ›" in shown(chat))
+        called, go_on = slow(store, "messages", monkeypatch)
+        await pilot.press("alt+left", "alt+left")
+        await called.wait()
+        await pilot.press(*"on", "enter")
+        await until(lambda: chat.chat.waiting == ["on"])
+        assert contents(chat) == ["say", "third"]
+        go_on.set()
+        await until(lambda: contents(chat) == ["say", "first", "on", "more"] and not chat.chat.running)
+        assert told(app) == []
+
+
+async def test_nothing_is_sent_while_the_session_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app(tmp_path, ScriptedEngine())
+    async with app.run_test(size=(80, 24)):
+        chat = await ready(app)
+        assert chat.chat.can_send
+        with monkeypatch.context() as patch:
+            patch.setattr(Session, "busy", True)
+            chat.chat.submit("say")
+            assert (chat.chat.can_send, chat.chat.waiting) == (False, ["say"])
+        chat.chat.advance()
+        await answered(chat)
+
+
+async def test_a_version_that_cannot_be_read_is_told_and_what_waits_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["first", "second", "more"]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit("say")
+        await answered(chat)
+        await pilot.press("ctrl+r")
+        await until(lambda: contents(chat) == ["say", "second"] and "‹ 2/2 ›" in shown(chat))
+
+        async def damaged(*_: object) -> None:
+            chat.chat.submit("on")
+            raise StoreError("chat.db: the database is damaged", "Restore it.")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Session, "choose", damaged)
+            await pilot.press("alt+left")
+            await until(lambda: told(app) == ["chat.db: the database is damaged\nRestore it."])
+        await until(lambda: contents(chat) == ["say", "second", "on", "more"] and not chat.chat.running)
+
+
+async def test_the_reply_that_was_clicked_is_rewritten(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["one", "two", " more"]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit("first")
+        await answered(chat)
+        chat.chat.submit("second")
+        await answered(chat, 4)
+        chat.transcript.chosen_reply = chat.chat.session.branch[1].id
+        await pilot.press("f9")
+        await until(lambda: isinstance(app.screen, Rewrite))
+        await pilot.press(*"!!", "ctrl+s")
+        await until(lambda: contents(chat) == ["first", "one!! more"] and not chat.chat.running)
+
+
+async def test_a_rewritten_text_that_nothing_can_go_on_from_is_in_the_composer(tmp_path: Path) -> None:
+    engine = ScriptedEngine(["one"])
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit("first")
+        await answered(chat)
+        await pilot.press("f9")
+        await until(lambda: isinstance(app.screen, Rewrite))
+        engine._state = EngineState.NO_MODEL  # pyright: ignore[reportPrivateUsage] a model that was taken away
+        await pilot.press(*"!!", "ctrl+s")
+        await until(lambda: chat.composer.draft == "one!!")
+        assert told(app) == ["There is no model that could go on now. The text is in the composer."]
+
+
+async def test_what_waits_goes_on_after_a_fork_that_was_refused(tmp_path: Path) -> None:
+    engine = ScriptedEngine(["one", "two three", "four"])
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit("first")
+        await answered(chat)
+        gone = chat.chat.session.branch[-1]
+        await pilot.press("ctrl+n")
+        await until(lambda: contents(chat) == [])
+        chat.chat.waiting.append("second")
+        chat.fork(ForkWanted(gone, 0, text="typed"))
+        await until(lambda: contents(chat) == ["second", "two three"] and not chat.chat.running)
+        assert chat.composer.draft == "typed"
+        assert told(app) == ["That reply is not shown any more. The text is in the composer."]
+
+
+async def test_a_fork_at_a_token_that_is_not_known_gives_its_text_back(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["one"]))
+    async with app.run_test(size=(80, 24)):
+        chat = await ready(app)
+        chat.chat.submit("first")
+        await answered(chat)
+        chat.fork(ForkWanted(chat.chat.session.branch[-1], 99, text="typed"))
+        await until(lambda: chat.composer.draft == "typed" and not chat.chat.running)
+        assert contents(chat) == ["first", "one"]

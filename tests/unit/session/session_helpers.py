@@ -56,3 +56,8 @@ def slow(store: Store, name: str, patch: pytest.MonkeyPatch) -> tuple[asyncio.Ev
 async def stored_branch(store: Store, session: Session) -> list[Message]:
     assert session.conversation
     return await store.branch(session.conversation.id)
+
+
+async def siblings(session: Session, message: Message) -> list[Message]:
+    """The versions of one message."""
+    return (await session.versions([message]))[message.id]

@@ -17,7 +17,7 @@ from app.session.events import ForkReread, ReplyStarted
 from app.store.store import Store
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripted_engine import Reply
-from tests.unit.session.session_helpers import PRESET, all_of, kinds, session_with, stored_branch, with_reply
+from tests.unit.session.session_helpers import PRESET, all_of, kinds, session_with, siblings, stored_branch, with_reply
 
 
 async def test_a_fork_is_a_sibling_with_the_kept_tokens_as_prompt(store: Store):
@@ -34,7 +34,7 @@ async def test_a_fork_is_a_sibling_with_the_kept_tokens_as_prompt(store: Store):
     assert (new.content, new.state) == ("one zwei drei", ReplyState.DONE)
     assert new.generation
     assert new.generation.usage == Usage(20, 0, 3)
-    assert await session.siblings(new) == [old, new] == await store.children(asked.conversation_id, asked.id)
+    assert await siblings(session, new) == [old, new] == await store.children(asked.conversation_id, asked.id)
 
 
 async def test_its_trace_has_the_kept_tokens_first(store: Store):
@@ -239,7 +239,7 @@ async def test_in_memory_it_works_alike():
     await all_of(session.fork(old, 1))
     new = session.branch[-1]
     await all_of(session.send("more"))
-    assert [message.content for message in await session.siblings(new)] == ["one two three", "one zwei"]
+    assert [message.content for message in await siblings(session, new)] == ["one two three", "one zwei"]
     await session.choose(old)
     assert [message.content for message in session.branch] == ["q", "one two three"]
     await session.choose(new)

@@ -15,7 +15,7 @@ from app.session.events import MessageStored, ReplyFinished
 from app.session.merge import merge
 from app.store.store import Store
 from tests.fakes.scripts import reply
-from tests.unit.session.session_helpers import PRESET, all_of, session_with, stored_branch
+from tests.unit.session.session_helpers import PRESET, all_of, session_with, siblings, stored_branch
 
 
 def seeded(seed: int | None):
@@ -120,7 +120,7 @@ async def test_the_last_message_is_answered_again_by_several(store: Store):
     await all_of(session.send("q"))
     events = await all_of(session.branches(None, [PRESET, PRESET]))
     assert not any(isinstance(event, MessageStored) for _, event in events)
-    assert [message.content for message in await session.siblings(session.branch[-1])] == ["old", "a", "b"]
+    assert [message.content for message in await siblings(session, session.branch[-1])] == ["old", "a", "b"]
     assert len(session.branch) == 2
 
 
@@ -128,23 +128,15 @@ async def test_the_last_message_is_answered_again_by_several(store: Store):
 async def test_one_is_picked_and_the_others_stay(store: Store, saved: bool):
     session, engine = session_with(store if saved else None, "first", "second", "third", "next")
     await all_of(session.send_many("q", 3))
-    await session.pick(0)
+    first, second, _ = await siblings(session, session.branch[-1])
+    await session.choose(first)
     assert [message.content for message in session.branch] == ["q", "first"]
-    second = (await session.siblings(session.branch[-1]))[1]
-    await session.pick(second)
+    await session.choose(second)
     assert session.branch[-1] == second
     await all_of(session.send("on"))
     assert [message.content for message in engine.requests[-1].messages][1:] == ["q", "second", "on"]
     if saved:
         assert await stored_branch(store, session) == session.branch
-
-
-async def test_one_that_never_started_cannot_be_picked(store: Store):
-    session, engine = session_with(store)
-    engine._model = engine._reload = None
-    await all_of(session.send_many("q", 2))
-    await session.pick(1)
-    assert [message.content for message in session.branch] == ["q"]
 
 
 async def numbers(*values: int, then: Exception | None = None, closed: list[int] | None = None):

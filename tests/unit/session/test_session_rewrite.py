@@ -13,7 +13,7 @@ from app.session.events import ReplyFinished, ReplyStarted
 from app.store.store import Store
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripted_engine import reply
-from tests.unit.session.session_helpers import PRESET, all_of, stored_branch, with_reply
+from tests.unit.session.session_helpers import PRESET, all_of, siblings, stored_branch, with_reply
 
 
 @pytest.mark.parametrize(("dies", "content"), [(True, "typed by hand"), (False, "typed")])
@@ -42,7 +42,7 @@ async def test_a_rewrite_begins_with_a_text_and_goes_on(store: Store):
     assert (request.reply_ids, request.reply_text, request.sampling.force) == ((), "I say?", ())
     assert next(event.message.content for event in events if isinstance(event, ReplyStarted)) == ""
     assert [event.message.content for event in events if isinstance(event, ReplyFinished)] == ["I say? end"]
-    assert await session.siblings(old) == [old, session.branch[-1]]
+    assert await siblings(session, old) == [old, session.branch[-1]]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from app.domain.conversation import Message, ReplyState, Role
@@ -9,7 +11,7 @@ from app.domain.errors import StoreError
 from app.session.events import StoreFailed
 from app.session.tree import branch_through, oldest_first
 from app.store.store import Store
-from tests.unit.session.session_helpers import all_of, session_with, stored_branch
+from tests.unit.session.session_helpers import all_of, session_with, siblings, slow, stored_branch
 
 
 def message(message_id: int, parent_id: int | None, content: str = "") -> Message:
@@ -54,8 +56,8 @@ async def test_a_chosen_branch_is_shown_and_remembered(store: Store):
     await all_of(session.fork(first, 0))
     assert [each.content for each in session.branch] == ["q", "three"]
     second = session.branch[-1]
-    assert await session.siblings(first) == await session.siblings(second) == [first, second]
-    assert await session.siblings(old[0]) == [old[0]]
+    assert await siblings(session, first) == await siblings(session, second) == [first, second]
+    assert await siblings(session, old[0]) == [old[0]]
     await session.choose(first)
     assert session.branch == old == await stored_branch(store, session)
     other, _ = session_with(store)
@@ -80,11 +82,61 @@ async def test_a_branch_that_cannot_be_read_leaves_everything_as_it_is(store: St
         patch.setattr(store, "messages", broken)
         with pytest.raises(StoreError):
             await session.choose(first)
-        patch.setattr(store, "children", broken)
-        assert await session.siblings(before[-1]) == [before[-1]]
+        assert await siblings(session, before[-1]) == [before[-1]]
     assert (session.branch, session.busy) == (before, False)
     with pytest.raises(StoreError, match="no message 99"):
         await session.choose(message(99, None))
+
+
+async def test_a_conversation_that_was_left_is_not_shown_again_by_a_choice(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+):
+    session, engine = session_with(store, "one", "two", "other")
+    await all_of(session.send("q"))
+    first = session.branch[-1]
+    await all_of(session.regenerate())
+    left = session.conversation
+    called, go_on = slow(store, "messages", monkeypatch)
+    choosing = asyncio.ensure_future(session.choose(first))
+    await called.wait()
+    session.new()
+    go_on.set()
+    await choosing
+    assert (session.conversation, session.branch) == (None, [])
+    assert [each.content for each in await store.branch(left.id)] == ["q", "two"]
+    # A fork needs its branch shown first, which is refused likewise.
+    assert await all_of(session.fork(first, 0)) == []
+    await all_of(session.send("else"))
+    assert [each.content for each in session.branch] == ["else", "other"]
+    assert len(engine.requests) == 3
+
+
+@pytest.mark.parametrize("saved", [True, False])
+async def test_the_versions_of_a_branch_are_found_by_one_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch, saved: bool
+):
+    session, _ = session_with(store if saved else None, "one", "two", "three", "four")
+    await all_of(session.send("q"))
+    await all_of(session.regenerate())
+    await all_of(session.send("on"))
+    await all_of(session.regenerate())
+    n_reads, read = 0, store._read
+
+    async def counted(work):
+        nonlocal n_reads
+        n_reads += 1
+        return await read(work)
+
+    monkeypatch.setattr(store, "_read", counted)
+    found = await session.versions(session.branch)
+    assert n_reads == saved
+    assert [[each.content for each in found[shown.id]] for shown in session.branch] == [
+        ["q"],
+        ["one", "two"],
+        ["on"],
+        ["three", "four"],
+    ]
+    assert await session.versions([]) == {}
 
 
 async def test_a_choice_that_cannot_be_saved_holds_and_is_saved_later(store: Store, monkeypatch: pytest.MonkeyPatch):
@@ -123,16 +175,16 @@ async def test_siblings_made_while_nothing_could_be_saved_stand_after_the_others
         await all_of(session.regenerate())
     second = session.branch[-1]
     assert second.id < 0
-    assert await session.siblings(first) == await session.siblings(second) == [first, second]
+    assert await siblings(session, first) == await siblings(session, second) == [first, second]
     await session.choose(first)
     await session.choose(second)
     assert [each.content for each in session.branch] == ["q", "two"]
     await all_of(session.fork(second, 1))
     assert [each.content for each in session.branch] == ["q", "twothree"]
-    siblings = await session.siblings(session.branch[-1])
-    assert [(each.content, each.id > 0, each.state) for each in siblings] == [
+    versions = await siblings(session, session.branch[-1])
+    assert [(each.content, each.id > 0, each.state) for each in versions] == [
         ("one", True, ReplyState.DONE),
         ("two", True, ReplyState.DONE),
         ("twothree", True, ReplyState.DONE),
     ]
-    assert (await session.siblings(second))[1] == second
+    assert (await siblings(session, second))[1] == second

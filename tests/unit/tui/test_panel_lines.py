@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from app.tui.meter import RunMeter
 from app.tui.panels import numbers
 from app.tui.panels.layout import fit
-from app.tui.panels.line import bar, big, share, spark, spread, visible, wrap
+from app.tui.panels.line import bar, big, first_row, share, spark, spread, visible, wrap
 from app.tui.panels.sections import Section, sections
 
 
@@ -123,3 +123,10 @@ def test_no_line_is_wider_than_the_column(width):
     for panel in sections(RunMeter(), None, width):
         for form in panel.forms:
             assert all(sum(cell_len(text) for text, _ in line) <= width for line in form), panel.name
+
+
+@pytest.mark.parametrize(
+    ("cursor", "n_rows", "n_shown", "first"), [(0, 9, 4, 0), (3, 9, 4, 1), (8, 9, 4, 5), (3, 3, 4, 0), (3, 5, 2, 2)]
+)
+def test_rows_follow_the_cursor(cursor: int, n_rows: int, n_shown: int, first: int) -> None:
+    assert first_row(cursor, n_rows, n_shown) == first

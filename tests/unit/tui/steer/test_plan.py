@@ -6,15 +6,16 @@ import pytest
 
 from app.domain.preset import Preset
 from app.domain.sampling import N_SEEDS, SamplingParams
+from app.session.variants import variants
 from app.tui.steer.columns import Arrangement, arrange
-from app.tui.steer.plan import Plan, variants
+from app.tui.steer.plan import Plan
 
 WARM, OWN = Preset(name="warm"), Preset(name="own", sampling=SamplingParams(seed=7))
 GREEDY = Preset(name="greedy", sampling=SamplingParams(temperature=0.0))
 
 
 def seeds(plan: Plan, first: int) -> list[tuple[str, int | None]]:
-    return [(preset.name, preset.sampling.seed) for preset in variants(plan, first)]
+    return [(preset.name, preset.sampling.seed) for preset in variants(plan.presets, plan.n_branches, first)]
 
 
 def test_one_preset_gets_seeds_that_follow_each_other() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.domain.trace import Prediction, TopToken
 from app.protocol.events import Paused
-from app.tui.steer.step_lines import first_row, step_lines
+from app.tui.steer.step_lines import step_lines
 from app.tui.steer.stepping import Alternative, Hold, Stepping, alternatives
 
 PREDICTION = Prediction(
@@ -57,7 +57,6 @@ def test_the_panel_shows_both_distributions_and_names_what_is_cut() -> None:
 def test_on_a_low_panel_the_rows_follow_the_cursor() -> None:
     state = paused()
     state.move(3)
-    assert first_row(state, 4) == 2
     assert [line[:16].rstrip() for line in shown(state, height=4)[2:]] == ["    3 ↵", "▶   4 <|im_end|>"]
     assert shown(state, height=1) == shown(state)[:1]
 
