@@ -111,7 +111,7 @@ def test_a_version_of_several(snap_compare: Compare, tmp_path: Path) -> None:
         for n in (2, 3):
             await pilot.press("ctrl+r")
             await until(lambda n=n: chat.chat.session.branch[-1].content == VERSIONS[n - 1] and not chat.chat.running)
-        await chat.versions.walk(-1)
+        chat.versions.walk(-1)
         await until(lambda: chat.transcript.last_reply() == VERSIONS[1])
         await chat.versions.refresh()
         await pilot.pause()
