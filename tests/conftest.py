@@ -17,6 +17,7 @@ def _clean_environment() -> None:
         if name in _TERMINAL_VARIABLES or name.startswith(("TEXTUAL", "TOKSCOPE_", "RICH_")):
             del os.environ[name]
     os.environ["TERM"] = "xterm-256color"
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # programs under test start as fast as a user's
 
 
 # Textual reads its variables when it is imported, so this is not left to a fixture.
