@@ -86,7 +86,7 @@ class TokenTrace(Struct, frozen=True, array_like=True, gc=False):
     decode_ms: float = 0.0
     """Of `ms`: computing the logits. For the first token, the prefill. 0 for what a draft brought along."""
     sample_ms: float = 0.0
-    """Of `ms`: the sampler chain and this trace's own figures."""
+    """Of `ms`: the sampler chain and this trace's own figures; with other sequences in the batch, theirs before it."""
     text_ms: float = 0.0
     """Turning the token into text, and sending what came before; the `ms` of the next token counts it."""
     ghosts: tuple[TopToken, ...] = ()

@@ -40,9 +40,8 @@ class Chooser:
         """
         sampler = sequence.sampler
         assert sampler is not None
-        began_s = self._clock()
         if sequence.n_left == 0:
-            self._hold(sequence, logits, began_s, happened)
+            self._hold(sequence, logits, self._clock(), happened)
             return
         watch = self._distribution.best(logits, sequence.trace_top_k) if sequence.trace_stages else None
         try:
@@ -61,7 +60,8 @@ class Chooser:
             sampled.origin = Origin.DRAFT if drafted else Origin.BONUS
         now_s = self._clock()
         sampled.ms = sequence.accept(token, now_s)
-        sampled.sample_ms = (now_s - began_s) * 1e3
+        sampled.sample_ms = (now_s - sequence.computed_s) * 1e3
+        sequence.computed_s = now_s  # a draft's next token is chosen from the same decode
         sampled.decode_ms, sequence.decode_ms = sequence.decode_ms, 0.0
         happened.append(sampled)
         if sequence.n_left is not None:
@@ -70,7 +70,8 @@ class Chooser:
 
     def release(self, sequence: Sequence, happened: list[Happening]) -> None:
         """Lets a held sequence choose from the logits that were kept."""
-        self.choose(sequence, sequence.release(self._clock()), happened)
+        sequence.computed_s = self._clock()
+        self.choose(sequence, sequence.release(sequence.computed_s), happened)
 
     def _hold(self, sequence: Sequence, logits: Logits, now_s: float, happened: list[Happening]) -> None:
         assert sequence.sampler is not None

@@ -139,6 +139,7 @@ class Scheduler:
         ended_s = self._clock()
         for row in rows:
             row.sequence.decode_ms += (ended_s - max(began_s, row.sequence.started_s)) * 1e3
+            row.sequence.computed_s = ended_s
         if decoded is not Decoded.DONE:
             self._undo(rows, decoded)
             return

@@ -65,6 +65,8 @@ class Sequence:
     """How many of the prompt's last tokens are the beginning of the reply, kept from an older one."""
     forced: deque[int] = field(default_factory=deque[int])
     """Tokens that come next, not sampled."""
+    computed_s: float = 0.0
+    """When the logits of the next token were there."""
     decode_ms: float = 0.0
     """Computing, since the last token."""
     n_left: int | None = None
