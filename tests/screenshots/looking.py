@@ -11,8 +11,11 @@ from tests.fakes.chat_app import until
 from tests.screenshots.window import SIZES, Window, opened
 
 POEM = "Write a haiku about rain"
-COUNT = "Count from 1 to 40, one number a line"
-"""Its reply repeats the pattern that it has begun, so that n-gram drafts are accepted and rejected."""
+PASSAGE = (
+    "The keeper lit the lamp at dusk. The ships came home by its light. In the morning the keeper put out the lamp. "
+    "Copy this passage three times, word for word."
+)
+"""A reply to it repeats what stands there, so that n-gram drafts are accepted, and rejected where it departs."""
 
 
 async def answer(window: Window, question: str) -> None:
@@ -42,7 +45,7 @@ async def watch(window: Window) -> list[Path]:
     """Speculation with its ghosts, the latency plot and the spans of the KV-cache, after a second message."""
     window.chat.chat.session.speculate = True
     await answer(window, POEM)
-    await answer(window, COUNT)
+    await answer(window, PASSAGE)
     paths: list[Path] = []
     for name, panel in (("speculation", "speculation"), ("latency", "latency"), ("kv-cache", "cells")):
         window.chat.action_watch(panel)
@@ -55,9 +58,9 @@ async def watch(window: Window) -> list[Path]:
 
 async def main() -> None:
     """Takes every scene in every size, each in a chat of its own, and says which pictures were made."""
-    for scene in (inspector, watch):
+    for scene, preset in ((inspector, "balanced"), (watch, "deterministic")):
         for size in SIZES:
-            async with opened(size, "balanced") as window:
+            async with opened(size, preset) as window:
                 for path in await scene(window):
                     print(path)
 
