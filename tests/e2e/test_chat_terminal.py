@@ -140,7 +140,7 @@ def test_a_dumb_terminal_is_refused_politely() -> None:
 
 
 FIRST_FRAME = """
-import sys, time
+import signal, sys
 from app.tui.terminal import splash
 from app.tui.terminal.guard import TerminalGuard
 with TerminalGuard(kill_engine=lambda: None):
@@ -152,8 +152,8 @@ with TerminalGuard(kill_engine=lambda: None):
 @pytest.mark.parametrize(
     ("end", "number", "code"),
     [
-        ("time.sleep(60)", signal.SIGTERM, 143),
-        ("time.sleep(60)", signal.SIGINT, 130),
+        ("signal.pause()", signal.SIGTERM, 143),
+        ("signal.pause()", signal.SIGINT, 130),
         ("sys.stdin.readline(); sys.exit(7)", None, 7),
     ],
 )
