@@ -36,6 +36,7 @@ def test_basic_rows_as_json(tok, model, engine) -> None:
         "whole loop",
         "whole loop, no trace",
         "whole loop / tg128",
+        "cost of the trace",
         "TTFT cold",
         "TTFT warm",
     ]
