@@ -37,7 +37,8 @@ async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
     yield Row(suite=SUITE, name="whole loop, no trace", unit=RATE, values=tuple(run.rate for run in plain))
     shares = tuple(loop / alone for loop, alone in zip(rates, raw, strict=True))
     yield Row(suite=SUITE, name=f"whole loop / tg{N_GEN}", unit=RATIO, values=shares)
-    costs = tuple(1e3 / with_trace.rate - 1e3 / without.rate for with_trace, without in zip(traced, plain, strict=True))
+    pairs = [(a.rate, b.rate) for a, b in zip(traced, plain, strict=True) if a.rate and b.rate]
+    costs = tuple(1e3 / with_trace - 1e3 / without for with_trace, without in pairs)
     told = f"a token, at {probe.model.n_vocab} tokens of vocabulary" if probe.model else ""
     yield Row(suite=SUITE, name="cost of the trace", unit=MS, values=costs, note=told)
     async for row in _first_tokens(probe, n_reps):

@@ -29,7 +29,7 @@ def test_basic_rows_as_json(tok, model, engine) -> None:
     outcome = tok("bench", "-r", "2", "--json", engine=engine)
     assert outcome.code == 0
     report = outcome.json
-    assert names(report)[:8] == [
+    assert names(report)[:9] == [
         "load",
         "pp512",
         "tg128",
