@@ -34,6 +34,9 @@ _PROBE = 3
 """A draft model that does not pay is asked again after so many tokens, then after twice as many, and so on, for a
 few tokens, where its own tokens cost less than this share: it must read all that came meanwhile. Never where it would
 not pay if every draft were right."""
+_DOUBT_EVERY = 8
+"""What batches cost may be wrong: measured in a bad moment, or only guessed. So a draft that would pay at the usual
+cost is tried after so many steps without one, then after twice as many, and so on."""
 _PLAIN_EVERY = 24
 """Where each step has a draft nothing tells any more what a step without one costs, so one is made now and then."""
 
@@ -102,6 +105,7 @@ class Speculation:
         self._shadow_at = 0
         self._n_idle = self._n_asked = 0
         self._probe_at = _PROBE_EVERY
+        self._n_doubted, self._doubt_at = 0, _DOUBT_EVERY
         self._n_since_plain = 0
 
     def counts(self) -> DraftCounts:
@@ -123,13 +127,25 @@ class Speculation:
         draft = self._drafter.draft(min(limit, LONGEST_DRAFT))
         if not draft.tokens:
             return []
-        n = self._best_length(len(draft.tokens), self._accepted[draft.confidence])
+        accepted = self._accepted[draft.confidence]
+        n = self._best_length(len(draft.tokens), accepted) or self._doubt(len(draft.tokens), accepted)
         if n:
             self._live = Draft(draft.tokens[:n], draft.confidence)
             return self._live.tokens
         self._shadow = Draft(draft.tokens[:_SHADOW], draft.confidence)
         self._shadow_at = 0
         return []
+
+    def _doubt(self, available: int, accepted: float) -> int:
+        """How long a draft to try although it is not expected to pay, so that its cost is measured; mostly 0."""
+        n = min(available, _PROBE)
+        if sum(accepted**i for i in range(n + 1)) < _MARGIN * (1 + _PRIOR_SLOPE * n):
+            return 0
+        self._n_doubted += 1
+        if self._n_doubted < self._doubt_at:
+            return 0
+        self._n_doubted, self._doubt_at = 0, 2 * self._doubt_at
+        return n
 
     def _ask(self, limit: int) -> list[int]:
         """The draft of a drafter that costs time: its length is chosen before it begins."""

@@ -110,6 +110,25 @@ def test_it_drafts_only_where_the_machine_makes_it_pay(slope: float, drafts: boo
     assert bool(used > 5) is drafts
 
 
+@pytest.mark.parametrize(("slope", "n_tried"), [(0.1, 50), (0.95, 5)])
+def test_costs_measured_in_a_bad_moment_are_doubted(slope: float, n_tried: int) -> None:
+    costs = CostCurve()
+    costs.measured(1, 10)
+    costs.prefilled(512, 512 * 10 * 20)
+    speculation = Speculation(NGramDrafter(), costs)
+    speculation.begin([1, 2, 3, 4] * 8)
+    used, token = 0, 0
+    for _ in range(300):
+        drafted = speculation.propose(15)
+        used += bool(drafted)
+        if drafted:
+            costs.measured(1 + len(drafted), 10 * (1 + slope * len(drafted)))
+        sampled = [1 + (token + i) % 4 for i in range(len(drafted) + 1)]
+        token += len(sampled)
+        speculation.verified(drafted, sampled)
+    assert used > n_tried if slope < 0.5 else 0 < used <= n_tried
+
+
 def test_an_accepted_draft_that_ends_the_reply_is_counted_and_a_failed_choice_counts_nothing() -> None:
     speculation = Speculation(NGramDrafter(), CostCurve())
     speculation.verified([4, 2], [4, 2])
