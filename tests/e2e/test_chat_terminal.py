@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -107,6 +108,27 @@ def test_a_signal_leaves_the_terminal_restored(number: signal.Signals) -> None:
         terminal.wait_for("● ready")
         terminal.process.send_signal(number)
         assert terminal.wait() == 128 + number
+        assert_restored(terminal)
+
+
+SHELL = """
+import os, subprocess, sys
+app = subprocess.Popen([sys.executable, "-m", "app"])
+open(sys.argv[1], "w").write(str(app.pid))
+app.wait()
+print("back in the shell", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_kill_9_leaves_the_terminal_restored(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with Terminal((sys.executable, "-c", SHELL, str(pid_file))) as terminal:
+        terminal.wait_for("● ready")
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+        terminal.wait_for(lambda _: not terminal.modes()[ALTERNATE_SCREEN])
+        terminal.type("\r")
+        assert terminal.wait() == 0
         assert_restored(terminal)
 
 

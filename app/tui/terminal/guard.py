@@ -1,4 +1,4 @@
-"""Gives the terminal back whatever ends the app: a signal, a hang-up, an exception.
+"""Gives the terminal back whatever ends the app: a signal, a hang-up, an exception, and by its guardian SIGKILL too.
 
 A signal first asks the app to end by itself, so that the reply so far is kept; when it has not ended within the grace
 period, or a second signal comes, a few bytes made beforehand restore the terminal and the process leaves at once.
@@ -16,6 +16,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 from typing import Any
+
+from app.tui.terminal.guardian import Guardian
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
 _MODES_OFF = (2004, 1000, 1002, 1003, 1006, 1015, 1016, 1004, 2048, 2026)
@@ -37,11 +39,14 @@ class TerminalGuard:
         self._fd = sys.__stdin__.fileno() if sys.__stdin__ is not None else 0
         self._before = _attributes(self._fd)
         self._handlers: dict[signal.Signals, object] = {}
+        self._guardian: Guardian | None = None
         self.signum: int | None = None
         """The signal that ended the app; None while it lives or when it ended by itself."""
 
     def __enter__(self) -> TerminalGuard:
         """Takes the signals over and watches for a hang-up of the terminal. Enter it in the main thread."""
+        with suppress(OSError):
+            self._guardian = Guardian(self._before, RESTORE)
         for number in _SIGNALS:
             self._handlers[number] = signal.signal(number, self._on_signal)
         threading.Thread(target=self._watch_hangup, name="tokscope-hangup", daemon=True).start()
@@ -52,6 +57,7 @@ class TerminalGuard:
         if kind is not None:
             self.restore()
         self._restore_attributes()
+        self._dismiss()
         for number, handler in self._handlers.items():
             signal.signal(number, handler)  # pyright: ignore[reportArgumentType] signal.signal() returned it
         self._handlers.clear()
@@ -74,6 +80,10 @@ class TerminalGuard:
             with suppress(termios.error):
                 termios.tcsetattr(self._fd, termios.TCSANOW, self._before)
 
+    def _dismiss(self) -> None:
+        if self._guardian is not None:
+            self._guardian.dismiss()
+
     def _on_signal(self, signum: int, _frame: FrameType | None) -> None:
         self._received(signum)
 
@@ -95,6 +105,7 @@ class TerminalGuard:
 
     def _leave_now(self) -> None:
         self.restore()
+        self._dismiss()
         self._kill_engine()
         os._exit(128 + (self.signum or signal.SIGTERM))
 
