@@ -46,7 +46,8 @@ class Column(Vertical):
         """Shows preset, seed and figures."""
         self._marks = (current, picked)
         mark = "▶ " if current else "  "
-        name = f"{mark}{self.number} {self.branch.title}" + (" ★" if picked else "")
+        # The star stands before the title, whose end a narrow column cuts off.
+        name = f"{mark}{self.number}{'★' if picked else ''} {self.branch.title}"
         style = "bold $primary" if current else ""
         figures = [Segment(self.branch.figures, _MUTED)]
         self.title_bar.show([Segment(name, style, "", 2)], [] if self.figure_bar.display else figures)

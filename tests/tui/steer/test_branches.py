@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from textual.pilot import Pilot
 from textual.selection import Selection
 
 from app.domain.conversation import ReplyState
 from app.domain.generation import FinishReason
 from app.protocol.commands import Generate
 from app.protocol.events import GenerationEvent
-from app.tui.app import TokscopeApp
 from app.tui.screens.branch_plan import BranchPlan
-from app.tui.screens.branches import BranchesScreen
-from app.tui.screens.chat import ChatScreen
 from app.tui.steer.branch_column import Column
-from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import make_app, until
 from tests.fakes.engine_events import make_finished
 from tests.fakes.scripted_engine import ScriptedEngine, reply
+from tests.tui.steer.branching import all_done, line, planned, siblings, texts
 from tests.tui.steer.steering import answered, contents, ready, shown, told
 
 
@@ -32,35 +28,6 @@ class Refusing(ScriptedEngine):
 
 
 TEXTS = ("one", "uno two", "eins zwei drei", "un")
-
-
-async def planned(app: TokscopeApp, pilot: Pilot[int], *keys: str) -> BranchesScreen:
-    """The replies on their way, after these keys in the dialog."""
-    await pilot.press("f6")
-    await until(lambda: isinstance(app.screen, BranchPlan) and app.screen.is_mounted)
-    await pilot.press(*keys, "enter")
-    await until(lambda: isinstance(app.screen, BranchesScreen) and app.screen.is_mounted)
-    assert isinstance(app.screen, BranchesScreen)
-    return app.screen
-
-
-def texts(screen: BranchesScreen) -> list[str]:
-    for column in screen.query(Column):
-        column.flush()
-    return [column.transcript.last_reply() for column in screen.query(Column)]
-
-
-def line(screen: BranchesScreen, name: str) -> str:
-    return screen.query_one(f"#{name}", Bar).text
-
-
-async def all_done(screen: BranchesScreen) -> None:
-    await until(lambda: not screen.running)
-
-
-async def siblings(chat: ChatScreen) -> list[str]:
-    session = chat.chat.session
-    return [message.content for message in (await session.versions(session.branch))[session.branch[-1].id]]
 
 
 async def test_what_is_in_the_composer_is_answered_four_times_and_one_is_picked(tmp_path: Path) -> None:

@@ -1,0 +1,42 @@
+"""What the tests of several replies at once share."""
+
+from __future__ import annotations
+
+from textual.pilot import Pilot
+
+from app.tui.app import TokscopeApp
+from app.tui.screens.branch_plan import BranchPlan
+from app.tui.screens.branches import BranchesScreen
+from app.tui.screens.chat import ChatScreen
+from app.tui.steer.branch_column import Column
+from app.tui.widgets.bar import Bar
+from tests.fakes.chat_app import until
+
+
+async def planned(app: TokscopeApp, pilot: Pilot[int], *keys: str) -> BranchesScreen:
+    """The replies on their way, after these keys in the dialog."""
+    await pilot.press("f6")
+    await until(lambda: isinstance(app.screen, BranchPlan) and app.screen.is_mounted)
+    await pilot.press(*keys, "enter")
+    await until(lambda: isinstance(app.screen, BranchesScreen) and app.screen.is_mounted)
+    assert isinstance(app.screen, BranchesScreen)
+    return app.screen
+
+
+def texts(screen: BranchesScreen) -> list[str]:
+    for column in screen.query(Column):
+        column.flush()
+    return [column.transcript.last_reply() for column in screen.query(Column)]
+
+
+def line(screen: BranchesScreen, name: str) -> str:
+    return screen.query_one(f"#{name}", Bar).text
+
+
+async def all_done(screen: BranchesScreen) -> None:
+    await until(lambda: not screen.running)
+
+
+async def siblings(chat: ChatScreen) -> list[str]:
+    session = chat.chat.session
+    return [message.content for message in (await session.versions(session.branch))[session.branch[-1].id]]
