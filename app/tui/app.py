@@ -22,6 +22,8 @@ from app.tui.flow.wardrobe import Wardrobe
 from app.tui.keymap import Keymap, resolve
 from app.tui.screens.bindings import bindings_for
 from app.tui.screens.chat import ChatScreen
+from app.tui.screens.help import Help
+from app.tui.screens.safe import Dialog, SafeScreen
 from app.tui.services import Services
 from app.tui.terminal.ahead import Ahead
 from app.tui.theme import VARIABLE_DEFAULTS, ThemeSituation
@@ -136,6 +138,15 @@ class TokscopeApp(App[int]):
         """Ends the app; everything is already saved, but for messages in line: those go back to the composer first."""
         if self.screen_of_chat is None or not self.screen_of_chat.give_back():
             self.exit(0)
+
+    def action_help(self, page: str = "") -> None:
+        """Shows the help over whatever is on the screen, and over a view what that view is for; again closes it."""
+        screen = self.screen
+        if isinstance(screen, Help):
+            screen.dismiss()
+        elif self.screen_of_chat is not None:
+            about = screen.about if isinstance(screen, SafeScreen | Dialog) else ""
+            self.screen_of_chat.action_help(page or ("views" if about else "keys"), about)
 
     async def action_interrupt(self) -> None:
         """Copies the selection; without one stops the reply, and when pressed twice ends the app."""

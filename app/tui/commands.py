@@ -61,9 +61,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("choose_panels", "Choose the panels", "Show, hide or enlarge each one", "", "screen.choose_panels"),
     Command("speculate", "Speculation on or off", "From the next reply on", "", "screen.speculate"),
     Command("palette", "All commands", "Find any command by its name", "ctrl+p", "screen.palette", "commands"),
-    Command("help", "Help", "Keys, files and how to change them", "f1", "screen.help", "help"),
-    Command("how", "How it works", "The loop, with the figures of this reply", "", "screen.help('how')"),
-    Command("views", "What you see", "Each view in two sentences", "", "screen.help('views')"),
+    Command("help", "Help", "Keys, files and how to change them", "f1", "app.help", "help"),
+    Command("how", "How it works", "The loop, with the figures of this reply", "", "app.help('how')"),
+    Command("views", "What you see", "Each view in two sentences", "", "app.help('views')"),
     Command("copy_reply", "Copy the last reply", "As the model wrote it, in Markdown", "f5", "screen.copy_reply"),
     Command("copy_code", "Copy the last code block", "Without its fence", "f8", "screen.copy_code"),
     Command(

@@ -12,7 +12,7 @@ from app.domain.conversation import Role
 from app.domain.text import one_line
 from app.models.locate import LocatedModel
 from app.session.session import Session
-from app.tui.commands import action_of
+from app.tui.commands import COMMANDS, action_of
 from app.tui.flow import pace
 from app.tui.flow.loader import EngineLoader
 from app.tui.flow.wardrobe import Wardrobe
@@ -141,10 +141,11 @@ class ReplayScreen(ChatScreen):
         )
         keys = [("Space", "hold" if running else "go on" if self.chat.running else "again", 90), ("+ -", "speed", 80)]
         named = {"stop": "stop", "palette": "commands", "help": "help", "quit": "quit"}
+        actions = {command.id: command.action for command in COMMANDS}
         hints = [Segment(word, _MUTED, "", weight, f"{key} ") for key, word, weight in keys]
         for n, (command, word) in enumerate(named.items()):
             if key := self._keymap.short(command):
-                hints.append(Segment(word, _MUTED, f"screen.{command}", 70 - n, f"{key} "))
+                hints.append(Segment(word, _MUTED, actions[command], 70 - n, f"{key} "))
         self.key_bar.show(hints)
 
     # What a replay does not do

@@ -158,13 +158,14 @@ class ChatCommands(SafeScreen):
             action = next(command.action for command in COMMANDS if command.id == chosen)
             await self.run_action(action)
 
-    def action_help(self, page: str = "keys") -> None:
-        """Shows the keys and the files, how it works, or what each view is for."""
-        self._do(self._show_help(page))
+    def action_help(self, page: str = "keys", about: str = "") -> None:
+        """Shows the keys and the files, how it works, or what each view is for, the one that is asked about first."""
+        self._do(self._show_help(page, about))
 
-    async def _show_help(self, page: str) -> None:
+    async def _show_help(self, page: str, about: str) -> None:
         await self.watching.recall()
-        self._host.push_screen(Help(self._keymap, user_files(), self.watching.story(), page))
+        if not isinstance(self._host.screen, Help):  # the key was pressed twice before there was a help to take it
+            self._host.push_screen(Help(self._keymap, user_files(), self.watching.story(), page, about))
 
     def action_copy_reply(self) -> None:
         """Copies the last reply."""

@@ -82,13 +82,29 @@ class Help(Dialog[None]):
     Help.-low #help-pages, Help.-flat #help-pages { margin-bottom: 0; }
     """
 
-    def __init__(self, keymap: Keymap, files: Sequence[tuple[str, str]], story: Story, page: str = "keys") -> None:
-        """`files`: pairs of what a file is for and its path. `page` is the one to begin with."""
+    def __init__(
+        self,
+        keymap: Keymap,
+        files: Sequence[tuple[str, str]],
+        story: Story,
+        page: str = "keys",
+        about: str = "",
+    ) -> None:
+        """Takes what it tells.
+
+        Args:
+            keymap: the keys in force.
+            files: pairs of what a file is for and its path.
+            story: how the reply on the screen came about.
+            page: the one to begin with.
+            about: the command of the view that is told first.
+        """
         super().__init__()
         self._keymap = keymap
         self._files = files
         self._story = story
         self._page = page
+        self._about = about
 
     def compose(self) -> ComposeResult:
         """Lays the dialog out."""
@@ -149,7 +165,7 @@ class Help(Dialog[None]):
 
     def _views(self) -> Content:
         parts: _Parts = []
-        for view in VIEWS:
+        for view in sorted(VIEWS, key=lambda view: view.command != self._about):
             way = "watch" if view.command.startswith("watch") else "palette"
             key = self._keymap.label(view.command) or self._keymap.label(way)
             parts += [(view.title, "bold $primary"), (f"  {key}\n", "$accent"), f"{view.text}\n\n"]

@@ -93,6 +93,11 @@ class InspectorView(Dialog[ForkWanted]):
     @abstractmethod
     def _arrow(self, x: int, y: int) -> bool: ...
 
+    @property
+    def about(self) -> str:
+        """The section's command."""
+        return "inspect" if self._section is Section.TOKEN else f"inspect_{self._section.name.lower()}"
+
     # What is shown
 
     def _show_reply(self) -> None:

@@ -21,9 +21,15 @@ class Palette(Picker):
         self._keymap = keymap
 
     async def find(self, query: str) -> Sequence[Row]:
-        """Returns the commands whose title, help or id has the words of `query`."""
-        return [
-            Row(command.id, command.title, self._keymap.label(command.id), command.help)
+        """Returns the commands whose title, help or id has the words of `query`, nearest titles first."""
+        found = [
+            command
             for command in COMMANDS
             if command.id != "palette" and matches(query, command.title, command.help, command.id)
         ]
+        found.sort(key=lambda command: _distance(query.casefold(), command.title.casefold()))
+        return [Row(each.id, each.title, self._keymap.label(each.id), each.help) for each in found]
+
+
+def _distance(query: str, title: str) -> int:
+    return 0 if title.startswith(query) else 1 if query in title else 2

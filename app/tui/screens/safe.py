@@ -21,6 +21,11 @@ class Ask(Protocol):
 class SafeScreen(Screen[None]):
     """A screen whose selection cannot end the app."""
 
+    @property
+    def about(self) -> str:
+        """The command of the view that it is, for the help; empty where it is none."""
+        return ""
+
     def get_selected_text(self) -> str | None:
         """Returns the selected text; None where a widget shrank under its selection (Textual issue 6708)."""
         try:
@@ -33,6 +38,11 @@ class Dialog(ModalScreen[Result]):
     """A modal screen that Esc closes without a result."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Close", show=False, priority=True)]
+
+    @property
+    def about(self) -> str:
+        """See `SafeScreen`."""
+        return ""
 
     def get_selected_text(self) -> str | None:
         """See `SafeScreen`."""

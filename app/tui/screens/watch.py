@@ -118,6 +118,11 @@ class WatchScreen(SafeScreen):
         """Shows the first page."""
         self.open(self.page.panel)
 
+    @property
+    def about(self) -> str:
+        """The page's command."""
+        return "watch_cache" if self.page.panel == "cells" else f"watch_{self.page.panel}"
+
     def open(self, name: str) -> None:
         """Turns to a panel's page."""
         self.page.panel = name

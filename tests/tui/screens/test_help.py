@@ -1,0 +1,129 @@
+"""The help over every view, told by the view that it was asked for in, and what the palette finds first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from app.tui.app import TokscopeApp
+from app.tui.commands import COMMANDS
+from app.tui.screens.branch_plan import BranchPlan
+from app.tui.screens.chat import ChatScreen
+from app.tui.screens.help import Help
+from app.tui.screens.inspector import InspectorScreen
+from app.tui.screens.palette import Palette
+from app.tui.screens.watch import WatchScreen
+from app.tui.views import VIEWS
+from app.tui.widgets.bar import Bar
+from tests.fakes.chat_app import make_app, until
+from tests.fakes.scripted_engine import ScriptedEngine
+
+WAYS = {
+    "inspect": (("f3",), InspectorScreen),
+    "inspect_sampler": (("f3", "2"), InspectorScreen),
+    "inspect_prompt": (("f3", "3"), InspectorScreen),
+    "watch_speculation": (("f7",), WatchScreen),
+    "watch_latency": (("f7", "right"), WatchScreen),
+    "watch_cache": (("f7", "right", "right"), WatchScreen),
+    "watch_ending": (("f7", "left", "left"), WatchScreen),
+    "watch_figures": (("f7", "left"), WatchScreen),
+}
+"""View to the keys that lead there and the screen that it is on."""
+
+
+async def answered(app: TokscopeApp) -> ChatScreen:
+    """The chat with one reply."""
+    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
+    chat = app.screen_of_chat
+    assert chat is not None
+    chat.chat.submit("why?")
+    await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+    return chat
+
+
+async def helped(app: TokscopeApp, pilot: Pilot[int]) -> tuple[str, list[str]]:
+    """Presses the key; the page that the help opens at, and its lines."""
+    await pilot.press("f1")
+    await until(lambda: isinstance(app.screen, Help) and app.screen.query("#help-text"))
+    await pilot.pause()
+    lines = str(app.screen.query_one("#help-text").render()).splitlines()
+    return app.screen.query_one("#help-pages", Bar).text.split("▸")[1].split("   ")[0].strip(), lines
+
+
+@pytest.mark.parametrize("view", WAYS)
+async def test_the_key_of_help_tells_the_view_on_the_screen_first(tmp_path: Path, view: str) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await answered(app)
+        keys, kind = WAYS[view]
+        for n, key in enumerate(keys):
+            await pilot.press(key)
+            if n == 0:
+                await until(lambda: isinstance(app.screen, kind))
+            await pilot.pause()
+        shown = app.screen
+        page, lines = await helped(app, pilot)
+        told = next(each for each in VIEWS if each.command == view)
+        assert page == "What you see"
+        assert lines[0].startswith(told.title)
+        assert lines[1] == told.text
+        assert sum(line.startswith(f"{told.title}  ") for line in lines) == 1
+        await pilot.press("f1")
+        await until(lambda: app.screen is shown)
+
+
+async def test_over_a_dialog_and_in_the_chat_it_tells_the_keys(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await answered(app)
+        assert (await helped(app, pilot))[0] == "Keys"
+        await pilot.press("escape")
+        await until(lambda: app.screen is chat)
+        await pilot.press("f6")
+        await until(lambda: isinstance(app.screen, BranchPlan))
+        assert (await helped(app, pilot))[0] == "Keys"
+        await pilot.press("escape")
+        await until(lambda: isinstance(app.screen, BranchPlan))
+
+
+async def test_the_key_pressed_twice_at_once_opens_one_help(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await answered(app)
+        chat.action_help()
+        chat.action_help()
+        await until(lambda: isinstance(app.screen, Help))
+        await pilot.pause()
+        await pilot.press("escape")
+        await until(lambda: app.screen is chat)
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("speculation on", "Speculation on or off"),
+        ("speculation", "Speculation on or off"),
+        ("inspect", "Inspect"),
+        ("latency", "Watch latency"),
+    ],
+)
+async def test_the_palette_finds_the_nearest_title_first(tmp_path: Path, query: str, first: str) -> None:
+    app = make_app(tmp_path, ScriptedEngine())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(lambda: app.screen_of_chat is not None)
+        await pilot.press("ctrl+p")
+        await until(lambda: isinstance(app.screen, Palette) and app.screen.highlighted is not None)
+        await pilot.press(*query)
+        picker = app.screen
+        assert isinstance(picker, Palette)
+        await until(lambda: picker.highlighted is not None and picker.highlighted.title == first)
+
+
+def test_every_view_has_a_command_of_the_palette_and_two_sentences() -> None:
+    known = {command.id for command in COMMANDS}
+    for view in VIEWS:
+        assert view.command in known, view.title
+        sentences = [part for part in view.text.replace("…", ".").split(". ") if part]
+        assert len(sentences) == 2, view.title
