@@ -275,8 +275,9 @@ async def test_the_pill_tells_of_new_text_below(tmp_path: Path) -> None:
         chat.chat.submit("go")
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
         chat.chat.submit("more")
-        await until(lambda: chat.chat.running)
+        await until(lambda: chat.chat.running and chat.transcript.max_scroll_y)
         await pilot.press("pageup")
+        assert not chat.transcript.follow
         engine.run_free()
         await until(lambda: not chat.chat.running)
         await until(lambda: chat.pill.display)

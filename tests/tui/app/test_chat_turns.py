@@ -98,7 +98,8 @@ async def test_what_is_sent_while_the_model_loads_waits_its_turn(tmp_path: Path)
         await until(lambda: chat.loader.status.fraction == 0.5)
         await pilot.press(*"one", "enter", *"two", "enter")
         await until(lambda: chat.chat.waiting == ["one", "two"])
-        assert bar(chat, "queue") == "▸ 2 queued  one  until the model is loaded  Esc takes it back"
+        queued = "▸ 2 queued  one  until the model is loaded  Esc takes it back"
+        await until(lambda: bar(chat, "queue") == queued)
         assert " 50%" in bar(chat, "header")
         engine.run_free()
         await until(lambda: len(chat.chat.session.branch) == 4 and not chat.chat.running)
@@ -148,7 +149,7 @@ async def test_without_a_model_the_chat_says_what_to_do_and_the_rest_works(tmp_p
         assert "Choose a smaller one." in shown
         await pilot.press(*"hi", "enter")
         await until(lambda: chat.chat.waiting == ["hi"])
-        assert "Ctrl+O chooses a model" in bar(chat, "queue")
+        await until(lambda: "Ctrl+O chooses a model" in bar(chat, "queue"))
         chat.load_model("tiny")
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
         assert contents(chat)[1][1] == "answer"
