@@ -113,16 +113,23 @@ class Composer(TextArea):
         self._replace_via_keyboard("\n", *self.selection)
 
     async def _on_key(self, event: events.Key) -> None:
-        # xterm's modifyOtherKeys sends ESC[27;2;13~ for Shift+Enter, which Textual names so.
-        if event.key not in ("enter", "shift+\r"):
+        # A priority binding would run before keys typed in the same burst have arrived, and a plain one, which waits
+        # until the key has bubbled up to the app, after them.
+        if event.key == "enter":
+            self.action_send()
+        elif event.key == "shift+\r":
+            # xterm's modifyOtherKeys sends ESC[27;2;13~ for Shift+Enter, which Textual names so.
+            self.action_newline()
+        elif not await self._run_own_binding(event.key):
             return
         event.stop()
         event.prevent_default()
-        # Not a priority binding: that would run before keys typed in the same burst have arrived.
-        if event.key == "enter":
-            self.action_send()
-        else:
-            self.action_newline()
+
+    async def _run_own_binding(self, key: str) -> bool:
+        for binding in self._bindings.key_to_bindings.get(key, ()):
+            if await self.app.run_action(binding.action, self):  # pyright: ignore[reportUnknownMemberType]  App is generic
+                return True
+        return False
 
     # Pasting
 

@@ -60,6 +60,32 @@ async def test_enter_sends_and_ctrl_j_and_shift_enter_break_the_line(host):
     assert host.composer.text == ""
 
 
+async def test_keys_of_one_burst_act_in_their_order(host):
+    # A slow connection or a terminal without bracketed paste delivers them so.
+    keys = [
+        "a",
+        "b",
+        "ctrl+j",
+        "c",
+        "left",
+        "x",
+        "end",
+        "y",
+        "z",
+        "backspace",
+        "up",
+        "home",
+        "delete",
+        "up",
+        "down",
+        "1",
+    ]
+    for key in keys:
+        host.post_message(events.Key(key, key if len(key) == 1 else None))
+    await host.pilot.pause()
+    assert host.composer.text == "b\n1xcy"
+
+
 async def test_the_xterm_name_of_shift_enter_breaks_the_line(host):
     await host.pilot.press("a")
     host.composer.post_message(events.Key("shift+\r", None))
