@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ def _clean_environment() -> None:
         if name in _TERMINAL_VARIABLES or name.startswith(("TEXTUAL", "TOKSCOPE_", "RICH_")):
             del os.environ[name]
     os.environ["TERM"] = "xterm-256color"
+    os.environ["TZ"] = "UTC"
+    if hasattr(time, "tzset"):
+        time.tzset()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # programs under test start as fast as a user's
 
 

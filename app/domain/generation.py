@@ -108,6 +108,13 @@ class CellSpan(Struct, frozen=True, array_like=True):
     """`system`, `earlier` (turns; the oldest are dropped next), `prompt` (this turn), `reply` or `free`."""
     n_tokens: int
     source: str = ""
-    """`reused` (left from the turn before), `restored` (from disk), `shared` (from another slot), `computed`."""
+    """What it took to have them: `computed` (by this request), `reused` (in the cache from before), `restored` (read
+    from disk, by this request or an earlier one), `copied` (from another conversation), `shared` (from a branch)."""
     ms: float = 0.0
     """Computing them; 0 where they were not."""
+    first_at: float = 0.0
+    """When the first of them was computed, or read from disk where `restored`: Unix seconds; 0: not known."""
+    last_at: float = 0.0
+    """The same of the last one."""
+    n_sharers: int = 0
+    """Other sequences that hold these very cells now: branches of one prompt."""

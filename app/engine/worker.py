@@ -10,7 +10,7 @@ from pathlib import Path
 from app.domain.generation import FinishReason, Timings, Usage
 from app.engine.bench import run_bench
 from app.engine.core.backend import ComputeError
-from app.engine.core.happenings import Finished, Happening, Held, Prefilled, Sampled, Shifted, Started
+from app.engine.core.happenings import Accounted, Finished, Happening, Held, Prefilled, Sampled, Shifted, Started
 from app.engine.host import Host
 from app.engine.inbox import Inbox
 from app.engine.native import library
@@ -36,6 +36,7 @@ from app.protocol.commands import (
 )
 from app.protocol.events import (
     PROTOCOL_VERSION,
+    CellsTold,
     ContextShifted,
     ContextTrimmed,
     GenerationFinished,
@@ -220,6 +221,8 @@ class Worker:
                 self._outbox.send(self._replies[request_id].paused(happening))
             case Shifted(_, n_kept, n_discarded):
                 self._outbox.send(ContextShifted(request_id, n_kept, n_discarded))
+            case Accounted(_, cells):
+                self._outbox.send(CellsTold(request_id, cells))
             case Finished():
                 self._finished(self._replies.pop(request_id))
 

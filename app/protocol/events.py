@@ -11,7 +11,7 @@ from msgspec import Struct
 from app.domain.generation import CellSpan, DraftCounts, FinishReason, PromptSpans, Stop, Timings, Usage
 from app.domain.trace import Prediction, PromptToken, TokenTrace
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 
 
 class Device(Struct, frozen=True, array_like=True):
@@ -120,9 +120,32 @@ class GenerationStarted(Struct, frozen=True, tag=True, array_like=True):
     n_restored: int = 0
     """Of the cached tokens, those that were read from a saved state."""
     n_shared: int = 0
-    """Of the cached tokens, those that were copied from another conversation with the same beginning."""
+    """Of the cached tokens, those that were copied from another conversation with the same beginning, or are shared
+    with another branch."""
     n_kept: int = 0
     """The prompt's last tokens that are the beginning of the reply: kept from an older one, counted in this turn."""
+
+
+class CellsTold(Struct, frozen=True, tag=True, array_like=True):
+    """The window of a request now, as in `GenerationFinished`.
+
+    Comes after `GenerationStarted` and whenever a phase begins, cells were forgotten or others share more or fewer of
+    them; between two of these a request only computes cells of its own.
+    """
+
+    request_id: int
+    cells: tuple[CellSpan, ...]
+
+
+class SlotsHeld(Struct, frozen=True, tag=True, array_like=True):
+    """A request cannot begin: paused requests hold all slots. Comes once, before `GenerationStarted`.
+
+    It begins by itself when one of them has ended.
+    """
+
+    request_id: int
+    held_by: tuple[int, ...]
+    """The paused requests."""
 
 
 class PromptRendered(Struct, frozen=True, tag=True, array_like=True):
@@ -254,7 +277,9 @@ ScoreEvent = Scored | ScoreFinished | EngineLost
 BenchEvent = BenchMeasured | BenchFinished | EngineLost
 GenerationEvent = (
     ContextTrimmed
+    | SlotsHeld
     | GenerationStarted
+    | CellsTold
     | PromptRendered
     | PrefillProgress
     | TokensGenerated
@@ -270,7 +295,9 @@ Event = (
     | ModelReady
     | LoadFailed
     | ContextTrimmed
+    | SlotsHeld
     | GenerationStarted
+    | CellsTold
     | PromptRendered
     | PrefillProgress
     | TokensGenerated

@@ -10,6 +10,7 @@ from app.domain.generation import CellSpan, FinishReason, PromptSpans, Stop, Tim
 from app.domain.text import one_line
 from app.domain.trace import PromptToken, TokenTrace
 from app.protocol.events import (
+    CellsTold,
     ContextShifted,
     ContextTrimmed,
     EngineLost,
@@ -19,6 +20,7 @@ from app.protocol.events import (
     Paused,
     PrefillProgress,
     PromptRendered,
+    SlotsHeld,
     TokensGenerated,
 )
 from app.tui.finish import finish_line, finish_word
@@ -26,7 +28,7 @@ from app.tui.pace import N_RECENT, Pace, rate
 from app.tui.phase import Phase
 from app.tui.watch.candidates import Candidate, candidates_of
 from app.tui.watch.clock import ScreenClock
-from app.tui.watch.context import ContextUse, Held, live_cells, without_lost
+from app.tui.watch.context import ContextUse, Held, live_cells, with_account, without_lost
 from app.tui.watch.drafting import Drafting
 from app.tui.watch.ending import Ending
 from app.tui.watch.latency import Latency
@@ -66,6 +68,8 @@ class RunMeter:
         self.prompt: tuple[PromptToken, ...] = ()
         """What was really sent; empty where it was not told."""
         self.stop: Stop | None = None
+        self.held_by: tuple[int, ...] = ()
+        """The paused requests whose slots it waits for; empty where it does not."""
         self.drafting, self.latency, self.ending = Drafting(), Latency(), Ending()
         self.screen = ScreenClock()
         """Of the turn's screen; fed by who flushes."""
@@ -73,6 +77,8 @@ class RunMeter:
         self._final = Timings()
         self._source, self._n_kept = "reused", 0
         self._cells: tuple[CellSpan, ...] = ()
+        self._told: tuple[CellSpan, ...] = ()
+        """The engine's last account while it runs."""
 
     def reset(self, n_history: int | None = 0) -> None:
         """Forgets everything: another conversation, another model. `n_history`: its tokens, None when unknown."""
@@ -85,6 +91,7 @@ class RunMeter:
         self.phase = Phase.QUEUED
         self.finish = self.finish_word = ""
         self.finish_reason = None
+        self.held_by = ()
         self.version += 1
 
     def apply(self, event: GenerationEvent) -> None:
@@ -96,6 +103,10 @@ class RunMeter:
                 self.seed = event.seed
                 self._n_kept = event.n_kept
                 self._source = "restored" if event.n_restored else "shared" if event.n_shared else "reused"
+            case SlotsHeld():
+                self.held_by = event.held_by
+            case CellsTold():
+                self._told = event.cells
             case PromptRendered():
                 self.prompt = event.tokens
             case Paused():
@@ -107,6 +118,7 @@ class RunMeter:
                     self._token(token)
             case ContextShifted():
                 self.n_shifted += event.n_discarded
+                self._told = ()  # its cells have moved
             case ContextTrimmed():
                 pass  # the prompt's own figures come with GenerationStarted
             case GenerationFinished():
@@ -183,6 +195,11 @@ class RunMeter:
     # The rest
 
     @property
+    def running(self) -> bool:
+        """Whether more may come."""
+        return self.phase in (Phase.PREFILL, Phase.DECODE, Phase.PAUSED)
+
+    @property
     def last(self) -> TokenTrace | None:
         """The token that came last."""
         return self.tokens[-1] if self.tokens else None
@@ -193,7 +210,7 @@ class RunMeter:
         return ContextUse(n_ctx, self.spans.n_system, *parts)
 
     def cells(self, n_ctx: int) -> tuple[CellSpan, ...]:
-        """What lies in the window of `n_ctx` cells: the engine's account in the end, until then a reckoning."""
+        """What lies in the window of `n_ctx` cells: the engine's account in the end, until then a reckoning from it."""
         if self._cells or not self.n_prompt:
             return self._cells
         held = Held(
@@ -207,7 +224,7 @@ class RunMeter:
             self.n_shifted,
             self._n_kept,
         )
-        return live_cells(held, self.spans, n_ctx)
+        return with_account(live_cells(held, self.spans, n_ctx), self._told)
 
     def candidates(self, limit: int) -> tuple[Candidate, ...]:
         """The `limit` likeliest at the last step, best first; a chosen one not among them takes the last place."""
@@ -221,6 +238,7 @@ class RunMeter:
         self.n_prefilled, self.prefill_ms, self.ttft_ms = 0, 0.0, None
         self.n_generated, self.n_shifted, self.decode_ms, self.tokens = 0, 0, 0.0, []
         self.prompt, self.stop, self._cells, self._source, self._n_kept = (), None, (), "reused", 0
+        self._told, self.held_by = (), ()
         self.drafting, self.latency, self.ending = Drafting(), Latency(), Ending()
         self._pace, self._final = Pace(), Timings()
 

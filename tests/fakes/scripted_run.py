@@ -11,6 +11,7 @@ from app.domain.generation import FinishReason, PromptSpans, Stop
 from app.domain.trace import Prediction, TokenTrace
 from app.protocol.commands import Generate, Resume
 from app.protocol.events import (
+    CellsTold,
     ContextShifted,
     ContextTrimmed,
     GenerationEvent,
@@ -19,6 +20,7 @@ from app.protocol.events import (
     Paused,
     PrefillProgress,
     PromptRendered,
+    SlotsHeld,
     TokensGenerated,
 )
 from tests.fakes.engine_events import (
@@ -78,10 +80,15 @@ class ScriptedRun:
         spans = script.spans or PromptSpans(n_turn=script.n_prompt)
         if script.trimmed:
             yield ContextTrimmed(request_id, *script.trimmed)
+        if script.held_by:
+            yield SlotsHeld(request_id, script.held_by)
+            await self._gate.step(self._given_up)
         seed = self._command.sampling.seed or script.seed
         yield GenerationStarted(request_id, script.n_prompt, script.n_cached, spans, seed)
         if self._command.tell_prompt:
             yield PromptRendered(request_id, tuple(script.prompt) or make_prompt(script.n_prompt))
+        if script.accounts.get(0):
+            yield CellsTold(request_id, script.accounts[0])
         for n_done in split_evenly(n_new, script.n_prefill_steps):
             await self._gate.step(self._given_up)
             if self._given_up():
@@ -108,6 +115,8 @@ class ScriptedRun:
             if self._n_left is not None:
                 self._n_left -= 1
             yield TokensGenerated(request_id, token.text if token.n_bytes else "", (token,))
+            if script.accounts.get(self._n_tokens):
+                yield CellsTold(request_id, script.accounts[self._n_tokens])
             if script.n_shifted and self._n_tokens == 1:
                 yield ContextShifted(request_id, 4, script.n_shifted)
         if script.dies_after is None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.domain.generation import CellSpan, DraftCounts, FinishReason, PromptSpans, Stop
@@ -51,6 +51,10 @@ class Reply:
     """Tokens that the window forgets after the reply's first token."""
     drafting: DraftCounts | None = None
     cells: tuple[CellSpan, ...] = ()
+    accounts: Mapping[int, tuple[CellSpan, ...]] = field(default_factory=dict[int, tuple[CellSpan, ...]])
+    """What `CellsTold` tells, by how many tokens came before it."""
+    held_by: tuple[int, ...] = ()
+    """The paused requests that it has to wait for at first."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,6 +84,8 @@ class ToyBackend:
         self.batch = Batch(n_batch, max(16, n_slots))
         self.next_token = next_token
         self.cells: dict[int, list[int]] = {i: [] for i in range(n_slots)}
+        self._identities: dict[int, list[object]] = {i: [] for i in range(n_slots)}
+        """Of each cell; the same object in two sequences is one cell."""
         self.script: list[Decoded | ComputeError] = []
         self.partial_removal = True
         self.can_shift = True
@@ -111,6 +113,7 @@ class ToyBackend:
             cells = self.cells[seq_id]
             assert int(self.batch.positions[i]) == len(cells), "positions must continue the sequence"
             assert len(cells) < self.n_ctx, "the sequence is full"
+            self._identities_of(seq_id).append(object())
             cells.append(token)
             if rows and rows[-1][0] == seq_id:
                 rows[-1][1].append(token)
@@ -142,7 +145,20 @@ class ToyBackend:
     def share(self, source: int, target: int, n_past: int) -> None:
         assert self.unified
         assert not self.cells[target]
+        self._identities[target] = self._identities_of(source)[:n_past]
         self.cells[target] = self.cells[source][:n_past]
+
+    def same_cell(self, one: int, other: int, at: int) -> bool:
+        """Whether two sequences hold the very same cell at a position."""
+        a, b = self._identities_of(one)[at : at + 1], self._identities_of(other)[at : at + 1]
+        return bool(a and b and a[0] is b[0])
+
+    def _identities_of(self, seq_id: int) -> list[object]:
+        """Those of its cells: what was cut is forgotten, what came by a state is new."""
+        known, n = self._identities[seq_id], len(self.cells[seq_id])
+        del known[n:]
+        known += [object() for _ in range(n - len(known))]
+        return known
 
     def read_state(self, seq_id: int) -> npt.NDArray[np.uint8] | None:
         return np.array(self.cells[seq_id], np.uint8) if self.cells[seq_id] else None

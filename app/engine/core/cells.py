@@ -1,25 +1,64 @@
-"""An account of every cell of a request's window: what lies in it, where it came from and what computing it took."""
+"""An account of every cell of a request's window: what lies in it, where it came from, when and in what time it was
+computed, and who else holds it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import pairwise
+
 from app.domain.generation import CellSpan
-from app.engine.core.sequence import Sequence
+from app.engine.core.backend import Backend
+from app.engine.core.happenings import Accounted
+from app.engine.core.sequence import Phase, Sequence
+from app.engine.core.slots import Slot, SlotTable
 
 
-def account(sequence: Sequence, n_ctx: int, now_s: float) -> tuple[CellSpan, ...]:
-    """The spans of the window of `n_ctx` cells in order, none empty; their counts sum to `n_ctx`.
+class Accounts:
+    """Of the sequences of one context."""
 
-    What a shift forgot is left out, oldest first after the system prompt. Empty where the sequence never had a slot.
-    `now_s` ends a prefill that was cut short.
-    """
-    if sequence.slot is None:
-        return ()
+    def __init__(self, backend: Backend, slots: SlotTable) -> None:
+        self._backend = backend
+        self._slots = slots
+
+    def of(self, sequence: Sequence, now_s: float) -> tuple[CellSpan, ...]:
+        """The spans of its window in order, none empty; their counts sum to `n_ctx`.
+
+        What a shift forgot is left out, oldest first after the system prompt. Empty where the sequence never had a
+        slot. `now_s` ends a prefill that was cut short.
+        """
+        slot = sequence.slot
+        if slot is None:
+            return ()
+        cached = "reused" if not sequence.n_shared else "shared" if self._backend.unified else "copied"
+        parts = _without_shifted(_parts(sequence, cached, now_s), sequence.n_shifted)
+        spans = _dated(parts, slot, sorted(self._slots.shared_by(slot).values()))
+        n_used = sum(span.n_tokens for span in spans)
+        free = CellSpan("free", self._backend.n_ctx - n_used)
+        return tuple(span for span in (*spans, free) if span.n_tokens)
+
+    def news(self, sequences: Iterable[Sequence], now_s: float) -> list[Accounted]:
+        """The accounts that changed by more than cells of their own that were computed since they were told."""
+        found: list[Accounted] = []
+        for sequence in sequences:
+            slot, phase = sequence.slot, sequence.phase
+            if slot is None or phase is Phase.FINISHED:
+                continue
+            shared = tuple(sorted(self._slots.shared_by(slot).values())) if slot.shared else ()
+            n_past = sequence.n_past if phase is Phase.HELD else 0
+            state = (phase, sequence.n_shifted, n_past, shared)
+            if state != sequence.told:
+                sequence.told = state
+                found.append(Accounted(sequence, self.of(sequence, max(now_s, sequence.started_s))))
+        return found
+
+
+def _parts(sequence: Sequence, cached: str, now_s: float) -> list[CellSpan]:
+    """The window as it would be, had no shift forgotten anything. `cached`: the source of what was not computed."""
     n_prompt, spans = len(sequence.prompt), sequence.spans
     n_reply = max(0, sequence.n_past + sequence.n_shifted - n_prompt)
     n_computed = min(n_prompt, sequence.n_past + sequence.n_shifted)
     timings = sequence.timings(now_s, 0.0)
     per_token = timings.prefill_ms / max(1, n_computed - sequence.n_cached)
-    cached = "restored" if sequence.n_restored else "shared" if sequence.n_shared else "reused"
     ends = (spans.n_system, spans.n_system + spans.n_history, n_prompt - sequence.n_kept, n_prompt)
     parts: list[CellSpan] = []
     start = 0
@@ -30,9 +69,7 @@ def account(sequence: Sequence, n_ctx: int, now_s: float) -> tuple[CellSpan, ...
         parts.append(CellSpan(kind, n_new, "computed", n_new * per_token))
         start = end
     parts.append(CellSpan("reply", n_reply, "computed", timings.decode_ms))
-    parts = _without_shifted(parts, sequence.n_shifted)
-    n_used = sum(part.n_tokens for part in parts)
-    return tuple(part for part in (*parts, CellSpan("free", n_ctx - n_used)) if part.n_tokens)
+    return parts
 
 
 def _without_shifted(parts: list[CellSpan], n_shifted: int) -> list[CellSpan]:
@@ -42,3 +79,24 @@ def _without_shifted(parts: list[CellSpan], n_shifted: int) -> list[CellSpan]:
         n_shifted -= n_lost
         left.append(CellSpan(part.kind, part.n_tokens - n_lost, part.source, part.ms))
     return left
+
+
+def _dated(parts: list[CellSpan], slot: Slot, shared: list[int]) -> list[CellSpan]:
+    """The parts with their times, divided where others share them and where they came from disk.
+
+    `shared`: how many of the first cells each of the others holds too.
+    """
+    spans: list[CellSpan] = []
+    start = 0
+    for part in parts:
+        end = start + part.n_tokens
+        borders = [start, *sorted({n for n in (slot.n_restored, *shared) if start < n < end}), end]
+        for low, high in pairwise(borders):
+            if low == high:
+                continue
+            source = "restored" if part.source != "computed" and low < slot.n_restored else part.source
+            ms = part.ms * (high - low) / part.n_tokens
+            since, until = slot.computed_at[low], slot.computed_at[high - 1]
+            spans.append(CellSpan(part.kind, high - low, source, ms, since, until, sum(n > low for n in shared)))
+        start = end
+    return spans

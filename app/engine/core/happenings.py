@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.domain.generation import CellSpan
 from app.domain.trace import Origin
 from app.engine.core.backend import StageReport
 from app.engine.core.distribution import Measured
@@ -66,10 +67,18 @@ class Shifted:
 
 
 @dataclass(slots=True)
+class Accounted:
+    """The account of a sequence's window has changed by more than new cells of its own."""
+
+    sequence: Sequence
+    cells: tuple[CellSpan, ...]
+
+
+@dataclass(slots=True)
 class Finished:
     """A sequence has ended; its slot is free for others."""
 
     sequence: Sequence
 
 
-Happening = Started | Prefilled | Sampled | Held | Shifted | Finished
+Happening = Started | Prefilled | Sampled | Held | Shifted | Accounted | Finished

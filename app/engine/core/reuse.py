@@ -6,6 +6,7 @@ What a slot loses to another conversation goes to the archive, where it is long 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from collections.abc import Sequence as Many
 from typing import Protocol
 
@@ -58,7 +59,15 @@ class Archive(Protocol):
 class Reuse:
     """Fills slots for the sequences of one context."""
 
-    def __init__(self, backend: Backend, slots: SlotTable, archive: Archive | None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        slots: SlotTable,
+        archive: Archive | None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """`wall` tells the Unix time, for what is read from disk."""
+        self._wall = wall
         self._backend = backend
         self._slots = slots
         self._archive = archive
@@ -112,8 +121,9 @@ class Reuse:
             return n_own
         self._backend.clear(slot.seq_id)
         self._backend.share(donor.seq_id, slot.seq_id, n_shared)
-        slot.fill(donor.tokens[:n_shared])
+        self._slots.share(donor, slot, n_shared)
         slot.private = donor.private
+        sequence.n_shared = n_shared
         return n_shared
 
     def _copy(self, sequence: Sequence, slot: Slot, n_own: int) -> int:
@@ -122,8 +132,9 @@ class Reuse:
         if donor is None or n_shared < n_own + WORTH or not self._usable(donor.tokens, n_shared):
             return 0
         state = self._backend.read_state(donor.seq_id)
-        if state is None or not self._put(slot, donor.tokens, state):
+        if state is None or not self._put(slot, len(donor.tokens), state):
             return 0
+        slot.copy(donor, len(donor.tokens))
         slot.private = donor.private
         sequence.n_shared = n_shared
         return n_shared
@@ -138,8 +149,10 @@ class Reuse:
         state = saved.load() if saved else None
         n_restored = 0
         if saved and state is not None:
-            if self._put(slot, saved.tokens, state):
-                n_restored = min(common_prefix(saved.tokens, sequence.prompt), len(sequence.prompt) - 1)
+            tokens = saved.tokens
+            if self._put(slot, len(tokens), state):
+                slot.restore(tokens, self._wall())
+                n_restored = min(common_prefix(tokens, sequence.prompt), len(sequence.prompt) - 1)
                 slot.private = False
             else:
                 saved.reject()
@@ -147,12 +160,12 @@ class Reuse:
         sequence.n_restored = n_restored
         return n_restored
 
-    def _put(self, slot: Slot, tokens: list[int], state: State) -> bool:
-        """Replaces what is in a slot; leaves it empty where the state turns out not to be that of `tokens`."""
-        fits = self._backend.write_state(slot.seq_id, state) and self._backend.n_cells(slot.seq_id) == len(tokens)
+    def _put(self, slot: Slot, n_tokens: int, state: State) -> bool:
+        """Empties a slot and fills its cells; leaves none where the state turns out not to be that of `n_tokens`."""
+        slot.cut(0)
+        fits = self._backend.write_state(slot.seq_id, state) and self._backend.n_cells(slot.seq_id) == n_tokens
         if not fits:
             self._backend.clear(slot.seq_id)
-        slot.fill(tokens if fits else ())
         return fits
 
     def _donor(self, sequence: Sequence, slot: Slot) -> tuple[Slot | None, int]:

@@ -10,13 +10,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from app.domain.generation import FinishReason
+from app.domain.generation import CellSpan, FinishReason
 from app.engine.core.admission import Admission
 from app.engine.core.backend import Backend, ComputeError, Decoded
-from app.engine.core.cells import account
+from app.engine.core.cells import Accounts
 from app.engine.core.chooser import Chooser
 from app.engine.core.draft import Drafter, NGramDrafter
-from app.engine.core.happenings import Finished, Happening, Prefilled, Started
+from app.engine.core.happenings import Finished, Happening, Held, Prefilled, Started
 from app.engine.core.pace import Pace
 from app.engine.core.reuse import Archive, Reuse
 from app.engine.core.rows import Rows, build, running
@@ -39,15 +39,18 @@ class Scheduler:
         clock: Callable[[], float] = time.perf_counter,
         drafter: Callable[[int], Drafter] = look_up,
         archive: Archive | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         """`drafter` makes the drafter for a sequence that asks for speculation, given its seq_id.
 
-        `archive` keeps what slots lose; without one it is lost.
+        `archive` keeps what slots lose; without one it is lost. `wall` tells the Unix time, for the account of cells.
         """
         self.backend = backend
         self.slots = SlotTable(backend.n_slots)
         self._pace = Pace(backend)
-        self.reuse = Reuse(backend, self.slots, archive)
+        self.reuse = Reuse(backend, self.slots, archive, wall)
+        self._accounts = Accounts(backend, self.slots)
+        self._wall = wall
         self.admission = Admission(backend, self.slots, self._pace.costs, clock, drafter, self.reuse)
         self._clock = clock
         self._waiting: deque[Sequence] = deque()
@@ -83,6 +86,8 @@ class Scheduler:
         self._active += started
         happened += [Started(sequence) for sequence in started if sequence.phase is Phase.PREFILL]
         happened += [shifted for each in self._active if (shifted := make_room(self.backend, each))]
+        if happened:
+            happened += self._accounts.news(self._active, began_s)
         rows = build(self.backend, running(self._active), self._pace.chunk)
         if rows:
             self.backend.use_adapters(rows[0].sequence.adapters)
@@ -90,6 +95,8 @@ class Scheduler:
             self._compute(rows, began_s, happened)
         self._sweep(happened)
         self._stuck = not rows and not happened
+        happened += self._accounts.news(self._active, self._clock())
+        happened.sort(key=lambda each: isinstance(each, Held))  # nothing of a sequence follows that it is held
         if not self._active and not self._waiting:
             self._pace.chunk.recover()
         return happened
@@ -119,7 +126,7 @@ class Scheduler:
         for sequence in (*self._active, *self._waiting):
             if sequence.phase is Phase.FINISHED:
                 if sequence.slot:
-                    sequence.cells = account(sequence, self.backend.n_ctx, self._clock())
+                    sequence.cells = self.account(sequence)
                     forget_shifted(self.backend, sequence)
                     self.slots.release(sequence.slot)
                 if sequence.sampler:
@@ -145,15 +152,15 @@ class Scheduler:
             return
         seconds = ended_s - decode_began_s
         decoding = all(row.sequence.phase is Phase.DECODE and row.first_output is not None for row in rows)
-        exact = any(row.sequence.params.exact for row in rows)
+        exact, at = any(row.sequence.params.exact for row in rows), self._wall()
         self._pace.decoded(seconds, n_decoding=len(rows) if decoding else 0, exact=exact)
         for row in rows:
             sequence = row.sequence
             if sequence.phase is Phase.DECODE and row.first_output is not None:
-                self._verify(row, happened)
+                self._verify(row, at, happened)
                 continue
             assert sequence.slot is not None
-            sequence.slot.tokens += row.tokens
+            sequence.slot.add(row.tokens, at)
             self.reuse.checkpoints.reached(sequence)
             if sequence.phase is Phase.DECODE:
                 continue
@@ -162,7 +169,7 @@ class Scheduler:
             if row.first_output is not None:
                 self._choose(sequence, row.first_output, happened)
 
-    def _verify(self, row: Rows, happened: list[Happening]) -> None:
+    def _verify(self, row: Rows, at: float, happened: list[Happening]) -> None:
         """Samples after each row for as long as the draft agrees with the samples, and takes the rest back.
 
         Every token comes from the target's own chain on its true prefix, so that a draft changes the speed alone.
@@ -172,7 +179,7 @@ class Scheduler:
         assert row.first_output is not None
         n_before, n_past = len(sequence.generated), sequence.n_past
         for i, token in enumerate(row.tokens):
-            sequence.slot.tokens.append(token)
+            sequence.slot.add((token,), at)
             logits, rest = self.backend.logits(row.first_output + i), drafted[i:]
             self._chooser.choose(sequence, logits, happened, rest, bonus=0 < i == len(drafted))
             if sequence.phase is not Phase.DECODE or sequence.generated[-1:] != rest[:1]:
@@ -228,6 +235,10 @@ class Scheduler:
         """Ends what has begun and makes a new context: a decode beside the loop has failed. Raises ComputeError where
         that fails too."""
         self._fail([], error)
+
+    def account(self, sequence: Sequence) -> tuple[CellSpan, ...]:
+        """What lies in the window of a sequence now."""
+        return self._accounts.of(sequence, self._clock())
 
     def check_integrity(self) -> list[str]:
         """What is wrong with the account of cells, one line each; run when idle."""

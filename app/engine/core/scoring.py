@@ -128,7 +128,7 @@ class Scoring:
         if decoded is Decoded.ABORTED:
             backend.clear_abort()
             return False
-        slot.tokens += rows
+        slot.add(rows, time.time())
         return True
 
     def _measure(self, index: int, logits: Logits, decode_ms: float) -> ScoredId:

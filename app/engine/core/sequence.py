@@ -53,12 +53,14 @@ class Sequence:
     n_cached: int = 0
     cells: tuple[CellSpan, ...] = ()
     """The account of its window when it ended."""
+    told: tuple[object, ...] = ()
+    """What the account of its window depended on when it was told last."""
     stops: list[int] = field(default_factory=list[int])
     """Where a chunk of its prefill ends, whatever else fits into a batch."""
     n_restored: int = 0
     """Of the cached tokens, those whose cells came from a saved state."""
     n_shared: int = 0
-    """Of the cached tokens, those whose cells were copied from another slot."""
+    """Of the cached tokens, those whose cells were copied from another slot, or are held together with it."""
     notices: list[str] = field(default_factory=list[str])
     """What the user should know of how the prompt came into the cache."""
     n_kept: int = 0

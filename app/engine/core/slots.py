@@ -1,10 +1,11 @@
-"""Slots: which token ids lie in which sequence of the KV cache, and which slot a request gets.
+"""Slots: which token ids lie in which sequence of the KV cache, since when, and which slot a request gets.
 
 A finished request leaves its tokens RESIDENT, so that the next turn prefills only what is new.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -49,22 +50,50 @@ class Slot:
 
     checkpoints: list[Checkpoint] = field(default_factory=list[Checkpoint])
     """Of beginnings of its tokens, none longer than them; the shortest first."""
+    computed_at: array[float] = field(default_factory=lambda: array("d"))
+    """When each of its cells was computed, or read from disk: Unix seconds."""
+    n_restored: int = 0
+    """Its first cells that were read from disk."""
+    shared: dict[int, int] = field(default_factory=dict[int, int])
+    """By the other's seq_id: how many of its first cells it has held together with another slot.
+
+    Either of two slots forgets by itself, so that they share the smaller one of both numbers.
+    """
+
+    def add(self, tokens: Sequence[int], at: float) -> None:
+        """Takes tokens whose cells were computed now, `at` Unix seconds."""
+        self.tokens += tokens
+        self.computed_at.extend([at] * len(tokens))
 
     def cut(self, n_tokens: int) -> None:
         """Forgets the tokens after the first `n_tokens`."""
-        del self.tokens[n_tokens:]
+        del self.tokens[n_tokens:], self.computed_at[n_tokens:]
         self.checkpoints = [each for each in self.checkpoints if each.n_tokens <= n_tokens]
+        self.n_restored = min(self.n_restored, n_tokens)
+        if self.shared:
+            self.shared = {other: min(n, n_tokens) for other, n in self.shared.items() if n_tokens}
 
-    def fill(self, tokens: Sequence[int]) -> None:
-        """Takes these tokens in place of its own."""
+    def restore(self, tokens: Sequence[int], at: float) -> None:
+        """Takes tokens in place of its own whose cells were read from disk now, `at` Unix seconds."""
         self.cut(0)
-        self.tokens += tokens
+        self.add(tokens, at)
+        self.n_restored = len(self.tokens)
+
+    def copy(self, donor: Slot, n_tokens: int) -> None:
+        """Takes another slot's first `n_tokens` in place of its own; they stay as old as they are."""
+        self.cut(0)
+        self.tokens += donor.tokens[:n_tokens]
+        self.computed_at += donor.computed_at[:n_tokens]
+        self.n_restored = min(donor.n_restored, n_tokens)
 
     def forget(self, n_keep: int, n_discard: int) -> None:
         """Forgets `n_discard` tokens after the first `n_keep`."""
-        rest = self.tokens[n_keep + n_discard :]
+        rest, since = self.tokens[n_keep + n_discard :], self.computed_at[n_keep + n_discard :]
+        n_restored = max(0, self.n_restored - n_keep - n_discard)
         self.cut(n_keep)
+        self.n_restored += n_restored
         self.tokens += rest
+        self.computed_at += since
 
     def common(self, prompt: Sequence[int], adapters: AdapterSet) -> int:
         """How many of its cells are those that `prompt` begins with."""
@@ -117,6 +146,18 @@ class SlotTable:
             best = min(open_slots, key=lambda slot: (bool(slot.tokens), slot.last_used))
         best.state = SlotState.CLAIMED
         return best, n_common[best.seq_id]
+
+    def share(self, donor: Slot, target: Slot, n_tokens: int) -> None:
+        """Says that `target` now holds the first `n_tokens` cells of `donor` too, and nothing else."""
+        target.copy(donor, n_tokens)
+        shared = {other: min(n, n_tokens) for other, n in self.shared_by(donor).items()} | {donor.seq_id: n_tokens}
+        for seq_id, n in shared.items():
+            target.shared[seq_id] = self.slots[seq_id].shared[target.seq_id] = n
+
+    def shared_by(self, slot: Slot) -> dict[int, int]:
+        """How many of its first cells a slot holds together with others, by their seq_id; only those that share."""
+        both = {other: min(n, self.slots[other].shared.get(slot.seq_id, 0)) for other, n in slot.shared.items()}
+        return {other: n for other, n in both.items() if n}
 
     @property
     def full(self) -> bool:

@@ -20,13 +20,14 @@ _VARIABLES: dict[str, tuple[str, ...]] = {
     "history": ("context-history", "secondary"),
     "turn": ("context-turn", "accent"),
     "reply": ("context-reply", "success"),
+    "shared": ("warning",),
     "free": ("context-free",),
     "ok": ("success",),
     "warn": ("warning",),
     "bad": ("error",),
 }
 _BOLD = frozenset({"title", "big", "value"})
-_BLOCKS = ("system", "history", "turn", "reply")
+_BLOCKS = ("system", "history", "turn", "reply", "shared")
 
 
 def palette(variables: Mapping[str, str]) -> dict[str, Style]:

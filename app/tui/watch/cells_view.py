@@ -1,7 +1,11 @@
-"""The cells of a context window as one strip of letters, and opened as a list with the text of each span. Pure."""
+"""The cells of a context window as one strip of letters, and opened as a list with the text of each span. Pure.
+
+Times are the clock's of the place where it is read, so that they stay true however long they stand on the screen.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from app.domain.generation import CellSpan
@@ -19,25 +23,33 @@ _KINDS = {
     "free": ("·", "free"),
 }
 _SOURCES = {
-    "reused": "was in the cache before",
-    "restored": "restored from disk",
-    "shared": "shared with another branch",
+    "computed": ("computed", "computed for this reply"),
+    "reused": ("reused", "was in the cache before"),
+    "restored": ("from disk", "restored from disk"),
+    "copied": ("copied", "copied from another conversation"),
+    "shared": ("from a branch", "computed by another branch"),
 }
+_SHARED = "&"
 _WIDE = 110
 _MOST_OF_A_TEXT = 4_000
 """Characters of a span's text that are looked at: no screen shows more."""
 
 
 def strip(cells: Sequence[CellSpan], setting: Setting, width: int) -> Line:
-    """Returns one line: a letter a kind, lower case where nothing was computed, `!` at what is dropped next."""
+    """Returns one line: a letter a kind, lower case where nothing was computed, with `&` where other branches hold the
+    same cells, `!` at what is dropped next."""
     spans: list[tuple[str, str]] = []
     dropped = _dropped(cells, setting)
     for index, (cell, n) in enumerate(zip(cells, share([cell.n_tokens for cell in cells], width), strict=True)):
         letter, role = _KINDS[cell.kind]
+        role = role if cell.kind == "free" else f"{role}-block"
         text = (letter if cell.source in ("computed", "") else letter.lower()) * n
+        if cell.n_sharers:
+            role = "shared-block"
+            text = f"{text[0]}{_SHARED}" * (n // 2) + text[: n % 2] if n > 1 else _SHARED
         if index == dropped:
             text = "!" + text[1:]
-        spans.append((text, role if cell.kind == "free" else f"{role}-block"))
+        spans.append((text, role))
     return tuple(spans)
 
 
@@ -47,7 +59,7 @@ def cells_forms(meter: RunMeter, model: ModelReady | None, setting: Setting, wid
     title = _title(cells, width)
     line = strip(cells, setting, width) if cells else (("·" * width, "free"),)
     letters = _letters() if width_of(_letters()) <= width + 1 else _letters()[:-2]
-    return (title, line, letters, ((_marks(cells, setting, short=True), "dim"),)), (title, line), (title,)
+    return (title, line, letters, _marks(cells, setting, width)), (title, line), (title,)
 
 
 def cells_page(meter: RunMeter, model: ModelReady | None, setting: Setting, width: int, height: int) -> list[Line]:
@@ -59,17 +71,18 @@ def cells_page(meter: RunMeter, model: ModelReady | None, setting: Setting, widt
     lines: list[Line] = [
         _title(cells, width),
         strip(cells, setting, width),
-        (*_letters(), ("· free   ", "dim"), (_marks(cells, setting, short=width < _WIDE), "dim")),
+        (*_letters(), ("· free", "dim")),
+        _marks(cells, setting, width),
         (),
-        ((f"{'':3}{'cells':<14}{'tokens':>7}  {'what':<9}{'from':<28}{'computed in':>12}", "dim"),),
+        _head(cells, wide=width >= _WIDE),
     ]
     used = [cell for cell in cells if cell.kind != "free"]
     texts = _texts(meter, used)
     room = max(0, height - len(lines) - len(used))
     n_each = min(6, room // len(used)) if used else 0
-    at, dropped = 0, _dropped(cells, setting)
+    at, dropped, newest = 0, _dropped(cells, setting), _newest(cells)
     for index, (cell, text) in enumerate(zip(used, texts, strict=True)):
-        lines.append(_row(cell, at, drop=index == dropped))
+        lines.append(_row(cell, at, newest, drop=index == dropped, wide=width >= _WIDE, running=meter.running))
         at += cell.n_tokens
         lines += [((f"   {line}", "dim"),) for line in _folded(text, width - 3, n_each)]
     return lines[:height]
@@ -94,13 +107,20 @@ def _letters() -> Line:
     return line
 
 
-def _marks(cells: Sequence[CellSpan], setting: Setting, *, short: bool) -> str:
-    sources = list(dict.fromkeys(cell.source for cell in cells if cell.source in _SOURCES))
-    words = ", ".join(source if short else _SOURCES[source] for source in sources)
-    from_where = f"small: {words}" if words else "all computed"
-    if setting.policy == "stop":
-        return f"{from_where} · full: it ends"
-    return from_where if _dropped(cells, setting) is None else f"{from_where} · ! dropped next"
+def _marks(cells: Sequence[CellSpan], setting: Setting, width: int) -> Line:
+    """What small letters and marks mean, of those that are seen; in fewer words where they do not fit."""
+    sources = list(dict.fromkeys(cell.source for cell in cells if cell.source not in ("computed", "")))
+    dropped = _dropped(cells, setting) is not None
+    line: Line = ()
+    for long, drop in ((True, "! dropped next"), (False, "! dropped next"), (False, "! dropped")):
+        words = ", ".join(_SOURCES[source][long] for source in sources)
+        end = "full: it ends" if setting.policy == "stop" else drop if dropped else ""
+        line = ((" · ".join(filter(None, (end, f"small: {words}" if words else "all computed"))), "dim"),)
+        if any(cell.n_sharers for cell in cells):
+            line = ((_SHARED, "shared"), (" shared with branches · " if long else " shared · ", "dim"), *line)
+        if width_of(line) <= width:
+            break
+    return line
 
 
 def _dropped(cells: Sequence[CellSpan], setting: Setting) -> int | None:
@@ -111,18 +131,59 @@ def _dropped(cells: Sequence[CellSpan], setting: Setting) -> int | None:
     return next(found, None)
 
 
-def _row(cell: CellSpan, at: int, *, drop: bool) -> Line:
+def _head(cells: Sequence[CellSpan], *, wide: bool) -> Line:
+    """The names of the columns; that of the times with the day that they are of."""
+    newest = _newest(cells)
+    day = time.strftime(" %d %b %Y" if wide else " %d %b", time.localtime(newest)) if newest else ""
+    shared = "shared" if wide else _SHARED
+    return _columns(("", "cells", "tokens", "what", "from", shared, f"at{day}", "took"), ("dim",) * 8, wide=wide)
+
+
+def _row(cell: CellSpan, at: int, newest: float, *, drop: bool, wide: bool, running: bool) -> Line:
     letter, role = _KINDS[cell.kind]
     letter = letter if cell.source == "computed" else letter.lower()
-    source = "computed now" if cell.source == "computed" else _SOURCES.get(cell.source, cell.source)
-    place = f"{at}–{at + cell.n_tokens - 1}"
-    return (
-        (f"{letter}{'!' if drop else ' '} ", role),
-        (f"{place:<14}", "text"),
-        (f"{numbers.count(cell.n_tokens):>7}  ", "value"),
-        (f"{cell.kind:<9}{source:<28}", "text"),
-        (f"{numbers.ms(cell.ms or None):>12}", "value"),
+    shared = f"with {cell.n_sharers} {'branch' if cell.n_sharers == 1 else 'branches'}" if wide else str(cell.n_sharers)
+    fields = (
+        f"{letter}{_SHARED if cell.n_sharers else ''}{'!' if drop else ''}",
+        f"{at}–{at + cell.n_tokens - 1}",
+        numbers.count(cell.n_tokens),
+        cell.kind,
+        _SOURCES[cell.source][wide] if cell.source in _SOURCES else cell.source,
+        shared if cell.n_sharers else "",
+        _when(cell, newest, running=running),
+        numbers.ms(cell.ms or None),
     )
+    roles = ("shared" if cell.n_sharers else role, "text", "value", "text", "text", "text", "text", "value")
+    return _columns(fields, roles, wide=wide)
+
+
+def _columns(fields: Sequence[str], roles: Sequence[str], *, wide: bool) -> Line:
+    """Fields side by side; those of figures are flush right."""
+    widths = (3, 16, -7, 2, 9, 33, 17, 20, -9) if wide else (3, 12, -6, 2, 8, 14, 4, 18, -9)
+    padded = (*fields[:3], "", *fields[3:])
+    texts = [f"{text:<{n}}" if n > 0 else f"{text:>{-n}}" for text, n in zip(padded, widths, strict=True)]
+    return tuple(zip(texts, (*roles[:3], "text", *roles[3:]), strict=True))
+
+
+def _newest(cells: Sequence[CellSpan]) -> float:
+    return max((max(cell.first_at, cell.last_at) for cell in cells), default=0.0)
+
+
+def _when(cell: CellSpan, newest: float, *, running: bool) -> str:
+    """When the cells were computed: from the first to the last, or to now; with the day where that is another one."""
+    now = "now" if running else numbers.UNKNOWN
+    if not cell.first_at:
+        return now if cell.source == "computed" else numbers.UNKNOWN
+    first = _clock(cell.first_at, newest)
+    last = _clock(cell.last_at, newest) if cell.last_at else now
+    return first if first == last else f"{first}–{last}"
+
+
+def _clock(at: float, newest: float) -> str:
+    """The time of day; of another day than that of `newest` the day alone."""
+    local = time.localtime(at)
+    same = local[:3] == time.localtime(newest)[:3]
+    return time.strftime("%H:%M:%S" if same else "%d %b %y", local)
 
 
 def _texts(meter: RunMeter, cells: Sequence[CellSpan]) -> list[str]:

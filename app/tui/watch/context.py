@@ -1,12 +1,14 @@
 """How the tokens of a context window divide, in counts and cell by cell. Pure.
 
-While a reply runs its cells are reckoned from what the engine has told; in the end they are the engine's own account.
+While a reply runs its cells are reckoned from what the engine has told, and from its last account come the times and
+who shares them; in the end they are the engine's own account.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 
 from app.domain.generation import CellSpan, PromptSpans
 
@@ -86,3 +88,43 @@ def live_cells(held: Held, spans: PromptSpans, n_ctx: int) -> tuple[CellSpan, ..
     counts = [*n_system, *without_lost([part.n_tokens for part in parts[2:]], held.n_shifted)]
     left = [CellSpan(part.kind, n, part.source, part.ms) for part, n in zip(parts, counts, strict=True)]
     return tuple(part for part in (*left, CellSpan("free", max(0, n_ctx - sum(counts)))) if part.n_tokens)
+
+
+def with_account(reckoned: Sequence[CellSpan], told: Sequence[CellSpan]) -> tuple[CellSpan, ...]:
+    """Returns the reckoned spans with the sources, times and sharers that an account told of their first cells.
+
+    What was computed since then has no time yet: a span that goes on without one has its `last_at` 0.
+    """
+    known = [span for span in told if span.kind != "free"]
+    ends = [0, *accumulate(span.n_tokens for span in known)]
+    spans: list[CellSpan] = []
+    start = 0
+    for part in reckoned:
+        end = start + part.n_tokens
+        borders = [start, *(at for at in ends[1:] if start < at < end), end]
+        for low, high in pairwise(borders):
+            ms = part.ms * (high - low) / part.n_tokens
+            made = CellSpan(part.kind, high - low, part.source, ms)
+            if part.kind != "free" and low < ends[-1]:
+                fact = known[next(i for i, at in enumerate(ends[1:]) if low < at)]
+                made = CellSpan(part.kind, high - low, fact.source, ms, fact.first_at, fact.last_at, fact.n_sharers)
+            spans.append(made)
+        start = end
+    return tuple(_joined(spans))
+
+
+def _joined(spans: Sequence[CellSpan]) -> list[CellSpan]:
+    """Cells that were told of and, in one span with them, those that were computed right after them."""
+    joined: list[CellSpan] = []
+    for span in spans:
+        last = joined[-1] if joined else None
+        if last and last.first_at and not span.first_at and _is_own(last, span.kind) and span.source == "computed":
+            n, ms = last.n_tokens + span.n_tokens, last.ms + span.ms
+            joined[-1] = CellSpan(last.kind, n, last.source, ms, last.first_at)
+        else:
+            joined.append(span)
+    return joined
+
+
+def _is_own(span: CellSpan, kind: str) -> bool:
+    return (span.kind, span.source, span.n_sharers) == (kind, "computed", 0)

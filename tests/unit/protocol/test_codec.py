@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.conversation import Role
-from app.domain.generation import FinishReason, PromptSpans, Stop
+from app.domain.generation import CellSpan, FinishReason, PromptSpans, Stop
 from app.domain.model import KvType, LoadOptions
 from app.domain.sampling import SamplingParams
 from app.domain.sizes import ModelSizes
@@ -35,6 +35,7 @@ from app.protocol.commands import (
 from app.protocol.events import (
     BenchFinished,
     BenchMeasured,
+    CellsTold,
     ContextShifted,
     ContextTrimmed,
     Event,
@@ -47,6 +48,7 @@ from app.protocol.events import (
     PromptRendered,
     Scored,
     ScoreFinished,
+    SlotsHeld,
     Tokenized,
     TokensGenerated,
 )
@@ -84,6 +86,8 @@ EVENTS: list[Event] = [
     LoadFailed("why", "what to do", True),
     ContextTrimmed(7, 4, 900),
     GenerationStarted(7, 20, 12, PromptSpans(4, 8, 8), 1, n_restored=8, n_shared=2, n_kept=3),
+    SlotsHeld(7, (3, 4)),
+    CellsTold(7, (CellSpan("system", 4, "shared", 0.0, 1.7e9, 1.7e9 + 0.5, 3), CellSpan("free", 96))),
     PrefillProgress(7, 4, 8, 1.5),
     TokensGenerated(7, "🙂", (make_token("<0xF0>", n_top=3), make_token("🙂", 1, n_top=0))),
     ContextShifted(7, 4, 100),

@@ -5,6 +5,7 @@ import pytest
 from app.domain.generation import CellSpan, FinishReason, PromptSpans, Timings, Usage
 from app.domain.trace import PromptToken
 from app.protocol.events import (
+    CellsTold,
     ContextShifted,
     GenerationFinished,
     GenerationStarted,
@@ -85,7 +86,7 @@ def test_what_a_fork_keeps_is_the_replys_from_its_first_cell_on():
     assert running.cells(100) == KEPT
     running.apply(GenerationFinished(1, FinishReason.LENGTH, Usage(36, 35, 5), Timings(), cells=KEPT))
     page = cells_page(running, MODEL, Setting(), 76, 30)
-    assert [text(line).strip() for line in page[11::2]] == ["␣p30␣p31␣p32", "␣p33␣p34", "␣p35", "␣t0␣t1␣t2␣t3"]
+    assert [text(line).strip() for line in page[12::2]] == ["␣p30␣p31␣p32", "␣p33␣p34", "␣p35", "␣t0␣t1␣t2␣t3"]
 
 
 def test_in_the_end_the_engines_account_counts():
@@ -122,7 +123,7 @@ def test_the_panel():
         "KV-CACHE            40 of 100 · 40 %",
         "ssss!eeeeeEPPR······················",
         "S system E earlier P prompt R reply ",
-        "small: reused · ! dropped next",
+        "! dropped next · small: reused",
     ]
     assert [len(form) for form in forms] == [4, 2, 1]
     nothing = cells_forms(RunMeter(), None, Setting(), 36)
@@ -132,18 +133,19 @@ def test_the_panel():
 OPENED = """\
 KV-CACHE                                                    40 of 100 · 40 %
 ssssssss!eeeeeeeeeeeEEEPPPPRRR··············································
-S system E earlier P prompt R reply · free   small: reused · ! dropped next
+S system E earlier P prompt R reply · free
+! dropped next · small: was in the cache before
 
-   cells          tokens  what     from                         computed in
-s  0–9                10  system   was in the cache before                –
+   cells       tokens  what    from          &   at                     took
+s  0–9             10  system  reused            –                         –
    ␣p0␣p1␣p2␣p3␣p4␣p5␣p6␣p7␣p8␣p9
-e! 10–25              16  earlier  was in the cache before                –
+e! 10–25           16  earlier reused            –                         –
    ␣p10␣p11␣p12␣p13␣p14␣p15␣p16␣p17␣p18␣p19␣p20␣p21␣p22␣p23␣p24␣p25
-E  26–29               4  earlier  computed now                      8.0 ms
+E  26–29            4  earlier computed          now                  8.0 ms
    ␣p26␣p27␣p28␣p29
-P  30–35               6  prompt   computed now                     12.0 ms
+P  30–35            6  prompt  computed          now                 12.0 ms
    ␣p30␣p31␣p32␣p33␣p34␣p35
-R  36–39               4  reply    computed now                     40.0 ms
+R  36–39            4  reply   computed          now                 40.0 ms
    ␣t0␣t1␣t2␣t3"""
 
 
@@ -154,10 +156,10 @@ def test_the_marks_explain_all_that_is_marked_and_nothing_else():
         end = GenerationFinished(1, FinishReason.LENGTH, Usage(20, 20, 0), Timings(), cells=cells)
         return text(cells_forms(meter(end), MODEL, Setting(policy=policy), 60)[0][-1])
 
-    assert marks(*cells) == "small: shared, reused · ! dropped next"
-    assert marks(cells[0], cells[2]) == "small: shared"
+    assert marks(*cells) == "! dropped next · small: from a branch, reused"
+    assert marks(cells[0], cells[2]) == "small: computed by another branch"
     assert marks(CellSpan("system", 10, "computed"), cells[2]) == "all computed"
-    assert marks(*cells, policy="stop") == "small: shared, reused · full: it ends"
+    assert marks(*cells, policy="stop") == "full: it ends · small: from a branch, reused"
 
 
 def test_opened_it_lists_the_spans_with_their_texts():
@@ -166,8 +168,8 @@ def test_opened_it_lists_the_spans_with_their_texts():
 
 
 def test_texts_give_way_on_a_low_screen_and_are_left_out_after_a_shift():
-    page = cells_page(meter(PROMPT, PREFILL, tokens(5)), MODEL, Setting(), 76, 10)
-    assert [text(line)[0] for line in page[5:]] == ["s", "e", "E", "P", "R"]
+    page = cells_page(meter(PROMPT, PREFILL, tokens(5)), MODEL, Setting(), 76, 11)
+    assert [text(line)[0] for line in page[6:]] == ["s", "e", "E", "P", "R"]
     shifted = meter(PROMPT, PREFILL, tokens(5), ContextShifted(1, 10, 18))
     assert not any("p1" in text(line) for line in cells_page(shifted, MODEL, Setting(), 76, 24))
 
@@ -177,3 +179,72 @@ def test_a_text_that_would_move_the_screen_is_made_safe():
     page = cells_page(meter(hostile, PREFILL), MODEL, Setting(), 76, 24)
     assert not any("\x1b" in text(line) or "\n" in text(line) for line in page)
     assert any("␛[2J↵" in text(line) for line in page)
+
+
+AT = 1_700_000_000.0
+"""22:13:20 of a day in November."""
+TOLD = (
+    CellSpan("system", 10, "restored", 0.0, AT - 86_400, AT - 86_400, 3),
+    CellSpan("earlier", 16, "shared", 0.0, AT - 75, AT - 60, 3),
+    CellSpan("earlier", 4, "computed", 8.0, AT, AT),
+    CellSpan("prompt", 6, "computed", 12.0, AT, AT),
+    CellSpan("reply", 2, "computed", 20.0, AT + 1, AT + 2),
+    CellSpan("free", 62),
+)
+
+
+def test_while_it_runs_the_last_account_tells_times_and_sharers_and_what_follows_is_now():
+    cells = meter(PREFILL, tokens(3), CellsTold(1, TOLD), tokens(2)).cells(100)
+    assert cells[:4] == TOLD[:4]
+    assert cells[4:] == (CellSpan("reply", 4, "computed", 40.0, AT + 1), CellSpan("free", 60))
+
+
+def test_after_a_shift_an_account_of_other_cells_tells_nothing():
+    shifted = meter(PREFILL, tokens(5), CellsTold(1, TOLD), ContextShifted(1, 10, 18))
+    assert {span.first_at for span in shifted.cells(100)} == {0.0}
+    shifted.apply(CellsTold(1, (TOLD[0], CellSpan("earlier", 2, "computed", 4.0, AT, AT), *TOLD[3:])))
+    assert shifted.cells(100)[1] == CellSpan("earlier", 2, "computed", 8.0, AT, AT)
+
+
+NARROW = """\
+KV-CACHE                                                    40 of 100 · 40 %
+s&s&s&s&!&e&e&e&e&e&EEEPPPPRRR··············································
+S system E earlier P prompt R reply · free
+& shared · ! dropped next · small: from disk, from a branch
+
+   cells       tokens  what    from          &   at 14 Nov              took
+s& 0–9             10  system  from disk     3   13 Nov 23                 –
+e&!10–25           16  earlier from a branch 3   22:12:05–22:12:20         –
+E  26–29            4  earlier computed          22:13:20             8.0 ms
+P  30–35            6  prompt  computed          22:13:20            12.0 ms
+R  36–39            4  reply   computed          22:13:21–now        40.0 ms"""
+WIDE = """\
+& shared with branches · ! dropped next · small: restored from disk, computed by another branch
+
+   cells            tokens  what     from                             shared           at 14 Nov 2023           took
+s& 0–9                  10  system   restored from disk               with 3 branches  13 Nov 23                   –
+e&!10–25                16  earlier  computed by another branch       with 3 branches  22:12:05–22:12:20           –
+E  26–29                 4  earlier  computed for this reply                           22:13:20               8.0 ms
+P  30–35                 6  prompt   computed for this reply                           22:13:20              12.0 ms
+R  36–39                 4  reply    computed for this reply                           22:13:21–now          40.0 ms"""
+
+
+@pytest.mark.parametrize(("width", "first", "expected"), [(76, 0, NARROW), (136, 3, WIDE)], ids=["narrow", "wide"])
+def test_opened_it_tells_what_is_shared_and_when_each_span_was_computed(width, first, expected):
+    running = meter(PREFILL, tokens(3), CellsTold(1, TOLD), tokens(2))
+    page = cells_page(running, MODEL, Setting(policy="shift"), width, 11)
+    assert "\n".join(text(line).rstrip() for line in page[first:]) == expected
+    assert page[1][0] == (("s&" * 30)[: len(page[1][0][0])], "shared-block")
+
+
+def test_the_panel_tells_that_cells_are_shared():
+    lines = cells_forms(meter(PREFILL, tokens(3), CellsTold(1, TOLD)), MODEL, Setting(), 60)[0]
+    assert text(lines[-1]) == "& shared · full: it ends · small: from disk, from a branch"
+    lines = cells_forms(meter(PREFILL, CellsTold(1, TOLD)), MODEL, Setting(policy="shift"), 36)[0]
+    assert text(lines[-1]) == "& shared · ! dropped · small: from disk, from a branch"
+    assert text(lines[1]).startswith("s&s&!&e&e&")
+
+
+def test_one_shared_cell_of_the_strip_is_the_mark_alone():
+    cells = (CellSpan("prompt", 1, "computed", 1.0, AT, AT, 1), CellSpan("free", 9))
+    assert strip(cells, Setting(), 10) == (("&", "shared-block"), ("·" * 9, "free"))
