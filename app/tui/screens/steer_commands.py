@@ -38,6 +38,7 @@ class SteerCommands(SafeScreen):
     def bring_steering(self) -> None:
         """Makes what the commands work with; the chat is there."""
         self.versions = Siblings(self.chat, self.transcript, show=self._show, tell=self.tell)
+        self._before_step: Composer | Transcript = self.composer
         self.forking = Forking(self.chat, self.composer, self.transcript, ask=self._ask, tell=self.tell)
         self.branching = Branching(
             self.chat,
@@ -92,10 +93,13 @@ class SteerCommands(SafeScreen):
         self._do(self.forking.fork(wanted))
 
     def _step_changed(self) -> None:
-        # The keys go to the candidates while the reply is held, and back to the composer after.
+        # The keys go to the candidates while the reply is held, and back to where they were after.
         if self.step_dock.update():
-            self.composer.display = not self.step.state.shown
-            (self.step_dock.panel if self.step.state.shown else self.composer).focus()
+            shown = self.step.state.shown
+            if shown:
+                self._before_step = self.transcript if self.focused is self.transcript else self.composer
+            self.composer.display = not shown
+            (self.step_dock.panel if shown else self._before_step).focus()
         self.refresh_state()
         if self.step.state.paused:
             self.refresh_panels()

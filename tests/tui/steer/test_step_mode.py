@@ -24,7 +24,7 @@ async def held(app: TokscopeApp, pilot: Pilot[int]) -> ChatScreen:
     assert told(app) == ["The next reply starts paused."]
     assert "step mode" in bar(chat, "header")
     chat.chat.submit("count")
-    await until(lambda: chat.step.state.paused)
+    await until(lambda: chat.step.state.paused and len(panel(chat)) > 5)  # all of it is laid out
     return chat
 
 
@@ -37,7 +37,6 @@ async def test_the_next_reply_starts_paused_and_everything_says_so(tmp_path: Pat
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await held(app, pilot)
-        await until(lambda: panel(chat))
         assert engine.requests[0].n_steps == 0
         assert chat.focused is chat.step_dock.panel
         assert not chat.composer.display
@@ -183,12 +182,33 @@ async def test_what_is_typed_elsewhere_comes_back_to_the_candidates(tmp_path: Pa
         assert chat.composer.text == ""
 
 
+async def test_the_keys_go_back_to_where_they_were(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine([FOUR, FOUR]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        chat.transcript.focus()
+        await pilot.press("s")
+        await until(lambda: chat.step.armed)
+        chat.chat.submit("ask")
+        await until(lambda: chat.focused is chat.step_dock.panel)
+        await pilot.press("r")
+        await answered(chat)
+        assert chat.focused is chat.transcript
+        chat.composer.focus()
+        await pilot.press("f4")
+        await until(lambda: chat.step.armed)
+        chat.chat.submit("ask")
+        await until(lambda: chat.focused is chat.step_dock.panel)
+        await pilot.press("r")
+        await answered(chat, 4)
+        assert chat.focused is chat.composer
+
+
 async def test_a_click_puts_the_cursor_on_a_row_and_a_double_click_takes_it(tmp_path: Path) -> None:
     engine = ScriptedEngine([FOUR])
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await held(app, pilot)
-        await until(lambda: panel(chat))
         await pilot.click(chat.step_dock.panel, offset=(10, 1))
         assert panel(chat)[2].startswith("▶")
         await pilot.click(chat.step_dock.panel, offset=(10, 4))
