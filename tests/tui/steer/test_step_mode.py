@@ -190,7 +190,7 @@ async def test_the_keys_go_back_to_where_they_were(tmp_path: Path) -> None:
         await pilot.press("s")
         await until(lambda: chat.step.armed)
         chat.chat.submit("ask")
-        await until(lambda: chat.focused is chat.step_dock.panel)
+        await until(lambda: chat.step.state.paused and chat.focused is chat.step_dock.panel)
         await pilot.press("r")
         await answered(chat)
         assert chat.focused is chat.transcript
@@ -198,7 +198,7 @@ async def test_the_keys_go_back_to_where_they_were(tmp_path: Path) -> None:
         await pilot.press("f4")
         await until(lambda: chat.step.armed)
         chat.chat.submit("ask")
-        await until(lambda: chat.focused is chat.step_dock.panel)
+        await until(lambda: chat.step.state.paused and chat.focused is chat.step_dock.panel)
         await pilot.press("r")
         await answered(chat, 4)
         assert chat.focused is chat.composer
