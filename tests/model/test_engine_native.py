@@ -262,17 +262,29 @@ def test_a_reply_follows_a_json_schema(context: NativeContext, loaded: Loaded) -
     ("params", "says"),
     [
         (SamplingParams(grammar='root ::= "a"\nother = "b"'), "line 2, column 7"),
-        (SamplingParams(grammar='root ::= ("a"'), "line 1, column 14"),
-        (SamplingParams(grammar="root ::= missing"), "missing"),
+        (SamplingParams(grammar='root ::= ("a"'), "line 1, column 10"),
+        (SamplingParams(grammar="root ::= missing"), "line 1, column 10: there is no rule named missing"),
+        (SamplingParams(grammar='root ::= root "a"'), "line 1, column 10: a rule begins with itself"),
+        (SamplingParams(grammar="root ::= " + "(" * 500_000), "nested deeper"),  # llama.cpp would die of these two
+        (SamplingParams(grammar='root ::= "a"{3,1}'), "at least 3 but at most 1"),
         (SamplingParams(grammar='start ::= "a"'), "root"),
         (SamplingParams(json_schema='{"type": '), "line 1, column 10"),
         (SamplingParams(json_schema='{"type": "nonsense"}'), "schema"),
+        (SamplingParams(json_schema='{"properties": {"a": {"type": "nonsense"}}}'), "at /properties/a: Unrecog"),
+        (SamplingParams(json_schema='{"type": "string", "maxLength": 90000}'), "the JSON schema becomes is wrong"),
         (SamplingParams(grammar=YES_NO, json_schema="{}"), "both"),
     ],
 )
 def test_a_wrong_grammar_or_schema_is_told_with_its_place(loaded: Loaded, params: SamplingParams, says: str) -> None:
     with pytest.raises(SamplingError, match=says):
         loaded.context.sampler(params)
+
+
+def test_a_schema_may_allow_anything(context: NativeContext, loaded: Loaded) -> None:
+    params = SamplingParams(seed=1, json_schema='{"type": "array", "items": {}, "minItems": 1}', max_tokens=60)
+    sequence, text = generate(context, loaded, b"A list as JSON:", params)
+    assert sequence.error == ""
+    assert text.startswith("[")
 
 
 def test_exact_runs_give_the_same_text(context: NativeContext, loaded: Loaded) -> None:

@@ -1,7 +1,7 @@
 """Grammars: GBNF text or a JSON schema becomes a llama.cpp grammar that a reply cannot leave.
 
-A wrong one is a SamplingError with its position; accepting a token that the grammar forbids, which would abort the
-process, cannot happen: every token is asked about first.
+A wrong one is a SamplingError with its position, found before llama.cpp could die of it. Accepting a token that the
+grammar forbids, which would abort the process, cannot happen: every token is asked about first.
 """
 
 from __future__ import annotations
@@ -18,6 +18,9 @@ from app.domain.sampling import SamplingParams
 from app.engine.core.backend import SamplingError
 from app.engine.native.bindings import C, Native, json_schema_to_gbnf
 from app.engine.native.model import NativeModel
+from app.engine.native.vocab import on_big_stack
+from app.engine.text.gbnf import Gbnf, GbnfError
+from app.engine.text.schema import place_of, prepared
 
 _ROOT = b"root"
 
@@ -25,15 +28,21 @@ _ROOT = b"root"
 class Grammar:
     """Owns a llama_sampler of the grammar kind."""
 
-    def __init__(self, model: NativeModel, gbnf: str) -> None:
-        """Raises SamplingError with line and column where llama.cpp stumbled."""
+    def __init__(self, model: NativeModel, gbnf: str, name: str = "the grammar") -> None:
+        """`name`: what is told to be wrong. Raises SamplingError with line and column of it."""
         vocab = C.llama_model_get_vocab(model.handle)
-        with _stderr() as said:
-            self._handle: Native = C.llama_sampler_init_grammar(vocab, gbnf.encode(), _ROOT)
-            said.seek(0)
-            message = said.read().decode("utf-8", "replace")
-        if not self._handle:
-            raise SamplingError(_explain(message, gbnf))
+        try:
+            read = Gbnf(gbnf)
+            with _stderr() as said:
+                # It goes down into groups, and from rule to rule, by recursion.
+                self._handle: Native = on_big_stack(lambda: C.llama_sampler_init_grammar(vocab, gbnf.encode(), _ROOT))
+                said.seek(0)
+                message = said.read().decode("utf-8", "replace")
+            if not self._handle:
+                read.check_recursion()
+                raise SamplingError(f"{name} is wrong{_explain(message, gbnf)}")
+        except GbnfError as error:
+            raise SamplingError(f"{name} is wrong{error}") from error
         self._one = (C.llama_token_data * 1)()
         self._array = C.llama_token_data_array(self._one, 1, -1, False)
 
@@ -43,7 +52,7 @@ class Grammar:
         if params.grammar is not None and params.json_schema is not None:
             raise SamplingError("a grammar and a JSON schema cannot both apply")
         if params.json_schema is not None:
-            return Grammar(model, _schema_to_gbnf(params.json_schema))
+            return Grammar(model, _schema_to_gbnf(params.json_schema), "the grammar that the JSON schema becomes")
         return Grammar(model, params.grammar) if params.grammar is not None else None
 
     def allows(self, token: int) -> bool:
@@ -69,17 +78,22 @@ class Grammar:
 
 def _schema_to_gbnf(text: str) -> str:
     try:
-        json.loads(text)
+        schema = prepared(json.loads(text))
     except json.JSONDecodeError as error:
         raise SamplingError(
             f"the JSON schema is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
         ) from error
     try:
-        return json_schema_to_gbnf(text)
+        return json_schema_to_gbnf(json.dumps(schema))
+    except RecursionError as error:
+        raise SamplingError("the JSON schema is nested too deeply or allows too many repetitions") from error
     except Exception as error:
-        raise SamplingError(
-            f"the JSON schema cannot be turned into a grammar: {error or type(error).__name__}"
-        ) from error
+        place = place_of(schema, error, json_schema_to_gbnf)
+        # What is no text of the converter's own (a KeyError, say) is no text for people either.
+        said = isinstance(error, AssertionError | ValueError | NotImplementedError)
+        what = str(error).partition(" (use ")[0] if said else "this is not supported"
+        at = f" at {place}" if place else ""
+        raise SamplingError(f"the JSON schema cannot be turned into a grammar{at}: {what}") from error
 
 
 @contextmanager
@@ -99,12 +113,9 @@ def _explain(said: str, gbnf: str) -> str:
     """Turns llama.cpp's message, which quotes the rest of the text, into a position."""
     _, found, message = said.partition("error parsing grammar: ")
     if not found:
-        return f"the grammar is wrong: {' '.join(said.split()) or 'it has no rule named root'}"
+        return f": {' '.join(said.split()) or 'llama.cpp refuses it'}"
     what, at, rest = message.partition(" at ")
     if not at:
-        return f"the grammar is wrong: {message.splitlines()[0]}"
+        return f": {message.splitlines()[0]}"
     rest = rest[: -len(gbnf) - 3] if rest.endswith(f"\n\n{gbnf}\n") else rest
-    before = gbnf[: len(gbnf) - len(rest)] if gbnf.endswith(rest) else gbnf
-    line = before.count("\n") + 1
-    column = len(before) - (before.rfind("\n") + 1) + 1
-    return f"the grammar is wrong at line {line}, column {column}: {what}"
+    return str(GbnfError(what, gbnf, len(gbnf) - len(rest) if gbnf.endswith(rest) else len(gbnf)))

@@ -73,7 +73,7 @@ class NativeVocab:
             return []
         if len(text) <= _SAFE_BYTES:
             return self._tokenize(text)
-        return _on_big_stack(lambda: self._tokenize(text))
+        return on_big_stack(lambda: self._tokenize(text))
 
     def _tokenize(self, text: bytes) -> list[int]:
         capacity = len(text) + 16
@@ -97,8 +97,8 @@ def _special(text: bytes, token: int, attributes: int) -> SpecialToken:
     )
 
 
-def _on_big_stack(work: Callable[[], T]) -> T:
-    """Runs `work` in a thread whose stack holds the recursion of std::regex; re-raises what it raises."""
+def on_big_stack(work: Callable[[], T]) -> T:
+    """Runs `work` in a thread with room for the recursion of std::regex or a grammar; re-raises what it raises."""
     results: list[T] = []
     errors: list[BaseException] = []
 
@@ -110,7 +110,7 @@ def _on_big_stack(work: Callable[[], T]) -> T:
 
     before = threading.stack_size(_BIG_STACK_BYTES)
     try:
-        thread = threading.Thread(target=run, name="tokenize")
+        thread = threading.Thread(target=run, name="big stack")
         thread.start()
     finally:
         threading.stack_size(before)

@@ -1,0 +1,46 @@
+"""JSON schemas before the converter: what it does not know is spelt out, and where it stumbled is found."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from app.engine.native.bindings import json_schema_to_gbnf
+from app.engine.text.schema import place_of, prepared
+
+NODE: dict[str, Any] = {
+    "type": "object",
+    "properties": {"v": {"type": "integer"}, "kids": {"type": "array", "items": {"$ref": "#/$defs/n"}}},
+}
+
+
+PLACES: list[tuple[Any, str]] = [
+    ({"type": "foo"}, ""),
+    ({"properties": {"a/b": {"anyOf": [{"type": "null"}, {"type": "foo"}]}}}, "/properties/a~1b/anyOf/1"),
+    ({"type": "array", "items": {"type": "string", "pattern": "^(?=a)$"}}, "/items"),
+    ({"properties": {"items": {"type": "array", "items": [{"not": {}}]}}}, "/properties/items/items/0"),
+]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "items": {}},
+        {"type": "array", "items": True, "minItems": 2},
+        {"type": "object", "properties": {"a": True, "b": {}}, "required": ["a"], "additionalProperties": True},
+        {"$ref": "#/$defs/n", "$defs": {"n": NODE}},
+    ],
+)
+def test_what_the_converter_does_not_know_is_spelt_out(schema: Any) -> None:
+    with pytest.raises((KeyError, AttributeError)):
+        json_schema_to_gbnf(json.dumps(schema))
+    assert "root ::=" in json_schema_to_gbnf(json.dumps(prepared(schema)))
+
+
+@pytest.mark.parametrize(("schema", "place"), PLACES)
+def test_the_place_that_cannot_be_turned_is_found(schema: Any, place: str) -> None:
+    with pytest.raises((AssertionError, ValueError, NotImplementedError)) as error:
+        json_schema_to_gbnf(json.dumps(schema))
+    assert place_of(schema, error.value, json_schema_to_gbnf) == place
