@@ -40,6 +40,8 @@ class TokscopeApp(App[int]):
     ENABLE_COMMAND_PALETTE = False
     NOTIFICATION_TIMEOUT = 6
     PAUSE_GC_ON_SCROLL: ClassVar[bool] = True
+    CLICK_CHAIN_TIME_THRESHOLD: ClassVar[float] = 0.3
+    """What one click does waits so long for a second one: no longer than terminals do."""
 
     def __init__(self, services: Services) -> None:
         # With NO_COLOR Textual only greys, unless it is told before it builds its filters that colours are ANSI.
@@ -159,7 +161,7 @@ class TokscopeApp(App[int]):
             await self.action_quit()
             return
         self._interrupted_at = now
-        stopped = self.screen_of_chat is not None and self.screen_of_chat.chat.stop()
+        stopped = self.screen_of_chat is not None and self.screen_of_chat.stop_all()
         key = self._keys.label("interrupt")
         self.tell(f"Stopped. {key} again quits." if stopped else f"{key} again quits.", timeout_s=_TWICE_S)
 

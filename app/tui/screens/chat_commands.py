@@ -79,8 +79,14 @@ class ChatCommands(SafeScreen):
         """Stops the reply, or else takes the last waiting message back; a line that is open is only closed."""
         if self.step_dock.leave_line():
             return
-        if not self.chat.stop() and (text := self.chat.take_back()):
+        if not self.stop_all() and (text := self.chat.take_back()):
             self.composer.put_draft(text)
+
+    def stop_all(self) -> bool:
+        """Stops the reply and gives back what waits behind it, which would begin at once; False when there is none."""
+        if self.chat.running:
+            self.give_back()
+        return self.chat.stop()
 
     def give_back(self) -> bool:
         """Puts the messages in line back into the composer and says so; False when there are none."""

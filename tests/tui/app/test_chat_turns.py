@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import pytest
 from textual.selection import Selection
 
 from app.domain.conversation import ReplyState
@@ -119,6 +120,24 @@ async def test_escape_takes_a_waiting_message_back(tmp_path: Path) -> None:
         await pilot.press("escape")
         await until(lambda: chat.composer.text == "one")
         assert chat.chat.waiting == []
+
+
+@pytest.mark.parametrize("key", ["escape", "ctrl+c"])
+async def test_stopping_a_reply_stops_what_waits_behind_it_too(tmp_path: Path, key: str) -> None:
+    engine = ScriptedEngine([reply("one two three"), "never"], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit("count")
+        await engine.release(2)
+        await until(lambda: chat.transcript.last_reply() == "one")
+        await pilot.press(*"next", "enter")
+        await until(lambda: chat.chat.waiting == ["next"])
+        await pilot.press(key)
+        await until(lambda: not chat.chat.running)
+        assert chat.composer.text == "next"
+        assert chat.chat.waiting == []
+        assert [content for _, content, _ in contents(chat)] == ["count", "one"]
 
 
 async def test_a_lost_engine_keeps_the_reply_and_the_next_message_starts_it_again(tmp_path: Path) -> None:
