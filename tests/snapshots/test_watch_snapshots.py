@@ -29,11 +29,12 @@ Before = Callable[[Pilot[int]], Awaitable[None]]
 NARROW, WIDE = (80, 24), (140, 40)
 SIZES = pytest.mark.parametrize("size", [NARROW, WIDE], ids=["narrow", "wide"])
 WORDS = re.findall(r"\S+", "Warm air rises and cools until its vapour condenses , and then the drops grow and fall .")
+AT = 1_700_000_000.0
 CELLS = (
-    CellSpan("system", 34, "reused"),
-    CellSpan("earlier", 778, "reused"),
-    CellSpan("prompt", 47, "computed", 41.2),
-    CellSpan("reply", 216, "computed", 2340.0),
+    CellSpan("system", 34, "restored", 0.0, AT - 86_400, AT - 86_400, 3),
+    CellSpan("earlier", 778, "reused", 0.0, AT - 95, AT - 60, 3),
+    CellSpan("prompt", 47, "computed", 41.2, AT, AT),
+    CellSpan("reply", 216, "computed", 2340.0, AT, AT + 2.3),
     CellSpan("free", 7117),
 )
 

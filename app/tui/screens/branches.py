@@ -13,11 +13,12 @@ from textual.containers import Grid
 from app.domain.conversation import Message
 from app.domain.preset import Preset
 from app.domain.text import one_line
-from app.protocol.events import GenerationFinished
+from app.protocol.events import GenerationFinished, ModelReady
 from app.session.events import ReplyFinished, ReplyStarted, TurnEvent
 from app.tui.flow.notes import end_note, failed
 from app.tui.panels import numbers
 from app.tui.screens.safe import Dialog
+from app.tui.steer.branch_cells import BranchCells
 from app.tui.steer.branch_column import Column
 from app.tui.steer.branch_pump import BranchPump
 from app.tui.steer.branch_state import Branch, together_tps
@@ -54,9 +55,15 @@ class BranchesScreen(Dialog[int]):
     """
 
     def __init__(
-        self, prompt: str, presets: Sequence[Preset], stop: Callable[[], None], pump_s: float, code_style: str
+        self,
+        prompt: str,
+        presets: Sequence[Preset],
+        stop: Callable[[], None],
+        pump_s: float,
+        code_style: str,
+        model: ModelReady | None = None,
     ) -> None:
-        """`stop` ends every reply; `pump_s` is the shortest time between two flushes."""
+        """`stop` ends every reply; `pump_s` is the shortest time between two flushes; `model` makes the replies."""
         super().__init__()
         self._prompt = prompt
         self._stop = stop
@@ -69,6 +76,8 @@ class BranchesScreen(Dialog[int]):
         self.running = True
         self._head = Bar(separator=" · ", id="together")
         self._tabs = Bar(separator="  ", id="tabs")
+        self._model = model
+        self._cells = BranchCells(id="branch-cells")
         self._keys = Bar(id="branch-keys")
 
     def compose(self) -> ComposeResult:
@@ -77,6 +86,7 @@ class BranchesScreen(Dialog[int]):
         yield self._tabs
         with Grid():
             yield from self._columns
+        yield self._cells
         yield self._keys
 
     def on_mount(self) -> None:
@@ -179,7 +189,7 @@ class BranchesScreen(Dialog[int]):
     # Showing
 
     def _arrange(self) -> None:
-        found = arrange(len(self._columns), self.size.width, self.size.height - 3)
+        found = arrange(len(self._columns), self.size.width, self.size.height - 4)
         self.set_class(found.tabs, "-tabs")
         grid = self.query_one(Grid)
         grid.styles.grid_size_columns = found.n_columns
@@ -195,6 +205,7 @@ class BranchesScreen(Dialog[int]):
         for index, column in enumerate(self._columns):
             column.show_title(index == self.current, index == self.picked)
         self._tabs.show(tab_segments(self._branches, self.current, self.picked))
+        self._cells.update(self._branches[self.current].meter, self._model)
         n = len(self._branches)
         left = [
             Segment(f"{n} replies", "bold $primary", "", 4),

@@ -47,7 +47,7 @@ class SteerCommands(SafeScreen):
             ask=self._ask,
             show=self._show,
             tell=self.tell,
-            look=lambda: (self.pump.shortest_s, self.transcript.code_style),
+            look=lambda: (self.pump.shortest_s, self.transcript.code_style, self._services.engine.model),
         )
 
     @abstractmethod

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from app.domain.conversation import Message, Role
 from app.domain.errors import TokscopeError
 from app.domain.preset import Preset
+from app.protocol.events import ModelReady
 from app.session.events import MessageStored, StoreFailed
 from app.session.variants import variants
 from app.tui.flow.chat import Chat
@@ -30,9 +31,9 @@ class Branching:
         ask: Ask,
         show: Callable[[Sequence[Message]], None],
         tell: Callable[[str], None],
-        look: Callable[[], tuple[float, str]],
+        look: Callable[[], tuple[float, str, ModelReady | None]],
     ) -> None:
-        """`look` tells the shortest time between two flushes and the style of code."""
+        """`look` tells the shortest time between two flushes, the style of code, and the model."""
         self._chat = chat
         self._composer = composer
         self._presets = presets

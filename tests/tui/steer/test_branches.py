@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import pytest
 from textual.selection import Selection
 
 from app.domain.conversation import ReplyState
-from app.domain.generation import FinishReason
+from app.domain.generation import CellSpan, FinishReason
 from app.protocol.commands import Generate
 from app.protocol.events import GenerationEvent
 from app.tui.screens.branch_plan import BranchPlan
+from app.tui.steer.branch_cells import BranchCells
 from app.tui.steer.branch_column import Column
 from tests.fakes.chat_app import make_app, until
 from tests.fakes.engine_events import make_finished
 from tests.fakes.scripted_engine import ScriptedEngine, reply
+from tests.fakes.scripts import Reply
 from tests.tui.steer.branching import all_done, line, planned, siblings, texts
 from tests.tui.steer.steering import answered, contents, ready, shown, told
 
@@ -82,6 +85,37 @@ async def test_narrow_columns_have_their_figures_on_a_line_of_their_own(tmp_path
         last = list(screen.query(Column))[3]
         await until(lambda: last.figure_bar.display and last.figure_bar.text.endswith("100 tok/s · 2 · end of turn"))
         assert "tok/s" not in last.title_bar.text
+
+
+def accounted(n_sharers: int, source: str) -> tuple[CellSpan, ...]:
+    """Ten cells of the prompt that others hold too, and nine of its own."""
+    at = 1_700_000_000.0
+    shared = CellSpan("prompt", 10, source, 0.0, at, at, n_sharers)
+    return shared, CellSpan("prompt", 9, "computed", 9.0, at, at), CellSpan("free", 8173)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (140, 40)])
+async def test_while_they_run_it_is_seen_how_many_cells_they_share(tmp_path: Path, size: tuple[int, int]) -> None:
+    def script(n_cached: int, source: str) -> Reply:
+        accounts = {0: accounted(1, source), 2: accounted(3, source)}
+        return Reply(pieces=["a"] * 4, n_prompt=19, n_cached=n_cached, accounts=accounts)
+
+    engine = ScriptedEngine([script(0, "computed"), *[script(10, "shared")] * 3], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=size) as pilot:
+        await ready(app)
+        await pilot.press(*"count")
+        screen = await planned(app, pilot)
+        cells = screen.query_one(BranchCells)
+        await engine.release(4)  # the prefills
+        await until(lambda: cells.shown[0].rstrip().endswith("  19 cells, & 10 shared with 1 branch"))
+        await engine.release(8)
+        await until(lambda: cells.shown[0].rstrip().endswith("  20 cells, & 10 shared with 3 branches"))
+        assert cells.shown[0].startswith("KV P&P&")
+        await pilot.press("right")
+        await until(lambda: cells.shown[0].startswith("KV p&p&"))
+        engine.run_free()
+        await all_done(screen)
 
 
 async def test_different_presets_take_turns(tmp_path: Path) -> None:

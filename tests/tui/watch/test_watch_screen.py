@@ -127,9 +127,62 @@ async def test_the_cache_is_listed_with_its_texts(tmp_path: Path) -> None:
         await pilot.pause()
         lines = [line.rstrip() for line in watching(pilot).page.shown]
         assert lines[1].startswith("sePR·")
-        assert lines[5] == "s  0–11               12  system   was in the cache before                –"
-        assert lines[6] == "   <|im_start|>␣p1␣p2␣p3␣p4␣p5␣p6␣p7␣p8␣p9␣p10␣p11"
-        assert "R 40–72 33 reply computed now 320 ms" in [" ".join(line.split()) for line in lines]
+        assert lines[6] == "s  0–11            12  system  reused            –                         –"
+        assert lines[7] == "   <|im_start|>␣p1␣p2␣p3␣p4␣p5␣p6␣p7␣p8␣p9␣p10␣p11"
+        assert "R 40–72 33 reply computed – 320 ms" in [" ".join(line.split()) for line in lines]
+
+
+AT = 1_700_000_000.0
+"""22:13:20 of a day in November."""
+PROMPT = (
+    CellSpan("system", 12, "restored", 0.0, AT - 86_400, AT - 86_400, 2),
+    CellSpan("earlier", 8, "reused", 0.0, AT - 60, AT - 50),
+)
+LISTS = {
+    (80, 24): [
+        "s& 0–11 12 system from disk 2 13 Nov 23 –",
+        "e 12–19 8 earlier reused 22:12:20–22:12:30 –",
+        "P 20–39 20 prompt computed 22:13:20 20.0 ms",
+        "R 40–41 2 reply computed 22:13:20–now 20.0 ms",
+    ],
+    (140, 40): [
+        "s& 0–11 12 system restored from disk with 2 branches 13 Nov 23 –",
+        "e 12–19 8 earlier was in the cache before 22:12:20–22:12:30 –",
+        "P 20–39 20 prompt computed for this reply 22:13:20 20.0 ms",
+        "R 40–41 2 reply computed for this reply 22:13:20–now 20.0 ms",
+    ],
+}
+
+
+@pytest.mark.parametrize("size", LISTS, ids=["narrow", "wide"])
+async def test_the_running_reply_tells_which_cells_are_shared_now_and_when_each_was_computed(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    own = CellSpan("prompt", 20, "computed", 20.0, AT, AT)
+    accounts = {
+        0: (*PROMPT, CellSpan("free", 8172)),
+        2: (*PROMPT, own, CellSpan("reply", 1, "computed", 10.0, AT, AT), CellSpan("free", 8151)),
+        # Another branch has ended, and one joined: now one holds the earlier turns too.
+        4: (*(msgspec.structs.replace(span, n_sharers=1) for span in PROMPT), own, CellSpan("free", 8152)),
+    }
+    script = Reply(pieces=["a"] * 6, n_prompt=40, n_cached=20, spans=PromptSpans(12, 8, 20), accounts=accounts)
+    scripted = ScriptedEngine([script], gated=True)
+    app = make_app(tmp_path, scripted)
+
+    def spans() -> list[str]:
+        return [" ".join(line.split()) for line in watching(pilot).page.shown[6:] if "–" in line and line[0] != " "]
+
+    async with app.run_test(size=size) as pilot:
+        chat = await asked(pilot, wait=False)
+        await scripted.release(4)  # the prefill and three tokens
+        chat.action_watch("cells")
+        await until(lambda: isinstance(app.screen, WatchScreen))
+        await until(lambda: spans() == LISTS[size])
+        assert "& shared" in watching(pilot).page.shown[3]
+        await scripted.release(1)
+        await until(lambda: [line.split()[0] for line in spans()] == ["s&", "e&", "P", "R"])
+        scripted.run_free()
+        await until(lambda: not chat.chat.running)
 
 
 async def test_the_figures_grow_while_they_are_looked_at(tmp_path: Path) -> None:
@@ -361,7 +414,7 @@ async def test_an_old_reply_is_watched_as_a_new_one(tmp_path: Path) -> None:
         assert "CPU of its thread –" in " ".join(" ".join(watching(pilot).page.shown).split())
         await pilot.press("right")
         await pilot.pause()
-        assert "R 40–72 33 reply computed now 320 ms" in [" ".join(row.split()) for row in watching(pilot).page.shown]
+        assert "R 40–72 33 reply computed – 320 ms" in [" ".join(row.split()) for row in watching(pilot).page.shown]
         assert app.screen_of_chat is not None
         assert app.screen_of_chat.watching.story() == told
     await app.close()
