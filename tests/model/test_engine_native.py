@@ -224,6 +224,24 @@ def test_the_stage_report_accounts_for_every_candidate(loaded: Loaded) -> None:
 YES_NO = 'root ::= "yes" | "no"'
 
 
+def test_what_a_grammar_took_away_is_a_stage_of_its_own(loaded: Loaded) -> None:
+    logits = np.zeros(loaded.context.n_vocab, np.float32)
+    (yes,), (no,), (rain,) = (loaded.model.vocab.tokenize(text) for text in (b"yes", b"no", b" rain"))
+    logits[[rain, yes, no]] = 20.0, 12.0, 12.0
+    sampler = loaded.context.sampler(SamplingParams(seed=1, grammar=YES_NO, top_k=40, repeat_penalty=1.1))
+    assert sampler.sample(logits, [rain, yes, no]) in (yes, no)
+    assert sampler.resampled
+    grammar, *stages = sampler.report.stages
+    assert (grammar.name, grammar.n_in) == ("grammar", 49152)
+    assert grammar.n_out < 10
+    assert grammar.p == pytest.approx((0.0, 0.5, 0.5), abs=1e-4)
+    assert [stage.name for stage in stages] == ["penalties", "top-k", "top-p", "min-p", "temperature", "dist"]
+    assert {stages[0].n_in, stages[0].n_out} == {grammar.n_out}
+    for one, two in pairwise(stages):
+        assert two.n_in == one.n_out >= two.n_out
+    sampler.close()
+
+
 def generate(context: NativeContext, loaded: Loaded, prompt: bytes, params: SamplingParams) -> tuple[Sequence, str]:
     for seq_id in range(context.n_slots):
         context.clear(seq_id)

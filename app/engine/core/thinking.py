@@ -42,11 +42,17 @@ class ThinkingBlock:
 
 
 def sampler_of(backend: Backend, params: SamplingParams, block: ThinkingBlock | None) -> Sampler:
-    """The sampler of a request: one chain, or two where it has a set for thinking. Raises SamplingError."""
+    """The sampler of a request: one chain, or two where it has a set for thinking. Raises SamplingError.
+
+    A grammar is the answer's: where the prompt has opened the block it waits, also without such a set.
+    """
     try:
         inside = thinking_params(params)
     except msgspec.ValidationError as error:
         raise SamplingError(f"the set for thinking is wrong: {error}") from error
+    waits = params.grammar is not None or params.json_schema is not None
+    if inside is None and waits and block is not None and block.inside:
+        inside = msgspec.structs.replace(params, grammar=None, json_schema=None)
     answer = backend.sampler(params)
     if inside is None or block is None:
         return answer

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.domain.trace import Draw, StageTrace
-from app.engine.core.backend import Left, StageReport
+from app.engine.core.backend import Left, Logits, StageReport
 from app.engine.native.bindings import C, Native
 
 _ROW_BYTES = 12
@@ -44,6 +44,16 @@ class Reporter:
         """Applies the chain to `array`, whose memory is `rows`, and reports in `last`."""
         traces, view = _run(self._names, self._stages, array, rows, watch)
         self.last = StageReport(tuple(traces), self._draw(view, int(array.selected)))
+
+    def filtered(self, logits: Logits, watch: Sequence[int]) -> None:
+        """Puts a grammar in front of the stages in `last`, which ran on what it left: `logits` of the vocabulary."""
+        n_left = int(np.count_nonzero(logits > -np.inf))
+        chances = _softmax(logits)
+        grammar = StageTrace("grammar", len(logits), n_left, tuple(float(chances[token]) for token in watch))
+        after = (
+            StageTrace(each.name, min(each.n_in, n_left), min(each.n_out, n_left), each.p) for each in self.last.stages
+        )
+        self.last = StageReport((grammar, *after), self.last.draw)
 
     def foresee(
         self, chain: Native, array: Native, rows: Rows, watch: Sequence[int], k: int, *, filtered: bool = False
@@ -103,7 +113,11 @@ def _run(
 
 def _chances(view: Rows) -> npt.NDArray[np.float64]:
     """Probabilities of the candidates that are left."""
-    logits = view["logit"].astype(np.float64)
+    return _softmax(view["logit"])
+
+
+def _softmax(row: Logits) -> npt.NDArray[np.float64]:
+    logits = row.astype(np.float64)
     maximum = logits.max()
     if maximum == -np.inf:  # all of them are banned
         return np.zeros(len(logits))

@@ -63,7 +63,10 @@ class NativeSampler:
         if self._grammar is not None and self.resampled:
             self._fill(logits, None)
             self._grammar.filter(self._array)
-            token = self._choose(np.ascontiguousarray(self._rows["logit"]), watch)
+            allowed = np.ascontiguousarray(self._rows["logit"])
+            token = self._choose(allowed, watch)
+            if watch is not None:
+                self._reporter.filtered(allowed, watch)
             self._near = None  # found among what the grammar left
         self.force(token)
         return token

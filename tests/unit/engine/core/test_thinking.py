@@ -102,6 +102,22 @@ def test_the_sets_share_what_holds_for_the_reply_and_draw_other_numbers() -> Non
     assert (answer.params.seed, thinking.params.seed) == (5, 6)
 
 
+@pytest.mark.parametrize(
+    "params", [SamplingParams(max_tokens=8, grammar="root ::= [a-z]"), SamplingParams(max_tokens=8, json_schema="{}")]
+)
+def test_a_grammar_waits_for_the_end_of_a_block_that_the_prompt_opened(params: SamplingParams) -> None:
+    sampled, _, backend = reply([5, CLOSE, 7, 0], params, block(inside=True))
+    answer, thinking = backend.samplers
+    assert (answer.chosen, thinking.chosen) == ([7, 0], [5, CLOSE])
+    assert (thinking.params.grammar, thinking.params.json_schema) == (None, None)
+    assert [each.thinking for each in sampled] == [True, True, False, False]
+
+
+def test_where_no_block_is_open_a_grammar_begins_at_once() -> None:
+    _, _, backend = reply([5, 0], SamplingParams(max_tokens=8, grammar="root ::= [a-z]"), block())
+    assert len(backend.samplers) == 1
+
+
 def test_without_a_second_set_there_is_one_chain() -> None:
     sampled, _, backend = reply([OPEN, 5, CLOSE, 0], SamplingParams(max_tokens=8), block())
     assert len(backend.samplers) == 1
