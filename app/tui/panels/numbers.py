@@ -30,6 +30,11 @@ def count(value: int) -> str:
     return str(value) if value < 100_000 else f"{value / 1000:.0f}k"
 
 
+def tokens(n: int) -> str:
+    """A count of tokens with its noun."""
+    return "1 token" if n == 1 else f"{count(n)} tokens"
+
+
 def percent(fraction: float) -> str:
     """A fraction in percent: tenths below ten, and never 100 before it is whole."""
     value = fraction * 100

@@ -126,7 +126,7 @@ def _prefill(meter: RunMeter, width: int) -> Forms:
 
 
 def _decode(meter: RunMeter, width: int) -> Forms:
-    title = _row("DECODE", f"{numbers.count(meter.n_generated)} tokens", width)
+    title = _row("DECODE", numbers.tokens(meter.n_generated), width)
     p50, p95 = numbers.ms(meter.p50_ms), numbers.ms(meter.p95_ms)
     line = spread((("p50 ", "dim"), (p50, "value")), (("p95 ", "dim"), (p95, "value")), width)
     return ((title, line),)

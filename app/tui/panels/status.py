@@ -49,7 +49,7 @@ def status(meter: RunMeter, model: ModelReady | None, width: int) -> Line:
             (" cached", "dim"),
         ),
         (("ttft ", "dim"), (numbers.ms(meter.ttft_ms), "value")),
-        ((numbers.count(meter.n_generated), "value"), (" tokens", "dim")),
+        ((numbers.count(meter.n_generated), "value"), (" token" if meter.n_generated == 1 else " tokens", "dim")),
     ]
     state, role = _state(meter)
     n_state = min(cell_len(state), _MAX_RESERVED) + width_of((_SEPARATOR,))

@@ -212,6 +212,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
 
     def _reset_meter(self) -> None:
         self.meter.reset(n_tokens(self._session.branch, self._session.model_name))
+        self._do(self.watching.recall())
 
     def restyle(self, code_style: str) -> None:
         """Takes up the colours of another theme."""
