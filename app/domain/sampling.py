@@ -28,6 +28,9 @@ CANONICAL: tuple[Stage, ...] = get_args(Stage)
 N_SEEDS = 2**32 - 1
 """Seeds are 0 to N_SEEDS - 1; llama.cpp takes the last number of 32 bits for "choose one"."""
 
+_XTC_MOST = 0.5
+"""The highest threshold of XTC: no two tokens can be above it."""
+
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 NonNegative = Annotated[float, Meta(ge=0.0)]
 
@@ -117,3 +120,20 @@ def thinking_params(params: SamplingParams) -> SamplingParams | None:
     values: dict[str, Any] = {name: getattr(params, name) for name in params.__struct_fields__}
     values.update(grammar=None, json_schema=None, thinking={})
     return convert(values | params.thinking, SamplingParams)
+
+
+def does_something(stage: Stage, params: SamplingParams) -> bool:
+    """Whether a stage that runs has an effect, by the values that it takes from `params`."""
+    penalties = (params.repeat_penalty, params.frequency_penalty, params.presence_penalty)
+    return {
+        "logit-bias": bool(params.logit_bias or params.ban),
+        "penalties": penalties != (1.0, 0.0, 0.0) and params.penalty_last_n != 0,
+        "dry": params.dry_multiplier > 0 and params.dry_penalty_last_n != 0,
+        "top-n-sigma": params.top_n_sigma > 0,
+        "top-k": params.top_k > 0,
+        "typical": params.typical_p < 1,
+        "top-p": params.top_p < 1,
+        "min-p": params.min_p > 0,
+        "xtc": params.xtc_probability > 0 and params.xtc_threshold <= _XTC_MOST,
+        "temperature": True,
+    }[stage]

@@ -18,6 +18,7 @@ def _table() -> dict[int, str]:
 
 
 _TABLE = _table()
+_LINE_ENDS = str.maketrans({"\n": "↵", "\t": "⇥"})
 
 
 def safe_text(text: str) -> str:
@@ -29,3 +30,9 @@ def one_line(text: str, limit: int = 200) -> str:
     """Returns `text` made safe, on one line and at most `limit` characters, for titles, rows and notices."""
     flat = " ".join(safe_text(text).split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "\u2026"
+
+
+def quoted(text: str, limit: int = 24) -> str:
+    """Returns a token's text safe, between quotes that show its blanks, and at most `limit` characters of it."""
+    shown = safe_text(text).translate(_LINE_ENDS)
+    return f'"{shown}"' if len(shown) <= limit else f'"{shown[: limit - 1]}…"'

@@ -5,6 +5,7 @@ And what is known of tokens that nobody sampled: those of a prompt, and those th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from msgspec import Struct
@@ -122,3 +123,14 @@ class Prediction(Struct, frozen=True, array_like=True):
     """The most likely tokens that the chain leaves, best first, at most k, with their probabilities there."""
     stages: tuple[StageTrace, ...] = ()
     """What each stage did; `StageTrace.p` is in the order of `before`."""
+
+
+def cuts(top: Sequence[TopToken], stages: Sequence[StageTrace]) -> list[list[TopToken]]:
+    """Returns for each stage the tokens of `top`, whose probabilities the stages tell, that it took away."""
+    found: list[list[TopToken]] = []
+    alive = [True] * len(top)
+    for stage in stages:
+        left = [was and p > 0 for was, p in zip(alive, stage.p, strict=False)]
+        found.append([token for token, was, still in zip(top, alive, left, strict=False) if was and not still])
+        alive = left
+    return found

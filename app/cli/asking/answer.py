@@ -9,7 +9,7 @@ import msgspec
 
 from app.cli.exit_codes import ExitCode
 from app.domain.generation import DraftCounts, FinishReason, Stop, Timings, Usage
-from app.domain.trace import TokenTrace
+from app.domain.trace import TokenTrace, cuts
 from app.protocol.events import (
     EngineLost,
     GenerationFinished,
@@ -117,13 +117,13 @@ def token_object(token: TokenTrace) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "id": token.id,
         "text": token.text,
-        "p": _finite(token.p),
-        "logprob": _finite(token.logprob),
+        "p": finite(token.p),
+        "logprob": finite(token.logprob),
         "rank": token.rank,
-        "entropy": _finite(token.entropy),
+        "entropy": finite(token.entropy),
         "ms": _rounded(token.ms),
         "origin": token.origin,
-        "top": [{"id": top.id, "text": top.text, "p": _finite(top.p)} for top in token.top],
+        "top": [{"id": top.id, "text": top.text, "p": finite(top.p)} for top in token.top],
     }
     if token.thinking:
         entry["thinking"] = True
@@ -134,20 +134,22 @@ def token_object(token: TokenTrace) -> dict[str, Any]:
 
 
 def _stages(token: TokenTrace) -> list[dict[str, Any]]:
-    stages: list[dict[str, Any]] = []
-    alive = [True] * len(token.top)
-    for stage in token.stages:
-        left = [p > 0 for p in stage.p]
-        cut = [top.id for top, was, still in zip(token.top, alive, left, strict=False) if was and not still]
-        p = [_finite(value) for value in stage.p]
-        stages.append({"name": stage.name, "n_in": stage.n_in, "n_out": stage.n_out, "cut": cut, "p": p})
-        alive = left
-    return stages
+    return [
+        {
+            "name": stage.name,
+            "n_in": stage.n_in,
+            "n_out": stage.n_out,
+            "cut": [top.id for top in cut],
+            "p": [finite(value) for value in stage.p],
+        }
+        for stage, cut in zip(token.stages, cuts(token.top, token.stages), strict=True)
+    ]
 
 
 def _rounded(value: float) -> float | None:
     return round(value, 3) if math.isfinite(value) else None
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """A number as JSON can hold it: None where it is infinite or not a number."""
     return value if math.isfinite(value) else None

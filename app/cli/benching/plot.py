@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from app.cli.benching.rows import RATE, Row
+from app.tui.panels.line import bar
 
-_EIGHTHS = " ▏▎▍▌▋▊▉"
-_FULL = "█"
 _SMALLEST_BAR = 8
 _GAP = 2
 
@@ -29,11 +28,4 @@ def bars(rows: Sequence[Row], n_columns: int) -> Iterator[str]:
         yield ""
         yield f"{suite}, {RATE}"
         for row in members:
-            yield f"{row.name:<{width}}  {bar(row.mean / most, room)}  {row.mean:.1f}"
-
-
-def bar(share: float, width: int) -> str:
-    """Returns `share` of `width` columns to an eighth of a column, padded; a sliver is the least there is."""
-    eighths = max(round(max(0.0, min(1.0, share)) * width * 8), 1 if share > 0 else 0)
-    whole, part = divmod(eighths, 8)
-    return (_FULL * whole + (_EIGHTHS[part] if part else "")).ljust(width)
+            yield f"{row.name:<{width}}  {bar(row.mean / most, room):<{room}}  {row.mean:.1f}"

@@ -39,12 +39,6 @@ def painted(text: str, look: Look) -> str:
     return "\n".join(f"{begin}{line}{end}" if line else "" for line in shown.split("\n"))
 
 
-def quoted(text: str, limit: int = 24) -> str:
-    """A token on one line between quotes, its blanks kept and its line ends visible."""
-    shown = safe_text(text).replace("\n", "↵").replace("\t", "⇥")
-    return f'"{shown}"' if len(shown) <= limit else f'"{shown[: limit - 1]}…"'
-
-
 def padded(text: str, width: int) -> str:
     """`text` with blanks behind it up to `width` columns of the terminal."""
     from rich.cells import cell_len

@@ -16,11 +16,12 @@ from app.cli.exit_codes import ExitCode
 from app.cli.launch import EngineLauncher
 from app.cli.scoring.engine import ask_engine, for_one, lost
 from app.cli.scoring.given import given_text
-from app.cli.scoring.paint import padded, percent, quoted, wants_paint
+from app.cli.scoring.paint import padded, percent, wants_paint
 from app.client.engine import Engine
 from app.domain.conversation import Role
 from app.domain.errors import GenerationError
-from app.domain.trace import Prediction, StageTrace, TopToken
+from app.domain.text import quoted
+from app.domain.trace import Prediction, StageTrace, TopToken, cuts
 from app.protocol.commands import ChatMessage, Predict
 from app.protocol.events import EngineLost
 from app.tui.panels.line import bar
@@ -64,14 +65,14 @@ def run_next(options: AskOptions, launcher: EngineLauncher, *, raw: bool, k: int
 
 def prediction_object(n_prompt: int, prediction: Prediction) -> dict[str, Any]:
     """The object of `tok next --json`. `cut` names those of `before` that a stage took away, by id."""
-    cuts = _cuts(prediction)
+    cut_off = cuts(prediction.before, prediction.stages)
     return {
         "prompt": {"n_tokens": n_prompt},
         "before": _ranked(prediction.before),
         "after": _ranked(prediction.after),
         "stages": [
             {"name": s.name, "n_in": s.n_in, "n_out": s.n_out, "cut": [top.id for top in cut]}
-            for s, cut in zip(prediction.stages, cuts, strict=True)
+            for s, cut in zip(prediction.stages, cut_off, strict=True)
         ],
     }
 
@@ -84,20 +85,8 @@ def _ranked(tokens: tuple[TopToken, ...]) -> list[dict[str, Any]]:
     return [{"id": t.id, "text": t.text, "p": t.p, "rank": rank} for t, rank in zip(tokens, ranks, strict=True)]
 
 
-def _cuts(prediction: Prediction) -> list[list[TopToken]]:
-    """For each stage the candidates that it took away."""
-    cuts: list[list[TopToken]] = []
-    alive = [True] * len(prediction.before)
-    for stage in prediction.stages:
-        left = [p > 0 for p in stage.p]
-        now = zip(prediction.before, alive, left, strict=False)
-        cuts.append([top for top, was, still in now if was and not still])
-        alive = [was and still for was, still in zip(alive, left, strict=False)]
-    return cuts
-
-
 def _cut_by(prediction: Prediction) -> dict[int, StageTrace]:
-    stages = zip(prediction.stages, _cuts(prediction), strict=True)
+    stages = zip(prediction.stages, cuts(prediction.before, prediction.stages), strict=True)
     return {token.id: stage for stage, cut in stages for token in cut}
 
 

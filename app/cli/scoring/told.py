@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from app.cli import console
+from app.cli.asking.answer import finite
 from app.cli.exit_codes import exit_code_of
-from app.cli.scoring.paint import PLAIN, Look, padded, painted, percent, quoted
+from app.cli.scoring.paint import PLAIN, Look, padded, painted, percent
+from app.domain.text import quoted
 from app.domain.trace import TokenTrace
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class JsonText:
             "n_ctx": found.n_ctx,
             "n_tokens": len(found.tokens),
             "n_scored": found.n_scored,
-            "nll": _finite(found.nll),
+            "nll": finite(found.nll),
             "perplexity": found.perplexity,
             "complete": found.complete,
             "tokens": [_entry(token, start, n_top) for token, start in _placed(found.tokens)],
@@ -135,13 +136,9 @@ def _entry(token: TokenTrace, start: int, n_top: int) -> dict[str, Any]:
         "text": token.text,
         "start": start,
         "end": start + token.n_bytes,
-        "p": _finite(token.p),
-        "logprob": _finite(token.logprob),
+        "p": finite(token.p),
+        "logprob": finite(token.logprob),
         "rank": token.rank,
-        "entropy": _finite(token.entropy),
-        "top": [{"id": top.id, "text": top.text, "p": _finite(top.p)} for top in token.top[:n_top]],
+        "entropy": finite(token.entropy),
+        "top": [{"id": top.id, "text": top.text, "p": finite(top.p)} for top in token.top[:n_top]],
     }
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

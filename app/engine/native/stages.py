@@ -9,7 +9,7 @@ import ctypes
 import math
 from collections.abc import Callable
 
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import SamplingParams, Stage, does_something
 from app.engine.core.backend import SamplingError
 from app.engine.native.bindings import C, Native
 from app.engine.native.model import NativeModel
@@ -52,8 +52,8 @@ def bias_stage(n_vocab: int, biases: dict[int, float]) -> Native:
 
 def window(params: SamplingParams, n_ctx: int) -> int:
     """How many tokens back the penalties look, 0 where they are off."""
-    penalties = _last_n(params.penalty_last_n, n_ctx) if _penalises(params) else 0
-    dry = _last_n(params.dry_penalty_last_n, n_ctx) if _on(params, "dry") and params.dry_multiplier > 0 else 0
+    penalties = _last_n(params.penalty_last_n, n_ctx) if _on("penalties", params) else 0
+    dry = _last_n(params.dry_penalty_last_n, n_ctx) if _on("dry", params) else 0
     return max(penalties, dry)
 
 
@@ -67,7 +67,7 @@ def keep(params: SamplingParams) -> int:
         if stage == "top-k" and params.top_k > 0:
             return params.top_k
         dynamic = stage == "temperature" and params.dynatemp_range > 0
-        if dynamic or (stage not in _KEEPS_ORDER and _is_on(stage, params)):
+        if dynamic or (stage not in _KEEPS_ORDER and does_something(stage, params)):
             return 0
     return 0
 
@@ -106,7 +106,7 @@ def make(model: NativeModel, params: SamplingParams, n_ctx: int, seed: int) -> l
     }
     greedy = params.temperature <= 0
     for stage in params.samplers:
-        if stage in makers and _is_on(stage, params) and (not greedy or stage in ("penalties", "dry")):
+        if stage in makers and _on(stage, params) and (not greedy or stage in ("penalties", "dry")):
             stages.append((stage, makers[stage]()))
     if greedy:
         return [*stages, ("greedy", C.llama_sampler_init_greedy())]
@@ -116,26 +116,8 @@ def make(model: NativeModel, params: SamplingParams, n_ctx: int, seed: int) -> l
     return [*stages, ("dist", C.llama_sampler_init_dist(seed))]
 
 
-def _is_on(stage: str, params: SamplingParams) -> bool:
-    return {
-        "penalties": _penalises(params),
-        "dry": params.dry_multiplier > 0 and params.dry_penalty_last_n != 0,
-        "top-n-sigma": params.top_n_sigma > 0,
-        "top-k": params.top_k > 0,
-        "typical": params.typical_p < 1,
-        "top-p": params.top_p < 1,
-        "min-p": params.min_p > 0,
-        "xtc": params.xtc_probability > 0 and params.xtc_threshold <= 0.5,
-    }.get(stage, True)
-
-
-def _on(params: SamplingParams, stage: str) -> bool:
-    return stage in params.samplers and not params.mirostat
-
-
-def _penalises(params: SamplingParams) -> bool:
-    values = (params.repeat_penalty != 1.0, params.frequency_penalty != 0.0, params.presence_penalty != 0.0)
-    return _on(params, "penalties") and params.penalty_last_n != 0 and any(values)
+def _on(stage: Stage, params: SamplingParams) -> bool:
+    return stage in params.samplers and not params.mirostat and does_something(stage, params)
 
 
 def _last_n(last_n: int, n_ctx: int) -> int:

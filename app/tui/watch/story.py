@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.domain.text import safe_text
+from app.domain.text import quoted
 from app.domain.trace import TokenTrace
 from app.protocol.events import ModelReady
 from app.tui.meter import RunMeter
@@ -15,9 +15,6 @@ from app.tui.panels import numbers
 from app.tui.phase import Phase
 from app.tui.watch.ending_view import p_of
 from app.tui.watch.setting import Setting
-
-_LONGEST = 24
-_SHOWN = str.maketrans({"\n": "↵", "\t": "⇥"})
 
 
 @dataclass(frozen=True)
@@ -50,12 +47,6 @@ def story(meter: RunMeter | None, model: ModelReady | None, setting: Setting) ->
         Chapter("Batching", _batching(meter, model)),
     ]
     return steps, tricks
-
-
-def quoted(text: str) -> str:
-    """Returns a token's text safe and between quotes, so that its blanks are seen."""
-    shown = safe_text(text).translate(_SHOWN)
-    return f'"{shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"}"'
 
 
 def _input(meter: RunMeter) -> str:

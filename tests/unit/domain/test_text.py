@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.text import one_line, safe_text
+from app.domain.text import one_line, quoted, safe_text
 
 ANY = st.text(st.characters(exclude_categories=()))
 KEPT = {"\n", "\t"}
@@ -76,3 +76,11 @@ def test_one_line_is_one_line_and_short(text: str, limit: int) -> None:
 def test_one_line_joins_and_cuts() -> None:
     assert one_line("  a\n\n b\tc ") == "a b c"
     assert one_line("abcdef", 4) == "abc…"
+
+
+def test_a_tokens_text_is_quoted_safe_and_with_its_blanks() -> None:
+    assert quoted("\n\x1b[2J\t") == '"↵␛[2J⇥"'
+    assert quoted(" ") == '" "'
+    assert quoted("x" * 24) == f'"{"x" * 24}"'
+    assert quoted("x" * 99) == f'"{"x" * 23}…"'
+    assert quoted("x" * 99, 16) == f'"{"x" * 15}…"'

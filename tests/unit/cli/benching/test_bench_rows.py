@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.benching.plot import bar, bars
+from app.cli.benching.plot import bars
 from app.cli.benching.probe import Run
 from app.cli.benching.report import figure, progress
 from app.cli.benching.rows import MS, RATE, RATIO, Report, Row, ratio, read_report
@@ -58,15 +58,6 @@ def test_a_ratio_says_how_much_better() -> None:
     assert ratio(row(RATE, 1.0), row(RATE, 0.0)) is None
     before = Report(environment={}, rows=(Row(suite="basic", name="tg128", unit=RATE, values=(50.0,)),))
     assert [row["vs_before"] for row in REPORT.as_object(before)["rows"]] == [None, 2.0, None, None, None]
-
-
-def test_bars_are_exact_to_an_eighth() -> None:
-    assert bar(1.0, 4) == "████"
-    assert bar(0.5, 4) == "██  "
-    assert bar(0.53125, 4) == "██▏ "
-    assert bar(0.0001, 4) == "▏   "
-    assert bar(0.0, 4) == "    "
-    assert bar(7.0, 2) == "██"
 
 
 @pytest.mark.parametrize("n_columns", [10, 24, 40, 80, 200])

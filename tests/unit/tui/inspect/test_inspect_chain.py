@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Draw, Origin, StageTrace, TokenTrace, TopToken
 from app.tui.inspect.chain import Truth, computed, intervals, recorded
+from app.tui.inspect.unmodelled import lowering
 from tests.fakes.engine_events import make_token
 
 N_VOCAB = 1000
@@ -115,6 +116,12 @@ def test_what_is_not_proven_is_approximate(changes: dict[str, Any], token_change
     chain = computed(token(**token_changes), PLAIN, replace(PLAIN, **changes))
     assert chain is not None
     assert (chain.truth, chain.why) == (Truth.APPROXIMATE, why)
+
+
+def test_mirostat_leaves_out_the_penalties_at_temperature_0_too() -> None:
+    penal = replace(PLAIN, repeat_penalty=1.1, dry_multiplier=0.8, temperature=0)
+    assert lowering(penal) == ["penalties", "dry"]
+    assert lowering(replace(penal, mirostat=2)) == []
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from app.tui.commands import COMMANDS
 from app.tui.meter import RunMeter
 from app.tui.views import VIEWS
 from app.tui.watch.setting import Setting
-from app.tui.watch.story import quoted, story
+from app.tui.watch.story import story
 from tests.fakes.engine_events import make_ready, make_token
 
 MODEL = make_ready()
@@ -102,12 +102,6 @@ def test_every_chapter_has_two_sentences(meter):
 
 def test_without_a_reply_no_figure_is_told():
     assert not any(char.isdigit() for text in told().values() for char in text)
-
-
-def test_token_texts_are_safe_and_seen():
-    assert quoted("\n\x1b[2J") == '"↵␛[2J"'
-    assert quoted(" ") == '" "'
-    assert quoted("x" * 99) == f'"{"x" * 23}…"'
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.title)
