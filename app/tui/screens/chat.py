@@ -187,9 +187,13 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             # It died while it loaded: a message is reason enough to try once more.
             self.load_model(self._wanted)
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         """Brings what is typed elsewhere to the composer, but for the letters of commands in the conversation."""
-        if event.is_printable and event.character and self.focused is not self.composer:
+        if self.focused is self.composer:
+            # What it has not taken already came in one burst with the key that brought the focus to it.
+            if await self.composer.take_key(event):
+                event.stop()
+        elif event.is_printable and event.character:
             event.stop()
             if self.focused is self.transcript and (action := action_of(event.character)):
                 self.call_later(self.run_action, action)
@@ -197,8 +201,8 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             if self.step.state.shown:
                 self.step_dock.panel.focus()
                 return
-            self.composer.focus()
-            self.composer.insert(event.character)
+            self.set_focus(self.composer)
+            await self.composer.take_key(event)
 
     # Showing
 

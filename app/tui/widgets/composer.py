@@ -113,6 +113,12 @@ class Composer(TextArea):
         self._replace_via_keyboard("\n", *self.selection)
 
     async def _on_key(self, event: events.Key) -> None:
+        if await self.take_key(event):
+            event.stop()
+            event.prevent_default()
+
+    async def take_key(self, event: events.Key) -> bool:
+        """Does what a key does here; False when that is nothing."""
         # A priority binding would run before keys typed in the same burst have arrived, and a plain one, which waits
         # until the key has bubbled up to the app, after them.
         if event.key == "enter":
@@ -120,10 +126,11 @@ class Composer(TextArea):
         elif event.key == "shift+\r":
             # xterm's modifyOtherKeys sends ESC[27;2;13~ for Shift+Enter, which Textual names so.
             self.action_newline()
-        elif not await self._run_own_binding(event.key):
-            return
-        event.stop()
-        event.prevent_default()
+        elif event.is_printable and event.character:
+            self._replace_via_keyboard(event.character, *self.selection)
+        else:
+            return await self._run_own_binding(event.key)
+        return True
 
     async def _run_own_binding(self, key: str) -> bool:
         for binding in self._bindings.key_to_bindings.get(key, ()):

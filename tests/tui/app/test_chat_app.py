@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from app.tui.app import _TWICE_S, TokscopeApp  # pyright: ignore[reportPrivateUsage] a bound of the test
 from app.tui.screens.chat import ChatScreen
@@ -95,6 +96,20 @@ async def test_typing_anywhere_goes_to_the_composer(tmp_path: Path) -> None:
         await pilot.press("w", "o", "w")
         await until(lambda: chat.composer.text == "wow")
         assert app.focused is chat.composer
+
+
+async def test_a_burst_of_keys_typed_elsewhere_loses_none(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["hello", "again"]))
+    async with app.run_test(size=(120, 36)):
+        chat = await ready(app)
+        chat.chat.submit("hi")
+        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+        chat.transcript.focus()
+        await until(lambda: app.focused is chat.transcript)
+        for key in ["o", "n", "ctrl+j", "x", "backspace", "i", "s", "enter"]:
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(lambda: len(chat.chat.session.branch) == 4)
+        assert chat.chat.session.branch[2].content == "on\nis"
 
 
 @pytest.mark.parametrize(
