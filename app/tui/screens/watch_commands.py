@@ -57,7 +57,12 @@ class Watching:
     def setting(self) -> Setting:
         """How the reply on the screen was asked for, and whether the next one is with speculation."""
         session = self._session
-        return Setting(session.speculate, session.preset.context, self._sampling())
+        return Setting(session.speculate or self._has_draft_model, session.preset.context, self._sampling())
+
+    @property
+    def _has_draft_model(self) -> bool:
+        located = self._loader.located
+        return located is not None and bool(located.options.draft)
 
     def _sampling(self) -> SamplingParams:
         reply = self._session.branch[-1] if self._session.branch else None
@@ -131,8 +136,7 @@ class Watching:
             self._host.notify(self.read_only, markup=False)
             return
         self._session.speculate = not self._session.speculate
-        located = self._loader.located
-        if located is not None and located.options.draft:
+        if self._has_draft_model:
             told = "The draft model that is loaded drafts for every reply, whatever is set here."
         else:
             told = f"Speculation is {'on' if self._session.speculate else 'off'} from the next reply on."

@@ -328,6 +328,7 @@ async def test_what_turning_speculation_on_and_off_says(
         chat.action_speculate()
         chat.action_speculate()
         assert told == words
+        assert chat.watching.setting.speculate is (draft is not None)
 
 
 async def test_a_reply_can_be_watched_to_its_end_in_a_tiny_window(tmp_path: Path) -> None:
