@@ -1,8 +1,8 @@
-"""The bases of every screen. What Textual 8.2.8 gets wrong about selections is caught here, once."""
+"""The bases of every screen. What Textual 8.2.8 gets wrong about selections and hidden screens is caught here, once."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, Screen
@@ -18,8 +18,20 @@ class Ask(Protocol):
         ...
 
 
+def _is_hidden(screen: Screen[Any]) -> bool:
+    """Whether an opaque screen above hides all of it."""
+    stack = screen.app.screen_stack  # pyright: ignore[reportUnknownMemberType]  App is generic
+    above = stack[stack.index(screen) + 1 :] if screen in stack else []
+    return any(other.styles.background.a == 1 for other in above)
+
+
 class SafeScreen(Screen[None]):
-    """A screen whose selection cannot end the app."""
+    """A screen whose selection cannot end the app, and which is painted only where it is seen."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is seen. Textual asks before it paints, and repaints all of the one above for a hidden change."""
+        return super().is_current and not _is_hidden(self)
 
     @property
     def about(self) -> str:
