@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 
 from app.domain.generation import FinishReason
-from app.engine.core.happenings import Finished, Happening, Held
+from app.engine.core.happenings import Blocked, Finished, Happening, Held
 from app.engine.host import Host
 from app.engine.reply import Reply
-from app.engine.score import ScoreRun
+from app.engine.score import HELD, ScoreRun
 from app.protocol.codec import FrameError
 from app.protocol.commands import Generate, Predict, Score, Tokenize
 from app.protocol.events import Event, Predicted, ScoreFinished, Tokenized
@@ -89,6 +89,8 @@ class Questions:
             self._send(Predicted(sequence.request_id, len(sequence.prompt), reply.paused(happening).prediction))
             self._given_up.add(sequence.request_id)
             sequence.finish(FinishReason.ABORT)
+        elif isinstance(happening, Blocked):
+            sequence.finish(FinishReason.ERROR, error=HELD)
         elif isinstance(happening, Finished):
             del self._predictions[sequence.request_id]
             if sequence.request_id not in self._given_up:

@@ -17,6 +17,9 @@ _CERTAIN = Measured(1.0, 0.0, 1, 0.0, [])
 """What is said of a token before which nothing stands."""
 
 
+HELD = "paused requests hold all slots: let one of them run to its end, or end it, and ask again"
+
+
 class ScoreRun:
     """One text, between the steps of the conversations: in a context of its own, or in theirs for want of memory."""
 
@@ -46,7 +49,7 @@ class ScoreRun:
         if not scoring.done:
             self.waits = not scoring.claim(scheduler.slots, scheduler.reuse)
             if self.waits:
-                return []
+                return [self.finished(HELD)] if scheduler.held_by else []
         events: list[Scored | ScoreFinished] = []
         try:
             found = [] if scoring.done else scoring.step()

@@ -10,7 +10,17 @@ from pathlib import Path
 from app.domain.generation import FinishReason, Timings, Usage
 from app.engine.bench import run_bench
 from app.engine.core.backend import ComputeError
-from app.engine.core.happenings import Accounted, Finished, Happening, Held, Prefilled, Sampled, Shifted, Started
+from app.engine.core.happenings import (
+    Accounted,
+    Blocked,
+    Finished,
+    Happening,
+    Held,
+    Prefilled,
+    Sampled,
+    Shifted,
+    Started,
+)
 from app.engine.host import Host
 from app.engine.inbox import Inbox
 from app.engine.native import library
@@ -44,6 +54,7 @@ from app.protocol.events import (
     LoadFailed,
     LoadProgress,
     PrefillProgress,
+    SlotsHeld,
 )
 
 EXIT_COMPUTE_FAILED = 70
@@ -221,6 +232,8 @@ class Worker:
                 self._outbox.send(self._replies[request_id].paused(happening))
             case Shifted(_, n_kept, n_discarded):
                 self._outbox.send(ContextShifted(request_id, n_kept, n_discarded))
+            case Blocked(_, held_by):
+                self._outbox.send(SlotsHeld(request_id, held_by))
             case Accounted(_, cells):
                 self._outbox.send(CellsTold(request_id, cells))
             case Finished():

@@ -13,14 +13,16 @@ from app.domain.generation import FinishReason
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin, TokenTrace
-from app.protocol.commands import Abort, ChatMessage, Generate, LoadModel, Pause, Resume
+from app.protocol.commands import Abort, ChatMessage, Generate, LoadModel, Pause, Predict, Resume
 from app.protocol.events import (
     Event,
     GenerationFinished,
     GenerationStarted,
     ModelReady,
     Paused,
+    Predicted,
     PromptRendered,
+    SlotsHeld,
     TokensGenerated,
 )
 from tests.model.conftest import smollm2_path
@@ -259,3 +261,25 @@ def test_a_model_is_loaded_and_the_worker_ends_while_a_request_is_paused(worker:
     worker.until(ModelReady)
     worker.send(request(n_steps=0))
     worker.until(Paused)
+
+
+def test_a_request_that_waits_for_paused_ones_is_told_so_and_questions_are_refused(loaded: RawWorker) -> None:
+    held = [request(n_steps=0), request(USER, n_steps=0)]
+    loaded.send(*held)
+    until(loaded, Paused)
+    until(loaded, Paused)
+    late = request(sampling=SamplingParams(temperature=0, max_tokens=2))
+    predict = Predict(next(ids), (USER,), SamplingParams())
+    loaded.send(late)
+    assert until(loaded, SlotsHeld)[-1] == SlotsHeld(late.request_id, tuple(each.request_id for each in held))
+    loaded.send(predict)
+    answer = until(loaded, Predicted)[-1]
+    assert isinstance(answer, Predicted)
+    assert answer.error == "paused requests hold all slots: let one of them run to its end, or end it, and ask again"
+    loaded.send(Abort(held[0].request_id))
+    started = until(loaded, GenerationStarted)[-1]
+    assert isinstance(started, GenerationStarted)
+    assert started.request_id == late.request_id
+    loaded.send(Abort(held[1].request_id))
+    until(loaded, GenerationFinished)
+    until(loaded, GenerationFinished)

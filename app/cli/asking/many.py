@@ -13,10 +13,10 @@ from app.cli import console
 from app.cli.asking.answer import Answer
 from app.cli.asking.options import AskOptions, Format
 from app.cli.asking.setup import Setup
-from app.cli.asking.sinks import JsonlSink, TextSink, error_of
+from app.cli.asking.sinks import JsonlSink, TextSink, error_of, slots_held
 from app.cli.asking.stats import print_row
 from app.cli.exit_codes import ExitCode
-from app.protocol.events import EngineLost, GenerationFinished, ModelReady
+from app.protocol.events import EngineLost, GenerationFinished, ModelReady, SlotsHeld
 from app.session.events import TurnEvent
 from app.session.session import Session
 
@@ -31,7 +31,7 @@ class ManyAnswers:
         tokens = options.logprobs is not None
         self._lines = [JsonlSink(answer, tokens=tokens, index=index) for index, answer in enumerate(self._answers)]
         self._n_printed = 0
-        self._interrupted = False
+        self._interrupted = self._waits = False
 
     def ready(self, model: ModelReady) -> None:
         """Notes the load."""
@@ -48,6 +48,9 @@ class ManyAnswers:
         answer.take(event)
         if self._options.format is Format.JSONL:
             self._lines[index].take(event)
+        if isinstance(event, SlotsHeld) and not self._waits:
+            self._waits = True
+            console.print_error(*slots_held(event))
         if isinstance(event, GenerationFinished | EngineLost):
             if self._options.format is Format.JSONL:
                 self._lines[index].end(answer)

@@ -10,9 +10,9 @@ from app.cli import console
 from app.cli.asking.answer import Answer
 from app.cli.asking.options import AskOptions
 from app.cli.asking.setup import Setup
-from app.cli.asking.sinks import sink_for
+from app.cli.asking.sinks import sink_for, slots_held
 from app.cli.asking.stats import print_stats
-from app.protocol.events import ContextTrimmed, GenerationStarted, ModelReady
+from app.protocol.events import ContextTrimmed, GenerationStarted, ModelReady, SlotsHeld
 from app.session.events import TurnEvent
 from app.session.session import Session
 
@@ -69,6 +69,8 @@ class OneAnswer:
         self._sink.take(event)
         if isinstance(event, ContextTrimmed):
             console.talk(f"tok: the context window is full: the {event.n_messages} oldest messages are left out")
+        elif isinstance(event, SlotsHeld):
+            console.print_error(*slots_held(event))
         elif isinstance(event, GenerationStarted):
             for notice in event.notices:
                 console.talk(f"tok: {notice}")

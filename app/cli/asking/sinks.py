@@ -9,7 +9,7 @@ from app.cli.asking.answer import Answer, token_object
 from app.cli.asking.options import AskOptions, Format
 from app.domain.generation import FinishReason
 from app.domain.text import safe_text
-from app.protocol.events import GenerationStarted, PrefillProgress, TokensGenerated
+from app.protocol.events import GenerationStarted, PrefillProgress, SlotsHeld, TokensGenerated
 
 
 class Sink(Protocol):
@@ -82,7 +82,7 @@ class NoSink:
 
 
 class JsonlSink:
-    """One object a line: `started`, `prefill`, `text`, `token` (with --logprobs), `finished`.
+    """One object a line: `waiting`, where it has to, `started`, `prefill`, `text`, `token` (--logprobs), `finished`.
 
     `finished` carries the object of `--json` without `tokens`; the `text` events' texts sum to its `text`.
     """
@@ -105,6 +105,8 @@ class JsonlSink:
                     n_prompt=event.n_prompt,
                     n_cached=event.n_cached,
                 )
+            case SlotsHeld():
+                self._print("waiting", held_by=list(event.held_by))
             case PrefillProgress():
                 self._print("prefill", n_done=event.n_done, n_total=event.n_total, ms=round(event.ms, 3))
             case TokensGenerated():
@@ -123,6 +125,13 @@ class JsonlSink:
 
     def _print(self, name: str, **keys: object) -> None:
         console.print_json({"event": name, **self._index, **keys})
+
+
+def slots_held(event: SlotsHeld) -> tuple[str, str]:
+    """Returns what a request waits for, and what to do."""
+    n = len(event.held_by)
+    held = "a paused request holds the only slot" if n == 1 else f"{n} paused requests hold all slots"
+    return f"waiting: {held}", "it begins when one of them has ended: let it run on, or stop it; Ctrl+C gives this up"
 
 
 def sink_for(options: AskOptions, answer: Answer) -> Sink:

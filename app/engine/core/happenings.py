@@ -75,10 +75,19 @@ class Accounted:
 
 
 @dataclass(slots=True)
+class Blocked:
+    """A sequence waits for a slot, and all of them are those of held sequences."""
+
+    sequence: Sequence
+    held_by: tuple[int, ...]
+    """The requests of the held ones."""
+
+
+@dataclass(slots=True)
 class Finished:
     """A sequence has ended; its slot is free for others."""
 
     sequence: Sequence
 
 
-Happening = Started | Prefilled | Sampled | Held | Shifted | Accounted | Finished
+Happening = Started | Prefilled | Sampled | Held | Shifted | Accounted | Blocked | Finished

@@ -16,7 +16,7 @@ from app.engine.core.backend import Backend, ComputeError, Decoded
 from app.engine.core.cells import Accounts
 from app.engine.core.chooser import Chooser
 from app.engine.core.draft import Drafter, NGramDrafter
-from app.engine.core.happenings import Finished, Happening, Held, Prefilled, Started
+from app.engine.core.happenings import Blocked, Finished, Happening, Held, Prefilled, Started
 from app.engine.core.pace import Pace
 from app.engine.core.reuse import Archive, Reuse
 from app.engine.core.rows import Rows, build, running
@@ -95,11 +95,25 @@ class Scheduler:
             self._compute(rows, began_s, happened)
         self._sweep(happened)
         self._stuck = not rows and not happened
-        happened += self._accounts.news(self._active, self._clock())
+        happened += [*self._accounts.news(self._active, self._clock()), *self._blocked()]
         happened.sort(key=lambda each: isinstance(each, Held))  # nothing of a sequence follows that it is held
         if not self._active and not self._waiting:
             self._pace.chunk.recover()
         return happened
+
+    @property
+    def held_by(self) -> tuple[int, ...]:
+        """The requests that are held, where they have every slot: a new one waits until one of them has ended."""
+        held = [s.request_id for s in self._active if s.phase is Phase.HELD and not s.released]
+        return tuple(held) if len(held) == self.backend.n_slots else ()
+
+    def _blocked(self) -> list[Blocked]:
+        """Those that have to wait for held ones and were not told so."""
+        held_by = self.held_by if self._stuck else ()
+        found = [s for s in self._waiting if held_by and not s.told_blocked and s.phase is not Phase.FINISHED]
+        for sequence in found:
+            sequence.told_blocked = True
+        return [Blocked(sequence, held_by) for sequence in found]
 
     def _release(self, happened: list[Happening]) -> bool:
         """Lets held sequences choose that may go on; they are computed with the next step. False where none may."""

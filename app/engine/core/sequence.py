@@ -53,6 +53,8 @@ class Sequence:
     n_cached: int = 0
     cells: tuple[CellSpan, ...] = ()
     """The account of its window when it ended."""
+    told_blocked: bool = False
+    """Whether it was told that it waits for held sequences."""
     told: tuple[object, ...] = ()
     """What the account of its window depended on when it was told last."""
     stops: list[int] = field(default_factory=list[int])

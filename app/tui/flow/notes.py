@@ -5,6 +5,7 @@ from __future__ import annotations
 from app.domain.conversation import GenerationRecord, Message, ReplyState
 from app.domain.generation import FinishReason
 from app.domain.text import one_line
+from app.protocol.events import SlotsHeld
 
 _LIMITS = {
     FinishReason.LENGTH: "length limit",
@@ -40,6 +41,16 @@ def left_out(n_messages: int, n_tokens: int) -> str:
     """Returns what a prompt was made without."""
     which = "the oldest message" if n_messages == 1 else f"the {n_messages} oldest messages"
     return f"{which} ({n_tokens:,} tokens) left out"
+
+
+def waits(event: SlotsHeld) -> str:
+    """Returns why a message waits, and what to do."""
+    n = len(event.held_by)
+    if n == 1:
+        held = "A paused reply holds the engine's only place: this one begins when it has ended."
+        return f"{held} Let it run on, or stop it."
+    held = f"{n} paused replies hold all of the engine's places: this one begins when one of them has ended."
+    return f"{held} Let one run on, or stop it."
 
 
 def failed(message: Message) -> bool:

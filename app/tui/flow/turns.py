@@ -9,9 +9,17 @@ from app.domain.conversation import Message
 from app.domain.errors import TokscopeError
 from app.domain.generation import FinishReason
 from app.domain.text import one_line
-from app.protocol.events import ContextTrimmed, EngineLost, GenerationFinished, Paused, TokensGenerated
+from app.protocol.events import (
+    ContextTrimmed,
+    EngineLost,
+    GenerationEvent,
+    GenerationFinished,
+    Paused,
+    SlotsHeld,
+    TokensGenerated,
+)
 from app.session.events import ForkReread, MessageStored, ReplyFinished, ReplyStarted, StoreFailed, TurnEvent
-from app.tui.flow.notes import end_note, failed, left_out
+from app.tui.flow.notes import end_note, failed, left_out, waits
 from app.tui.flow.pump import Pump
 from app.tui.meter import RunMeter
 from app.tui.widgets.transcript import Transcript
@@ -87,17 +95,25 @@ class TurnRunner:
                 self._warn(f"Not saved: {reason}", hint)
             case _:
                 self._meter.apply(event)
-                if isinstance(event, TokensGenerated):
-                    self._pump.push(event.text)
-                elif isinstance(event, Paused):
-                    self._pump.flush()
-                    self._paused(event)
-                elif isinstance(event, EngineLost):
-                    self._warn(f"The engine was lost ({one_line(event.reason)})", "The next message starts it again.")
-                elif isinstance(event, ContextTrimmed):
-                    self._transcript.notice(f"The context window is full: {left_out(event.n_messages, event.n_tokens)}")
-                elif isinstance(event, GenerationFinished):
-                    self._tell_refusal(event)
+                self._follow(event)
+
+    def _follow(self, event: GenerationEvent) -> None:
+        match event:
+            case TokensGenerated(text=text):
+                self._pump.push(text)
+            case Paused():
+                self._pump.flush()
+                self._paused(event)
+            case EngineLost(reason=reason):
+                self._warn(f"The engine was lost ({one_line(reason)})", "The next message starts it again.")
+            case SlotsHeld():
+                self._transcript.notice(waits(event))
+            case ContextTrimmed():
+                self._transcript.notice(f"The context window is full: {left_out(event.n_messages, event.n_tokens)}")
+            case GenerationFinished():
+                self._tell_refusal(event)
+            case _:
+                pass
 
     def _tell_refusal(self, event: GenerationFinished) -> None:
         # Beside a reply its note tells; a request that never began has none.

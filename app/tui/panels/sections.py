@@ -221,7 +221,7 @@ def _stop(meter: RunMeter, width: int) -> Forms:
     title: Line = (("STOP", "title"),)
     waiting = {
         Phase.IDLE: "nothing asked yet",
-        Phase.QUEUED: "waiting for the engine",
+        Phase.QUEUED: "waiting for a paused reply to end" if meter.held_by else "waiting for the engine",
         Phase.PREFILL: "reading the prompt",
         Phase.DECODE: "writing",
         Phase.PAUSED: "held before its next token",

@@ -13,9 +13,9 @@ from textual.containers import Grid
 from app.domain.conversation import Message
 from app.domain.preset import Preset
 from app.domain.text import one_line
-from app.protocol.events import GenerationFinished, ModelReady
+from app.protocol.events import GenerationFinished, ModelReady, SlotsHeld
 from app.session.events import ReplyFinished, ReplyStarted, TurnEvent
-from app.tui.flow.notes import end_note, failed
+from app.tui.flow.notes import end_note, failed, waits
 from app.tui.panels import numbers
 from app.tui.screens.safe import Dialog
 from app.tui.steer.branch_cells import BranchCells
@@ -116,6 +116,8 @@ class BranchesScreen(Dialog[int]):
         self._branches[index].fold(event)
         if isinstance(event, ReplyStarted):
             column.transcript.begin_reply(event.message)
+        elif isinstance(event, SlotsHeld):
+            column.transcript.notice(waits(event))
         elif isinstance(event, GenerationFinished) and event.error and self._branches[index].message is None:
             column.transcript.notice("\n".join(filter(None, (event.error, event.hint))), failed=True)
         elif isinstance(event, ReplyFinished):

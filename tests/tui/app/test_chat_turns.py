@@ -12,28 +12,21 @@ from app.domain.conversation import ReplyState
 from app.domain.generation import FinishReason
 from app.protocol.commands import Generate
 from app.protocol.events import GenerationEvent, LoadFailed
-from app.tui.app import TokscopeApp
 from app.tui.screens.chat import ChatScreen
-from app.tui.widgets.bar import Bar
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import answered, bar, make_app, ready, shown, until
 from tests.fakes.engine_events import make_finished, make_lost
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Load, Reply, reply
 
 
-async def ready(app: TokscopeApp) -> ChatScreen:
-    """The chat once its model is loaded."""
-    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
-    assert app.screen_of_chat is not None
-    return app.screen_of_chat
-
-
-def contents(chat: ChatScreen) -> list[tuple[str, str, ReplyState]]:
+def said(chat: ChatScreen) -> list[tuple[str, str, ReplyState]]:
     return [(message.role.value, message.content, message.state) for message in chat.chat.session.branch]
 
 
-def bar(chat: ChatScreen, name: str) -> str:
-    return chat.query_one(f"#{name}", Bar).text
+def noticed(chat: ChatScreen) -> str:
+    """The transcript as it is drawn, on one line."""
+    selected = chat.transcript.get_selection(Selection(None, None))
+    return " ".join(selected[0].split()) if selected else ""
 
 
 async def test_a_question_is_answered(tmp_path: Path) -> None:
@@ -43,8 +36,8 @@ async def test_a_question_is_answered(tmp_path: Path) -> None:
         chat = await ready(app)
         assert chat.has_class("-empty")
         await pilot.press(*"why?", "enter")
-        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
-        assert contents(chat) == [
+        await answered(chat)
+        assert said(chat) == [
             ("user", "why?", ReplyState.DONE),
             ("assistant", "Rain is water.", ReplyState.DONE),
         ]
@@ -68,7 +61,7 @@ async def test_tokens_are_shown_as_they_come_and_a_stop_keeps_them(tmp_path: Pat
         assert bar(chat, "keys").startswith("Esc stop")
         await pilot.press("escape")
         await until(lambda: not chat.chat.running)
-        assert contents(chat)[1] == ("assistant", "one two", ReplyState.STOPPED)
+        assert said(chat)[1] == ("assistant", "one two", ReplyState.STOPPED)
         assert engine.aborted == [1]
 
 
@@ -78,10 +71,10 @@ async def test_regenerate_replaces_the_reply_on_the_screen_and_keeps_the_old_one
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
         chat.chat.submit("say")
-        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+        await answered(chat)
         await pilot.press("ctrl+r")
         await until(lambda: chat.transcript.last_reply() == "second" and not chat.chat.running)
-        assert [content for _, content, _ in contents(chat)] == ["say", "second"]
+        assert [content for _, content, _ in said(chat)] == ["say", "second"]
         question = chat.chat.session.branch[0]
         assert chat.chat.session.store is not None
         siblings = await chat.chat.session.store.children(question.conversation_id, question.id)
@@ -103,8 +96,8 @@ async def test_what_is_sent_while_the_model_loads_waits_its_turn(tmp_path: Path)
         await until(lambda: bar(chat, "queue") == queued)
         assert " 50%" in bar(chat, "header")
         engine.run_free()
-        await until(lambda: len(chat.chat.session.branch) == 4 and not chat.chat.running)
-        assert [content for _, content, _ in contents(chat)] == ["one", "answer one", "two", "answer two"]
+        await answered(chat, 4)
+        assert [content for _, content, _ in said(chat)] == ["one", "answer one", "two", "answer two"]
         assert not chat.query_one("#queue").display
 
 
@@ -137,7 +130,7 @@ async def test_stopping_a_reply_stops_what_waits_behind_it_too(tmp_path: Path, k
         await until(lambda: not chat.chat.running)
         assert chat.composer.text == "next"
         assert chat.chat.waiting == []
-        assert [content for _, content, _ in contents(chat)] == ["count", "one"]
+        assert [content for _, content, _ in said(chat)] == ["count", "one"]
 
 
 async def test_a_lost_engine_keeps_the_reply_and_the_next_message_starts_it_again(tmp_path: Path) -> None:
@@ -146,12 +139,12 @@ async def test_a_lost_engine_keeps_the_reply_and_the_next_message_starts_it_agai
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
         chat.chat.submit("go")
-        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
-        assert contents(chat)[1] == ("assistant", "half a", ReplyState.INTERRUPTED)
+        await answered(chat)
+        assert said(chat)[1] == ("assistant", "half a", ReplyState.INTERRUPTED)
         assert "✕ engine lost" in bar(chat, "header")
         chat.chat.submit("again")
-        await until(lambda: len(chat.chat.session.branch) == 4 and not chat.chat.running)
-        assert contents(chat)[3] == ("assistant", "whole", ReplyState.DONE)
+        await answered(chat, 4)
+        assert said(chat)[3] == ("assistant", "whole", ReplyState.DONE)
         assert "● ready" in bar(chat, "header")
 
 
@@ -170,8 +163,8 @@ async def test_without_a_model_the_chat_says_what_to_do_and_the_rest_works(tmp_p
         await until(lambda: chat.chat.waiting == ["hi"])
         await until(lambda: "Ctrl+O chooses a model" in bar(chat, "queue"))
         chat.load_model("tiny")
-        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
-        assert contents(chat)[1][1] == "answer"
+        await answered(chat)
+        assert said(chat)[1][1] == "answer"
 
 
 class Refusing(ScriptedEngine):
@@ -191,19 +184,14 @@ async def test_a_prompt_that_is_refused_is_answered_in_words(tmp_path: Path) -> 
         assert 'context = "drop-oldest-turns"' in shown(chat)
 
 
-def shown(chat: ChatScreen) -> str:
-    selected = chat.transcript.get_selection(Selection(None, None))
-    return selected[0] if selected else ""
-
-
 async def test_a_store_that_fails_is_told_and_the_chat_goes_on(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["answer"]), store_fails=True)
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
         assert "not saved" in bar(chat, "header")
         chat.chat.submit("hi")
-        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
-        assert contents(chat)[1][1] == "answer"
+        await answered(chat)
+        assert said(chat)[1][1] == "answer"
 
 
 async def test_leaving_while_it_streams_keeps_the_text(tmp_path: Path) -> None:
@@ -232,6 +220,29 @@ async def test_an_engine_that_died_while_loading_is_tried_again_by_a_message(tmp
         chat = app.screen_of_chat
         assert chat is not None
         await pilot.press(*"hi", "enter")
-        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
-        assert contents(chat)[1][1] == "answer"
+        await answered(chat)
+        assert said(chat)[1][1] == "answer"
         assert len(engine.loads) == 2
+
+
+@pytest.mark.parametrize(
+    ("held_by", "told"),
+    [
+        ((7,), "this one begins when it has ended. Let it run on, or stop it."),
+        ((7, 8), "this one begins when one of them has ended. Let one run on, or stop it."),
+    ],
+)
+async def test_a_message_that_waits_for_paused_replies_says_what_it_waits_for(
+    tmp_path: Path, held_by: tuple[int, ...], told: str
+) -> None:
+    engine = ScriptedEngine([reply("one two", held_by=held_by)], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await ready(app)
+        await pilot.press(*"why?", "enter")
+        await until(lambda: told in noticed(chat))
+        await until(lambda: "waiting for a paused reply to end" in " ".join(" ".join(chat.panels.shown).split()))
+        engine.run_free()
+        await until(lambda: not chat.chat.running)
+        assert chat.transcript.last_reply() == "one two"
+        assert chat.meter.held_by == ()

@@ -204,3 +204,20 @@ def test_newlines_are_held_back_only_until_text_follows(tok, monkeypatch: pytest
     monkeypatch.setattr("app.cli.console.write_out", written.append)
     tok("ask", "hi", engine=ScriptedEngine([Reply(pieces=("a\n", "b\n", "\n"))]))
     assert written == ["a", "\nb", "\n"]
+
+
+def test_a_request_that_waits_for_paused_ones_says_so_before_it_begins(tok) -> None:
+    outcome = tok("ask", "hi", engine=ScriptedEngine([reply("fine", held_by=(4, 5))]))
+    assert (outcome.code, outcome.out) == (0, "fine\n")
+    assert outcome.err.splitlines()[:2] == [
+        "tok: waiting: 2 paused requests hold all slots",
+        "hint: it begins when one of them has ended: let it run on, or stop it; Ctrl+C gives this up",
+    ]
+    lines = tok("ask", "hi", "--jsonl", engine=ScriptedEngine([reply("fine", held_by=(4,))])).lines
+    assert lines[0] == {"event": "waiting", "held_by": [4]}
+
+
+def test_several_answers_that_wait_say_so_once(tok) -> None:
+    waits = reply("fine", held_by=(4,))
+    outcome = tok("ask", "hi", "-n", "2", engine=ScriptedEngine([waits, waits]))
+    assert outcome.err.count("tok: waiting: a paused request holds the only slot") == 1

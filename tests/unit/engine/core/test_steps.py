@@ -13,7 +13,7 @@ from app.domain.generation import CellSpan, FinishReason, PromptSpans
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin, StageTrace
 from app.engine.core.backend import ComputeError
-from app.engine.core.happenings import Accounted, Finished, Happening, Held, Prefilled, Sampled, Started
+from app.engine.core.happenings import Accounted, Blocked, Finished, Happening, Held, Prefilled, Sampled, Started
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import SlotState
@@ -323,3 +323,34 @@ def test_however_it_is_paused_the_text_is_the_same_and_no_cell_is_lost(ops: list
     assert request.speculation
     counts = request.speculation.counts()
     assert n_rows == 2 + 29 + counts.n_drafted - counts.n_accepted
+
+
+def test_what_has_to_wait_for_held_requests_is_told_once_and_begins_when_one_ends() -> None:
+    scheduler = make(ToyBackend(n_slots=2))
+    held = [sequence([1, i], i, n_left=0) for i in (1, 2)]
+    for each in held:
+        scheduler.submit(each)
+    turn(scheduler)
+    assert scheduler.held_by == (1, 2)
+    late = sequence([9], 3, max_tokens=1)
+    scheduler.submit(late)
+    (blocked,) = turn(scheduler)
+    assert isinstance(blocked, Blocked)
+    assert (blocked.sequence, blocked.held_by) == (late, (1, 2))
+    held[0].resume(1)
+    assert kinds(turn(scheduler)) == [Sampled, Held]
+    held[0].finish(FinishReason.ABORT)
+    assert kinds(turn(scheduler)) == [Finished, Started, Prefilled, Sampled, Finished]
+    assert late.generated == [10]
+
+
+def test_what_waits_behind_a_running_request_is_told_only_when_that_is_held_too() -> None:
+    scheduler = make(ToyBackend(lambda tokens: 5))
+    first, second, late = sequence([1], 1, n_left=0), sequence([2], 2), sequence([3], 3)
+    for each in (first, second, late):
+        scheduler.submit(each)
+    for _ in range(3):
+        assert Blocked not in kinds(scheduler.step())
+    assert scheduler.held_by == ()
+    second.pause()
+    assert [each.sequence for each in turn(scheduler) if isinstance(each, Blocked)] == [late]
