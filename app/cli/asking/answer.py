@@ -11,6 +11,8 @@ from app.cli.exit_codes import ExitCode
 from app.domain.generation import DraftCounts, FinishReason, Stop, Timings, Usage
 from app.domain.trace import TokenTrace, cuts
 from app.protocol.events import (
+    ContextShifted,
+    ContextTrimmed,
     EngineLost,
     GenerationFinished,
     GenerationStarted,
@@ -33,6 +35,8 @@ class Answer:
         self.usage = Usage()
         self.timings = Timings()
         self.drafting: DraftCounts | None = None
+        self.n_dropped_messages = self.n_dropped_tokens = self.n_shifted_tokens = 0
+        """What of the conversation was left out because the context window was full."""
         self.exit_code = ExitCode.OK
         self.error = ""
         self.hint = ""
@@ -49,6 +53,10 @@ class Answer:
         match event:
             case ModelReady():
                 self.load_ms, self.n_ctx = event.load_ms, event.n_ctx
+            case ContextTrimmed():
+                self.n_dropped_messages, self.n_dropped_tokens = event.n_messages, event.n_tokens
+            case ContextShifted():
+                self.n_shifted_tokens += event.n_discarded
             case GenerationStarted():
                 self.seed = event.seed
                 self.usage = Usage(n_prompt=event.n_prompt, n_cached=event.n_cached)
@@ -70,6 +78,16 @@ class Answer:
                 self.fail(f"the engine was lost: {event.reason}", hint, ExitCode.ENGINE_LOST)
             case _:
                 pass
+
+    @property
+    def lost(self) -> str:
+        """What was left out because the context window was full, in words; empty where nothing was."""
+        parts: list[str] = []
+        if self.n_dropped_messages:
+            parts.append(f"the {self.n_dropped_messages} oldest messages are left out")
+        if self.n_shifted_tokens:
+            parts.append(f"{self.n_shifted_tokens} tokens were forgotten while the answer was written")
+        return f"the context window is full: {', '.join(parts)}" if parts else ""
 
     def fail(self, error: str, hint: str, code: ExitCode = ExitCode.FAILED) -> None:
         """Ends the answer with an error; its text stays."""
@@ -101,6 +119,9 @@ class Answer:
                 "decode_tps": _rounded(timings.decode_tps),
             },
         }
+        if self.lost:
+            names = ("n_dropped_messages", "n_dropped_tokens", "n_shifted_tokens")
+            report["context"] = {name: getattr(self, name) for name in names}
         if self.drafting is not None:
             report["drafting"] = msgspec.structs.asdict(self.drafting)
         if self._tokens is not None:

@@ -79,7 +79,9 @@ class ManyAnswers:
                 pass
 
     def report(self) -> int:
-        """Tells which answers failed, and the figures where they are asked for."""
+        """Tells which answers failed, what was left out, and the figures where they are asked for."""
+        for lost in dict.fromkeys(answer.lost for answer in self._answers if answer.lost):
+            console.talk(f"tok: {lost}")
         for number, answer in enumerate(self._answers, 1):
             if answer.error:
                 console.print_error(f"answer {number}: {answer.error}", answer.hint)

@@ -68,7 +68,7 @@ class OneAnswer:
         self._answer.take(event)
         self._sink.take(event)
         if isinstance(event, ContextTrimmed):
-            console.talk(f"tok: the context window is full: the {event.n_messages} oldest messages are left out")
+            console.talk(f"tok: {self._answer.lost}")
         elif isinstance(event, SlotsHeld):
             console.print_error(*slots_held(event))
         elif isinstance(event, GenerationStarted):
@@ -84,7 +84,9 @@ class OneAnswer:
         self._sink.end(self._answer)
 
     def report(self) -> int:
-        """Tells why there is no whole answer, and the figures where they are asked for."""
+        """Tells why there is no whole answer, what was forgotten, and the figures where they are asked for."""
+        if self._answer.n_shifted_tokens:
+            console.talk(f"tok: {self._answer.lost}")
         if self._answer.error:
             console.print_error(self._answer.error, self._answer.hint)
         if self._stats:

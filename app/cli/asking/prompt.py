@@ -16,7 +16,7 @@ MAX_INPUT_BYTES = 8 << 20
 """More text than any context window holds; a larger input is a mistake worth telling early."""
 
 
-def gather_prompt(argument: str | None, files: Sequence[Path]) -> str:
+def gather_prompt(argument: str | None, files: Sequence[Path], command: str = "ask") -> str:
     """Returns the argument, what was piped in and each file under a header, with a blank line between them.
 
     Raises UsageError when there is nothing to ask, or an input is unreadable, binary or too large.
@@ -24,7 +24,7 @@ def gather_prompt(argument: str | None, files: Sequence[Path]) -> str:
     parts = [argument or "", _piped_text(), *(_file_block(path) for path in files)]
     prompt = "\n\n".join(part for part in parts if part.strip())
     if not prompt:
-        raise UsageError("there is nothing to ask", hint='tok ask "Write a haiku about rain"')
+        raise UsageError("there is nothing to ask", hint=f'tok {command} "Write a haiku about rain"')
     return prompt
 
 

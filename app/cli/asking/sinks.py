@@ -9,7 +9,14 @@ from app.cli.asking.answer import Answer, token_object
 from app.cli.asking.options import AskOptions, Format
 from app.domain.generation import FinishReason
 from app.domain.text import safe_text
-from app.protocol.events import GenerationStarted, PrefillProgress, SlotsHeld, TokensGenerated
+from app.protocol.events import (
+    ContextShifted,
+    ContextTrimmed,
+    GenerationStarted,
+    PrefillProgress,
+    SlotsHeld,
+    TokensGenerated,
+)
 
 
 class Sink(Protocol):
@@ -107,6 +114,10 @@ class JsonlSink:
                 )
             case SlotsHeld():
                 self._print("waiting", held_by=list(event.held_by))
+            case ContextTrimmed():
+                self._print("trimmed", n_messages=event.n_messages, n_tokens=event.n_tokens)
+            case ContextShifted():
+                self._print("shifted", n_kept=event.n_kept, n_discarded=event.n_discarded)
             case PrefillProgress():
                 self._print("prefill", n_done=event.n_done, n_total=event.n_total, ms=round(event.ms, 3))
             case TokensGenerated():

@@ -18,7 +18,7 @@ from app.cli.batching.progress import Progress
 from app.cli.exit_codes import ExitCode
 from app.client.engine import Engine
 from app.domain.errors import EngineLostError
-from app.domain.generation import FinishReason
+from app.domain.generation import ContextPolicy, FinishReason
 from app.domain.text import one_line
 from app.protocol.commands import Generate
 from app.protocol.events import EngineLost, GenerationEvent, GenerationFinished
@@ -41,6 +41,7 @@ class Flight:
         progress: Progress,
         *,
         speculate: bool = False,
+        context_policy: ContextPolicy = "stop",
     ) -> None:
         self.n_failed = 0
         self._engine = engine
@@ -48,6 +49,7 @@ class Flight:
         self._order = order
         self._progress = progress
         self._speculate = speculate
+        self._context_policy: ContextPolicy = context_policy
         self._running: set[int] = set()
         self._stopped = False
 
@@ -92,6 +94,8 @@ class Flight:
         gone = isinstance(last, EngineLost) and last.exit_code is None
         if gone or (isinstance(last, GenerationFinished) and answer.error and self._engine.model is None):
             raise EngineLostError(answer.error, hint=_ON)
+        if answer.lost:
+            console.talk(f"tok: index {line.index}: {answer.lost}")
         report = answer.report()
         if answer.error:
             return _failed(line.index, line.id, answer.error, answer.hint, answer.exit_code)
@@ -104,7 +108,15 @@ class Flight:
         if self._engine.model:
             answer.n_ctx = self._engine.model.n_ctx
         request_id = self._engine.next_request_id()
-        command = Generate(request_id, line.messages, line.sampling, 0, speculate=self._speculate)
+        command = Generate(
+            request_id,
+            line.messages,
+            line.sampling,
+            0,
+            speculate=self._speculate,
+            context_policy=self._context_policy,
+            cacheable=False,  # no conversation that is opened again, and it would put those out of the cache folder
+        )
         self._running.add(request_id)
         try:
             async with aclosing(self._engine.generate(command)) as events:

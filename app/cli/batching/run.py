@@ -105,7 +105,8 @@ async def _fly(
     bar = options.output != _STANDARD or not console.stdout_is_terminal()
     with progress_for(len(lines), earlier.n_done, earlier.n_failed, bar=bar) as progress:
         requests = (read_line(line, setup.preset) for line in lines[earlier.n_done :])
-        flight = Flight(engine, requests, order, progress, speculate=setup.speculate)
+        policy = setup.preset.context
+        flight = Flight(engine, requests, order, progress, speculate=setup.speculate, context_policy=policy)
         interrupt.stop = flight.stop
         await flight.run(parallel)
     return flight.n_failed

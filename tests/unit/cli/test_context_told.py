@@ -1,0 +1,62 @@
+"""A full context window is told, whatever the answer is printed as, and a batch has the policy of its preset."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from app.config.paths import config_file
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import Reply, reply
+
+pytestmark = pytest.mark.usefixtures("model")
+
+DROPPED = "tok: the context window is full: the 4 oldest messages are left out"
+SHIFTED = "tok: the context window is full: 128 tokens were forgotten while the answer was written"
+
+
+def full(**how: object) -> Reply:
+    return reply("fine then", **how)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"), [({"trimmed": (4, 900)}, DROPPED), ({"n_shifted": 128}, SHIFTED)], ids=["dropped", "shifted"]
+)
+@pytest.mark.parametrize("n", ["1", "2"])
+def test_people_are_told_once(tok, how: dict[str, object], said: str, n: str) -> None:
+    outcome = tok("ask", "hi", "-n", n, engine=ScriptedEngine([full(**how), full(**how)]))
+    assert outcome.err.splitlines().count(said) == 1
+
+
+def test_programs_are_told(tok) -> None:
+    engine = ScriptedEngine([full(trimmed=(4, 900), n_shifted=128), full()])
+    assert json.loads(tok("ask", "hi", "--json", engine=engine).out)["context"] == {
+        "n_dropped_messages": 4,
+        "n_dropped_tokens": 900,
+        "n_shifted_tokens": 128,
+    }
+    assert "context" not in json.loads(tok("ask", "hi", "--json", engine=engine).out)
+
+
+def test_events_tell_it_when_it_happens(tok) -> None:
+    out = tok("ask", "hi", "--jsonl", engine=ScriptedEngine([full(trimmed=(4, 900), n_shifted=128)])).out
+    events = [json.loads(line) for line in out.splitlines()]
+    assert [event["event"] for event in events][:2] == ["trimmed", "started"]
+    assert events[0] == {"event": "trimmed", "n_messages": 4, "n_tokens": 900}
+    (shifted,) = (event for event in events if event["event"] == "shifted")
+    assert (shifted["n_discarded"], set(shifted)) == (128, {"event", "n_kept", "n_discarded"})
+
+
+def test_a_batch_has_the_policy_of_its_preset_and_saves_no_state(tok, tmp_path: Path) -> None:
+    config_file().parent.mkdir(parents=True, exist_ok=True)
+    config_file().write_text('[presets.long]\ncontext = "shift"\n')
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    source.write_text('{"prompt": "a"}\n')
+    engine = ScriptedEngine([full(trimmed=(4, 900))])
+    outcome = tok("batch", str(source), "-o", str(output), "-p", "long", engine=engine)
+    assert outcome.code == 0
+    (request,) = engine.requests
+    assert (request.context_policy, request.cacheable) == ("shift", False)
+    assert "tok: index 0: the context window is full: the 4 oldest messages are left out" in outcome.err
