@@ -28,7 +28,7 @@ _WIDEST = 80
 def run_explain(options: AskOptions, launcher: EngineLauncher) -> int:
     """Returns the exit code of the answer. Raises TokscopeError as `tok ask` does."""
     setup = look_up(options)
-    prompt = gather_prompt(options.prompt, options.files)
+    prompt = gather_prompt(options.prompt, options.files, "explain")
     return asyncio.run(run_asking(options, setup, prompt, launcher, Explained(options, setup)))
 
 

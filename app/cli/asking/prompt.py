@@ -17,7 +17,7 @@ MAX_INPUT_BYTES = 8 << 20
 
 
 def gather_prompt(argument: str | None, files: Sequence[Path], command: str = "ask") -> str:
-    """Returns the argument, what was piped in and each file under a header, with a blank line between them.
+    """Returns the argument, what was piped in and each file under a header, a blank line between them, for a command.
 
     Raises UsageError when there is nothing to ask, or an input is unreadable, binary or too large.
     """

@@ -37,7 +37,7 @@ def run_next(options: AskOptions, launcher: EngineLauncher, *, raw: bool, k: int
     """Prints the distribution and returns the exit code. Raises TokscopeError."""
     setup = look_up(options)
     text = given_text(options.prompt, None, 'tok next --raw "The capital of France is"') if raw else ""
-    asked = "" if raw else gather_prompt(options.prompt, ())
+    asked = "" if raw else gather_prompt(options.prompt, (), "next")
     system = (ChatMessage(Role.SYSTEM, setup.preset.system),) if setup.preset.system else ()
     messages = () if raw else (*system, ChatMessage(Role.USER, asked))
 

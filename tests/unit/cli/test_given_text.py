@@ -274,6 +274,13 @@ def test_what_makes_no_sense_is_a_usage_error(tok, arguments: tuple[str, ...], m
     assert not engine.loads
 
 
+@pytest.mark.parametrize("command", ["next", "ask", "explain"])
+def test_without_a_prompt_the_hint_names_the_command(tok, command: str) -> None:
+    outcome = tok(command, "")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == f'tok: there is nothing to ask\nhint: tok {command} "Write a haiku about rain"\n'
+
+
 def test_a_binary_file_is_refused(tok, tmp_path: Path) -> None:
     file = tmp_path / "b"
     file.write_bytes(b"\xff\x00")
