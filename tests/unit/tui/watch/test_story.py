@@ -79,7 +79,9 @@ def test_greedy_is_no_lottery():
 
 
 def test_a_first_message_finds_nothing_in_the_cache():
-    assert told(reply(n_cached=0))["KV-cache"].endswith("will find these 859 tokens there.")
+    assert told(reply(n_cached=0))["KV-cache"].endswith(
+        "Here all 859 prompt tokens were new; the next message finds them there while they are kept."
+    )
 
 
 def test_guesses_and_what_they_brought():
