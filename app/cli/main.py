@@ -13,6 +13,7 @@ from app.cli import console
 from app.cli.exit_codes import ExitCode, exit_code_of
 from app.cli.launch import EngineLauncher
 from app.domain.errors import TokscopeError
+from app.domain.text import safe_text
 
 _NEED_ENGINE = frozenset({"ask", "batch", "inspect", "next", "tokenize", "trace"})
 
@@ -40,6 +41,8 @@ def main(argv: Sequence[str], launcher: EngineLauncher | None = None) -> int:
         except TokscopeError as error:
             return _report(arguments, str(error), error.hint, exit_code_of(error))
         except Exception as error:
+            if isinstance(error, UnicodeEncodeError) and (text := _not_utf8(arguments)):
+                return _report(arguments, f"`{text}` is not UTF-8 text", "", ExitCode.USAGE)
             if os.environ.get("TOKSCOPE_TRACEBACK"):
                 raise
             hint = "this is a bug in tokscope; TOKSCOPE_TRACEBACK=1 shows where"
@@ -64,6 +67,12 @@ def _dispatch(arguments: list[str], engines: EngineLauncher) -> int:
     except typer.Abort:
         raise KeyboardInterrupt from None
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _not_utf8(arguments: list[str]) -> str:
+    # Python hands on bytes that are no UTF-8 as lone surrogates, which a file's name may have and a text may not.
+    odd = (argument for argument in arguments if any("\ud800" <= char <= "\udfff" for char in argument))
+    return safe_text(next(odd, ""))
 
 
 def _report(arguments: list[str], message: str, hint: str, code: ExitCode) -> int:

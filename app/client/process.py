@@ -140,8 +140,12 @@ def spawn(log_path: Path, argv: Sequence[str] | None = None) -> WorkerProcess:
 
     It gets its own session, so that Ctrl-C in the terminal does not reach it. Raises OSError.
     """
-    log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        hint = "set TOKSCOPE_CACHE_DIR to a folder that can"
+        raise OSError(f"{log_path} cannot be written ({error.strerror}): {hint}") from error
     try:
         log_start = os.fstat(log).st_size
         popen = subprocess.Popen(

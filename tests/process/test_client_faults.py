@@ -151,6 +151,17 @@ async def test_a_program_that_is_not_there(tmp_path):
     await client.close()
 
 
+async def test_a_log_that_cannot_be_written_says_what_to_do(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    log = tmp_path / "file" / "engine.log"
+    client = WorkerClient(log)
+    lost = await load(client)
+    assert lost.reason == (
+        f"could not be started: {log} cannot be written (File exists): set TOKSCOPE_CACHE_DIR to a folder that can"
+    )
+    await client.close()
+
+
 @pytest.mark.parametrize("closes", [True, False])
 async def test_a_worker_deaf_to_abort_is_killed(start_client, closes):
     client = start_client("--tokens", "-1", "--deaf", graces=Graces(abort_s=0.05))

@@ -12,6 +12,7 @@ from app.client.engine import Engine
 from app.config.paths import database_file, ensure_dir
 from app.domain.errors import StoreError, UsageError
 from app.session.session import Session
+from app.store.errors import store_error
 from app.store.store import Store
 
 
@@ -62,8 +63,8 @@ async def _open_store(options: AskOptions) -> Store | None:
         ensure_dir(path.parent)
         return await Store.open(path)
     except (OSError, StoreError) as error:
-        hint = error.hint if isinstance(error, StoreError) else ""
+        told = error if isinstance(error, StoreError) else store_error(path, error)
         if options.continue_last:
-            raise StoreError(str(error), hint) from error
-        console.print_error(f"this answer is not kept: {error}", hint)
+            raise told from error
+        console.print_error(f"this answer is not kept: {told}", told.hint)
         return None

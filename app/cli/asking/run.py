@@ -82,3 +82,5 @@ async def _converse(
                         console.print_error(f"this answer is not kept: {event.message}", event.hint)
     finally:
         loading.cancel()
+        # A load that failed as well is not told twice.
+        await asyncio.gather(loading, return_exceptions=True)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from app.cli.asking.prompt import MAX_INPUT_BYTES
 from app.config.paths import config_file
+from app.protocol.codec import encode
+from app.protocol.commands import Generate, LoadModel
+from app.protocol.events import GenerationEvent, LoadEvent
+from tests.fakes.engine_events import make_lost
 from tests.fakes.scripted_engine import ScriptedEngine
 
 pytestmark = pytest.mark.usefixtures("model")
@@ -155,4 +161,44 @@ def test_a_history_that_cannot_be_written_does_not_cost_the_answer(tok, tmp_path
     monkeypatch.setenv("TOKSCOPE_DATA_DIR", str(tmp_path / "file"))
     outcome = tok("ask", "x", engine=ScriptedEngine(["fine"]))
     assert (outcome.code, outcome.out) == (0, "fine\n")
-    assert "this answer is not kept" in outcome.err
+    path = tmp_path / "file" / "conversations.db"
+    assert outcome.err == (
+        f"tok: this answer is not kept: {path}: cannot be opened or written (File exists)\n"
+        "hint: Make the folder writable, or set TOKSCOPE_DATA_DIR to one that is.\n"
+    )
+
+
+class EndedInLoad(ScriptedEngine):
+    """Is closed while it loads, which it tells as a loss."""
+
+    async def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            yield make_lost()
+
+
+def test_a_history_that_cannot_be_read_is_all_that_is_told(tok, tmp_path: Path, monkeypatch, caplog) -> None:
+    (tmp_path / "data" / "conversations.db").mkdir(parents=True)
+    monkeypatch.setenv("TOKSCOPE_DATA_DIR", str(tmp_path / "data"))
+    outcome = tok("ask", "x", "-c", engine=EndedInLoad())
+    gc.collect()
+    assert outcome.code == 1
+    assert outcome.err.startswith(f"tok: {tmp_path / 'data' / 'conversations.db'}: cannot be opened or written")
+    assert caplog.text == ""  # asyncio tells there of a failure that nobody asked for
+
+
+class Encoding(ScriptedEngine):
+    """Puts what it is asked on the wire, as the real one does."""
+
+    async def generate(self, command: Generate) -> AsyncGenerator[GenerationEvent]:
+        encode(command)
+        async for event in super().generate(command):
+            yield event
+
+
+@pytest.mark.parametrize("option", ["-s", "--stop", "--force"])
+def test_a_text_that_is_not_utf_8_is_a_usage_error(tok, option: str) -> None:
+    outcome = tok("ask", "x", option, "caf\udce9", "--json", engine=Encoding())
+    assert outcome.code == 2
+    assert outcome.json["error"]["message"] == "`caf\ufffd` is not UTF-8 text"
