@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
+from app.domain.reply_trace import ReplyTrace
 from app.domain.trace import TokenTrace
 
 LOW_P = 0.1
@@ -24,6 +25,12 @@ def next_surprise(tokens: Sequence[TokenTrace], after: int) -> int | None:
     """Returns the next surprising token, from the beginning again after the last one; None where there is none."""
     n = len(tokens)
     return next((i % n for i in range(after + 1, after + 1 + n) if is_surprising(tokens[i % n])), None)
+
+
+def token_after(trace: ReplyTrace, n_bytes: int) -> int | None:
+    """Returns the token that brought what follows so many bytes of a reply; None where the trace does not go so far."""
+    found = bisect_right(trace.ends(), n_bytes)
+    return found if found < len(trace.tokens) else None
 
 
 def next_text(tokens: Sequence[TokenTrace], content: str, query: str, after: int) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ from rich.style import Style
 
 from app.domain.text import one_line, safe_text
 from app.tui.markdown.lines import LineBuilder, Span
+from app.tui.markdown.places import TAB, placed, rows_of
 from app.tui.markdown.styles import MarkdownStyles
 
 if TYPE_CHECKING:
@@ -18,17 +19,26 @@ if TYPE_CHECKING:
 
 MAX_LINE = 2000
 """Code with a longer line is not highlighted: some lexers take quadratic time on it."""
-_TAB = 4
 
 
-def add_code(out: LineBuilder, code: str, language: str, styles: MarkdownStyles, *, label: bool = True) -> None:
-    """Adds the lines of a code block, under its language if `label`."""
+def add_code(
+    out: LineBuilder,
+    code: str,
+    language: str,
+    styles: MarkdownStyles,
+    *,
+    label: bool = True,
+    places: Sequence[int] = (),
+) -> None:
+    """Adds the lines of a code block, under its language if `label`; with `places` those of the code's characters."""
+    rows = rows_of(code, places)
     pad = (" ", styles.code_block)
     with out.indent(pad, pad):
         if label and language:
             out.add([(one_line(language, 24), styles.code_label)], fill=styles.code_block, skip_all=True)
-        for spans in _coloured_lines(safe_text(code).expandtabs(_TAB), language, styles):
-            out.flow(spans, words=False, fill=styles.code_block, skip_all=True)
+        for n, spans in enumerate(_coloured_lines(safe_text(code).expandtabs(TAB), language, styles)):
+            line = placed(spans, rows[n]) if n < len(rows) else spans
+            out.flow(line, words=False, fill=styles.code_block, skip_all=True)
 
 
 def _coloured_lines(code: str, language: str, styles: MarkdownStyles) -> Iterator[list[Span]]:

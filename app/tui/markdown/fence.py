@@ -28,7 +28,7 @@ class Fence:
         while not self.closed and (end := text.find("\n", at)) >= 0:
             line = text[at:end]
             at = end + 1
-            if self._closes(line):
+            if self.closes(line):
                 self.closed = True
             else:
                 self.lines.append(self.content(line))
@@ -42,7 +42,8 @@ class Fence:
             at += 1
         return " " * (column - self.indent) * (column > self.indent) + line[at:]
 
-    def _closes(self, line: str) -> bool:
+    def closes(self, line: str) -> bool:
+        """Whether a line is the closing one."""
         body = line.lstrip(" ")
         if len(line) - len(body) > 3 or not body.startswith(self.marker):
             return False

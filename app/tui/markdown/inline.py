@@ -9,6 +9,7 @@ from rich.style import Style
 
 from app.domain.text import safe_text
 from app.tui.markdown.lines import Span
+from app.tui.markdown.places import placed
 from app.tui.markdown.styles import MarkdownStyles
 
 if TYPE_CHECKING:
@@ -19,22 +20,23 @@ _MAX_TARGET = 200
 
 
 def inline_spans(tokens: Sequence[Token], styles: MarkdownStyles, base: Style | None = None) -> list[Span]:
-    """Returns the spans of an inline token's children; a span that is HARD_BREAK ends the line."""
+    """Returns the spans of an inline token's children; a span that is HARD_BREAK ends the line.
+
+    Tokens that know their `places` give spans that do.
+    """
     spans: list[Span] = []
     stack = [base or styles.base]
     targets: list[tuple[str, int]] = []
     added = {"strong_open": styles.strong, "em_open": styles.emphasis, "s_open": styles.strike}
     for token in tokens:
-        style = stack[-1]
+        style, n_before = stack[-1], len(spans)
         match token.type:
             case "text" | "html_inline" | "text_special":
                 spans.append((clean(token.content), style))
             case "code_inline":
                 spans.append((clean(token.content), style + _ink(styles.code)))
-            case "softbreak":
-                spans.append((" ", style))
-            case "hardbreak":
-                spans.append((HARD_BREAK, style))
+            case "softbreak" | "hardbreak":
+                spans.append((" " if token.type == "softbreak" else HARD_BREAK, style))
             case "strong_open" | "em_open" | "s_open":
                 stack.append(style + _weight(added[token.type]))
             case "link_open":
@@ -56,6 +58,8 @@ def inline_spans(tokens: Sequence[Token], styles: MarkdownStyles, base: Style | 
                 ]
             case _:
                 spans.append((clean(token.content), style))
+        if token.meta:
+            spans[n_before:] = placed(spans[n_before:], token.meta["places"])
     return spans
 
 

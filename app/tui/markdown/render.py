@@ -15,6 +15,8 @@ from app.tui.markdown.blocks import Block, Kind, parser
 from app.tui.markdown.code import add_code
 from app.tui.markdown.inline import HARD_BREAK, inline_spans
 from app.tui.markdown.lines import Line, LineBuilder, Span
+from app.tui.markdown.places import TAB, placed, placed_run, rows_of
+from app.tui.markdown.placing import placed_tokens
 from app.tui.markdown.plain import is_plain_paragraph, join_lines
 from app.tui.markdown.styles import MarkdownStyles
 from app.tui.markdown.table import add_table
@@ -31,13 +33,23 @@ References = Mapping[str, Any]
 
 
 def render(
-    block: Block, width: int, styles: MarkdownStyles, gutter: tuple[Span, Span], references: References | None = None
+    block: Block,
+    width: int,
+    styles: MarkdownStyles,
+    gutter: tuple[Span, Span],
+    references: References | None = None,
+    *,
+    with_places: bool = False,
 ) -> list[Line]:
-    """Returns the lines of `block`, `width` cells each; `gutter`: what stands before the first and the others."""
+    """Returns the lines of `block`, `width` cells each; `gutter`: what stands before the first and the others.
+
+    With places every cell can be asked where it stands in `block.text`: see `app.tui.markdown.places`.
+    """
     out = LineBuilder(width, styles.base, gutter)
+    places = range(len(block.text)) if with_places else ()
     match block.kind:
         case Kind.CODE:
-            add_code(out, block.text, block.language, styles, label=block.gap)
+            add_code(out, block.text, block.language, styles, label=block.gap, places=places)
         case Kind.NOTE:
             with out.indent(("○ ", styles.note), ("  ", styles.note)):
                 _add_plain(out, block.text, styles.note)
@@ -45,13 +57,14 @@ def render(
             with out.indent(("✗ ", styles.failure), ("  ", styles.failure)):
                 _add_plain(out, block.text, styles.failure)
         case Kind.PLAIN:
-            _add_plain(out, block.text, styles.base)
-        case Kind.MARKDOWN if is_plain_paragraph(block.text):
+            _add_plain(out, block.text, styles.base, places)
+        case Kind.MARKDOWN if not with_places and is_plain_paragraph(block.text):
             out.flow([(safe_text(join_lines(block.text)), styles.base)])
-        case Kind.MARKDOWN if len(block.text) > MAX_MARKED:
-            _add_plain(out, block.text, styles.base)
+        case Kind.MARKDOWN if len(block.text) > MAX_MARKED and not is_plain_paragraph(block.text):
+            _add_plain(out, block.text, styles.base, places)
         case Kind.MARKDOWN:
-            tokens = _PARSER.parse(block.text, {"references": dict(references)} if references else None)
+            env = {"references": dict(references)} if references else {}
+            tokens = placed_tokens(block.text, env) if with_places else _PARSER.parse(block.text, env)
             _Walk(out, styles, block).blocks(tokens)
     return out.lines
 
@@ -63,9 +76,11 @@ def references_in(definitions: str) -> References:
     return env.get("references", {})
 
 
-def _add_plain(out: LineBuilder, text: str, style: Style) -> None:
-    for line in safe_text(text).expandtabs(4).split("\n"):
-        out.flow([(line, style)])
+def _add_plain(out: LineBuilder, text: str, style: Style, places: Sequence[int] = ()) -> None:
+    rows = rows_of(text, places)
+    for n, line in enumerate(safe_text(text).expandtabs(TAB).split("\n")):
+        spans = [(line, style)]
+        out.flow(placed(spans, rows[n]) if n < len(rows) else spans)
 
 
 class _Walk:
@@ -101,11 +116,12 @@ class _Walk:
                 self._inline(tokens[1], styles.heading_minor if minor else styles.heading)
             case "fence" | "code_block":
                 code = token.content.removesuffix("\n")
-                add_code(out, code, token.info.split()[0] if token.info.split() else "", styles)
+                language = token.info.split()[0] if token.info.split() else ""
+                add_code(out, code, language, styles, places=token.meta.get("places", ()))
             case "hr":
                 out.add([("─" * out.room, styles.muted)])
             case "html_block":
-                _add_plain(out, token.content.rstrip("\n"), styles.muted)
+                _add_plain(out, token.content.rstrip("\n"), styles.muted, token.meta.get("places", ()))
             case "blockquote_open":
                 bar = ("▎ ", styles.quote)
                 with out.indent(bar, bar):
@@ -138,7 +154,8 @@ class _Walk:
             mark = _BULLETS[min(self._depth, 2)] if number is None else f"{number}."
             if at > 1 and self._is_parted(tokens[at]):
                 out.blank()
-            with out.indent((f"{mark} ", styles.marker), (" " * (len(mark) + 1), styles.base)):
+            marker = placed_run(styles.marker, tokens[at].meta.get("places", range(0)))
+            with out.indent((f"{mark} ", marker), (" " * (len(mark) + 1), styles.base)):
                 self._depth += 1
                 if stop - at == 2:
                     out.blank()

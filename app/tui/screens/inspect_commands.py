@@ -9,6 +9,7 @@ from textual.notifications import SeverityLevel
 
 from app.domain.conversation import Role
 from app.session.session import Session
+from app.tui.inspect.find import token_after
 from app.tui.inspect.fork import ForkWanted
 from app.tui.inspect.hints import Section
 from app.tui.screens.inspector import InspectorScreen
@@ -40,7 +41,11 @@ class InspectCommands:
 
     def action_inspect(self, section: str = "TOKEN") -> None:
         """Shows the tokens of the reply that was clicked, or else of the last one."""
-        self._do(self._inspect(Section[section]))
+        self._do(self._inspect(Section[section], self.transcript.chosen_reply))
+
+    def on_transcript_text_clicked(self, event: Transcript.TextClicked) -> None:
+        """Shows the token that was clicked, where the reply has a trace of it."""
+        self._do(self._inspect_clicked(event.message_id, event.n_bytes))
 
     def action_record_stages(self) -> None:
         """Has the sampler tell what each stage does, or no more."""
@@ -51,10 +56,16 @@ class InspectCommands:
             else "The sampler's stages are not recorded any more."
         )
 
-    async def _inspect(self, section: Section) -> None:
+    async def _inspect_clicked(self, message_id: int, n_bytes: int) -> None:
+        trace = await self._session.load_trace(message_id)
+        token = token_after(trace, n_bytes) if trace is not None else None
+        if token is not None:
+            await self._inspect(Section.TOKEN, message_id, token)
+
+    async def _inspect(self, section: Section, message_id: int | None, token: int | None = None) -> None:
         if not any(message.role is Role.ASSISTANT for message in self._session.branch):
             self.tell("There is no reply to inspect yet.")
             return
-        screen = InspectorScreen(self._session, self.transcript.chosen_reply, section, self.read_only)
+        screen = InspectorScreen(self._session, message_id, section, self.read_only, token)
         if (wanted := await self._ask(screen)) is not None:
             self.fork(wanted)

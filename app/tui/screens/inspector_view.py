@@ -19,6 +19,7 @@ from app.tui.inspect.knobs import WhatIf
 from app.tui.inspect.prompt_view import prompt_legend, prompt_lines
 from app.tui.inspect.sampler_view import sampler_lines
 from app.tui.inspect.token_view import token_lines
+from app.tui.panels import numbers
 from app.tui.panels.line import Line, wrap
 from app.tui.screens.safe import Dialog
 from app.tui.widgets.bar import Bar, Segment
@@ -34,7 +35,12 @@ class InspectorView(Dialog[ForkWanted]):
     """See the module."""
 
     def __init__(
-        self, traces: Traces, message_id: int | None, section: Section = Section.TOKEN, read_only: str = ""
+        self,
+        traces: Traces,
+        message_id: int | None,
+        section: Section = Section.TOKEN,
+        read_only: str = "",
+        token: int | None = None,
     ) -> None:
         """Takes what it looks at.
 
@@ -43,11 +49,13 @@ class InspectorView(Dialog[ForkWanted]):
             message_id: the reply to begin with, None for the last one.
             section: the one to begin with.
             read_only: why nothing can be changed, where it cannot.
+            token: the one to begin with; None for the first one, or the last one of a reply that is still written.
         """
         super().__init__()
         self.inspection = Inspection(traces)
         self._message_id = message_id
         self._read_only = read_only
+        self._token = token
         self._section = section
         self._mode = Mode.LOOK
         self._picked: int | None = None
@@ -84,9 +92,9 @@ class InspectorView(Dialog[ForkWanted]):
     async def on_mount(self) -> None:
         """Shows the reply; one that is still written is followed."""
         await self.inspection.open(self._message_id)
-        self.flow.follow = self.inspection.live
+        self.flow.follow = self.inspection.live and self._token is None
         self.flow.arrows = self._arrow
-        self._show_reply()
+        self._show_reply(self._token)
         (self.prompt if self._section is Section.PROMPT else self.flow).focus()
         self.set_interval(_LOOK_S, self._look)
 
@@ -100,9 +108,9 @@ class InspectorView(Dialog[ForkWanted]):
 
     # What is shown
 
-    def _show_reply(self) -> None:
+    def _show_reply(self, token: int | None = None) -> None:
         trace = self.inspection.trace
-        self.flow.show(self.inspection.tokens)
+        self.flow.show(self.inspection.tokens, token)
         self.prompt.show(trace.prompt if trace is not None else (), trace.n_cached if trace is not None else 0)
         self._redraw()
 
@@ -120,7 +128,7 @@ class InspectorView(Dialog[ForkWanted]):
     def _redraw(self) -> None:
         inspection = self.inspection
         n_replies = self._n_replies = len(inspection.replies)
-        where = [f"reply {inspection.place + 1} of {n_replies}", f"{len(inspection.tokens):,} tokens"]
+        where = [f"reply {inspection.place + 1} of {n_replies}", numbers.tokens(len(inspection.tokens))]
         state = "◉ writing" if inspection.live else ""
         self.header.show(
             [Segment("Inspector", "bold $primary", weight=3), *(Segment(text, weight=2) for text in where)],

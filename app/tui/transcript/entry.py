@@ -8,16 +8,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum, auto
 from itertools import accumulate
 
 from app.domain.text import safe_text
 from app.tui.markdown.blocks import Block, Kind, Splitter
-from app.tui.markdown.lines import Line, LineBuilder, Span
+from app.tui.markdown.lines import Line, LineBuilder
 from app.tui.markdown.render import References, references_in, render
-from app.tui.markdown.styles import MarkdownStyles
+from app.tui.transcript.look import GUTTER, Look, Voice
 
-GUTTER = 2
 PLAIN_PIECE = 8000
 """Characters of plain text that are laid out together: a pasted megabyte costs only what is seen of it."""
 LONG_TAIL = 6000
@@ -26,36 +24,6 @@ LAG = 40
 
 
 _AWAITED = Block(Kind.PLAIN, "…")
-
-
-class Voice(Enum):
-    """Who speaks: decides the gutter, and whether the text is Markdown."""
-
-    USER = auto()
-    ASSISTANT = auto()
-    SYSTEM = auto()
-    NOTICE = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What lines depend on besides the text."""
-
-    width: int
-    styles: MarkdownStyles
-
-    def gutter(self, voice: Voice) -> tuple[Span, Span]:
-        """Returns what stands before the first line of a message and before the others."""
-        styles = self.styles
-        match voice:
-            case Voice.USER:
-                return ("▌ ", styles.user), ("▌ ", styles.user)
-            case Voice.ASSISTANT:
-                return ("◆ ", styles.assistant), ("  ", styles.base)
-            case Voice.SYSTEM:
-                return ("§ ", styles.muted), ("  ", styles.base)
-            case Voice.NOTICE:
-                return ("  ", styles.base), ("  ", styles.base)
 
 
 @dataclass(slots=True)
@@ -80,11 +48,12 @@ class Entry:
         self.note: Block | None = None
         self.label = ""
         """Which version of the reply this is; stands before the note."""
+        self.references: References | None = None
+        """The link definitions in it, once they are known."""
         self.height = 0
         self._tops: list[int] = []
         self._splitter: Splitter | None = None
         self._waiting = ""
-        self._references: References | None = None
 
     @property
     def n_laid(self) -> int:
@@ -165,11 +134,10 @@ class Entry:
         part = self.parts[index] if index < len(self.parts) else None
         if part is None or part.lines is not None:
             return 0
-        first, rest = look.gutter(self.voice)
-        gutter = (first if index == 0 else rest, rest)
-        lines = render(part.block, look.width, look.styles, gutter, self._references)
+        gutter = look.gutter(self.voice, is_first=index == 0)
+        lines = render(part.block, look.width, look.styles, gutter, self.references)
         if index and part.block.gap and lines:
-            blank = LineBuilder(look.width, look.styles.base, (rest, rest))
+            blank = LineBuilder(look.width, look.styles.base, gutter)
             blank.blank()
             lines = [*blank.lines, *lines]
         grown = len(lines) - part.height
@@ -220,7 +188,7 @@ class Entry:
         definitions = [part.block.text for part in self.parts if part.block.defines]
         if not definitions:
             return
-        self._references = references_in("\n\n".join(definitions))
+        self.references = references_in("\n\n".join(definitions))
         for part in self.parts:
             part.lines = None
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from itertools import accumulate
 
 from app.tui.markdown.lines import Line
-from app.tui.transcript.entry import Entry, Look
+from app.tui.transcript.entry import Entry
+from app.tui.transcript.look import Look
 
 
 class Layout:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from app.domain.conversation import Message, ReplyState, Role
 from app.domain.generation import FinishReason
 from app.domain.text import one_line
-from app.tui.transcript.entry import Entry, Voice, note_block
+from app.tui.transcript.entry import Entry, note_block
+from app.tui.transcript.look import Voice
 
 _VOICES = {Role.USER: Voice.USER, Role.ASSISTANT: Voice.ASSISTANT, Role.SYSTEM: Voice.SYSTEM}
 _FINISHED = {FinishReason.LENGTH: "length limit", FinishReason.CONTEXT: "context full"}

@@ -8,17 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
 
 from textual import events
+from textual.app import App
+from textual.geometry import Offset
 from textual.message import Message as TextualMessage
 from textual.selection import Selection
+from textual.timer import Timer
 
 from app.domain.conversation import Message
 from app.tui.markdown.blocks import last_code
-from app.tui.transcript.entry import GUTTER, Entry, Voice, note_block
+from app.tui.transcript.clicked import character_at
+from app.tui.transcript.entry import Entry, note_block
+from app.tui.transcript.look import GUTTER, Voice
 from app.tui.transcript.messages import entry_for
 from app.tui.transcript.selection import logical_text, paragraph_at, word_at
 from app.tui.widgets.transcript_view import TranscriptView
+
+
+class _Pressed(NamedTuple):
+    """Where the button went down: the cell of the screen, and what stood there."""
+
+    where: Offset
+    entry: int
+    part: int
+    row: int
+    cell: int
 
 
 class Transcript(TranscriptView):
@@ -32,10 +48,22 @@ class Transcript(TranscriptView):
     class MarkClicked(TextualMessage):
         """The mark before a reply was clicked; the reply is `chosen_reply`."""
 
+    @dataclass
+    class TextClicked(TextualMessage):
+        """A character of a reply was clicked, and no second click came."""
+
+        message_id: int
+        n_bytes: int
+        """UTF-8 bytes of the reply's content before it."""
+
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._streaming: Entry | None = None
         self.chosen_reply: int | None = None
+        self._pressed: _Pressed | None = None
+        self._had_selection = False
+        self._alone: Timer | None = None
+        """Runs after a click until it is no part of a double click any more."""
 
     # -- what is shown
 
@@ -102,10 +130,37 @@ class Transcript(TranscriptView):
         """Paints the selection."""
         self.refresh()
 
+    # -- clicking
+
+    def focus_on_click(self) -> bool:
+        """Asked before a press is acted on: the last moment at which a selection that it ends can be seen."""
+        self._had_selection = bool(self.screen.selections)
+        return super().focus_on_click()
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Keeps what was pressed: the text below the pointer may move on before the button is let go."""
+        self._forget_click()
+        row = event.y + self.scroll_offset.y
+        plain = event.button == 1 and not (event.shift or event.ctrl or event.meta)
+        if plain and not self._had_selection and 0 <= row < self._layout.height:
+            self._pressed = _Pressed(event.screen_offset, *self._layout.anchor(row), event.x)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """What is dragged is not clicked, even if it comes back."""
+        if self._pressed is not None and event.screen_offset != self._pressed.where:
+            self._pressed = None
+
     def on_click(self, event: events.Click) -> None:
-        """Twice selects a word, three times a paragraph; the whole transcript never by accident."""
+        """Once goes to a token or chooses a reply, twice selects a word, three times a paragraph.
+
+        Where something was selected, one click only ends that.
+        """
+        pressed, self._pressed = self._pressed, None
         if event.chain < 2:
-            self._choose(event)
+            if not self._had_selection:
+                self._choose(event)
+                if pressed is not None and pressed.where == event.screen_offset:
+                    self._look_at(pressed)
             return
         event.prevent_default()
         _, at = self.screen.get_widget_and_offset_at(event.screen_x, event.screen_y)
@@ -124,3 +179,24 @@ class Transcript(TranscriptView):
             self.chosen_reply = entry.message_id
             if event.x < GUTTER:
                 self.post_message(self.MarkClicked())
+
+    def _look_at(self, pressed: _Pressed) -> None:
+        look = self._layout.look
+        if look is None or pressed.entry >= len(self._layout.entries):
+            return
+        entry = self._layout.entries[pressed.entry]
+        at = character_at(entry, pressed.part, pressed.row, pressed.cell, look)
+        if at is not None and entry.message_id is not None:
+            clicked = self.TextClicked(entry.message_id, len(entry.source[:at].encode()))
+            wait_s = cast("App[Any]", self.app).CLICK_CHAIN_TIME_THRESHOLD  # pyright: ignore[reportUnknownMemberType]  (untyped in textual)
+            self._alone = self.set_timer(wait_s, lambda: self._tell(clicked))
+
+    def _tell(self, clicked: TextClicked) -> None:
+        if self.screen.is_active:
+            self.post_message(clicked)
+
+    def _forget_click(self) -> None:
+        self._pressed = None
+        if self._alone is not None:
+            self._alone.stop()
+            self._alone = None

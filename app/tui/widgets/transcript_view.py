@@ -1,6 +1,6 @@
-"""A virtualised view of laid-out entries: follows the end, scrolls, and paints no more than what changed.
+"""A virtualised view of laid-out entries: follows the end, scrolls, and has no more painted than what changed.
 
-Knows rows and strips; refuses to know messages, Markdown and what is streaming.
+Knows rows; refuses to know Markdown and what is streaming.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
-from rich.style import Style
 from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -17,13 +16,12 @@ from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
 from app.tui.markdown.lines import Line
 from app.tui.markdown.styles import markdown_styles
-from app.tui.transcript.entry import Entry, Look
-from app.tui.transcript.layout import Layout
-from app.tui.transcript.selection import highlight
+from app.tui.transcript.entry import Entry
+from app.tui.transcript.look import Look
+from app.tui.widgets.transcript_paint import TranscriptPaint
 
 WHEEL_ROWS = 3
 
@@ -33,7 +31,7 @@ _scroll_y = ScrollView.scroll_y
 _scroll_target_y = cast("Reactive[float]", ScrollView.scroll_target_y)
 
 
-class TranscriptView(ScrollView, can_focus=True):
+class TranscriptView(TranscriptPaint, can_focus=True):
     """A layout of entries, scrolled, followed and painted. `follow`: the view stays at the end while text arrives."""
 
     DEFAULT_CSS = """
@@ -59,10 +57,8 @@ class TranscriptView(ScrollView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.follow = True
         self.code_style = "monokai"
-        self._layout = Layout()
         self._height_left = 0
         self._new_lines = 0
-        self._base = Style.null()
 
     def restyle(self) -> None:
         """Takes up the theme's colours and `code_style`; call it after the theme changed."""
@@ -217,37 +213,3 @@ class TranscriptView(ScrollView, can_focus=True):
             self._place_end()
         else:
             self._place(self._layout.settle_anchor(anchor, self._n_rows))
-
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """Returns the cached strips as they are: without the styles cache, which would build each of them anew."""
-        strips = [self._strip(row + self.scroll_offset.y) for row in range(crop.y, crop.bottom)]
-        background = self.background_colors[1]
-        for line_filter in self.get_line_filters():
-            strips = [strip.apply_filter(line_filter, background) for strip in strips]
-        whole = crop.x == 0 and crop.width == self._width
-        return strips if whole else [strip.crop(crop.x, crop.right) for strip in strips]
-
-    def render_line(self, y: int) -> Strip:
-        """Returns a row for the mouse: with the offsets that a selection is made of."""
-        row = y + self.scroll_offset.y
-        return self._strip(row).apply_offsets(0, row)
-
-    def _strip(self, row: int) -> Strip:
-        line = self._layout.line(row)
-        strip = line.strip if line is not None else Strip.blank(self._width, self._base)
-        selection = self.text_selection
-        if selection is None or line is None or (span := selection.get_span(row)) is None:
-            return strip
-        return highlight(strip, span, self.screen.get_component_rich_style("screen--selection"))
-
-    def _visible(self) -> list[Line | None]:
-        top = self.scroll_offset.y
-        return [self._layout.line(row) for row in range(top, top + self._n_rows)]
-
-    @property
-    def _width(self) -> int:
-        return self.size.width or (self._layout.look.width if self._layout.look is not None else 80)
-
-    @property
-    def _n_rows(self) -> int:
-        return self.scrollable_content_region.height
