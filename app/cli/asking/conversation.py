@@ -61,10 +61,13 @@ async def _open_store(options: AskOptions) -> Store | None:
     path = database_file()
     try:
         ensure_dir(path.parent)
-        return await Store.open(path)
+        store = await Store.open(path)
     except (OSError, StoreError) as error:
         told = error if isinstance(error, StoreError) else store_error(path, error)
         if options.continue_last:
             raise told from error
         console.print_error(f"this answer is not kept: {told}", told.hint)
         return None
+    for notice in store.notices:
+        console.talk(f"tok: {notice}")
+    return store

@@ -168,6 +168,14 @@ def test_a_history_that_cannot_be_written_does_not_cost_the_answer(tok, tmp_path
     )
 
 
+def test_a_damaged_history_that_was_set_aside_is_told(tok, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "conversations.db").write_bytes(b"no database" * 1000)
+    monkeypatch.setenv("TOKSCOPE_DATA_DIR", str(tmp_path))
+    outcome = tok("ask", "x", engine=ScriptedEngine(["fine"]))
+    aside = tmp_path / "conversations.db.corrupt-1"
+    assert outcome.err == f"tok: The database was damaged. It is kept as {aside}; a new one was started.\n"
+
+
 class EndedInLoad(ScriptedEngine):
     """Is closed while it loads, which it tells as a loss."""
 
