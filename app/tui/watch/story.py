@@ -105,7 +105,8 @@ def _repeat(meter: RunMeter) -> str:
 def _cache(meter: RunMeter) -> str:
     what = "What the model worked out for a token (its keys and values) is kept, so that no token is read twice."
     if not meter.n_cached:
-        return f"{what} Here all {meter.n_prompt} prompt tokens were new; the next message finds them there while they are kept."
+        new = f"Here all {meter.n_prompt} prompt tokens were new"
+        return f"{what} {new}; the next message finds them there while they are kept."
     each = meter.prefill_ms_per_token
     saved = f", which saved about {numbers.ms(each * meter.n_cached)}" if each else ""
     return f"{what} Here {meter.n_cached} of {meter.n_prompt} prompt tokens were found there{saved}."
