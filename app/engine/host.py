@@ -173,12 +173,17 @@ class Host:
                 return self._scheduler
         return self._branches.scheduler
 
-    def close(self) -> None:
-        """Saves what is in the slots, then frees contexts before the weights that they stand on."""
+    def save(self) -> None:
+        """Saves what is in the slots; nothing is saved afterwards."""
         if self._store:
             ends_s = time.perf_counter() + _SAVE_S
             self._scheduler.reuse.keep_all(ends_s)
             self._store.close(max(0.0, ends_s - time.perf_counter()))
+            self._store = None
+
+    def close(self) -> None:
+        """Saves what is in the slots, then frees contexts before the weights that they stand on."""
+        self.save()
         for context in self._scoring:
             context.close()
         if self._branches:

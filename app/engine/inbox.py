@@ -22,15 +22,19 @@ class Inbox:
         self._fd = fd
         self._on_read = on_read
         self._on_queued = on_queued
-        self._queue: queue.SimpleQueue[Command] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Command | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
 
     def take(self, wait: bool) -> list[Command]:
-        """All commands that have come; with `wait`, at least one."""
+        """All commands that have come; with `wait`, at least one, or none after `wake`."""
         commands = [self._queue.get()] if wait else []
         while not self._queue.empty():
             commands.append(self._queue.get())
-        return commands
+        return [command for command in commands if command is not None]
+
+    def wake(self) -> None:
+        """Lets a `take` that waits return. Any thread may call it."""
+        self._queue.put(None)
 
     def _read(self) -> None:
         decoder = command_decoder()

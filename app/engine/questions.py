@@ -1,32 +1,42 @@
 """Requests that generate nothing: the tokens of a text, the next token's distribution, how likely a text is.
 
 A prediction is an ordinary request that is held before its first token and then given up, so that it takes what lies in
-the cache and leaves there what the next request needs. A text is scored between the steps of the loop.
+the cache and leaves there what the next request needs. A text is scored between the steps of the loop. A long text is
+tokenised beside the loop, so that it keeps nobody waiting and can be given up.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from app.domain.generation import FinishReason
+from app.domain.trace import PromptToken
+from app.engine.background import Background, Then
 from app.engine.core.happenings import Blocked, Finished, Happening, Held
 from app.engine.host import Host
 from app.engine.reply import Reply
 from app.engine.score import HELD, ScoreRun
+from app.engine.text.prompt import Prompt
 from app.protocol.codec import FrameError
 from app.protocol.commands import Generate, Predict, Score, Tokenize
 from app.protocol.events import Event, Predicted, ScoreFinished, Tokenized
 
 _NO_MODEL = "no model is loaded"
 _ABORTED = "it was aborted"
+LONG = 1 << 16
+"""Characters of a text that take longer to tokenise than others should wait."""
 
 
 class Questions:
     """Those that are open, by their id; each ends with one answer."""
 
-    def __init__(self, send: Callable[[Event], None]) -> None:
+    def __init__(self, send: Callable[[Event], None], wake: Callable[[], None]) -> None:
+        """`wake` makes the loop call `step`; it may be called from any thread."""
         self._send = send
+        self._background = Background(wake)
+        self._texts: dict[int, Tokenize | Predict | Score] = {}
+        """Those whose text is tokenised beside the loop."""
         self._predictions: dict[int, Reply] = {}
         self._given_up: set[int] = set()
         """Predictions that were answered and whose sequences are still to be reported as finished."""
@@ -39,25 +49,56 @@ class Questions:
 
     def ask(self, command: Tokenize | Predict | Score, host: Host | None) -> None:
         """Answers now or later; never raises."""
+        if host is None:
+            self._refuse(command, _NO_MODEL)
+        elif len(command.text) <= LONG or (not isinstance(command, Score) and command.messages):
+            self._read(command, host)()
+        else:
+            self._texts[command.request_id] = command
+            self._background.start(
+                command.request_id, lambda: self._read(command, host), lambda error: self._refuse(command, error)
+            )
+
+    def _read(self, command: Tokenize | Predict | Score, host: Host) -> Then:
+        """What a text takes before the loop can go on with it; returns how."""
+        prompts = host.prompts
+        match command:
+            case Tokenize(text=text, parse_special=special) if not command.messages:
+                tokens = prompts.told(prompts.plain(text, bos=False, parse_special=special))
+                return lambda: self._tell(Tokenized(command.request_id, tokens))
+            case Tokenize(messages=messages):
+                return lambda: self._tell(Tokenized(command.request_id, prompts.told(prompts.build(messages))))
+            case Predict(text=text):
+                ids = () if command.messages else tuple(prompts.plain(text, bos=True).ids)
+                return lambda: self._predict(command, ids, host)
+            case Score(text=text):
+                prompt = prompts.plain(text, bos=True)
+                told = prompts.told(prompt)
+                return lambda: self._score(command, prompt, told, host)
+
+    def _tell(self, answer: Tokenized) -> None:
+        self._texts.pop(answer.request_id, None)
+        try:
+            self._send(answer)
+        except FrameError:
+            self._send(Tokenized(answer.request_id, error="the text has too many tokens to be told at once"))
+
+    def _refuse(self, command: Tokenize | Predict | Score, error: str) -> None:
+        request_id = command.request_id
+        self._texts.pop(request_id, None)
         match command:
             case Tokenize():
-                try:
-                    self._send(_tokenized(command, host))
-                except FrameError:
-                    self._send(Tokenized(command.request_id, error="the text has too many tokens to be told at once"))
+                self._send(Tokenized(request_id, error=error))
             case Predict():
-                self._predict(command, host)
+                self._send(Predicted(request_id, error=error))
             case Score():
-                self._score(command, host)
+                self._send(ScoreFinished(request_id, error=error))
 
-    def _predict(self, command: Predict, host: Host | None) -> None:
+    def _predict(self, command: Predict, ids: tuple[int, ...], host: Host) -> None:
         request_id = command.request_id
-        if host is None:
-            self._send(Predicted(request_id, error=_NO_MODEL))
-            return
-        ids = () if command.messages else tuple(host.prompts.plain(command.text, bos=True).ids)
+        self._texts.pop(request_id, None)
         if not command.messages and not ids:
-            self._send(Predicted(request_id, error="the prompt is empty"))
+            self._refuse(command, "the prompt is empty")
             return
         held = Generate(
             request_id,
@@ -70,14 +111,12 @@ class Questions:
         )
         self._predictions[request_id] = host.submit(held, time.perf_counter())
 
-    def _score(self, command: Score, host: Host | None) -> None:
-        if host is None:
-            self._send(ScoreFinished(command.request_id, error=_NO_MODEL))
-            return
+    def _score(self, command: Score, prompt: Prompt, told: Sequence[PromptToken], host: Host) -> None:
+        self._texts.pop(command.request_id, None)
         try:
-            self._scores[command.request_id] = ScoreRun(command, host)
+            self._scores[command.request_id] = ScoreRun(command, prompt, told, host)
         except ValueError as error:
-            self._send(ScoreFinished(command.request_id, error=str(error)))
+            self._refuse(command, str(error))
 
     def take(self, happening: Happening) -> bool:
         """Whether what a scheduler reports belongs to a prediction."""
@@ -99,7 +138,8 @@ class Questions:
         return True
 
     def step(self) -> None:
-        """One decode of each text that is scored."""
+        """Goes on with the texts that are tokenised; one decode of each that is scored."""
+        self._background.take()
         for request_id, score in list(self._scores.items()):
             for event in score.step():
                 self._send(event)
@@ -108,6 +148,8 @@ class Questions:
 
     def abort(self, request_id: int) -> None:
         """Ends one; no effect on one that is over."""
+        if (command := self._texts.get(request_id)) and self._background.give_up(request_id):
+            self._refuse(command, _ABORTED)
         if score := self._scores.pop(request_id, None):
             self._send(score.finished(_ABORTED))
         if reply := self._predictions.get(request_id):
@@ -115,6 +157,9 @@ class Questions:
 
     def end(self, reason: str) -> None:
         """Ends all that are open: their model goes."""
+        for command in list(self._texts.values()):
+            self._background.give_up(command.request_id)
+            self._refuse(command, reason)
         for score in self._scores.values():
             self._send(score.finished(reason))
         for request_id, reply in self._predictions.items():
@@ -126,13 +171,6 @@ class Questions:
         self._predictions.clear()
         self._given_up.clear()
 
-
-def _tokenized(command: Tokenize, host: Host | None) -> Tokenized:
-    if host is None:
-        return Tokenized(command.request_id, error=_NO_MODEL)
-    prompts = host.prompts
-    if command.messages:
-        prompt = prompts.build(command.messages)
-    else:
-        prompt = prompts.plain(command.text, bos=False, parse_special=command.parse_special)
-    return Tokenized(command.request_id, prompts.told(prompt))
+    def at_rest(self, timeout_s: float | None = None) -> bool:
+        """Waits until no text is tokenised any more, given up or not: the model can go. False where it still is."""
+        return self._background.wait(timeout_s)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from app.domain.trace import Origin, TokenTrace
+from collections.abc import Sequence
+
+from app.domain.trace import Origin, PromptToken, TokenTrace
 from app.engine.core.backend import ComputeError
 from app.engine.core.distribution import Measured
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.scoring import SMALLEST_WINDOW, ScoredId, Scoring, check_window
 from app.engine.host import Host
 from app.engine.telling import top_tokens
+from app.engine.text.prompt import Prompt
 from app.engine.text.vocab import piece_text
 from app.protocol.commands import Score
 from app.protocol.events import Scored, ScoreFinished
@@ -23,16 +26,15 @@ HELD = "paused requests hold all slots: let one of them run to its end, or end i
 class ScoreRun:
     """One text, between the steps of the conversations: in a context of its own, or in theirs for want of memory."""
 
-    def __init__(self, command: Score, host: Host) -> None:
-        """Raises ValueError where the window that is asked for cannot be had."""
+    def __init__(self, command: Score, prompt: Prompt, told: Sequence[PromptToken], host: Host) -> None:
+        """`told` are the tokens of `prompt`. Raises ValueError where the window that is asked for cannot be had."""
         backend = host.loaded.context
         n_ctx = command.n_ctx or backend.n_ctx
         check_window(n_ctx, backend.n_ctx)
         self._request_id = command.request_id
         self._host = host
         self._vocab = vocab = host.loaded.model.vocab
-        prompt = host.prompts.plain(command.text, bos=True)
-        self._told = host.prompts.told(prompt)
+        self._told = told
         self._n_bos = len(prompt.given)
         self._own = host.score_beside(min(n_ctx, max(len(prompt.ids), SMALLEST_WINDOW)))
         self._scheduler = Scheduler(self._own) if self._own else host.schedulers[0]

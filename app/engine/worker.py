@@ -59,6 +59,8 @@ from app.protocol.events import (
 
 EXIT_COMPUTE_FAILED = 70
 _PROGRESS_STEP = 0.01
+_TEXT_S = 0.1
+"""How long the end of the worker waits for a text that is tokenised for nobody any more."""
 
 
 class Worker:
@@ -72,7 +74,7 @@ class Worker:
         self._stop_bench = threading.Event()
         self._host: Host | None = None
         self._replies: dict[int, Reply] = {}
-        self._questions = Questions(self._outbox.send)
+        self._questions = Questions(self._outbox.send, lambda: self._inbox.wake())
         self._renderer = Renderer()
         library.start()
         self._inbox = Inbox(in_fd, self._announce, self._interrupt)
@@ -91,7 +93,10 @@ class Worker:
             return EXIT_COMPUTE_FAILED
         finally:
             self._renderer.close()
-            self._unload()
+            if self._questions.at_rest(_TEXT_S):
+                self._unload()
+            elif self._host:  # a text is still tokenised with the model: the end of the process frees it
+                self._host.save()
 
     def _serve(self) -> bool:
         """One turn: commands, then one step of the loop. False ends the worker."""
@@ -195,6 +200,7 @@ class Worker:
             self._outbox.send(self._host.ready)
 
     def _unload(self) -> None:
+        self._questions.at_rest()
         host, self._host = self._host, None
         self._replies.clear()
         if host:

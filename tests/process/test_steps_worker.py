@@ -13,7 +13,7 @@ from app.domain.generation import FinishReason
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin, TokenTrace
-from app.protocol.commands import Abort, ChatMessage, Generate, LoadModel, Pause, Predict, Resume
+from app.protocol.commands import Abort, ChatMessage, Generate, LoadModel, Pause, Predict, Resume, Score, Tokenize
 from app.protocol.events import (
     Event,
     GenerationFinished,
@@ -22,7 +22,9 @@ from app.protocol.events import (
     Paused,
     Predicted,
     PromptRendered,
+    ScoreFinished,
     SlotsHeld,
+    Tokenized,
     TokensGenerated,
 )
 from tests.model.conftest import smollm2_path
@@ -283,3 +285,14 @@ def test_a_request_that_waits_for_paused_ones_is_told_so_and_questions_are_refus
     loaded.send(Abort(held[1].request_id))
     until(loaded, GenerationFinished)
     until(loaded, GenerationFinished)
+
+
+def test_a_very_long_text_keeps_nobody_waiting_and_is_given_up_at_once(loaded: RawWorker) -> None:
+    text = "Rain falls on the hills, and the hills give it to the sea. " * 150_000  # many seconds of work
+    tokenize, score = Tokenize(next(ids), text), Score(next(ids), text)
+    loaded.send(tokenize, score)
+    events = reply(loaded, request(sampling=SamplingParams(temperature=0, max_tokens=1)))
+    assert not any(isinstance(event, Tokenized | ScoreFinished) for event in events)
+    loaded.send(Abort(score.request_id), Abort(tokenize.request_id))
+    assert loaded.next() == ScoreFinished(score.request_id, error="it was aborted")
+    assert loaded.next() == Tokenized(tokenize.request_id, error="it was aborted")

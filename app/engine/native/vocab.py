@@ -20,6 +20,8 @@ _SAFE_BYTES = 8192
 """Longer runs can overflow the stack in the std::regex of some pre-tokenizers."""
 _BIG_STACK_BYTES = 512 << 20
 _UNKNOWN, _CONTROL, _USER_DEFINED, _LSTRIP, _RSTRIP = 1, 8, 16, 128, 256
+_STACK_SIZE = threading.Lock()
+"""The size is that of all new threads of the process."""
 T = TypeVar("T")
 
 
@@ -29,13 +31,13 @@ class _Pieces(dict[int, bytes]):
     def __init__(self, vocab: Native, n_vocab: int, named: bool) -> None:
         super().__init__()
         self._vocab, self._n_vocab, self._named = vocab, n_vocab, named
-        self._buffer = ctypes.create_string_buffer(_PIECE_BYTES)
 
     def __missing__(self, token: int) -> bytes:
         if not 0 <= token < self._n_vocab:
             raise IndexError(f"token {token} of {self._n_vocab}")  # llama.cpp would abort the process
-        n: int = C.llama_token_to_piece(self._vocab, token, self._buffer, _PIECE_BYTES, 0, self._named)
-        piece = self[token] = self._buffer.raw[: max(n, 0)]
+        buffer = ctypes.create_string_buffer(_PIECE_BYTES)  # not a common one: threads may ask at the same time
+        n: int = C.llama_token_to_piece(self._vocab, token, buffer, _PIECE_BYTES, 0, self._named)
+        piece = self[token] = buffer.raw[: max(n, 0)]
         return piece
 
 
@@ -108,12 +110,13 @@ def on_big_stack(work: Callable[[], T]) -> T:
         except BaseException as error:  # handed to the caller below
             errors.append(error)
 
-    before = threading.stack_size(_BIG_STACK_BYTES)
-    try:
-        thread = threading.Thread(target=run, name="big stack")
-        thread.start()
-    finally:
-        threading.stack_size(before)
+    with _STACK_SIZE:
+        before = threading.stack_size(_BIG_STACK_BYTES)
+        try:
+            thread = threading.Thread(target=run, name="big stack")
+            thread.start()
+        finally:
+            threading.stack_size(before)
     thread.join()
     if errors:
         raise errors[0]
