@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +15,14 @@ from app.engine.context_policy import fit
 from app.engine.core.happenings import Shifted
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
+from app.engine.host import Host
+from app.engine.native import library
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import Loaded
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
-from app.protocol.commands import ChatMessage
+from app.protocol.commands import ChatMessage, Generate, LoadModel
 
 pytestmark = pytest.mark.model
 
@@ -88,6 +91,22 @@ def test_a_shifted_reply_goes_on_past_the_window(builder: PromptBuilder, small: 
     assert len(shifts) >= 2
     assert {shift.n_kept for shift in shifts} == {prompt.spans.n_system}
     assert scheduler.slots.slots[0].tokens == prompt.ids[: prompt.spans.n_system]
+
+
+def test_a_model_that_cannot_be_cut_is_not_shifted_and_says_so(smollm2: Path) -> None:
+    library.start()
+    renderer = Renderer()
+    host = Host(LoadModel(str(smollm2), LoadOptions(n_ctx=256)), lambda fraction: True, renderer)
+    asked = Generate(1, (ChatMessage(Role.USER, "Hi"),), SamplingParams(), context_policy="shift")
+    try:
+        assert host.submit(asked, 0.0).sequence.shift
+        host.loaded.context.partial_removal = False  # after an abort what was forgotten could not be computed again
+        reply = host.submit(asked, 0.0)
+        assert not reply.sequence.shift
+        assert "cannot be shifted" in reply.prompt.notices[-1]
+    finally:
+        host.close()
+        renderer.close()
 
 
 def test_a_shift_that_llama_cpp_would_not_survive_is_refused(small: NativeContext) -> None:

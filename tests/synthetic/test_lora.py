@@ -129,6 +129,26 @@ def test_the_loop_computes_each_request_with_its_own_set_and_reuses_no_cell_of_a
     assert generated(scheduler, {"two": 4.0})[1] == len(PROMPT) - 1
 
 
+def test_an_adapter_that_is_written_over_is_another_one_once_it_is_loaded_again(tmp_path: Path) -> None:
+    path = write_lora(tmp_path / "one.gguf", n_layers=2, n_embd=256, seed=1)
+    one = LoraAdapter(name="one", path=str(path))
+    first = loaded_with(tmp_path, one)
+    try:
+        before = first.model.adapters.facts((("one", 1.0),))
+        os.utime(write_lora(path, n_layers=2, n_embd=256, seed=2), ns=(1, 1))
+        assert first.model.adapters.facts((("one", 1.0),)) == before  # the one in memory is what was there
+        again = loaded_with(tmp_path, one)
+        try:
+            assert again.model.adapters.facts((("one", 1.0),)) != before
+            assert not np.array_equal(logits_after(again.context, None), logits_after(first.context, None))
+        finally:
+            again.close()
+        path.unlink()
+        assert first.model.adapters.facts((("one", 1.0),)) == before
+    finally:
+        first.close()
+
+
 def test_a_name_that_is_none_fails_the_request_alone(loaded: Loaded) -> None:
     scheduler = Scheduler(loaded.context)
     wrong = Sequence(1, list(PROMPT), SamplingParams(max_tokens=2, lora={"three": 1.0}), 0, 0.0)
