@@ -10,7 +10,7 @@ import typer
 from app.cli.options import Model
 
 
-def inspect(
+def inspect(  # noqa: PLR0913 -- one parameter an option
     context: typer.Context,
     *,
     text: Annotated[
@@ -21,8 +21,24 @@ def inspect(
     ] = None,
     model: Model = None,
     top: Annotated[
-        int, typer.Option("--top", min=0, max=100, metavar="K", help="Alternatives of each token in the JSON.")
-    ] = 5,
+        int | None,
+        typer.Option(
+            "--top",
+            min=0,
+            max=100,
+            metavar="K",
+            help="Alternatives of each token: the K likeliest in its place.",
+            show_default="5 in the JSON, 1 in a terminal",
+        ),
+    ] = None,
+    rows: Annotated[
+        bool | None,
+        typer.Option(
+            "--tokens/--no-tokens",
+            help="In a terminal, a row for each token, or for the least expected ones alone.",
+            show_default="each of up to 40 tokens; with --top each",
+        ),
+    ] = None,
     n_ctx: Annotated[
         int | None,
         typer.Option(
@@ -38,4 +54,4 @@ def inspect(
     """Score a text: probability, rank and entropy of each token, and the perplexity."""
     from app.cli.scoring.inspection import InspectOptions, run_inspect
 
-    return run_inspect(InspectOptions(text, file, model, top, n_ctx or 0, as_json), context.obj)
+    return run_inspect(InspectOptions(text, file, model, top, rows, n_ctx or 0, as_json), context.obj)

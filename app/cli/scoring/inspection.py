@@ -14,7 +14,7 @@ from app.cli.launch import EngineLauncher
 from app.cli.scoring.engine import ask_engine, find_model, lost
 from app.cli.scoring.given import given_text
 from app.cli.scoring.paint import wants_paint
-from app.cli.scoring.told import JsonText, PaintedText, Rows, Teller
+from app.cli.scoring.told import N_TOP, JsonText, PaintedText, Rows, Teller
 from app.client.engine import Engine
 from app.domain.errors import GenerationError, TokscopeError
 from app.domain.trace import TokenTrace
@@ -29,10 +29,20 @@ class InspectOptions:
     text: str | None
     file: Path | None
     model: str | None
-    top: int
+    top: int | None
+    """Alternatives of each token; None where they were not asked for."""
+    rows: bool | None
+    """Whether a terminal shows a row for each token; None is for each of a few."""
     n_ctx: int
     """0 is the whole window."""
     as_json: bool
+
+    @property
+    def teller(self) -> Teller:
+        """Who prints what is found."""
+        if self.as_json:
+            return JsonText(self.top)
+        return PaintedText(self.top, self.rows) if wants_paint() else Rows(self.top)
 
 
 @dataclass
@@ -61,12 +71,13 @@ def run_inspect(options: InspectOptions, launcher: EngineLauncher) -> int:
     sizes = {"n_ctx": options.n_ctx} if options.n_ctx else {}
     model = find_model(options.model, **sizes)
     found = Inspection(model.name)
-    teller: Teller = JsonText() if options.as_json else PaintedText() if wants_paint() else Rows()
+    teller = options.teller
 
     async def ask(engine: Engine, interrupt: Interrupt) -> bool:
         ready = engine.model
         found.n_ctx = options.n_ctx or (ready.n_ctx if ready else 0)
-        command = Score(engine.next_request_id(), text, max(options.top, 1), found.n_ctx)
+        n_top = N_TOP if options.top is None else options.top
+        command = Score(engine.next_request_id(), text, max(n_top, 1), found.n_ctx)
         interrupt.stop = lambda: engine.abort(command.request_id)
         async with aclosing(engine.score(command)) as events:
             async for event in events:
@@ -86,7 +97,7 @@ def run_inspect(options: InspectOptions, launcher: EngineLauncher) -> int:
     interrupted = ask_engine(launcher, model, ask)
     if found.error and not found.tokens:
         raise found.error
-    teller.end(found, options.top)
+    teller.end(found)
     if found.error:
         console.print_error(str(found.error), found.error.hint)
         return exit_code_of(found.error)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from app.cli import console
 from app.cli.asking.answer import finite
 from app.cli.exit_codes import exit_code_of
-from app.cli.scoring.paint import PLAIN, Look, padded, painted, percent
-from app.domain.text import quoted
+from app.cli.scoring.paint import PLAIN, Look, painted
+from app.cli.scoring.table import token_table
 from app.domain.trace import TokenTrace
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ _BUCKETS = (
     (0.0, Look("7", "31"), "less than 0.1 %"),
 )
 _N_WORST = 8
+_FEW = 40
+"""Up to so many tokens each has a row of its own in a terminal."""
+N_TOP = 5
+"""Alternatives of each token in the JSON."""
 
 
 class Teller(Protocol):
@@ -33,18 +38,21 @@ class Teller(Protocol):
         """The next ones."""
         ...
 
-    def end(self, found: Inspection, n_top: int) -> None:
-        """There are no more; `n_top` alternatives are wanted with each."""
+    def end(self, found: Inspection) -> None:
+        """There are no more."""
         ...
 
 
 class JsonText:
-    """One object at the end."""
+    """One object at the end, with `n_top` alternatives of each token."""
+
+    def __init__(self, n_top: int | None = None) -> None:
+        self._n_top = N_TOP if n_top is None else n_top
 
     def take(self, tokens: Sequence[TokenTrace]) -> None:
         """Waits."""
 
-    def end(self, found: Inspection, n_top: int) -> None:
+    def end(self, found: Inspection) -> None:
         """Prints the object; `error` is there only where something went wrong."""
         report: dict[str, Any] = {
             "model": found.model,
@@ -54,7 +62,7 @@ class JsonText:
             "nll": finite(found.nll),
             "perplexity": found.perplexity,
             "complete": found.complete,
-            "tokens": [_entry(token, start, n_top) for token, start in _placed(found.tokens)],
+            "tokens": [_entry(token, start, self._n_top) for token, start in _placed(found.tokens)],
         }
         if found.error:
             report |= console.error_object(str(found.error), found.error.hint, exit_code_of(found.error))
@@ -62,11 +70,16 @@ class JsonText:
 
 
 class Rows:
-    """A line a token, as it is scored, with tabs between the columns; the sum goes to standard error."""
+    """A line a token, as it is scored, with tabs between the columns; the sum goes to standard error.
 
-    def __init__(self) -> None:
+    Alternatives stand in a last column, as in the JSON, where `n_top` is given.
+    """
+
+    def __init__(self, n_top: int | None = None) -> None:
+        self._n_top = n_top
         self._at = 0
-        self._lines = ["start\tend\tid\tp\tlogprob\trank\tentropy\ttext\n"]
+        top = "" if n_top is None else "\ttop"
+        self._lines = [f"start\tend\tid\tp\tlogprob\trank\tentropy\ttext{top}\n"]
 
     def take(self, tokens: Sequence[TokenTrace]) -> None:
         """Prints lines."""
@@ -75,34 +88,38 @@ class Rows:
             start, self._at = self._at, self._at + token.n_bytes
             figures = f"{token.p:.6g}\t{token.logprob:.6g}\t{token.rank}\t{token.entropy:.4f}"
             text = json.dumps(token.text, ensure_ascii=False)
-            lines.append(f"{start}\t{self._at}\t{token.id}\t{figures}\t{text}\n")
+            top = "" if self._n_top is None else f"\t{json.dumps(_top(token, self._n_top), ensure_ascii=False)}"
+            lines.append(f"{start}\t{self._at}\t{token.id}\t{figures}\t{text}{top}\n")
         console.write_out("".join(lines))
 
-    def end(self, found: Inspection, n_top: int) -> None:
+    def end(self, found: Inspection) -> None:
         """Tells the perplexity."""
         console.talk(f"tok: {_summary(found)}")
 
 
 class PaintedText:
-    """The text as it is scored, each token in the look of its probability; then what the looks mean."""
+    """The text as it is scored, each token in the look of its probability; then what the looks mean, and figures."""
+
+    def __init__(self, n_top: int | None = None, rows: bool | None = None) -> None:
+        """`rows`: whether each token has one; None is each where they are few, or where alternatives are wanted."""
+        self._n_top = 1 if n_top is None else n_top
+        self._rows = True if rows is None and n_top is not None else rows
 
     def take(self, tokens: Sequence[TokenTrace]) -> None:
         """Shows tokens."""
         console.write_out("".join(painted(token.text, _look(token.p)) for token in tokens))
 
-    def end(self, found: Inspection, n_top: int) -> None:
-        """Explains, names the least expected tokens and tells the perplexity."""
+    def end(self, found: Inspection) -> None:
+        """Explains, gives the figures of every token or of the least expected ones, and tells the perplexity."""
         legend = " · ".join(painted(name, look) for _, look, name in _BUCKETS)
         console.write_out(f"\n\n{legend}\n\n")
-        worst = sorted((t for t in found.tokens if t.top and t.rank > 1), key=lambda token: token.p)[:_N_WORST]
-        if worst:
-            console.print_line(f"  {'least expected':<18} {'p':>9} {'rank':>7} {'entropy':>10}  in its place")
-        for token in worst:
-            best, bits = token.top[0], f"{token.entropy:.2f} bits"
-            figures = f"{padded(quoted(token.text, 16), 18)} {percent(token.p):>9} {token.rank:>7,} {bits:>10}"
-            console.print_line(f"  {figures}  {quoted(best.text, 16)} {percent(best.p)}")
-        if worst:
-            console.print_line()
+        tokens, title, which = found.tokens, "token", ""
+        if not (len(tokens) <= _FEW if self._rows is None else self._rows):
+            tokens = sorted((t for t in tokens if t.top and t.rank > 1), key=lambda token: token.p)[:_N_WORST]
+            title, which = "least expected", f"  {len(tokens)} of {len(found.tokens):,} tokens; --tokens shows all"
+        rows = [(token, _look(token.p)) for token in tokens]
+        lines = token_table(title, rows, self._n_top, shutil.get_terminal_size().columns, which=which)
+        console.write_out("".join(f"{line}\n" for line in lines))
         console.print_line(_summary(found))
 
 
@@ -140,5 +157,9 @@ def _entry(token: TokenTrace, start: int, n_top: int) -> dict[str, Any]:
         "logprob": finite(token.logprob),
         "rank": token.rank,
         "entropy": finite(token.entropy),
-        "top": [{"id": top.id, "text": top.text, "p": finite(top.p)} for top in token.top[:n_top]],
+        "top": _top(token, n_top),
     }
+
+
+def _top(token: TokenTrace, n: int) -> list[dict[str, Any]]:
+    return [{"id": top.id, "text": top.text, "p": finite(top.p)} for top in token.top[:n]]

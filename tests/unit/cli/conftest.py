@@ -12,6 +12,7 @@ import pytest
 
 from app.cli.launch import EngineLauncher
 from app.cli.main import main
+from app.cli.scoring import inspection, prospect, tokens
 from app.config.paths import config_file, ensure_dir
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.tiny_gguf import write_tiny_gguf
@@ -57,3 +58,12 @@ def tok(capsys: pytest.CaptureFixture[str]) -> Tok:
         return Outcome(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard output as if a person looked at it."""
+    for module in (inspection, prospect, tokens):
+        monkeypatch.setattr(module, "wants_paint", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("COLUMNS", "80")

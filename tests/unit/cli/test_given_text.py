@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.scoring import inspection, prospect, tokens
 from app.cli.scoring.told import Rows
 from app.domain.conversation import Role
 from app.domain.trace import Prediction, StageTrace, TopToken
@@ -22,15 +21,6 @@ from tests.fakes.scripts import Load
 
 pytestmark = pytest.mark.usefixtures("model")
 COMMANDS = (("tokenize", "a b"), ("next", "a b"), ("inspect", "a b"))
-
-
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Standard output as if a person looked at it."""
-    for module in (inspection, prospect, tokens):
-        monkeypatch.setattr(module, "wants_paint", lambda: True)
-    monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setenv("COLUMNS", "80")
 
 
 def piped(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
@@ -210,21 +200,6 @@ def test_a_score_in_a_pipe_is_lines_and_its_sum_is_told_beside_them(tok) -> None
         '3\t5\t102\t0.25\t-1.38629\t2\t2.0000\t" c"',
     ]
     assert outcome.err == "tok: perplexity 2.8284 of 2 tokens (all with a token before them), 3 scored\n"
-
-
-def test_a_score_in_a_terminal_is_the_text_with_a_legend(tok, terminal) -> None:
-    lines = tok("inspect", "a b c d e").out.splitlines()
-    assert lines[0] == "a b\x1b[4;36m c\x1b[0m d\x1b[4;36m e\x1b[0m"
-    assert lines[2] == (
-        "50 % and more · \x1b[4;36m10 to 50 %\x1b[0m · \x1b[1;33m1 to 10 %\x1b[0m · \x1b[1;4;35m0.1 to 1 %\x1b[0m"
-        " · \x1b[7;31mless than 0.1 %\x1b[0m"
-    )
-    assert lines[4:7] == [
-        "  least expected             p    rank    entropy  in its place",
-        '  " e"                  12.5 %       3  2.00 bits  " alt1" 50.0 %',
-        '  " c"                  25.0 %       2  2.00 bits  " alt1" 50.0 %',
-    ]
-    assert lines[8] == "perplexity 3.3636 of 4 tokens (all with a token before them), 5 scored"
 
 
 def test_without_colours_each_look_is_still_another_one(tok, terminal, monkeypatch: pytest.MonkeyPatch) -> None:
