@@ -1,4 +1,4 @@
-"""Builds a whole chat app over a scripted engine and a store in memory, and waits on conditions."""
+"""Builds a whole chat app over a scripted engine and a store in memory, waits on conditions, reads what is shown."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from textual.selection import Selection
 
 from app.client.engine import Engine
 from app.config.catalogue import Catalogue
@@ -18,7 +20,9 @@ from app.store.store import Store
 from app.tui.app import TokscopeApp
 from app.tui.flow.memory import Memory
 from app.tui.options import ChatOptions
+from app.tui.screens.chat import ChatScreen
 from app.tui.services import Services
+from app.tui.widgets.bar import Bar
 from tests.fakes.tiny_gguf import write_tiny_gguf
 
 
@@ -81,3 +85,34 @@ async def until(condition: Callable[[], object], timeout_s: float = 15.0) -> Non
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 a condition on widgets has no event to wait for
             await asyncio.sleep(0.002)
+
+
+async def ready(app: TokscopeApp, timeout_s: float = 15.0) -> ChatScreen:
+    """The chat once its model is loaded."""
+    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready, timeout_s)
+    assert app.screen_of_chat is not None
+    return app.screen_of_chat
+
+
+async def answered(chat: ChatScreen, n_messages: int = 2) -> None:
+    """Waits for the end of a turn."""
+    await until(lambda: len(chat.chat.session.branch) == n_messages and not chat.chat.running)
+
+
+def contents(chat: ChatScreen) -> list[str]:
+    return [message.content for message in chat.chat.session.branch]
+
+
+def shown(chat: ChatScreen) -> str:
+    """The transcript as it is drawn."""
+    selected = chat.transcript.get_selection(Selection(None, None))
+    return selected[0] if selected else ""
+
+
+def bar(chat: ChatScreen, name: str) -> str:
+    return chat.query_one(f"#{name}", Bar).text
+
+
+def told(app: TokscopeApp) -> list[str]:
+    """The notifications that are on the screen."""
+    return [notification.message for notification in app._notifications]  # pyright: ignore[reportPrivateUsage] no other way

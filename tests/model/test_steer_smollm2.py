@@ -23,8 +23,7 @@ from app.tui.screens.branches import BranchesScreen
 from app.tui.screens.chat import ChatScreen
 from app.tui.steer.branch_column import Column
 from app.tui.widgets.bar import Bar
-from tests.fakes.chat_app import make_app, until
-from tests.tui.steer.steering import answered, told
+from tests.fakes.chat_app import answered, make_app, ready, told, until
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 
@@ -42,9 +41,7 @@ async def chatting(folder: Path) -> AsyncGenerator[tuple[TokscopeApp, ChatScreen
         preset="deterministic",
     )
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready, LONG)
-        assert app.screen_of_chat is not None
-        yield app, app.screen_of_chat, pilot
+        yield app, await ready(app, LONG), pilot
     await app.close()
 
 

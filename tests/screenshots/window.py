@@ -14,7 +14,7 @@ from app.client.worker_client import WorkerClient
 from app.config.catalogue import load_catalogue
 from app.tui.app import TokscopeApp
 from app.tui.screens.chat import ChatScreen
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import make_app, ready, until
 
 FOLDER = Path(__file__).parent
 SIZES = ((80, 24), (140, 40))
@@ -51,9 +51,7 @@ async def opened(size: tuple[int, int], preset: str = "precise") -> AsyncGenerat
         engine = WorkerClient(Path(folder) / "engine.log")
         app = make_app(Path(folder), engine, catalogue=load_catalogue(), theme="graphite", preset=preset)
         async with app.run_test(size=size, notifications=True) as pilot:
-            await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready, 60)
-            assert app.screen_of_chat is not None
-            chat = app.screen_of_chat
+            chat = await ready(app, 60)
             yield Window(app, chat, pilot, size)
             chat.chat.session.stop()
             await until(lambda: not chat.chat.session.busy, 20)

@@ -11,8 +11,9 @@ from textual.pilot import Pilot
 from app.protocol.events import LoadFailed
 from app.tui.app import TokscopeApp
 from app.tui.options import ChatOptions
+from app.tui.screens.chat import ChatScreen
 from app.tui.screens.picker import Picker
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Load, reply
 
@@ -40,21 +41,18 @@ def answering(tmp_path: Path, theme: str | None = None) -> TokscopeApp:
     return make_app(tmp_path, engine, options=ChatOptions(theme=theme))
 
 
-async def ready(pilot: Pilot[int]) -> None:
+async def opened(pilot: Pilot[int]) -> ChatScreen:
     app = pilot.app
     assert isinstance(app, TokscopeApp)
-    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
+    chat = await ready(app)
     await pilot.pause()
+    return chat
 
 
 async def asked(pilot: Pilot[int]) -> None:
-    await ready(pilot)
-    app = pilot.app
-    assert isinstance(app, TokscopeApp)
-    chat = app.screen_of_chat
-    assert chat is not None
+    chat = await opened(pilot)
     chat.chat.submit("Why does it rain?")
-    await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+    await answered(chat)
     await pilot.pause()
 
 
@@ -78,7 +76,7 @@ def test_a_conversation_on_paper(snap_compare: Compare, tmp_path: Path) -> None:
 
 
 def test_the_first_thing_seen(snap_compare: Compare, tmp_path: Path) -> None:
-    assert snap_compare(answering(tmp_path), terminal_size=NARROW, run_before=ready)
+    assert snap_compare(answering(tmp_path), terminal_size=NARROW, run_before=opened)
 
 
 def test_commands(snap_compare: Compare, tmp_path: Path) -> None:

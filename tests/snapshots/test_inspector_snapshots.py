@@ -16,7 +16,7 @@ from app.domain.trace import Draw, Origin, PromptToken, StageTrace, TokenTrace, 
 from app.tui.app import TokscopeApp
 from app.tui.options import ChatOptions
 from app.tui.screens.inspector import InspectorScreen
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import make_app, ready, until
 from tests.fakes.engine_events import make_eog, make_token
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import pieces
@@ -76,7 +76,7 @@ def after(*keys: str) -> Callable[[Pilot[int]], object]:
     async def before(pilot: Pilot[int]) -> None:
         app = pilot.app
         assert isinstance(app, TokscopeApp)
-        await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
+        await ready(app)
         trace = ReplyTrace(
             tokens=tuple(tokens()),
             prompt=prompt(),

@@ -14,9 +14,8 @@ from app.tui.app import TokscopeApp
 from app.tui.screens.branch_plan import BranchPlan
 from app.tui.screens.branches import BranchesScreen
 from app.tui.screens.rewrite import Rewrite
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
-from tests.tui.steer.steering import answered, ready
 
 Compare = Callable[..., bool]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (140, 40)], ids=["narrow", "wide"])

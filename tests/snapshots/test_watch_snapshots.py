@@ -18,7 +18,7 @@ from app.tui.options import ChatOptions
 from app.tui.screens.chat import ChatScreen
 from app.tui.screens.help import Help
 from app.tui.screens.watch import WatchScreen
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply
@@ -75,11 +75,9 @@ def app_of(tmp_path: Path, *, choice: str = "", theme: str | None = None) -> Tok
 async def asked(pilot: Pilot[int]) -> ChatScreen:
     app = pilot.app
     assert isinstance(app, TokscopeApp)
-    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
-    chat = app.screen_of_chat
-    assert chat is not None
+    chat = await ready(app)
     chat.chat.submit("Why does it rain?")
-    await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+    await answered(chat)
     await pilot.pause()
     # The screen's own clock is the only one here that is not scripted.
     clock = chat.meter.screen

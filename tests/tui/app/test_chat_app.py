@@ -8,29 +8,19 @@ from pathlib import Path
 import pytest
 from textual import events
 
-from app.tui.app import _TWICE_S, TokscopeApp  # pyright: ignore[reportPrivateUsage] a bound of the test
+from app.tui.app import _TWICE_S  # pyright: ignore[reportPrivateUsage] a bound of the test
 from app.tui.screens.chat import ChatScreen
 from app.tui.widgets.bar import Bar
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import make_app, ready, told, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply
-
-
-async def ready(app: TokscopeApp) -> ChatScreen:
-    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
-    assert app.screen_of_chat is not None
-    return app.screen_of_chat
-
-
-def notices(app: TokscopeApp) -> list[str]:
-    return [notification.message for notification in app._notifications]  # pyright: ignore[reportPrivateUsage] no other way
 
 
 async def test_the_users_keys_hold(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(), keys={"palette": "f9", "nonsense": "f8"})
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
-        assert notices(app) == ["[keys] there is no command 'nonsense'"]
+        assert told(app) == ["[keys] there is no command 'nonsense'"]
         await pilot.press("ctrl+p")
         assert app.screen is chat
         await pilot.press("f9")
@@ -41,7 +31,7 @@ async def test_what_is_wrong_in_the_configuration_is_told(tmp_path: Path) -> Non
     app = make_app(tmp_path, ScriptedEngine(), notices=("config.toml:3: [oops] is [/no] key",))
     async with app.run_test(size=(120, 36)):
         await ready(app)
-        assert notices(app) == ["config.toml:3: [oops] is [/no] key"]
+        assert told(app) == ["config.toml:3: [oops] is [/no] key"]
 
 
 async def test_interrupt_stops_and_twice_quits(tmp_path: Path) -> None:
@@ -53,7 +43,7 @@ async def test_interrupt_stops_and_twice_quits(tmp_path: Path) -> None:
         await engine.release(2)
         await pilot.press("ctrl+c")
         await until(lambda: not chat.chat.running)
-        assert notices(app) == ["Stopped. Ctrl+C again quits."]
+        assert told(app) == ["Stopped. Ctrl+C again quits."]
         assert [notification.timeout for notification in app._notifications] == [_TWICE_S]  # pyright: ignore[reportPrivateUsage] no other way
         await pilot.press("ctrl+c")
     assert app.return_code == 0
@@ -75,7 +65,7 @@ async def test_commands_that_copy(tmp_path: Path) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
         await pilot.press("f5")
-        assert notices(app) == ["There is no last reply to copy."]
+        assert told(app) == ["There is no last reply to copy."]
         chat.chat.submit("show")
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
         await pilot.press("f8")
@@ -209,8 +199,8 @@ async def test_a_broken_theme_is_a_notice(tmp_path: Path, broken: str) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await ready(app)
         assert app.theme == "graphite"
-        assert any("mine.toml" in notice for notice in notices(app))
-        assert "There is no theme “mine”. Ctrl+T chooses another." in notices(app)
+        assert any("mine.toml" in notice for notice in told(app))
+        assert "There is no theme “mine”. Ctrl+T chooses another." in told(app)
         await pilot.press("ctrl+t")
         await pilot.pause()
 

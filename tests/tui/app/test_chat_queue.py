@@ -9,16 +9,14 @@ import pytest
 from app.store.store import Store
 from app.tui.app import TokscopeApp
 from app.tui.screens.chat import ChatScreen
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import make_app, ready, told, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply
 
 
 async def writing(app: TokscopeApp) -> ChatScreen:
     """The chat while a reply is written and two messages wait."""
-    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
-    chat = app.screen_of_chat
-    assert chat is not None
+    chat = await ready(app)
     for text in ("first", "second", "third"):
         chat.chat.submit(text)
     await until(lambda: chat.transcript.last_reply() == "one")
@@ -30,10 +28,6 @@ def gated() -> ScriptedEngine:
     engine = ScriptedEngine([reply("one two three")], gated=True)
     engine.permit(2)
     return engine
-
-
-def told(app: TokscopeApp) -> list[str]:
-    return [notification.message for notification in app._notifications]  # pyright: ignore[reportPrivateUsage] no other way
 
 
 async def test_another_model_answers_what_waits(tmp_path: Path) -> None:

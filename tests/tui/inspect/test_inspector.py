@@ -13,7 +13,7 @@ from app.tui.app import TokscopeApp
 from app.tui.inspect.fork import ForkWanted
 from app.tui.screens.chat import ChatScreen
 from app.tui.screens.inspector import InspectorScreen
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 
 SIZE = (80, 24)
@@ -45,13 +45,11 @@ def made(message_id: int, role: Role, content: str, state: ReplyState = ReplySta
     )
 
 
-async def answered(app: TokscopeApp) -> ChatScreen:
+async def asked(app: TokscopeApp) -> ChatScreen:
     """The chat with one reply."""
-    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
-    chat = app.screen_of_chat
-    assert chat is not None
+    chat = await ready(app)
     chat.chat.submit("why?")
-    await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+    await answered(chat)
     return chat
 
 
@@ -78,7 +76,7 @@ def rows(screen: InspectorScreen) -> list[str]:
 async def test_a_token_is_told_with_its_candidates(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
     async with app.run_test(size=SIZE) as pilot:
-        await answered(app)
+        await asked(app)
         screen = await opened(app, pilot, "right", "right")
         assert screen.flow.shown == ["Rain is water.<|im_end|>"]
         assert screen.header.text.strip() == "Inspector · reply 1 of 1 · 4 tokens"
@@ -108,7 +106,7 @@ async def test_keys_go_to_sections_tints_surprises_and_text(tmp_path: Path) -> N
     # Ranks are 1 1 2 1 3 over and over, p = 2^-rank, the entropy 2 bits: nothing is below 10 %.
     app = make_app(tmp_path, ScriptedEngine(["one two three four five six"]))
     async with app.run_test(size=SIZE) as pilot:
-        await answered(app)
+        await asked(app)
         screen = await opened(app, pilot)
         assert rows(screen)[0].startswith("TOKEN 1 of 7")
         await press(pilot, "tab")
@@ -135,7 +133,7 @@ async def test_keys_go_to_sections_tints_surprises_and_text(tmp_path: Path) -> N
 async def test_enter_on_an_alternative_forks_and_so_does_typed_text(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["Rain is water.", "other", "third"]))
     async with app.run_test(size=SIZE) as pilot:
-        chat = await answered(app)
+        chat = await asked(app)
         session = chat.chat.session
         first = session.branch[1]
         await opened(app, pilot)
@@ -155,7 +153,7 @@ async def test_enter_on_an_alternative_forks_and_so_does_typed_text(tmp_path: Pa
 async def test_the_token_that_came_is_no_alternative(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
     async with app.run_test(size=SIZE) as pilot:
-        await answered(app)
+        await asked(app)
         screen = await opened(app, pilot, "enter", "up", "enter")
         assert "that is the token that came" in screen.header.text
         await press(pilot, "escape")
@@ -168,7 +166,7 @@ async def test_an_alternative_is_chosen_by_a_click_and_taken_by_two(tmp_path: Pa
     app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
     results: list[ForkWanted | None] = []
     async with app.run_test(size=SIZE) as pilot:
-        chat = await answered(app)
+        chat = await asked(app)
         screen = InspectorScreen(chat.chat.session, None)
         await app.push_screen(screen, results.append)
         await until(lambda: screen.flow.n_tokens and screen.details.shown)
@@ -184,9 +182,7 @@ async def test_a_reply_is_followed_while_it_is_written(tmp_path: Path) -> None:
     engine = ScriptedEngine([reply("one two three four")], gated=True)
     app = make_app(tmp_path, engine)
     async with app.run_test(size=SIZE) as pilot:
-        await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
-        chat = app.screen_of_chat
-        assert chat is not None
+        chat = await ready(app)
         chat.chat.submit("count")
         await engine.release(3)
         screen = await opened(app, pilot)
@@ -205,7 +201,7 @@ async def test_a_reply_is_followed_while_it_is_written(tmp_path: Path) -> None:
 async def test_the_reply_that_begins_is_shown_until_a_key_is_pressed(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["one", "two three", "four"]))
     async with app.run_test(size=SIZE) as pilot:
-        chat = await answered(app)
+        chat = await asked(app)
         screen = await opened(app, pilot)
         assert screen.flow.shown == ["one<|im_end|>"]
         chat.chat.submit("b")
@@ -220,7 +216,7 @@ async def test_a_burst_of_keys_keeps_its_order(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
     results: list[ForkWanted | None] = []
     async with app.run_test(size=SIZE):
-        chat = await answered(app)
+        chat = await asked(app)
         screen = InspectorScreen(chat.chat.session, None)
         await app.push_screen(screen, results.append)
         await until(lambda: screen.flow.n_tokens)
@@ -233,7 +229,7 @@ async def test_a_burst_of_keys_keeps_its_order(tmp_path: Path) -> None:
 async def test_a_reply_without_a_trace_says_why(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
     async with app.run_test(size=SIZE) as pilot:
-        chat = await answered(app)
+        chat = await asked(app)
         trace = chat.chat.session.trace(chat.chat.session.branch[1].id)
         assert trace is not None
         screen = InspectorScreen(Kept(trace), None)
@@ -255,7 +251,7 @@ async def test_a_reply_without_a_trace_says_why(tmp_path: Path) -> None:
 async def test_without_a_reply_there_is_nothing_to_inspect(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine())
     async with app.run_test(size=SIZE) as pilot:
-        await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
+        await ready(app)
         await press(pilot, "f3")
         assert app.screen is app.screen_of_chat
 
@@ -263,7 +259,7 @@ async def test_without_a_reply_there_is_nothing_to_inspect(tmp_path: Path) -> No
 async def test_the_letter_and_the_mark_open_it(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["first", "second"]))
     async with app.run_test(size=SIZE) as pilot:
-        chat = await answered(app)
+        chat = await asked(app)
         chat.chat.submit("again")
         await until(lambda: len(chat.chat.session.branch) == 4 and not chat.chat.running)
         await pilot.pause()
@@ -284,7 +280,7 @@ async def test_the_letter_and_the_mark_open_it(tmp_path: Path) -> None:
 async def test_recording_of_stages_is_a_command(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
     async with app.run_test(size=SIZE) as pilot:
-        chat = await answered(app)
+        chat = await asked(app)
         screen = await opened(app, pilot, "2")
         assert "r records the stages, from the next reply on." in rows(screen)[1]
         await press(pilot, "r")

@@ -11,7 +11,6 @@ from textual.widgets import OptionList, Static
 
 from app.domain.conversation import Role
 from app.store.store import Store
-from app.tui.app import TokscopeApp
 from app.tui.commands import COMMANDS
 from app.tui.flow.memory import Memory
 from app.tui.options import ChatOptions
@@ -24,16 +23,10 @@ from app.tui.screens.palette import Palette
 from app.tui.screens.picker import Picker
 from app.tui.screens.presets import PresetPicker
 from app.tui.screens.themes import ThemePicker
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import make_app, ready, told, until
 from tests.fakes.scripted_engine import ScriptedEngine
 
 Kind = TypeVar("Kind", bound=Picker)
-
-
-async def ready(app: TokscopeApp) -> ChatScreen:
-    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
-    assert app.screen_of_chat is not None
-    return app.screen_of_chat
 
 
 async def stored(*titles: str) -> Store:
@@ -216,7 +209,7 @@ async def test_the_history_says_when_nothing_was_deleted_and_reopens_what_was_op
         await until(lambda: chat.chat.session.branch)
         picker = await opened(pilot, HistoryPicker, "ctrl+b")
         await pilot.press("ctrl+z")
-        await until(lambda: [n.message for n in app._notifications] == ["Nothing was deleted in this session."])  # pyright: ignore[reportPrivateUsage] no other way
+        await until(lambda: told(app) == ["Nothing was deleted in this session."])
         await pilot.press("ctrl+d")
         await until(lambda: isinstance(app.screen, Confirm))
         await pilot.press("y")

@@ -17,7 +17,7 @@ from app.tui.screens.palette import Palette
 from app.tui.screens.watch import WatchScreen
 from app.tui.views import VIEWS
 from app.tui.widgets.bar import Bar
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
 
 WAYS = {
@@ -33,13 +33,11 @@ WAYS = {
 """View to the keys that lead there and the screen that it is on."""
 
 
-async def answered(app: TokscopeApp) -> ChatScreen:
+async def asked(app: TokscopeApp) -> ChatScreen:
     """The chat with one reply."""
-    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
-    chat = app.screen_of_chat
-    assert chat is not None
+    chat = await ready(app)
     chat.chat.submit("why?")
-    await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+    await answered(chat)
     return chat
 
 
@@ -56,7 +54,7 @@ async def helped(app: TokscopeApp, pilot: Pilot[int]) -> tuple[str, list[str]]:
 async def test_the_key_of_help_tells_the_view_on_the_screen_first(tmp_path: Path, view: str) -> None:
     app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
     async with app.run_test(size=(80, 24)) as pilot:
-        await answered(app)
+        await asked(app)
         keys, kind = WAYS[view]
         for n, key in enumerate(keys):
             await pilot.press(key)
@@ -77,7 +75,7 @@ async def test_the_key_of_help_tells_the_view_on_the_screen_first(tmp_path: Path
 async def test_over_a_dialog_and_in_the_chat_it_tells_the_keys(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
     async with app.run_test(size=(80, 24)) as pilot:
-        chat = await answered(app)
+        chat = await asked(app)
         assert (await helped(app, pilot))[0] == "Keys"
         await pilot.press("escape")
         await until(lambda: app.screen is chat)
@@ -91,7 +89,7 @@ async def test_over_a_dialog_and_in_the_chat_it_tells_the_keys(tmp_path: Path) -
 async def test_the_key_pressed_twice_at_once_opens_one_help(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
     async with app.run_test(size=(80, 24)) as pilot:
-        chat = await answered(app)
+        chat = await asked(app)
         chat.action_help()
         chat.action_help()
         await until(lambda: isinstance(app.screen, Help))

@@ -15,12 +15,11 @@ from app.protocol.events import GenerationEvent
 from app.tui.screens.branch_plan import BranchPlan
 from app.tui.steer.branch_cells import BranchCells
 from app.tui.steer.branch_column import Column
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import answered, contents, make_app, ready, shown, told, until
 from tests.fakes.engine_events import make_finished
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 from tests.fakes.scripts import Reply
 from tests.tui.steer.branching import all_done, line, planned, siblings, texts
-from tests.tui.steer.steering import answered, contents, ready, shown, told
 
 
 class Refusing(ScriptedEngine):

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from app.domain.conversation import ReplyState, Role
 from app.tui.steer.branch_column import Column
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import contents, make_app, ready, shown, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 from tests.tui.steer.branching import all_done, line, planned, siblings, texts
-from tests.tui.steer.steering import contents, ready, shown
 
 FOUR = ("one two three", "uno dos tres", "eins zwei drei", "un deux trois")
 

@@ -10,9 +10,8 @@ from app.domain.conversation import ReplyState
 from app.protocol.commands import Resume
 from app.tui.app import TokscopeApp
 from app.tui.screens.chat import ChatScreen
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import answered, bar, contents, make_app, ready, told, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
-from tests.tui.steer.steering import answered, bar, contents, ready, told
 
 FOUR = "one two three four"
 

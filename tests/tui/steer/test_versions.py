@@ -12,9 +12,8 @@ from app.session.session import Session
 from app.store.store import Store
 from app.tui.inspect.fork import ForkWanted
 from app.tui.screens.rewrite import Rewrite
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import answered, contents, make_app, ready, shown, told, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
-from tests.tui.steer.steering import answered, contents, ready, shown, told
 from tests.unit.session.session_helpers import slow
 
 

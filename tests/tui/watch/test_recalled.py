@@ -7,21 +7,14 @@ from pathlib import Path
 import pytest
 
 from app.store.store import Store
-from app.tui.app import TokscopeApp
 from app.tui.options import ChatOptions
 from app.tui.panels.status import StatusLine
 from app.tui.phase import Phase
 from app.tui.screens.chat import ChatScreen
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
 
 FOUR, TWO = "one two three four", "one two"
-
-
-async def ready(app: TokscopeApp) -> ChatScreen:
-    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
-    assert app.screen_of_chat is not None
-    return app.screen_of_chat
 
 
 def drawn(chat: ChatScreen) -> str:

@@ -21,7 +21,7 @@ from app.tui.screens.help import Help
 from app.tui.screens.palette import Palette
 from app.tui.screens.panel_picker import PanelPicker
 from app.tui.screens.watch import WatchScreen
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply
@@ -64,12 +64,10 @@ def engine(*, gated: bool = False) -> ScriptedEngine:
 async def asked(pilot: Pilot[int], *, wait: bool = True) -> ChatScreen:
     app = pilot.app
     assert isinstance(app, TokscopeApp)
-    await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
-    chat = app.screen_of_chat
-    assert chat is not None
+    chat = await ready(app)
     chat.chat.submit("Why?")
     if wait:
-        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+        await answered(chat)
     await pilot.pause()
     return chat
 
@@ -382,7 +380,7 @@ async def test_the_story_is_that_of_the_preset_the_reply_was_made_with(tmp_path:
 async def test_the_helps_pages_have_palette_entries(tmp_path: Path, query: str, words: str) -> None:
     app = make_app(tmp_path, engine())
     async with app.run_test(size=(80, 24)) as pilot:
-        await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
+        await ready(app)
         await pilot.press("ctrl+p")
         await until(lambda: isinstance(app.screen, Palette))
         await pilot.press(*query, "enter")
@@ -402,7 +400,7 @@ async def test_an_old_reply_is_watched_as_a_new_one(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine(), store=await Store.open(path), options=ChatOptions(continue_last=True))
     async with app.run_test(size=(80, 24)) as pilot:
         await until(lambda: app.screen_of_chat is not None and len(app.screen_of_chat.chat.session.branch) == 2)
-        await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
+        await ready(app)
         assert app.screen_of_chat is not None
         app.screen_of_chat.meter.screen.ticked(1.0, 0.5, 0.1)  # of a turn in another conversation
         await pilot.press("f7")
@@ -433,9 +431,7 @@ async def test_an_old_reply_has_its_figures_by_every_way_to_them(tmp_path: Path,
     app = make_app(tmp_path, engine(), store=await Store.open(path), options=options, memory=memory)
     async with app.run_test(size=(140, 40)) as pilot:
         await until(lambda: app.screen_of_chat is not None and len(app.screen_of_chat.chat.session.branch) == 2)
-        await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
-        chat = app.screen_of_chat
-        assert chat is not None
+        chat = await ready(app)
         if by == "click":
             await until(lambda: any(line.startswith("LATENCY") for line in chat.panels.shown))
             row = next(y for y, line in enumerate(chat.panels.shown) if line.startswith("LATENCY"))
