@@ -36,7 +36,7 @@ def plan(
     from app.config.settings import load_settings
     from app.models.gguf import read_header
     from app.models.locate import locate
-    from app.models.plan import plan_load
+    from app.models.plan import model_sizes, plan_load
     from app.protocol.events import Hello
 
     settings = load_settings().settings
@@ -45,7 +45,7 @@ def plan(
     hello = context.obj.greet()
     if not isinstance(hello, Hello):
         raise EngineLostError(f"the engine did not start: {hello.reason}")
-    planned = plan_load(header, hello.devices, located.options)
+    planned = plan_load(located.sizes or model_sizes(header), hello.devices, located.options)
     if as_json:
         adapters = [{"name": each.name, "path": each.path, "scale": each.scale} for each in located.options.lora]
         console.print_json(_object(located.name, header, planned) | {"adapters": adapters}, indent=2)
@@ -53,7 +53,7 @@ def plan(
         _print(located.title, header, planned)
         for adapter in located.options.lora:
             size = Path(adapter.path).stat().st_size
-            console.print_line(f"+ adapter {adapter.name} ×{adapter.scale:g}: {_mib(size)} MiB beside the weights")
+            console.print_line(f"+ adapter {adapter.name} ×{adapter.scale:g}: {_mib(size)} MiB, among the weights")
     return ExitCode.OK
 
 

@@ -61,9 +61,8 @@ def locate(
         read_header(path)
         located = msgspec.structs.replace(located, options=msgspec.structs.replace(located.options, draft=str(path)))
     header = read_header(located.path)
-    for adapter in located.options.lora:
-        check_adapter(adapter, header.architecture)
-    return msgspec.structs.replace(located, sizes=model_sizes(header))
+    adapter_bytes = sum(check_adapter(adapter, header.architecture) for adapter in located.options.lora)
+    return msgspec.structs.replace(located, sizes=model_sizes(header, adapter_bytes))
 
 
 def find_source(spec: ModelSpec) -> Path | None:

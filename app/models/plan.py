@@ -11,11 +11,12 @@ from app.models.gguf import GgufHeader
 from app.protocol.events import Device
 
 
-def model_sizes(header: GgufHeader) -> ModelSizes:
-    """The figures that `app.domain.fit` needs."""
+def model_sizes(header: GgufHeader, adapter_bytes: int = 0) -> ModelSizes:
+    """The figures that `app.domain.fit` needs. Adapters lie with the weights that they change: in each layer a part."""
     own_output = 0 if header.tied else header.output_bytes
+    per_layer = -(-adapter_bytes // max(1, len(header.layer_bytes)))
     return ModelSizes(
-        layer_bytes=header.layer_bytes,
+        layer_bytes=tuple(n_bytes + per_layer for n_bytes in header.layer_bytes),
         input_bytes=header.other_bytes - own_output,
         output_bytes=header.output_bytes,
         n_embd=header.n_embd,
@@ -28,7 +29,7 @@ def model_sizes(header: GgufHeader) -> ModelSizes:
     )
 
 
-def plan_load(header: GgufHeader, devices: Sequence[Device], options: LoadOptions) -> Plan:
+def plan_load(sizes: ModelSizes, devices: Sequence[Device], options: LoadOptions) -> Plan:
     """How an engine that sees `devices` would load the model now."""
     memories = [Memory(device.name, device.kind, device.free_bytes) for device in devices]
-    return fit(model_sizes(header), memories, options)
+    return fit(sizes, memories, options)

@@ -9,8 +9,10 @@ import pytest
 from app.config.catalogue import Catalogue
 from app.domain.errors import ModelError
 from app.domain.model import LoadOptions, LoraAdapter, ModelSpec
+from app.models.gguf import read_header
 from app.models.listing import AdapterRow, list_models
 from app.models.locate import locate
+from app.models.plan import model_sizes
 from tests.fakes.tiny_gguf import write_tiny_gguf
 from tests.synthetic.lora import write_lora
 
@@ -25,7 +27,9 @@ def catalogue(folder: Path, adapter: Path) -> Catalogue:
 def test_a_good_one_is_handed_out_and_listed(tmp_path: Path) -> None:
     path = write_lora(tmp_path / "a.gguf", n_layers=2, n_embd=32)
     known = catalogue(tmp_path, path)
-    assert locate("m", known, None).options.lora == (LoraAdapter(name="style", path=str(path), scale=0.5),)
+    found = locate("m", known, None)
+    assert found.options.lora == (LoraAdapter(name="style", path=str(path), scale=0.5),)
+    assert found.sizes == model_sizes(read_header(found.path), path.stat().st_size)
     (row,) = list_models(known, None)
     assert row.adapters == (AdapterRow(name="style", path=str(path), scale=0.5, size_bytes=path.stat().st_size),)
 

@@ -31,6 +31,15 @@ def test_the_sizes_of_a_model_with_an_output_of_its_own(tmp_path) -> None:
     assert (sizes.input_bytes, sizes.output_bytes) == (matrix, matrix + shape.n_embd * 4)
 
 
+def test_adapters_lie_with_the_layers_that_they_change(tmp_path) -> None:
+    header = read_header(write_tiny_gguf(tmp_path / "m.gguf"))
+    plain, adapted = model_sizes(header), model_sizes(header, adapter_bytes=6 << 30)
+    assert [b - a for a, b in zip(plain.layer_bytes, adapted.layer_bytes, strict=True)] == [3 << 30, 3 << 30]
+    assert msgspec.structs.replace(adapted, layer_bytes=plain.layer_bytes) == plain
+    gpu = [Device("CPU", "", "CPU", 64 << 30, 64 << 30), Device("CUDA0", "", "GPU", 5 << 30, 8 << 30)]
+    assert [plan_load(sizes, gpu, LoadOptions()).n_gpu_layers for sizes in (plain, adapted)] == [3, 2]
+
+
 def test_a_plan_is_made_of_the_devices_of_hello(tmp_path) -> None:
     header = msgspec.structs.replace(read_header(write_tiny_gguf(tmp_path / "m.gguf")), n_ctx_train=8192)
     devices = [
@@ -38,6 +47,6 @@ def test_a_plan_is_made_of_the_devices_of_hello(tmp_path) -> None:
         Device("BLAS", "", "ACCEL", 0, 0),
         Device("CUDA0", "Some GPU", "GPU", 4 << 30, 8 << 30),
     ]
-    plan = plan_load(header, devices, LoadOptions())
+    plan = plan_load(model_sizes(header), devices, LoadOptions())
     assert [share.memory for share in plan.shares] == [Memory("CUDA0", "GPU", 4 << 30), Memory("CPU", "CPU", 8 << 30)]
     assert (plan.n_gpu_layers, plan.n_layers, plan.n_ctx) == (3, 3, 8192)
