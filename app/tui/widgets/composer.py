@@ -21,6 +21,9 @@ from textual.widgets import TextArea
 from app.tui.widgets.chips import MAX_LINES, Chips, chip_at, normalise, show
 from app.tui.widgets.history_walk import HistoryWalk
 
+_JOINERS = "\u200c\u200d"
+"""Typed in Persian, in Indic scripts and within emoji, though Python does not call them printable."""
+
 
 class Composer(TextArea):
     """The prompt's text area: Enter sends, Ctrl+J (or Shift+Enter) breaks the line, Up and Down walk the history.
@@ -126,7 +129,7 @@ class Composer(TextArea):
         elif event.key == "shift+\r":
             # xterm's modifyOtherKeys sends ESC[27;2;13~ for Shift+Enter, which Textual names so.
             self.action_newline()
-        elif event.is_printable and event.character:
+        elif event.character and (event.is_printable or event.character in _JOINERS):
             self._replace_via_keyboard(event.character, *self.selection)
         else:
             return await self._run_own_binding(event.key)

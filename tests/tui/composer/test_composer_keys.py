@@ -60,6 +60,12 @@ async def test_enter_sends_and_ctrl_j_and_shift_enter_break_the_line(host):
     assert host.composer.text == ""
 
 
+async def test_joiners_are_typed_like_letters(host):
+    # Persian, Indic scripts and families of emoji need them; Python does not call them printable.
+    await type_text(host, "\u0645\u06cc\u200c\u062e 👩\u200d👧")
+    assert host.composer.text == "\u0645\u06cc\u200c\u062e 👩\u200d👧"
+
+
 async def test_keys_of_one_burst_act_in_their_order(host):
     # A slow connection or a terminal without bracketed paste delivers them so.
     keys = [
