@@ -27,6 +27,8 @@ class TraceSettings(Struct, frozen=True, kw_only=True):
     """Whether a trace is stored with each reply."""
     max_mib: Annotated[int, Meta(ge=1, le=1_048_576)] = 256
     """What all traces may take in the database, in MiB; the oldest go first."""
+    stages: bool = False
+    """Whether the chat records the sampler's stages and draws from the start; it costs time with each token."""
 
     @property
     def max_bytes(self) -> int:

@@ -18,6 +18,7 @@ _TEXT = """\
 #[trace]
 #keep = true
 #max_mib = 256
+#stages = false          # the sampler's stages and draws too, which costs time with each token
 
 # Keys by command; F1 in the chat lists the commands.
 #[keys]

@@ -89,6 +89,7 @@ class TokscopeApp(App[int]):
             trace_top_k=self.services.settings.trace_top_k,
             traces=self.services.settings.trace,
         )
+        session.trace_stages = self.services.settings.trace.stages
         session.speculate = self.services.settings.speculation == "ngram"
         self.screen_of_chat = self.make_chat(session, self._keys, self._wardrobe)
         await self.push_screen(self.screen_of_chat)

@@ -23,6 +23,7 @@ fps = 30
 [trace]
 keep = false
 max_mib = 64
+stages = true
 
 [keys]
 halt = "ctrl+x"
@@ -105,6 +106,7 @@ WRONG = {
     "fps": ["0", "121", "inf"],
     "keep": ["1", '"no"'],
     "max_mib": ["0", "1.5", "1048577"],
+    "stages": ["1", '"yes"'],
     "based_on": ['"mine"', '"nowhere"', "1"],
     "temperature": ["-0.1", "101", '"hot"', "nan", "inf", "true"],
     "top_k": ["-1", "1.5", "[40]"],

@@ -7,10 +7,10 @@ from app.config.settings import TraceSettings, load_settings
 
 def test_what_is_kept_is_told_in_a_table_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
-    assert load_settings(path).settings.trace == TraceSettings(keep=True, max_mib=256)
-    path.write_text("[trace]\nkeep = false\nmax_mib = 2\n")
+    assert load_settings(path).settings.trace == TraceSettings(keep=True, max_mib=256, stages=False)
+    path.write_text("[trace]\nkeep = false\nmax_mib = 2\nstages = true\n")
     trace = load_settings(path).settings.trace
-    assert (trace.keep, trace.max_mib, trace.max_bytes) == (False, 2, 2_097_152)
+    assert (trace.keep, trace.max_mib, trace.max_bytes, trace.stages) == (False, 2, 2_097_152, True)
 
 
 def test_a_mistake_leaves_the_rest_of_the_table_in_force(tmp_path: Path) -> None:
