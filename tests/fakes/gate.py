@@ -52,8 +52,11 @@ class Gate:
         self.change()
 
     async def release(self, n: int) -> None:
-        """Lets `n` steps through and returns when the reader, another task, has handled them and waits for more."""
-        await self.until(lambda: bool(self._waits))
+        """Lets `n` steps through, shared out among the streams, and returns when their readers have handled them.
+
+        Streams that have begun are waited for, and one at the least.
+        """
+        await self.until(lambda: 0 < self.n_open == len(self._waits))
         self.permit(n)
         await self.settled()
 

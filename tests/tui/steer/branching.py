@@ -11,16 +11,22 @@ from app.tui.screens.chat import ChatScreen
 from app.tui.steer.branch_column import Column
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import until
+from tests.fakes.scripted_engine import ScriptedEngine
 
 
 async def planned(app: TokscopeApp, pilot: Pilot[int], *keys: str) -> BranchesScreen:
     """The replies on their way, after these keys in the dialog."""
+    engine = app.services.engine
+    assert isinstance(engine, ScriptedEngine)
+    n_before = len(engine.requests)
     await pilot.press("f6")
     await until(lambda: isinstance(app.screen, BranchPlan) and app.screen.is_mounted)
     await pilot.press(*keys, "enter")
     await until(lambda: isinstance(app.screen, BranchesScreen) and app.screen.is_mounted)
-    assert isinstance(app.screen, BranchesScreen)
-    return app.screen
+    screen = app.screen
+    assert isinstance(screen, BranchesScreen)
+    await until(lambda: len(engine.requests) == n_before + len(screen.query(Column)))
+    return screen
 
 
 def texts(screen: BranchesScreen) -> list[str]:

@@ -26,6 +26,7 @@ class Refusing(ScriptedEngine):
     """Refuses every prompt as too long."""
 
     async def generate(self, command: Generate) -> AsyncGenerator[GenerationEvent]:
+        self.requests.append(command)
         yield make_finished(command.request_id, FinishReason.CONTEXT, n_prompt=9000, error="the prompt has 9000 tokens")
 
 

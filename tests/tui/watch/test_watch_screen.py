@@ -78,6 +78,14 @@ def watching(pilot: Pilot[int]) -> WatchScreen:
     return screen
 
 
+async def picking(app: TokscopeApp) -> PanelPicker:
+    await until(lambda: isinstance(app.screen, PanelPicker) and app.screen.is_mounted)
+    picker = app.screen
+    assert isinstance(picker, PanelPicker)
+    await until(lambda: picker.highlighted is not None)
+    return picker
+
+
 async def test_f7_opens_and_arrows_turn_the_pages(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine())
     async with app.run_test(size=(80, 24)) as pilot:
@@ -241,10 +249,8 @@ async def test_panels_are_chosen_hidden_and_opened_by_name(tmp_path: Path) -> No
         await pilot.press("ctrl+p")
         await until(lambda: isinstance(app.screen, Palette))
         await pilot.press(*"choose the panels", "enter")
-        await until(lambda: isinstance(app.screen, PanelPicker) and app.screen.highlighted is not None)
+        picker = await picking(app)
         await pilot.press(*"prefill", "enter", "enter")
-        picker = app.screen
-        assert isinstance(picker, PanelPicker)
         await until(lambda: picker.highlighted is not None and picker.highlighted.tail == Wish.HIDDEN)
         await pilot.press("f7")
         await until(lambda: isinstance(app.screen, WatchScreen))
@@ -438,9 +444,7 @@ async def test_an_old_reply_has_its_figures_by_every_way_to_them(tmp_path: Path,
             await pilot.click(chat.panels, offset=(4, row))
         else:
             chat.action_choose_panels()
-            await until(lambda: isinstance(app.screen, PanelPicker) and app.screen.highlighted is not None)
-            picker = app.screen
-            assert isinstance(picker, PanelPicker)
+            await picking(app)
             await pilot.press("f7")
         await until(lambda: isinstance(app.screen, WatchScreen))
         assert len(chat.meter.tokens) == 34
