@@ -1,4 +1,4 @@
-"""The sampler's and the prompt's page of the inspector in a whole chat: recorded stages, what if by keys, what was sent."""
+"""The sampler's and the prompt's page of the inspector in a whole chat: stages, what if by keys, what was sent."""
 
 from __future__ import annotations
 
