@@ -21,7 +21,9 @@ from app.tui.keymap import why_unusable
 
 
 def judge_models(document: Document, settings: Settings, catalogue: Catalogue) -> None:
-    """Reports each `model`, of the settings and of a preset, whose file is not there or is no good."""
+    """Reports a `models_dir` that is not there, and each `model`, of the settings and of a preset, that is no good."""
+    if settings.models_dir and not os.path.isdir(settings.models_dir):
+        document.report(("models_dir",), f"there is no folder `{one_line(settings.models_dir)}`")
     presets: dict[str, Any] = document.data.get("presets", {}) if settings.presets else {}
     named: dict[KeyPath, str | None] = {("model",): settings.model}
     named |= {

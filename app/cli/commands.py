@@ -57,7 +57,13 @@ def _root(
 
 def command_line() -> Command:
     """Returns the whole command line, ready to be called with arguments."""
-    root = typer.Typer(rich_markup_mode=None, help=_HELP, epilog=EPILOG, pretty_exceptions_enable=False)
+    root = typer.Typer(
+        rich_markup_mode=None,
+        help=_HELP,
+        epilog=EPILOG,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},  # of every command below, too
+    )
     root.callback(invoke_without_command=True)(_root)
     root.command()(chat.chat)
     root.command(cls=SectionedCommand)(ask.ask)

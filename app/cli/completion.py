@@ -8,11 +8,14 @@ from app.domain.errors import TokscopeError
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Returns the catalogue names that begin with `incomplete`."""
+    """Returns the names of the catalogue and of files in `models_dir` that begin with `incomplete`."""
     from app.config.catalogue import load_catalogue
+    from app.config.settings import load_settings
+    from app.models.folder import files_in_folder
 
     try:
-        return _matching(load_catalogue().models, incomplete)
+        own = files_in_folder(load_settings().settings.models_dir)
+        return _matching({**load_catalogue().models, **own}, incomplete)
     except TokscopeError:
         return []
 

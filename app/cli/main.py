@@ -16,6 +16,9 @@ from app.domain.errors import TokscopeError
 from app.domain.text import safe_text
 
 _NEED_ENGINE = frozenset({"ask", "batch", "inspect", "next", "tokenize", "trace"})
+_HELP = frozenset({"-h", "--help"})
+_COMPLETING = "_TOK_COMPLETE"
+"""Set by the shells' completion scripts."""
 
 
 def run() -> None:
@@ -31,7 +34,7 @@ def main(argv: Sequence[str], launcher: EngineLauncher | None = None) -> int:
     arguments = list(argv)
     with launcher or EngineLauncher() as engines:
         try:
-            if arguments[:1] and arguments[0] in _NEED_ENGINE and "--help" not in arguments:
+            if arguments[:1] and arguments[0] in _NEED_ENGINE and not _HELP.intersection(arguments):
                 engines.start_early()
             return _dispatch(arguments, engines)
         except KeyboardInterrupt:
@@ -50,7 +53,8 @@ def main(argv: Sequence[str], launcher: EngineLauncher | None = None) -> int:
 
 
 def _dispatch(arguments: list[str], engines: EngineLauncher) -> int:
-    if not arguments:  # the chat, without the tenth of a second that typer takes
+    # The chat, without the tenth of a second that typer takes; a shell that completes gives no arguments either.
+    if not arguments and _COMPLETING not in os.environ:
         from app.tui.options import ChatOptions
         from app.tui.run import run_chat
 

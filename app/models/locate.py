@@ -121,7 +121,7 @@ def _first(catalogue: Catalogue, files: dict[str, Path]) -> LocatedModel:
             return _from_catalogue(spec)
     for name, path in files.items():
         return _from_file(path, name)
-    install = f"{default.title or default.name}: {default.install} " if default and default.install else ""
+    install = f"{default.title or default.name}: {default.install}. " if default and default.install else ""
     raise ModelError(
         "no model is installed",
         f"{install}Or name a GGUF file that you have: tok -m path/to/model.gguf, "

@@ -129,11 +129,33 @@ def test_the_version_is_the_packages(tok) -> None:
     assert project["version"] == __version__
 
 
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [(["tok", "rep"], ["replay"]), (["tok", "ask", "-p", "c"], ["coding", "creative"])],
+    ids=["command", "preset"],
+)
+def test_a_shell_that_completes_is_answered(tok, capsys, monkeypatch, words: list[str], completed: list[str]) -> None:
+    # The scripts of `--show-completion` call `tok` without arguments.
+    monkeypatch.setenv("_TOK_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", " ".join(words))
+    monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
+    with pytest.raises(SystemExit) as end:
+        tok()
+    assert (end.value.code, capsys.readouterr().out.split()) == (0, completed)
+
+
+@pytest.mark.parametrize("command", [[], ["ask"], ["models", "plan"]], ids=" ".join)
+def test_h_is_help(tok, command: list[str]) -> None:
+    assert tok(*command, "-h") == tok(*command, "--help")
+
+
 def test_names_are_completed(model) -> None:
     from app.cli.completion import complete_model, complete_preset, complete_theme
 
     assert complete_preset("pre") == ["precise"]
     assert complete_model("smol") == ["smollm2"]
     assert complete_theme("gra") == ["graphite"]
+    config_file().write_text(f"models_dir = {json.dumps(str(model.parent))}\n", encoding="utf-8")
+    assert complete_model("t") == ["tiny"]
     config_file().write_text("not toml", encoding="utf-8")
     assert complete_preset("cod") == ["coding"]

@@ -39,6 +39,11 @@ def test_every_name_that_leads_nowhere_has_its_place_and_the_nearest_name(tok, w
     assert '    5 | stopp = "ctrl+x"\n      | ^^^^^' in outcome.err
 
 
+def test_a_models_dir_that_is_not_there(tok, write, tmp_path: Path) -> None:
+    write(f'models_dir = "{tmp_path}/gone"\n')
+    assert told(tok("config", "check")) == [f"1:1: there is no folder `{tmp_path}/gone`"]
+
+
 def test_a_model_far_from_any_name(tok, write) -> None:
     write('model = "zzz"\n')
     assert told(tok("config", "check")) == ["1:1: there is no model `zzz`"]
