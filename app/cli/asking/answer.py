@@ -19,6 +19,7 @@ from app.protocol.events import (
     ModelReady,
     TokensGenerated,
 )
+from app.tui.watch.drafting import Drafting
 
 
 class Answer:
@@ -35,11 +36,14 @@ class Answer:
         self.usage = Usage()
         self.timings = Timings()
         self.drafting: DraftCounts | None = None
+        self.drafted = Drafting()
+        """Whether drafts paid, by the times of the tokens."""
         self.n_dropped_messages = self.n_dropped_tokens = self.n_shifted_tokens = 0
         """What of the conversation was left out because the context window was full."""
         self.exit_code = ExitCode.OK
         self.error = ""
         self.hint = ""
+        self._has_tokens = False
         self._pieces: list[str] = []
         self._tokens: list[TokenTrace] | None = [] if keep_tokens else None
 
@@ -62,11 +66,15 @@ class Answer:
                 self.usage = Usage(n_prompt=event.n_prompt, n_cached=event.n_cached)
             case TokensGenerated():
                 self._pieces.append(event.text)
+                for token in event.tokens:
+                    self.drafted.token(token, timed=self._has_tokens)
+                    self._has_tokens = True
                 if self._tokens is not None:
                     self._tokens.extend(event.tokens)
             case GenerationFinished():
                 self.finish_reason, self.stop = event.finish_reason, event.stop
                 self.usage, self.timings, self.drafting = event.usage, event.timings, event.drafting
+                self.drafted.finished(event.drafting)
                 if event.finish_reason is FinishReason.ERROR:
                     self.fail(event.error or "the engine refused the request", event.hint)
                 elif event.finish_reason is FinishReason.CONTEXT and not event.usage.n_generated:
@@ -123,7 +131,8 @@ class Answer:
             names = ("n_dropped_messages", "n_dropped_tokens", "n_shifted_tokens")
             report["context"] = {name: getattr(self, name) for name in names}
         if self.drafting is not None:
-            report["drafting"] = msgspec.structs.asdict(self.drafting)
+            gain = self.drafted.gain
+            report["drafting"] = msgspec.structs.asdict(self.drafting) | {"gain": gain and _rounded(gain.ratio)}
         if self._tokens is not None:
             report["tokens"] = [token_object(token) for token in self._tokens]
         return report

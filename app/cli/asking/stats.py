@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.cli import console
 from app.cli.asking.answer import Answer
+from app.tui.watch.drafting import Drafting
 
 
 def print_stats(answer: Answer) -> None:
@@ -19,8 +20,8 @@ def print_stats(answer: Answer) -> None:
         "first": (f"token after {_ms(timings.ttft_ms)}",),
         "stopped": (f"{answer.finish_reason or 'unknown'}{stop}",),
     }
-    if drafting := answer.drafting:
-        rows["drafts"] = (f"{drafting.n_accepted} of {drafting.n_drafted} tokens accepted", f"{drafting.n_steps} steps")
+    if answer.drafting:
+        rows["drafts"] = _drafts(answer.drafted)
     for name, cells in rows.items():
         console.talk(f"{name:<8} {' · '.join(cells)}")
 
@@ -37,6 +38,18 @@ def print_row(name: str, answer: Answer) -> None:
         str(answer.finish_reason or "unknown"),
     )
     console.talk(f"{name:<8} {' · '.join(cells)}")
+
+
+def _drafts(drafted: Drafting) -> tuple[str, ...]:
+    counts, gain = drafted.counts, drafted.gain
+    if not counts.n_steps:
+        return ("none: no draft seemed to pay",)
+    places = " ".join(f"{share:.0%}" for share in drafted.acceptance)
+    told = "gain unknown: too few steps with and without drafts"
+    if gain:
+        told = f"{'gain' if gain.saved_ms >= 0 else 'loss'} ×{gain.ratio:.2f} against the plain steps"
+    accepted = f"{counts.n_accepted} of {counts.n_drafted} tokens accepted"
+    return (accepted, f"{counts.n_steps} steps", f"{drafted.mean_accepted:.1f} a step", f"by place {places}", told)
 
 
 def _ms(value: float) -> str:

@@ -14,7 +14,7 @@ from app.config.paths import config_file
 from app.domain.errors import UsageError
 from app.domain.generation import DraftCounts, FinishReason
 from app.domain.sampling import SamplingParams
-from app.domain.trace import Draw, StageTrace
+from app.domain.trace import Draw, Origin, StageTrace
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply
@@ -224,8 +224,28 @@ def test_drafts_are_reported_where_there_were_any(tok) -> None:
     counts = DraftCounts(n_steps=2, n_drafted=5, n_accepted=4, drafted_at=(2, 2, 1), accepted_at=(2, 2, 0))
     engine = ScriptedEngine([Reply(pieces=("Rain",), drafting=counts)])
     outcome = tok("ask", "x", "--json", "--stats", engine=engine)
-    assert outcome.json["drafting"] == json.loads(msgspec.json.encode(msgspec.structs.asdict(counts)))
-    assert "drafts   4 of 5 tokens accepted · 2 steps" in outcome.err
+    told = json.loads(msgspec.json.encode(msgspec.structs.asdict(counts)))
+    assert outcome.json["drafting"] == told | {"gain": None}
+    drafts = "drafts   4 of 5 tokens accepted · 2 steps · 2.0 a step · by place 100% 100% 0%"
+    assert f"{drafts} · gain unknown: too few steps with and without drafts" in outcome.err
+
+
+def test_whether_drafts_paid_is_measured_in_the_same_run(tok) -> None:
+    # Each draft brings two tokens in 12 ms; a plain step takes 10 ms a token.
+    pair = [
+        msgspec.structs.replace(make_token(" b", ms=12.0), origin=Origin.DRAFT),
+        msgspec.structs.replace(make_token(" c", ms=0.0), origin=Origin.BONUS),
+    ]
+    tokens = [*(make_token(" a", ms=10.0) for _ in range(9)), *(pair * 8)]
+    script = Reply(tokens=tokens, drafting=DraftCounts(8, 8, 8, (8,), (8,)), finish=FinishReason.LENGTH)
+    outcome = tok("ask", "hi", "--stats", "--json", engine=ScriptedEngine([script]))
+    assert outcome.json["drafting"]["gain"] == pytest.approx((8 + 16) * 10 / (8 * 10 + 8 * 12), abs=1e-3)
+    assert "by place 100% · gain ×1.36 against the plain steps" in outcome.err
+
+
+def test_speculation_that_never_drafted_says_so(tok) -> None:
+    script = Reply(pieces=("Rain",), drafting=DraftCounts())
+    assert "drafts   none: no draft seemed to pay" in tok("ask", "hi", "--stats", engine=ScriptedEngine([script])).err
 
 
 @pytest.mark.parametrize(
