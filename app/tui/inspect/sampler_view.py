@@ -133,7 +133,8 @@ def _draw(token: TokenTrace, chain: Chain, width: int) -> list[Line]:
 
 def _outcome(token: TokenTrace, chain: Chain) -> str:
     if chain.pick is None:
-        return ""
+        beyond = chain.truth is Truth.RECORDED and all(each.id != token.id for each in token.top)
+        return f" → {visible(token.text, 16).rstrip()}, not among these" if beyond else ""
     picked = token.top[chain.pick]
     name = visible(picked.text, 16).rstrip()
     return f" → {name}" if picked.id == token.id else f" → {name} in place of {visible(token.text, 16).rstrip()}"

@@ -111,6 +111,13 @@ def test_the_sampler_tells_the_stages_and_the_draw() -> None:
     ]
 
 
+def test_a_draw_that_fell_beyond_the_stored_candidates_names_the_token() -> None:
+    few = replace(token(stages=(*(replace(each, p=each.p[1:]) for each in STAGES),)), top=token().top[1:])
+    sampled = replace(few, draw=Draw(0.25, 0.0, 2 / 3))
+    lines = text(sampler_lines(sampled, recorded(sampled), (), "", (80, 9)))
+    assert lines[-1].strip() == "▲ u = 0.2500 → ␣sky, not among these"
+
+
 def test_a_what_if_that_changes_the_outcome_says_so() -> None:
     sampled = token(stages=STAGES, draw=Draw(0.625, 0.0, 2 / 3))
     warmer = WhatIf(PLAIN).turn(1).turn(1)
