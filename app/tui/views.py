@@ -55,8 +55,9 @@ VIEWS: tuple[View, ...] = (
     View(
         "inspect",
         "Inspector",
-        "A cursor goes over the tokens of any reply and shows how likely each one was and what else could have come. "
-        "A click on a token goes there; t colours and marks all of them by probability, entropy, time or origin.",
+        "Shows how likely each token of a reply was and what else could have come; a click on any character of a reply "
+        "opens it on the token that brought this character. There the arrow keys move a cursor, and t colours and marks "
+        "all tokens by probability, entropy, time or origin.",
     ),
     View(
         "inspect_sampler",

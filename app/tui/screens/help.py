@@ -33,7 +33,8 @@ EDITING: tuple[tuple[str, str], ...] = (
 MOUSE: tuple[tuple[str, str], ...] = (
     ("Drag", "Select; Ctrl+C copies"),
     ("Wheel", "Scroll; at the end it follows new text again"),
-    ("Click", "Choose a reply for the inspector; its ◆ opens it"),
+    ("Click", "On a reply: inspect the token there; on ◆ the first"),
+    ("Double click", "Select a word; a third click takes the paragraph"),
 )
 INSPECTOR: tuple[tuple[str, str], ...] = (
     ("← → ↑ ↓ / Home / End", "Token, line, first and last"),
