@@ -19,7 +19,7 @@ from app.engine.kvstore import KvStore
 from app.engine.native import library
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import load
-from tests.model.conftest import smollm2_path
+from tests.fakes.smollm2 import smollm2_path
 
 N_ROUNDS = 3
 N_NEW = 20

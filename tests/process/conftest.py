@@ -1,4 +1,4 @@
-"""A client over a fake worker that is always closed, with graces short enough for tests."""
+"""Clients over a fake and the real worker that are always closed, with graces short enough for tests."""
 
 from collections.abc import AsyncGenerator, Callable, Iterator
 from pathlib import Path
@@ -25,6 +25,14 @@ async def start_client(tmp_path: Path) -> AsyncGenerator[Callable[..., WorkerCli
     yield make
     for client in clients:
         await client.close()
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncGenerator[WorkerClient]:
+    """A client over the real worker, which is started by the first call."""
+    client = WorkerClient(tmp_path / "engine.log", graces=Graces(abort_s=10.0, exit_s=10.0, cancel_load_s=20.0))
+    yield client
+    await client.close()
 
 
 @pytest.fixture

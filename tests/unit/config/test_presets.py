@@ -1,23 +1,11 @@
-from pathlib import Path
-
 import msgspec
 import pytest
 
 from app.config.presets import find_preset, load_presets
-from app.config.settings import LoadedSettings, Settings, load_settings
+from app.config.settings import Settings
 from app.domain.errors import ConfigError
 from app.domain.preset import Preset
 from app.domain.sampling import SamplingParams
-
-
-@pytest.fixture
-def load(tmp_path: Path):
-    def load(text: str) -> LoadedSettings:
-        path = tmp_path / "config.toml"
-        path.write_text(text)
-        return load_settings(path)
-
-    return load
 
 
 def test_shipped() -> None:

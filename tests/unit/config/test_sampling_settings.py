@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from app.config.settings import LoadedSettings, load_settings
 from app.domain.sampling import SamplingParams, thinking_params
-
-
-@pytest.fixture
-def load(tmp_path: Path):
-    def load(text: str) -> LoadedSettings:
-        path = tmp_path / "config.toml"
-        path.write_text(text)
-        return load_settings(path)
-
-    return load
 
 
 def test_every_kind_of_field_is_read(load) -> None:

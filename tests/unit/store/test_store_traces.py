@@ -16,13 +16,6 @@ from app.store.store import Store
 from tests.fakes.engine_events import make_token
 
 
-@pytest.fixture
-async def store():
-    store = await Store.in_memory()
-    yield store
-    await store.close()
-
-
 def trace(n_tokens: int, seed: int = 7) -> ReplyTrace:
     tokens = tuple(make_token(f" t{index}", index) for index in range(n_tokens))
     return ReplyTrace(tokens=tokens, n_cached=3, sampling=SamplingParams(top_k=7), seed=seed)

@@ -25,13 +25,6 @@ RECORD = GenerationRecord(
 )
 
 
-@pytest.fixture
-async def store():
-    store = await Store.in_memory()
-    yield store
-    await store.close()
-
-
 async def test_a_turn_comes_back_exactly(store: Store):
     conversation, asked = await store.start_conversation("Rain", "Write a haiku\0 é 🌧 \u202e")
     reply = await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "", ReplyState.STREAMING)

@@ -1,4 +1,4 @@
-"""Fixtures of the session's tests."""
+"""Fixtures of more than one folder's tests."""
 
 from __future__ import annotations
 
