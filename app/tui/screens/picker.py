@@ -26,6 +26,8 @@ _OTHER_LINES = 13
 _OTHER_LINES_LOW = 6
 """The same below `_LOW` lines, where `app.tcss` takes the air out; the hints may need two."""
 _LOW = 18
+_WIDTH, _MAX_WIDTH, _FRAME = 78, 0.96, 6
+"""A dialog's width, the share of the screen that it has at most, and what border and padding take of it."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,10 @@ class Picker(Dialog[str]):
 
     def _prompt(self, row: Row) -> Content:
         # The list has no columns: the tail is pushed to the right by hand.
-        width = max(20, self.query_one(OptionList).scrollable_content_region.width - 2)
+        room = self.query_one(OptionList).scrollable_content_region.width
+        # Before the first layout: what `.dialog` will leave. Narrower rows would be seen for a moment.
+        room = room or min(_WIDTH, int(self.size.width * _MAX_WIDTH)) - _FRAME
+        width = max(20, room - 2)
         tail = Content(one_line(row.tail, width // 2))
         mark = "● " if row.current else "  "
         room = width - tail.cell_length - len(mark) - 2

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from textual.content import Content
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
@@ -20,7 +21,7 @@ from app.tui.screens.help import Help
 from app.tui.screens.history import HistoryPicker
 from app.tui.screens.models import ModelPicker
 from app.tui.screens.palette import Palette
-from app.tui.screens.picker import Picker
+from app.tui.screens.picker import Picker, Row
 from app.tui.screens.presets import PresetPicker
 from app.tui.screens.themes import ThemePicker
 from tests.fakes.chat_app import make_app, ready, told, until
@@ -64,6 +65,27 @@ async def test_the_history_opens_what_is_chosen(tmp_path: Path) -> None:
         assert chat.transcript.last_reply() == "it is sea"
         await pilot.press("up")
         await until(lambda: chat.composer.text == "about sea")
+
+
+@pytest.mark.parametrize("width", [120, 80])
+async def test_rows_have_their_width_from_the_first_frame_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    lengths: list[int] = []
+    make = Picker._prompt  # pyright: ignore[reportPrivateUsage] what the list is given
+
+    def prompt(picker: Picker, row: Row) -> Content:
+        content = make(picker, row)
+        lengths.append(content.cell_length)
+        return content
+
+    monkeypatch.setattr(Picker, "_prompt", prompt)
+    app = make_app(tmp_path, ScriptedEngine(), store=await stored("sea"))
+    async with app.run_test(size=(width, 36)) as pilot:
+        await ready(app)
+        await opened(pilot, HistoryPicker, "ctrl+b")
+        await pilot.pause()
+        assert set(lengths) == {min(78, int(width * 0.96)) - 8}
 
 
 async def test_the_history_finds_by_text(tmp_path: Path) -> None:
