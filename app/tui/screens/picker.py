@@ -162,10 +162,10 @@ class Picker(Dialog[str]):
 
     def _prompt(self, row: Row) -> Content:
         # The list has no columns: the tail is pushed to the right by hand.
-        room = self.query_one(OptionList).scrollable_content_region.width
+        n_columns = self.query_one(OptionList).scrollable_content_region.width
         # Before the first layout: what `.dialog` will leave. Narrower rows would be seen for a moment.
-        room = room or min(_WIDTH, int(self.size.width * _MAX_WIDTH)) - _FRAME
-        width = max(20, room - 2)
+        n_columns = n_columns or min(_WIDTH, int(self.size.width * _MAX_WIDTH)) - _FRAME
+        width = max(20, n_columns - 2)
         tail = Content(one_line(row.tail, width // 2))
         mark = "● " if row.current else "  "
         room = width - tail.cell_length - len(mark) - 2
