@@ -111,7 +111,11 @@ class _Options:
     mirostat_eta: Annotated[float | None, _option("Mirostat's learning rate.", _SHAPES, min=0.0)]
     samplers: Annotated[
         str | None,
-        _option("The stages in their order, as in `top-k,temperature`; others do not run.", _SHAPES, metavar="STAGES"),
+        _option(
+            "The stages in their order, as in `top-k,temperature`; others do not run, bans and biases do.",
+            _SHAPES,
+            metavar="STAGES",
+        ),
     ]
     exact: Annotated[
         bool | None,

@@ -76,7 +76,7 @@ class SamplingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mirostat_tau: NonNegative = 5.0
     mirostat_eta: NonNegative = 0.1
     samplers: tuple[Stage, ...] = CANONICAL
-    """Order of the stages; one that is left out does not run."""
+    """Order of the stages; one that is left out does not run. Bans and biases are always first, named or not."""
     logit_bias: dict[str, float] = {}
     """Added to the logits of tokens: `#ID`, a control token's name, or a text, each of whose tokens is meant."""
     ban: tuple[str, ...] = ()

@@ -81,8 +81,9 @@ def read_report(path: Path) -> Report:
 
 
 def ratio(row: Row, before: Row | None) -> float | None:
-    """How many times better than before: above 1 is faster, whatever the unit. None where it cannot be told."""
+    """How many times better than before: above 1 is faster, whatever the unit. None where it cannot be told:
+    a difference of two measurements may come out at 0 or below."""
     if before is None or before.unit != row.unit or not (row.values and before.values):
         return None
     better, worse = (before.mean, row.mean) if row.unit == MS else (row.mean, before.mean)
-    return better / worse if worse else None
+    return better / worse if min(better, worse) > 0 else None

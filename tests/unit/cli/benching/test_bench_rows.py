@@ -56,6 +56,8 @@ def test_a_ratio_says_how_much_better() -> None:
     assert ratio(row(RATE, 1.0), row(MS, 1.0)) is None
     assert ratio(row(RATE), row(RATE, 1.0)) is None
     assert ratio(row(RATE, 1.0), row(RATE, 0.0)) is None
+    assert ratio(row(MS, -1.5), row(MS, 0.5)) is None
+    assert ratio(row(MS, -1.5), row(MS, -0.5)) is None
     before = Report(environment={}, rows=(Row(suite="basic", name="tg128", unit=RATE, values=(50.0,)),))
     assert [row["vs_before"] for row in REPORT.as_object(before)["rows"]] == [None, 2.0, None, None, None]
 
