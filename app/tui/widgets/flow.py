@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from rich.segment import Segment
 from rich.style import Style
@@ -16,6 +16,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Size
 from textual.message import Message
+from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
@@ -24,6 +25,10 @@ from app.tui.inspect.pieces import Piece
 from app.tui.inspect.tint import Mark
 from app.tui.panels.palette import palette
 
+# Looked up once as descriptors: the type of a class attribute is the value's, as far as a checker can see.
+_virtual_size = cast("Reactive[Size]", ScrollView.virtual_size)
+_scroll_y = ScrollView.scroll_y
+_scroll_target_y = cast("Reactive[float]", ScrollView.scroll_target_y)
 _FILLING = "▁▂▃▄▅▆▇█░▓"
 """Marks that are as wide as their token; the others stand under its beginning."""
 
@@ -193,9 +198,9 @@ class Flow(ScrollView, can_focus=True):
         top = self._layout.line_of(self.cursor) * self._n_rows
         bottom = top + self._n_rows
         if top < self.scroll_offset.y:
-            self.scroll_to(y=top, animate=False, force=True, immediate=True)
+            self._place(top)
         elif bottom > self.scroll_offset.y + self.size.height:
-            self.scroll_to(y=bottom - self.size.height, animate=False, force=True, immediate=True)
+            self._place(bottom - self.size.height)
 
     # -- laying out and painting
 
@@ -211,7 +216,18 @@ class Flow(ScrollView, can_focus=True):
         self.relay()
 
     def _resize(self) -> None:
-        self.virtual_size = Size(self.size.width, self._layout.height * self._n_rows)
+        self._place(self.scroll_offset.y)
+
+    def _place(self, top: int) -> None:
+        """Sets size, scroll and bar without a layout of the screen: a reply that grows costs one paint a look."""
+        height = self._layout.height * self._n_rows
+        self.set_reactive(_virtual_size, Size(self.size.width, height))
+        if self.is_attached:
+            top = min(top, self.max_scroll_y)
+            self.set_reactive(_scroll_y, float(top))
+            self.set_reactive(_scroll_target_y, float(top))
+            self.vertical_scrollbar.window_virtual_size = height
+            self.vertical_scrollbar.position = top
         self.refresh()
 
     def on_resize(self) -> None:

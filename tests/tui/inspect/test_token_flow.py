@@ -143,3 +143,26 @@ async def test_without_tokens_nothing_moves() -> None:
         await press(pilot, "right", "down", "end", "home", "pagedown")
         await pilot.click(TokenFlow, offset=(3, 2))
         assert (app.flow.cursor, app.flow.token, app.flow.shown) == (-1, None, [])
+
+
+async def test_a_reply_that_grows_under_the_view_scrolls_without_a_layout_of_the_screen() -> None:
+    app = Host(tokens("one"))
+    async with app.run_test(size=(21, 6)) as pilot:
+        flow = app.flow
+        flow.move_to(0)
+        await pilot.pause()
+        layouts: list[object] = []
+        app.screen.screen_layout_refresh_signal.subscribe(flow, layouts.append, immediate=True)
+        grown = tokens("one", *(f" word{n}\n" for n in range(20)))
+        for n in (5, 12, 21):
+            flow.show(grown[:n])
+            await pilot.pause()
+        assert layouts == []
+        assert (flow.cursor, flow.scroll_offset.y, flow.max_scroll_y) == (20, 14, 14)
+        bar = flow.vertical_scrollbar
+        assert (bar.window_virtual_size, bar.position) == (20, 14)
+        await press(pilot, "home")
+        assert (flow.scroll_offset.y, bar.position, cursor_text(flow)) == (0, 0, "one")
+        flow.scroll_to(y=9, animate=False)
+        await pilot.pause()
+        assert flow.render_line(0).text.startswith(" word9↵")
