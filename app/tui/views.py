@@ -56,8 +56,8 @@ VIEWS: tuple[View, ...] = (
         "inspect",
         "Inspector",
         "Shows how likely each token of a reply was and what else could have come; a click on any character of a reply "
-        "opens it on the token that brought this character. There the arrow keys move a cursor, and t colours and marks "
-        "all tokens by probability, entropy, time or origin.",
+        "opens it on the token that brought this character. There the arrow keys move a cursor, and t colours and "
+        "marks all tokens by probability, entropy, time or origin.",
     ),
     View(
         "inspect_sampler",
