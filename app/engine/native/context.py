@@ -21,9 +21,10 @@ from app.engine.core.batch import Batch
 from app.engine.native import library, stages
 from app.engine.native.bindings import C, Native
 from app.engine.native.machine import available_bytes, physical_cores
+from app.engine.native.memory import NativeMemory
 from app.engine.native.model import NativeModel
+from app.engine.native.rows import NativeBatch
 from app.engine.native.sampler import NativeSampler
-from app.engine.native.state import PARTIAL, State, read_state, write_state
 
 KV_TYPES = {
     KvType.F32: 0,
@@ -49,7 +50,7 @@ class ContextError(Exception):
     """The context could not be made, most often for want of memory."""
 
 
-class NativeContext:
+class NativeContext(NativeMemory):
     """Owns a llama_context of a model; used from one thread, but for `raise_abort`."""
 
     def __init__(
@@ -67,7 +68,6 @@ class NativeContext:
         self._pool = pool
         self.unified = pool > 0
         self._flag = ctypes.create_string_buffer(2)
-        self._handle: Native = None
         self.partial_removal = True
         self.kv_type = options.kv_type
         self.n_threads = self._n_threads_now = options.n_threads or physical_cores()
@@ -82,9 +82,7 @@ class NativeContext:
 
         Raises ContextError.
         """
-        available = available_bytes()
-        if available is not None and self.kv_bytes > _MEMORY_SHARE * available:
-            raise ContextError(f"{self.kv_bytes >> 20} MiB more for the caches of branches, {available >> 20} MiB free")
+        _check_room(self.kv_bytes, "for the caches of branches")
         options = msgspec.structs.replace(self._options, n_slots=n_slots)
         branches = NativeContext(self._model, options, self.n_ctx, pool=self.n_ctx * self.n_slots)
         branches.partial_removal = self.partial_removal
@@ -97,10 +95,7 @@ class NativeContext:
         """
         row_bytes = 4 * self.n_vocab
         n_outputs = min(self.batch.capacity, max(_MIN_OUTPUTS, _LOGITS_BYTES // row_bytes))
-        needed = self.kv_bytes * n_ctx // (self.n_ctx * self.n_slots) + 2 * n_outputs * row_bytes
-        available = available_bytes()
-        if available is not None and needed > _MEMORY_SHARE * available:
-            raise ContextError(f"{needed >> 20} MiB more to score a text, {available >> 20} MiB free")
+        _check_room(self.kv_bytes * n_ctx // (self.n_ctx * self.n_slots) + 2 * n_outputs * row_bytes, "to score a text")
         context = NativeContext(
             self._model, msgspec.structs.replace(self._options, n_slots=1), n_ctx, n_outputs=n_outputs
         )
@@ -133,7 +128,7 @@ class NativeContext:
             self.n_ctx = min(self.n_ctx, self._wanted_n_ctx)
         self.can_shift = not self.unified and bool(C.llama_memory_can_shift(self._memory))
         self.batch = Batch(int(C.llama_n_batch(handle)), max_outputs)
-        self._native_batch = _NativeBatch(self.batch)
+        self._native_batch = NativeBatch(self.batch)
         self._logits_address = 0
         self._logits: Logits = np.empty(0, np.float32)
         self._read_log()
@@ -181,57 +176,6 @@ class NativeContext:
             self._logits_address = address
         return self._logits
 
-    def truncate(self, seq_id: int, n_past: int) -> bool:
-        """See `Backend.truncate`."""
-        return bool(C.llama_memory_seq_rm(self._memory, self._checked(seq_id), n_past, -1))
-
-    def share(self, source: int, target: int, n_past: int) -> None:
-        """See `Backend.share`. Raises ValueError where the sequences are separate streams."""
-        if not self.unified:
-            raise ValueError("separate streams share no cells")  # llama.cpp would abort the process
-        C.llama_memory_seq_cp(self._memory, self._checked(source), self._checked(target), 0, n_past)
-
-    def read_state(self, seq_id: int) -> State | None:
-        """See `Backend.read_state`."""
-        return read_state(self._handle, self._checked(seq_id)) if self._handle else None
-
-    def write_state(self, seq_id: int, state: State) -> bool:
-        """See `Backend.write_state`."""
-        self.clear(seq_id)
-        fits = write_state(self._handle, seq_id, state)
-        if not fits:
-            self.clear(seq_id)
-        return fits
-
-    def checkpoint(self, seq_id: int) -> State | None:
-        """See `Backend.checkpoint`."""
-        return read_state(self._handle, self._checked(seq_id), PARTIAL)
-
-    def rewind(self, seq_id: int, checkpoint: State, n_past: int) -> bool:
-        """See `Backend.rewind`."""
-        fits = write_state(self._handle, self._checked(seq_id), checkpoint, PARTIAL)
-        return fits and self.truncate(seq_id, n_past) and self.n_cells(seq_id) == n_past
-
-    def shift(self, seq_id: int, n_keep: int, n_discard: int) -> None:
-        """See `Backend.shift`; the keys are rotated to their new positions by the next decode."""
-        if not self.can_shift or not 0 <= n_keep < n_keep + n_discard <= self.n_cells(seq_id):
-            raise ValueError(f"cannot discard {n_discard} cells at {n_keep}")  # llama.cpp would abort the process
-        C.llama_memory_seq_rm(self._memory, seq_id, n_keep, n_keep + n_discard)
-        C.llama_memory_seq_add(self._memory, seq_id, n_keep + n_discard, -1, -n_discard)
-
-    def clear(self, seq_id: int) -> None:
-        """See `Backend.clear`."""
-        C.llama_memory_seq_rm(self._memory, self._checked(seq_id), -1, -1)
-
-    def n_cells(self, seq_id: int) -> int:
-        """See `Backend.n_cells`."""
-        return int(C.llama_memory_seq_pos_max(self._memory, self._checked(seq_id))) + 1
-
-    def _checked(self, seq_id: int) -> int:
-        if not 0 <= seq_id < self.n_slots:
-            raise ValueError(f"sequence {seq_id} of {self.n_slots}")  # llama.cpp would abort the process
-        return seq_id
-
     def token_ids(self, name: str) -> list[int]:
         """See `Backend.token_ids`."""
         return stages.token_ids(self._model, name)
@@ -274,30 +218,10 @@ class NativeContext:
             self._handle = None
 
 
-class _NativeBatch:
-    """A llama_batch whose arrays are those of a `Batch`."""
-
-    def __init__(self, batch: Batch) -> None:
-        self._batch = batch
-        self._n_seq = np.ones(batch.capacity, np.int32)
-        self._seq_pointers = (batch.seq_ids.ctypes.data + 4 * np.arange(batch.capacity)).astype(np.uintp)
-        pointer: Native = ctypes.POINTER
-        self._rows = C.llama_batch(
-            0,
-            batch.tokens.ctypes.data_as(pointer(C.llama_token)),
-            None,
-            batch.positions.ctypes.data_as(pointer(C.llama_pos)),
-            self._n_seq.ctypes.data_as(pointer(ctypes.c_int32)),
-            self._seq_pointers.ctypes.data_as(pointer(pointer(C.llama_seq_id))),
-            batch.outputs.ctypes.data_as(pointer(ctypes.c_int8)),
-        )
-
-    def rows(self) -> Native:
-        """The rows as llama_decode takes them."""
-        if not self._batch.n:
-            raise ValueError("empty batch")
-        self._rows.n_tokens = self._batch.n
-        return self._rows
+def _check_room(n_bytes: int, what: str) -> None:
+    available = available_bytes()
+    if available is not None and n_bytes > _MEMORY_SHARE * available:
+        raise ContextError(f"{n_bytes >> 20} MiB more {what}, {available >> 20} MiB free")
 
 
 def _strlen() -> Native:
