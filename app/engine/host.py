@@ -198,7 +198,8 @@ def _open_store(cache: Path | None, path: str, loaded: Loaded) -> KvStore | None
     if cache is None:
         return None
     model, context = loaded.model, loaded.context
-    layout = (context.kv_type, context.flash_attn, context.n_slots, context.unified, model.architecture, model.n_layers)
+    window = (context.n_slots, context.unified, model.is_long(context.n_ctx))
+    layout = (context.kv_type, context.flash_attn, *window, model.architecture, model.n_layers)
     try:
         return KvStore(cache / "kv", state_key(Path(path), (library.build(), *layout)), facts=model.adapters.facts)
     except OSError as error:

@@ -88,6 +88,15 @@ class NativeModel:
         n = C.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
         return buffer.value.decode("utf-8", "replace") if n >= 0 else ""
 
+    def is_long(self, n_ctx: int) -> bool:
+        """Whether a window goes beyond what the model's RoPE was made for.
+
+        Models with two sets of factors (Phi-3) rotate keys otherwise there, so that cells of one kind are worthless in
+        the other.
+        """
+        made_for = self.meta(f"{self.architecture}.rope.scaling.original_context_length")
+        return made_for.isdecimal() and n_ctx > int(made_for)
+
     @property
     def can_decode(self) -> bool:
         """False for encoder-only and diffusion models, which have no autoregressive loop."""
