@@ -266,9 +266,10 @@ class RunMeter:
         self.ending.finished(by_token=event.stop is not None and event.stop.kind == "eog")
         self.n_prompt, self.n_cached = usage.n_prompt, usage.n_cached
         self.n_generated = usage.n_generated
-        self.decode_ms = timings.decode_ms
+        # An engine that was lost, or left, told no times.
+        self.decode_ms = timings.decode_ms or self.decode_ms
         if timings.prefill_ms:
             self.prefill_ms = timings.prefill_ms
         if usage.n_generated:
-            self.ttft_ms = timings.ttft_ms
+            self.ttft_ms = timings.ttft_ms or self.ttft_ms
             self.n_prefilled = self.n_new

@@ -79,6 +79,14 @@ def test_prefill_while_it_runs_and_when_it_is_done(meter):
     assert meter.ttft_ms == 9.5
 
 
+def test_a_reply_whose_engine_told_no_times_keeps_those_that_were_seen(meter):
+    cut_off = finished(FinishReason.ERROR)
+    run(meter, started(), tokens(9.5, 4.0), cut_off)
+    assert (meter.ttft_ms, meter.decode_ms) == (9.5, 4.0)
+    run(meter, started(), cut_off)
+    assert meter.ttft_ms is None
+
+
 def test_a_fully_cached_prompt_has_no_prefill_rate(meter):
     run(meter, started(20, 20), tokens(3.0))
     assert (meter.n_new, meter.prefill_fraction, meter.prefill_tps, meter.prefill_ms_per_token) == (0, 1.0, None, None)
