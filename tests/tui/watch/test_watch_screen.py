@@ -1,89 +1,22 @@
-"""Watching by keys: pages, wishes, speculation, and figures that grow while they are looked at."""
+"""Watching by keys: pages, wishes, and figures that grow while they are looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
-from textual.pilot import Pilot
 
-from app.domain.generation import CellSpan, DraftCounts, PromptSpans
-from app.domain.trace import Origin, TokenTrace, TopToken
-from app.store.store import Store
-from app.tui.app import TokscopeApp
+from app.domain.generation import CellSpan, PromptSpans
 from app.tui.flow.memory import Memory
-from app.tui.options import ChatOptions
 from app.tui.panels.choice import Wish
 from app.tui.screens.chat import ChatScreen
-from app.tui.screens.help import Help
 from app.tui.screens.palette import Palette
-from app.tui.screens.panel_picker import PanelPicker
 from app.tui.screens.watch import WatchScreen
-from tests.fakes.chat_app import answered, make_app, ready, until
-from tests.fakes.engine_events import make_token
+from tests.fakes.chat_app import make_app, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply
-
-CELLS = (
-    CellSpan("system", 12, "reused"),
-    CellSpan("earlier", 8, "reused"),
-    CellSpan("prompt", 20, "computed", 20.0),
-    CellSpan("reply", 33, "computed", 320.0),
-    CellSpan("free", 8119),
-)
-
-
-def drafted_tokens() -> list[TokenTrace]:
-    """A first token, eight plain steps, and eight of a kept guess, a kept guess and a replaced one."""
-    tokens = [make_token("One", ms=30.0)]
-    for at in range(8):
-        tokens.append(make_token(f" plain{at}", ms=10.0))
-        first = make_token(" kept", ms=15.0)
-        tokens += [
-            msgspec.structs.replace(first, origin=Origin.DRAFT),
-            msgspec.structs.replace(first, origin=Origin.DRAFT, ms=0.0),
-            msgspec.structs.replace(make_token(" own"), ms=0.0, ghosts=(TopToken(7, " ghost", 0.2),)),
-        ]
-    return tokens
-
-
-def engine(*, gated: bool = False) -> ScriptedEngine:
-    script = Reply(
-        tokens=drafted_tokens(),
-        n_prompt=40,
-        n_cached=20,
-        spans=PromptSpans(12, 8, 20),
-        drafting=DraftCounts(8, 24, 16, (8, 8, 8), (8, 8, 0)),
-        cells=CELLS,
-    )
-    return ScriptedEngine([script], gated=gated)
-
-
-async def asked(pilot: Pilot[int], *, wait: bool = True) -> ChatScreen:
-    app = pilot.app
-    assert isinstance(app, TokscopeApp)
-    chat = await ready(app)
-    chat.chat.submit("Why?")
-    if wait:
-        await answered(chat)
-    await pilot.pause()
-    return chat
-
-
-def watching(pilot: Pilot[int]) -> WatchScreen:
-    screen = pilot.app.screen
-    assert isinstance(screen, WatchScreen)
-    return screen
-
-
-async def picking(app: TokscopeApp) -> PanelPicker:
-    await until(lambda: isinstance(app.screen, PanelPicker) and app.screen.is_mounted)
-    picker = app.screen
-    assert isinstance(picker, PanelPicker)
-    await until(lambda: picker.highlighted is not None)
-    return picker
+from tests.tui.watch.watched import asked, engine, picking, remembering, watching
 
 
 async def test_f7_opens_and_arrows_turn_the_pages(tmp_path: Path) -> None:
@@ -285,56 +218,6 @@ async def test_a_click_on_a_panel_opens_it(tmp_path: Path) -> None:
         assert watching(pilot).page.panel == "latency"
 
 
-def remembering(choice: str) -> Memory:
-    memory = Memory(None)
-    memory.remember("panel_choice", choice, "")
-    return memory
-
-
-@pytest.mark.parametrize("where", ["chat", "page"])
-async def test_speculation_is_turned_on_for_the_next_reply(tmp_path: Path, where: str) -> None:
-    scripted = engine()
-    app = make_app(tmp_path, scripted)
-    async with app.run_test(size=(80, 24)) as pilot:
-        chat = await asked(pilot)
-        if where == "chat":
-            await app.screen.run_action("screen.speculate")
-        else:
-            await pilot.press("f7")
-            await until(lambda: isinstance(app.screen, WatchScreen))
-            await pilot.press("d", "escape")
-            await until(lambda: isinstance(app.screen, ChatScreen))
-        chat.chat.submit("Again?")
-        await until(lambda: len(scripted.requests) == 2)
-        assert [request.speculate for request in scripted.requests] == [False, True]
-        assert all(request.tell_prompt for request in scripted.requests)
-
-
-@pytest.mark.parametrize(
-    ("draft", "words"),
-    [
-        (None, ["Speculation is on from the next reply on.", "Speculation is off from the next reply on."]),
-        ("/models/small.gguf", ["The draft model that is loaded drafts for every reply, whatever is set here."] * 2),
-    ],
-)
-async def test_what_turning_speculation_on_and_off_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, draft: str | None, words: list[str]
-) -> None:
-    app = make_app(tmp_path, engine())
-    async with app.run_test(size=(80, 24)) as pilot:
-        chat = await asked(pilot)
-        located = chat.loader.located
-        assert located is not None
-        options = msgspec.structs.replace(located.options, draft=draft)
-        chat.loader.located = msgspec.structs.replace(located, options=options)
-        told: list[str] = []
-        monkeypatch.setattr(app, "notify", lambda message, **_: told.append(message))
-        chat.action_speculate()
-        chat.action_speculate()
-        assert told == words
-        assert chat.watching.setting.speculate is (draft is not None)
-
-
 async def test_a_reply_can_be_watched_to_its_end_in_a_tiny_window(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine())
     async with app.run_test(size=(40, 10)) as pilot:
@@ -347,105 +230,3 @@ async def test_a_reply_can_be_watched_to_its_end_in_a_tiny_window(tmp_path: Path
                 await pilot.press("right")
                 await pilot.pause()
         assert watching(pilot).page.panel == "speculation"
-
-
-def page_text(app: TokscopeApp) -> str:
-    return str(app.screen.query_one("#help-text").render())
-
-
-async def test_the_help_tells_how_this_reply_came_about(tmp_path: Path) -> None:
-    app = make_app(tmp_path, engine())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await asked(pilot)
-        await pilot.press("f1")
-        await until(lambda: isinstance(app.screen, Help))
-        await pilot.pause()
-        assert "Commands" in page_text(app)
-        await pilot.press("right")
-        await pilot.pause()
-        assert "The conversation was cut into 40 tokens such as" in page_text(app)
-        assert "Here 16 of 24 guesses were kept, which saved 120 ms." in page_text(app)
-        await pilot.press("right")
-        await pilot.pause()
-        assert "Inspector" in page_text(app)
-        await pilot.press("right", "left", "left")
-        await pilot.pause()
-        assert "The loop: five steps" in page_text(app)
-
-
-async def test_the_story_is_that_of_the_preset_the_reply_was_made_with(tmp_path: Path) -> None:
-    app = make_app(tmp_path, engine(), preset="deterministic")
-    async with app.run_test(size=(80, 24)) as pilot:
-        chat = await asked(pilot)
-        chat.chat.session.preset = app.services.presets["creative"]
-        steps, _ = chat.watching.story()
-        assert steps[2].text.startswith("The likeliest one is always taken: the temperature is 0.")
-
-
-@pytest.mark.parametrize(("query", "words"), [("how it works", "cut into tokens"), ("what you see", "KV-cache  ")])
-async def test_the_helps_pages_have_palette_entries(tmp_path: Path, query: str, words: str) -> None:
-    app = make_app(tmp_path, engine())
-    async with app.run_test(size=(80, 24)) as pilot:
-        await ready(app)
-        await pilot.press("ctrl+p")
-        await until(lambda: isinstance(app.screen, Palette))
-        await pilot.press(*query, "enter")
-        await until(lambda: isinstance(app.screen, Help))
-        await pilot.pause()
-        found: Callable[[], bool] = lambda: words.rstrip() in page_text(app)  # noqa: E731 -- a condition to wait on
-        await until(found)
-
-
-async def test_an_old_reply_is_watched_as_a_new_one(tmp_path: Path) -> None:
-    path = tmp_path / "tokscope.db"
-    app = make_app(tmp_path, engine(), store=await Store.open(path), preset="deterministic")
-    async with app.run_test(size=(80, 24)) as pilot:
-        chat = await asked(pilot)
-        told = chat.watching.story()
-    await app.close()
-    app = make_app(tmp_path, engine(), store=await Store.open(path), options=ChatOptions(continue_last=True))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until(lambda: app.screen_of_chat is not None and len(app.screen_of_chat.chat.session.branch) == 2)
-        await ready(app)
-        assert app.screen_of_chat is not None
-        app.screen_of_chat.meter.screen.ticked(1.0, 0.5, 0.1)  # of a turn in another conversation
-        await pilot.press("f7")
-        await until(lambda: isinstance(app.screen, WatchScreen))
-        await pilot.pause()
-        assert watching(pilot).page.shown[1].startswith("drafted 24    accepted 16 ")
-        assert watching(pilot).flow.n_tokens == 34
-        await pilot.press("right")
-        await pilot.pause()
-        assert "CPU of its thread –" in " ".join(" ".join(watching(pilot).page.shown).split())
-        await pilot.press("right")
-        await pilot.pause()
-        assert "R 40–72 33 reply computed – 320 ms" in [" ".join(row.split()) for row in watching(pilot).page.shown]
-        assert app.screen_of_chat is not None
-        assert app.screen_of_chat.watching.story() == told
-    await app.close()
-
-
-@pytest.mark.parametrize("by", ["click", "picker"])
-async def test_an_old_reply_has_its_figures_by_every_way_to_them(tmp_path: Path, by: str) -> None:
-    path = tmp_path / "tokscope.db"
-    app = make_app(tmp_path, engine(), store=await Store.open(path))
-    async with app.run_test(size=(140, 40)) as pilot:
-        await asked(pilot)
-    await app.close()
-    memory = remembering("latency=shown")
-    options = ChatOptions(continue_last=True)
-    app = make_app(tmp_path, engine(), store=await Store.open(path), options=options, memory=memory)
-    async with app.run_test(size=(140, 40)) as pilot:
-        await until(lambda: app.screen_of_chat is not None and len(app.screen_of_chat.chat.session.branch) == 2)
-        chat = await ready(app)
-        if by == "click":
-            await until(lambda: any(line.startswith("LATENCY") for line in chat.panels.shown))
-            row = next(y for y, line in enumerate(chat.panels.shown) if line.startswith("LATENCY"))
-            await pilot.click(chat.panels, offset=(4, row))
-        else:
-            chat.action_choose_panels()
-            await picking(app)
-            await pilot.press("f7")
-        await until(lambda: isinstance(app.screen, WatchScreen))
-        assert len(chat.meter.tokens) == 34
-    await app.close()

@@ -1,0 +1,57 @@
+"""Speculation is turned on and off for the next reply, and says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from app.tui.screens.chat import ChatScreen
+from app.tui.screens.watch import WatchScreen
+from tests.fakes.chat_app import make_app, until
+from tests.tui.watch.watched import asked, engine
+
+
+@pytest.mark.parametrize("where", ["chat", "page"])
+async def test_speculation_is_turned_on_for_the_next_reply(tmp_path: Path, where: str) -> None:
+    scripted = engine()
+    app = make_app(tmp_path, scripted)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await asked(pilot)
+        if where == "chat":
+            await app.screen.run_action("screen.speculate")
+        else:
+            await pilot.press("f7")
+            await until(lambda: isinstance(app.screen, WatchScreen))
+            await pilot.press("d", "escape")
+            await until(lambda: isinstance(app.screen, ChatScreen))
+        chat.chat.submit("Again?")
+        await until(lambda: len(scripted.requests) == 2)
+        assert [request.speculate for request in scripted.requests] == [False, True]
+        assert all(request.tell_prompt for request in scripted.requests)
+
+
+@pytest.mark.parametrize(
+    ("draft", "words"),
+    [
+        (None, ["Speculation is on from the next reply on.", "Speculation is off from the next reply on."]),
+        ("/models/small.gguf", ["The draft model that is loaded drafts for every reply, whatever is set here."] * 2),
+    ],
+)
+async def test_what_turning_speculation_on_and_off_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, draft: str | None, words: list[str]
+) -> None:
+    app = make_app(tmp_path, engine())
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await asked(pilot)
+        located = chat.loader.located
+        assert located is not None
+        options = msgspec.structs.replace(located.options, draft=draft)
+        chat.loader.located = msgspec.structs.replace(located, options=options)
+        told: list[str] = []
+        monkeypatch.setattr(app, "notify", lambda message, **_: told.append(message))
+        chat.action_speculate()
+        chat.action_speculate()
+        assert told == words
+        assert chat.watching.setting.speculate is (draft is not None)
