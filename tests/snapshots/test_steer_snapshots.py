@@ -112,6 +112,7 @@ def test_a_version_of_several(snap_compare: Compare, tmp_path: Path) -> None:
             await until(lambda n=n: chat.chat.session.branch[-1].content == VERSIONS[n - 1] and not chat.chat.running)
         chat.versions.walk(-1)
         await until(lambda: chat.transcript.last_reply() == VERSIONS[1])
+        await until(lambda: "".join(token.text for token in chat.meter.tokens).startswith(VERSIONS[1]))
         await chat.versions.refresh()
         await pilot.pause()
 
