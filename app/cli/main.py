@@ -67,7 +67,9 @@ def _dispatch(arguments: list[str], engines: EngineLauncher) -> int:
         result = command_line().main(arguments, prog_name="tok", standalone_mode=False, obj=engines)
     except typer.TyperException as error:
         code = ExitCode.USAGE if error.exit_code == ExitCode.USAGE else ExitCode.FAILED
-        return _report(arguments, error.format_message(), "`tok COMMAND --help` lists what there is", code)
+        context: typer.Context | None = getattr(error, "ctx", None)
+        command = context.command_path if context else "tok COMMAND"
+        return _report(arguments, error.format_message(), f"`{command} --help` lists what there is", code)
     except typer.Abort:
         raise KeyboardInterrupt from None
     return result if isinstance(result, int) else ExitCode.OK

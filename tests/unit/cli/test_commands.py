@@ -35,6 +35,15 @@ def test_a_usage_error_exits_with_2_and_one_line(tok, arguments: list[str], mess
     assert message in outcome.err.splitlines()[0]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [(["bogus"], "tok"), (["ask", "--bogus"], "tok ask"), (["models", "plan", "--bogus"], "tok models plan")],
+    ids=lambda value: "" if isinstance(value, list) else value,
+)
+def test_a_usage_error_names_the_help_that_helps(tok, arguments: list[str], command: str) -> None:
+    assert tok(*arguments).err.splitlines()[1] == f"hint: `{command} --help` lists what there is"
+
+
 def test_a_usage_error_is_json_where_json_was_asked_for(tok) -> None:
     outcome = tok("ask", "x", "--json", "--bogus")
     assert outcome.code == 2
