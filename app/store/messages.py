@@ -126,12 +126,6 @@ def branch(connection: apsw.Connection, conversation_id: int) -> list[Message]:
     return [_message(row) for row in execute(connection, sql, (conversation_id,))]
 
 
-def children(connection: apsw.Connection, conversation_id: int, parent_id: int | None) -> list[Message]:
-    """The answers to a message, or the roots; oldest first."""
-    sql = f"{_SELECT} WHERE m.conversation_id = ? AND m.parent_id IS ? ORDER BY m.id"
-    return [_message(row) for row in execute(connection, sql, (conversation_id, parent_id))]
-
-
 def of(connection: apsw.Connection, conversation_id: int) -> list[Message]:
     """All messages of a conversation; oldest first."""
     return [

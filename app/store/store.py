@@ -177,10 +177,6 @@ class Store:
         """The messages shown: from the root to the tip."""
         return await self._read(lambda connection: messages.branch(connection, conversation_id))
 
-    async def children(self, conversation_id: int, parent_id: int | None) -> list[Message]:
-        """All messages that answer `parent_id`, or all roots; oldest first."""
-        return await self._read(lambda connection: messages.children(connection, conversation_id, parent_id))
-
     async def messages(self, conversation_id: int) -> list[Message]:
         """All of a conversation's messages, whatever their branch; oldest first."""
         return await self._read(lambda connection: messages.of(connection, conversation_id))

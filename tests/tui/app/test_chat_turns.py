@@ -17,6 +17,7 @@ from tests.fakes.chat_app import answered, bar, make_app, ready, shown, until
 from tests.fakes.engine_events import make_finished, make_lost
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Load, Reply, reply
+from tests.fakes.stored import children
 
 
 def said(chat: ChatScreen) -> list[tuple[str, str, ReplyState]]:
@@ -77,7 +78,7 @@ async def test_regenerate_replaces_the_reply_on_the_screen_and_keeps_the_old_one
         assert [content for _, content, _ in said(chat)] == ["say", "second"]
         question = chat.chat.session.branch[0]
         assert chat.chat.session.store is not None
-        siblings = await chat.chat.session.store.children(question.conversation_id, question.id)
+        siblings = await children(chat.chat.session.store, question.conversation_id, question.id)
         assert [message.content for message in siblings] == ["first", "second"]
 
 

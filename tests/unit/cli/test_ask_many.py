@@ -16,6 +16,7 @@ from app.domain.generation import FinishReason
 from app.store.store import Store
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply, reply
+from tests.fakes.stored import children
 
 pytestmark = pytest.mark.usefixtures("model")
 
@@ -25,7 +26,7 @@ async def stored() -> list[str]:
     try:
         last = await store.last_conversation()
         asked = (await store.branch(last.id))[0]
-        return [message.content for message in await store.children(last.id, asked.id)]
+        return [message.content for message in await children(store, last.id, asked.id)]
     finally:
         await store.close()
 

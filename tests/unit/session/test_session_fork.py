@@ -17,6 +17,7 @@ from app.session.events import ForkReread, ReplyStarted
 from app.store.store import Store
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripted_engine import Reply
+from tests.fakes.stored import children
 from tests.unit.session.session_helpers import PRESET, all_of, kinds, session_with, siblings, stored_branch, with_reply
 
 
@@ -34,7 +35,7 @@ async def test_a_fork_is_a_sibling_with_the_kept_tokens_as_prompt(store: Store):
     assert (new.content, new.state) == ("one zwei drei", ReplyState.DONE)
     assert new.generation
     assert new.generation.usage == Usage(20, 0, 3)
-    assert await siblings(session, new) == [old, new] == await store.children(asked.conversation_id, asked.id)
+    assert await siblings(session, new) == [old, new] == await children(store, asked.conversation_id, asked.id)
 
 
 async def test_its_trace_has_the_kept_tokens_first(store: Store):

@@ -15,6 +15,7 @@ from app.session.events import MessageStored, ReplyFinished
 from app.session.merge import merge
 from app.store.store import Store
 from tests.fakes.scripts import reply
+from tests.fakes.stored import children
 from tests.unit.session.session_helpers import PRESET, all_of, session_with, siblings, stored_branch
 
 
@@ -32,9 +33,9 @@ async def test_the_replies_are_siblings_of_one_message(store: Store):
     assert [done[index].content for index in range(3)] == ["first one", "second", "third"]
     assert {message.parent_id for message in done.values()} == {asked.id}
     assert session.branch == [asked, done[2]] == await stored_branch(store, session)
-    children = await store.children(session.conversation.id, asked.id)
-    assert [message.content for message in children] == ["first one", "second", "third"]
-    assert [message.generation.seed for message in children] == [7, 8, 9]
+    replies = await children(store, session.conversation.id, asked.id)
+    assert [message.content for message in replies] == ["first one", "second", "third"]
+    assert [message.generation.seed for message in replies] == [7, 8, 9]
     assert [(request.branch, request.sampling.seed) for request in engine.requests] == [(True, 7), (True, 8), (True, 9)]
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
@@ -78,8 +79,8 @@ async def test_leaving_early_finishes_every_row(store: Store):
             if type(event).__name__ == "TokensGenerated":
                 break
     assert sorted(engine.dropped) == [1, 2]
-    children = await store.children(session.conversation.id, session.branch[0].id)
-    assert [message.state for message in children] == [ReplyState.STOPPED, ReplyState.STOPPED]
+    replies = await children(store, session.conversation.id, session.branch[0].id)
+    assert [message.state for message in replies] == [ReplyState.STOPPED, ReplyState.STOPPED]
     assert not session.busy
 
 
@@ -100,7 +101,7 @@ async def test_replies_with_presets_of_their_own(store: Store):
         (True, warm.sampling),
     ]
     assert [request.messages[0].content for request in engine.requests] == ["Be brief.", "Be warm."]
-    replies = await store.children(session.conversation.id, session.branch[0].id)
+    replies = await children(store, session.conversation.id, session.branch[0].id)
     assert [(reply.content, reply.generation.preset, reply.generation.seed) for reply in replies] == [
         ("cool", "test", 42),
         ("warm", "warm", 3),

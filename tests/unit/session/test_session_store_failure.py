@@ -11,6 +11,7 @@ from app.session.events import StoreFailed
 from app.session.session import Session
 from app.store.store import Store
 from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.stored import children
 from tests.unit.session.session_helpers import all_of
 
 WRITES = ("start_conversation", "create_conversation", "add_message", "journal_reply", "finish_reply")
@@ -79,7 +80,7 @@ async def test_what_was_missed_is_stored_once_it_works_again(store: Store, fault
     assert stored == session.branch
     assert [m.content for m in stored] == ["a", "another", "b", "two", "c", "three"]
     assert all(m.generation for m in stored[1::2])
-    siblings = await store.children(conversation.id, stored[0].id)
+    siblings = await children(store, conversation.id, stored[0].id)
     assert [m.content for m in siblings] == ["one", "another"]
     assert session.conversation
     assert session.conversation.id == conversation.id

@@ -21,6 +21,7 @@ from app.session.events import MessageStored, ReplyFinished, ReplyStarted
 from app.session.title import title_of
 from app.store.store import Store
 from tests.fakes.scripts import reply
+from tests.fakes.stored import children
 from tests.unit.session.session_helpers import PRESET, all_of, kinds, session_with, stored_branch
 
 
@@ -126,7 +127,7 @@ async def test_regenerate_makes_a_sibling_and_keeps_the_old_reply(store: Store):
     new = session.branch[-1]
     assert session.branch == [asked, new] == await stored_branch(store, session)
     assert (old.content, new.content, new.parent_id) == ("first", "second", asked.id)
-    assert await store.children(old.conversation_id, asked.id) == [old, new]
+    assert await children(store, old.conversation_id, asked.id) == [old, new]
     assert engine.requests[0].messages == engine.requests[1].messages
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from app.domain.conversation import ReplyState, Role
 from app.store.store import Store
+from tests.fakes.stored import children
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ async def test_two_write_to_one_conversation_and_nothing_is_lost(path: Path):
     conversation, asked = await first.start_conversation("t", "q")
     mine = await first.add_message(conversation.id, asked.id, Role.ASSISTANT, "mine")
     theirs = await second.add_message(conversation.id, asked.id, Role.ASSISTANT, "theirs")
-    assert await first.children(conversation.id, asked.id) == [mine, theirs]
+    assert await children(first, conversation.id, asked.id) == [mine, theirs]
     assert await first.branch(conversation.id) == [asked, theirs]
     await first.close()
     assert await second.branch(conversation.id) == [asked, theirs]

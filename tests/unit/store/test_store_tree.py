@@ -10,6 +10,7 @@ from app.domain.errors import StoreError
 from app.domain.generation import FinishReason, Stop, Timings, Usage
 from app.domain.sampling import SamplingParams
 from app.store.store import Store
+from tests.fakes.stored import children
 
 RECORD = GenerationRecord(
     model="smollm2",
@@ -63,8 +64,8 @@ async def test_siblings_and_the_tip(store: Store):
     conversation, asked = await store.start_conversation("t", "q")
     first = await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "one")
     second = await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "two")
-    assert await store.children(conversation.id, asked.id) == [first, second]
-    assert await store.children(conversation.id, None) == [asked]
+    assert await children(store, conversation.id, asked.id) == [first, second]
+    assert await children(store, conversation.id, None) == [asked]
     assert await store.branch(conversation.id) == [asked, second]
     await store.set_tip(conversation.id, first.id)
     assert await store.branch(conversation.id) == [asked, first]
