@@ -21,6 +21,7 @@ from app.protocol.commands import (
     Bench,
     CancelLoad,
     Command,
+    Forget,
     Generate,
     LoadModel,
     Pause,
@@ -162,6 +163,10 @@ class Connection:
         """Sends what concerns a request that runs; nothing where it does not. Raises FrameError as `request` does."""
         if command.request_id in self._requests:
             self._send(command)
+
+    def forget(self, conversations: tuple[int, ...]) -> None:
+        """Sends `Forget`."""
+        self._send(Forget(conversations))
 
     def leave_request(self, request_id: int) -> None:
         """Nobody reads this request any more: one that still runs is aborted, what it still sends is dropped."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from enum import Enum
 from typing import Protocol
 
@@ -90,6 +90,10 @@ class Engine(Protocol):
 
     def abort(self, request_id: int) -> None:
         """Asks for the end of a request and returns at once; the generator still ends with GenerationFinished."""
+        ...
+
+    def forget(self, conversations: Collection[int]) -> None:
+        """Has the saved states of deleted conversations deleted, now or when a worker runs; returns at once."""
         ...
 
     def next_request_id(self) -> int:

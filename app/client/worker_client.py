@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
@@ -67,6 +67,8 @@ class WorkerClient:
         self._reviving: asyncio.Task[EngineLost | LoadFailed | None] | None = None
         self._waiting: dict[int, asyncio.Event] = {}
         self._paused_early: set[int] = set()
+        self._to_forget: set[int] = set()
+        """Conversations whose states no worker was told to delete yet."""
         self._ids = itertools.count(1)
         # A worker inherits the priority of the thread that starts it, and the app may lower its own later on.
         self._spawner = ThreadPoolExecutor(1, "spawn")
@@ -114,7 +116,10 @@ class WorkerClient:
                     process.discard()
                     return EngineLost(None, "closed")
                 self._connection = Connection(process, self._graces, self._on_lost)
-            return await self._connection.greeted()
+            greeting = await self._connection.greeted()
+            if isinstance(greeting, Hello):
+                self._forget()
+            return greeting
 
     async def _spawn(self) -> WorkerProcess:
         return await asyncio.get_running_loop().run_in_executor(self._spawner, spawn, self._log_path, self._argv)
@@ -201,6 +206,17 @@ class WorkerClient:
         self._paused_early.discard(command.request_id)
         if self._connection:
             self._connection.steer(command)
+
+    def forget(self, conversations: Collection[int]) -> None:
+        """Has saved states deleted, by the next worker where none runs."""
+        self._to_forget |= set(conversations)
+        if self.state not in (EngineState.STARTING, EngineState.LOST):
+            self._forget()
+
+    def _forget(self) -> None:
+        if self._to_forget and self._connection:
+            self._connection.forget(tuple(sorted(self._to_forget)))
+            self._to_forget.clear()
 
     def abort(self, request_id: int) -> None:
         """Asks for the end of a request and returns at once."""

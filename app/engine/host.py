@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,7 @@ from app.engine.branches import Branches
 from app.engine.core.scheduler import Scheduler, look_up
 from app.engine.core.sequence import Sequence
 from app.engine.core.thinking import ThinkingBlock
+from app.engine.kvforget import kv_folder
 from app.engine.kvstore import KvStore, state_key
 from app.engine.native import library
 from app.engine.native.context import ContextError, NativeContext
@@ -104,10 +105,13 @@ class Host:
             spans=prompt.spans,
             shift=command.context_policy == "shift" and can_shift and not command.branch,
             cacheable=command.cacheable,
+            conversation=command.conversation,
             n_kept=prompt.n_kept,
             n_left=command.n_steps,
             block=ThinkingBlock(self._marks, vocab.named_pieces, inside=inside),
         )
+        if self._store and command.conversation:
+            self._store.remember(command.conversation)
         reply = Reply(sequence, fitted, vocab, tell_prompt=command.tell_prompt)
         if command.reply_text:
             begins = reply.at_start and not command.sampling.force
@@ -141,6 +145,12 @@ class Host:
         if reply.text:
             eog = self._scheduler.backend.eog
             self.prompts.remember(reply.text, reply.ids(without=eog))
+
+    def forget(self, conversations: Collection[int]) -> None:
+        """Removes what is saved of conversations, and saves nothing of them that lies in the cache."""
+        self._scheduler.reuse.forget(conversations)
+        if self._store:
+            self._store.forget_conversations(conversations)
 
     def score_beside(self, n_ctx: int) -> NativeContext | None:
         """A context of its own for a text of `n_ctx` tokens; None where memory does not allow it."""
@@ -201,7 +211,7 @@ def _open_store(cache: Path | None, path: str, loaded: Loaded) -> KvStore | None
     window = (context.n_slots, context.unified, model.is_long(context.n_ctx))
     layout = (context.kv_type, context.flash_attn, *window, model.architecture, model.n_layers)
     try:
-        return KvStore(cache / "kv", state_key(Path(path), (library.build(), *layout)), facts=model.adapters.facts)
+        return KvStore(kv_folder(cache), state_key(Path(path), (library.build(), *layout)), facts=model.adapters.facts)
     except OSError as error:
         loaded.notices.append(f"conversation states are not saved: {error}")
         return None

@@ -1,4 +1,4 @@
-"""The file of one saved KV state: magic, version, key, counts, checksums, token ids, payload.
+"""The file of one saved KV state: magic, version, key, conversation, counts, checksums, token ids, payload.
 
 Reading checks all of it; writing is atomic. Which files there are is for `app.engine.kvstore` to know.
 """
@@ -15,10 +15,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-VERSION = 1
+VERSION = 2
 _MAGIC = b"TOKSKV\r\n"
-_HEADER = struct.Struct("<8sI32sIQII")
-"""Magic, version, key, tokens, bytes of payload, its CRC-32, the CRC-32 of all before it and of the token ids."""
+_HEADER = struct.Struct("<8sI32sqIQII")
+"""Magic, version, key, conversation, tokens, bytes of payload, its CRC-32, the CRC-32 of all before it and of the token
+ids."""
+_OWNED = struct.Struct("<8sI32sq")
+"""What the header begins with."""
 _CHUNK_BYTES = 4 << 20
 
 State = npt.NDArray[np.uint8]
@@ -48,13 +51,26 @@ def file_bytes(ids: Ids, state: State) -> int:
     return _HEADER.size + ids.nbytes + state.nbytes
 
 
+def conversation_of(path: Path) -> int | None:
+    """The conversation that a state was saved for, 0 where it has none; None for what this version cannot read.
+
+    Raises OSError.
+    """
+    with path.open("rb") as file:
+        head = file.read(_OWNED.size)
+    if len(head) < _OWNED.size:
+        return None
+    magic, version, _, conversation = _OWNED.unpack(head)
+    return conversation if (magic, version) == (_MAGIC, VERSION) else None
+
+
 def read_header(path: Path, key: bytes) -> StateFile:
     """Reads all but the payload. Raises UnfitError, OSError."""
     with path.open("rb") as file:
         head = file.read(_HEADER.size)
         if len(head) < _HEADER.size:
             raise UnfitError("is cut short")
-        magic, version, its_key, n_tokens, n_bytes, crc, head_crc = _HEADER.unpack(head)
+        magic, version, its_key, _, n_tokens, n_bytes, crc, head_crc = _HEADER.unpack(head)
         if (magic, version, its_key) != (_MAGIC, VERSION, key):
             raise UnfitError("is of another format or model")
         if os.fstat(file.fileno()).st_size != _HEADER.size + 4 * n_tokens + n_bytes:
@@ -79,10 +95,12 @@ def read_payload(file: StateFile) -> State:
     return state
 
 
-def write(path: Path, key: bytes, ids: Ids, state: State, must_stop: Callable[[], bool]) -> StateFile:
+def write(
+    path: Path, key: bytes, ids: Ids, state: State, must_stop: Callable[[], bool], conversation: int = 0
+) -> StateFile:
     """Writes a file for this user only, whole or not at all. Raises OSError; GivenUpError on `must_stop`."""
     crc = zlib.crc32(state.data)
-    head = _HEADER.pack(_MAGIC, VERSION, key, len(ids), state.nbytes, crc, 0)[:-4]
+    head = _HEADER.pack(_MAGIC, VERSION, key, conversation, len(ids), state.nbytes, crc, 0)[:-4]
     head += struct.pack("<I", zlib.crc32(ids.tobytes(), zlib.crc32(head)))
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

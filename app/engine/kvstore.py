@@ -12,7 +12,7 @@ import re
 import struct
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -22,6 +22,7 @@ import numpy as np
 from app.engine import kvfile
 from app.engine.core.backend import AdapterSet
 from app.engine.kvfile import GivenUpError, Ids, State, StateFile, UnfitError
+from app.engine.kvforget import remove_states
 
 MAX_BYTES = 2 << 30
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
@@ -84,8 +85,10 @@ class KvStore:
         key: bytes,
         max_bytes: int = MAX_BYTES,
         facts: Callable[[AdapterSet], Sequence[object]] = tuple,
+        forgotten: set[int] | None = None,
     ) -> None:
-        """`facts` names what a set of adapters adds to the key."""
+        """`facts` names what a set of adapters adds to the key; `forgotten` are conversations that are not saved."""
+        self._forgotten: set[int] = set() if forgotten is None else forgotten
         self._facts = facts
         self._others: dict[AdapterSet, KvStore] = {}
         self._folder = folder
@@ -95,7 +98,7 @@ class KvStore:
         self._scanned_ns = -1
         self._notices: list[str] = []
         self._lock = threading.Lock()
-        self._queue: SimpleQueue[tuple[Ids, State] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Ids, State, int] | None] = SimpleQueue()
         self._stop_at_s = float("inf")
         self._writer: threading.Thread | None = None
 
@@ -103,7 +106,7 @@ class KvStore:
         """See `Archive.under`; a store of its own key in the same folder."""
         if adapters and adapters not in self._others:
             key = hashlib.sha256(self._key + repr(self._facts(adapters)).encode()).digest()
-            self._others[adapters] = KvStore(self._folder, key, self._max_bytes)
+            self._others[adapters] = KvStore(self._folder, key, self._max_bytes, forgotten=self._forgotten)
         return self._others[adapters] if adapters else self
 
     def find(self, prompt: Sequence[int], at_least: int, whole: bool) -> Offer | None:
@@ -118,7 +121,16 @@ class KvStore:
                     best, best_n = file, n
         return Offer(self, best) if best else None
 
-    def save(self, tokens: Sequence[int], state: State) -> None:
+    def forget_conversations(self, conversations: Collection[int]) -> None:
+        """Deletes their states, whatever model made them; none is saved any more until `remember`."""
+        self._forgotten |= set(conversations)
+        remove_states(self._folder, conversations)
+
+    def remember(self, conversation: int) -> None:
+        """Allows a conversation that was forgotten to be saved again."""
+        self._forgotten.discard(conversation)
+
+    def save(self, tokens: Sequence[int], state: State, conversation: int = 0) -> None:
         """See `Archive.save`. Nothing is written where a saved state begins with these tokens already."""
         ids = np.asarray(tokens, np.int32)
         self._scan()
@@ -128,7 +140,7 @@ class KvStore:
             with suppress(OSError):
                 os.utime(there.path)
             return
-        self._queue.put((ids, state))
+        self._queue.put((ids, state, conversation))
         if not self._writer:
             self._writer = threading.Thread(target=self._write_all, name="kvstore", daemon=True)
             self._writer.start()
@@ -195,14 +207,17 @@ class KvStore:
             with suppress(OSError, GivenUpError):  # a cache that cannot be written is only slower
                 self._write(*job)
 
-    def _write(self, ids: Ids, state: State) -> None:
+    def _write(self, ids: Ids, state: State, conversation: int) -> None:
         size = kvfile.file_bytes(ids, state)
-        if size > self._max_bytes:
+        if size > self._max_bytes or conversation in self._forgotten:
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._make_room(size)
         path = self._folder / f"{self._prefix}-{hashlib.sha256(ids.tobytes()).hexdigest()[:16]}.kv"
-        new = kvfile.write(path, self._key, ids, state, lambda: time.monotonic() > self._stop_at_s)
+        new = kvfile.write(path, self._key, ids, state, lambda: time.monotonic() > self._stop_at_s, conversation)
+        if conversation in self._forgotten:  # while it was written
+            path.unlink(missing_ok=True)
+            return
         with self._lock:
             continued = [f for f in self._files.values() if _common(f.ids, ids) == len(f.ids) < len(ids)]
             self._files[path.name] = new

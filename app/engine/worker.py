@@ -23,6 +23,7 @@ from app.engine.core.happenings import (
 )
 from app.engine.host import Host
 from app.engine.inbox import Inbox
+from app.engine.kvforget import kv_folder, remove_states
 from app.engine.native import library
 from app.engine.native.model import LoadCancelled, LoadError
 from app.engine.outbox import Outbox
@@ -35,6 +36,7 @@ from app.protocol.commands import (
     Bench,
     CancelLoad,
     Command,
+    Forget,
     Generate,
     LoadModel,
     Pause,
@@ -148,6 +150,8 @@ class Worker:
                 self._steer(command)
             case Tokenize() | Predict() | Score():
                 self._questions.ask(command, self._host)
+            case Forget(conversations):
+                self._forget(conversations)
             case Bench():
                 run_bench(command, self._host and self._host.loaded, self._outbox.send, self._stop_bench.is_set)
             case CancelLoad():
@@ -162,6 +166,12 @@ class Worker:
         if reply := self._replies.get(request_id):
             reply.sequence.finish(FinishReason.ABORT)
         self._questions.abort(request_id)
+
+    def _forget(self, conversations: tuple[int, ...]) -> None:
+        if self._host:
+            self._host.forget(conversations)
+        elif self._cache:
+            remove_states(kv_folder(self._cache), conversations)
 
     def _steer(self, command: Pause | Resume) -> None:
         reply = self._replies.get(command.request_id)

@@ -69,6 +69,8 @@ class Generate(Struct, frozen=True, tag=True, array_like=True):
     """How many tokens come before the request pauses, as if `Pause` was sent: 0 is before the first; None: never."""
     tell_prompt: bool = False
     """Whether `PromptRendered` follows `GenerationStarted`."""
+    conversation: int = 0
+    """What `Forget` calls the conversation whose state may be saved; 0: it has no name, and only age removes it."""
 
 
 class Pause(Struct, frozen=True, tag=True, array_like=True):
@@ -124,6 +126,13 @@ class Score(Struct, frozen=True, tag=True, array_like=True):
     """Tokens of context that a token is scored in, as llama-perplexity's `-c`; 0 is the whole window."""
 
 
+class Forget(Struct, frozen=True, tag=True, array_like=True):
+    """Delete the saved states of conversations, whatever model made them, and save nothing of them that still lies in
+    the cache. No answer; a later `Generate` that names one of them may be saved again."""
+
+    conversations: tuple[int, ...]
+
+
 class Bench(Struct, frozen=True, tag=True, array_like=True):
     """Measure the model alone, as llama-bench does: random tokens, nothing sampled, in a context of its own.
 
@@ -152,4 +161,6 @@ class Shutdown(Struct, frozen=True, tag=True, array_like=True):
     """Free everything and exit. Closing the worker's stdin does the same."""
 
 
-Command = LoadModel | CancelLoad | Generate | Pause | Resume | Tokenize | Predict | Score | Bench | Abort | Shutdown
+Command = (
+    LoadModel | CancelLoad | Generate | Pause | Resume | Tokenize | Predict | Score | Forget | Bench | Abort | Shutdown
+)

@@ -122,7 +122,7 @@ class Turn:
             yield failure
 
     def _request(self) -> Generate:
-        options = self._options
+        options, parent = self._options, self.branch[self._at]
         return Generate(
             self.request_id,
             prompt_messages(options.preset, self.branch[: self._at + 1]),
@@ -137,6 +137,7 @@ class Turn:
             reply_text=options.beginning.text,
             n_steps=options.n_steps,
             tell_prompt=options.tell_prompt,
+            conversation=self._keeper.current_id(parent.conversation_id) if self._keeper.saving else 0,
         )
 
     async def _begin(self, started: GenerationStarted) -> Message:

@@ -79,6 +79,11 @@ def find(connection: apsw.Connection, query: str, limit: int) -> list[Conversati
     return [_conversation(row) for row in execute(connection, sql, (*bindings, limit))]
 
 
+def deleted_ids(connection: apsw.Connection) -> list[int]:
+    """Those that are deleted and still there."""
+    return [row[0] for row in execute(connection, "SELECT id FROM conversation WHERE deleted_ms IS NOT NULL")]
+
+
 def _conversation(row: tuple[Any, ...]) -> Conversation:
     conversation_id, title, tip_id, created_ms, updated_ms, n_messages = row
     return Conversation(

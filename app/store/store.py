@@ -117,6 +117,10 @@ class Store:
         now = conversations.now_ms()
         await self._write(lambda connection: conversations.change(connection, conversation_id, "deleted_ms", now))
 
+    async def deleted_ids(self) -> list[int]:
+        """The conversations that are deleted and not purged."""
+        return await self._read(conversations.deleted_ids)
+
     async def restore(self, conversation_id: int) -> None:
         """Undoes `delete`."""
         await self._write(lambda connection: conversations.change(connection, conversation_id, "deleted_ms", None))

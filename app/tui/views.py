@@ -38,7 +38,8 @@ VIEWS: tuple[View, ...] = (
         "watch_cache",
         "KV-cache",
         "Shows the model's memory as one strip: system prompt, earlier turns, this prompt, the reply, what is free. "
-        "Small letters were not computed again; the list below has their text.",
+        "Small letters were not computed again and & marks what other branches hold too; the list has their text and "
+        "times.",
     ),
     View(
         "watch_ending",

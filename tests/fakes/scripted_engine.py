@@ -6,7 +6,7 @@ step and each token waits for `permit`/`release`, so that a test decides what ha
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 
 from app.client.engine import EngineState
@@ -44,6 +44,7 @@ class ScriptedEngine:
     Attributes:
         requests, loads, benches, aborted: every command that came, in order; `aborted` has each id once.
         paused, resumed, tokenized, predicted, scored: likewise; `paused` are request ids.
+        forgotten: the conversations that were to be forgotten.
         prediction: what `predict` answers; None is the geometric one.
         dropped: requests whose generator was closed before its last event.
         n_started: how often a worker was started, by loading or after a loss.
@@ -69,6 +70,7 @@ class ScriptedEngine:
         self.aborted: list[int] = []
         self.dropped: list[int] = []
         self.paused: list[int] = []
+        self.forgotten: list[int] = []
         self.resumed: list[Resume] = []
         self.tokenized: list[Tokenize] = []
         self.predicted: list[Predict] = []
@@ -196,6 +198,9 @@ class ScriptedEngine:
             return None
         self._state = EngineState.LOST
         return EngineLost(0, "closed")
+
+    def forget(self, conversations: Collection[int]) -> None:
+        self.forgotten += conversations
 
     def pause(self, request_id: int) -> None:
         self.paused.append(request_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.client.connection import Graces
@@ -12,6 +13,7 @@ from app.domain.conversation import Role
 from app.domain.generation import FinishReason
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
+from app.engine import kvfile
 from app.protocol.commands import ChatMessage, Generate, LoadModel
 from app.protocol.events import (
     ContextShifted,
@@ -101,3 +103,29 @@ async def test_policies_through_the_worker(tmp_path: Path, smollm2: Path) -> Non
     if end.usage.n_prompt + end.usage.n_generated > 512:
         assert any(isinstance(event, ContextShifted) for event in shifted)
     await client.close()
+
+
+async def test_a_forgotten_conversation_leaves_nothing_behind(tmp_path: Path, smollm2: Path) -> None:
+    story, folder = STORY[: len(STORY) * 4 // 5], tmp_path / "kv"
+    first = await loaded(tmp_path, smollm2)
+    await ask(first, story, conversation=7)
+    await first.close()
+    (saved,) = folder.iterdir()
+    assert kvfile.conversation_of(saved) == 7
+    other = folder / "of-another-model.kv"
+    kvfile.write(other, bytes(32), np.arange(9, dtype=np.int32), np.zeros(9, np.uint8), lambda: False, 8)
+
+    # It lies on the disk, and again in the cache of the worker, which must not save it once more when it ends.
+    second = await loaded(tmp_path, smollm2)
+    assert started(await ask(second, story, "Snow.", "And?", conversation=7)).n_restored > 256
+    second.forget([7])
+    await second.close()
+    assert list(folder.iterdir()) == [other]
+
+    # A worker without a model deletes too, and what was asked before it ran is done when it runs.
+    third = WorkerClient(tmp_path / "engine.log", graces=Graces(abort_s=10.0, exit_s=10.0))
+    third.forget([8])
+    assert other.exists()
+    await third.start()
+    await third.close()
+    assert list(folder.iterdir()) == []

@@ -6,14 +6,14 @@ What a slot loses to another conversation goes to the archive, where it is long 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from collections.abc import Sequence as Many
 from typing import Protocol
 
 from app.engine.core.backend import AdapterSet, Backend, State
 from app.engine.core.checkpoints import Checkpoints
 from app.engine.core.sequence import Sequence
-from app.engine.core.slots import Slot, SlotTable, common_prefix
+from app.engine.core.slots import Slot, SlotState, SlotTable, common_prefix
 
 WORTH = 256
 """Copying cells, or reading them from disk, pays where it saves the computing of this many tokens."""
@@ -43,8 +43,8 @@ class Archive(Protocol):
         """What has the longest prefix in common with `prompt`, `at_least` tokens; `whole`: all of it must be."""
         ...
 
-    def save(self, tokens: Many[int], state: State) -> None:
-        """Takes a state; returns before it is written."""
+    def save(self, tokens: Many[int], state: State, conversation: int) -> None:
+        """Takes a state of a conversation; returns before it is written."""
         ...
 
     def under(self, adapters: AdapterSet) -> Archive:
@@ -92,6 +92,7 @@ class Reuse:
             if not n_cached:
                 sequence.n_restored = sequence.n_shared = 0
         slot.private = (slot.private and n_cached > 0) or not sequence.cacheable
+        slot.conversation = sequence.conversation
         return n_cached
 
     def keep(self, slot: Slot) -> None:
@@ -99,7 +100,18 @@ class Reuse:
         if self._archive and len(slot.tokens) >= WORTH and not slot.private and not slot.shifted:
             state = self._backend.read_state(slot.seq_id)
             if state is not None:
-                self._archive.under(slot.adapters).save(slot.tokens, state)
+                self._archive.under(slot.adapters).save(slot.tokens, state, slot.conversation)
+
+    def forget(self, conversations: Collection[int]) -> None:
+        """Saves nothing of these conversations; what lies of them in no one's slot is given up at once."""
+        for slot in self._slots.slots:
+            if slot.conversation not in conversations:
+                continue
+            slot.private = True
+            if slot.state is SlotState.RESIDENT:
+                self._backend.clear(slot.seq_id)
+                slot.cut(0)
+                slot.state = SlotState.FREE
 
     def keep_all(self, deadline_s: float) -> None:
         """Saves all slots, the one used last first; begins none after `deadline_s` of `time.perf_counter`."""

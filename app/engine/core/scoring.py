@@ -72,7 +72,7 @@ class Scoring:
             reuse.keep(self._slot)
             self._empty(self._slot)
             self._slot.adapters = self._backend.adapters(None)
-            self._slot.private = True
+            self._slot.private, self._slot.conversation = True, 0
         return self._slot is not None
 
     def close(self, slots: SlotTable) -> None:

@@ -50,6 +50,8 @@ class Sequence:
     """Tells where the set for thinking is in force; None: nowhere."""
     cacheable: bool = False
     """Whether its tokens and their cells may be saved to disk."""
+    conversation: int = 0
+    """What its saved cells are called after; 0: nothing."""
     n_cached: int = 0
     cells: tuple[CellSpan, ...] = ()
     """The account of its window when it ended."""

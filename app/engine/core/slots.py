@@ -43,6 +43,8 @@ class Slot:
     last_used: int = 0
     private: bool = False
     """Whether it holds tokens that must not be written to disk."""
+    conversation: int = 0
+    """Whose tokens it holds, as in `Generate.conversation`."""
     adapters: AdapterSet = ()
     """What its cells were computed with."""
     shifted: bool = False

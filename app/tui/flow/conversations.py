@@ -105,6 +105,10 @@ class Conversations:
             await self.open(conversation.id)
         return conversation
 
+    async def sweep(self) -> None:
+        """Has forgotten what was deleted in another session."""
+        await self._library.sweep()
+
     async def _leave(self) -> None:
         self._give_back()
         await self._chat.settle()

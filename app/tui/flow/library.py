@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from app.domain.conversation import Conversation, Message, Role
 from app.domain.errors import StoreError
@@ -13,8 +13,9 @@ from app.store.store import Store
 class Library:
     """The stored conversations, and which one is on the screen."""
 
-    def __init__(self, store: Store | None, session: Session) -> None:
-        """Without a store every method raises StoreError."""
+    def __init__(self, store: Store | None, session: Session, forget: Callable[[Collection[int]], None]) -> None:
+        """Without a store every method raises StoreError. `forget`: deletes what the engine saved of conversations."""
+        self._forget = forget
         self._opened = store
         self._session = session
         self._deleted: list[tuple[Conversation, bool]] = []
@@ -34,10 +35,16 @@ class Library:
         """Deletes a conversation in a way that can be undone; returns whether it was the one on the screen."""
         shown = self.is_shown(conversation)
         await self._store.delete(conversation.id)
+        self._forget((conversation.id,))
         self._deleted.append((conversation, shown))
         if shown:
             self._session.new()
         return shown
+
+    async def sweep(self) -> None:
+        """Lets the engine forget what was deleted earlier: another window may have saved it since."""
+        if self._opened is not None and (ids := await self._opened.deleted_ids()):
+            self._forget(ids)
 
     async def undo_delete(self) -> tuple[Conversation, bool] | None:
         """Brings back what was deleted last; returns it and whether it was on the screen, None when nothing was."""

@@ -5,7 +5,7 @@ Esc ends it as it ends a reply. What cannot be answered from a recording is refu
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 
 from msgspec.structs import replace
@@ -110,6 +110,9 @@ class ReplayEngine:
         """Ends the replay; what was shown stays."""
         self._aborted.add(request_id)
         self.clock.wake()
+
+    def forget(self, conversations: Collection[int]) -> None:
+        """A recording has saved nothing."""
 
     def pause(self, request_id: int) -> None:
         """A recording has no next token to tell of: `ReplayClock.hold` stops it."""

@@ -99,7 +99,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             tell=lambda text: self.tell(text, "error"),
             over=self._turn_over,
         )
-        library = Library(session.store, session)
+        library = Library(session.store, session, services.engine.forget)
         self.conversations = Conversations(
             self.chat, library, show=self._show, give_back=self.give_back, ask=self._ask, tell=self.tell
         )
@@ -147,6 +147,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             self.call_later(pace.warm_up)
             self.call_later(pace.freeze_garbage)
         self.load_model(self._wanted_model())
+        self._do(self.conversations.sweep())
         if self._services.options.continue_last:
             self._do(self.conversations.open_last())
 

@@ -112,7 +112,8 @@ async def test_the_history_renames(tmp_path: Path) -> None:
 
 
 async def test_the_history_deletes_after_a_question_and_brings_back(tmp_path: Path) -> None:
-    app = make_app(tmp_path, ScriptedEngine(), store=await stored("sea", "sky"))
+    engine = ScriptedEngine()
+    app = make_app(tmp_path, engine, store=await stored("sea", "sky"))
     async with app.run_test(size=(120, 36)) as pilot:
         await ready(app)
         picker = await opened(pilot, HistoryPicker, "ctrl+b")
@@ -125,8 +126,21 @@ async def test_the_history_deletes_after_a_question_and_brings_back(tmp_path: Pa
         await until(lambda: isinstance(app.screen, Confirm))
         await pilot.press("y")
         await until(lambda: titles(picker) == ["sea"])
+        assert engine.forgotten == [2]
         await pilot.press("ctrl+z")
         await until(lambda: titles(picker) == ["sky", "sea"])
+
+
+async def test_what_was_deleted_in_another_session_is_forgotten_when_this_one_begins(tmp_path: Path) -> None:
+    store = await stored("sea", "sky", "sun")
+    await store.delete(1)
+    await store.delete(3)
+    await store.restore(3)
+    engine = ScriptedEngine()
+    app = make_app(tmp_path, engine, store=store)
+    async with app.run_test(size=(120, 36)):
+        await ready(app)
+        await until(lambda: engine.forgotten == [1])
 
 
 async def test_deleting_the_conversation_on_the_screen_leaves_an_empty_one(tmp_path: Path) -> None:

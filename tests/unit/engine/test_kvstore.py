@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.engine import kvfile
+from app.engine.kvforget import remove_states
 from app.engine.kvstore import KvStore, state_key
 
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -203,3 +205,68 @@ def test_states_of_other_adapters_are_apart_in_the_same_folder(tmp_path: Path) -
     assert begun((("a", 1.0),)) == [1, 2, 4]
     assert begun((("a", 0.5),)) is None
     assert begun((("c", 1.0),)) is None
+
+
+def saved_for(folder: Path) -> list[int | None]:
+    return sorted((kvfile.conversation_of(path) for path in files(folder)), key=lambda each: each or 0)
+
+
+def test_the_states_of_a_forgotten_conversation_are_deleted_whatever_model_made_them(tmp_path: Path) -> None:
+    one, other = store(tmp_path), store(tmp_path, OTHER)
+    one.save([1, 2], state(), 7)
+    one.save([3, 4], state(), 8)
+    one.under((("a", 1.0),)).save([1, 2], state(), 7)
+    other.save([1, 2], state(), 7)
+    other.save([5, 6], state())
+    one.close(10)
+    other.close(10)
+    assert saved_for(tmp_path) == [0, 7, 7, 7, 8]
+    store(tmp_path).forget_conversations([7])
+    assert saved_for(tmp_path) == [0, 8]
+    assert store(tmp_path).find([1, 2, 9], 2, whole=False) is None
+
+
+def test_a_forgotten_conversation_is_not_saved_until_it_is_remembered(tmp_path: Path) -> None:
+    made = store(tmp_path)
+    made.forget_conversations([7])
+    made.save([1, 2], state(), 7)
+    made.under((("a", 1.0),)).save([1, 2], state(), 7)
+    made.save([3, 4], state(), 8)
+    made.close(10)
+    assert saved_for(tmp_path) == [8]
+    again = store(tmp_path)
+    again.forget_conversations([7])
+    again.remember(7)
+    again.save([1, 2], state(), 7)
+    again.close(10)
+    assert saved_for(tmp_path) == [7, 8]
+
+
+def test_what_is_forgotten_while_it_is_written_is_gone_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = store(tmp_path)
+    write = kvfile.write
+
+    def forgetting(*args: object) -> kvfile.StateFile:
+        made.forget_conversations([7])
+        return write(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(kvfile, "write", forgetting)
+    made.save([1, 2], state(), 7)
+    made.close(10)
+    assert files(tmp_path) == []
+
+
+def test_files_of_other_versions_and_half_written_ones_go_with_a_forgotten_conversation(tmp_path: Path) -> None:
+    fill(tmp_path, ([1, 2], state()))
+    (whole,) = files(tmp_path)
+    (tmp_path / "0123-old.kv").write_bytes(b"TOKSKV\r\n\x01\x00\x00\x00" + bytes(100))
+    (tmp_path / "0123-cut.kv").write_bytes(b"TOK")
+    (tmp_path / "0123-other.kv.9.tmp").write_bytes(whole.read_bytes()[:60])
+    made = store(tmp_path)
+    made.save([8, 9], state(), 7)
+    made.close(10)
+    (mine,) = (path for path in files(tmp_path) if kvfile.conversation_of(path) == 7)
+    mine.rename(tmp_path / "0123-mine.kv.8.tmp")
+    assert remove_states(tmp_path, [7]) == 3
+    assert files(tmp_path) == sorted([whole, tmp_path / "0123-other.kv.9.tmp"])
+    assert remove_states(tmp_path / "nowhere", [7]) == 0

@@ -237,6 +237,8 @@ async def test_the_engine_may_keep_the_state_of_what_is_kept(store: Store, saved
     session, engine = session_with(store if saved else None, "one")
     await all_of(session.send("q"))
     assert engine.requests[0].cacheable is saved
+    assert engine.requests[0].conversation == (session.branch[0].conversation_id if saved else 0)
+    assert session.branch[0].conversation_id
 
 
 async def test_a_turn_asks_for_speculation_and_stages_as_the_session_says(store: Store):

@@ -37,14 +37,17 @@ class MemoryArchive:
         self.entries: list[Entry] = []
         self.asked: list[tuple[int, bool]] = []
         self.told: list[str] = []
+        self.saved_for: list[int] = []
+        """The conversations of the entries."""
 
     def find(self, prompt: Many[int], at_least: int, whole: bool) -> Entry | None:
         self.asked.append((at_least, whole))
         fits = [e for e in self.entries if common_prefix(e.tokens, prompt) >= at_least]
         return max(fits, key=lambda e: common_prefix(e.tokens, prompt), default=None)
 
-    def save(self, tokens: Many[int], state: npt.NDArray[np.uint8]) -> None:
+    def save(self, tokens: Many[int], state: npt.NDArray[np.uint8], conversation: int = 0) -> None:
         self.entries.append(Entry(self, list(tokens), state))
+        self.saved_for.append(conversation)
 
     def under(self, adapters: AdapterSet) -> MemoryArchive:
         assert not adapters
@@ -177,3 +180,32 @@ def test_a_model_that_cannot_cut_is_given_whole_states_only() -> None:
     run(scheduler, second)
     assert (second.n_cached, second.n_shared) == (0, 0)
     assert archive.asked[-1] == (256, True)  # its own 400 are worth nothing: they cannot be had alone
+
+
+def test_a_state_is_saved_under_the_conversation_whose_slot_it_was() -> None:
+    archive = MemoryArchive()
+    scheduler = Scheduler(toy(n_slots=1), archive=archive)
+    first, second = request(LONG), request(SYSTEM, 2)
+    first.conversation, second.conversation = 7, 8
+    run(scheduler, first, second)
+    scheduler.reuse.keep_all(float("inf"))
+    assert archive.saved_for == [7, 8]
+
+
+def test_what_lies_of_a_forgotten_conversation_is_given_up_and_never_saved() -> None:
+    backend, archive = toy(n_slots=3), MemoryArchive()
+    scheduler = Scheduler(backend, archive=archive)
+    gone, kept = request(LONG), request(SYSTEM, 2)
+    running = request([9] * 300, 3, max_tokens=5)
+    gone.conversation, kept.conversation, running.conversation = 7, 8, 9
+    run(scheduler, gone, kept)
+    scheduler.submit(running)
+    scheduler.step()
+    scheduler.reuse.forget((7, 9))
+    assert (backend.cells[0], len(backend.cells[1])) == ([], 401)
+    while not scheduler.idle:
+        scheduler.step()
+    assert len(running.generated) == 5, "what runs goes on"
+    assert scheduler.check_integrity() == []
+    scheduler.reuse.keep_all(float("inf"))
+    assert archive.saved_for == [8]
