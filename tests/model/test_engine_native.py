@@ -289,7 +289,8 @@ def test_a_reply_follows_a_json_schema(context: NativeContext, loaded: Loaded) -
         (SamplingParams(json_schema='{"type": '), "line 1, column 10"),
         (SamplingParams(json_schema='{"type": "nonsense"}'), "schema"),
         (SamplingParams(json_schema='{"properties": {"a": {"type": "nonsense"}}}'), "at /properties/a: Unrecog"),
-        (SamplingParams(json_schema='{"type": "string", "maxLength": 90000}'), "the JSON schema becomes is wrong"),
+        (SamplingParams(json_schema='{"type": "string", "maxLength": 5000}'), "the JSON schema becomes is wrong"),
+        (SamplingParams(json_schema='{"type": "array", "minItems": 100000000}'), "at /minItems: 100,000,000"),
         (SamplingParams(grammar=YES_NO, json_schema="{}"), "both"),
     ],
 )

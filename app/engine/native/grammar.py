@@ -20,7 +20,7 @@ from app.engine.native.bindings import C, Native, json_schema_to_gbnf
 from app.engine.native.model import NativeModel
 from app.engine.native.vocab import on_big_stack
 from app.engine.text.gbnf import Gbnf, GbnfError
-from app.engine.text.schema import place_of, prepared
+from app.engine.text.schema import place_of, prepared, too_many
 
 _ROOT = b"root"
 
@@ -83,6 +83,8 @@ def _schema_to_gbnf(text: str) -> str:
         raise SamplingError(
             f"the JSON schema is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
         ) from error
+    if beyond := too_many(schema):
+        raise SamplingError(f"the JSON schema cannot be turned into a grammar {beyond}")
     try:
         return json_schema_to_gbnf(json.dumps(schema))
     except RecursionError as error:

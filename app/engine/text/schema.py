@@ -14,6 +14,9 @@ _ANYTHING = {"type": ["object", "array", "string", "number", "boolean", "null"]}
 _TABLES = ("properties", "$defs", "definitions")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
 _ONES = ("items", "additionalProperties")
+_COUNTS = ("minItems", "maxItems", "minLength", "maxLength")
+_MOST = 10_000
+"""The converter writes each repetition out, however many there are."""
 _MOST_PLACES = 1_000
 
 Json = Any
@@ -28,6 +31,16 @@ def prepared(schema: Json) -> Json:
         if key != "additionalProperties" and (holder[key] is True or holder[key] == {}):
             holder[key] = _ANYTHING
     return schema
+
+
+def too_many(schema: Json) -> str:
+    """Where a schema asks for more repetitions than can be written out; empty where it does not."""
+    for pointer, part in [("", schema), *((pointer, holder[key]) for pointer, holder, key in _below(schema))]:
+        for name in _COUNTS if _is_table(part) else ():
+            count = part.get(name)
+            if isinstance(count, int | float) and count > _MOST:
+                return f"at {pointer}/{name}: {count:,} is more than {_MOST:,}"
+    return ""
 
 
 def place_of(schema: Json, error: Exception, convert: Callable[[str], object]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.engine.native.bindings import json_schema_to_gbnf
-from app.engine.text.schema import place_of, prepared
+from app.engine.text.schema import place_of, prepared, too_many
 
 NODE: dict[str, Any] = {
     "type": "object",
@@ -44,3 +44,16 @@ def test_the_place_that_cannot_be_turned_is_found(schema: Any, place: str) -> No
     with pytest.raises((AssertionError, ValueError, NotImplementedError)) as error:
         json_schema_to_gbnf(json.dumps(schema))
     assert place_of(schema, error.value, json_schema_to_gbnf) == place
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        ({"type": "string", "minLength": 10_000, "maxLength": 10_000}, ""),
+        ({"type": "string", "minLength": 10**8}, "at /minLength: 100,000,000 is more than 10,000"),
+        ({"properties": {"a": {"maxItems": 10_001}}}, "at /properties/a/maxItems: 10,001 is more than 10,000"),
+        ({"properties": {"minItems": {"const": 99_999}}}, ""),
+    ],
+)
+def test_more_repetitions_than_can_be_written_out_are_refused_before_anybody_tries(schema: Any, said: str) -> None:
+    assert too_many(schema) == said
