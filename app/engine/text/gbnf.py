@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 _DEEPEST = 10_000
 _MOST_ELEMENTS = 1 << 20
+_LONGEST = 4 << 20
 _MOST_REPEATS = 2_000
 """llama.cpp's own limit; a larger upper bound means none to it."""
 _NAME = re.compile(r"[a-zA-Z0-9-]+")
@@ -59,6 +60,8 @@ class Gbnf:
         self._text = text
         self._at = 0
         self._rules: dict[str, _Rule] = {}
+        if len(text) > _LONGEST:
+            raise GbnfError(f"it is longer than {_LONGEST:,} characters")
         self._skip(lines=True)
         while self._at < len(text):
             self._rule()

@@ -7,6 +7,7 @@ refer to each other; and it never says where it stumbled.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeGuard
 
@@ -15,6 +16,7 @@ _TABLES = ("properties", "$defs", "definitions")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
 _ONES = ("items", "additionalProperties")
 _COUNTS = ("minItems", "maxItems", "minLength", "maxLength")
+_IN_BRACES = re.compile(r"(?<=[{,])(\d{1,20})(?=[},])")
 _MOST = 10_000
 """The converter writes each repetition out, however many there are."""
 _MOST_PLACES = 1_000
@@ -36,8 +38,10 @@ def prepared(schema: Json) -> Json:
 def too_many(schema: Json) -> str:
     """Where a schema asks for more repetitions than can be written out; empty where it does not."""
     for pointer, part in [("", schema), *((pointer, holder[key]) for pointer, holder, key in _below(schema))]:
-        for name in _COUNTS if _is_table(part) else ():
-            count = part.get(name)
+        table: dict[str, Json] = part if _is_table(part) else {}
+        counts = [(name, table.get(name)) for name in _COUNTS]
+        counts += [("pattern", int(count)) for count in _IN_BRACES.findall(str(table.get("pattern", "")))]
+        for name, count in counts:
             if isinstance(count, int | float) and count > _MOST:
                 return f"at {pointer}/{name}: {count:,} is more than {_MOST:,}"
     return ""

@@ -43,6 +43,7 @@ def test_a_grammar_that_llama_cpp_takes_is_taken(text: str) -> None:
         ('root ::= "a" foo', " at line 1, column 14: there is no rule named foo"),
         ('foo ::= "a"', ": it has no rule named root"),
         ("", ": it has no rule named root"),
+        ("#" * 5_000_000, ": it is longer than 4,194,304 characters"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(text: str, says: str) -> None:

@@ -53,6 +53,8 @@ def test_the_place_that_cannot_be_turned_is_found(schema: Any, place: str) -> No
         ({"type": "string", "minLength": 10**8}, "at /minLength: 100,000,000 is more than 10,000"),
         ({"properties": {"a": {"maxItems": 10_001}}}, "at /properties/a/maxItems: 10,001 is more than 10,000"),
         ({"properties": {"minItems": {"const": 99_999}}}, ""),
+        ({"type": "string", "pattern": "^a{2,9}[0-9]{99999999}$"}, "at /pattern: 99,999,999 is more than 10,000"),
+        ({"type": "string", "pattern": "^12345678{2,10000}$"}, ""),
     ],
 )
 def test_more_repetitions_than_can_be_written_out_are_refused_before_anybody_tries(schema: Any, said: str) -> None:
