@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +13,10 @@ from app.cli.options import (
     Model,
     Overwrite,
     PresetName,
+    PromptFiles,
+    Question,
     Speculate,
+    Stats,
     SystemPrompt,
     TraceTo,
 )
@@ -26,22 +28,17 @@ from app.domain.errors import UsageError
 def ask(
     context: typer.Context,
     *,
-    prompt: Annotated[
-        str | None, typer.Argument(metavar="PROMPT", help="The question. Standard input is added to it.")
-    ] = None,
+    prompt: Question = None,
     model: Model = None,
     preset: PresetName = None,
     system: SystemPrompt = None,
-    file: Annotated[
-        list[Path] | None,
-        typer.Option("--file", "-f", metavar="FILE", help="Add a text file to the prompt; may be repeated."),
-    ] = None,
+    file: PromptFiles = None,
     n: Annotated[
         int, typer.Option("-n", min=1, max=16, metavar="N", help="How many answers, at once, to choose from.")
     ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
     as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON event a line, as it happens.")] = False,
-    stats: Annotated[bool, typer.Option("--stats", help="Tell counts and speed on standard error.")] = False,
+    stats: Stats = False,
     logprobs: Annotated[
         int | None,
         typer.Option(min=0, max=100, metavar="K", help="With --json, --jsonl, --trace: each token and K alternatives."),

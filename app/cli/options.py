@@ -9,6 +9,11 @@ import typer
 
 from app.cli.completion import complete_model, complete_preset, complete_theme
 
+Question = Annotated[str | None, typer.Argument(metavar="PROMPT", help="The question. Standard input is added to it.")]
+PromptFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--file", "-f", metavar="FILE", help="Add a text file to the prompt; may be repeated."),
+]
 Model = Annotated[
     str | None,
     typer.Option(
@@ -64,6 +69,7 @@ Speculate = Annotated[
         show_default=False,
     ),
 ]
+Stats = Annotated[bool, typer.Option("--stats", help="Tell counts and speed on standard error.")]
 TraceTo = Annotated[
     Path | None,
     typer.Option(

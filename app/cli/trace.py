@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.asking.options import TRACE_TOP_K, AskOptions, Format
-from app.cli.options import DraftModel, Model, Overwrite, PresetName, Speculate, SystemPrompt
+from app.cli.options import (
+    DraftModel,
+    Model,
+    Overwrite,
+    PresetName,
+    PromptFiles,
+    Question,
+    Speculate,
+    Stats,
+    SystemPrompt,
+)
 from app.cli.sampling_options import takes_sampling
 
 
@@ -16,9 +26,7 @@ from app.cli.sampling_options import takes_sampling
 def trace(  # noqa: PLR0913 -- one parameter an option
     context: typer.Context,
     *,
-    prompt: Annotated[
-        str | None, typer.Argument(metavar="PROMPT", help="The question. Standard input is added to it.")
-    ] = None,
+    prompt: Question = None,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="OUT", help="Where the trace goes; - is stdout, without the answer."),
@@ -26,10 +34,7 @@ def trace(  # noqa: PLR0913 -- one parameter an option
     model: Model = None,
     preset: PresetName = None,
     system: SystemPrompt = None,
-    file: Annotated[
-        list[Path] | None,
-        typer.Option("--file", "-f", metavar="FILE", help="Add a text file to the prompt; may be repeated."),
-    ] = None,
+    file: PromptFiles = None,
     stages: Annotated[bool, typer.Option("--stages", help="With what each stage of the sampler did.")] = False,
     top: Annotated[
         int, typer.Option("--top", min=0, max=100, metavar="K", help="How many alternatives each token carries.")
@@ -37,7 +42,7 @@ def trace(  # noqa: PLR0913 -- one parameter an option
     overwrite: Overwrite = False,
     speculate: Speculate = None,
     draft: DraftModel = None,
-    stats: Annotated[bool, typer.Option("--stats", help="Tell counts and speed on standard error.")] = False,
+    stats: Stats = False,
     sampling: dict[str, Any],
 ) -> int:
     """Answer once and write a line a token. Nothing is kept in the history; `tok replay OUT` plays it."""

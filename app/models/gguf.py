@@ -52,8 +52,6 @@ class GgufHeader(Struct, frozen=True, kw_only=True):
     """Elements of all tensors."""
     size_bytes: int
     """Of the files."""
-    has_template: bool
-    """Whether a chat template is in the file."""
     layer_bytes: tuple[int, ...]
     """Tensor bytes of each layer."""
     other_bytes: int
@@ -120,7 +118,6 @@ def _header(path: Path, arch: str, metadata: Metadata, tensors: list[Tensor], si
         n_vocab=_length(metadata.get("tokenizer.ggml.tokens")),
         n_params=sum(tensor.n_elements for tensor in tensors),
         size_bytes=size_bytes,
-        has_template=bool(_text(metadata, "tokenizer.chat_template")),
         layer_bytes=tuple(layer_bytes),
         other_bytes=sum(sizes.values()) - sum(layer_bytes),
         output_bytes=sum(n_bytes for name, n_bytes in sizes.items() if name.startswith("output"))

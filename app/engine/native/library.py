@@ -12,7 +12,7 @@ from app.engine.native.bindings import VERSION, C, Native
 from app.engine.native.machine import available_bytes
 from app.protocol.events import Device
 
-LOG_WARN, LOG_ERROR, LOG_CONT = 3, 4, 5
+LOG_ERROR, LOG_CONT = 4, 5
 _KINDS = ("CPU", "GPU", "IGPU", "ACCEL", "META")
 _lines: collections.deque[tuple[int, str]] = collections.deque(maxlen=6000)
 

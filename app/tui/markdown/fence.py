@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field
 
 _OPEN = re.compile(r"( {0,3})(`{3,}(?=[^`]*\Z)|~{3,})(.*)\Z", re.DOTALL)
-_INDENT = re.compile(r"[ \t]*")
 
 
 @dataclass(slots=True)

@@ -49,7 +49,6 @@ def test_reads_every_figure(tmp_path: Path) -> None:
         n_vocab=64,
         n_params=sum(t.n_bytes for t in tensors) // 4,
         size_bytes=len(WHOLE),
-        has_template=True,
         layer_bytes=(per_layer, per_layer),
         other_bytes=sum(t.n_bytes for t in tensors) - 2 * per_layer,
         output_bytes=32 * 4 + 64 * 32 * 4,
@@ -80,7 +79,7 @@ def test_heads_of_each_layer(tmp_path: Path) -> None:
 def test_no_template_no_name(tmp_path: Path) -> None:
     changes = {"tokenizer.chat_template": None, "general.name": None}
     header = read_header(write_tiny_gguf(tmp_path / "plain.gguf", **changes))
-    assert (header.has_template, header.name) == (False, "plain")
+    assert header.name == "plain"
 
 
 def test_names_of_the_file_are_made_safe(tmp_path: Path) -> None:
@@ -225,4 +224,4 @@ def test_smollm2() -> None:
     assert time.process_time() - began < 0.2  # about 0.03
     assert (header.architecture, header.quant, header.n_ctx_train) == ("llama", "Q4_1", 8192)
     assert (header.n_layers, header.n_embd, header.n_head, header.n_head_kv, header.n_vocab) == (30, 576, 9, 3, 49152)
-    assert (header.n_params, header.size_bytes, header.has_template) == (134_515_008, 98_362_432, True)
+    assert (header.n_params, header.size_bytes) == (134_515_008, 98_362_432)
