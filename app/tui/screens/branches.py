@@ -103,6 +103,16 @@ class BranchesScreen(Dialog[int]):
         """Lays the columns out for the new size."""
         self._arrange()
 
+    def on_screen_resume(self) -> None:
+        """Goes on with the awaited reply, where it was complete before what lay above was closed."""
+        if self.picked is not None and self._complete(self.picked):
+            self._go_on_with(self.picked)
+
+    @property
+    def about(self) -> str:
+        """See `SafeScreen`."""
+        return "branches"
+
     @property
     def replies(self) -> list[Message | None]:
         """The replies as they ended; None for one that never began."""
@@ -154,15 +164,18 @@ class BranchesScreen(Dialog[int]):
 
     def pick(self, index: int) -> None:
         """Goes on with a reply, at once or when it is complete."""
-        if self._branches[index].finished is not None or not self.running:
+        if self._complete(index):
             self._go_on_with(index)
             return
         self.picked = index
         self.action_show(index)
 
+    def _complete(self, index: int) -> bool:
+        return self._branches[index].finished is not None or not self.running
+
     def _go_on_with(self, index: int) -> None:
-        # A second dismissal would close the chat beneath.
-        if self.is_current:
+        # It is the uppermost screen that a dismissal closes: the help above, or the second time the chat beneath.
+        if self.app.screen is self:
             self.picked = None
             self.dismiss(index)
 

@@ -19,6 +19,7 @@ from app.tui.views import VIEWS
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
+from tests.tui.steer.branching import planned
 
 WAYS = {
     "inspect": (("f3",), InspectorScreen),
@@ -70,6 +71,21 @@ async def test_the_key_of_help_tells_the_view_on_the_screen_first(tmp_path: Path
         assert sum(line.startswith(f"{told.title}  ") for line in lines) == 1
         await pilot.press("f1")
         await until(lambda: app.screen is shown)
+
+
+async def test_over_the_branches_it_tells_them_first_while_they_are_written(tmp_path: Path) -> None:
+    engine = ScriptedEngine(["one two", "uno dos"], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app)
+        await pilot.press(*"count")
+        screen = await planned(app, pilot, "2")
+        page, lines = await helped(app, pilot)
+        assert page == "What you see"
+        assert lines[0].startswith("Branches")
+        await pilot.press("f1")
+        await until(lambda: app.screen is screen)
+        engine.run_free()
 
 
 async def test_over_a_dialog_and_in_the_chat_it_tells_the_keys(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from app.domain.conversation import ReplyState, Role
+from app.tui.screens.help import Help
 from app.tui.steer.branch_column import Column
 from tests.fakes.chat_app import contents, make_app, ready, shown, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
@@ -161,3 +164,48 @@ async def test_an_awaited_one_is_gone_on_with_as_it_ends_and_what_the_others_had
         session = chat.chat.session
         versions = (await session.versions(session.branch))[session.branch[-1].id]
         assert [message.state for message in versions] == [ReplyState.DONE, ReplyState.STOPPED]
+
+
+@pytest.mark.parametrize("by_itself", [True, False])
+async def test_an_awaited_one_that_ends_under_the_help_is_gone_on_with_when_the_help_closes(
+    tmp_path: Path, by_itself: bool
+) -> None:
+    """As its own end, and as that of all: they are told apart."""
+    engine = ScriptedEngine([reply("one two"), reply("uno dos tres cuatro")], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(140, 40)) as pilot:
+        chat = await ready(app)
+        await pilot.press(*"count")
+        screen = await planned(app, pilot, "2")
+        await engine.release(4)
+        await pilot.press("1", "f1")
+        await until(lambda: isinstance(app.screen, Help))
+        if by_itself:
+            engine.permit(3)
+            await until(lambda: (first := screen.replies[0]) is not None and first.state is ReplyState.DONE)
+            assert screen.running
+        else:
+            engine.run_free()
+            await all_done(screen)
+        assert (screen.picked, isinstance(app.screen, Help)) == (0, True)
+        await pilot.press("escape")
+        await until(lambda: contents(chat) == ["count", "one two"] and not chat.chat.running)
+        assert app.screen is chat
+
+
+async def test_one_that_is_still_written_when_the_help_closes_is_awaited_on(tmp_path: Path) -> None:
+    engine = ScriptedEngine([reply("one two"), reply("uno dos")], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(140, 40)) as pilot:
+        chat = await ready(app)
+        await pilot.press(*"count")
+        screen = await planned(app, pilot, "2")
+        await engine.release(4)
+        await pilot.press("2", "left", "f1")
+        await until(lambda: isinstance(app.screen, Help))
+        await pilot.press("escape")
+        await until(lambda: app.screen is screen)
+        await pilot.pause()
+        assert (screen.picked, screen.current, app.screen) == (1, 0, screen)
+        engine.run_free()
+        await until(lambda: contents(chat) == ["count", "uno dos"] and not chat.chat.running)
