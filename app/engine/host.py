@@ -15,6 +15,7 @@ import msgspec
 from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
 from app.engine.branches import Branches
+from app.engine.context_policy import Fitted
 from app.engine.core.scheduler import Scheduler, look_up
 from app.engine.core.sequence import Sequence
 from app.engine.core.thinking import ThinkingBlock
@@ -31,8 +32,8 @@ from app.engine.text.prompt import PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
 from app.engine.text.thinking import begins_inside, thinking_marks
-from app.protocol.commands import Generate, LoadModel, Resume
-from app.protocol.events import ModelReady, PromptRendered
+from app.protocol.commands import Generate, LoadModel, Resume, Tokenize
+from app.protocol.events import ModelReady, PromptFit, PromptRendered
 
 CHATML_END = "<|im_end|>"
 _SAVE_S = 0.8
@@ -88,10 +89,8 @@ class Host:
 
     def submit(self, command: Generate, arrived_s: float) -> Reply:
         """Builds the prompt of a request and queues it. Raises UnknownTokenError."""
-        context, vocab = self.loaded.context, self.loaded.model.vocab
-        # What a shift has forgotten could not be computed again after an abort.
-        can_shift = context.can_shift and context.partial_removal
-        fitted = prepare(command, self.prompts, vocab, context.n_ctx, can_shift)
+        vocab, can_shift = self.loaded.model.vocab, self._can_shift
+        fitted = self._fitted(command)
         prompt = fitted.prompt
         inside = begins_inside(prompt.ids[: len(prompt.ids) - prompt.n_kept], vocab, self._marks)
         sequence = Sequence(
@@ -118,6 +117,22 @@ class Host:
             sequence.forced += self.prompts.content_ids(command.reply_text, continued=not begins)
         (self._branching() if command.branch else self._scheduler).submit(sequence)
         return reply
+
+    def fit(self, command: Tokenize) -> PromptFit:
+        """How the prompt of a request would fit, found as `submit` finds it; nothing is queued."""
+        sampling, policy = SamplingParams(max_tokens=command.max_tokens), command.context_policy
+        fitted = self._fitted(Generate(command.request_id, command.messages, sampling, context_policy=policy))
+        shifts = policy == "shift" and self._can_shift
+        return PromptFit(fitted.prompt.spans, fitted.n_messages, fitted.n_tokens, shifts)
+
+    def _fitted(self, command: Generate) -> Fitted:
+        loaded = self.loaded
+        return prepare(command, self.prompts, loaded.model.vocab, loaded.context.n_ctx, self._can_shift)
+
+    @property
+    def _can_shift(self) -> bool:
+        # What a shift has forgotten could not be computed again after an abort.
+        return self.loaded.context.can_shift and self.loaded.context.partial_removal
 
     def resume(self, reply: Reply, command: Resume) -> None:
         """Lets a held request go on as the command says; what cannot be done ends it with an error."""
@@ -148,7 +163,8 @@ class Host:
 
     def forget(self, conversations: Collection[int]) -> None:
         """Removes what is saved of conversations, and saves nothing of them that lies in the cache."""
-        self._scheduler.reuse.forget(conversations)
+        for scheduler in self.schedulers:
+            scheduler.reuse.forget(conversations)
         if self._store:
             self._store.forget_conversations(conversations)
 
@@ -177,7 +193,7 @@ class Host:
         """The scheduler of the branches, made when first needed; the usual one where memory does not allow it."""
         if self._branches is None:
             try:
-                self._branches = Branches(self.loaded.context)
+                self._branches = Branches(self.loaded.context, self._scheduler)
             except ContextError as error:
                 os.write(2, f"no context for branches: {error}\n".encode())
                 return self._scheduler

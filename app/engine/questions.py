@@ -66,6 +66,8 @@ class Questions:
             case Tokenize(text=text, parse_special=special) if not command.messages:
                 tokens = prompts.told(prompts.plain(text, bos=False, parse_special=special))
                 return lambda: self._tell(Tokenized(command.request_id, tokens))
+            case Tokenize(fit_only=True):
+                return lambda: self._tell(Tokenized(command.request_id, fit=host.fit(command)))
             case Tokenize(messages=messages):
                 return lambda: self._tell(Tokenized(command.request_id, prompts.told(prompts.build(messages))))
             case Predict(text=text):

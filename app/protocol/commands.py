@@ -101,6 +101,11 @@ class Tokenize(Struct, frozen=True, tag=True, array_like=True):
     messages: tuple[ChatMessage, ...] = ()
     parse_special: bool = False
     """Whether the names of control tokens in `text` mean these tokens."""
+    fit_only: bool = False
+    """Whether no token is told, but how the prompt of a `Generate` with these `messages`, `max_tokens` and
+    `context_policy` would fit the window if it was sent now."""
+    max_tokens: int | None = None
+    context_policy: ContextPolicy = "stop"
 
 
 class Predict(Struct, frozen=True, tag=True, array_like=True):

@@ -211,12 +211,26 @@ class GenerationFinished(Struct, frozen=True, tag=True, array_like=True):
     """The window at the end, first cell to last; empty where the request never had a place in it."""
 
 
+class PromptFit(Struct, frozen=True, array_like=True):
+    """How a prompt would fit the context window: exactly what `ContextTrimmed` and `GenerationStarted` would say."""
+
+    spans: PromptSpans
+    n_messages: int = 0
+    """The oldest ones, which would be left out."""
+    n_tokens: int = 0
+    """How much shorter the prompt is for it."""
+    shifts: bool = False
+    """Whether a reply that fills the window goes on."""
+
+
 class Tokenized(Struct, frozen=True, tag=True, array_like=True):
     """The answer to `Tokenize`."""
 
     request_id: int
     tokens: tuple[PromptToken, ...] = ()
     error: str = ""
+    fit: PromptFit | None = None
+    """Where it was asked for."""
 
 
 class Predicted(Struct, frozen=True, tag=True, array_like=True):

@@ -26,6 +26,7 @@ from app.protocol.events import (
     LoadProgress,
     ModelReady,
     Predicted,
+    PromptFit,
     Scored,
     ScoreEvent,
     ScoreFinished,
@@ -34,7 +35,7 @@ from app.protocol.events import (
 from tests.fakes.engine_events import make_finished, make_hello, make_lost, make_prediction, make_ready
 from tests.fakes.gate import Gate
 from tests.fakes.scripted_run import ScriptedRun
-from tests.fakes.scripted_text import rendered, scored, tokens_of
+from tests.fakes.scripted_text import fit_of, rendered, scored, tokens_of
 from tests.fakes.scripts import Load, Reply, reply
 
 
@@ -45,6 +46,7 @@ class ScriptedEngine:
         requests, loads, benches, aborted: every command that came, in order; `aborted` has each id once.
         paused, resumed, tokenized, predicted, scored: likewise; `paused` are request ids.
         forgotten: the conversations that were to be forgotten.
+        fit: what `tokenize` answers where a fit is asked for; None counts the messages' tokens.
         prediction: what `predict` answers; None is the geometric one.
         dropped: requests whose generator was closed before its last event.
         n_started: how often a worker was started, by loading or after a loss.
@@ -75,6 +77,7 @@ class ScriptedEngine:
         self.tokenized: list[Tokenize] = []
         self.predicted: list[Predict] = []
         self.scored: list[Score] = []
+        self.fit: PromptFit | None = None
         self.prediction: Prediction | None = None
         self._runs: dict[int, ScriptedRun] = {}
         self.n_started = 1
@@ -219,6 +222,8 @@ class ScriptedEngine:
         self.tokenized.append(command)
         if error := self._unfit():
             return Tokenized(command.request_id, error=error)
+        if command.fit_only:
+            return Tokenized(command.request_id, fit=self.fit or fit_of(command.messages))
         tokens = rendered(command.messages) if command.messages else tokens_of(command.text, command.parse_special)
         return Tokenized(command.request_id, tokens)
 

@@ -7,12 +7,17 @@ from collections.abc import Sequence
 
 import msgspec
 
+from app.domain.conversation import Role
+from app.domain.generation import PromptSpans
 from app.domain.trace import PromptToken, TokenTrace
 from app.protocol.commands import ChatMessage
+from app.protocol.events import PromptFit
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripts import RANKS, pieces
 
 CONTROL = {"<|im_start|>": 1, "<|im_end|>": 2}
+N_OPENING = 2
+"""Tokens of the opening of a reply."""
 _CONTROL = re.compile(r"(<\|im_start\|>|<\|im_end\|>)")
 
 
@@ -34,6 +39,13 @@ def rendered(messages: Sequence[ChatMessage]) -> tuple[PromptToken, ...]:
     """The tokens of messages in ChatML, with the opening of the reply."""
     turns = (f"<|im_start|>{message.role}\n{message.content}<|im_end|>\n" for message in messages)
     return tokens_of("".join(turns) + "<|im_start|>assistant\n", parse_special=True)
+
+
+def fit_of(messages: Sequence[ChatMessage]) -> PromptFit:
+    """How messages fit a window without an end; the last one is this turn."""
+    n_system = len(rendered(messages[:1])) - N_OPENING if messages[0].role is Role.SYSTEM else 0
+    n_before = len(rendered(messages[:-1])) - N_OPENING
+    return PromptFit(PromptSpans(n_system, n_before - n_system, len(rendered(messages)) - n_before))
 
 
 def scored(text: str, n_top: int) -> list[TokenTrace]:
