@@ -163,7 +163,11 @@ class ToyBackend:
     def read_state(self, seq_id: int) -> npt.NDArray[np.uint8] | None:
         return np.array(self.cells[seq_id], np.uint8) if self.cells[seq_id] else None
 
-    def write_state(self, seq_id: int, state: npt.NDArray[np.uint8]) -> bool:
+    @property
+    def n_streams(self) -> int:
+        return 1 if self.unified else self.n_slots
+
+    def write_state(self, seq_id: int, state: npt.NDArray[np.uint8], n_streams: int | None = None) -> bool:
         self.cells[seq_id] = state.tolist() if self.states_fit else []
         return self.states_fit
 

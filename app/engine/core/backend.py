@@ -154,8 +154,16 @@ class Backend(Protocol):
         """The cells of a sequence as bytes; None where that cannot be had."""
         ...
 
-    def write_state(self, seq_id: int, state: State) -> bool:
-        """Replaces the cells of a sequence by saved ones; False, leaving none, where they do not fit."""
+    @property
+    def n_streams(self) -> int:
+        """How many pools of cells there are: the layout of a state depends on it."""
+        ...
+
+    def write_state(self, seq_id: int, state: State, n_streams: int | None = None) -> bool:
+        """Replaces the cells of a sequence by saved ones; False, leaving none, where they do not fit.
+
+        `n_streams`: of the context that they were read from, where that is another one of the same model.
+        """
         ...
 
     def checkpoint(self, seq_id: int) -> State | None:

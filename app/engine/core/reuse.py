@@ -1,4 +1,4 @@
-"""Reuse: the cells of a prompt that need not be computed, from its own slot, from another one or from the archive.
+"""Reuse: the cells of a prompt that need not be computed: its own slot's, another's, another context's, the archive's.
 
 What a slot loses to another conversation goes to the archive, where it is long enough to be worth it.
 """
@@ -17,6 +17,9 @@ from app.engine.core.slots import Slot, SlotState, SlotTable, common_prefix
 
 WORTH = 256
 """Copying cells, or reading them from disk, pays where it saves the computing of this many tokens."""
+_FEW, _CHEAP = 4, 16
+"""Between two contexts a state is copied where that saves the computing of more than a few tokens, and of at least
+1/16 of the tokens that it holds: a token is copied a hundred times as fast as it is computed."""
 
 
 class Saved(Protocol):
@@ -72,6 +75,12 @@ class Reuse:
         self._slots = slots
         self._archive = archive
         self.checkpoints = Checkpoints(backend, slots)
+        self._beside: list[Reuse] = []
+
+    def stand_beside(self, other: Reuse) -> None:
+        """From now on each of the two takes cells over from the other: two contexts of one model."""
+        self._beside.append(other)
+        other._beside.append(self)
 
     def fill(self, sequence: Sequence, slot: Slot, n_common: int) -> int:
         """Leaves in the claimed slot the tokens that begin the prompt; returns how many.
@@ -84,8 +93,10 @@ class Reuse:
         slot.adapters = sequence.adapters
         if sequence.params.exact:
             n_cached = self._cut(slot, 0)
+        elif n_moved := self._move(sequence, slot, n_own):
+            n_cached = self._cut(slot, n_moved)
         elif self._backend.unified:
-            n_cached = self._share(sequence, slot, n_own)
+            n_cached = self._share(sequence, slot, min(n_own, len(slot.tokens)))
         else:
             n_cached = self._restore(sequence, slot, n_own) or self._copy(sequence, slot, n_own)
             n_cached = self._cut(slot, n_cached or min(n_own, len(slot.tokens)))
@@ -138,6 +149,24 @@ class Reuse:
         sequence.n_shared = n_shared
         return n_shared
 
+    def _move(self, sequence: Sequence, slot: Slot, n_own: int) -> int:
+        """Copies a state from a context beside this one; 0 where that does not pay, or none is to be had."""
+        others = [reuse for reuse in self._beside if reuse._backend.partial_removal]
+        if not others or not self._backend.partial_removal:
+            return 0
+        found = [(reuse, *reuse._donor(sequence, None)) for reuse in others]
+        other, donor, n_there = max(found, key=lambda each: each[2])
+        n_saved = n_there - max(n_own, self._donor(sequence, slot)[1])
+        if donor is None or n_saved < _FEW or n_saved * _CHEAP < len(donor.tokens):
+            return 0
+        state = other._backend.read_state(donor.seq_id)
+        if state is None or not self._put(slot, len(donor.tokens), state, other._backend.n_streams):
+            return 0
+        slot.copy(donor, len(donor.tokens))
+        slot.private = donor.private
+        sequence.n_shared, sequence.moved = n_there, True
+        return n_there
+
     def _copy(self, sequence: Sequence, slot: Slot, n_own: int) -> int:
         """Between streams the donor's whole state is copied; 0 where that does not pay."""
         donor, n_shared = self._donor(sequence, slot)
@@ -172,15 +201,17 @@ class Reuse:
         sequence.n_restored = n_restored
         return n_restored
 
-    def _put(self, slot: Slot, n_tokens: int, state: State) -> bool:
+    def _put(self, slot: Slot, n_tokens: int, state: State, n_streams: int | None = None) -> bool:
         """Empties a slot and fills its cells; leaves none where the state turns out not to be that of `n_tokens`."""
         slot.cut(0)
-        fits = self._backend.write_state(slot.seq_id, state) and self._backend.n_cells(slot.seq_id) == n_tokens
+        fits = (
+            self._backend.write_state(slot.seq_id, state, n_streams) and self._backend.n_cells(slot.seq_id) == n_tokens
+        )
         if not fits:
             self._backend.clear(slot.seq_id)
         return fits
 
-    def _donor(self, sequence: Sequence, slot: Slot) -> tuple[Slot | None, int]:
+    def _donor(self, sequence: Sequence, slot: Slot | None) -> tuple[Slot | None, int]:
         """Another slot, in use or not, with the longest common prefix."""
         others = [other for other in self._slots.slots if other is not slot and not other.shifted]
         if not others:

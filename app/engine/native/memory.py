@@ -6,7 +6,7 @@ Knows no token and no batch; checks what would abort the process.
 from __future__ import annotations
 
 from app.engine.native.bindings import C, Native
-from app.engine.native.state import PARTIAL, State, read_state, write_state
+from app.engine.native.state import PARTIAL, State, in_streams, read_state, write_state
 
 
 class NativeMemory:
@@ -18,6 +18,11 @@ class NativeMemory:
     can_shift: bool
     _handle: Native = None
     _memory: Native = None
+
+    @property
+    def n_streams(self) -> int:
+        """See `Backend.n_streams`."""
+        return 1 if self.unified else self.n_slots
 
     def truncate(self, seq_id: int, n_past: int) -> bool:
         """See `Backend.truncate`."""
@@ -33,9 +38,14 @@ class NativeMemory:
         """See `Backend.read_state`."""
         return read_state(self._handle, self._checked(seq_id)) if self._handle else None
 
-    def write_state(self, seq_id: int, state: State) -> bool:
+    def write_state(self, seq_id: int, state: State, n_streams: int | None = None) -> bool:
         """See `Backend.write_state`."""
         self.clear(seq_id)
+        if n_streams not in (None, self.n_streams):
+            try:
+                state = in_streams(state, n_streams, self.n_streams)
+            except ValueError:
+                return False
         fits = write_state(self._handle, seq_id, state)
         if not fits:
             self.clear(seq_id)

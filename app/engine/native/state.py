@@ -36,5 +36,20 @@ def write_state(handle: Native, seq_id: int, state: State, flags: int = 0) -> bo
     return int(C.llama_state_seq_set_data_ext(handle, _pointer(state), len(state), seq_id, flags)) == len(state)
 
 
+def in_streams(state: State, n_from: int, n_to: int) -> State:
+    """The state of a sequence of a context with `n_from` streams, as one with `n_to` takes it.
+
+    The format (llama_kv_cache::state_write): magic, sequence, number of streams, then each stream's count of cells and
+    the cells; only one stream has any. Raises ValueError where it is not so.
+    """
+    header = np.frombuffer(state[: 12 + 4 * n_from].tobytes(), np.uint32)
+    n_before = next((i for i, count in enumerate(header[3:]) if count), n_from)
+    begin, end = 12 + 4 * n_before, len(state) - 4 * (n_from - 1 - n_before)
+    if header[2] != n_from or n_before == n_from or state[end:].any():
+        raise ValueError("not the state of one sequence in one stream")
+    n_streams, others = np.array([n_to], np.uint32), np.zeros(4 * (n_to - 1), np.uint8)
+    return np.concatenate((state[:8], n_streams.view(np.uint8), state[begin:end], others))
+
+
 def _pointer(state: State) -> Native:
     return state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))

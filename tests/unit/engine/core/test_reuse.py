@@ -6,6 +6,7 @@ from collections.abc import Sequence as Many
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import AdapterSet
@@ -209,3 +210,52 @@ def test_what_lies_of_a_forgotten_conversation_is_given_up_and_never_saved() -> 
     assert scheduler.check_integrity() == []
     scheduler.reuse.keep_all(float("inf"))
     assert archive.saved_for == [8]
+
+
+def beside() -> tuple[Scheduler, Scheduler, ToyBackend]:
+    """The conversations' scheduler, that of their branches, and the backend of the branches."""
+    pool = ToyBackend(lambda tokens: 3, n_ctx=2000, n_batch=512, n_slots=4, unified=True)
+    main, branches = Scheduler(toy()), Scheduler(pool)
+    branches.reuse.stand_beside(main.reuse)
+    return main, branches, pool
+
+
+def test_branches_begin_with_what_the_conversation_has_computed_and_it_goes_on_with_the_one_that_was_picked() -> None:
+    main, branches, pool = beside()
+    run(main, first := request(LONG[:40]))
+    prompt = [*LONG[:40], *first.generated[:-1], 9, 9, 9]
+    picked, other = request(prompt, 2, max_tokens=30), request(prompt, 3)
+    run(branches, picked, other)
+    assert [(each.n_cached, each.n_shared) for each in (picked, other)] == [(41, 41), (43, 43)]
+    assert {span.source for span in picked.cells if span.n_tokens} == {"copied", "computed", ""}
+    assert picked.slot is not None
+    assert other.slot is not None
+    assert pool.same_cell(picked.slot.seq_id, other.slot.seq_id, 42)
+    follow_up = request([*prompt, *picked.generated[:-1], 5, 6], 4)
+    run(main, follow_up)
+    assert (follow_up.n_cached, follow_up.moved) == (len(prompt) + 29, True)
+
+
+def test_cells_that_must_not_be_saved_stay_so_in_another_context() -> None:
+    main, branches, _ = beside()
+    run(branches, first := request(LONG, cacheable=False))
+    run(main, second := request([*LONG, *first.generated, 1], 2))
+    assert second.moved
+    assert second.slot is not None
+    assert second.slot.private
+
+
+@pytest.mark.parametrize(("there", "prompt"), [(LONG[:3], LONG[:9]), (LONG * 4, [*LONG[:60], 7])])
+def test_little_or_what_is_too_dear_to_copy_is_computed(there: list[int], prompt: list[int]) -> None:
+    main, branches, _ = beside()
+    run(main, request(there))
+    run(branches, sequence := request(prompt, 2))
+    assert (sequence.n_cached, sequence.moved) == (0, False)
+
+
+def test_a_state_that_another_context_does_not_take_is_computed() -> None:
+    main, branches, pool = beside()
+    pool.states_fit = False
+    run(main, request(LONG))
+    run(branches, sequence := request(LONG, 2))
+    assert (sequence.n_cached, sequence.moved, sequence.n_shared) == (0, False, 0)

@@ -1,0 +1,54 @@
+"""Cells that go from the conversations' context to that of their branches and back: not a bit of them changes."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.domain.sampling import SamplingParams
+from app.engine.branches import Branches
+from app.engine.core.scheduler import Scheduler
+from app.engine.core.sequence import Sequence
+from app.engine.native.context import NativeContext
+
+pytestmark = pytest.mark.model
+PROMPT = list(range(1000, 1060))
+
+
+def run(scheduler: Scheduler, request_id: int, prompt: list[int]) -> Sequence:
+    sequence = Sequence(request_id, prompt, SamplingParams(temperature=0, max_tokens=8), 0, 0.0)
+    scheduler.submit(sequence)
+    while not scheduler.idle:
+        scheduler.step()
+    assert scheduler.check_integrity() == []
+    return sequence
+
+
+def test_cells_come_back_from_another_context_as_they_were(context: NativeContext) -> None:
+    main = Scheduler(context)
+    branches = Branches(context, main)
+    try:
+        first = run(main, 1, PROMPT)
+        branch = run(branches.scheduler, 2, [*PROMPT, *first.generated])
+        assert (branch.n_cached, branch.moved) == (len(PROMPT) + 7, True)
+        follow_up = run(main, 3, [*PROMPT, *first.generated, *branch.generated, 5])
+        assert (follow_up.n_cached, follow_up.moved) == (len(PROMPT) + 15, True)
+
+        before = context.read_state(0)
+        assert before is not None
+        assert branches.context.write_state(0, before, context.n_streams)
+        there = branches.context.read_state(0)
+        assert there is not None
+        assert context.write_state(0, there, branches.context.n_streams)
+        after = context.read_state(0)
+        assert after is not None
+        assert (before == after).all()
+    finally:
+        branches.context.close()
+
+
+def test_what_is_no_state_of_one_stream_is_refused(context: NativeContext) -> None:
+    run(Scheduler(context), 1, PROMPT)
+    state = context.read_state(0)
+    assert state is not None
+    assert not context.write_state(1, state, context.n_streams + 1)
+    assert context.n_cells(1) == 0
