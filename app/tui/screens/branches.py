@@ -175,7 +175,7 @@ class BranchesScreen(Dialog[int]):
 
     def _go_on_with(self, index: int) -> None:
         # It is the uppermost screen that a dismissal closes: the help above, or the second time the chat beneath.
-        if self.app.screen is self:
+        if self.is_active:
             self.picked = None
             self.dismiss(index)
 
@@ -221,9 +221,8 @@ class BranchesScreen(Dialog[int]):
             column.show_title(index == self.current, index == self.picked)
         self._tabs.show(tab_segments(self._branches, self.current, self.picked))
         self._cells.update(self._branches[self.current].meter, self._model)
-        n = len(self._branches)
         left = [
-            Segment(f"{n} replies", "bold $primary", "", 4),
+            Segment(f"{len(self._branches)} replies", "bold $primary", "", 4),
             Segment(f"{numbers.tps(together_tps(self._branches))} tok/s together", "$accent", "", 3),
             Segment(one_line(self._prompt, max(1, self.size.width - _HEAD)), _MUTED, "", 1),
         ]
@@ -245,8 +244,7 @@ class BranchesScreen(Dialog[int]):
                 ("↑ ↓", "scroll", ""),
                 ("Esc", "stop all" if self.running else "leave", "cancel"),
             ]
-        last = len(words)
         return [
-            Segment(what, _MUTED, f"screen.{action}" if action else "", last - place, f"{key} " if key else "")
+            Segment(what, _MUTED, f"screen.{action}" if action else "", len(words) - place, f"{key} " if key else "")
             for place, (key, what, action) in enumerate(words)
         ]
