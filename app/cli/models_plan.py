@@ -9,6 +9,7 @@ import typer
 from app.cli import console
 from app.cli.completion import complete_model
 from app.cli.exit_codes import ExitCode
+from app.cli.options import DraftModel
 from app.domain.errors import EngineLostError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def plan(
             metavar="MODEL", help="A model as `-m` takes it.", autocompletion=complete_model, show_default=False
         ),
     ] = None,
+    draft: DraftModel = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; sizes in bytes.")] = False,
 ) -> int:
     """Show which layers, window and caches would go where; nothing is loaded."""
@@ -40,7 +42,7 @@ def plan(
     from app.protocol.events import Hello
 
     settings = load_settings().settings
-    located = locate(name or settings.model, load_catalogue(), settings.models_dir)
+    located = locate(name or settings.model, load_catalogue(), settings.models_dir, draft)
     header = read_header(located.path)
     hello = context.obj.greet()
     if not isinstance(hello, Hello):
@@ -48,12 +50,17 @@ def plan(
     planned = plan_load(located.sizes or model_sizes(header), hello.devices, located.options)
     if as_json:
         adapters = [{"name": each.name, "path": each.path, "scale": each.scale} for each in located.options.lora]
-        console.print_json(_object(located.name, header, planned) | {"adapters": adapters}, indent=2)
+        beside = {"draft": located.options.draft, "draft_device": _draft_device(planned), "adapters": adapters}
+        console.print_json(_object(located.name, header, planned) | beside, indent=2)
     else:
         _print(located.title, header, planned)
         for adapter in located.options.lora:
             size = Path(adapter.path).stat().st_size
             console.print_line(f"+ adapter {adapter.name} ×{adapter.scale:g}: {_mib(size)} MiB, among the weights")
+        if located.options.draft:
+            size = sum(share.memory.draft_bytes for share in planned.shares)
+            name, device = Path(located.options.draft).name, _draft_device(planned)
+            console.print_line(f"+ draft model {name} on {device}: {_mib(size)} MiB, among the totals")
     return ExitCode.OK
 
 
@@ -67,17 +74,27 @@ def _print(title: str, header: GgufHeader, plan: Plan) -> None:
     )
     console.print_line(f"window: {plan.n_ctx:,} tokens × {slots} ({room})")
     console.print_line(f"layers on a GPU: {plan.n_gpu_layers} of {plan.n_layers}\n")
+    has_draft = any(share.memory.draft_bytes for share in plan.shares)
+    draft = ("DRAFT MiB",) if has_draft else ()
+    sizes = ("WEIGHTS MiB", "KV MiB", "SCRATCH MiB", *draft, "TOTAL MiB", "USABLE MiB", "FREE MiB")
     print_table(
-        ("DEVICE", "KIND", "LAYERS", "WEIGHTS MiB", "KV MiB", "SCRATCH MiB", "TOTAL MiB", "USABLE MiB", "FREE MiB"),
-        [_cells(share) for share in plan.shares],
+        ("DEVICE", "KIND", "LAYERS", *sizes),
+        [_cells(share, has_draft=has_draft) for share in plan.shares],
     )
     for line in (*plan.shortfalls, *plan.warnings):
         console.print_line(f"! {line}")
 
 
-def _cells(share: Share) -> tuple[str, ...]:
-    sizes = (share.weight_bytes, share.kv_bytes, share.compute_bytes, share.total_bytes)
+def _draft_device(plan: Plan) -> str | None:
+    """The device with most of the draft model: a GPU has all of it but its token embeddings."""
+    memory = max((share.memory for share in plan.shares), key=lambda memory: memory.draft_bytes)
+    return memory.name if memory.draft_bytes else None
+
+
+def _cells(share: Share, *, has_draft: bool) -> tuple[str, ...]:
     memory = share.memory
+    draft_bytes = (memory.draft_bytes,) if has_draft else ()
+    sizes = (share.weight_bytes, share.kv_bytes, share.compute_bytes, *draft_bytes, share.total_bytes)
     return (
         memory.name,
         memory.kind,
@@ -112,6 +129,7 @@ def _object(name: str, header: GgufHeader, plan: Plan) -> dict[str, Any]:
                 "weight_bytes": share.weight_bytes,
                 "kv_bytes": share.kv_bytes,
                 "compute_bytes": share.compute_bytes,
+                "draft_bytes": share.memory.draft_bytes,
                 "free_bytes": share.memory.free_bytes,
                 "usable_bytes": share.memory.usable_bytes,
             }

@@ -22,12 +22,13 @@ _CELLS = 256
 
 
 class Memory(Struct, frozen=True, array_like=True):
-    """What one device has free."""
+    """What one device has free, and what of it the draft model takes."""
 
     name: str
     kind: str
     """`CPU`, `GPU`, `IGPU` or another that holds no layers."""
     free_bytes: int
+    draft_bytes: int = 0
 
     @property
     def usable_bytes(self) -> int:
@@ -47,8 +48,8 @@ class Share(Struct, frozen=True, array_like=True):
 
     @property
     def total_bytes(self) -> int:
-        """All that the device is asked for."""
-        return self.weight_bytes + self.kv_bytes + self.compute_bytes
+        """All that the device is asked for, the draft model's part included."""
+        return self.weight_bytes + self.kv_bytes + self.compute_bytes + self.memory.draft_bytes
 
     @property
     def fits(self) -> bool:
@@ -74,6 +75,8 @@ class Plan(Struct, frozen=True, array_like=True):
     """What was left open and could not be had in full."""
     warnings: tuple[str, ...] = ()
     """What may go wrong with this plan."""
+    draft_gpu: int | None = None
+    """The GPU, in llama.cpp's order, that holds the draft model; None where that is the CPU or there is none."""
 
     @property
     def fits(self) -> bool:
@@ -130,6 +133,7 @@ def _best(sizes: ModelSizes, gpus: list[Memory], cpu: Memory, options: LoadOptio
     """The plan with most layers on the GPUs for one window; nothing is tried where the layers are fixed."""
     n_ctx = -(-window[0] // _CELLS) * _CELLS
     options = msgspec.structs.replace(options, n_slots=window[1])
+    gpus, cpu, draft_gpu = _beside_draft(sizes, gpus, cpu, options, n_ctx)
     most = sizes.n_offloadable if gpus else 0
     fixed = options.n_gpu_layers
     if isinstance(fixed, int):
@@ -147,7 +151,28 @@ def _best(sizes: ModelSizes, gpus: list[Memory], cpu: Memory, options: LoadOptio
     on_gpus = _shares(sizes, gpus, counts, n_ctx, options)
     shares = (*on_gpus, _share(sizes, cpu, range(sizes.n_offloadable - n), n_ctx, options))
     split = tuple(map(float, counts)) if len(gpus) > 1 else ()
-    return Plan(n, sizes.n_offloadable, split, n_ctx, window[1], _max_n_ctx(sizes, shares, n_ctx, options), shares)
+    room = _max_n_ctx(sizes, shares, n_ctx, options)
+    return Plan(n, sizes.n_offloadable, split, n_ctx, window[1], room, shares, draft_gpu=draft_gpu)
+
+
+def _beside_draft(
+    sizes: ModelSizes, gpus: list[Memory], cpu: Memory, options: LoadOptions, n_ctx: int
+) -> tuple[list[Memory], Memory, int | None]:
+    """The devices once the draft model has its part of them, and the GPU that it is on.
+
+    It lies whole on the last GPU that has room for it (the model itself fills the first ones first), else on the CPU.
+    """
+    draft = sizes.draft
+    if draft is None:
+        return gpus, cpu, None
+    whole = draft.whole_bytes(n_ctx, options)
+    for at in reversed(range(len(gpus)) if options.n_gpu_layers != 0 else ()):
+        if whole <= gpus[at].usable_bytes:
+            host = msgspec.structs.replace(gpus[at], draft_bytes=whole)
+            cpu = msgspec.structs.replace(cpu, draft_bytes=draft.input_bytes)
+            return [*gpus[:at], host, *gpus[at + 1 :]], cpu, options.main_gpu if options.split_mode == "none" else at
+    own_input = 0 if draft.tied else draft.input_bytes
+    return gpus, msgspec.structs.replace(cpu, draft_bytes=whole + own_input), None
 
 
 def _by_share(n: int, split: tuple[float, ...], n_gpus: int) -> list[int] | None:
@@ -206,17 +231,20 @@ def _max_n_ctx(sizes: ModelSizes, shares: Sequence[Share], n_ctx: int, options: 
     """Every share grows by a straight line with the window, so that two points tell where it meets the limit."""
     most = sizes.n_ctx_train or DEFAULT_N_CTX
     scratch = sizes.compute_bytes(0, options)
+    whole, draft_scratch = (sizes.draft.whole_bytes(n, options) if sizes.draft else 0 for n in (n_ctx, 0))
     for share in shares:
-        if share.n_layers:
-            per_token = (share.kv_bytes + share.compute_bytes - scratch) / n_ctx
-            most = min(most, int((share.memory.usable_bytes - share.weight_bytes - scratch) / per_token))
+        growing = share.kv_bytes + share.compute_bytes - scratch if share.n_layers else 0
+        growing += whole - draft_scratch if share.memory.draft_bytes >= whole else 0
+        if growing:
+            still = share.total_bytes - growing
+            most = min(most, int((share.memory.usable_bytes - still) * n_ctx / growing))
     return max(0, most // _CELLS * _CELLS)
 
 
 def _bearable(plan: Plan) -> bool:
     """Whether only mapped weights are too many: those the system can drop and read again, other memory it cannot."""
     *gpus, cpu = plan.shares
-    return all(share.fits for share in gpus) and cpu.kv_bytes + cpu.compute_bytes <= cpu.memory.usable_bytes // 4
+    return all(share.fits for share in gpus) and cpu.total_bytes - cpu.weight_bytes <= cpu.memory.usable_bytes // 4
 
 
 def shortfalls(

@@ -42,6 +42,8 @@ class ModelSizes(Struct, frozen=True, array_like=True):
     n_ctx_train: int
     tied: bool = False
     """Whether the output layer is the token embeddings, so that the CPU needs them only once."""
+    draft: ModelSizes | None = None
+    """Of the draft model that is loaded beside it."""
 
     @property
     def n_offloadable(self) -> int:
@@ -55,6 +57,12 @@ class ModelSizes(Struct, frozen=True, array_like=True):
     def kv_bytes(self, n_layers: int, n_tokens: int, kv_type: KvType) -> int:
         """KV cache of `n_tokens` cells in `n_layers` layers."""
         return round(n_layers * n_tokens * self.kv_width * _KV_BYTES[kv_type])
+
+    def whole_bytes(self, n_ctx: int, options: LoadOptions) -> int:
+        """All that it takes where one device holds it whole: weights without those of the input, KV and scratch."""
+        weight_bytes = sum(self.layer_bytes) + self.output_bytes
+        kv_bytes = self.kv_bytes(len(self.layer_bytes), n_ctx * options.n_slots, options.kv_type)
+        return weight_bytes + kv_bytes + self.compute_bytes(n_ctx, options)
 
     def compute_bytes(self, n_ctx: int, options: LoadOptions) -> int:
         """Scratch memory of a graph on one device.

@@ -36,7 +36,7 @@ class LocatedModel(Struct, frozen=True, kw_only=True):
     """Absolute."""
     options: LoadOptions
     sizes: ModelSizes | None = None
-    """What its header says of memory; the engine fits it with that."""
+    """What its header says of memory, and that of its draft model; the engine fits both with that."""
 
 
 def locate(
@@ -56,13 +56,15 @@ def locate(
     """
     located = _find(wanted, catalogue, models_dir)
     drafter = draft or located.options.draft
+    draft_sizes: ModelSizes | None = None
     if drafter:
         path = _find(drafter, catalogue, models_dir).path
-        read_header(path)
+        draft_sizes = model_sizes(read_header(path))
         located = msgspec.structs.replace(located, options=msgspec.structs.replace(located.options, draft=str(path)))
     header = read_header(located.path)
     adapter_bytes = sum(check_adapter(adapter, header.architecture) for adapter in located.options.lora)
-    return msgspec.structs.replace(located, sizes=model_sizes(header, adapter_bytes))
+    sizes = msgspec.structs.replace(model_sizes(header, adapter_bytes), draft=draft_sizes)
+    return msgspec.structs.replace(located, sizes=sizes)
 
 
 def find_source(spec: ModelSpec) -> Path | None:

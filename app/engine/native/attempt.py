@@ -13,6 +13,11 @@ from app.domain.model import LoadOptions
 _OF_MEMORY = re.compile(r"alloc|memory|buffer", re.IGNORECASE)
 
 
+def is_of_memory(error: str) -> bool:
+    """Whether memory ran out, as far as llama.cpp's words tell."""
+    return bool(_OF_MEMORY.search(error))
+
+
 class Attempt(Struct, frozen=True):
     """One combination. `n_gpu_layers` -1 is all of `n_layers`."""
 
@@ -30,11 +35,11 @@ class Attempt(Struct, frozen=True):
 
     def after_weights(self, error: str, asked: LoadOptions) -> Attempt | None:
         """The next attempt after the weights did not fit; None where another would fail in the same way."""
-        return self._fewer_layers(asked) if _OF_MEMORY.search(error) else None
+        return self._fewer_layers(asked) if is_of_memory(error) else None
 
     def after_context(self, error: str, asked: LoadOptions) -> Attempt | None:
         """The next attempt after the context did not fit: fewer slots, then fewer layers, then a smaller window."""
-        if not _OF_MEMORY.search(error):
+        if not is_of_memory(error):
             return None
         if self.n_slots > 1:
             return msgspec.structs.replace(self, n_slots=1)

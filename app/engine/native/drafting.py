@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import msgspec
 
+from app.domain.fit import Plan
 from app.domain.model import LoadOptions
 from app.engine.core.model_drafter import ModelDrafter
 from app.engine.core.pace import Pace
+from app.engine.native import library
+from app.engine.native.attempt import is_of_memory
 from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.loader import Loaded
 from app.engine.native.model import LoadError, NativeModel
@@ -22,21 +27,21 @@ class DraftModel:
     """Owns the draft model and its context; one sequence for each slot of the target."""
 
     def __init__(self, path: str, loaded: Loaded, options: LoadOptions) -> None:
-        """Loads `path` beside its target. Raises LoadError, also where its vocabulary does not match the target's."""
+        """Loads `path` beside its target, on the CPU where the GPU has no room for it after all.
+
+        Raises LoadError, also where its vocabulary does not match the target's.
+        """
         target, beside = loaded.model, loaded.context
-        options = msgspec.structs.replace(options, n_slots=beside.n_slots, draft=None, lora=())
-        self._model = NativeModel(path, options, lambda fraction: True)
+        options = msgspec.structs.replace(options, n_slots=beside.n_slots, draft=None, lora=(), tensor_split=())
+        options = _placed(options, loaded.plan)
         try:
-            mismatch = _mismatch(target, self._model)
-            if mismatch:
-                raise LoadError(f"{path} cannot draft for this model: {mismatch}")
-            self.context = NativeContext(self._model, options, beside.n_ctx)
-        except ContextError as error:
-            self._model.close()
-            raise LoadError(f"no context for the draft model: {error}") from error
-        except LoadError:
-            self._model.close()
-            raise
+            self._model, self.context = _load(path, options, loaded)
+        except LoadError as error:
+            if options.n_gpu_layers == 0 or not is_of_memory(str(error)):
+                raise
+            on_cpu = msgspec.structs.replace(options, n_gpu_layers=0)
+            self._model, self.context = _load(path, on_cpu, loaded)
+            loaded.notices.append(f"the draft model is on the CPU, it did not fit on the GPU: {error}")
         self.name = self._model.name
         self._n_vocab = target.vocab.n_vocab
         self._pace = Pace(self.context)
@@ -54,6 +59,38 @@ class DraftModel:
         """Frees the context, then the weights."""
         self.context.close()
         self._model.close()
+
+
+def _placed(options: LoadOptions, plan: Plan | None) -> LoadOptions:
+    """The options that put the draft model where the plan has room for it: whole on one GPU, or on the CPU."""
+    if plan is None:
+        on_cpu = options.n_gpu_layers == 0 or not library.has_gpu()
+        return msgspec.structs.replace(options, n_gpu_layers=0 if on_cpu else -1)
+    if plan.draft_gpu is None:
+        return msgspec.structs.replace(options, n_gpu_layers=0)
+    return msgspec.structs.replace(options, n_gpu_layers=-1, split_mode="none", main_gpu=plan.draft_gpu)
+
+
+def _load(path: str, options: LoadOptions, loaded: Loaded) -> tuple[NativeModel, NativeContext]:
+    """One attempt. Raises LoadError that says of which model it speaks."""
+    try:
+        model = NativeModel(path, options, lambda fraction: True)
+    except LoadError as error:
+        raise LoadError(f"{_cannot(path)}: {error}") from error
+    try:
+        if mismatch := _mismatch(loaded.model, model):
+            raise LoadError(f"{path} cannot draft for this model: {mismatch}")
+        return model, NativeContext(model, options, loaded.context.n_ctx)
+    except ContextError as error:
+        model.close()
+        raise LoadError(f"{_cannot(path)}: no context of {loaded.context.n_ctx} tokens: {error}") from error
+    except LoadError:
+        model.close()
+        raise
+
+
+def _cannot(path: str) -> str:
+    return f"the draft model {os.path.basename(path)} cannot be loaded beside the model"
 
 
 def _mismatch(target: NativeModel, draft: NativeModel) -> str:

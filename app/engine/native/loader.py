@@ -34,6 +34,8 @@ class Loaded:
     """Those in effect, what was left open filled in."""
     notices: list[str]
     load_ms: float
+    plan: Plan | None = None
+    """How memory was planned before anything was loaded; None where nobody read the file's header."""
 
     def close(self) -> None:
         """Frees the context, then the weights."""
@@ -76,7 +78,7 @@ def load(path: str, options: LoadOptions, progress: Callable[[float], bool], siz
     notices += plan.warnings if plan else ()
     notices += () if context.partial_removal else (_CANNOT_CUT,)
     notices += model.adapters.notices
-    return Loaded(model, context, attempt.options(options), notices, (time.perf_counter() - began) * 1e3)
+    return Loaded(model, context, attempt.options(options), notices, (time.perf_counter() - began) * 1e3, plan)
 
 
 def _memories() -> list[Memory]:

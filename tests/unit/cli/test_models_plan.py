@@ -34,6 +34,20 @@ def test_an_object_for_programs(tok, model, devices) -> None:
     assert plan["devices"][0]["kv_bytes"] == 2 * 256 * 2 * 2 * (8 + 8) * 2
 
 
+def test_a_draft_model_is_shown_beside_its_target(tok, model, devices) -> None:
+    plan = tok("models", "plan", "--draft", str(model), "--json").json
+    assert (plan["draft"], plan["draft_device"]) == (str(model), "CUDA0")
+    alone = tok("models", "plan", "--json").json
+    assert (alone["draft"], alone["draft_device"]) == (None, None)
+    gpu, cpu = plan["devices"]
+    whole = sum(alone["devices"][0][key] for key in ("weight_bytes", "kv_bytes", "compute_bytes"))
+    assert (gpu["draft_bytes"], cpu["draft_bytes"]) == (whole, alone["devices"][1]["weight_bytes"])
+    lines = tok("models", "plan", "--draft", str(model)).out.splitlines()
+    assert "DRAFT MiB" in lines[4]
+    assert lines[-1].startswith(f"+ draft model {model.name} on CUDA0: ")
+    assert "DRAFT MiB" not in tok("models", "plan").out
+
+
 def test_a_model_that_is_not_there(tok) -> None:
     assert tok("models", "plan", "nothing").code == 4
 

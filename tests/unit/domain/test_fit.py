@@ -165,3 +165,67 @@ def test_quantised_kv_makes_room() -> None:
 def test_a_plan_survives_the_wire() -> None:
     command = msgspec.msgpack.encode(SIZES)
     assert msgspec.msgpack.decode(command, type=ModelSizes) == SIZES
+
+
+DRAFT = ModelSizes(
+    layer_bytes=(32 * MIB,) * 16,
+    input_bytes=200 * MIB,
+    output_bytes=200 * MIB,
+    n_embd=2048,
+    n_ff=8192,
+    n_head=32,
+    kv_width=1024,
+    n_vocab=128256,
+    n_ctx_train=131072,
+    tied=True,
+)
+"""Llama 3.2 1B, about as Q4_K: 32 KiB of KV a token."""
+WITH_DRAFT = msgspec.structs.replace(SIZES, draft=DRAFT)
+DRAFT_COMPUTE = 512 * (3 * 8192 + 4 * 2048) * 4 + 512 * 8192 * 2
+
+
+def draft_bytes(n_slots: int, n_ctx: int = 8192) -> int:
+    return 16 * 32 * MIB + 200 * MIB + n_slots * n_ctx * 16 * 1024 * 2 + DRAFT_COMPUTE - 1024 * (8192 - n_ctx)
+
+
+def test_a_draft_model_lies_beside_its_target() -> None:
+    plan = fit(WITH_DRAFT, [gpu(24), RAM], LoadOptions())
+    on_gpu, on_cpu = plan.shares
+    assert (plan.n_gpu_layers, plan.n_slots, plan.draft_gpu) == (33, 2, 0)
+    assert on_gpu.memory.draft_bytes == draft_bytes(2)
+    assert on_gpu.total_bytes == 32 * 128 * MIB + 512 * MIB + 2 * KV + COMPUTE + draft_bytes(2)
+    assert (on_cpu.memory.draft_bytes, on_cpu.total_bytes) == (200 * MIB, 456 * MIB)
+
+
+def test_the_split_leaves_room_for_the_draft_model() -> None:
+    """Without it 24 of 33 layers fit, see above."""
+    plan = fit(WITH_DRAFT, [gpu(6), RAM], LoadOptions())
+    assert (plan.n_slots, plan.draft_gpu) == (2, 0)
+    assert plan.n_gpu_layers == (5 * GIB - draft_bytes(2) - COMPUTE - 512 * MIB) // (192 * MIB) + 1 < 24
+    assert all(share.fits for share in plan.shares)
+
+
+def test_the_draft_model_lies_on_the_last_gpu_that_has_room_for_it() -> None:
+    devices = [gpu(24), gpu(24, "CUDA1"), gpu(1, "CUDA2"), RAM]
+    plan = fit(WITH_DRAFT, devices, LoadOptions())
+    assert plan.draft_gpu == 1
+    assert [share.memory.draft_bytes for share in plan.shares] == [0, draft_bytes(2), 0, 200 * MIB]
+    assert plan.tensor_split == (33.0, 0.0, 0.0)
+    assert fit(WITH_DRAFT, devices, LoadOptions(split_mode="none", main_gpu=1)).draft_gpu == 1
+
+
+@pytest.mark.parametrize(("gib", "options"), [(1, LoadOptions()), (24, LoadOptions(n_gpu_layers=0))])
+def test_a_draft_model_that_no_gpu_may_take_lies_on_the_cpu(gib: int, options: LoadOptions) -> None:
+    plan = fit(WITH_DRAFT, [gpu(gib), RAM], options)
+    assert plan.draft_gpu is None
+    assert [share.memory.draft_bytes for share in plan.shares] == [0, draft_bytes(plan.n_slots)]
+
+
+def test_a_draft_model_costs_a_slot_and_window_where_memory_is_short() -> None:
+    ram = Memory("CPU", "CPU", round(8.4 * GIB))
+    plain, drafting = fit(SIZES, [ram], LoadOptions()), fit(WITH_DRAFT, [ram], LoadOptions())
+    assert (plain.n_slots, drafting.n_slots) == (2, 1)
+    assert drafting.fits
+    growing = KV + 512 * 8192 * 2 + draft_bytes(1) - draft_bytes(1, 0)
+    still = drafting.shares[0].total_bytes - growing
+    assert drafting.max_n_ctx == (ram.usable_bytes - still) * 8192 // growing // 256 * 256
