@@ -13,7 +13,7 @@ _DEEPEST = 10_000
 _MOST_ELEMENTS = 1 << 20
 _LONGEST = 4 << 20
 _MOST_REPEATS = 2_000
-"""llama.cpp's own limit; a larger upper bound means none to it."""
+"""llama.cpp's own limit; a larger upper bound would mean none to it, so that it is refused here."""
 _NAME = re.compile(r"[a-zA-Z0-9-]+")
 _SPACE = re.compile(r"(?:[ \t]|#[^\r\n]*)*")
 _SPACE_OR_LINES = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*")
@@ -189,8 +189,12 @@ class Gbnf:
             raise self._wrong(f"at least {least} but at most {most} times", start)
         if least > _MOST_REPEATS or element.size * max(least, 1) > _MOST_ELEMENTS:
             raise self._wrong(f"repeated too often (at most {_MOST_REPEATS:,} times)", start)
+        if most is not None and most > _MOST_REPEATS:
+            instead = f"write {{{least},}} for no limit, or {{{least},{_MOST_REPEATS}}}"
+            counted = f"no limit to llama.cpp, which counts to {_MOST_REPEATS:,}"
+            raise self._wrong(f"at most {most:,} times is {counted}: {instead}", start)
         element.size *= max(least, 1)
-        if most is None or most > _MOST_REPEATS:
+        if most is None:
             element.endless, element.loops = True, element.optional
         element.optional = element.optional or least == 0
         self._next(1, lines=lines)

@@ -12,7 +12,7 @@ GOOD = [
     'root ::= [^"\\\\\\x7F\\x00-\\x1F] | "\\\\" ["bf] {2} . <[7]> !<end>',
     "root ::= (\n  a |\n b){0,7} c*\na ::= [-a-z\\]]\nb ::= (a?)*\nc ::= [äöü]+",
     'root ::= "a" root | "b"',
-    'root ::= "a"{1,5000}',
+    'root ::= "a"{1,2000} "b"{0}',
     "root ::= " + "(" * 5000 + '"a"' + ")?" * 5000,
     "\n".join(f"r{i} ::= r{i + 1}" for i in range(5000)) + '\nr5000 ::= "b"\nroot ::= r0',
 ]
@@ -30,6 +30,15 @@ def test_a_grammar_that_llama_cpp_takes_is_taken(text: str) -> None:
         ("root ::= " + "(" * 20_000, " at line 1, column 10010: groups are nested deeper than 10,000"),
         ('root ::= "' + "a" * 1000 + '"{2000}', " at line 1, column 1012: repeated too often (at most 2,000 times)"),
         ('root ::= "a"{2001,}', " at line 1, column 13: repeated too often (at most 2,000 times)"),
+        (
+            'root ::= b\nb ::= "a"{1,2001}',
+            " at line 2, column 10: at most 2,001 times is no limit to llama.cpp, which counts to 2,000: "
+            "write {1,} for no limit, or {1,2000}",
+        ),
+        (
+            'root ::= "a"{ , }',
+            " at line 1, column 13: expecting counts, as in {2}, {2,} or {2,5}",
+        ),
         ('root ::= "blue" |\n "red', ' at line 2, column 2: the text that begins here has no end (")'),
         ("root ::= [a-", " at line 1, column 10: the set that begins here has no end (])"),
         ('root ::= ("a" | ("b"', " at line 1, column 17: expecting ')' for the group that begins here"),
