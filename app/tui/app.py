@@ -122,7 +122,7 @@ class TokscopeApp(App[int]):
     async def close(self) -> None:
         """Keeps what was not sent, ends the turn, the engine and the store; call it when the app no longer runs."""
         if (screen := self.screen_of_chat) is not None:
-            self.services.memory.keep_unsent("\n".join(filter(None, [*screen.chat.waiting, screen.composer.draft])))
+            screen.drafts.end()
             await screen.chat.settle()
         await self.services.engine.close()
         if self._store is not None:
@@ -138,9 +138,8 @@ class TokscopeApp(App[int]):
             self._loop.call_soon_threadsafe(lambda: self.exit(exit_code, return_code=exit_code))
 
     async def action_quit(self) -> None:
-        """Ends the app; everything is already saved, but for messages in line: those go back to the composer first."""
-        if self.screen_of_chat is None or not self.screen_of_chat.give_back():
-            self.exit(0)
+        """Ends the app; everything is already saved, and what was not sent is kept for the next session."""
+        self.exit(0)
 
     def action_help(self, page: str = "") -> None:
         """Shows the help over whatever is on the screen, and over a view what that view is for; again closes it."""

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from app.store.store import Store
+from app.tui.flow.memory import Memory
 from app.tui.run import drive
 from app.tui.terminal.guard import TerminalGuard
 from tests.fakes.chat_app import make_app
@@ -19,7 +20,7 @@ async def main(folder: Path) -> int:
     engine.permit(3)
     store = await Store.open(folder / "conversations.db")
     with TerminalGuard(kill_engine=lambda: None) as guard:
-        return await drive(make_app(folder, engine, store=store), guard)
+        return await drive(make_app(folder, engine, store=store, memory=Memory(folder / "remembered.json")), guard)
 
 
 if __name__ == "__main__":

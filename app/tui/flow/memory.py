@@ -1,7 +1,8 @@
 """What outlives a session without being configuration or conversation: a few choices, and text that was not sent.
 
-Kept beside the conversations in a small JSON file. A choice counts only as long as the setting that it overrode is
-still the same, so that editing config.toml always wins. A file that cannot be read or written is no error.
+The choices are kept beside the conversations in a small JSON file, the text in `drafts/`. A choice counts only as long
+as the setting that it overrode is still the same, so that editing config.toml always wins. A file that cannot be read
+or written is no error.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from app.config.paths import ensure_dir
+from app.tui.flow.drafts import Drafts
 
 
 class Choice(Struct, frozen=True):
@@ -25,7 +27,6 @@ class Choice(Struct, frozen=True):
 
 class _State(Struct, omit_defaults=True):
     choices: dict[str, Choice] = {}
-    unsent: str = ""
 
 
 class Memory:
@@ -34,6 +35,7 @@ class Memory:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._state = _State()
+        self._drafts = Drafts(path.parent / "drafts") if path is not None else None
         if path is not None:
             with suppress(OSError, msgspec.MsgspecError):
                 self._state = msgspec.json.decode(path.read_bytes(), type=_State)
@@ -48,18 +50,19 @@ class Memory:
         self._state.choices[name] = Choice(value, configured)
         self._write()
 
+    def keep_draft(self, text: str) -> None:
+        """Keeps what is written and not sent so far, in case this process is killed; from any thread."""
+        if self._drafts is not None:
+            self._drafts.keep(text)
+
     def keep_unsent(self, text: str) -> None:
-        """Keeps what was written and never sent for the next session; an empty text changes nothing."""
-        if text:
-            self._state.unsent = text
-            self._write()
+        """Keeps what was written and never sent for the next session: the last word of this one."""
+        if self._drafts is not None:
+            self._drafts.keep(text, last=True)
 
     def take_unsent(self) -> str:
-        """Returns what an earlier session kept, once."""
-        text, self._state.unsent = self._state.unsent, ""
-        if text:
-            self._write()
-        return text
+        """Returns what sessions that have ended kept, once; never what a running one keeps."""
+        return self._drafts.take() if self._drafts is not None else ""
 
     def _write(self) -> None:
         if self._path is None:

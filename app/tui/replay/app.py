@@ -29,6 +29,9 @@ from app.tui.services import Services
 class BorrowedMemory(Memory):
     """What the chat remembers, read and never changed: what was chosen here is forgotten with the replay."""
 
+    def keep_draft(self, text: str) -> None:
+        """Keeps nothing."""
+
     def keep_unsent(self, text: str) -> None:
         """Keeps nothing."""
 

@@ -16,12 +16,15 @@ from textual.worker import Worker
 from app.client.engine import EngineState
 from app.domain.conversation import Message
 from app.protocol.events import ModelReady
+from app.session.budget import budget_of
 from app.session.session import Session
 from app.tui.commands import COMMANDS, action_of
 from app.tui.flow import lines, pace
+from app.tui.flow.budget import BudgetWatch, Told, words
 from app.tui.flow.chat import Chat
 from app.tui.flow.choices import Choices
 from app.tui.flow.conversations import Conversations
+from app.tui.flow.draft_keeper import DraftKeeper
 from app.tui.flow.library import Library, n_tokens, prompts
 from app.tui.flow.loader import EngineLoader
 from app.tui.flow.pump import Pump
@@ -95,9 +98,19 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             follow=runner.run,
             loaded=lambda: self.loader.ready,
             spawn=self._spawn,
-            changed=self.refresh_state,
+            changed=self._chat_changed,
             tell=lambda text: self.tell(text, "error"),
             over=self._turn_over,
+        )
+        self.budget = BudgetWatch(
+            draft=lambda: self.composer.draft,
+            state=self._budget_state,
+            ask=self._ask_budget,
+            show=lambda told: self.composer.note(told.forms, warns=told.warns) if told else self.composer.note(()),
+            spawn=lambda work: self.run_worker(work, group="budget"),
+        )
+        self.drafts = DraftKeeper(
+            services.memory, lambda: "\n".join(filter(None, [*self.chat.waiting, self.composer.unsent]))
         )
         library = Library(session.store, session, services.engine.forget)
         self.conversations = Conversations(
@@ -139,6 +152,10 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         self.restyle(self._wardrobe.code_style(self._host.theme))
         self._show(self._session.branch)
         self.call_after_refresh(self._begin)
+
+    def on_unmount(self) -> None:
+        """Asks nothing of an engine that is about to end."""
+        self.budget.end()
 
     # What happens
 
@@ -187,6 +204,15 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         if self._services.engine.state is EngineState.LOST and self.loader.status.error:
             # It died while it loaded: a message is reason enough to try once more.
             self.load_model(self._wanted)
+
+    @on(Composer.Changed, "#composer")
+    def _written(self) -> None:
+        self.drafts.touch()
+        self.budget.typed()
+
+    def _chat_changed(self) -> None:
+        self.drafts.touch()
+        self.refresh_state()
 
     async def on_key(self, event: events.Key) -> None:
         """Brings what is typed elsewhere to the composer, but for the letters of commands in the conversation."""
@@ -249,6 +275,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             show_state(self.welcome, now)
         if self._idle_timer is not None:
             self._idle_timer.pause() if now.running else self._idle_timer.resume()
+        self.budget.look()
 
     def _situation(self) -> lines.Situation:
         engine, session = self._services.engine, self._session
@@ -268,6 +295,19 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
     def _welcome_keys(self) -> list[tuple[str, str]]:
         hints = {command.id: command.hint for command in COMMANDS}
         return [(self._keymap.label(name), hints[name]) for name in _WELCOME_KEYS if self._keymap.label(name)]
+
+    def _budget_state(self) -> object | None:
+        session, chat = self._session, self.chat
+        ready = self._services.engine.state is EngineState.READY and self.loader.ready
+        if not ready or chat.running or chat.waiting or session.busy or self.read_only or not self.is_running:
+            return None
+        last = session.branch[-1].id if session.branch else 0
+        return session.preset, self._services.engine.model, len(session.branch), last
+
+    async def _ask_budget(self, text: str) -> Told | None:
+        session = self._session
+        budget = await budget_of(session.engine, session.preset, session.branch, text)
+        return words(budget, session.preset.context) if budget else None
 
     # Work in the background
 

@@ -98,6 +98,11 @@ class Composer(TextArea):
         """What is written now, pastes in full."""
         return self._chips.expand(self.text)
 
+    @property
+    def unsent(self) -> str:
+        """What `take_draft` would return."""
+        return self._chips.expand(self._walk.unsent(self.text))
+
     # Sending
 
     def action_send(self) -> None:

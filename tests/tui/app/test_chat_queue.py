@@ -8,6 +8,7 @@ import pytest
 
 from app.store.store import Store
 from app.tui.app import TokscopeApp
+from app.tui.flow.memory import Memory
 from app.tui.screens.chat import ChatScreen
 from tests.fakes.chat_app import make_app, ready, told, until
 from tests.fakes.scripted_engine import ScriptedEngine
@@ -55,8 +56,9 @@ async def test_a_new_conversation_gives_back_what_waits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keys", [("ctrl+q",), ("ctrl+c", "ctrl+c")])
-async def test_quitting_gives_back_what_waits_first(tmp_path: Path, keys: tuple[str, ...]) -> None:
-    app = make_app(tmp_path, ScriptedEngine(loaded=False, load_gated=True))
+async def test_quitting_ends_at_once_and_keeps_what_waits(tmp_path: Path, keys: tuple[str, ...]) -> None:
+    file = tmp_path / "remembered.json"
+    app = make_app(tmp_path, ScriptedEngine(loaded=False, load_gated=True), memory=Memory(file))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(lambda: app.screen_of_chat is not None)
         chat = app.screen_of_chat
@@ -64,11 +66,9 @@ async def test_quitting_gives_back_what_waits_first(tmp_path: Path, keys: tuple[
         await pilot.press(*"hi", "enter")
         await until(lambda: chat.chat.waiting == ["hi"])
         await pilot.press(*keys)
-        await until(lambda: chat.composer.text == "hi")
-        assert app.is_running
-        assert told(app)[-1] == "The queued message is in the composer."
-        await pilot.press(keys[0])
     assert app.return_code == 0
+    await app.close()
+    assert Memory(file).take_unsent() == "hi"
 
 
 async def test_opening_gives_back_what_waits(tmp_path: Path) -> None:

@@ -1,11 +1,17 @@
-"""What was written and never sent is there again in the next session."""
+"""What was written and never sent is there again in the next session, whatever ended the one before."""
 
 from __future__ import annotations
 
+import os
+import sys
+import time
 from pathlib import Path
 
+import pytest
+
 from app.tui.flow.memory import Memory
-from tests.fakes.chat_app import make_app, until
+from tests.e2e.terminal import Terminal
+from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
 
 
@@ -26,3 +32,50 @@ async def test_a_draft_and_what_waited_in_line_come_back(tmp_path: Path) -> None
         app.screen_of_chat.composer.take_draft()
     await app.close()
     assert Memory(file).take_unsent() == ""
+
+
+async def test_a_recalled_prompt_is_not_taken_for_the_draft_beneath_it(tmp_path: Path) -> None:
+    file = tmp_path / "remembered.json"
+    app = make_app(tmp_path, ScriptedEngine(["answer"]), memory=Memory(file))
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await ready(app)
+        await pilot.press(*"sent", "enter")
+        await answered(chat)
+        await pilot.press(*"half", "up")
+        assert chat.composer.text == "sent"
+    await app.close()
+    assert Memory(file).take_unsent() == "half"
+
+
+def pty_chat(folder: Path) -> Terminal:
+    return Terminal([sys.executable, "-m", "tests.fakes.pty_chat", str(folder)])
+
+
+def kept(folder: Path) -> list[str]:
+    return [path.read_text() for path in (folder / "drafts").glob("*.draft")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")
+def test_kill_9_loses_no_draft_and_a_running_chat_keeps_its_own(tmp_path: Path) -> None:
+    with pty_chat(tmp_path) as first:
+        first.wait_for("● ready")
+        first.type("half a thought")
+        first.wait_for("half a thought")
+        end = time.monotonic() + 20
+        while kept(tmp_path) != ["half a thought"]:
+            assert time.monotonic() < end, "the draft was not kept while it was written"
+            time.sleep(0.01)
+        with pty_chat(tmp_path) as second:
+            second.wait_for("● ready")
+            assert "half a thought" not in second.text
+            second.type("another")
+            second.wait_for("another")
+            first.process.kill()
+            first.process.wait()
+            with pty_chat(tmp_path) as third:
+                third.wait_for("half a thought")
+                third.wait_for("What you had not sent is in the composer")
+                assert "another" not in third.text
+                third.type("\x11")
+                assert third.wait() == 0, third.last_words
+    assert Memory(tmp_path / "remembered.json").take_unsent() in ("half a thought", "half a thought\nanother")
