@@ -1,9 +1,8 @@
-"""The pill over the transcript's last line: new text has come below what is being read."""
+"""The row below the transcript, of which it hides nothing: new text has come below what is being read."""
 
 from __future__ import annotations
 
 from textual.content import Content
-from textual.geometry import Offset
 from textual.widgets import Static
 
 
@@ -13,13 +12,13 @@ class Pill(Static):
     DEFAULT_CSS = """
     Pill {
         display: none;
-        layer: pill;
         dock: bottom;
-        width: auto;
+        width: 100%;
         height: 1;
-        padding: 0 2;
-        background: $primary;
-        color: $background;
+        text-align: center;
+        text-style: bold;
+        background: $panel;
+        color: $primary;
     }
     """
 
@@ -30,12 +29,8 @@ class Pill(Static):
     def show(self, n_lines: int, key: str) -> None:
         """Shows how many lines are new and the key that goes there; hides with none."""
         self.display = n_lines > 0
-        if not n_lines or self.parent is None:
-            return
-        text = Content(f"↓ {n_lines} new line{'' if n_lines == 1 else 's'} · {key}")
-        self.update(text)
-        room = self.container_size.width - text.cell_length - 4
-        self.styles.offset = Offset(max(0, room // 2), 0)
+        if n_lines:
+            self.update(Content(f"↓ {n_lines} new line{'' if n_lines == 1 else 's'} · {key}"))
 
     async def on_click(self) -> None:
         """Goes there."""

@@ -271,10 +271,11 @@ async def test_a_changed_theme_file_is_worn_without_being_asked(
         await until(lambda: app.theme_variables["primary"].lower() == "#445566")
 
 
-async def test_the_pill_tells_of_new_text_below(tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [(80, 24), (140, 40)])
+async def test_the_pill_tells_of_new_text_below_and_hides_none(tmp_path: Path, size: tuple[int, int]) -> None:
     engine = ScriptedEngine(["line\n\n" * 40, reply("word\n\n" * 20)], gated=True)
     app = make_app(tmp_path, engine)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         chat = await ready(app)
         engine.permit(60)
         chat.chat.submit("go")
@@ -288,5 +289,10 @@ async def test_the_pill_tells_of_new_text_below(tmp_path: Path) -> None:
         await until(lambda: chat.pill.display)
         assert str(chat.pill.render()).startswith("↓ ")
         assert str(chat.pill.render()).endswith("Ctrl+End")
+        await until(lambda: chat.pill.region.height == 1)
+        stage = chat.query_one("#stage")
+        assert chat.pill.region.width == chat.transcript.region.width == stage.content_region.width
+        assert chat.transcript.region.bottom == chat.pill.region.y == stage.region.bottom - 1
+        assert not chat.transcript.follow
         await pilot.press("ctrl+end")
         await until(lambda: not chat.pill.display)
