@@ -102,8 +102,9 @@ class Admission:
         """The chain of a sequence, its history filled with the prompt and a kept beginning. Raises SamplingError."""
         named = [token for name in sequence.params.force for token in self._backend.token_ids(name)]
         sequence.forced.extendleft(reversed(named))
-        sampler = sampler_of(self._backend, sequence.params, sequence.block)
         n_before = len(sequence.prompt) - sequence.n_kept
+        begun = [*sequence.prompt[n_before:], *sequence.forced]
+        sampler = sampler_of(self._backend, sequence.params, sequence.block, begun)
         sampler.accept(sequence.prompt[:n_before])
         try:
             for token in sequence.prompt[n_before:]:

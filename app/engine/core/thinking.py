@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from app.domain.sampling import N_SEEDS, SamplingParams, thinking_params
-from app.engine.core.backend import Backend, Ids, Left, Logits, Sampler, SamplingError, StageReport
+from app.engine.core.backend import Backend, ComputeError, Ids, Left, Logits, Sampler, SamplingError, StageReport
 
 
 class Pieces(Protocol):
@@ -40,18 +40,35 @@ class ThinkingBlock:
         n_kept = len(self._marks[self.inside]) - 1
         self._tail = text[-n_kept:] if n_kept else b""
 
+    def opening(self, tokens: Sequence[int]) -> int:
+        """How many of a reply's first tokens spell the opening mark; 0 where it does not begin with that."""
+        text, mark = b"", self._marks[False]
+        for n, token in enumerate(() if self.inside else tokens, 1):
+            text = (text + self._pieces[token]).lstrip()
+            if text.startswith(mark):
+                return n
+            if not mark.startswith(text):
+                break
+        return 0
 
-def sampler_of(backend: Backend, params: SamplingParams, block: ThinkingBlock | None) -> Sampler:
+
+def sampler_of(
+    backend: Backend, params: SamplingParams, block: ThinkingBlock | None, begun: Sequence[int] = ()
+) -> Sampler:
     """The sampler of a request: one chain, or two where it has a set for thinking. Raises SamplingError.
 
-    A grammar is the answer's: where the prompt has opened the block it waits, also without such a set.
+    A grammar is the answer's: where the prompt, or what the reply is made to begin with (`begun`), opens the block, it
+    waits, also without such a set. An opening that it allows itself is its own.
     """
     try:
         inside = thinking_params(params)
     except msgspec.ValidationError as error:
         raise SamplingError(f"the set for thinking is wrong: {error}") from error
     waits = params.grammar is not None or params.json_schema is not None
-    if inside is None and waits and block is not None and block.inside:
+    n_opening = block.opening(begun) if waits and block is not None else 0
+    if n_opening and _allows(backend, params, begun[:n_opening]):
+        n_opening = 0
+    if inside is None and waits and block is not None and (block.inside or n_opening):
         inside = msgspec.structs.replace(params, grammar=None, json_schema=None)
     answer = backend.sampler(params)
     if inside is None or block is None:
@@ -62,13 +79,28 @@ def sampler_of(backend: Backend, params: SamplingParams, block: ThinkingBlock | 
     except SamplingError:
         answer.close()
         raise
-    return TwoSets(answer, thinking, block)
+    return TwoSets(answer, thinking, block, n_opening)
+
+
+def _allows(backend: Backend, params: SamplingParams, tokens: Sequence[int]) -> bool:
+    """Whether a reply may begin with `tokens` by its grammar."""
+    sampler = backend.sampler(params)
+    try:
+        for token in tokens:
+            sampler.force(token)
+    except ComputeError:
+        return False
+    finally:
+        sampler.close()
+    return True
 
 
 class TwoSets:
     """Fits `app.engine.core.backend.Sampler`. Each chain has every token in its history, its grammar only its own."""
 
-    def __init__(self, answer: Sampler, thinking: Sampler, block: ThinkingBlock) -> None:
+    def __init__(self, answer: Sampler, thinking: Sampler, block: ThinkingBlock, n_opening: int = 0) -> None:
+        """`n_opening`: the forced tokens at the beginning that open the block and that no grammar is asked about."""
+        self._n_opening = n_opening
         self.seed = answer.seed
         self.resampled = self.thinking = False
         self._sets = (answer, thinking)
@@ -93,7 +125,11 @@ class TwoSets:
 
     def force(self, token: int) -> None:
         """See `Sampler`."""
-        self._sets[self._block.inside].force(token)
+        if self._n_opening:
+            self._n_opening -= 1
+            self._sets[False].accept((token,))
+        else:
+            self._sets[self._block.inside].force(token)
         self._took(token)
 
     def foresee(self, logits: Logits, watch: Sequence[int], k: int) -> Left:
@@ -104,6 +140,11 @@ class TwoSets:
         """See `Sampler`."""
         for each in self._sets:
             each.ban(tokens)
+
+    def unban(self, tokens: Sequence[int]) -> None:
+        """See `Sampler`."""
+        for each in self._sets:
+            each.unban(tokens)
 
     def accept(self, tokens: Sequence[int]) -> None:
         """See `Sampler`."""

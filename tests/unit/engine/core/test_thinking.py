@@ -7,11 +7,12 @@ import pytest
 from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin
+from app.engine.core.backend import ComputeError
 from app.engine.core.happenings import Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.core.thinking import ThinkingBlock
-from tests.fakes.toy_native import ToyBackend
+from tests.fakes.toy_native import ToyBackend, ToySampler
 
 OPEN, CLOSE = 11, 12
 PIECES = [b"."] * 11 + [b"<think>", b"</think>", b"<th", b"ink>a", b"x<think></think>y"]
@@ -42,6 +43,22 @@ def test_marks_are_found_in_bytes(tokens: list[int], expected: list[bool]) -> No
     assert found == expected
 
 
+class _Strict(ToySampler):
+    """With a grammar it allows neither mark, unless that names them."""
+
+    def force(self, token: int) -> None:
+        if token in (OPEN, CLOSE, 13, 14) and self.params.grammar == "root ::= [a-z]":
+            raise ComputeError("the grammar does not allow what comes here")
+        super().force(token)
+
+
+class _Backend(ToyBackend):
+    def sampler(self, params: SamplingParams) -> ToySampler:
+        super().sampler(params)
+        self.samplers[-1] = _Strict(params)
+        return self.samplers[-1]
+
+
 def reply(script: list[int], params: SamplingParams, where: ThinkingBlock | None, n_kept: int = 0, prompt: int = 2):
     """Runs a reply that says `script`; returns what happened, the sequence and the backend."""
     begun = [1] * prompt
@@ -49,7 +66,7 @@ def reply(script: list[int], params: SamplingParams, where: ThinkingBlock | None
     def following(tokens: list[int]) -> int:
         return script[len(tokens) - len(begun)]
 
-    backend = ToyBackend(following)
+    backend = _Backend(following)
     kept = script[:n_kept]
     sequence = Sequence(1, [*begun, *kept], params, 0, 0.0, block=where, n_kept=n_kept)
     scheduler = Scheduler(backend)
@@ -111,6 +128,45 @@ def test_a_grammar_waits_for_the_end_of_a_block_that_the_prompt_opened(params: S
     assert (answer.chosen, thinking.chosen) == ([7, 0], [5, CLOSE])
     assert (thinking.params.grammar, thinking.params.json_schema) == (None, None)
     assert [each.thinking for each in sampled] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("opening", [(OPEN,), (13, 14)])
+@pytest.mark.parametrize("thinking", [{}, {"temperature": 1.5}])
+def test_a_grammar_waits_for_the_end_of_a_block_that_forced_tokens_open(
+    opening: tuple[int, ...], thinking: dict[str, object]
+) -> None:
+    force = tuple(f"#{token}" for token in (*opening, 5))
+    params = SamplingParams(max_tokens=8, grammar="root ::= [a-z]", force=force, thinking=thinking)
+    sampled, sequence, backend = reply([*opening, 5, 6, CLOSE, 7, 0], params, block())
+    assert (sequence.finish_reason, sequence.error) == (FinishReason.STOP, "")
+    assert [each.thinking for each in sampled] == [*[False] * len(opening), True, True, True, False, False]
+    _, answer, second = backend.samplers
+    assert (answer.chosen, second.chosen) == ([7, 0], [5, 6, CLOSE])
+    assert answer.accepted == second.accepted == [1, 1, *opening, 5, 6, CLOSE, 7, 0]
+    assert [each.closed for each in backend.samplers] == [True] * 3
+
+
+def test_a_grammar_waits_too_where_the_opening_is_kept_of_an_older_reply() -> None:
+    params = SamplingParams(max_tokens=8, grammar="root ::= [a-z]")
+    sampled, sequence, _ = reply([OPEN, 5, CLOSE, 7, 0], params, block(), n_kept=2)
+    assert (sequence.finish_reason, sequence.error) == (FinishReason.STOP, "")
+    assert [(each.token, each.thinking) for each in sampled] == [(CLOSE, True), (7, False), (0, False)]
+
+
+def test_a_forced_opening_that_the_grammar_has_itself_is_the_grammars() -> None:
+    params = SamplingParams(max_tokens=8, grammar='root ::= "<think>" .*', force=(f"#{OPEN}",))
+    _, sequence, backend = reply([OPEN, 5, CLOSE, 0], params, block())
+    assert sequence.error == ""
+    assert backend.samplers[-1].chosen == [OPEN, 5, CLOSE, 0]
+
+
+def test_a_mark_that_is_forced_later_is_still_refused() -> None:
+    params = SamplingParams(max_tokens=8, grammar="root ::= [a-z]", force=("#4", f"#{OPEN}"))
+    _, sequence, _ = reply([4, OPEN, 5, 0], params, block())
+    assert (sequence.finish_reason, sequence.error) == (
+        FinishReason.ERROR,
+        "the grammar does not allow what comes here",
+    )
 
 
 def test_where_no_block_is_open_a_grammar_begins_at_once() -> None:
