@@ -179,6 +179,8 @@ class Worker:
             reply.sequence.pause()
         elif reply and self._host and isinstance(command, Resume):
             reply.busy_ms = self._outbox.busy_ms
+            if reply.sequence.waits and reply.sequence.sampler:
+                reply.sequence.sampler.unban(command.unban_ids)
             self._host.resume(reply, command)
 
     def _load(self, command: LoadModel) -> None:

@@ -91,6 +91,8 @@ class Resume(Struct, frozen=True, tag=True, array_like=True):
     """Text that comes after them: tokenised as content, not sampled."""
     ban_ids: tuple[int, ...] = ()
     """Tokens that are not sampled any more in this request."""
+    unban_ids: tuple[int, ...] = ()
+    """Tokens that an earlier `ban_ids` of this request named and that may be sampled again; the sampling's own stay."""
 
 
 class Tokenize(Struct, frozen=True, tag=True, array_like=True):

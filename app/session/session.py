@@ -138,9 +138,16 @@ class Session:
         """Holds the running turn before its next token; returns at once, the stream tells `Paused`."""
         self._running.pause()
 
-    def resume(self, n_steps: int | None = None, force_ids: Ids = (), force_text: str = "", ban_ids: Ids = ()) -> None:
+    def resume(
+        self,
+        n_steps: int | None = None,
+        force_ids: Ids = (),
+        force_text: str = "",
+        ban_ids: Ids = (),
+        unban_ids: Ids = (),
+    ) -> None:
         """Lets a paused turn go on, as `Resume` says; no effect on one that is not paused."""
-        self._running.resume(n_steps, force_ids, force_text, ban_ids)
+        self._running.resume(n_steps, force_ids, force_text, ban_ids, unban_ids)
 
     def trace(self, message_id: int) -> ReplyTrace | None:
         """How a reply of the turn that runs, or ran last, came about, so far; None for any other."""

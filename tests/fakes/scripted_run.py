@@ -71,7 +71,7 @@ class ScriptedRun:
         if self._paused:
             self._paused, self._n_left = False, command.n_steps
             self._force(command.force_ids, command.force_text)
-            self._banned |= set(command.ban_ids)
+            self._banned = (self._banned | set(command.ban_ids)) - set(command.unban_ids)
 
     async def events(self) -> AsyncGenerator[GenerationEvent]:
         """Everything up to the end, or to where the engine is lost."""

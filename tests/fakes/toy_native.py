@@ -44,6 +44,9 @@ class ToySampler:
     def ban(self, tokens: Sequence[int]) -> None:
         self.banned += tokens
 
+    def unban(self, tokens: Sequence[int]) -> None:
+        self.banned = [token for token in self.banned if token not in tokens]
+
     def _best(self, logits: Logits) -> int:
         allowed = logits.copy()
         allowed[self.banned] = -np.inf

@@ -213,6 +213,36 @@ def test_a_ban_keeps_the_state_of_the_other_stages(loaded: Loaded, name: str) ->
         sampler.close()
 
 
+@pytest.mark.parametrize("name", [name for name in CHAINS if name not in ("grammar", "mirostat 1")])
+def test_what_was_banned_and_is_no_more_draws_as_if_it_had_never_been(loaded: Loaded, name: str) -> None:
+    rng = np.random.default_rng(8)
+    plain, freed = loaded.context.sampler(CHAINS[name]), loaded.context.sampler(CHAINS[name])
+    for _ in range(20):
+        logits = (rng.standard_normal(loaded.context.n_vocab) * 4).astype(np.float32)
+        watch = np.argsort(-logits)[:5].tolist()
+        before = freed.foresee(logits, watch, 10)
+        freed.ban(watch[:2])
+        assert not {token for token, _ in freed.foresee(logits, watch, 10).after} & set(watch[:2])
+        freed.unban(watch[:2])
+        assert freed.foresee(logits, watch, 10) == before
+        assert freed.sample(logits) == plain.sample(logits)
+    for sampler in (plain, freed):
+        sampler.close()
+
+
+def test_the_bans_and_biases_of_a_preset_stay_where_others_are_taken_back(loaded: Loaded) -> None:
+    params = SamplingParams(seed=1, ban=("#20",), logit_bias={"#21": 3.0})
+    sampler = loaded.context.sampler(params)
+    logits = np.zeros(loaded.context.n_vocab, np.float32)
+    logits[[20, 21, 22]] = 9.0
+    before = sampler.foresee(logits, [20, 21, 22], 10)
+    assert before.after[0][0] == 21
+    sampler.ban([20, 21, 22])
+    sampler.unban([20, 21, 22, 23])
+    assert sampler.foresee(logits, [20, 21, 22], 10) == before
+    sampler.close()
+
+
 def test_a_fork_computes_one_token_and_goes_on_as_the_reply_did(loaded: Loaded, context: NativeContext) -> None:
     prompt = loaded.model.vocab.tokenize(PROMPT)
     params = limited(SamplingParams(temperature=0, repeat_penalty=1.3))

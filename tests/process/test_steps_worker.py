@@ -109,6 +109,10 @@ def test_tokens_and_text_are_forced_and_tokens_banned(loaded: RawWorker) -> None
     again = loaded.until(Paused)
     assert again.prediction.before == paused.prediction.before
     assert [token.id for token in again.prediction.after] == [second.id]
+    loaded.send(Resume(command.request_id, 0, unban_ids=(paused.prediction.before[0].id,)))
+    assert loaded.until(Paused).prediction == paused.prediction
+    loaded.send(Resume(command.request_id, 0, ban_ids=(paused.prediction.before[0].id,)))
+    loaded.until(Paused)
     loaded.send(Resume(command.request_id, None, (second.id,), "<|im_end|> red"))
     events = until(loaded, GenerationFinished)
     forced = [token for token in tokens(events) if token.origin is Origin.FORCED]

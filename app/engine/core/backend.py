@@ -104,6 +104,10 @@ class Sampler(Protocol):
         """These are not sampled any more."""
         ...
 
+    def unban(self, tokens: Sequence[int]) -> None:
+        """Takes back what `ban` did to these; what `SamplingParams` bans and biases stays as it says."""
+        ...
+
     def accept(self, tokens: Sequence[int]) -> None:
         """Puts tokens that were not sampled (the prompt's) into the history of penalties."""
         ...

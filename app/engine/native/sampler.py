@@ -45,7 +45,7 @@ class NativeSampler:
         self._names = [name for name, _ in made]
         self._reporter = Reporter(self._names, self._chain, self.seed)
         self._history = TokenWindow(stages.window(params, n_ctx))
-        self._biases = stages.biases(model, params)
+        self._biases = self._own_biases = stages.biases(model, params)
         self._biased = np.array(list(self._biases), np.int64)
         self._keep = stages.keep(params)
         self._top_k = TopK()
@@ -103,15 +103,25 @@ class NativeSampler:
             C.llama_sampler_free(clone)
 
     def ban(self, tokens: Sequence[int]) -> None:
-        """See `app.engine.core.backend.Sampler`: the first stage is made anew, the others keep their state."""
-        self._biases |= dict.fromkeys(tokens, -math.inf)
-        self._biased = np.array(list(self._biases), np.int64)
+        """See `app.engine.core.backend.Sampler`."""
+        self._bias(self._biases | dict.fromkeys(tokens, -math.inf))
+
+    def unban(self, tokens: Sequence[int]) -> None:
+        """See `app.engine.core.backend.Sampler`."""
+        others = {token: bias for token, bias in self._biases.items() if token not in tokens}
+        self._bias(others | {token: bias for token, bias in self._own_biases.items() if token in tokens})
+
+    def _bias(self, biases: dict[int, float]) -> None:
+        """Makes the first stage anew, or removes it; the others keep their state."""
+        self._biases, self._biased = biases, np.array(list(biases), np.int64)
         others = [C.llama_sampler_chain_remove(self._chain, 0) for _ in self._names]
         if self._names[0] == stages.BIAS:
             C.llama_sampler_free(others.pop(0))
-        else:
+            del self._names[0]
+        if biases:
+            others.insert(0, stages.bias_stage(len(self._all), biases))
             self._names.insert(0, stages.BIAS)
-        for stage in (stages.bias_stage(len(self._all), self._biases), *others):
+        for stage in others:
             C.llama_sampler_chain_add(self._chain, stage)
         self._reporter.follow(self._names, self._chain)
 

@@ -79,11 +79,24 @@ class StepControl:
             self._go(1, force_ids=(chosen.id,))
 
     def ban(self) -> None:
-        """Keeps the token under the cursor from being sampled in this reply; the distribution is told anew."""
+        """Keeps the token under the cursor from being sampled in this reply, or takes that back."""
         chosen = self.state.chosen
-        if self.state.paused and chosen is not None:
+        if not self.state.paused or chosen is None:
+            return
+        if chosen.id in self.state.banned:
+            self._unban(chosen.id)
+        else:
             self.state.banned[chosen.id] = chosen.text
             self._go(0, ban_ids=(chosen.id,))
+
+    def unban(self) -> None:
+        """Takes the last ban back."""
+        if self.state.paused and self.state.banned:
+            self._unban(next(reversed(self.state.banned)))
+
+    def _unban(self, token: int) -> None:
+        del self.state.banned[token]
+        self._go(0, unban_ids=(token,))
 
     async def force(self, text: str) -> str:
         """Puts text into the reply and pauses after it; returns why that cannot be, empty when it was done."""
@@ -128,7 +141,8 @@ class StepControl:
         force_ids: tuple[int, ...] = (),
         force_text: str = "",
         ban_ids: tuple[int, ...] = (),
+        unban_ids: tuple[int, ...] = (),
     ) -> None:
         self.state.go(n_steps)
-        self._session.resume(n_steps, force_ids, force_text, ban_ids)
+        self._session.resume(n_steps, force_ids, force_text, ban_ids, unban_ids)
         self._changed()

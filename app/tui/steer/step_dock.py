@@ -47,6 +47,8 @@ class StepPanel(Lines, can_focus=True):
                 self._type_text()
             case "b":
                 control.ban()
+            case "u":
+                control.unban()
             case "r":
                 control.run_on()
             case "j" | "k":

@@ -13,6 +13,7 @@ from app.tui.steer.stepping import Alternative, Hold, Stepping
 N_HEAD = 2
 """Lines above the rows."""
 _HEAD = "next token"
+_UNDO = "b takes it back"
 _MARK, _RANK, _P, _GAP = 2, 4, 8, 2
 
 
@@ -36,6 +37,7 @@ def _title(state: Stepping, width: int) -> Line:
     if state.banned:
         names = " ".join(one_line(text, 12).strip() or "␣" for text in list(state.banned.values())[-3:])
         left.append((("banned ", "dim"), (f"{len(state.banned)}: {names}", "value")))
+        left.append((("u ", "value"), ("takes the last back", "dim")))
     line: Line = (("STEP ", "title"),)
     for part in left:
         grown: Line = (*line, *((("· ", "dim"),) if len(line) > 1 else ()), *part, (" ", "text"))
@@ -69,11 +71,11 @@ def _row(row: Alternative, at_cursor: bool, banned: bool, n_text: int, n_bar: in
         (visible(row.text, n_text), "value" if at_cursor else "text"),
         *_measure(row.before, n_bar, "–"),
         (" " * _GAP, "text"),
-        *_measure(row.after, n_bar, "banned" if banned else "cut"),
+        *_measure(row.after, n_bar, "banned" if banned else "cut", _UNDO if banned and at_cursor else ""),
     )
 
 
-def _measure(p: float, n_bar: int, nothing: str) -> Sequence[tuple[str, str]]:
+def _measure(p: float, n_bar: int, nothing: str, words: str = "") -> Sequence[tuple[str, str]]:
     if p <= 0:
-        return ((f"{nothing:>{_P - 1}} ", "dim"), (" " * n_bar, "text"))
+        return ((f"{nothing:>{_P - 1}} ", "dim"), (words.ljust(n_bar) if len(words) <= n_bar else " " * n_bar, "text"))
     return ((f"{numbers.percent(p):>{_P - 1}} ", p_role(p)), (bar(p, n_bar).ljust(n_bar), p_role(p)))

@@ -107,6 +107,34 @@ async def test_a_banned_token_is_not_sampled_and_the_distribution_is_told_anew(t
         assert chat.transcript.last_reply() == " alt2"
 
 
+async def test_a_ban_is_taken_back_by_the_same_key_and_the_last_one_by_another(tmp_path: Path) -> None:
+    engine = ScriptedEngine([FOUR])
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await held(app, pilot)
+
+        async def done(n: int) -> None:
+            await until(lambda: chat.step.state.paused and len(engine.resumed) == n)
+
+        for n, keys in enumerate((("b",), ("down", "b"), ("up", "b"), ("u",), ("u",)), 1):
+            await pilot.press(*keys)
+            await done(min(n, 4))
+            if n == 2:
+                await until(lambda: "banned 2: one alt2" in panel(chat)[0])
+            if n == 3:
+                await until(lambda: "banned 1: alt2" in panel(chat)[0])
+        assert engine.resumed == [
+            Resume(1, 0, ban_ids=(100,)),
+            Resume(1, 0, ban_ids=(1002,)),
+            Resume(1, 0, unban_ids=(100,)),
+            Resume(1, 0, unban_ids=(1002,)),
+        ]
+        await until(lambda: "banned" not in panel(chat)[0])
+        await pilot.press("space")
+        await until(lambda: chat.step.state.paused and chat.step.state.n_generated == 1)
+        assert chat.transcript.last_reply() == "one"
+
+
 async def test_typed_text_is_forced_and_then_it_pauses_again(tmp_path: Path) -> None:
     engine = ScriptedEngine([FOUR])
     app = make_app(tmp_path, engine)

@@ -83,7 +83,7 @@ COMMANDS: list[Command] = [
         conversation=5,
     ),
     Pause(9),
-    Resume(9, 2, (4, 5), "text", (6,)),
+    Resume(9, 2, (4, 5), "text", (6,), (7,)),
     Tokenize(10, "<|im_end|>", parse_special=True),
     Tokenize(10, "", (ChatMessage(Role.USER, "hi"),), False, True, 64, "shift"),
     Predict(11, (ChatMessage(Role.USER, "hi"),), SamplingParams(top_k=3), 5),

@@ -30,9 +30,9 @@ async def test_a_turn_steps_from_its_start(store: Store):
     assert (seen[-1].n_generated, engine.requests[0].n_steps) == (0, 0)
     session.resume(1)
     assert told(await until_paused(events)) == ["one"]
-    session.resume(2, force_ids=[1002], force_text=" no", ban_ids=[101])
+    session.resume(2, force_ids=[1002], force_text=" no", ban_ids=[101], unban_ids=[102])
     assert told(await until_paused(events)) == [" alt2", " no"]
-    assert engine.resumed == [Resume(1, 1), Resume(1, 2, (1002,), " no", (101,))]
+    assert engine.resumed == [Resume(1, 1), Resume(1, 2, (1002,), " no", (101,), (102,))]
     session.resume()
     rest = await all_of(events)
     assert kinds(rest)[-2:] == ["GenerationFinished", "ReplyFinished"]

@@ -130,6 +130,19 @@ def test_forced_and_banned_tokens() -> None:
     assert request.generated == [7, 8, 0]
 
 
+def test_a_ban_is_taken_back() -> None:
+    scheduler, request = make(ToyBackend()), sequence([1], n_left=0)
+    scheduler.submit(request)
+    turn(scheduler)
+    assert request.sampler
+    request.sampler.ban([2, 3])
+    request.sampler.unban([2, 9])
+    request.resume(0)
+    (held,) = turn(scheduler)
+    assert isinstance(held, Held)
+    assert held.prospect.after == [(2, 1.0)]
+
+
 def test_the_clock_of_a_sequence_stands_still_while_it_is_held() -> None:
     now = 0.0
     scheduler = Scheduler(ToyBackend(), clock=lambda: now)

@@ -111,5 +111,15 @@ def test_banned_tokens_are_named() -> None:
     state = paused()
     state.banned = {9: "\n"}
     lines = shown(state, width=98)
-    assert lines[0].startswith("STEP token 12 · entropy 1.75 bits · end 0.4 % · banned 1: ␣ ")
-    assert lines[4].rstrip().endswith("banned")
+    assert lines[0].startswith("STEP token 12 · entropy 1.75 bits · end 0.4 % · banned 1: ␣ · u takes the last back ")
+    assert lines[4].endswith("  banned")
+
+
+def test_it_is_told_at_the_cursor_how_a_ban_is_taken_back_where_there_is_room() -> None:
+    state = paused()
+    state.banned = {9: "\n"}
+    state.move(2)
+    assert shown(state)[4].endswith("  banned b takes it back")
+    assert shown(state, width=60)[4].endswith("  banned")
+    state.banned = {}
+    assert shown(state)[4].endswith("  cut")
