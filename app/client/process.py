@@ -29,12 +29,13 @@ _ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds the package `app`: a checkout, or site-packages."""
 
 
-def worker_argv(log_path: Path) -> list[str]:
-    """The command of the real worker, whose caches lie beside its log.
+def worker_argv(log_path: Path | None) -> list[str]:
+    """The command of the real worker, whose caches lie beside its log; without a log it has neither.
 
     `-P` keeps an `app/` of the current folder out of its `sys.path`.
     """
-    return [sys.executable, "-P", "-m", "app.engine", "--log", str(log_path), "--cache", str(log_path.parent)]
+    places = ("--log", str(log_path), "--cache", str(log_path.parent)) if log_path else ()
+    return [sys.executable, "-P", "-m", "app.engine", *places]
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -56,9 +57,14 @@ def describe_exit(code: int) -> str:
 
 
 class WorkerProcess:
-    """A started worker. Methods return at once and may be called from any thread."""
+    """A started worker. Methods return at once and may be called from any thread.
 
-    def __init__(self, popen: subprocess.Popen[bytes], log_path: Path, log_start: int) -> None:
+    Attributes:
+        notice: what the user should be told about the start.
+    """
+
+    def __init__(self, popen: subprocess.Popen[bytes], log_path: Path, log_start: int, notice: str = "") -> None:
+        self.notice = notice
         self._popen = popen
         self._log_path = log_path
         self._log_start = log_start
@@ -136,20 +142,25 @@ class WorkerProcess:
 
 
 def spawn(log_path: Path, argv: Sequence[str] | None = None) -> WorkerProcess:
-    """Starts a worker; its stderr goes to `log_path`, its folder is made if needed.
+    """Starts a worker; its stderr goes to `log_path`, its folder is made if needed. Where it cannot be, nothing is
+    logged and nothing cached, and a notice tells.
 
     It gets its own session, so that Ctrl-C in the terminal does not reach it. Raises OSError.
     """
+    notice = ""
     try:
         log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
-        hint = "set TOKSCOPE_CACHE_DIR to a folder that can"
-        raise OSError(f"{log_path} cannot be written ({error.strerror}): {hint}") from error
+        notice = (
+            f"{log_path} cannot be written ({error.strerror}): there is no cache and no engine log; "
+            "set TOKSCOPE_CACHE_DIR to a folder that can"
+        )
+        log = os.open(os.devnull, os.O_WRONLY)
     try:
         log_start = os.fstat(log).st_size
         popen = subprocess.Popen(
-            argv or worker_argv(log_path),
+            argv or worker_argv(None if notice else log_path),
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -160,4 +171,4 @@ def spawn(log_path: Path, argv: Sequence[str] | None = None) -> WorkerProcess:
         )
     finally:
         os.close(log)
-    return WorkerProcess(popen, log_path, log_start)
+    return WorkerProcess(popen, log_path, log_start, notice)

@@ -13,6 +13,8 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from app.client.connection import Connection, Graces, Request, RequestEnd
 from app.client.engine import EngineState
 from app.client.process import WorkerProcess, spawn
@@ -61,6 +63,8 @@ class WorkerClient:
         self._connection: Connection | None = None
         self._wanted: LoadModel | None = None
         self._unstartable = False
+        self._notice: str | None = None
+        """Of the worker's start; None until one was started, empty once it was told."""
         self._closed = False
         self._starting = asyncio.Lock()
         self._loading = asyncio.Lock()
@@ -112,6 +116,7 @@ class WorkerClient:
                     self._unstartable = True
                     return EngineLost(None, f"could not be started: {error}")
                 self._unstartable = False
+                self._notice = process.notice if self._notice is None else self._notice
                 if self._closed:
                     process.discard()
                     return EngineLost(None, "closed")
@@ -282,6 +287,8 @@ class WorkerClient:
         try:
             while True:
                 event = await mailbox.get()
+                if isinstance(event, ModelReady) and self._notice:
+                    event, self._notice = replace(event, notices=(self._notice, *event.notices)), ""
                 yield event
                 if not isinstance(event, LoadProgress):
                     return

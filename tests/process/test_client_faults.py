@@ -23,7 +23,7 @@ from app.protocol.events import (
     PrefillProgress,
     TokensGenerated,
 )
-from tests.fakes.fake_worker import NOISE
+from tests.fakes.fake_worker import NOISE, fake_worker
 from tests.process.streams import MODEL, alive, ask, collect, load, n_tokens, question, until, until_token
 
 DEATHS = [
@@ -151,14 +151,17 @@ async def test_a_program_that_is_not_there(tmp_path):
     await client.close()
 
 
-async def test_a_log_that_cannot_be_written_says_what_to_do(tmp_path):
+async def test_a_cache_that_cannot_be_written_is_told_once_and_stops_nothing(tmp_path):
     (tmp_path / "file").write_text("in the way")
     log = tmp_path / "file" / "engine.log"
-    client = WorkerClient(log)
-    lost = await load(client)
-    assert lost.reason == (
-        f"could not be started: {log} cannot be written (File exists): set TOKSCOPE_CACHE_DIR to a folder that can"
+    client = WorkerClient(log, argv=fake_worker())
+    ready = await load(client)
+    assert isinstance(ready, ModelReady)
+    assert ready.notices == (
+        f"{log} cannot be written (File exists): there is no cache and no engine log; "
+        "set TOKSCOPE_CACHE_DIR to a folder that can",
     )
+    assert (await load(client)).notices == ()
     await client.close()
 
 

@@ -42,6 +42,10 @@ def test_the_current_folder_cannot_shadow_the_engine(tmp_path):
     assert argv == [sys.executable, "-P", "-m", "app.engine", "--log", str(tmp_path / "log"), "--cache", str(tmp_path)]
 
 
+def test_without_a_log_there_is_no_cache():
+    assert worker_argv(None) == [sys.executable, "-P", "-m", "app.engine"]
+
+
 def test_the_log_s_tail_is_this_worker_s_last_twenty_lines(tmp_path):
     log = tmp_path / "logs" / "engine.log"
     log.parent.mkdir()
