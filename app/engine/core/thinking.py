@@ -146,11 +146,6 @@ class TwoSets:
         for each in self._sets:
             each.unban(tokens)
 
-    def unban(self, tokens: Sequence[int]) -> None:
-        """See `Sampler`."""
-        for each in self._sets:
-            each.unban(tokens)
-
     def accept(self, tokens: Sequence[int]) -> None:
         """See `Sampler`."""
         for each in self._sets:
