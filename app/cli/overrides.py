@@ -7,14 +7,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+from app.config.constraints import OTHER
 from app.config.problems import nearest
 from app.domain.errors import UsageError
 from app.domain.sampling import CANONICAL, SamplingParams, thinking_params
 from app.domain.text import one_line
 
 _PLACE = re.compile(r"^(.*) - at `(?:key in )?\$\.(\w+)(.*)`$")
-_OTHER = {"grammar": "json_schema", "json_schema": "grammar"}
-"""What is given of the two takes the preset's other one away."""
 
 
 def with_overrides(sampling: SamplingParams, values: Mapping[str, object]) -> SamplingParams:
@@ -27,8 +26,8 @@ def with_overrides(sampling: SamplingParams, values: Mapping[str, object]) -> Sa
             raise UsageError(f"there is no sampling field `{one_line(name, 60)}`", hint)
     merged: dict[str, object] = msgspec.structs.asdict(sampling)
     for name, value in values.items():
-        if value is not None and name in _OTHER and _OTHER[name] not in values:
-            merged[_OTHER[name]] = None
+        if value is not None and name in OTHER and OTHER[name] not in values:
+            merged[OTHER[name]] = None
         merged[name] = value
     try:
         changed = msgspec.convert(merged, SamplingParams)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from app.config.constraints import checked_constraints
 from app.config.document import Document
 from app.config.fields import field_names, read_fields, subtable
 from app.config.locator import Path
@@ -64,8 +65,9 @@ class _Reader:
         based_on = own.pop("based_on", None)
         base = self._base(name, based_on, (*users, name))
         flat = {key: value for key, value in table.items() if key in _SAMPLING and key != "thinking"}
-        sampling: dict[str, Any] = read_fields(self._document, at, flat, SamplingParams)
-        sampling["thinking"] = base.sampling.thinking | self._thinking(at, table)
+        sampling = checked_constraints(self._document, at, read_fields(self._document, at, flat, SamplingParams))
+        thinking = base.sampling.thinking | self._thinking(at, table)
+        sampling["thinking"] = {key: value for key, value in thinking.items() if value is not None}
         preset = msgspec.structs.replace(
             base, name=name, sampling=msgspec.structs.replace(base.sampling, **sampling), **own
         )
@@ -80,7 +82,7 @@ class _Reader:
         for key in WHOLE_REPLY.intersection(given):
             self._document.report((*at, key), f"`{key}` holds for the whole reply, not for thinking alone")
         own = {key: value for key, value in given.items() if key not in WHOLE_REPLY}
-        return read_fields(self._document, at, own, SamplingParams)
+        return checked_constraints(self._document, at, read_fields(self._document, at, own, SamplingParams))
 
     def _base(self, name: str, based_on: str | None, users: tuple[str, ...]) -> Preset:
         default = SHIPPED_PRESETS.get(name, Preset(name=name))

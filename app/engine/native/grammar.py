@@ -14,12 +14,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import IO
 
+from app.domain.gbnf import Gbnf, GbnfError
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import SamplingError
 from app.engine.native.bindings import C, Native, json_schema_to_gbnf
 from app.engine.native.model import NativeModel
 from app.engine.native.vocab import on_big_stack
-from app.engine.text.gbnf import Gbnf, GbnfError
 from app.engine.text.schema import place_of, prepared, too_many
 
 _ROOT = b"root"

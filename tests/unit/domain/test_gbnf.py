@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.engine.text.gbnf import Gbnf, GbnfError
+from app.domain.gbnf import Gbnf, GbnfError
 
 GOOD = [
     'root ::= "yes" | "no"',

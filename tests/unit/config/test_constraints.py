@@ -1,0 +1,75 @@
+"""A preset's grammar and schema: what can be told without an engine is told with the place of its key."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("lines", "place", "key", "message"),
+    [
+        (
+            "grammar = 'root ::= \"a\"'\njson_schema = '{}'",
+            (3, 1),
+            "presets.x.json_schema",
+            "`grammar` and `json_schema` exclude each other: a schema becomes a grammar of its own",
+        ),
+        (
+            "grammar = 'root ::= \"a'",
+            (2, 1),
+            "presets.x.grammar",
+            '`grammar` is wrong at line 1, column 10: the text that begins here has no end (")',
+        ),
+        ('grammar = ""', (2, 1), "presets.x.grammar", "`grammar` is wrong: it has no rule named root"),
+        (
+            "grammar = 'root ::= root \"a\"'",
+            (2, 1),
+            "presets.x.grammar",
+            "`grammar` is wrong at line 1, column 10: a rule begins with itself (left recursion)",
+        ),
+        (
+            "json_schema = '{\"type\": }'",
+            (2, 1),
+            "presets.x.json_schema",
+            "`json_schema` is not JSON: line 1, column 10: Expecting value",
+        ),
+        (
+            "json_schema = '[]'",
+            (2, 1),
+            "presets.x.json_schema",
+            '`json_schema` must be a JSON object, as in {"type": "array"}',
+        ),
+        (
+            "[presets.x.thinking]\njson_schema = '{'",
+            (3, 1),
+            "presets.x.thinking.json_schema",
+            "`json_schema` is not JSON: line 1, column 2: Expecting property name enclosed in double quotes",
+        ),
+    ],
+)
+def test_a_mistake_has_its_place(load, lines: str, place: tuple[int, int], key: str, message: str) -> None:
+    loaded = load(f"[presets.x]\n{lines}\n")
+    (problem,) = loaded.problems
+    assert (problem.line, problem.column) == place
+    assert (problem.key, problem.message) == (key, message)
+    sampling = loaded.settings.presets["x"].sampling
+    assert sampling.json_schema is None
+    assert loaded.flawed_presets == {"x"}
+
+
+def test_good_ones_are_taken(load) -> None:
+    loaded = load("[presets.x]\ngrammar = 'root ::= [a-z]+'\n[presets.y]\njson_schema = '{\"type\": \"array\"}'\n")
+    assert loaded.problems == []
+    assert loaded.settings.presets["x"].sampling.grammar == "root ::= [a-z]+"
+    assert loaded.settings.presets["y"].sampling.json_schema == '{"type": "array"}'
+
+
+def test_its_own_takes_the_other_one_of_its_base_away(load) -> None:
+    loaded = load(
+        "[presets.x]\ngrammar = 'root ::= [a-z]+'\n[presets.x.thinking]\njson_schema = '{}'\n"
+        "[presets.y]\nbased_on = 'x'\njson_schema = '{}'\n[presets.y.thinking]\ngrammar = 'root ::= [0-9]'\n"
+    )
+    assert loaded.problems == []
+    sampling = loaded.settings.presets["y"].sampling
+    assert (sampling.grammar, sampling.json_schema) == (None, "{}")
+    assert sampling.thinking == {"grammar": "root ::= [0-9]"}
