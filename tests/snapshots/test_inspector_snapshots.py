@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -60,6 +60,9 @@ class Kept:
 
     async def load_trace(self, message_id: int) -> ReplyTrace | None:
         return self.trace(message_id)
+
+    async def versions(self, shown: Sequence[Message]) -> dict[int, list[Message]]:
+        return {message.id: [message] for message in shown}
 
 
 def prompt() -> tuple[PromptToken, ...]:

@@ -39,6 +39,10 @@ class Traces(Protocol):
         """The same, or else the stored one."""
         ...
 
+    async def versions(self, shown: Sequence[Message]) -> dict[int, list[Message]]:
+        """By the id of each reply: all that answer the same message, itself too; oldest first."""
+        ...
+
 
 class Inspection:
     """See the module.
@@ -46,12 +50,14 @@ class Inspection:
     Attributes:
         message: the reply; None while there is none.
         trace: None where none is kept, or not yet.
+        version: which of how many versions of the reply it is, from 1.
     """
 
     def __init__(self, traces: Traces) -> None:
         self._traces = traces
         self.message: Message | None = None
         self.trace: ReplyTrace | None = None
+        self.version = (1, 1)
         self._controls: frozenset[int] = frozenset()
 
     @property
@@ -94,6 +100,7 @@ class Inspection:
         replies = self.replies
         last = replies[-1] if replies else None
         self.message = next((message for message in replies if message.id == message_id), last)
+        self.version = await self._version(self.message) if self.message is not None else (1, 1)
         self._take(await self._traces.load_trace(self.message.id) if self.message is not None else None)
 
     async def step(self, by: int) -> bool:
@@ -137,6 +144,10 @@ class Inspection:
         if what_if is None and (chain := recorded(shown)) is not None:
             return chain
         return computed(shown, sampling, what_if.params if what_if is not None else sampling, self.seen(token))
+
+    async def _version(self, message: Message) -> tuple[int, int]:
+        versions = [each.id for each in (await self._traces.versions([message]))[message.id]]
+        return versions.index(message.id) + 1, len(versions)
 
     def _take(self, trace: ReplyTrace | None) -> None:
         self.trace = trace

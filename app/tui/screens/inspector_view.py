@@ -128,7 +128,9 @@ class InspectorView(Dialog[ForkWanted]):
     def _redraw(self) -> None:
         inspection = self.inspection
         n_replies = self._n_replies = len(inspection.replies)
-        where = [f"reply {inspection.place + 1} of {n_replies}", numbers.tokens(len(inspection.tokens))]
+        place, n_versions = inspection.version
+        versions = [f"version {place} of {n_versions}"] if n_versions > 1 else []
+        where = [f"reply {inspection.place + 1} of {n_replies}", *versions, numbers.tokens(len(inspection.tokens))]
         state = "◉ writing" if inspection.live else ""
         self.header.show(
             [Segment("Inspector", "bold $primary", weight=3), *(Segment(text, weight=2) for text in where)],

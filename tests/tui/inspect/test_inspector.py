@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from textual import events
@@ -37,6 +38,9 @@ class Kept:
 
     async def load_trace(self, message_id: int) -> ReplyTrace | None:
         return self.traces.get(message_id)
+
+    async def versions(self, shown: Sequence[Message]) -> dict[int, list[Message]]:
+        return {message.id: [message] for message in shown}
 
 
 def made(message_id: int, role: Role, content: str, state: ReplyState = ReplyState.DONE) -> Message:
@@ -148,6 +152,25 @@ async def test_enter_on_an_alternative_forks_and_so_does_typed_text(tmp_path: Pa
         await press(pilot, "f", "space", *"snow", "enter")
         await until(lambda: len(engine.requests) == 3 and not chat.chat.running)
         assert engine.requests[2].reply_text == " snow"
+
+
+async def test_the_header_tells_which_version_of_a_reply_it_is(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["first", "second and last", "more"]))
+    async with app.run_test(size=SIZE) as pilot:
+        chat = await asked(app)
+        await pilot.press("ctrl+r")
+        await until(lambda: chat.transcript.last_reply() == "second and last" and not chat.chat.running)
+        chat.chat.submit("go on")
+        await until(lambda: len(chat.chat.session.branch) == 4 and not chat.chat.running)
+        screen = await opened(app, pilot)
+        assert screen.header.text.strip() == "Inspector · reply 2 of 2 · 2 tokens"
+        await press(pilot, "less_than_sign")
+        assert screen.header.text.strip() == "Inspector · reply 1 of 2 · version 2 of 2 · 4 tokens"
+        await press(pilot, "escape")
+        await pilot.press("alt+left")
+        await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
+        screen = await opened(app, pilot)
+        assert screen.header.text.strip() == "Inspector · reply 1 of 1 · version 1 of 2 · 2 tokens"
 
 
 async def test_the_token_that_came_is_no_alternative(tmp_path: Path) -> None:

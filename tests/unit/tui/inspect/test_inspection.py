@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from app.domain.conversation import Message, ReplyState, Role
@@ -36,15 +38,22 @@ class Kept:
     async def load_trace(self, message_id: int) -> ReplyTrace | None:
         return self.stored if message_id == 2 else self.trace(message_id)
 
+    async def versions(self, shown: Sequence[Message]) -> dict[int, list[Message]]:
+        """The first reply is the second of three."""
+        others = {2: [message(6, Role.ASSISTANT), *shown, message(9, Role.ASSISTANT)]}
+        return {each.id: others.get(each.id, [each]) for each in shown}
+
 
 async def test_it_begins_with_the_last_reply_and_goes_to_the_others() -> None:
     kept = Kept()
     inspection = Inspection(kept)
     await inspection.open(None)
     assert (inspection.place, inspection.live, inspection.trace) == (1, True, kept.live)
+    assert inspection.version == (1, 1)
     assert not await inspection.step(1)
     assert await inspection.step(-1)
     assert (inspection.place, inspection.live, inspection.trace) == (0, False, kept.stored)
+    assert inspection.version == (2, 3)
     assert not await inspection.step(-1)
     await inspection.open(99)
     assert inspection.place == 1
