@@ -13,6 +13,7 @@ from app.domain.errors import UsageError
 from app.domain.sampling import CANONICAL, SamplingParams, thinking_params
 from app.domain.text import one_line
 
+_INVALID = re.compile(r"Invalid enum value '(.+?)'")
 _PLACE = re.compile(r"^(.*) - at `(?:key in )?\$\.(\w+)(.*)`$")
 
 
@@ -42,6 +43,10 @@ def with_overrides(sampling: SamplingParams, values: Mapping[str, object]) -> Sa
 def _explained(message: str) -> UsageError:
     place = _PLACE.match(message)
     what, field, inside = place.groups() if place else (message, "", "")
-    hint = f"the stages are {', '.join(CANONICAL)}" if field == "samplers" else ""
+    hint = ""
+    if field == "samplers":
+        unknown = _INVALID.match(what)
+        close = nearest(unknown[1], CANONICAL) if unknown else ""
+        hint = f"{f'did you mean `{close}`? ' if close else ''}the stages are {', '.join(CANONICAL)}"
     where = f"`{field}` is wrong{' inside' if inside else ''}: " if field else ""
     return UsageError(f"{where}{what[:1].lower()}{what[1:]}", hint)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from types import UnionType
-from typing import Any, Literal, TypeGuard, Union, get_args, get_origin
+from typing import Any, Literal, TypeGuard, Union, cast, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
@@ -105,6 +105,8 @@ def _read_entries(document: Document, at: Path, table: Mapping[str, Any], kind: 
 def _report(document: Document, at: Path, error: str, value: object, kind: object) -> None:
     choices = _choices(kind)
     message = f"`{at[-1]}` {_explain(error, value, choices)}"
+    if (item := _IN_ITEM.search(error)) and item[1].isdigit() and isinstance(value, list | tuple):
+        value = cast("Sequence[object]", value)[int(item[1])]
     suggest = choices if isinstance(value, str) and error.startswith("Invalid enum value") else None
     document.report(at, message, suggest_from=suggest, name=str(value))
 

@@ -54,6 +54,12 @@ def test_a_mistake_has_its_place(load, line: str, column: int, message: str) -> 
     assert problem.message.startswith(message)
 
 
+@pytest.mark.parametrize(("name", "meant"), [("top_k", "top-k"), ("minp", "min-p"), ("???", "")])
+def test_an_unknown_stage_is_told_with_the_nearest(load, name: str, meant: str) -> None:
+    (problem,) = load(f'[presets.x]\nsamplers = ["temperature", "{name}"]\n').problems
+    assert problem.suggestion == meant
+
+
 def test_speculation_is_off_or_by_ngram(load) -> None:
     assert load("").settings.speculation == "off"
     assert load('speculation = "ngram"').settings.speculation == "ngram"
