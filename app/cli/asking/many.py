@@ -14,7 +14,7 @@ from app.cli.asking.answer import Answer
 from app.cli.asking.options import AskOptions, Format
 from app.cli.asking.setup import Setup
 from app.cli.asking.sinks import JsonlSink, TextSink, error_of, slots_held
-from app.cli.asking.stats import print_row
+from app.cli.asking.stats import print_row, told_drafts
 from app.cli.exit_codes import ExitCode
 from app.protocol.events import EngineLost, GenerationFinished, ModelReady, SlotsHeld
 from app.session.events import TurnEvent
@@ -89,7 +89,9 @@ class ManyAnswers:
             for number, answer in enumerate(self._answers, 1):
                 print_row(str(number), answer)
             all_of_them = self._aggregate()
-            console.talk(f"together {all_of_them['n_generated']} tokens · {all_of_them['tps']:.1f} tokens/s")
+            counts = [answer.drafting for answer in self._answers if answer.drafting]
+            drafts = f" · {told_drafts(counts)}" if counts else ""
+            console.talk(f"together {all_of_them['n_generated']} tokens · {all_of_them['tps']:.1f} tokens/s{drafts}")
         if self._interrupted:
             return ExitCode.INTERRUPTED
         return next((answer.exit_code for answer in self._answers if answer.exit_code), ExitCode.OK)

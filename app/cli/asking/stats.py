@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from app.cli import console
 from app.cli.asking.answer import Answer
+from app.domain.generation import DraftCounts
 from app.tui.watch.drafting import Drafting
 
 
@@ -37,7 +40,15 @@ def print_row(name: str, answer: Answer) -> None:
         f"first after {_ms(timings.ttft_ms)}",
         str(answer.finish_reason or "unknown"),
     )
-    console.talk(f"{name:<8} {' · '.join(cells)}")
+    drafts = (told_drafts([answer.drafting]),) if answer.drafting else ()
+    console.talk(f"{name:<8} {' · '.join((*cells, *drafts))}")
+
+
+def told_drafts(counts: Iterable[DraftCounts]) -> str:
+    """How many of the drafted tokens were accepted, in a few words."""
+    told = list(counts)
+    n_drafted, n_accepted = sum(one.n_drafted for one in told), sum(one.n_accepted for one in told)
+    return f"{n_accepted} of {n_drafted} drafts accepted" if n_drafted else "nothing drafted"
 
 
 def _drafts(drafted: Drafting) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import pytest
 from app.cli.launch import EngineLauncher
 from app.cli.main import main
 from app.config.paths import database_file
-from app.domain.generation import FinishReason
+from app.domain.generation import DraftCounts, FinishReason
 from app.store.store import Store
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply, reply
@@ -87,6 +87,17 @@ def test_one_that_fails_does_not_cost_the_others(tok) -> None:
 @pytest.mark.parametrize("n", ["0", "17", "x"])
 def test_there_is_a_limit(tok, n: str) -> None:
     assert tok("ask", "x", "-n", n).code == 2
+
+
+def test_stats_tell_of_drafts_where_there_were_any(tok) -> None:
+    counts = [DraftCounts(3, 12, 8), DraftCounts(0, 0, 0)]
+    engine = ScriptedEngine([reply("one", drafting=counts[0]), reply("two", drafting=counts[1])])
+    first, second, together = tok("ask", "x", "-n", "2", "--speculate", "--stats", engine=engine).err.splitlines()[-3:]
+    assert first.endswith(" · 8 of 12 drafts accepted")
+    assert second.endswith(" · nothing drafted")
+    assert together.endswith(" · 8 of 12 drafts accepted")
+    plain = tok("ask", "x", "-n", "2", "--stats", engine=ScriptedEngine(["one", "two"]))
+    assert "draft" not in plain.err
 
 
 def test_stats_have_a_line_for_each(tok) -> None:
