@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
+from app.cli import console
 from app.cli.asking.mistakes import what_is_broken
 from app.cli.asking.options import AskOptions
 from app.cli.configuration import warn_of
@@ -46,7 +47,10 @@ def look_up(options: AskOptions) -> Setup:
     preset = find_preset(name, presets)
     model = locate(wanted, catalogue, settings.models_dir, options.draft)
     speculate = settings.speculation == "ngram" if options.speculate is None else options.speculate
-    return Setup(model, overridden(preset, options), speculate, settings.trace_top_k, settings.trace)
+    preset = overridden(preset, options)
+    if preset.sampling.exact and (options.speculate or options.draft):
+        console.talk("tok: nothing is drafted: `exact` decodes in fixed steps, one token each")
+    return Setup(model, preset, speculate, settings.trace_top_k, settings.trace)
 
 
 def overridden(preset: Preset, options: AskOptions) -> Preset:

@@ -145,6 +145,23 @@ def test_an_unknown_stage_is_told_with_those_there_are(tok) -> None:
     assert "top-n-sigma" in str(error["hint"])
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"), [("top_k", "top-k"), ("min_p,temperature", "min-p"), ("top-k,Temperature", "temperature")]
+)
+def test_an_unknown_stage_is_told_with_the_nearest(tok, written: str, meant: str) -> None:
+    assert str(refused(tok, "--samplers", written)["hint"]).startswith(f"did you mean `{meant}`? the stages are logit-")
+
+
+@pytest.mark.parametrize("more", [("--speculate",), ("--draft", "MODEL")])
+def test_exact_says_that_it_drafts_nothing(tok, model, more: tuple[str, ...]) -> None:
+    given = [str(model) if each == "MODEL" else each for each in more]
+    outcome = tok("ask", "x", "--exact", *given, engine=ScriptedEngine(["one"]))
+    assert (outcome.code, outcome.out) == (0, "one\n")
+    assert outcome.err == "tok: nothing is drafted: `exact` decodes in fixed steps, one token each\n"
+    assert tok("ask", "x", *given, engine=ScriptedEngine(["one"])).err == ""
+    assert tok("ask", "x", "--exact", engine=ScriptedEngine(["one"])).err == ""
+
+
 def test_an_error_that_the_engine_finds_exits_with_1(tok) -> None:
     text = "the grammar is wrong at line 1, column 3: expecting newline or end"
     engine = ScriptedEngine([Reply(finish=FinishReason.ERROR, error=text)])
