@@ -31,6 +31,9 @@ from app.tui.theme import VARIABLE_DEFAULTS, ThemeSituation
 _TWICE_S = 3.0
 """Two presses of the interrupt key within this time quit; the notice lasts as long."""
 
+_LOW_ROWS = 5
+"""Rows of the composer and of the lines below it, over which notices stand."""
+
 
 class TokscopeApp(App[int]):
     """Run it with `run_chat`; in a test with `run_test`."""
@@ -130,6 +133,11 @@ class TokscopeApp(App[int]):
 
     def tell(self, text: str, severity: SeverityLevel = "information", timeout_s: float | None = None) -> None:
         """Shows a passing notice; the text may come from anywhere."""
+        chat = self.screen_of_chat
+        if chat is not None and chat.composer.region:
+            # The composer grows with what is written; the sheet knows where it is without.
+            for rack in chat.query("ToastRack"):
+                rack.styles.margin = (0, 0, max(_LOW_ROWS, chat.size.height - chat.composer.region.y), 0)
         self.notify(safe_text(text), severity=severity, timeout=timeout_s, markup=False)
 
     def leave(self, exit_code: int) -> None:
