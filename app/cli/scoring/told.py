@@ -125,13 +125,15 @@ class PaintedText:
 
 def _summary(found: Inspection) -> str:
     n, counted = len(found.tokens), found.n_scored
-    cut = "" if found.complete else ", not all of them"
+    tokens, cut = f"{n:,} token{'' if n == 1 else 's'}", "" if found.complete else ", not all that the text has"
+    if not counted:
+        return f"{tokens}{cut}; none counts for a perplexity"
     if found.perplexity is None:
-        return f"{n:,} token{'' if n == 1 else 's'}{cut}; none counts for a perplexity"
+        return f"no perplexity over {counted:,} scored of {tokens}: one of them cannot come at all{cut}"
     which = (
         "all with a token before them" if counted >= n - 1 else f"the later halves of whole windows of {found.n_ctx:,}"
     )
-    return f"perplexity {found.perplexity:.4f} of {counted:,} tokens ({which}), {n:,} scored{cut}"
+    return f"perplexity {found.perplexity:.4f} over {counted:,} scored of {tokens} ({which}){cut}"
 
 
 def _look(p: float) -> Look:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.scoring.inspection import Inspection
 from app.cli.scoring.told import Rows
 from app.domain.conversation import Role
 from app.domain.trace import Prediction, StageTrace, TopToken
@@ -199,7 +200,7 @@ def test_a_score_in_a_pipe_is_lines_and_its_sum_is_told_beside_them(tok) -> None
         '1\t3\t101\t0.5\t-0.693147\t1\t2.0000\t"\\tb"',
         '3\t5\t102\t0.25\t-1.38629\t2\t2.0000\t" c"',
     ]
-    assert outcome.err == "tok: perplexity 2.8284 of 2 tokens (all with a token before them), 3 scored\n"
+    assert outcome.err == "tok: perplexity 2.8284 over 2 scored of 3 tokens (all with a token before them)\n"
 
 
 def test_without_colours_each_look_is_still_another_one(tok, terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,6 +208,12 @@ def test_without_colours_each_look_is_still_another_one(tok, terminal, monkeypat
     legend = tok("inspect", "a b").out.splitlines()[2].split(" · ")
     looks = [text.split("m")[0] if text.startswith("\x1b") else "" for text in legend]
     assert looks == ["", "\x1b[4", "\x1b[1", "\x1b[1;4", "\x1b[7"]
+
+
+def test_a_token_that_cannot_come_leaves_no_perplexity(capsys: pytest.CaptureFixture[str]) -> None:
+    tokens = [make_token("a"), make_token("b")]
+    Rows().end(Inspection("m", tokens=tokens, n_scored=1, nll=math.inf, complete=True))
+    assert capsys.readouterr().err == "tok: no perplexity over 1 scored of 2 tokens: one of them cannot come at all\n"
 
 
 def test_one_token_has_no_perplexity(tok) -> None:

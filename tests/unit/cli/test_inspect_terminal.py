@@ -24,7 +24,7 @@ def test_a_score_in_a_terminal_is_the_text_with_a_legend_and_a_row_for_each_toke
         '  " d"                  50.0 %       1  2.00 bits',
         '  \x1b[4;36m" e"\x1b[0m                  12.5 %       3  2.00 bits  " alt1" 50.0 %',
         "",
-        "perplexity 3.3636 of 4 tokens (all with a token before them), 5 scored",
+        "perplexity 3.3636 over 4 scored of 5 tokens (all with a token before them)",
     ]
 
 
