@@ -11,13 +11,24 @@ import msgspec
 from app.cli.tracing.lines import END, FORMAT, HEADER, KINDS, TEXT, TOKEN, VERSION, Header
 from app.cli.tracing.named import from_named
 from app.domain.errors import UsageError
+from app.domain.generation import FinishReason
 from app.domain.text import one_line
 from app.domain.trace import TokenTrace
-from app.protocol.events import ContextTrimmed, GenerationEvent, GenerationStarted, PromptRendered, TokensGenerated
+from app.protocol.events import (
+    ContextTrimmed,
+    GenerationEvent,
+    GenerationFinished,
+    GenerationStarted,
+    PromptRendered,
+    TokensGenerated,
+)
 from app.tui.replay.recording import Recording
 
 REQUEST_ID = 0
 """What a recording's events carry; who plays them puts the id of his own request there."""
+_BEGINS = b'{"event":"header"'
+_OWN_ENDS = (FinishReason.STOP, FinishReason.LENGTH, FinishReason.CONTEXT)
+"""Where no token can be missing that was generated."""
 
 
 def read_trace(path: Path, *, partial: bool = False) -> Recording:
@@ -65,6 +76,8 @@ class _Reader:
             raise self._wrong("something follows the end of the trace", "one file holds one trace")
         if not has_end and not partial:
             raise self._wrong("the run was cut off here: the trace has no end", "--partial takes what is there")
+        if not partial:
+            self._check_whole([event for _, event in events])
         return Recording(
             source=one_line(self._path.name),
             time=header.time,
@@ -79,12 +92,26 @@ class _Reader:
             cut_at=None if has_end else self._number,
         )
 
+    def _check_whole(self, events: list[GenerationEvent]) -> None:
+        """Refuses a run that came to its own end and tells there of more tokens than there are."""
+        end, n_tokens = events[-1], sum(len(each.tokens) for each in events if isinstance(each, TokensGenerated))
+        if not isinstance(end, GenerationFinished) or end.finish_reason not in _OWN_ENDS:
+            return
+        n_generated = end.usage.n_generated
+        if n_tokens < n_generated:
+            self._number = len(self._lines)
+            there = f"{n_tokens:,} of the {n_generated:,} tokens that its end tells of are there"
+            raise self._wrong(f"the trace is damaged: {there}", "--partial takes what is there")
+
     def _header(self) -> Header:
         if not self._lines:
             raise self._wrong("the file is empty", "`tok trace PROMPT -o FILE` writes one")
         try:
             data = _object(self._lines[0])
         except ValueError:
+            if self._lines[0].startswith(_BEGINS):
+                hint = "nothing can be read without it; `tok trace PROMPT -o FILE` writes a new one"
+                raise self._wrong("the trace is damaged: its header is not whole", hint) from None
             data = {}
         if data.get("event") != HEADER or data.get("format") != FORMAT:
             raise self._wrong("this is no trace of tokscope", "`tok trace PROMPT -o FILE` writes one")

@@ -32,6 +32,8 @@ def run_verify(recording: Recording, model: str | None, launcher: EngineLauncher
     """Runs it again and reports. Raises TokscopeError for what goes wrong before there is a verdict."""
     if not recording.prompt:
         raise UsageError(f"{recording.source}: the prompt's tokens were not recorded, so nothing can be run again")
+    if not recording.tokens:
+        raise UsageError(f"{recording.source}: it has no tokens, so nothing can be compared")
     loaded, catalogue = load_settings(), load_catalogue()
     warn_of([*loaded.problems, *catalogue.problems])
     located = locate(model or recording.model.name, catalogue, loaded.settings.models_dir)

@@ -77,6 +77,18 @@ def test_a_whole_trace_comes_back(path: Path) -> None:
         ),
         (lambda data: data + b"{}\n", 9, "something follows the end of the trace"),
         (lambda data: data + b"{", 9, "something follows the end of the trace"),
+        (lambda data: data[:200], 1, "the trace is damaged: its header is not whole"),
+        (lambda data: data[:200] + b"\n" + data[200:], 1, "the trace is damaged: its header is not whole"),
+        (
+            lambda data: _without_tokens(data, 4),
+            4,
+            "the trace is damaged: 0 of the 4 tokens that its end tells of are there",
+        ),
+        (
+            lambda data: _without_tokens(data, 1),
+            7,
+            "the trace is damaged: 3 of the 4 tokens that its end tells of are there",
+        ),
         (lambda data: data[:-20], 8, "the run was cut off here: the trace has no end"),
         (lambda data: b"\n".join(data.split(b"\n")[:5]), 6, "the run was cut off here: the trace has no end"),
     ],
@@ -91,6 +103,18 @@ def test_a_bad_file_is_told_with_its_line(path: Path, change, line: int, message
 def _line(data: bytes, number: int, line: bytes) -> bytes:
     lines = data.split(b"\n")
     return b"\n".join([*lines[: number - 1], line, *lines[number:]])
+
+
+def _without_tokens(data: bytes, n: int) -> bytes:
+    lines = data.split(b"\n")
+    tokens = [line for line in lines if line.startswith(b'{"event":"token"')][:n]
+    return b"\n".join(line for line in lines if line not in tokens)
+
+
+def test_what_is_there_of_a_damaged_trace_can_be_taken(path: Path) -> None:
+    path.write_bytes(_without_tokens(path.read_bytes(), 1))
+    recording = read_trace(path, partial=True)
+    assert ([token.text for token in recording.tokens], recording.cut_at) == ([" aus", " Köln", "<|im_end|>"], None)
 
 
 def test_what_is_there_of_a_cut_trace_can_be_taken(path: Path) -> None:

@@ -127,3 +127,13 @@ def test_without_a_terminal_a_replay_says_so(tok, path) -> None:
     outcome = tok("replay", str(path))
     assert outcome.code == 2
     assert outcome.err.startswith("tok: the chat needs a terminal, and this is not one")
+
+
+def test_a_trace_without_its_tokens_is_damaged_not_the_same(tok, path) -> None:
+    kept = [line for line in path.read_text().splitlines() if not line.startswith('{"event":"token"')]
+    path.write_text("\n".join(kept) + "\n")
+    outcome = tok("replay", "--verify", str(path), engine=ScriptedEngine(["one two three"]))
+    assert outcome.code == 2
+    assert "the trace is damaged: 0 of the 4 tokens that its end tells of are there" in outcome.err
+    outcome = tok("replay", "--verify", "--partial", str(path), engine=ScriptedEngine(["one two three"]))
+    assert (outcome.code, outcome.err) == (2, f"tok: {path.name}: it has no tokens, so nothing can be compared\n")
