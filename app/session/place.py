@@ -10,6 +10,7 @@ from contextlib import suppress
 from app.domain.conversation import Conversation, Message, ReplyState, Role
 from app.domain.errors import StoreError
 from app.session.keeper import Keeper
+from app.session.prompt import sendable
 from app.session.title import title_of
 from app.session.tree import branch_through
 from app.store.store import Store
@@ -41,7 +42,7 @@ class Place:
 
     async def ask(self, branch: list[Message], text: str) -> Message:
         """Keeps a message of the user at the end of `branch`, which begins a conversation where there is none."""
-        content = text.encode("utf-8", "replace").decode("utf-8")
+        content = sendable(text)
         if self.conversation is None:
             conversation, message = await self._keeper.start(title_of(content), content)
             if self.branch is branch:

@@ -16,11 +16,10 @@ from textual.worker import Worker
 from app.client.engine import EngineState
 from app.domain.conversation import Message
 from app.protocol.events import ModelReady
-from app.session.budget import budget_of
 from app.session.session import Session
 from app.tui.commands import COMMANDS, action_of
 from app.tui.flow import lines, pace
-from app.tui.flow.budget import BudgetWatch, Told, words
+from app.tui.flow.budget import BudgetWatch, ask, state_of
 from app.tui.flow.chat import Chat
 from app.tui.flow.choices import Choices
 from app.tui.flow.conversations import Conversations
@@ -104,8 +103,8 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         )
         self.budget = BudgetWatch(
             draft=lambda: self.composer.draft,
-            state=self._budget_state,
-            ask=self._ask_budget,
+            state=lambda: None if self.read_only or not self.is_running else state_of(self.chat, self.loader.ready),
+            ask=lambda text: ask(session, text),
             show=lambda told: self.composer.note(told.forms, warns=told.warns) if told else self.composer.note(()),
             spawn=lambda work: self.run_worker(work, group="budget"),
         )
@@ -295,19 +294,6 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
     def _welcome_keys(self) -> list[tuple[str, str]]:
         hints = {command.id: command.hint for command in COMMANDS}
         return [(self._keymap.label(name), hints[name]) for name in _WELCOME_KEYS if self._keymap.label(name)]
-
-    def _budget_state(self) -> object | None:
-        session, chat = self._session, self.chat
-        ready = self._services.engine.state is EngineState.READY and self.loader.ready
-        if not ready or chat.running or chat.waiting or session.busy or self.read_only or not self.is_running:
-            return None
-        last = session.branch[-1].id if session.branch else 0
-        return session.preset, self._services.engine.model, len(session.branch), last
-
-    async def _ask_budget(self, text: str) -> Told | None:
-        session = self._session
-        budget = await budget_of(session.engine, session.preset, session.branch, text)
-        return words(budget, session.preset.context) if budget else None
 
     # Work in the background
 

@@ -24,6 +24,9 @@ from app.tui.widgets.history_walk import HistoryWalk
 _JOINERS = "\u200c\u200d"
 """Typed in Persian, in Indic scripts and within emoji, though Python does not call them printable."""
 
+_NOTE_ENDS = 6
+"""Cells of the lower border that a remark leaves to the border itself."""
+
 
 class Composer(TextArea):
     """The prompt's text area: Enter sends, Ctrl+J (or Shift+Enter) breaks the line, Up and Down walk the history.
@@ -42,7 +45,9 @@ class Composer(TextArea):
         max-height: 12;
         border: round $border-blurred;
         background: $background;
+        border-subtitle-color: $foreground-muted;
         &:focus { border: round $border; }
+        &.-warns { border-subtitle-color: $warning; border-subtitle-style: bold; }
         &:ansi .text-area--placeholder { text-style: dim; }
     }
     """
@@ -63,6 +68,9 @@ class Composer(TextArea):
         self._documents: dict[str, str] = {}
         """Sent prompts to the documents they were written in, so that their chips come back as they were."""
         self._walk = HistoryWalk(self._document_of)
+        self._notes: Sequence[str] = ()
+        self.note_shown = ""
+        """The remark on the border, for tests and for reading aloud."""
         super().__init__(id=id, classes=classes, soft_wrap=True, tab_behavior="focus", highlight_cursor_line=False)
         self.set_reactive(TextArea.cursor_blink, False)
         self.set_reactive(TextArea.match_cursor_bracket, False)
@@ -71,6 +79,24 @@ class Composer(TextArea):
     def set_placeholder(self, text: str) -> None:
         """Shows `text` literally while the composer is empty."""
         self.placeholder = Content(text)
+
+    def note(self, forms: Sequence[str], *, warns: bool = False) -> None:
+        """Shows a remark on the lower border, the first of its forms that has room; none where there are none."""
+        if forms != self._notes:
+            self._notes = forms
+            self.set_class(warns, "-warns")
+            self._show_note()
+
+    def on_resize(self) -> None:
+        """Shows the remark in the form that has room now."""
+        self._show_note()
+
+    def _show_note(self) -> None:
+        room = self.outer_size.width - _NOTE_ENDS
+        fitting = next((form for form in self._notes if len(form) <= room), self._notes[-1] if self._notes else "")
+        if fitting != self.note_shown:
+            self.note_shown = fitting
+            self.border_subtitle = Content(fitting) if fitting else None  # pyright: ignore[reportAttributeAccessIssue]  a str would be markup
 
     # What the screen keeps
 
