@@ -35,7 +35,7 @@ def add_code(
     pad = (" ", styles.code_block)
     with out.indent(pad, pad):
         if label and language:
-            out.add([(one_line(language, 24), styles.code_label)], fill=styles.code_block, skip_all=True)
+            out.add([(one_line(language, 24), styles.code_label)], fill=styles.code_block, aside=True)
         for n, spans in enumerate(_coloured_lines(safe_text(code).expandtabs(TAB), language, styles)):
             line = placed(spans, rows[n]) if n < len(rows) else spans
             out.flow(line, words=False, fill=styles.code_block, skip_all=True)

@@ -32,6 +32,8 @@ class Line:
     """Leading characters that are not part of the logical text."""
     glue: str | None = None
     """None: begins a logical line. Else it continues the line before, joined by this."""
+    aside: bool = False
+    """Shown to explain what follows, and no part of the text: never copied."""
 
     @property
     def text(self) -> str:
@@ -90,9 +92,15 @@ class LineBuilder:
             self.add(part, fill=fill, skip_all=skip_all, glue=None if piece.start == 0 else piece.glue)
 
     def add(
-        self, spans: Sequence[Span], *, fill: Style | None = None, skip_all: bool = False, glue: str | None = None
+        self,
+        spans: Sequence[Span],
+        *,
+        fill: Style | None = None,
+        skip_all: bool = False,
+        glue: str | None = None,
+        aside: bool = False,
     ) -> None:
-        """Adds one line of the screen that fits already."""
+        """Adds one line of the screen that fits already; `aside`: it is no part of the text."""
         segments: list[Segment] = []
         n_prefix = cells = 0
         for indent in self._indents:
@@ -115,7 +123,7 @@ class LineBuilder:
         if cells > self.width:
             strip = strip.crop(0, self.width)
         skip = n_prefix if skip_all or glue is not None else min(self._n_gutter, n_prefix)
-        self.lines.append(Line(strip, skip, glue))
+        self.lines.append(Line(strip, skip, glue, aside))
 
 
 def cut_spans(spans: Sequence[Span], pieces: Sequence[Piece]) -> Iterator[list[Span]]:

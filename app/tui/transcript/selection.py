@@ -1,6 +1,7 @@
 """Text under a selection: logical text to copy, words and paragraphs to select, cells to highlight.
 
-Logical text is what is shown, wrapped lines joined again, without gutters, the padding of code and trailing spaces.
+Logical text is what is shown, wrapped lines joined again, without gutters, the label and padding of code and trailing
+spaces.
 Offsets count characters of a shown line, not cells. Nothing here raises for offsets that no longer exist.
 """
 
@@ -33,6 +34,8 @@ def logical_text(line_at: LineAt, n_rows: int, selection: Selection) -> str:
         if span is None:
             continue
         line = line_at(row)
+        if line is not None and line.aside:
+            continue
         text = line.text if line is not None else ""
         skip = line.skip if line is not None else 0
         begin, end = span
@@ -47,7 +50,7 @@ def logical_text(line_at: LineAt, n_rows: int, selection: Selection) -> str:
 def word_at(line_at: LineAt, at: Offset) -> Selection | None:
     """Returns the selection of the word at an offset."""
     line = line_at(at.y)
-    if line is None:
+    if line is None or line.aside:
         return None
     for found in _WORD.finditer(line.text, line.skip):
         if found.start() <= at.x < found.end():
@@ -58,7 +61,7 @@ def word_at(line_at: LineAt, at: Offset) -> Selection | None:
 def paragraph_at(line_at: LineAt, row: int) -> Selection | None:
     """Returns the selection of the logical line at a row."""
     line = line_at(row)
-    if line is None:
+    if line is None or line.aside:
         return None
     first = last = row
     while line is not None and line.glue is not None:

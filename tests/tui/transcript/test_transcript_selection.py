@@ -17,7 +17,7 @@ async def test_copied_text_is_logical(app, message) -> None:
         assert everything[0].rstrip() == (
             "first\nsecond\n\n"
             "A paragraph that is long enough to be wrapped on a narrow screen, with bold words.\n\n"
-            "py\nx = 1\nname = 'a string that is far too long for this narrow screen'\n\n"
+            "x = 1\nname = 'a string that is far too long for this narrow screen'\n\n"
             "• item"
         )
 
@@ -65,3 +65,11 @@ async def test_two_clicks_take_a_word_three_a_paragraph(app, message) -> None:
         assert app.screen.get_selected_text() == (
             "A paragraph that is long enough to be wrapped on a narrow screen, with bold words."
         )
+
+
+async def test_the_label_of_code_is_no_text(app, message) -> None:
+    async with app.run_test(size=(40, 24)) as pilot:
+        app.view.show([message(CODE)])
+        for click in (pilot.double_click, pilot.triple_click):
+            await click(app.view, offset=(4, 0))
+            assert not app.screen.get_selected_text()
