@@ -19,7 +19,9 @@ def trace(
     source: Annotated[
         str, typer.Argument(metavar="ID", help="A conversation (`tok history`), or a file of `tok trace`.")
     ],
-    message: Annotated[bool, typer.Option("--message", help="ID is the number of one reply.")] = False,
+    message: Annotated[
+        bool, typer.Option("--message", help="ID is the number of one reply: an `id` in the JSON of its conversation.")
+    ] = False,
     html: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write one page that needs no network.", show_default=False)
     ] = None,

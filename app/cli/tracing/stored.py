@@ -11,9 +11,12 @@ from msgspec import Struct
 from app.cli import console
 from app.config.paths import database_file
 from app.domain.conversation import Conversation, Message, Role
-from app.domain.errors import UsageError
+from app.domain.errors import StoreError, UsageError
 from app.domain.reply_trace import ReplyTrace
 from app.store.store import Store
+
+_N_NAMED = 12
+"""Replies that a hint names."""
 
 
 class TracedMessage(Struct, frozen=True):
@@ -26,9 +29,15 @@ class TracedMessage(Struct, frozen=True):
 @asynccontextmanager
 async def _store() -> AsyncGenerator[Store | None]:
     path = database_file()
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         yield None
         return
+    except OSError as error:
+        raise StoreError(
+            f"{path}: cannot be opened ({error.strerror})", "Set TOKSCOPE_DATA_DIR to a folder that can be read."
+        ) from error
     store = await Store.open(path)
     try:
         for notice in store.notices:
@@ -60,13 +69,26 @@ async def load_reply(message_id: int) -> tuple[str, list[TracedMessage]]:
     async with _store() as store:
         if store is None:
             raise _missing(f"message {message_id}")
-        reply = await store.message(message_id)
+        try:
+            reply = await store.message(message_id)
+        except StoreError as error:
+            last = await store.last_conversation()
+            raise StoreError(str(error), await _numbers(store, last.id) if last else error.hint) from error
         if reply.role is not Role.ASSISTANT:
-            raise UsageError(f"message {message_id} is no reply", hint="`tok export trace ID --json` tells the ids")
+            raise UsageError(f"message {message_id} is no reply", hint=await _numbers(store, reply.conversation_id))
         conversation = await store.conversation(reply.conversation_id)
         asked = [await store.message(reply.parent_id)] if reply.parent_id is not None else []
         answered = TracedMessage(reply, await store.trace(reply.id))
         return conversation.title, [*map(TracedMessage, asked), answered]
+
+
+async def _numbers(store: Store, conversation_id: int) -> str:
+    """What the replies of a conversation are called, the last of them where they are many."""
+    replies = [str(each.id) for each in await store.messages(conversation_id) if each.role is Role.ASSISTANT]
+    named = f"the number{'s' if len(replies) > 1 else ''} {'… ' if len(replies) > _N_NAMED else ''}"
+    numbers = f"{named}{', '.join(replies[-_N_NAMED:])}" if replies else "no number: there are none"
+    elsewhere = "`tok export trace ID --json` tells those of another conversation as `id`"
+    return f"the replies of conversation {conversation_id} have {numbers}: {elsewhere}"
 
 
 def _missing(what: str) -> UsageError:

@@ -42,6 +42,18 @@ def test_without_conversations_nothing_is_listed_and_nothing_made(tok) -> None:
     assert (outcome.code, outcome.json["error"]["message"]) == (2, "there is no conversation 1: nothing is stored yet")
 
 
+@pytest.mark.parametrize("arguments", [("history",), ("export", "trace", "1", "--json")])
+def test_a_data_folder_that_is_none_is_an_error(tok, tmp_path, monkeypatch, arguments) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TOKSCOPE_DATA_DIR", str(tmp_path / "file"))
+    outcome = tok(*arguments)
+    assert outcome.code == 1
+    assert outcome.err == (
+        f"tok: {tmp_path}/file/conversations.db: cannot be opened (Not a directory)\n"
+        "hint: Set TOKSCOPE_DATA_DIR to a folder that can be read.\n"
+    )
+
+
 @pytest.mark.usefixtures("talk")
 def test_history_lists_the_newest_first_with_the_size_of_their_traces(tok) -> None:
     header, *rows = tok("history").out.splitlines()
@@ -83,12 +95,24 @@ def test_json_has_each_token_with_its_part_of_the_text(tok) -> None:
 
 
 @pytest.mark.usefixtures("talk")
+def test_a_wrong_number_of_a_reply_is_told_with_the_right_ones(tok) -> None:
+    outcome = tok("export", "trace", "77", "--message", "--json")
+    assert outcome.code == 1
+    assert outcome.json["error"]["message"].endswith("there is no message 77")
+    where = "`tok export trace ID --json` tells those of another conversation as `id`"
+    assert outcome.json["error"]["hint"] == f"the replies of conversation 2 have the number 6: {where}"
+    outcome = tok("export", "trace", "1", "--message", "--json")
+    assert outcome.json["error"]["hint"] == f"the replies of conversation 1 have the numbers 2, 4: {where}"
+    assert "an `id`" in " ".join(tok("export", "trace", "--help").out.split())
+
+
+@pytest.mark.usefixtures("talk")
 def test_one_reply_is_exported_by_its_number(tok) -> None:
     document = tok("export", "trace", "4", "--message", "--json").json
     assert [each["content"] for each in document["messages"]] == ["Another", "Sleet."]
     outcome = tok("export", "trace", "3", "--message", "--json")
     assert (outcome.code, outcome.json["error"]["message"]) == (2, "message 3 is no reply")
-    assert tok("export", "trace", "77", "--message", "--json").code == 1
+    assert outcome.json["error"]["hint"].startswith("the replies of conversation 1 have the numbers 2, 4: ")
     assert tok("export", "trace", "77", "--json").code == 1
 
 
