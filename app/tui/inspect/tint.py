@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 from enum import StrEnum
-from statistics import median
 from typing import NamedTuple
 
 from app.domain.trace import Origin, TokenTrace
@@ -64,13 +63,31 @@ def origin_words(origin: Origin) -> str:
     return _WORDS[origin]
 
 
-def typical_ms(tokens: Sequence[TokenTrace]) -> float:
-    """Returns the median time between two tokens, which a latency is compared with; 0 where there are none."""
-    return median(token.ms for token in tokens[1:]) if len(tokens) > 1 else 0.0
+class Typical:
+    """The median time between two tokens of a reply, which a latency is compared with.
+
+    Costs a look at each token once, however often a reply that grows is shown.
+    """
+
+    def __init__(self) -> None:
+        self._n = 1
+        self._sorted: list[float] = []
+
+    def take(self, tokens: Sequence[TokenTrace]) -> None:
+        """Takes what is new of a reply; the first token's time is none between two."""
+        for token in tokens[self._n :]:
+            insort(self._sorted, token.ms)
+        self._n = max(self._n, len(tokens))
+
+    @property
+    def ms(self) -> float:
+        """The median; 0 where there are no times."""
+        n = len(self._sorted)
+        return (self._sorted[n // 2] + self._sorted[(n - 1) // 2]) / 2 if n else 0.0
 
 
 def mark(token: TokenTrace, tint: Tint, typical: float) -> Mark:
-    """Returns a token's mark under a tint; `typical` is `typical_ms` of the reply."""
+    """Returns a token's mark under a tint; `typical` is `Typical.ms` of the reply."""
     match tint:
         case Tint.NONE:
             return Mark("", "text")

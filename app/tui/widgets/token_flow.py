@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from app.domain.trace import TokenTrace
 from app.tui.inspect.pieces import is_bytes, is_control, piece_of
-from app.tui.inspect.tint import Mark, Tint, legend, mark, typical_ms
+from app.tui.inspect.tint import Mark, Tint, Typical, legend, mark
 from app.tui.panels.line import Line
 from app.tui.widgets.flow import Flow
 
@@ -17,7 +17,7 @@ class TokenFlow(Flow):
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._tokens: Sequence[TokenTrace] = ()
-        self._typical_ms = 0.0
+        self._typical = Typical()
         self._tint = Tint.NONE
         self._ghosts = False
 
@@ -28,9 +28,11 @@ class TokenFlow(Flow):
         """
         before, self._tokens = self._tokens, tokens
         n = len(before)
-        if self._tint is Tint.LATENCY:
-            self._measure()
-        if n and len(tokens) >= n and tokens[0] == before[0] and tokens[n - 1] == before[n - 1]:
+        grows = bool(n) and len(tokens) >= n and tokens[0] == before[0] and tokens[n - 1] == before[n - 1]
+        if not grows:
+            self._typical = Typical()
+        self._measure()
+        if grows:
             self._extend([piece_of(token, ghosts=self._ghosts) for token in tokens[n:]])
             if cursor is not None:
                 self.move_to(cursor)
@@ -72,19 +74,19 @@ class TokenFlow(Flow):
     @property
     def legend(self) -> Line:
         """What the marks mean; empty without a tint and without ghosts."""
-        line = legend(self._tint, self._typical_ms)
+        line = legend(self._tint, self._typical.ms)
         return (*line, ("⟨x⟩", "ghost"), (" rejected", "text")) if self._ghosts else line
 
     def role_of(self, token: int) -> str:
         """See `Flow`: a tint's role goes before that of a control token."""
         shown = self._tokens[token]
         if self._tint is not Tint.NONE:
-            return mark(shown, self._tint, self._typical_ms).role
+            return mark(shown, self._tint, self._typical.ms).role
         return "control" if is_control(shown) else "dim" if is_bytes(shown.text) else "text"
 
     def mark_of(self, token: int) -> Mark:
         """See `Flow`."""
-        return mark(self._tokens[token], self._tint, self._typical_ms)
+        return mark(self._tokens[token], self._tint, self._typical.ms)
 
     @property
     def has_marks(self) -> bool:
@@ -92,7 +94,9 @@ class TokenFlow(Flow):
         return self._tint is not Tint.NONE
 
     def _measure(self) -> None:
-        typical = typical_ms(self._tokens) if self._tint is Tint.LATENCY else 0.0
-        if typical != self._typical_ms:
-            self._typical_ms = typical
+        if self._tint is not Tint.LATENCY:
+            return
+        before = self._typical.ms
+        self._typical.take(self._tokens)
+        if self._typical.ms != before:
             self._strips.clear()

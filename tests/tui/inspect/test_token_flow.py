@@ -88,6 +88,29 @@ async def test_a_tint_puts_a_mark_under_every_token() -> None:
         assert flow.shown[1] == "·  ·   ·  ·"
 
 
+async def test_the_median_of_a_latency_tint_is_that_of_all_tokens_however_they_came() -> None:
+    made = [make_token(f" {n}", n, ms=10.0 if n < 45 else 40.0) for n in range(200)]
+    app = Host(made[:40])
+    async with app.run_test(size=(40, 6)):
+        flow = app.flow
+
+        def told() -> str:
+            return "".join(text for text, _ in flow.legend).rpartition("of ")[2]
+
+        flow.tint = Tint.LATENCY
+        assert told() == "10.0 ms"
+        flow.show(made[:60])
+        assert told() == "10.0 ms"
+        flow.show(made)
+        assert told() == "40.0 ms"
+        flow.show(made[:40])
+        assert told() == "10.0 ms"
+        flow.tint = Tint.NONE
+        flow.show(made)
+        flow.tint = Tint.LATENCY
+        assert told() == "40.0 ms"
+
+
 async def test_rejected_drafts_are_shown_when_asked_for() -> None:
     made = tokens("The", " sky")
     made[1] = msgspec.structs.replace(
