@@ -70,6 +70,29 @@ def _short(path: Path) -> str:
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
+class _Pages(VerticalScroll):
+    """Scrolls at once, and not after the next refresh, so that keys that arrive together all count."""
+
+    def action_scroll_down(self) -> None:
+        """Goes a line down."""
+        self._go(1)
+
+    def action_scroll_up(self) -> None:
+        """Goes a line up."""
+        self._go(-1)
+
+    def action_page_down(self) -> None:
+        """Goes a page down."""
+        self._go(self.scrollable_content_region.height)
+
+    def action_page_up(self) -> None:
+        """Goes a page up."""
+        self._go(-self.scrollable_content_region.height)
+
+    def _go(self, n_rows: int) -> None:
+        self.scroll_to(y=self.scroll_target_y + n_rows, animate=False, immediate=True)
+
+
 class Help(Dialog[None]):
     """Shows the keys in force, the user's changes included; arrows go to its other pages."""
 
@@ -111,13 +134,13 @@ class Help(Dialog[None]):
         """Lays the dialog out."""
         with Vertical(classes="dialog dialog-tall"):
             yield Bar(id="help-pages", separator="   ")
-            with VerticalScroll(classes="dialog-scroll"):
+            with _Pages(classes="dialog-scroll"):
                 yield Static(id="help-text", markup=False)
             yield Static("← → page   ↑ ↓ scroll   Esc close", classes="dialog-hints", markup=False)
 
     def on_mount(self) -> None:
         """Lets the arrows scroll at once."""
-        self.query_one(VerticalScroll).focus()
+        self.query_one(_Pages).focus()
         self.action_page(self._page)
 
     def action_turn(self, n: int) -> None:
@@ -135,7 +158,7 @@ class Help(Dialog[None]):
         self.query_one(Bar).show(tabs)
         text = {"keys": self._keys, "how": self._how, "views": self._views}[name]
         self.query_one("#help-text", Static).update(text())
-        self.query_one(VerticalScroll).scroll_home(animate=False)
+        self.query_one(_Pages).scroll_home(animate=False)
 
     def _keys(self) -> Content:
         commands = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.events import Key
 from textual.pilot import Pilot
 
 from app.tui.app import TokscopeApp
@@ -141,3 +142,17 @@ def test_every_view_has_a_command_of_the_palette_and_two_sentences() -> None:
         assert view.command in known, view.title
         sentences = [part for part in view.text.replace("…", ".").split(". ") if part]
         assert len(sentences) == 2, view.title
+
+
+async def test_keys_that_arrive_together_all_scroll(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await ready(app)
+        await helped(app, pilot)
+        text = app.screen.query_one(".dialog-scroll")
+        page = text.scrollable_content_region.height
+        for keys, offset in ((["down"] * 5 + ["up"], 4), (["pagedown", "pagedown", "pageup", "down"], 5 + page)):
+            for key in keys:
+                app.post_message(Key(key, None))
+            await pilot.pause()
+            assert text.scroll_offset.y == offset
