@@ -12,7 +12,7 @@ from app.cli.completion import complete_model, complete_preset, complete_theme
 Question = Annotated[str | None, typer.Argument(metavar="PROMPT", help="The question. Standard input is added to it.")]
 PromptFiles = Annotated[
     list[Path] | None,
-    typer.Option("--file", "-f", metavar="FILE", help="Add a text file to the prompt; may be repeated."),
+    typer.Option("--file", "-f", metavar="FILE", help="Add a text file, - is standard input; may be repeated."),
 ]
 Model = Annotated[
     str | None,

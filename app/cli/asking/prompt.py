@@ -15,13 +15,17 @@ from app.domain.text import one_line
 MAX_INPUT_BYTES = 8 << 20
 """More text than any context window holds; a larger input is a mistake worth telling early."""
 
+_STANDARD = Path("-")
+
 
 def gather_prompt(argument: str | None, files: Sequence[Path], command: str = "ask") -> str:
     """Returns the argument, what was piped in and each file under a header, a blank line between them, for a command.
 
-    Raises UsageError when there is nothing to ask, or an input is unreadable, binary or too large.
+    A file named `-` is standard input, which then stands there and not before the files. Raises UsageError when there
+    is nothing to ask, or an input is unreadable, binary or too large.
     """
-    parts = [argument or "", _piped_text(), *(_file_block(path) for path in files)]
+    piped_in = "" if _STANDARD in files else _piped_text()
+    parts = [argument or "", piped_in, *(_file_block(path) for path in files)]
     prompt = "\n\n".join(part for part in parts if part.strip())
     if not prompt:
         raise UsageError("there is nothing to ask", hint=f'tok {command} "Write a haiku about rain"')
@@ -29,6 +33,10 @@ def gather_prompt(argument: str | None, files: Sequence[Path], command: str = "a
 
 
 def _file_block(path: Path) -> str:
+    if path == _STANDARD:
+        if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] -- Python sets it to None for `<&-`
+            raise UsageError("standard input is closed")
+        return _read_text(sys.stdin.buffer, "standard input")
     try:
         with path.open("rb") as stream:
             text = _read_text(stream, str(path))

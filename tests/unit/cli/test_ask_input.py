@@ -56,6 +56,14 @@ def test_standard_input_is_added_to_the_prompt(tok, pipe_in) -> None:
     assert asked(tok, "Summarise:") == "Summarise:\n\nhällo\nworld"
 
 
+def test_a_file_named_dash_is_standard_input_in_its_place(tok, pipe_in, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\n")
+    pipe_in(b"two\n")
+    assert asked(tok, "Compare:", "-f", str(tmp_path / "a.txt"), "-f", "-") == "Compare:\n\n--- a.txt ---\none\n\ntwo"
+    pipe_in(b"alone\n")
+    assert asked(tok, "-f", "-") == "alone"
+
+
 def test_standard_input_alone_is_a_prompt(tok, pipe_in) -> None:
     pipe_in(b"What is rain?\n")
     assert asked(tok) == "What is rain?"
