@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from app.tui.screens.inspector import InspectorScreen
 from app.tui.screens.watch import WatchScreen
 from tests.fakes.chat_app import until
 from tests.screenshots.window import SIZES, Window, opened
 
 POEM = "Write a haiku about rain"
-PASSAGE = (
-    "The keeper lit the lamp at dusk. The ships came home by its light. In the morning the keeper put out the lamp. "
-    "Copy this passage three times, word for word."
+TALES = (
+    "Go on up to twenty: The 1st bird sat on the roof and sang. The 2nd bird sat on the roof and sang. "
+    "The 3rd bird sat on the roof and sang.",
+    "Continue this list up to 20: Sheep number 1 jumps over the fence. Sheep number 2 jumps over the fence. "
+    "Sheep number 3 jumps over the fence.",
 )
-"""A reply to it repeats what stands there, so that n-gram drafts are accepted, and rejected where it departs."""
+"""Replies repeat what stands there, so that n-gram drafts are accepted, and rejected where a number differs."""
+N_TOKENS, N_ROUNDS = 120, 4
+N_ACCEPTED, N_REJECTED = 4, 1
+"""What the picture of speculation has to show, at least."""
 
 
 async def answer(window: Window, question: str) -> None:
@@ -41,15 +48,33 @@ async def inspector(window: Window) -> list[Path]:
     return paths
 
 
+async def drafted(window: Window) -> None:
+    """A reply of `N_TOKENS` with kept and with rejected drafts; whether a draft pays is a matter of time, and of luck.
+
+    So the tales are asked for in turn until there are both. Raises RuntimeError where there never are.
+    """
+    session = window.chat.chat.session
+    sampling = replace(session.preset.sampling, max_tokens=N_TOKENS, ban=("<|im_end|>",))
+    session.preset = replace(session.preset, sampling=sampling)
+    for tale in TALES * N_ROUNDS:
+        await answer(window, tale)
+        found = window.chat.meter.drafting
+        if found.counts.n_accepted >= N_ACCEPTED and found.n_rejected >= N_REJECTED:
+            return
+    raise RuntimeError(f"no reply of {len(TALES) * N_ROUNDS} had kept and rejected drafts")
+
+
 async def watch(window: Window) -> list[Path]:
     """Speculation with its ghosts, the latency plot and the spans of the KV-cache, after a second message."""
     window.chat.chat.session.speculate = True
     await answer(window, POEM)
-    await answer(window, PASSAGE)
+    await drafted(window)
     paths: list[Path] = []
     for name, panel in (("speculation", "speculation"), ("latency", "latency"), ("kv-cache", "cells")):
         window.chat.action_watch(panel)
         await until(lambda: isinstance(window.app.screen, WatchScreen) and window.app.screen.is_mounted)
+        if panel == "speculation" and isinstance(window.app.screen, WatchScreen):
+            window.app.screen.flow.move_to(max(n for n, token in enumerate(window.chat.meter.tokens) if token.ghosts))
         paths.append(await window.save(name))
         await window.pilot.press("escape")
         await until(lambda: window.app.screen is window.chat)
