@@ -283,16 +283,15 @@ async def test_the_pill_tells_of_new_text_below_and_hides_none(tmp_path: Path, s
         chat.chat.submit("more")
         await until(lambda: chat.chat.running and chat.transcript.max_scroll_y)
         await pilot.press("pageup")
-        assert not chat.transcript.follow
+        await until(lambda: not chat.transcript.follow)
         engine.run_free()
         await until(lambda: not chat.chat.running)
         await until(lambda: chat.pill.display)
         assert str(chat.pill.render()).startswith("↓ ")
         assert str(chat.pill.render()).endswith("Ctrl+End")
-        await until(lambda: chat.pill.region.height == 1)
         stage = chat.query_one("#stage")
+        await until(lambda: chat.transcript.region.bottom == chat.pill.region.y == stage.region.bottom - 1)
         assert chat.pill.region.width == chat.transcript.region.width == stage.content_region.width
-        assert chat.transcript.region.bottom == chat.pill.region.y == stage.region.bottom - 1
         assert not chat.transcript.follow
         await pilot.press("ctrl+end")
         await until(lambda: not chat.pill.display)
