@@ -160,7 +160,8 @@ class BudgetWatch:
             told = await self._ask(text)
         finally:
             self._asking = False
-        if n_changes == self._n_changes and self._may_ask:
+        # A key may have changed the draft and not been told of yet.
+        if n_changes == self._n_changes and self._may_ask and text == self._draft():
             self._show(told)
         elif self._timer is None:
             self._due()

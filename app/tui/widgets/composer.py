@@ -215,6 +215,7 @@ class Composer(TextArea):
             start, _ = chip_at(self.document.get_line(top), start, len(self.document.get_line(top)))
             _, end = chip_at(self.document.get_line(bottom), 0, end)
         edit.from_location, edit.to_location = (top, start), (bottom, end)
+        self.note(())  # what was told of the text holds no more, and `Changed` comes behind keys that wait
         return super().edit(edit)
 
     def get_line(self, line_index: int) -> Text:
@@ -253,5 +254,6 @@ class Composer(TextArea):
         return self._documents.get(text) or self._chips.admit(normalise(text))
 
     def _load(self, document: str) -> None:
+        self.note(())
         self.load_text(document)
         self.move_cursor(self.document.end)

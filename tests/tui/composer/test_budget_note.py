@@ -65,6 +65,17 @@ async def test_what_does_not_hold_any_more_goes_with_the_next_key(tmp_path: Path
         await noted(chat, "")
 
 
+async def test_an_edit_takes_the_note_away_before_anything_hears_of_it(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine())
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        await pilot.press(*"Hi")
+        await noted(chat, "7 tokens · 8,184 left")
+        chat.composer.insert(" you")
+        assert chat.composer.note_shown == ""
+        await noted(chat, "8 tokens · 8,183 left")
+
+
 async def test_nothing_is_asked_while_a_reply_is_written(tmp_path: Path) -> None:
     engine = ScriptedEngine([reply("one two three")], gated=True)
     app = make_app(tmp_path, engine)

@@ -215,6 +215,16 @@ async def test_an_answer_that_comes_after_a_change_is_not_shown() -> None:
     assert watched.shown is None
 
 
+async def test_an_answer_about_a_draft_that_has_silently_changed_is_not_shown() -> None:
+    watched = Watched()
+    watched.write("Hi")
+    await watched.pause()
+    watched.draft = "Hi you"
+    await watched.answer(ONE)
+    assert watched.shown is None
+    assert watched.texts == ["Hi", "Hi you"]
+
+
 async def test_nothing_is_asked_after_the_end() -> None:
     watched = Watched()
     watched.write("Hi")
