@@ -93,7 +93,7 @@ class ReplayScreen(ChatScreen):
         question = next((m.content for m in reversed(self._recording.messages) if m.role is Role.USER), "")
         self.chat.submit(question)
 
-    def on_key(self, event: events.Key) -> None:
+    async def on_key(self, event: events.Key) -> None:
         """Plays with the clock; the letters of commands work, and nothing is typed."""
         if not event.is_printable or not event.character:
             return
