@@ -1,39 +1,5 @@
-"""The pilot waits until the app has nothing to do, and not for the clock.
+"""The pilot of these tests waits for the app, not for the clock."""
 
-Textual's own wait takes an app for idle once the process has used less than 1 ms of 20 ms, and else goes on for up to a
-second, twice for every key: half of these tests' time was spent there.
-"""
+from tests.fakes.patient_pilot import patient_pilot
 
-from __future__ import annotations
-
-import asyncio
-from time import monotonic
-
-import pytest
-from textual import app, pilot
-
-_ROUNDS = 3
-"""Rounds of the event loop with nothing else to run, after which it is quiet; other threads and timers do not count."""
-_FRAME_S = 0.02
-"""More than the 1/60 s in which Textual gathers what it draws."""
-
-
-async def _quiet(_min_s: float = 0.0, max_s: float = 1.0) -> None:
-    loop, end = asyncio.get_running_loop(), monotonic() + max_s
-    n_rounds = 0
-    while n_rounds < _ROUNDS and monotonic() < end:
-        await asyncio.sleep(0)
-        n_rounds = 0 if loop._ready else n_rounds + 1  # pyright: ignore[reportAttributeAccessIssue] no other way
-
-
-async def _drawn(_min_s: float = 0.0) -> None:
-    await _quiet()
-    await asyncio.sleep(_FRAME_S)
-    await _quiet()
-
-
-@pytest.fixture(autouse=True)
-def patient_pilot(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key is waited for until it is handled, `pilot.pause()` until it is drawn."""
-    monkeypatch.setattr(app, "wait_for_idle", _quiet)
-    monkeypatch.setattr(pilot, "wait_for_idle", _drawn)
+__all__ = ["patient_pilot"]

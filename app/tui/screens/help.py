@@ -22,7 +22,7 @@ from app.tui.watch.story import STEPS, TRICKS, Chapter
 from app.tui.widgets.bar import Bar, Segment
 
 EDITING: tuple[tuple[str, str], ...] = (
-    ("Enter", "Send; the border tells what it costs in tokens"),
+    ("Enter", "Send; the border counts its tokens"),
     ("Ctrl+J", "New line (Shift+Enter in some terminals)"),
     ("Up / Down", "Earlier and later prompts"),
     ("Ctrl+A / Ctrl+E", "Beginning and end of the line"),
