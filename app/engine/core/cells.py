@@ -29,13 +29,8 @@ class Accounts:
         slot = sequence.slot
         if slot is None:
             return ()
-        cached = (
-            "reused"
-            if not sequence.n_shared
-            else "shared"
-            if self._backend.unified and not sequence.moved
-            else "copied"
-        )
+        elsewhere = "shared" if self._backend.unified and not sequence.moved else "copied"
+        cached = elsewhere if sequence.n_shared else "reused"
         parts = _without_shifted(_parts(sequence, cached, now_s), sequence.n_shifted)
         spans = _dated(parts, slot, sorted(self._slots.shared_by(slot).values()))
         n_used = sum(span.n_tokens for span in spans)
