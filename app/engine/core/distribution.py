@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.engine.core import topk
 from app.engine.core.backend import Ids, Logits
-from app.engine.core.topk import TopK
 
 _LN2 = math.log(2.0)
 
@@ -41,11 +41,10 @@ class Distribution:
         self._shifted = np.empty(n_vocab, np.float32)
         self._weights = np.empty(n_vocab, np.float32)
         self._ones = np.ones(n_vocab, np.float32)
-        self._top_k = TopK()
 
     def best(self, logits: Logits, k: int) -> list[int]:
         """The ids of the `k` most likely tokens, most likely first."""
-        return self._top_k.best(logits, float(logits.max()), k).tolist()
+        return topk.best(logits, k).tolist()
 
     def measure(self, logits: Logits, chosen: int, k: int, near: Ids | None = None) -> Measured:
         """Measures `chosen` and the `k` most likely tokens. `logits`: shape (n_vocab,), not changed.
@@ -53,26 +52,24 @@ class Distribution:
         `near`: ids that hold the most likely ones, where the sampler has found them already.
         """
         shifted, weights = self._shifted, self._weights
-        np.subtract(logits, logits.max(), out=shifted)
+        if near is None or len(near) < max(k, 1):
+            near = topk.best(logits, max(k, 1))
+        falling = -logits[near]
+        order = falling.argsort(kind="stable")
+        falling = falling[order]
+        np.add(logits, falling[0], out=shifted)
         np.exp(shifted, out=weights)
-        total = self._total = float(np.dot(weights, self._ones))
+        total = self._total = float(weights.dot(self._ones))
         log_total = math.log(total)
-        own = float(shifted[chosen])
-        mean = _dot(weights, shifted) / total
-        logprob = own - log_total
-        best: Ids | list[int] = []
-        if near is not None and len(near) >= max(k, 1):
-            values = shifted[near]
-            # Nothing outside `near` is larger than its smallest value.
-            everywhere = own >= values.min()
-            rank = 1 + int(np.count_nonzero((values if everywhere else shifted) > own))
-            best = near[np.argsort(-values, kind="stable")[:k]]
-        else:
-            rank = 1 + int(np.count_nonzero(shifted > own))
-            best = self._top_k.best(shifted, 0.0, k)
-        top = [(int(i), float(weights[i]) / total) for i in best]
+        logprob = shifted.item(chosen) - log_total
+        rank = 1 + int(falling.searchsorted(-logits[chosen]))
+        if rank > len(falling):  # nothing outside `near` is larger than its smallest value
+            rank = 1 + int(np.count_nonzero(logits > logits[chosen]))
+        best = near[order[:k]]
+        top = [(token, weight / total) for token, weight in zip(best.tolist(), weights[best].tolist(), strict=True)]
         p_end = sum(map(weights.item, self._eog)) / total
-        return Measured(math.exp(logprob), logprob, rank, max(0.0, (log_total - mean) / _LN2), top, p_end)
+        entropy = max(0.0, (log_total - _dot(weights, shifted) / total) / _LN2)
+        return Measured(math.exp(logprob), logprob, rank, entropy, top, p_end)
 
     def p(self, token: int) -> float:
         """The probability of another token in the row that was measured last."""
@@ -81,9 +78,7 @@ class Distribution:
 
 def _dot(weights: Logits, shifted: Logits) -> float:
     # A masked logit is -inf with weight 0: 0 * -inf is NaN and must count as 0.
-    with np.errstate(invalid="ignore"):
-        value = float(np.dot(weights, shifted))
-    if math.isfinite(value):
-        return value
-    finite = np.isfinite(shifted)
-    return float(np.dot(weights[finite], shifted[finite]))
+    if shifted.item(shifted.argmin()) == -math.inf:
+        finite = np.isfinite(shifted)
+        weights, shifted = weights[finite], shifted[finite]
+    return float(weights.dot(shifted))

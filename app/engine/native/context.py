@@ -68,6 +68,9 @@ class NativeContext(NativeMemory):
         self._pool = pool
         self.unified = pool > 0
         self._flag = ctypes.create_string_buffer(2)
+        self._address_of_logits = library.symbol(
+            "llama_get_logits_ith", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int32
+        )
         self.partial_removal = True
         self.kv_type = options.kv_type
         self.n_threads = self._n_threads_now = options.n_threads or physical_cores()
@@ -129,8 +132,8 @@ class NativeContext(NativeMemory):
         self.can_shift = not self.unified and bool(C.llama_memory_can_shift(self._memory))
         self.batch = Batch(int(C.llama_n_batch(handle)), max_outputs)
         self._native_batch = NativeBatch(self.batch)
-        self._logits_address = 0
-        self._logits: Logits = np.empty(0, np.float32)
+        self._views: dict[int, Logits] = {}
+        """Of rows of logits, by their address: llama.cpp keeps them in one place, and making a view costs time."""
         self._read_log()
 
     def _read_log(self) -> None:
@@ -167,14 +170,14 @@ class NativeContext(NativeMemory):
 
     def logits(self, row: int) -> Logits:
         """A view of the row's logits, shape (n_vocab,); valid until the next decode. Raises IndexError."""
-        pointer = C.llama_get_logits_ith(self._handle, row)
-        if not pointer:
+        address: int | None = self._address_of_logits(self._handle, row)
+        if not address:
             raise IndexError(f"row {row} has no logits")
-        address = ctypes.cast(pointer, ctypes.c_void_p).value or 0
-        if address != self._logits_address:
-            self._logits = np.ctypeslib.as_array(pointer, shape=(self.n_vocab,))
-            self._logits_address = address
-        return self._logits
+        view = self._views.get(address)
+        if view is None:
+            memory = (ctypes.c_float * self.n_vocab).from_address(address)
+            view = self._views[address] = np.frombuffer(memory, np.float32)
+        return view
 
     def token_ids(self, name: str) -> list[int]:
         """See `Backend.token_ids`."""

@@ -75,7 +75,8 @@ class _Props(ctypes.Structure):
     )
 
 
-def _symbol(name: str, result: Native, *arguments: Native) -> Native:
+def symbol(name: str, result: Native, *arguments: Native) -> Native:
+    """A function of llama.cpp or ggml with other types than the bindings give it, or that they leave out."""
     # Looking a ggml symbol up through libllama finds the copy that libllama itself uses.
     address = ctypes.cast(getattr(C._lib, name), ctypes.c_void_p).value
     assert address is not None
@@ -91,9 +92,9 @@ def devices() -> tuple[Device, ...]:
 
     llama.cpp takes all memory of the machine for free to the CPU; what this process can have stands here instead.
     """
-    count = _symbol("ggml_backend_dev_count", ctypes.c_size_t)
-    get = _symbol("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
-    get_props = _symbol("ggml_backend_dev_get_props", None, ctypes.c_void_p, ctypes.POINTER(_Props))
+    count = symbol("ggml_backend_dev_count", ctypes.c_size_t)
+    get = symbol("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
+    get_props = symbol("ggml_backend_dev_get_props", None, ctypes.c_void_p, ctypes.POINTER(_Props))
     found: list[Device] = []
     for i in range(count()):
         props = _Props()

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.domain.sampling import SamplingParams
+from app.engine.core import topk
 from app.engine.core.backend import ComputeError, Ids, Left, Logits, StageReport
-from app.engine.core.topk import TopK
 from app.engine.native import stages
 from app.engine.native.bindings import C, Native
 from app.engine.native.grammar import Grammar
@@ -48,11 +48,11 @@ class NativeSampler:
         self._biases = self._own_biases = stages.biases(model, params)
         self._biased = np.array(list(self._biases), np.int64)
         self._keep = stages.keep(params)
-        self._top_k = TopK()
         self._near: Ids | None = None
         n_vocab = model.vocab.n_vocab
         self._all = np.arange(n_vocab, dtype=np.int32)
         self._rows = np.zeros(n_vocab, _ROW)
+        self._row_ids, self._row_logits = self._rows["id"], self._rows["logit"]
         self._first_row = self._rows.ctypes.data_as(C.llama_token_data_p)
         self._array = C.llama_token_data_array(self._first_row, n_vocab, -1, False)
 
@@ -126,11 +126,11 @@ class NativeSampler:
         self._reporter.follow(self._names, self._chain)
 
     def _choose(self, logits: Logits, watch: Sequence[int] | None) -> int:
-        maximum = float(logits.max())
+        ids, maximum = self._candidates(logits)
         if not math.isfinite(maximum):
             raise ComputeError("no token has a finite logit")
         if watch is None:
-            self._fill(logits, self._candidates(logits, maximum))
+            self._fill(logits, ids)
             C.llama_sampler_apply(self._chain, ctypes.byref(self._array))
             self._reporter.skip()
         else:
@@ -154,23 +154,23 @@ class NativeSampler:
         """See `app.engine.core.backend.Sampler`."""
         return self._near
 
-    def _candidates(self, logits: Logits, maximum: float) -> Ids | None:
+    def _candidates(self, logits: Logits) -> tuple[Ids | None, float]:
+        """The tokens that the chain can choose from, None where that is all, and the largest logit."""
         self._near = None
         if not self._keep:
-            return None
+            return None, logits.item(logits.argmax())
         moved = self._history.ids()
         if len(self._biased):
             moved = np.union1d(moved, self._biased)
-        found, threshold = self._top_k.candidates(logits, maximum, self._keep + len(moved))
+        found, threshold, maximum = topk.candidates(logits, self._keep + len(moved))
         self._near = found
         below = moved[logits[moved] < threshold]
-        return np.concatenate([found, below]) if len(below) else found
+        return (np.concatenate([found, below]) if len(below) else found), maximum
 
     def _fill(self, logits: Logits, ids: Ids | None) -> None:
         n = len(self._all) if ids is None else len(ids)
-        rows = self._rows[:n]
-        rows["id"] = self._all if ids is None else ids
-        rows["logit"] = logits if ids is None else logits[ids]
+        self._row_ids[:n] = self._all if ids is None else ids
+        self._row_logits[:n] = logits if ids is None else logits[ids]
         array = self._array
         array.data = self._first_row  # XTC moves the pointer
         array.size, array.selected, array.sorted = n, -1, False
