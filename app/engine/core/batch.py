@@ -42,11 +42,14 @@ class Batch:
         if not 0 < count <= self.room or n_outputs > count or self.n_outputs + n_outputs > self.max_outputs:
             raise ValueError(f"{count} rows, {n_outputs} outputs do not fit in batch of {self.n}/{self.capacity}")
         end = first + count
-        self.tokens[first:end] = tokens
-        self.positions[first:end] = np.arange(position, position + count) if count > 1 else position
-        self.seq_ids[first:end] = seq_id
-        self.outputs[first:end] = 0
-        if n_outputs:
+        if count == 1:
+            self.tokens[first], self.positions[first] = tokens[0], position
+            self.seq_ids[first], self.outputs[first] = seq_id, n_outputs
+        else:
+            self.tokens[first:end] = tokens
+            self.positions[first:end] = np.arange(position, position + count)
+            self.seq_ids[first:end] = seq_id
+            self.outputs[first:end] = 0
             self.outputs[end - n_outputs : end] = 1
         self.n = end
         self.n_outputs += n_outputs

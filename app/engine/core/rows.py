@@ -46,6 +46,8 @@ def build(backend: Backend, running: Many[Sequence], chunk: ChunkSize) -> list[R
         longest = min(most_rows - 1, LONGEST_DRAFT, backend.n_ctx - n_past - 1)
         tokens = [sequence.generated[-1], *sequence.propose(longest)]
         rows.append(Rows(sequence, tokens, batch.add(tokens, n_past, sequence.slot.seq_id, len(tokens))))
+    if len(decoding) == len(running):
+        return rows
     limit = chunk.size(len(decoding), fixed=any(s.params.exact for s in running))
     for sequence in running:
         room = min(limit, batch.room)

@@ -91,12 +91,15 @@ class Scheduler:
         rows = build(self.backend, running(self._active), self._pace.chunk)
         if rows:
             self.backend.use_adapters(rows[0].sequence.adapters)
-            self._pace.prepare(exact=any(row.sequence.params.exact for row in rows))
+            self._pace.prepare(exact=rows[0].sequence.params.exact)
             self._compute(rows, began_s, happened)
         self._sweep(happened)
         self._stuck = not rows and not happened
-        happened += [*self._accounts.news(self._active, self._clock()), *self._blocked()]
-        happened.sort(key=lambda each: isinstance(each, Held))  # nothing of a sequence follows that it is held
+        if news := self._accounts.news(self._active, self._clock()):
+            happened += news
+            happened.sort(key=lambda each: isinstance(each, Held))  # nothing of a sequence follows that it is held
+        if self._stuck:
+            happened += self._blocked()
         if not self._active and not self._waiting:
             self._pace.chunk.recover()
         return happened
@@ -109,7 +112,7 @@ class Scheduler:
 
     def _blocked(self) -> list[Blocked]:
         """Those that have to wait for held ones and were not told so."""
-        held_by = self.held_by if self._stuck else ()
+        held_by = self.held_by
         found = [s for s in self._waiting if held_by and not s.told_blocked and s.phase is not Phase.FINISHED]
         for sequence in found:
             sequence.told_blocked = True
@@ -165,9 +168,9 @@ class Scheduler:
             self._undo(rows, decoded)
             return
         seconds = ended_s - decode_began_s
-        decoding = all(row.sequence.phase is Phase.DECODE and row.first_output is not None for row in rows)
-        exact, at = any(row.sequence.params.exact for row in rows), self._wall()
-        self._pace.decoded(seconds, n_decoding=len(rows) if decoding else 0, exact=exact)
+        last, at = rows[-1], self._wall()  # what decodes comes first, and what is exact is alone
+        decoding = last.sequence.phase is Phase.DECODE and last.first_output is not None
+        self._pace.decoded(seconds, n_decoding=len(rows) if decoding else 0, exact=last.sequence.params.exact)
         for row in rows:
             sequence = row.sequence
             if sequence.phase is Phase.DECODE and row.first_output is not None:

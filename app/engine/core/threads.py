@@ -63,6 +63,8 @@ class ThreadGovernor:
         self._best = min(self._best * _DRIFT, ms)
         if self._rest:
             self._rest -= 1
+        elif not self._level and ms <= _SLOW * self._best and ms <= _PREFILL_SHARE * self._prefill_ms:
+            return  # the usual case; trouble shows in the newest step too
         elif len(self._recent) == _RECENT or self._worse_than_prefill():
             if self._level + 1 < len(self._levels) and self._troubled():
                 self._try(self._level + 1)

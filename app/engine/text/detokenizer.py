@@ -28,7 +28,7 @@ class Detokenizer:
 
     def push(self, ids: Iterable[int]) -> str:
         """The text that `ids` complete; may be empty."""
-        text = self._decoder.decode(b"".join(self._pieces[i] for i in ids))
+        text = self._decoder.decode(b"".join(map(self._pieces.__getitem__, ids)))
         if self._strip_space and text:
             self._strip_space = False
             text = text.removeprefix(" ")

@@ -22,6 +22,8 @@ class StopScanner:
 
     def push(self, text: str) -> tuple[str, str | None]:
         """Returns the text to be shown and, when one is complete, the stop string; what follows it is dropped."""
+        if not self._stops:
+            return text, None
         held = self._held + text
         found = [(at + len(stop), at, stop) for stop in self._stops if (at := held.find(stop)) >= 0]
         if found:
