@@ -1,7 +1,7 @@
 """The worker's way out: events become frames on a pipe, and decode never waits for who reads them.
 
-Tokens are gathered for up to `_GATHER_S`, so that a fast model does not wake the reader for each one; the pipe is not
-blocking, and what it does not take stays here until the next chance.
+Tokens are gathered for a moment, so that a fast model does not wake the reader for each one; the pipe is not blocking,
+and what it does not take stays here until the next chance.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from app.protocol.codec import encode
 from app.protocol.events import Event, TokensGenerated
 
 _GATHER_S = 0.030
+_GATHER_SHARED_S = 0.060
+"""Where the CPU computes: every waking of the reader stalls the decode, and the chat draws no more often then."""
 
 
 class Outbox:
@@ -27,10 +29,15 @@ class Outbox:
         self._gathered: dict[int, tuple[list[str], list[TokenTrace]]] = {}
         self._last_flush_s = float("-inf")
         self._pending = bytearray()
+        self._gather_s = _GATHER_S
         self.busy_ms = 0.0
         """How long making and writing frames has taken until now."""
         if os.name != "nt":
             os.set_blocking(fd, False)
+
+    def share(self, shared: bool) -> None:
+        """Says whether the reader runs on what computes the tokens: then it is woken less often."""
+        self._gather_s = _GATHER_SHARED_S if shared else _GATHER_S
 
     def tokens(self, request_id: int, text: str, token: TokenTrace | None) -> None:
         """Adds to what the next `TokensGenerated` of a request will carry."""
@@ -51,7 +58,7 @@ class Outbox:
     def flush(self, force: bool = False) -> None:
         """Sends what was gathered when it is due, or now with `force`. Call after every step."""
         began_s = self._clock()
-        due = began_s - self._last_flush_s >= _GATHER_S
+        due = began_s - self._last_flush_s >= self._gather_s
         if self._gathered and (due or force):
             self._collect()
         if self._pending:

@@ -209,6 +209,7 @@ class Worker:
             hint = "try a smaller context (n_ctx), fewer GPU layers or a smaller model" if "alloc" in str(error) else ""
             self._outbox.send(LoadFailed(str(error), hint))
         else:
+            self._outbox.share(self._host.ready.on_cpu)
             self._outbox.send(self._host.ready)
 
     def _unload(self) -> None:

@@ -88,6 +88,11 @@ class ModelReady(Struct, frozen=True, tag=True, array_like=True):
     adapters: tuple[AdapterReady, ...] = ()
     """The LoRA adapters that are loaded with it."""
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether every layer is computed by the CPU: whatever else runs on it then costs tokens."""
+        return all(placed.device.upper().startswith("CPU") for placed in self.placement)
+
 
 class LoadFailed(Struct, frozen=True, tag=True, array_like=True):
     """The model could not be loaded; the worker holds none now."""

@@ -91,11 +91,15 @@ async def contest(options: argparse.Namespace, model: Path, log: Path) -> None:
         ours = Ours(probe)
         if "decode" in wanted:
             binary = llama_bench.build(options.source)
+            depth = (await probe.ask(user(STORY), SamplingParams(max_tokens=1))).usage.n_prompt
             contenders: dict[str, Measure] = {
                 "whole loop, trace k=10": ours.loop,
                 "whole loop, no trace": lambda round_: ours.loop(round_, 0),
                 f"tok bench tg{N_GEN}": lambda _: ours.raw(0, N_GEN),
                 f"llama-bench tg{N_GEN}": of_tool(llama_bench.tokens_per_second, binary, model, **threads),
+                f"llama-bench tg{N_GEN} @ d{depth}": of_tool(
+                    llama_bench.tokens_per_second, binary, model, **threads, depth=depth
+                ),
             }
             table("decode", "tokens/s", await interleaved(contenders, rounds), "at least 0.97 of llama-bench")
         if "prefill" in wanted:

@@ -49,9 +49,9 @@ def build(source: Path | None = None, name: str = "llama-bench") -> Path:
     return binary
 
 
-def tokens_per_second(binary: Path, model: Path, *, n_threads: int, n_generate: int = 128) -> float:
-    """Returns the decode rate of one repetition of `llama-bench -n`."""
-    return _rate(binary, model, n_threads, "-p", "0", "-n", str(n_generate))
+def tokens_per_second(binary: Path, model: Path, *, n_threads: int, n_generate: int = 128, depth: int = 0) -> float:
+    """Returns the decode rate of one repetition of `llama-bench -n`, after `depth` other tokens."""
+    return _rate(binary, model, n_threads, "-p", "0", "-n", str(n_generate), "-d", str(depth))
 
 
 def prompt_tokens_per_second(binary: Path, model: Path, *, n_threads: int, n_prompt: int = 512) -> float:

@@ -20,16 +20,11 @@ _LOAD_FACTOR = 3.0
 """A flush may take a third of the time until the next one."""
 
 
-def runs_on_cpu(model: ModelReady) -> bool:
-    """Tells whether every layer of the model is computed by the CPU."""
-    return all(placed.device.upper().startswith("CPU") for placed in model.placement)
-
-
 def flush_interval_s(model: ModelReady | None, configured_fps: int | None) -> float:
     """Returns the shortest time between two flushes of new text."""
     if configured_fps is not None:
         return 1 / max(1, configured_fps)
-    shared = model is not None and runs_on_cpu(model)
+    shared = model is not None and model.on_cpu
     return 1 / (FPS_SHARED if shared else FPS)
 
 

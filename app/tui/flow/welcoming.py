@@ -5,7 +5,6 @@ from __future__ import annotations
 from app.client.engine import EngineState
 from app.protocol.events import ModelReady
 from app.tui.flow.lines import Situation, loading_word
-from app.tui.flow.pace import runs_on_cpu
 from app.tui.widgets.welcome import Welcome
 
 
@@ -26,5 +25,5 @@ def show_state(welcome: Welcome, now: Situation) -> None:
 def facts(model: ModelReady) -> str:
     """Returns size, context window and what computes it on one line."""
     size = f"{model.n_params / 1e9:.1f} B" if model.n_params >= 1e9 else f"{model.n_params / 1e6:.0f} M"
-    where = f"CPU, {model.n_threads} threads" if runs_on_cpu(model) else " + ".join(p.device for p in model.placement)
+    where = f"CPU, {model.n_threads} threads" if model.on_cpu else " + ".join(p.device for p in model.placement)
     return f"{size} parameters · context {model.n_ctx} · {where}"

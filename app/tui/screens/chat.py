@@ -190,7 +190,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             self._session.model_name = self.loader.located.name
         self._reset_meter()
         self.pump.shortest_s = pace.flush_interval_s(model, self._services.settings.fps)
-        if pace.runs_on_cpu(model) and not self._host.is_headless:
+        if model.on_cpu and not self._host.is_headless:
             pace.yield_to_engine()
         for notice in model.notices:
             self.tell(notice, "warning")

@@ -63,6 +63,19 @@ def test_the_first_token_is_sent_at_once_and_later_ones_are_gathered(pipe: Pipe)
     assert texts(pipe.read()) == ["bcd"]
 
 
+def test_a_reader_that_shares_the_cpu_is_woken_half_as_often(pipe: Pipe) -> None:
+    pipe.outbox.share(True)
+    token(pipe, "a")
+    assert texts(pipe.read()) == ["a"]
+    for text in "bc":
+        pipe.now += 0.025
+        token(pipe, text)
+    assert pipe.read() == []
+    pipe.now += 0.010
+    token(pipe, "d")
+    assert texts(pipe.read()) == ["bcd"]
+
+
 def test_an_event_goes_after_the_tokens_before_it(pipe: Pipe) -> None:
     token(pipe, "a")
     token(pipe, "b")

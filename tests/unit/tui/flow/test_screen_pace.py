@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.protocol.events import LayerPlacement
-from app.tui.flow.pace import flush_interval_s, next_delay_s, runs_on_cpu
+from app.tui.flow.pace import flush_interval_s, next_delay_s
 from tests.fakes.engine_events import make_ready
 
 CPU = make_ready(placement=(LayerPlacement("CPU", 31),))
@@ -14,7 +14,7 @@ SPLIT = make_ready(placement=(LayerPlacement("CPU", 10), LayerPlacement("CUDA0",
 
 
 def test_where_it_runs() -> None:
-    assert [runs_on_cpu(model) for model in (CPU, GPU, SPLIT)] == [True, False, False]
+    assert [model.on_cpu for model in (CPU, GPU, SPLIT)] == [True, False, False]
 
 
 @pytest.mark.parametrize(
