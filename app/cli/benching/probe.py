@@ -20,7 +20,7 @@ from app.domain.conversation import Role
 from app.domain.errors import EngineLostError, GenerationError, ModelError
 from app.domain.generation import DraftCounts, FinishReason, Usage
 from app.domain.sampling import SamplingParams
-from app.protocol.commands import Bench, ChatMessage, Generate, LoadModel
+from app.protocol.commands import Bench, ChatMessage, Generate, LoadModel, Tokenize
 from app.protocol.events import (
     BenchFinished,
     BenchMeasured,
@@ -31,6 +31,9 @@ from app.protocol.events import (
     ModelReady,
     TokensGenerated,
 )
+
+Prompt = Sequence[ChatMessage] | str
+"""A conversation, or text that goes on as it stands, without a template."""
 
 TRACE_TOP_K = 10
 _WORDS = ("time", "house", "water", "light", "stone", "river", "night", "paper", "green", "table", "music", "bread")
@@ -113,7 +116,7 @@ class Probe:
 
     async def ask(
         self,
-        messages: Sequence[ChatMessage],
+        prompt: Prompt,
         sampling: SamplingParams,
         *,
         trace_top_k: int = TRACE_TOP_K,
@@ -125,8 +128,18 @@ class Probe:
 
         Raises GenerationError, EngineLostError.
         """
+        ids = await self._ids(prompt) if isinstance(prompt, str) else ()
+        messages = () if isinstance(prompt, str) else prompt
         command = self._generate(messages, sampling, trace_top_k, speculate, branch)
-        return await self._follow(msgspec.structs.replace(command, cacheable=cacheable), None)
+        return await self._follow(msgspec.structs.replace(command, cacheable=cacheable, prompt_ids=ids), None)
+
+    async def _ids(self, text: str) -> tuple[int, ...]:
+        told = await self._engine.tokenize(Tokenize(self._engine.next_request_id(), text))
+        if isinstance(told, EngineLost):
+            raise _lost(told)
+        if told.error:
+            raise GenerationError(told.error)
+        return tuple(token.id for token in told.tokens)
 
     async def abort(self, messages: Sequence[ChatMessage], sampling: SamplingParams, *, in_prefill: bool) -> float:
         """Aborts a request inside its prefill or after its first tokens; returns the seconds until it had ended."""

@@ -6,12 +6,11 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 
 import msgspec
 
-from app.cli.benching.probe import Probe, Run, user
+from app.cli.benching.probe import Probe, Prompt, Run, user
 from app.cli.benching.rows import RATE, RATIO, Row
 from app.domain.errors import ModelError
 from app.domain.generation import DraftCounts
 from app.domain.sampling import SamplingParams
-from app.protocol.commands import ChatMessage
 
 SUITE = "speculation"
 _N_TOKENS = 192
@@ -20,17 +19,19 @@ _LIST = """\
 2. The old book is on the shelf.
 3. The blue lamp is on the desk.
 4. The green box is on the floor."""
-TASKS = {
-    "repetitive": f"Repeat this list four times, word by word:\n\n{_LIST}",
-    "code": "Write a Python class Stack with push, pop, peek, is_empty and size, and then a test of each method.",
-    "free chat": "What do you think makes a good friend? Tell me about it in your own words.",
+TASKS: dict[str, Prompt] = {
+    "repetitive": f"{_LIST}\n" * 3,
+    "short copy": user(f"Repeat this list four times, word by word:\n\n{_LIST}"),
+    "code": user("Write a Python class Stack with push, pop, peek, is_empty and size, and then a test of each method."),
+    "free chat": user("What do you think makes a good friend? Tell me about it in your own words."),
 }
+"""The first is text that goes on without a template: asked to repeat something, a small model soon stops."""
 TEMPERATURES = {"greedy": 0.0, "t=0.8": 0.8}
 
 
 class _Task(msgspec.Struct, frozen=True):
     name: str
-    messages: tuple[ChatMessage, ...]
+    prompt: Prompt
     temperature: float
 
     def sampling(self, seed: int) -> SamplingParams:
@@ -44,8 +45,8 @@ async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
         plain = without[task.name] = list[Run]()
         drafted: list[Run] = []
         for seed in range(n_reps):
-            plain.append(await probe.ask(task.messages, task.sampling(seed)))
-            drafted.append(await probe.ask(task.messages, task.sampling(seed), speculate=True))
+            plain.append(await probe.ask(task.prompt, task.sampling(seed)))
+            drafted.append(await probe.ask(task.prompt, task.sampling(seed), speculate=True))
         yield Row(suite=SUITE, name=f"{task.name}, plain", unit=RATE, values=tuple(run.rate for run in plain))
         for row in _rows(f"{task.name}, n-gram", plain, drafted):
             yield row
@@ -54,9 +55,9 @@ async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
 
 
 def _tasks() -> Iterator[_Task]:
-    for name, text in TASKS.items():
+    for name, prompt in TASKS.items():
         for how, temperature in TEMPERATURES.items():
-            yield _Task(f"{name}, {how}", user(text), temperature)
+            yield _Task(f"{name}, {how}", prompt, temperature)
 
 
 async def _with_draft_model(probe: Probe, without: dict[str, list[Run]]) -> AsyncGenerator[Row]:
@@ -72,7 +73,7 @@ async def _with_draft_model(probe: Probe, without: dict[str, list[Run]]) -> Asyn
     else:
         for task in _tasks():
             plain = without[task.name]
-            drafted = [await probe.ask(task.messages, task.sampling(seed)) for seed in range(len(plain))]
+            drafted = [await probe.ask(task.prompt, task.sampling(seed)) for seed in range(len(plain))]
             for row in _rows(f"{task.name}, draft model", plain, drafted):
                 yield row
     if probe.draft:

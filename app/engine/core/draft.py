@@ -77,11 +77,15 @@ class NGramDrafter:
                 continue
             start = self._ends[n].get(tuple(history[-n:]))
             if start is not None:
-                return Draft(history[start : start + k], self._match_length(start, n))
+                length = self._match_length(start, n)
+                tokens = history[start : start + k]
+                if length >= len(history) - start:  # the text goes round: so does the draft (LZ77's overlapping copy)
+                    tokens = (tokens * (k // len(tokens) + 1))[:k]
+                return Draft(tokens, next(bucket for bucket in _BUCKETS if length <= bucket))
         return NO_DRAFT
 
     def _match_length(self, start: int, at_least: int) -> int:
         history, length, end = self._tokens, at_least, len(self._tokens)
         while length < _LONGEST_MATCH and length < start and history[start - length - 1] == history[end - length - 1]:
             length += 1
-        return next(bucket for bucket in _BUCKETS if length <= bucket)
+        return length

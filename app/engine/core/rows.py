@@ -44,7 +44,7 @@ def build(backend: Backend, running: Many[Sequence], chunk: ChunkSize) -> list[R
         assert sequence.slot is not None
         n_past = sequence.n_past
         longest = min(most_rows - 1, LONGEST_DRAFT, backend.n_ctx - n_past - 1)
-        tokens = [sequence.generated[-1], *sequence.propose(longest)]
+        tokens = [sequence.generated[-1], *_until_end(sequence.propose(longest), backend.eog)]
         rows.append(Rows(sequence, tokens, batch.add(tokens, n_past, sequence.slot.seq_id, len(tokens))))
     if len(decoding) == len(running):
         return rows
@@ -59,3 +59,10 @@ def build(backend: Backend, running: Many[Sequence], chunk: ChunkSize) -> list[R
             rows.append(Rows(sequence, tokens, first + len(tokens) - 1 if last else None))
             limit -= len(tokens)
     return rows
+
+
+def _until_end(draft: list[int], eog: frozenset[int]) -> list[int]:
+    """A draft without what comes after the end of the reply: nobody would look at those rows."""
+    if eog.isdisjoint(draft):
+        return draft
+    return draft[: 1 + next(i for i, token in enumerate(draft) if token in eog)]

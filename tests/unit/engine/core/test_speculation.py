@@ -18,13 +18,13 @@ from app.engine.core.happenings import Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.core.speculation import CostCurve, Speculation
-from tests.fakes.toy_native import ToyBackend
+from tests.fakes.toy_native import EOG, ToyBackend
 
 
 def generate(
-    next_token: Callable[[list[int]], int], prompt: list[int], n: int, *, speculate: bool
+    next_token: Callable[[list[int]], int], prompt: list[int], n: int, *, speculate: bool, n_vocab: int = 16
 ) -> tuple[Sequence, ToyBackend, list[Sampled]]:
-    backend = ToyBackend(next_token, n_ctx=512)
+    backend = ToyBackend(next_token, n_ctx=512, n_vocab=n_vocab)
     ticks = itertools.count(1)
     scheduler = Scheduler(backend, clock=lambda: next(ticks) / 1000)
     sequence = Sequence(1, prompt, SamplingParams(max_tokens=n), 0, 0.0, speculate=speculate)
@@ -60,6 +60,14 @@ def test_a_repeating_text_takes_fewer_decodes_and_says_where_tokens_came_from() 
     assert stats.drafted_at[0] == stats.n_steps
 
 
+def test_nothing_is_drafted_after_the_end_of_the_reply() -> None:
+    line = [*range(1, 64), EOG]
+    sequence, _, _ = generate(lambda tokens: (tokens[-1] + 1) % 64, [*line, *line, 1], 100, speculate=True, n_vocab=64)
+    assert sequence.finish_reason is FinishReason.STOP
+    assert sequence.speculation
+    assert sequence.speculation.n_drafted == sequence.speculation.n_accepted > 20
+
+
 def test_it_never_passes_the_context_window() -> None:
     backend = ToyBackend(lambda tokens: 1 + len(tokens) % 3, n_ctx=40)
     scheduler = Scheduler(backend)
@@ -88,6 +96,20 @@ def test_a_longer_match_is_more_confident() -> None:
     short.accept([7, 1, 2, 5, 9, 1, 2])
     long.accept([*range(20), 99, *range(20)])
     assert short.draft(1).confidence < long.draft(1).confidence
+
+
+@pytest.mark.parametrize(
+    ("text", "draft"),
+    [
+        ([9, 1, 2, 3, 1, 2, 3, 1, 2, 3], [1, 2, 3, 1, 2, 3, 1, 2]),
+        ([9, 5, 5, 5, 5, 5], [5] * 8),
+        ([1, 2, 3, 4, 8, 1, 2], [3, 4, 8, 1, 2]),
+    ],
+)
+def test_a_text_that_goes_round_is_drafted_beyond_its_end(text: list[int], draft: list[int]) -> None:
+    drafter = NGramDrafter()
+    drafter.accept(text)
+    assert drafter.draft(8).tokens == draft
 
 
 @pytest.mark.parametrize(("slope", "drafts"), [(0.05, True), (0.95, False)])
