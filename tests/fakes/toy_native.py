@@ -32,14 +32,17 @@ class ToySampler:
         self.banned: list[int] = []
 
     def sample(self, logits: Logits, watch: Sequence[int] | None = None) -> int:
-        token = self._best(logits)
+        token = self.best(logits)
         self.force(token)
         return token
 
     def foresee(self, logits: Logits, watch: Sequence[int], k: int) -> Left:
-        token = self._best(logits)
+        token = self.best(logits)
         stage = StageTrace("greedy", len(logits), 1, tuple(float(each == token) for each in watch))
         return Left([(token, 1.0)], (stage,))
+
+    def shadow(self) -> ToyShadow:
+        return ToyShadow(self)
 
     def ban(self, tokens: Sequence[int]) -> None:
         self.banned += tokens
@@ -47,7 +50,7 @@ class ToySampler:
     def unban(self, tokens: Sequence[int]) -> None:
         self.banned = [token for token in self.banned if token not in tokens]
 
-    def _best(self, logits: Logits) -> int:
+    def best(self, logits: Logits) -> int:
         allowed = logits.copy()
         allowed[self.banned] = -np.inf
         return int(allowed.argmax())
@@ -61,6 +64,19 @@ class ToySampler:
 
     def close(self) -> None:
         self.closed = True
+
+
+class ToyShadow:
+    """Chooses what its sampler would."""
+
+    def __init__(self, sampler: ToySampler) -> None:
+        self._sampler = sampler
+
+    def choose(self, logits: Logits) -> int:
+        return self._sampler.best(logits)
+
+    def close(self) -> None:
+        return
 
 
 class ToyBackend:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin
+from app.engine.core.backend import Sampler
 from app.engine.core.draft import Drafter, NGramDrafter
 from app.engine.core.happenings import Sampled
 from app.engine.core.scheduler import Scheduler
@@ -29,7 +32,7 @@ MARGIN = 0.1
 
 
 def generate(
-    loaded: Loaded, drafter: Callable[[int], Drafter], params: SamplingParams, *, speculate: bool
+    loaded: Loaded, drafter: Callable[[int, Sampler], Drafter], params: SamplingParams, *, speculate: bool
 ) -> tuple[Sequence, list[Sampled]]:
     for seq_id in range(loaded.context.n_slots):
         loaded.context.clear(seq_id)
@@ -56,8 +59,8 @@ def test_n_gram_drafts_are_accepted_and_change_no_token(
     context: NativeContext, loaded: Loaded, temperature: float
 ) -> None:
     params = SamplingParams(temperature=temperature, seed=3, max_tokens=60, ban=("<|im_end|>",))
-    _, plain = generate(loaded, lambda seq_id: NGramDrafter(), params, speculate=False)
-    sequence, fast = generate(loaded, lambda seq_id: NGramDrafter(), params, speculate=True)
+    _, plain = generate(loaded, lambda seq_id, sampler: NGramDrafter(), params, speculate=False)
+    sequence, fast = generate(loaded, lambda seq_id, sampler: NGramDrafter(), params, speculate=True)
     if temperature == 0:
         assert_same_text(plain, fast)
     assert sequence.speculation
@@ -66,20 +69,42 @@ def test_n_gram_drafts_are_accepted_and_change_no_token(
     assert len(fast) == 60
 
 
+@pytest.mark.parametrize(("temperature", "share"), [(0.0, 0.7), (1.0, 0.9)])
 def test_a_model_that_drafts_for_itself_is_nearly_always_right(
-    context: NativeContext, loaded: Loaded, smollm2: Path, monkeypatch: pytest.MonkeyPatch
+    context: NativeContext,
+    loaded: Loaded,
+    smollm2: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    temperature: float,
+    share: float,
 ) -> None:
     # As slow as its target, it never pays: here it drafts all the same.
     monkeypatch.setattr(Speculation, "_best_length", lambda self, available, *chances: min(available, 7))
     draft = DraftModel(str(smollm2), loaded, LoadOptions(n_ctx=1024))
-    params = SamplingParams(temperature=0, max_tokens=40, ban=("<|im_end|>",))
+    params = SamplingParams(temperature=temperature, min_p=0.0, seed=5, max_tokens=40, ban=("<|im_end|>",))
     _, plain = generate(loaded, draft.drafter, params, speculate=False)
     sequence, fast = generate(loaded, draft.drafter, params, speculate=True)
-    assert_same_text(plain, fast)
+    if not temperature:
+        assert_same_text(plain, fast)
     assert sequence.speculation
     counts = sequence.speculation.counts()
-    assert counts.n_accepted > 0.7 * counts.n_drafted > 0
+    assert counts.n_accepted > share * counts.n_drafted > 0
+    assert temperature == 0 or any(each.measured.rank > 1 for each in fast)
     draft.close()
+
+
+@pytest.mark.parametrize("params", [{}, {"mirostat": 2}, {"repeat_penalty": 1.2, "xtc_probability": 0.5}])
+def test_a_shadow_chooses_what_the_sampler_will(loaded: Loaded, params: dict[str, Any]) -> None:
+    rng = np.random.default_rng(2)
+    rows = [(rng.standard_normal(loaded.context.n_vocab) * 3).astype(np.float32) for _ in range(6)]
+    sampler = loaded.context.sampler(SamplingParams(seed=9, temperature=1.2, **params))
+    for _ in range(2):  # to close one early changes nothing
+        shadow = sampler.shadow()
+        guessed = [shadow.choose(row) for row in rows]
+        shadow.close()
+    assert guessed == [sampler.sample(row) for row in rows]
+    assert len(set(guessed)) > 1
+    sampler.close()
 
 
 def test_a_vocabulary_that_does_not_match_is_refused_with_the_difference(loaded: Loaded, tmp_path: Path) -> None:
@@ -91,10 +116,12 @@ def test_a_vocabulary_that_does_not_match_is_refused_with_the_difference(loaded:
 def test_what_a_draft_costs_is_measured_again_now_and_then(loaded: Loaded, smollm2: Path) -> None:
     draft = DraftModel(str(smollm2), loaded, LoadOptions(n_ctx=256))
     try:
-        first = draft.drafter(0)
+        sampler = loaded.context.sampler(SamplingParams())
+        first = draft.drafter(0, sampler)
         first.accept(loaded.model.vocab.tokenize(REPETITIVE + b"one two"))
         assert len(first.draft(3).tokens) == 3
-        costs = [draft.drafter(0).ms_first > 0 for _ in range(8)]
+        costs = [draft.drafter(0, sampler).ms_first > 0 for _ in range(8)]
+        sampler.close()
     finally:
         draft.close()
     assert costs == [True] * 6 + [False] * 2

@@ -12,11 +12,12 @@ from collections.abc import Sequence as Many
 
 from app.domain.generation import FinishReason
 from app.engine.core.backend import Backend, ComputeError, Sampler, SamplingError
+from app.engine.core.costs import CostCurve
 from app.engine.core.draft import Drafter
 from app.engine.core.reuse import Reuse
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import SlotTable, common_prefix
-from app.engine.core.speculation import CostCurve, Speculation
+from app.engine.core.speculation import Speculation
 from app.engine.core.thinking import sampler_of
 
 
@@ -29,7 +30,7 @@ class Admission:
         slots: SlotTable,
         costs: CostCurve,
         clock: Callable[[], float],
-        drafter: Callable[[int], Drafter],
+        drafter: Callable[[int, Sampler], Drafter],
         reuse: Reuse,
     ) -> None:
         self._backend = backend
@@ -92,7 +93,7 @@ class Admission:
         sequence.n_cached = self._reuse.fill(sequence, *claimed)
         self._reuse.checkpoints.begin(sequence)
         if sequence.speculate and not sequence.params.exact and self._backend.partial_removal:
-            sequence.speculation = Speculation(self._drafter(sequence.slot.seq_id), self._costs)
+            sequence.speculation = Speculation(self._drafter(sequence.slot.seq_id, sequence.sampler), self._costs)
             sequence.speculation.begin(sequence.prompt)
         sequence.phase = Phase.PREFILL
         sequence.started_s = self._clock()

@@ -65,6 +65,18 @@ class ComputeError(Exception):
     """The backend failed; its context cannot be trusted until `Backend.reset`."""
 
 
+class Shadow(Protocol):
+    """A sampler's next choices, made in advance."""
+
+    def choose(self, logits: Logits) -> int:
+        """Chooses a token and accepts it, which changes nothing of the sampler. Raises ComputeError."""
+        ...
+
+    def close(self) -> None:
+        """Frees native memory. Idempotent."""
+        ...
+
+
 class Sampler(Protocol):
     """One request's sampler chain with its state."""
 
@@ -98,6 +110,13 @@ class Sampler(Protocol):
     def foresee(self, logits: Logits, watch: Sequence[int], k: int) -> Left:
         """What the next `sample` of these logits would draw from, at most `k` tokens of it, and what each stage does
         to `watch`. Changes neither the random state nor the history. Raises ComputeError."""
+        ...
+
+    def shadow(self) -> Shadow:
+        """What `sample` would choose from here on, with the random numbers that it is going to draw.
+
+        A drafter that uses them guesses a random choice as well as a certain one. No grammar is asked.
+        """
         ...
 
     def ban(self, tokens: Sequence[int]) -> None:

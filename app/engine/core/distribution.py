@@ -62,9 +62,10 @@ class Distribution:
         total = self._total = float(weights.dot(self._ones))
         log_total = math.log(total)
         logprob = shifted.item(chosen) - log_total
-        rank = 1 + int(falling.searchsorted(-logits[chosen]))
-        if rank > len(falling):  # nothing outside `near` is larger than its smallest value
-            rank = 1 + int(np.count_nonzero(logits > logits[chosen]))
+        own: float = logits.item(chosen)
+        rank = 1 + int(falling.searchsorted(-own))
+        if rank > len(falling):  # else: nothing outside `near` is larger than its smallest value
+            rank = 1 + int(np.count_nonzero(logits > own))
         best = near[order[:k]]
         top = [(token, weight / total) for token, weight in zip(best.tolist(), weights[best].tolist(), strict=True)]
         p_end = sum(map(weights.item, self._eog)) / total

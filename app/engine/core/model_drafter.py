@@ -1,30 +1,34 @@
 """A drafter that asks a smaller model with the same vocabulary (Leviathan et al. 2023).
 
-It drafts greedily: a proposal that is certain is accepted as often under any acceptance rule. Its own KV cache follows
-the sequence by longest common prefix, so that a rejected draft costs it nothing but the cells that it gives up.
+It draws with the random numbers that the target is going to draw: where the two models agree on the distribution, they
+agree on the token (common random numbers; the text is the target's own sample whatever is drafted). Its own KV cache
+follows the sequence by longest common prefix, so that a rejected draft costs it nothing but the cells that it gives up.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from app.engine.core.backend import Backend, ComputeError, Decoded, Logits
+from app.engine.core.backend import Backend, ComputeError, Decoded, Logits, Sampler, Shadow
+from app.engine.core.costs import typical
 from app.engine.core.draft import MODEL, NO_DRAFT, Draft
 from app.engine.core.pace import Pace
 from app.engine.core.slots import common_prefix
 
-_P_MIN = 0.4
-"""A draft ends before a token that the small model itself gives less than this."""
+_ALL_RIGHT = 0.4
+"""A draft ends before a token with which it is all right with less than this chance."""
+_BINS, _PRIOR, _PRIOR_WEIGHT = 8, 0.85, 2.0
 _CATCH_UP = 256
 """Tokens that are caught up in one go, so that a long prompt does not hold up the target's step."""
 
 _USUAL = 2
 """Tokens behind where the whole last draft was accepted; more are behind only after a time without drafts."""
 _MANY = 16
+_MEMORY = 32
+"""Drafted tokens of one bin that count; older ones fade."""
 
 
 class ModelDrafter:
@@ -36,29 +40,42 @@ class ModelDrafter:
         self,
         backend: Backend,
         seq_id: int,
+        sampler: Sampler,
         cells: list[int],
         n_vocab: int,
         clock: Callable[[], float] = time.perf_counter,
         pace: Pace | None = None,
     ) -> None:
-        """Drafts ids below `n_vocab`, the target's.
+        """Drafts ids below `n_vocab`, the target's, with `sampler`'s own random numbers.
 
         `cells`: the ids in the draft model's cache for `seq_id`; kept up to date, and reused by the next drafter.
         `pace`: of the draft model's context, whose threads give way to other programs as the target's do.
         """
         self._backend = backend
         self._seq_id = seq_id
+        self._sampler = sampler
         self._cells = cells
         self._n_vocab = n_vocab
         self._clock = clock
         self._pace = pace or Pace(backend)
         self._tokens: list[int] = []
+        self._right = [_PRIOR] * _BINS
+        """Chance that a drafted token is right, given that those before it were, by what the draft model gives it."""
+        self._n_seen = [_PRIOR_WEIGHT] * _BINS
+        self._proposed: list[tuple[int, int]] = []
+        """The last draft with the token that it ended before, each with its bin."""
         costs = self._pace.costs
         self.ms_per_token = costs.single_ms
         self.ms_first = costs.single_ms * costs.relative(_USUAL)
 
     def accept(self, tokens: Sequence[int]) -> None:
-        """See `app.engine.core.draft.Drafter`."""
+        """See `app.engine.core.draft.Drafter`. Learns from the last draft, and from the token that it ended before."""
+        for (proposed, bin_), token in zip(self._proposed, tokens, strict=False):
+            self._n_seen[bin_] += 1
+            self._right[bin_] += ((proposed == token) - self._right[bin_]) / min(self._n_seen[bin_], _MEMORY)
+            if proposed != token:
+                break
+        self._proposed.clear()
         self._tokens += tokens
 
     def draft(self, k: int) -> Draft:
@@ -75,12 +92,29 @@ class ModelDrafter:
         if logits is None:
             return NO_DRAFT
         if n_behind <= _USUAL:
-            self.ms_first = _steadier(self.ms_first, (self._clock() - began) * 1e3)
-        drafted: list[int] = []
+            self.ms_first = typical(self.ms_first, (self._clock() - began) * 1e3)
         began = self._clock()
-        while logits is not None:
-            token, p = _greedy(logits)
-            if p < _P_MIN or token >= self._n_vocab:
+        shadow = self._sampler.shadow()
+        try:
+            drafted = self._draw(shadow, logits, k)
+        finally:
+            shadow.close()
+        if len(drafted) > 1:
+            self.ms_per_token = typical(self.ms_per_token, (self._clock() - began) * 1e3 / (len(drafted) - 1))
+        return Draft(drafted, MODEL)
+
+    def _draw(self, shadow: Shadow, logits: Logits | None, k: int) -> list[int]:
+        drafted: list[int] = []
+        chance = 1.0
+        while logits is not None and (here := self._of_target(logits)) is not None:
+            try:
+                token = shadow.choose(here)
+            except ComputeError:
+                break
+            bin_ = min(int(_probability(logits, token) * _BINS), _BINS - 1)
+            self._proposed.append((token, bin_))
+            chance *= self._right[bin_]
+            if chance < _ALL_RIGHT:
                 break
             drafted.append(token)
             if len(drafted) == k:
@@ -90,9 +124,17 @@ class ModelDrafter:
             except ComputeError:
                 self._forget()
                 break
-        if len(drafted) > 1:
-            self.ms_per_token = _steadier(self.ms_per_token, (self._clock() - began) * 1e3 / (len(drafted) - 1))
-        return Draft(drafted, MODEL)
+        return drafted
+
+    def _of_target(self, logits: Logits) -> Logits | None:
+        """The logits of the target's vocabulary, which may be a little longer or shorter; None where it has not got
+        the most likely token."""
+        n_more = len(logits) - self._n_vocab
+        if n_more < 0:
+            return np.pad(logits, (0, -n_more), constant_values=-np.inf)
+        if n_more and logits.argmax() >= self._n_vocab:
+            return None
+        return logits[: self._n_vocab]
 
     def _catch_up(self) -> Logits | None:
         """Brings the cache up to the accepted tokens; the logits after the last one, or None when it is not there yet.
@@ -129,14 +171,6 @@ class ModelDrafter:
         self._cells.clear()
 
 
-def _steadier(before: float, ms: float) -> float:
-    """A cost with a new measurement: the minimum matters more than the mean, as another program is no cost of ours."""
-    return min(ms, before * 1.05) if before else ms
-
-
-def _greedy(logits: Logits) -> tuple[int, float]:
-    """The most likely token and its probability."""
-    token = int(logits.argmax())
-    return token, 1.0 / float(np.exp(logits - logits[token]).sum(dtype=np.float64)) if math.isfinite(
-        logits[token]
-    ) else 0.0
+def _probability(logits: Logits, token: int) -> float:
+    """Of a token that was chosen, so that its logit is finite."""
+    return 1.0 / float(np.exp(logits - logits[token]).sum(dtype=np.float64))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from app.engine.core.backend import Backend
+from app.engine.core.costs import CostCurve
 from app.engine.core.prefill import ChunkSize
-from app.engine.core.speculation import CostCurve
 from app.engine.core.threads import ThreadGovernor
 
 _MANY_ROWS = 16

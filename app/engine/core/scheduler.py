@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from app.domain.generation import CellSpan, FinishReason
 from app.engine.core.admission import Admission
-from app.engine.core.backend import Backend, ComputeError, Decoded
+from app.engine.core.backend import Backend, ComputeError, Decoded, Sampler
 from app.engine.core.cells import Accounts
 from app.engine.core.chooser import Chooser
 from app.engine.core.draft import Drafter, NGramDrafter
@@ -25,7 +25,7 @@ from app.engine.core.slots import SlotState, SlotTable
 from app.engine.core.window import forget_shifted, make_room
 
 
-def look_up(_seq_id: int) -> Drafter:
+def look_up(_seq_id: int, _sampler: Sampler) -> Drafter:
     """The drafter that needs no model."""
     return NGramDrafter()
 
@@ -37,11 +37,11 @@ class Scheduler:
         self,
         backend: Backend,
         clock: Callable[[], float] = time.perf_counter,
-        drafter: Callable[[int], Drafter] = look_up,
+        drafter: Callable[[int, Sampler], Drafter] = look_up,
         archive: Archive | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`drafter` makes the drafter for a sequence that asks for speculation, given its seq_id.
+        """`drafter` makes the drafter for a sequence that asks for speculation, given its seq_id and its sampler.
 
         `archive` keeps what slots lose; without one it is lost. `wall` tells the Unix time, for the account of cells.
         """

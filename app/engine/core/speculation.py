@@ -9,20 +9,17 @@ from __future__ import annotations
 from collections import Counter
 
 from app.domain.generation import DraftCounts
+from app.engine.core.costs import PRIOR_SLOPE, CostCurve
 from app.engine.core.draft import MODEL, NO_DRAFT, Draft, Drafter
 from app.engine.core.slots import common_prefix
 
 LONGEST_DRAFT = 15
 _LENGTHS = (1, 3, 7, 15)
 """Draft lengths in use: few shapes, so that llama.cpp can reuse its graphs."""
-_SMOOTHING = 0.06
+_SMOOTHING = 0.03
 _PRIOR_WEIGHT = 3
 _PRIOR = {MODEL: 0.8, 0: 0.3, 2: 0.3, 3: 0.4, 4: 0.5, 6: 0.6, 9: 0.75, 16: 0.85, 32: 0.9}
 """Chance that a drafted token is right, by the confidence of its draft, before anything is learnt."""
-_PRIOR_SLOPE = 0.45
-"""A row beyond the first costs about this share of a single row on two CPU cores, where not even a prefill is known."""
-_DRAFT_ROW = 1.5
-"""A row of a small batch with logits costs so many of a prefill's rows (measured: 1.3 to 1.6)."""
 _PRIOR_OFFERED = 0.9
 _MARGIN = 1.05
 _SHADOW = 4
@@ -39,50 +36,6 @@ _DOUBT_EVERY = 8
 cost is tried after so many steps without one, then after twice as many, and so on."""
 _PLAIN_EVERY = 24
 """Where each step has a draft nothing tells any more what a step without one costs, so one is made now and then."""
-
-
-class CostCurve:
-    """Milliseconds of a decode by its number of rows; one for a context."""
-
-    def __init__(self) -> None:
-        self._ms: dict[int, float] = {}
-        self._prefill: tuple[int, float] | None = None
-
-    def measured(self, n_rows: int, ms: float) -> None:
-        """Tells how long a decode of `n_rows` rows took."""
-        before = self._ms.get(n_rows)
-        # The minimum matters more than the mean: another process on the machine is not a cost of the batch.
-        self._ms[n_rows] = ms if before is None else min(ms, before * 1.02) if ms < 2 * before else before * 1.02
-
-    def prefilled(self, n_rows: int, ms: float) -> None:
-        """Tells how long many rows of a prompt took: what a row more costs before batches of drafts are measured."""
-        if self._prefill is None or ms / n_rows < self._prefill[1] / self._prefill[0]:
-            self._prefill = n_rows, ms
-
-    @property
-    def single_ms(self) -> float:
-        """Of a decode of one row; 0 until one was measured."""
-        return self._ms.get(1, 0.0)
-
-    def relative(self, n_rows: float) -> float:
-        """Cost in single-row decodes. Sizes between two that were measured lie on a line; larger ones cost `_slope`."""
-        if n_rows == 1 or not self.single_ms:
-            return 1.0 + _PRIOR_SLOPE * (n_rows - 1)
-        below = max(n for n in self._ms if n <= n_rows)
-        above = min((n for n in self._ms if n > n_rows), default=0)
-        ms = self._ms[below]
-        if above:
-            ms += (self._ms[above] - ms) * (n_rows - below) / (above - below)
-        elif n_rows > below:
-            ms += self._slope() * self.single_ms * (n_rows - below)
-        return max(1.0, ms / self.single_ms)
-
-    def _slope(self) -> float:
-        """What a row more costs in single-row decodes, as far as a prefill tells: its rows have no logits."""
-        if self._prefill is None:
-            return _PRIOR_SLOPE
-        n_rows, ms = self._prefill
-        return max(0.0, _DRAFT_ROW * (ms / self.single_ms - 1) / (n_rows - 1))
 
 
 class Speculation:
@@ -139,7 +92,7 @@ class Speculation:
     def _doubt(self, available: int, accepted: float) -> int:
         """How long a draft to try although it is not expected to pay, so that its cost is measured; mostly 0."""
         n = min(available, _PROBE)
-        if sum(accepted**i for i in range(n + 1)) < _MARGIN * (1 + _PRIOR_SLOPE * n):
+        if sum(accepted**i for i in range(n + 1)) < _MARGIN * (1 + PRIOR_SLOPE * n):
             return 0
         self._n_doubted += 1
         if self._n_doubted < self._doubt_at:

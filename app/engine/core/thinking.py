@@ -12,7 +12,17 @@ from typing import Protocol
 import msgspec
 
 from app.domain.sampling import N_SEEDS, SamplingParams, thinking_params
-from app.engine.core.backend import Backend, ComputeError, Ids, Left, Logits, Sampler, SamplingError, StageReport
+from app.engine.core.backend import (
+    Backend,
+    ComputeError,
+    Ids,
+    Left,
+    Logits,
+    Sampler,
+    SamplingError,
+    Shadow,
+    StageReport,
+)
 
 
 class Pieces(Protocol):
@@ -135,6 +145,10 @@ class TwoSets:
     def foresee(self, logits: Logits, watch: Sequence[int], k: int) -> Left:
         """See `Sampler`."""
         return self._sets[self._block.inside].foresee(logits, watch, k)
+
+    def shadow(self) -> Shadow:
+        """See `Sampler`. Of the set that is in force now."""
+        return self._sets[self._block.inside].shadow()
 
     def ban(self, tokens: Sequence[int]) -> None:
         """See `Sampler`."""

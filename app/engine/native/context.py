@@ -175,7 +175,7 @@ class NativeContext(NativeMemory):
             raise IndexError(f"row {row} has no logits")
         view = self._views.get(address)
         if view is None:
-            memory = (ctypes.c_float * self.n_vocab).from_address(address)
+            memory: Native = (ctypes.c_float * self.n_vocab).from_address(address)
             view = self._views[address] = np.frombuffer(memory, np.float32)
         return view
 

@@ -8,6 +8,7 @@ import msgspec
 
 from app.domain.fit import Plan
 from app.domain.model import LoadOptions
+from app.engine.core.backend import Sampler
 from app.engine.core.model_drafter import ModelDrafter
 from app.engine.core.pace import Pace
 from app.engine.native import library
@@ -48,12 +49,12 @@ class DraftModel:
         self._n_drafters = 0
         self._cells: dict[int, list[int]] = {i: [] for i in range(beside.n_slots)}
 
-    def drafter(self, seq_id: int) -> ModelDrafter:
+    def drafter(self, seq_id: int, sampler: Sampler) -> ModelDrafter:
         """A drafter for the request in the target's slot `seq_id`."""
         self._n_drafters += 1
         if self._n_drafters % _MEASURED_AGAIN == 0:
             self._pace = Pace(self.context)
-        return ModelDrafter(self.context, seq_id, self._cells[seq_id], self._n_vocab, pace=self._pace)
+        return ModelDrafter(self.context, seq_id, sampler, self._cells[seq_id], self._n_vocab, pace=self._pace)
 
     def close(self) -> None:
         """Frees the context, then the weights."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 import ctypes
 import math
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from app.domain.sampling import SamplingParams
 from app.engine.core import topk
-from app.engine.core.backend import ComputeError, Ids, Left, Logits, StageReport
+from app.engine.core.backend import ComputeError, Ids, Left, Logits, Shadow, StageReport
 from app.engine.native import stages
 from app.engine.native.bindings import C, Native
 from app.engine.native.grammar import Grammar
@@ -102,6 +102,10 @@ class NativeSampler:
         finally:
             C.llama_sampler_free(clone)
 
+    def shadow(self) -> Shadow:
+        """See `app.engine.core.backend.Sampler`."""
+        return _Shadow(C.llama_sampler_clone(self._chain), self._guess)
+
     def ban(self, tokens: Sequence[int]) -> None:
         """See `app.engine.core.backend.Sampler`."""
         self._bias(self._biases | dict.fromkeys(tokens, -math.inf))
@@ -129,13 +133,24 @@ class NativeSampler:
         ids, maximum = self._candidates(logits)
         if not math.isfinite(maximum):
             raise ComputeError("no token has a finite logit")
+        self._fill(logits, ids if watch is None else None)
         if watch is None:
-            self._fill(logits, ids)
             C.llama_sampler_apply(self._chain, ctypes.byref(self._array))
             self._reporter.skip()
         else:
-            self._fill(logits, None)
             self._reporter.run(self._array, self._rows, watch)
+        return self._chosen()
+
+    def _guess(self, chain: Native, logits: Logits) -> int:
+        """What a clone of the chain chooses; it has the token in its history then. Raises ComputeError."""
+        ids, _ = self._candidates(logits)
+        self._fill(logits, ids)
+        C.llama_sampler_apply(chain, ctypes.byref(self._array))
+        token = self._chosen()
+        C.llama_sampler_accept(chain, token)
+        return token
+
+    def _chosen(self) -> int:
         array = self._array
         if not 0 <= array.selected < array.size:
             raise ComputeError("the sampler chain selected nothing")
@@ -190,3 +205,19 @@ class NativeSampler:
         if self._grammar:
             self._grammar.close()
             self._grammar = None
+
+
+class _Shadow:
+    """See `app.engine.core.backend.Shadow`: a clone of the chain has the same random state."""
+
+    def __init__(self, chain: Native, guess: Callable[[Native, Logits], int]) -> None:
+        self._chain = chain
+        self._guess = guess
+
+    def choose(self, logits: Logits) -> int:
+        return self._guess(self._chain, logits)
+
+    def close(self) -> None:
+        if self._chain:
+            C.llama_sampler_free(self._chain)
+            self._chain = None

@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 
 from app.domain.sampling import SamplingParams
-from app.engine.core.backend import ComputeError, Decoded
+from app.engine.core.backend import ComputeError, Decoded, Sampler
+from app.engine.core.costs import CostCurve
 from app.engine.core.draft import MODEL, Draft
 from app.engine.core.model_drafter import ModelDrafter
 from app.engine.core.pace import Pace
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
-from app.engine.core.speculation import CostCurve, Speculation
-from tests.fakes.toy_native import ToyBackend
+from app.engine.core.speculation import Speculation
+from tests.fakes.toy_native import ToyBackend, ToySampler
 
 
 def drafter(backend: ToyBackend, n_vocab: int = 16) -> ModelDrafter:
-    return ModelDrafter(backend, 0, [], n_vocab)
+    return ModelDrafter(backend, 0, ToySampler(SamplingParams()), [], n_vocab)
 
 
 def test_it_drafts_what_its_model_says() -> None:
@@ -105,7 +106,9 @@ def generate(target: Callable[[list[int]], int], small: Callable[[list[int]], in
     scheduler = Scheduler(
         backend,
         clock=lambda: next(slow) / 1e3,
-        drafter=lambda seq_id: ModelDrafter(draft_backend, seq_id, cells, 16, clock=lambda: next(quick) / 1e5),
+        drafter=lambda seq_id, sampler: ModelDrafter(
+            draft_backend, seq_id, sampler, cells, 16, clock=lambda: next(quick) / 1e5
+        ),
     )
     sequence = Sequence(1, [1, 2, 3], SamplingParams(max_tokens=100), 0, 0.0, speculate=speculate)
     scheduler.submit(sequence)
@@ -178,12 +181,13 @@ def gain(kind: str, wrong_every: int, n_requests: int = 1) -> tuple[float, Timed
 
         def drafter(
             seq_id: int,
+            sampler: Sampler,
             draft: Timed = draft,
             cells: list[int] = cells,
             clock: Callable[[], float] = clock,
             pace: Pace = pace,
         ) -> ModelDrafter:
-            return ModelDrafter(draft, seq_id, cells, 16, clock, pace)
+            return ModelDrafter(draft, seq_id, sampler, cells, 16, clock, pace)
 
         scheduler = Scheduler(backend, clock, drafter)
         for number in range(n_requests):

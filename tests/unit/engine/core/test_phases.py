@@ -34,7 +34,7 @@ class Scripted:
 
 def sample(backend: ToyBackend, drafter: Scripted | None = None, n_prompt: int = 1, **params: object) -> list[Sampled]:
     ticks = itertools.count(1)
-    scheduler = Scheduler(backend, lambda: next(ticks) / 1000, lambda seq_id: drafter or Scripted())
+    scheduler = Scheduler(backend, lambda: next(ticks) / 1000, lambda seq_id, sampler: drafter or Scripted())
     sampling = SamplingParams(**params)  # type: ignore[arg-type]
     scheduler.submit(Sequence(1, [1] * n_prompt, sampling, 2, 0.0, speculate=drafter is not None))
     sampled: list[Sampled] = []

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin
+from app.engine.core.costs import CostCurve
 from app.engine.core.draft import NGramDrafter
 from app.engine.core.happenings import Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
-from app.engine.core.speculation import CostCurve, Speculation
+from app.engine.core.speculation import Speculation
 from tests.fakes.toy_native import EOG, ToyBackend
 
 
