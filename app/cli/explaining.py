@@ -37,7 +37,8 @@ class Explained:
 
     def __init__(self, options: AskOptions, setup: Setup) -> None:
         self._answer = OneAnswer(options, setup)
-        self._setting = Setting(setup.speculate, setup.preset.context, setup.preset.sampling)
+        drafts = setup.model.options.draft is not None if setup.speculate is None else setup.speculate
+        self._setting = Setting(drafts, setup.preset.context, setup.preset.sampling)
         self._meter = RunMeter()
         self._model: ModelReady | None = None
 

@@ -65,7 +65,7 @@ Speculate = Annotated[
     bool | None,
     typer.Option(
         "--speculate/--no-speculate",
-        help="Draft the next tokens by lookup in the text so far, where that pays.",
+        help="Draft the next tokens by the draft model, or else by lookup in the text so far, where that pays.",
         show_default=False,
     ),
 ]

@@ -99,7 +99,7 @@ class Host:
             self._with_fallback_stop(command.sampling),
             command.trace_top_k,
             arrived_s,
-            speculate=command.speculate or self._draft is not None,
+            speculate=self._draft is not None if command.speculate is None else command.speculate,
             trace_stages=command.trace_stages,
             spans=prompt.spans,
             shift=command.context_policy == "shift" and can_shift and not command.branch,

@@ -54,8 +54,9 @@ class Generate(Struct, frozen=True, tag=True, array_like=True):
     """One of several continuations of a prompt: it shares the cells of what they have in common with the others."""
     trace_stages: bool = False
     """Whether each token's trace carries the stage report."""
-    speculate: bool = False
-    """Draft by n-gram lookup where that pays; the reply is distributed as without."""
+    speculate: bool | None = None
+    """Whether tokens are drafted where that pays, by the draft model or else by n-gram lookup; the reply is distributed
+    as without. None: where a draft model is loaded."""
     context_policy: ContextPolicy = "stop"
     cacheable: bool = True
     """Whether the engine may write the state of this conversation, and so its text, to its cache folder."""

@@ -59,7 +59,7 @@ class Session:
         self.model_name = model_name
         self.trace_top_k = trace_top_k
         self.trace_stages = False
-        self.speculate = False
+        self.speculate: bool | None = None
         self.tell_prompt = False
         self.step_from_start = False
         self._keeper = Keeper(store, traces)

@@ -53,7 +53,7 @@ class TurnOptions(Struct, frozen=True, kw_only=True):
     model_name: str
     trace_top_k: int
     trace_stages: bool = False
-    speculate: bool = False
+    speculate: bool | None = None
     tell_prompt: bool = False
     n_steps: int | None = None
     """How many tokens come before the reply pauses; None: never."""

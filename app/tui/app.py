@@ -93,7 +93,7 @@ class TokscopeApp(App[int]):
             traces=self.services.settings.trace,
         )
         session.trace_stages = self.services.settings.trace.stages
-        session.speculate = self.services.settings.speculation == "ngram"
+        session.speculate = self.services.settings.speculation == "ngram" or None
         self.screen_of_chat = self.make_chat(session, self._keys, self._wardrobe)
         await self.push_screen(self.screen_of_chat)
         # After the composer has the focus, which it gets by the same queue.

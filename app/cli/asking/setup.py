@@ -24,7 +24,7 @@ class Setup(Struct, frozen=True):
 
     model: LocatedModel
     preset: Preset
-    speculate: bool
+    speculate: bool | None
     trace_top_k: int
     """Alternatives that are kept with each token of an answer that is kept."""
     traces: TraceSettings
@@ -46,7 +46,7 @@ def look_up(options: AskOptions) -> Setup:
     warn_of(problems)
     preset = find_preset(name, presets)
     model = locate(wanted, catalogue, settings.models_dir, options.draft)
-    speculate = settings.speculation == "ngram" if options.speculate is None else options.speculate
+    speculate = (settings.speculation == "ngram" or None) if options.speculate is None else options.speculate
     preset = overridden(preset, options)
     if preset.sampling.exact and (options.speculate or options.draft):
         console.talk("tok: nothing is drafted: `exact` decodes in fixed steps, one token each")

@@ -40,7 +40,7 @@ class Flight:
         order: Order,
         progress: Progress,
         *,
-        speculate: bool = False,
+        speculate: bool | None = None,
         context_policy: ContextPolicy = "stop",
     ) -> None:
         self.n_failed = 0

@@ -120,7 +120,7 @@ class Probe:
         sampling: SamplingParams,
         *,
         trace_top_k: int = TRACE_TOP_K,
-        speculate: bool = False,
+        speculate: bool | None = None,
         branch: bool = False,
         cacheable: bool = False,
     ) -> Run:
@@ -176,7 +176,7 @@ class Probe:
         messages: Sequence[ChatMessage],
         sampling: SamplingParams,
         trace_top_k: int,
-        speculate: bool = False,
+        speculate: bool | None = None,
         branch: bool = False,
     ) -> Generate:
         request_id = self._engine.next_request_id()

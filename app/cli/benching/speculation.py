@@ -40,18 +40,22 @@ class _Task(msgspec.Struct, frozen=True):
 
 async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
     """Yields the rows of n-gram lookup, plain and drafted in turn, and then those of the draft model."""
-    without: dict[str, list[Run]] = {}
     for task in _tasks():
-        plain = without[task.name] = list[Run]()
-        drafted: list[Run] = []
-        for seed in range(n_reps):
-            plain.append(await probe.ask(task.prompt, task.sampling(seed)))
-            drafted.append(await probe.ask(task.prompt, task.sampling(seed), speculate=True))
+        plain, drafted = await _in_turn(probe, task, n_reps, speculate=True)
         yield Row(suite=SUITE, name=f"{task.name}, plain", unit=RATE, values=tuple(run.rate for run in plain))
         for row in _rows(f"{task.name}, n-gram", plain, drafted):
             yield row
-    async for row in _with_draft_model(probe, without):
+    async for row in _with_draft_model(probe, n_reps):
         yield row
+
+
+async def _in_turn(probe: Probe, task: _Task, n_reps: int, *, speculate: bool | None) -> tuple[list[Run], list[Run]]:
+    """Plain and drafted runs; `speculate` as in `Generate`."""
+    plain, drafted = list[Run](), list[Run]()
+    for seed in range(n_reps):
+        plain.append(await probe.ask(task.prompt, task.sampling(seed), speculate=False))
+        drafted.append(await probe.ask(task.prompt, task.sampling(seed), speculate=speculate))
+    return plain, drafted
 
 
 def _tasks() -> Iterator[_Task]:
@@ -60,7 +64,7 @@ def _tasks() -> Iterator[_Task]:
             yield _Task(f"{name}, {how}", prompt, temperature)
 
 
-async def _with_draft_model(probe: Probe, without: dict[str, list[Run]]) -> AsyncGenerator[Row]:
+async def _with_draft_model(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
     missing = "" if probe.draft else "no draft model is named (--draft)"
     if probe.draft:
         options = msgspec.structs.replace(probe.command.options, draft=probe.draft)
@@ -72,9 +76,7 @@ async def _with_draft_model(probe: Probe, without: dict[str, list[Run]]) -> Asyn
         yield Row(suite=SUITE, name="draft model", unit=RATE, missing=missing)
     else:
         for task in _tasks():
-            plain = without[task.name]
-            drafted = [await probe.ask(task.prompt, task.sampling(seed)) for seed in range(len(plain))]
-            for row in _rows(f"{task.name}, draft model", plain, drafted):
+            for row in _rows(f"{task.name}, draft model", *await _in_turn(probe, task, n_reps, speculate=None)):
                 yield row
     if probe.draft:
         await probe.load()

@@ -53,7 +53,7 @@ class Header(Struct, frozen=True, kw_only=True):
     preset: str
     sampling: SamplingParams
     seed: int
-    speculate: bool
+    speculate: bool | None
     n_prompt: int
     n_cached: int
     n_restored: int = 0

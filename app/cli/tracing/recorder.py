@@ -42,7 +42,7 @@ class Recorder:
         self._write = write
         self._model: ModelOfRecord | None = None
         self._preset = Preset(name="")
-        self._speculate = False
+        self._speculate: bool | None = None
         self._messages: Callable[[], tuple[ChatMessage, ...]] = tuple
         self._started: GenerationStarted | None = None
         self._has_header = False
@@ -51,7 +51,12 @@ class Recorder:
         self._at_ms = 0.0
 
     def begin(
-        self, model: ModelOfRecord, preset: Preset, *, speculate: bool, messages: Callable[[], tuple[ChatMessage, ...]]
+        self,
+        model: ModelOfRecord,
+        preset: Preset,
+        *,
+        speculate: bool | None,
+        messages: Callable[[], tuple[ChatMessage, ...]],
     ) -> None:
         """Tells what the header says; `messages` is asked when the reply begins."""
         self._model, self._preset, self._speculate, self._messages = model, preset, speculate, messages

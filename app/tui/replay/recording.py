@@ -38,7 +38,7 @@ class Recording(Struct, frozen=True, kw_only=True):
     model: ModelOfRecord
     preset: str
     sampling: SamplingParams
-    speculate: bool
+    speculate: bool | None
     messages: tuple[ChatMessage, ...]
     """The whole branch, system prompt first; the last one is the user's."""
     prompt: tuple[PromptToken, ...]

@@ -56,8 +56,12 @@ class Watching:
     @property
     def setting(self) -> Setting:
         """How the reply on the screen was asked for, and whether the next one is with speculation."""
-        session = self._session
-        return Setting(session.speculate or self._has_draft_model, session.preset.context, self._sampling())
+        return Setting(self._speculates, self._session.preset.context, self._sampling())
+
+    @property
+    def _speculates(self) -> bool:
+        wanted = self._session.speculate
+        return self._has_draft_model if wanted is None else wanted
 
     @property
     def _has_draft_model(self) -> bool:
@@ -131,16 +135,12 @@ class Watching:
         return story(self._meter, self._loader.model, self.setting)
 
     def toggle_speculation(self) -> None:
-        """Turns drafting by lookup on or off, from the next reply on."""
+        """Turns drafting on or off, from the next reply on."""
         if self.read_only:
             self._host.notify(self.read_only, markup=False)
             return
-        self._session.speculate = not self._session.speculate
-        if self._has_draft_model:
-            told = "The draft model that is loaded drafts for every reply, whatever is set here."
-        else:
-            told = f"Speculation is {'on' if self._session.speculate else 'off'} from the next reply on."
-        self._host.notify(told, markup=False)
+        self._session.speculate = not self._speculates
+        self._host.notify(f"Speculation is {'on' if self._speculates else 'off'} from the next reply on.", markup=False)
         self.refresh()
 
     def _changed(self) -> None:

@@ -28,7 +28,7 @@ async def test_speculation_is_turned_on_for_the_next_reply(tmp_path: Path, where
             await until(lambda: isinstance(app.screen, ChatScreen))
         chat.chat.submit("Again?")
         await until(lambda: len(scripted.requests) == 2)
-        assert [request.speculate for request in scripted.requests] == [False, True]
+        assert [request.speculate for request in scripted.requests] == [None, True]
         assert all(request.tell_prompt for request in scripted.requests)
 
 
@@ -36,7 +36,10 @@ async def test_speculation_is_turned_on_for_the_next_reply(tmp_path: Path, where
     ("draft", "words"),
     [
         (None, ["Speculation is on from the next reply on.", "Speculation is off from the next reply on."]),
-        ("/models/small.gguf", ["The draft model that is loaded drafts for every reply, whatever is set here."] * 2),
+        (
+            "/models/small.gguf",
+            ["Speculation is off from the next reply on.", "Speculation is on from the next reply on."],
+        ),
     ],
 )
 async def test_what_turning_speculation_on_and_off_says(

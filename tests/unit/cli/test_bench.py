@@ -67,7 +67,7 @@ def test_all_suites_have_rows(tok, model, engine) -> None:
     assert list(dict.fromkeys(row["suite"] for row in report["rows"])) == list(SUITES)
     assert all(row["missing"] or row["values"] for row in report["rows"])
     drafted = [request for request in engine.requests if request.speculate]
-    assert len(drafted) == 6
+    assert len(drafted) == 8
     slots = [load.options.n_slots for load in engine.loads]
     assert slots == [2, 2, 2, 2, 16, 2]
     assert sum(request.cacheable for request in engine.requests) == 1
@@ -77,7 +77,7 @@ def test_a_draft_model_is_loaded_for_its_rows_alone(tok, model, engine) -> None:
     arguments = ("bench", "-r", "1", "--suite", "speculation", "--draft", str(model), "--json")
     rows = tok(*arguments, engine=engine).json["rows"]
     assert [load.options.draft for load in engine.loads] == [None, str(model), None]
-    assert len([row for row in rows if row["name"].endswith(", draft model")]) == 6
+    assert len([row for row in rows if row["name"].endswith(", draft model")]) == 8
     bad = ScriptedEngine(default=Reply(pieces=WORDS), loads=[Load(), Load(outcome=LoadFailed("another vocabulary"))])
     rows = tok(*arguments, engine=bad).json["rows"]
     assert rows[-1]["missing"] == "cannot load the model: another vocabulary"

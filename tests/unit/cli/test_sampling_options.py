@@ -180,8 +180,8 @@ def test_limits_are_told_with_the_field() -> None:
         with_overrides(SamplingParams(), {"top_p": 2})
 
 
-@pytest.mark.parametrize(("flag", "expected"), [([], False), (["--speculate"], True), (["--no-speculate"], False)])
-def test_speculation_is_asked_for_by_option(tok, flag: list[str], expected: bool) -> None:
+@pytest.mark.parametrize(("flag", "expected"), [([], None), (["--speculate"], True), (["--no-speculate"], False)])
+def test_speculation_is_asked_for_by_option(tok, flag: list[str], expected: bool | None) -> None:
     engine = ScriptedEngine()
     tok("ask", "x", *flag, engine=engine)
     assert engine.requests[0].speculate is expected

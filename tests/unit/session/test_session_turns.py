@@ -246,4 +246,4 @@ async def test_a_turn_asks_for_speculation_and_stages_as_the_session_says(store:
     await all_of(session.send("a"))
     session.speculate = session.trace_stages = True
     await all_of(session.regenerate())
-    assert [(request.speculate, request.trace_stages) for request in engine.requests] == [(False, False), (True, True)]
+    assert [(request.speculate, request.trace_stages) for request in engine.requests] == [(None, False), (True, True)]
