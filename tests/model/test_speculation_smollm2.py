@@ -12,7 +12,7 @@ import pytest
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin
-from app.engine.core.backend import Sampler
+from app.engine.core.backend import ComputeError, Sampler
 from app.engine.core.draft import Drafter, NGramDrafter
 from app.engine.core.happenings import Sampled
 from app.engine.core.scheduler import Scheduler
@@ -104,6 +104,16 @@ def test_a_shadow_chooses_what_the_sampler_will(loaded: Loaded, params: dict[str
         shadow.close()
     assert guessed == [sampler.sample(row) for row in rows]
     assert len(set(guessed)) > 1
+    sampler.close()
+
+
+def test_a_shadow_refuses_logits_that_are_no_numbers(loaded: Loaded) -> None:
+    sampler = loaded.context.sampler(SamplingParams())
+    shadow = sampler.shadow()
+    with pytest.raises(ComputeError):
+        shadow.choose(np.full(loaded.context.n_vocab, np.nan, np.float32))
+    shadow.close()
+    shadow.close()
     sampler.close()
 
 

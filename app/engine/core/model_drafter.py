@@ -80,6 +80,7 @@ class ModelDrafter:
 
     def draft(self, k: int) -> Draft:
         """See `app.engine.core.draft.Drafter`. Empty while the draft model still reads the prompt."""
+        self._proposed.clear()
         if k < 1 or len(self._tokens) + k >= self._backend.n_ctx:
             return NO_DRAFT
         n_behind = len(self._tokens) - common_prefix(self._cells, self._tokens)
@@ -172,5 +173,5 @@ class ModelDrafter:
 
 
 def _probability(logits: Logits, token: int) -> float:
-    """Of a token that was chosen, so that its logit is finite."""
-    return 1.0 / float(np.exp(logits - logits[token]).sum(dtype=np.float64))
+    weights = np.exp(logits - logits.item(logits.argmax()))
+    return weights.item(token) / float(weights.sum())

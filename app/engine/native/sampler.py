@@ -130,10 +130,7 @@ class NativeSampler:
         self._reporter.follow(self._names, self._chain)
 
     def _choose(self, logits: Logits, watch: Sequence[int] | None) -> int:
-        ids, maximum = self._candidates(logits)
-        if not math.isfinite(maximum):
-            raise ComputeError("no token has a finite logit")
-        self._fill(logits, ids if watch is None else None)
+        self._take(logits, every=watch is not None)
         if watch is None:
             C.llama_sampler_apply(self._chain, ctypes.byref(self._array))
             self._reporter.skip()
@@ -143,8 +140,7 @@ class NativeSampler:
 
     def _guess(self, chain: Native, logits: Logits) -> int:
         """What a clone of the chain chooses; it has the token in its history then. Raises ComputeError."""
-        ids, _ = self._candidates(logits)
-        self._fill(logits, ids)
+        self._take(logits)
         C.llama_sampler_apply(chain, ctypes.byref(self._array))
         token = self._chosen()
         C.llama_sampler_accept(chain, token)
@@ -181,6 +177,13 @@ class NativeSampler:
         self._near = found
         below = moved[logits[moved] < threshold]
         return (np.concatenate([found, below]) if len(below) else found), maximum
+
+    def _take(self, logits: Logits, *, every: bool = False) -> None:
+        """Fills the array with what the chain can choose from, or with `every` token. Raises ComputeError."""
+        ids, maximum = self._candidates(logits)
+        if not math.isfinite(maximum):
+            raise ComputeError("no token has a finite logit")
+        self._fill(logits, None if every else ids)
 
     def _fill(self, logits: Logits, ids: Ids | None) -> None:
         n = len(self._all) if ids is None else len(ids)

@@ -79,6 +79,19 @@ def test_an_abort_of_another_request_keeps_what_was_read() -> None:
     assert backend.batches[-1] == [(0, [5])]
 
 
+def test_a_draft_that_was_never_verified_teaches_nothing() -> None:
+    model = drafter(ToyBackend(n_ctx=400, n_batch=64))
+    tokens = [3]
+    model.accept(tokens)
+    for _ in range(30):
+        model.draft(3)
+        drafted = model.draft(3).tokens
+        new = [*drafted, (drafted[-1] + 1) % 16]
+        tokens += new
+        model.accept(new)
+    assert len(model.draft(12).tokens) == 12
+
+
 def test_a_full_window_is_not_passed() -> None:
     model = drafter(ToyBackend(n_ctx=8))
     model.accept([1] * 6)
