@@ -211,7 +211,7 @@ class GenerationFinished(Struct, frozen=True, tag=True, array_like=True):
     """With `FinishReason.ERROR`: what happened."""
     hint: str = ""
     drafting: DraftCounts | None = None
-    """None where the request did not ask for speculation."""
+    """None where nothing was to be drafted."""
     cells: tuple[CellSpan, ...] = ()
     """The window at the end, first cell to last; empty where the request never had a place in it."""
 

@@ -93,7 +93,10 @@ def test_a_model_that_drafts_for_itself_is_nearly_always_right(
     draft.close()
 
 
-@pytest.mark.parametrize("params", [{}, {"mirostat": 2}, {"repeat_penalty": 1.2, "xtc_probability": 0.5}])
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"top_k": 3, "repeat_penalty": 1.9}, {"mirostat": 2}, {"repeat_penalty": 1.2, "xtc_probability": 0.5}],
+)
 def test_a_shadow_chooses_what_the_sampler_will(loaded: Loaded, params: dict[str, Any]) -> None:
     rng = np.random.default_rng(2)
     rows = [(rng.standard_normal(loaded.context.n_vocab) * 3).astype(np.float32) for _ in range(6)]

@@ -80,7 +80,7 @@ def _warnings(recording: Recording, sha256: str, ready: ModelReady) -> list[str]
     if not recording.sampling.exact:
         told.append("it was not recorded with --exact: a close draw may fall otherwise")
     if recording.speculate or (recording.finished and recording.finished.drafting):
-        told.append("it was recorded with drafts, which use the random numbers in another order")
+        told.append("it was recorded with drafts: larger batches round otherwise, and a close draw may fall otherwise")
     return told
 
 

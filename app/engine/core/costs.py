@@ -1,7 +1,7 @@
 """What a decode costs by its number of rows, learnt from those that were made.
 
 A batch is held against the single row of about the same time, so that the speed of the machine, which other programs
-change from minute to minute, cancels out.
+change from minute to minute, mostly cancels out.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ PRIOR_SLOPE = 0.45
 _DRAFT_ROW = 1.5
 """A row of a small batch with logits costs so many of a prefill's rows (measured: 1.3 to 1.6)."""
 _DOWN, _UP, _OUTLIER = 0.3, 0.1, 1.5
+_FADE = 0.005
+"""With each decode, what sizes that are not in use were measured to cost gives way to what they cost elsewhere: else
+one that was measured in a bad moment would never be tried again."""
 
 
 class CostCurve:
@@ -29,6 +32,10 @@ class CostCurve:
             self.single_ms = typical(self.single_ms, ms)
         elif self.single_ms:
             self._relative[n_rows] = typical(self._relative.get(n_rows, 0.0), ms / self.single_ms)
+        slope = self._slope()
+        for other, cost in self._relative.items():
+            if other not in (1, n_rows):
+                self._relative[other] = cost + _FADE * (1 + slope * (other - 1) - cost)
 
     def prefilled(self, n_rows: int, ms: float) -> None:
         """Tells how long many rows of a prompt took: what a row more costs before batches of drafts are measured."""
@@ -50,7 +57,7 @@ class CostCurve:
 
     def _slope(self) -> float:
         """What a row more costs in single-row decodes, as far as a prefill tells: its rows have no logits."""
-        if self._prefill is None:
+        if self._prefill is None or not self.single_ms:
             return PRIOR_SLOPE
         n_rows, ms = self._prefill
         return max(0.0, _DRAFT_ROW * (ms / self.single_ms - 1) / (n_rows - 1))

@@ -118,7 +118,7 @@ class ModelDrafter:
             if chance < _ALL_RIGHT:
                 break
             drafted.append(token)
-            if len(drafted) == k:
+            if len(drafted) == k or token in self._backend.eog:
                 break
             try:
                 logits = self._decode([token])

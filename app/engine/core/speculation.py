@@ -32,8 +32,8 @@ _PROBE = 3
 few tokens, where its own tokens cost less than this share: it must read all that came meanwhile. Never where it would
 not pay if every draft were right."""
 _DOUBT_EVERY = 8
-"""What batches cost may be wrong: measured in a bad moment, or only guessed. So a draft that would pay at the usual
-cost is tried after so many steps without one, then after twice as many, and so on."""
+"""What batches cost may be wrong: measured in a bad moment, or only guessed. So a draft that was looked up
+and would pay at the usual cost is tried after so many steps without one, then after twice as many, and so on."""
 _PLAIN_EVERY = 24
 """Where each step has a draft nothing tells any more what a step without one costs, so one is made now and then."""
 
@@ -75,8 +75,14 @@ class Speculation:
         """The draft for the next decode, at most `limit` tokens; empty where none is expected to pay."""
         if limit < 1 or self._shadow.tokens:
             return []
-        if self._drafter.costs_time:
-            return self._ask(limit)
+        tokens: list[int] = []
+        if self._n_since_plain < _PLAIN_EVERY:
+            tokens = self._ask(limit) if self._drafter.costs_time else self._look_up(limit)
+        self._n_since_plain = self._n_since_plain + 1 if tokens else 0
+        return tokens
+
+    def _look_up(self, limit: int) -> list[int]:
+        """The draft of a drafter that costs nothing."""
         draft = self._drafter.draft(min(limit, LONGEST_DRAFT))
         if not draft.tokens:
             return []
@@ -102,11 +108,9 @@ class Speculation:
 
     def _ask(self, limit: int) -> list[int]:
         """The draft of a drafter that costs time: its length is chosen before it begins."""
-        longest = min(limit, LONGEST_DRAFT)
-        self._n_since_plain += 1
-        if not self._costs.single_ms or self._n_since_plain > _PLAIN_EVERY:
-            self._n_since_plain = 0
+        if not self._costs.single_ms:
             return []
+        longest = min(limit, LONGEST_DRAFT)
         n = self._best_length(longest, self._accepted[MODEL], self._offered)
         if not n:
             if self._drafter.ms_first and not self._best_length(longest, 1.0):

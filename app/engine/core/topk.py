@@ -5,6 +5,8 @@ The blocks are strides over the vocabulary, whose neighbours are of a kind: the 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from app.engine.core.backend import Ids, Logits
@@ -27,6 +29,8 @@ def candidates(values: Logits, k: int) -> tuple[Ids, float, float]:
     if n_blocked < n:
         maximum = float(np.maximum(maximum, values[n_blocked:].max()))
     threshold = maxima.item(n_blocks - k)
+    if math.isnan(threshold):  # values that are no numbers come last in a sort, and are above nothing
+        return np.arange(n), -np.inf, maximum
     return (values >= threshold).nonzero()[0], threshold, maximum
 
 

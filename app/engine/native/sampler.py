@@ -138,9 +138,9 @@ class NativeSampler:
             self._reporter.run(self._array, self._rows, watch)
         return self._chosen()
 
-    def _guess(self, chain: Native, logits: Logits) -> int:
-        """What a clone of the chain chooses; it has the token in its history then. Raises ComputeError."""
-        self._take(logits)
+    def _guess(self, chain: Native, logits: Logits, before: Sequence[int]) -> int:
+        """What a clone of the chain chooses, which has chosen `before` too. Raises ComputeError."""
+        self._take(logits, also=before)
         C.llama_sampler_apply(chain, ctypes.byref(self._array))
         token = self._chosen()
         C.llama_sampler_accept(chain, token)
@@ -165,12 +165,14 @@ class NativeSampler:
         """See `app.engine.core.backend.Sampler`."""
         return self._near
 
-    def _candidates(self, logits: Logits) -> tuple[Ids | None, float]:
+    def _candidates(self, logits: Logits, also: Sequence[int]) -> tuple[Ids | None, float]:
         """The tokens that the chain can choose from, None where that is all, and the largest logit."""
         self._near = None
         if not self._keep:
             return None, logits.item(logits.argmax())
         moved = self._history.ids()
+        if also and self._history.window:
+            moved = np.union1d(moved, also)
         if len(self._biased):
             moved = np.union1d(moved, self._biased)
         found, threshold, maximum = topk.candidates(logits, self._keep + len(moved))
@@ -178,9 +180,12 @@ class NativeSampler:
         below = moved[logits[moved] < threshold]
         return (np.concatenate([found, below]) if len(below) else found), maximum
 
-    def _take(self, logits: Logits, *, every: bool = False) -> None:
-        """Fills the array with what the chain can choose from, or with `every` token. Raises ComputeError."""
-        ids, maximum = self._candidates(logits)
+    def _take(self, logits: Logits, *, every: bool = False, also: Sequence[int] = ()) -> None:
+        """Fills the array with what the chain can choose from, or with `every` token. Raises ComputeError.
+
+        `also`: tokens that penalties look back on beside those of the history.
+        """
+        ids, maximum = self._candidates(logits, also)
         if not math.isfinite(maximum):
             raise ComputeError("no token has a finite logit")
         self._fill(logits, None if every else ids)
@@ -213,12 +218,15 @@ class NativeSampler:
 class _Shadow:
     """See `app.engine.core.backend.Shadow`: a clone of the chain has the same random state."""
 
-    def __init__(self, chain: Native, guess: Callable[[Native, Logits], int]) -> None:
+    def __init__(self, chain: Native, guess: Callable[[Native, Logits, Sequence[int]], int]) -> None:
         self._chain = chain
         self._guess = guess
+        self._chosen: list[int] = []
 
     def choose(self, logits: Logits) -> int:
-        return self._guess(self._chain, logits)
+        token = self._guess(self._chain, logits, self._chosen)
+        self._chosen.append(token)
+        return token
 
     def close(self) -> None:
         if self._chain:

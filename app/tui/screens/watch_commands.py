@@ -139,7 +139,9 @@ class Watching:
         if self.read_only:
             self._host.notify(self.read_only, markup=False)
             return
-        self._session.speculate = not self._speculates
+        wanted = not self._speculates
+        # Nothing set means: by a draft model where there is one, also where another model is loaded later.
+        self._session.speculate = None if wanted == self._has_draft_model else wanted
         self._host.notify(f"Speculation is {'on' if self._speculates else 'off'} from the next reply on.", markup=False)
         self.refresh()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -33,6 +35,14 @@ def test_masked_tokens_do_not_spoil_the_entropy() -> None:
     measured = Distribution(4).measure(logits, 0, 3)
     assert measured.entropy == pytest.approx(1.0)
     assert measured.p == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("n_nan", [1, 4000])
+@pytest.mark.parametrize("k", [0, 10])
+def test_logits_that_are_no_numbers_are_measured_without_an_error(n_nan: int, k: int) -> None:
+    logits = np.zeros(4000, np.float32)
+    logits[:n_nan] = np.nan
+    assert math.isnan(Distribution(4000).measure(logits, 7, k).logprob)
 
 
 @settings(max_examples=40, deadline=None)

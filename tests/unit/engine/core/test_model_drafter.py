@@ -18,7 +18,7 @@ from app.engine.core.pace import Pace
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.core.speculation import Speculation
-from tests.fakes.toy_native import ToyBackend, ToySampler
+from tests.fakes.toy_native import EOG, ToyBackend, ToySampler
 
 
 def drafter(backend: ToyBackend, n_vocab: int = 16) -> ModelDrafter:
@@ -79,14 +79,22 @@ def test_an_abort_of_another_request_keeps_what_was_read() -> None:
     assert backend.batches[-1] == [(0, [5])]
 
 
+def test_nothing_is_computed_after_the_end_of_the_reply() -> None:
+    backend = ToyBackend()
+    model = drafter(backend)
+    model.accept([12, 13])
+    assert model.draft(5).tokens == [14, 15, EOG]
+    assert backend.cells[0] == [12, 13, 14, 15]
+
+
 def test_a_draft_that_was_never_verified_teaches_nothing() -> None:
-    model = drafter(ToyBackend(n_ctx=400, n_batch=64))
+    model = drafter(ToyBackend(lambda tokens: 1 + tokens[-1] % 15, n_ctx=400, n_batch=64))
     tokens = [3]
     model.accept(tokens)
     for _ in range(30):
         model.draft(3)
         drafted = model.draft(3).tokens
-        new = [*drafted, (drafted[-1] + 1) % 16]
+        new = [*drafted, 1 + drafted[-1] % 15]
         tokens += new
         model.accept(new)
     assert len(model.draft(12).tokens) == 12
