@@ -64,9 +64,9 @@ class Sequence:
     n_restored: int = 0
     """Of the cached tokens, those whose cells came from a saved state."""
     n_shared: int = 0
+    """Of the cached tokens, those whose cells were copied from another slot, or are held together with it."""
     moved: bool = False
     """Whether what was not computed was copied from another context."""
-    """Of the cached tokens, those whose cells were copied from another slot, or are held together with it."""
     notices: list[str] = field(default_factory=list[str])
     """What the user should know of how the prompt came into the cache."""
     n_kept: int = 0
