@@ -34,8 +34,9 @@ not pay if every draft were right."""
 _DOUBT_EVERY = 8
 """What batches cost may be wrong: measured in a bad moment, or only guessed. So a draft that was looked up
 and would pay at the usual cost is tried after so many steps without one, then after twice as many, and so on."""
-_PLAIN_EVERY = 24
-"""Where each step has a draft nothing tells any more what a step without one costs, so one is made now and then."""
+_PLAIN_EVERY = 12
+"""Where each step has a draft nothing tells any more what a step without one costs, so one is made now and then,
+more often at first: a short reply's gain is to be known too."""
 
 
 class Speculation:
@@ -59,7 +60,7 @@ class Speculation:
         self._n_idle = self._n_asked = 0
         self._probe_at = _PROBE_EVERY
         self._n_doubted, self._doubt_at = 0, _DOUBT_EVERY
-        self._n_since_plain = 0
+        self._n_since_plain = self._n_plain = 0
 
     def counts(self) -> DraftCounts:
         """What happened so far; positions that were never drafted are left out."""
@@ -76,9 +77,10 @@ class Speculation:
         if limit < 1 or self._shadow.tokens:
             return []
         tokens: list[int] = []
-        if self._n_since_plain < _PLAIN_EVERY:
+        if self._n_since_plain < min(_PLAIN_EVERY, 2 + 2 * self._n_plain):
             tokens = self._ask(limit) if self._drafter.costs_time else self._look_up(limit)
         self._n_since_plain = self._n_since_plain + 1 if tokens else 0
+        self._n_plain += not tokens
         return tokens
 
     def _look_up(self, limit: int) -> list[int]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from app.domain.generation import DraftCounts
 from app.domain.trace import Origin, TokenTrace
 
-ENOUGH_STEPS = 8
-"""Steps of each kind from which their times are compared."""
+ENOUGH_DRAFTS, ENOUGH_PLAIN = 8, 4
+"""Steps of each kind from which their times are compared; where all drafts pay, plain ones are made now and then."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Drafting:
     @property
     def gain(self) -> Gain | None:
         """What drafting gained; None while there are too few steps of either kind to know."""
-        if self.n_plain < ENOUGH_STEPS or self.n_timed_steps < ENOUGH_STEPS:
+        if self.n_plain < ENOUGH_PLAIN or self.n_timed_steps < ENOUGH_DRAFTS:
             return None
         plain_ms = self.plain_ms / self.n_plain
         n_tokens, total_ms = self.n_plain + self.n_in_drafts, self.plain_ms + self.drafts_ms

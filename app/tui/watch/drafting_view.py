@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.tui.meter import RunMeter
 from app.tui.panels import numbers
 from app.tui.panels.line import Forms, Line, bar, levels, spread
-from app.tui.watch.drafting import ENOUGH_STEPS, Drafting
+from app.tui.watch.drafting import ENOUGH_PLAIN, Drafting
 from app.tui.watch.setting import Setting
 
 
@@ -89,7 +89,7 @@ def _gain_in_short(drafting: Drafting) -> tuple[str, str]:
 def _unknown(drafting: Drafting) -> str:
     if not drafting.counts.n_steps:
         return "nothing drafted, nothing gained"
-    kind = "plain steps" if drafting.n_plain < ENOUGH_STEPS else "drafts"
+    kind = "plain steps" if drafting.n_plain < ENOUGH_PLAIN else "drafts"
     return f"gain unknown: not enough {kind}"
 
 

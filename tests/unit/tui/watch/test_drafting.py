@@ -5,7 +5,7 @@ import pytest
 
 from app.domain.generation import DraftCounts
 from app.domain.trace import Origin, TopToken
-from app.tui.watch.drafting import ENOUGH_STEPS, Drafting
+from app.tui.watch.drafting import ENOUGH_DRAFTS, ENOUGH_PLAIN, Drafting
 from tests.fakes.engine_events import make_token
 
 GHOSTS = (TopToken(7, " no", 0.2), TopToken(8, " never", 0.0))
@@ -70,7 +70,7 @@ def test_a_loss_is_a_loss():
     assert (gain.saved_ms, gain.ratio) == (-40.0, 240 / 280)
 
 
-@pytest.mark.parametrize(("n_plain", "n_drafts"), [(ENOUGH_STEPS - 1, 50), (50, ENOUGH_STEPS - 1)])
+@pytest.mark.parametrize(("n_plain", "n_drafts"), [(ENOUGH_PLAIN - 1, 50), (50, ENOUGH_DRAFTS - 1)])
 def test_too_few_steps_of_either_kind_tell_nothing(n_plain, n_drafts):
     assert fold(*[plain()] * n_plain, *[whole_draft()] * n_drafts).gain is None
 

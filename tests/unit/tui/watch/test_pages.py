@@ -97,7 +97,7 @@ def test_why_nothing_was_drafted(made, setting, words):
 
 
 def test_a_gain_that_cannot_be_known():
-    few_plain = meter([token(0), *drafted(15.0) * 8], n_plain=7)
+    few_plain = meter([token(0), *drafted(15.0) * 8], n_plain=3)
     assert written(drafting_forms(few_plain, Setting(), 40)[1])[1] == "gain unknown: not enough plain steps"
     few_drafts = meter([token(0), *drafted(15.0) * 7], n_plain=8)
     assert written(drafting_forms(few_drafts, Setting(), 40)[1])[1] == "gain unknown: not enough drafts"
