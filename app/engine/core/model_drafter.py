@@ -92,8 +92,9 @@ class ModelDrafter:
             return NO_DRAFT
         if logits is None:
             return NO_DRAFT
+        first_ms = (self._clock() - began) * 1e3
         if n_behind <= _USUAL:
-            self.ms_first = typical(self.ms_first, (self._clock() - began) * 1e3)
+            self.ms_first = typical(self.ms_first, first_ms)
         began = self._clock()
         shadow = self._sampler.shadow()
         try:
@@ -102,6 +103,8 @@ class ModelDrafter:
             shadow.close()
         if len(drafted) > 1:
             self.ms_per_token = typical(self.ms_per_token, (self._clock() - began) * 1e3 / (len(drafted) - 1))
+        elif n_behind <= _USUAL:  # a bad moment must not keep drafts short for ever
+            self.ms_per_token = typical(self.ms_per_token, first_ms / n_behind)
         return Draft(drafted, MODEL)
 
     def _draw(self, shadow: Shadow, logits: Logits | None, k: int) -> list[int]:

@@ -243,6 +243,18 @@ def test_a_draft_model_that_is_often_wrong_costs_little(wrong_every: int) -> Non
     assert gain("f32", wrong_every)[0] > 0.95
 
 
+def test_a_cost_of_a_bad_moment_is_forgotten_where_drafts_are_short() -> None:
+    now_s = [0.0]
+    draft = Timed(now_s, "q4", lambda tokens: 1 + tokens[-1] % 15)
+    model = ModelDrafter(draft, 0, ToySampler(SamplingParams()), [], 16, lambda: now_s[0])
+    model.accept([1])
+    model.ms_per_token = 100.0
+    for _ in range(20):
+        drafted = model.draft(1).tokens
+        model.accept([*drafted, 1 + drafted[-1] % 15])
+    assert model.ms_per_token < 8
+
+
 def test_a_drafter_that_costs_time_waits_for_the_cost_of_a_plain_step_and_lets_one_through_now_and_then() -> None:
     costs, drafter = CostCurve(), Costly()
     drafter.ms_first = drafter.ms_per_token = 0.1
