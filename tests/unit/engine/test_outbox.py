@@ -50,25 +50,14 @@ def texts(events: list) -> list[str]:
     return [event.text for event in events if isinstance(event, TokensGenerated)]
 
 
-def test_the_first_token_is_sent_at_once_and_later_ones_are_gathered(pipe: Pipe) -> None:
+@pytest.mark.parametrize(("shared", "gap_s"), [(False, 0.010), (True, 0.025)])
+def test_the_first_token_is_sent_at_once_and_later_ones_are_gathered(pipe: Pipe, shared: bool, gap_s: float) -> None:
+    pipe.outbox.share(shared)
     pipe.outbox.send(PrefillProgress(1, 5, 5, 1.0))
     token(pipe, "a")
     assert texts(pipe.read()) == ["a"]
     for text in "bc":
-        pipe.now += 0.010
-        token(pipe, text)
-    assert pipe.read() == []
-    pipe.now += 0.010
-    token(pipe, "d")
-    assert texts(pipe.read()) == ["bcd"]
-
-
-def test_a_reader_that_shares_the_cpu_is_woken_half_as_often(pipe: Pipe) -> None:
-    pipe.outbox.share(True)
-    token(pipe, "a")
-    assert texts(pipe.read()) == ["a"]
-    for text in "bc":
-        pipe.now += 0.025
+        pipe.now += gap_s
         token(pipe, text)
     assert pipe.read() == []
     pipe.now += 0.010
