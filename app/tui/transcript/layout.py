@@ -86,6 +86,14 @@ class Layout:
         index, within = self.locate(row)
         return (index, *self.entries[index].place(within)) if self.entries else (0, 0, 0)
 
+    def rows_after(self, anchor: tuple[int, int, int]) -> int:
+        """Returns how many rows stand below an anchor; what becomes of the heights above it changes nothing."""
+        index, part, offset = anchor
+        if index >= len(self.entries):
+            return 0
+        entry = self.entries[index]
+        return self.height - self._tops[index] - entry.top_of(part) - min(offset, entry.height_of(part)) - 1
+
     def line(self, row: int) -> Line | None:
         """Returns the line at a row, if it is laid out and there is one."""
         if not 0 <= row < self.height:

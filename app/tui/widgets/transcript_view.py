@@ -57,7 +57,8 @@ class TranscriptView(TranscriptPaint, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.follow = True
         self.code_style = "monokai"
-        self._height_left = 0
+        self._end_left = (0, 0, 0)
+        """What stood last when the end was left."""
         self._new_lines = 0
 
     def restyle(self) -> None:
@@ -104,6 +105,8 @@ class TranscriptView(TranscriptPaint, can_focus=True):
             self._go_to(round(new_value))
 
     def _go_to(self, top: int) -> None:
+        if not self._n_rows:
+            return  # a key that came before the first layout: there is no page yet to go back by
         end = max(0, self._layout.height - self._n_rows)
         if top >= end:
             self.action_follow()
@@ -129,12 +132,12 @@ class TranscriptView(TranscriptPaint, can_focus=True):
     def _set_follow(self, follow: bool) -> None:
         if follow != self.follow:
             self.follow = follow
-            self._height_left = self._layout.height
+            self._end_left = self._layout.anchor(self._layout.height - 1)
             self._new_lines = 0
             self.post_message(self.FollowChanged(follow, 0))
 
     def _count_new_lines(self) -> None:
-        new_lines = max(0, self._layout.height - self._height_left)
+        new_lines = max(0, self._layout.rows_after(self._end_left))
         if not self.follow and new_lines != self._new_lines:
             self._new_lines = new_lines
             self.post_message(self.FollowChanged(False, new_lines))

@@ -281,7 +281,7 @@ async def test_the_pill_tells_of_new_text_below_and_hides_none(tmp_path: Path, s
         chat.chat.submit("go")
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
         chat.chat.submit("more")
-        await until(lambda: chat.chat.running and chat.transcript.max_scroll_y)
+        await until(lambda: chat.chat.running and chat.transcript.size and chat.transcript.max_scroll_y)
         await pilot.press("pageup")
         await until(lambda: not chat.transcript.follow)
         engine.run_free()

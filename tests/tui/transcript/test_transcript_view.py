@@ -38,6 +38,37 @@ async def test_it_follows_lets_go_and_follows_again(app, message, size) -> None:
         assert app.heard[-1] == (True, 0)
 
 
+@SIZES
+async def test_new_lines_are_counted_whatever_becomes_of_the_heights_above(app, message, size) -> None:
+    async with app.run_test(size=size) as pilot:
+        app.view.begin_reply(message("", state=ReplyState.STREAMING))
+        app.view.append("".join(f"[{k}](http://a.b/{'long' * 60})\n\n" for k in range(200)))
+        end = app.rows()
+        await pilot.press("pageup", "pageup")
+        app.view.append("new\n\nand *new*\n\n")
+        await pilot.press("home")
+        app.view.append("end\n\n")
+        await pilot.pause()
+        assert app.heard == [(False, 0), (False, 4), (False, 6)]
+        await pilot.press("G")
+        assert app.rows()[-8:-1] == [*end[-2:-1], "", "  new", "", "  and new", "", "  end"]
+
+
+async def test_a_key_before_the_first_layout_scrolls_nothing(app, message) -> None:
+    class Early(type(app)):
+        def on_mount(self) -> None:
+            self.view.add(message(REPLY))
+            self.view.action_scroll_pages(-1)
+            self.view.action_to_start()
+
+    early = Early()
+    async with early.run_test(size=(80, 24)):
+        assert early.view.follow
+        assert early.at_end
+        assert early.rows()[-2] == "  59. item 59"
+        assert early.heard == []
+
+
 async def test_scrolling_keys_and_wheel(app, message) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         app.view.add(message(REPLY))
