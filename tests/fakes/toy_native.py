@@ -109,6 +109,8 @@ class ToyBackend:
         self.partial_removal = True
         self.can_shift = True
         self.states_fit = self.can_checkpoint = True
+        self.no_numbers = False
+        """Whether every logit is NaN."""
         self.own_adapters: AdapterSet = ()
         self.adapters_now: AdapterSet = ()
         self.computed_with: list[AdapterSet] = []
@@ -150,7 +152,7 @@ class ToyBackend:
     def _logits(self, cells: list[int]) -> Logits:
         logits = -np.arange(self.n_vocab, dtype=np.float32)
         logits[self.next_token(cells)] = 5.0
-        return logits
+        return np.full_like(logits, np.nan) if self.no_numbers else logits
 
     def logits(self, row: int) -> Logits:
         return self._rows[row]

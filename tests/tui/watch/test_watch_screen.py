@@ -8,12 +8,14 @@ import msgspec
 import pytest
 
 from app.domain.generation import CellSpan, PromptSpans
+from app.domain.model import LoadOptions
 from app.tui.flow.memory import Memory
+from app.tui.options import ChatOptions
 from app.tui.panels.choice import Wish
 from app.tui.screens.chat import ChatScreen
 from app.tui.screens.palette import Palette
 from app.tui.screens.watch import WatchScreen
-from tests.fakes.chat_app import make_app, until
+from tests.fakes.chat_app import answered, make_app, make_catalogue, ready, told, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply
 from tests.tui.watch.watched import asked, engine, picking, remembering, watching
@@ -230,3 +232,30 @@ async def test_a_reply_can_be_watched_to_its_end_in_a_tiny_window(tmp_path: Path
                 await pilot.press("right")
                 await pilot.pause()
         assert watching(pilot).page.panel == "speculation"
+
+
+async def test_speculation_is_turned_off_for_a_draft_model_and_on_for_the_model_after_it(tmp_path: Path) -> None:
+    catalogue = make_catalogue(tmp_path)
+    alone = catalogue.models["tiny"]
+    catalogue.models["pair"] = msgspec.structs.replace(alone, name="pair", options=LoadOptions(draft="tiny"))
+    scripted = ScriptedEngine()
+    app = make_app(tmp_path, scripted, catalogue=catalogue, options=ChatOptions(model="pair"))
+
+    async def asked_for(n_messages: int) -> bool | None:
+        chat.chat.submit("Why?")
+        await answered(chat, n_messages)
+        return scripted.requests[-1].speculate
+
+    async with app.run_test(size=(80, 24)):
+        chat = await ready(app)
+        assert await asked_for(2) is None  # with the draft model, as it is loaded
+        chat.action_speculate()
+        assert await asked_for(4) is False
+        chat.action_speculate()
+        assert await asked_for(6) is None
+        chat.load_model("tiny")
+        await until(lambda: len(scripted.loads) == 2 and chat.loader.ready)
+        assert await asked_for(8) is None  # which has nothing to draft with
+        chat.action_speculate()
+        assert await asked_for(10) is True
+        assert told(app)[-1] == "Speculation is on from the next reply on."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -37,6 +39,14 @@ def expected_p(before: list[int], token: int) -> float:
     logits[(before[-1] + 1) % 16] = 5.0
     weights = np.exp(logits - logits.max())
     return float(weights[token] / weights.sum())
+
+
+def test_a_text_is_scored_where_the_logits_are_no_numbers() -> None:
+    backend = ToyBackend()
+    backend.no_numbers = True
+    found = score(backend)
+    assert [each.token for each in found] == TOKENS
+    assert all(each.measured is not None and math.isnan(each.measured.logprob) for each in found[1:])
 
 
 def test_each_token_once_in_order_with_its_exact_probability() -> None:

@@ -130,6 +130,18 @@ def test_forced_and_banned_tokens() -> None:
     assert request.generated == [7, 8, 0]
 
 
+def test_a_forced_token_is_told_where_the_logits_are_no_numbers() -> None:
+    backend = ToyBackend()
+    backend.no_numbers = True
+    scheduler, request = make(backend), sequence([1], max_tokens=1)
+    request.forced.append(7)
+    scheduler.submit(request)
+    sampled = next(each for each in turn(scheduler) if isinstance(each, Sampled))
+    assert (sampled.token, sampled.origin) == (7, Origin.FORCED)
+    assert math.isnan(sampled.measured.logprob)
+    assert request.finish_reason is FinishReason.LENGTH
+
+
 def test_a_ban_is_taken_back() -> None:
     scheduler, request = make(ToyBackend()), sequence([1], n_left=0)
     scheduler.submit(request)
