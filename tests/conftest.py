@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import time
@@ -26,6 +27,12 @@ def _clean_environment() -> None:
 
 # Textual reads its variables when it is imported, so this is not left to a fixture.
 _clean_environment()
+
+
+def pytest_collection_finish() -> None:
+    """Lets the collector run less often: over a thousand apps it took a fifth of the time and freed little."""
+    gc.freeze()
+    gc.set_threshold(100_000, 10, 10)
 
 
 @pytest.fixture(autouse=True)
