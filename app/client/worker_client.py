@@ -182,9 +182,9 @@ class WorkerClient:
                 )
                 return
             try:
+                if request_id in self._paused_early and isinstance(command, Generate):
+                    command = replace(command, n_steps=0)  # a pause of its own might come after the last token
                 mailbox = connection.request(command)
-                if request_id in self._paused_early:
-                    connection.steer(Pause(request_id))
             except FrameError as error:
                 yield refused(_failed(request_id, f"the text is too long to be sent: {error}"))
                 return

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import groupby
 
 _DEEPEST = 10_000
 _MOST_ELEMENTS = 1 << 20
 _LONGEST = 4 << 20
 _MOST_REPEATS = 2_000
 """llama.cpp's own limit; a larger upper bound would mean none to it, so that it is refused here."""
+_MOST_EMPTY = 16
+"""What may be empty can be read in so many ways where it is repeated that llama.cpp would not come to an end."""
 _NAME = re.compile(r"[a-zA-Z0-9-]+")
 _SPACE = re.compile(r"(?:[ \t]|#[^\r\n]*)*")
 _SPACE_OR_LINES = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*")
@@ -44,6 +47,11 @@ class _Element:
     endless: bool = False
     loops: bool = False
     """Whether it was optional before it was repeated without end."""
+    n_most: int = 1
+    """How often it may come by its counts."""
+    counted_at: int = 0
+    skips: bool = False
+    """Whether it was optional before it was counted."""
 
 
 @dataclass(slots=True)
@@ -71,6 +79,7 @@ class Gbnf:
                     raise self._wrong(f"there is no rule named {element.rule}", element.at)
         if "root" not in self._rules:
             raise GbnfError("it has no rule named root")
+        self._check_counts()
 
     def check_recursion(self) -> None:
         """Raises GbnfError for a rule that can begin with itself, which llama.cpp refuses without saying where."""
@@ -90,6 +99,43 @@ class Gbnf:
                     raise self._wrong("a rule begins with itself (left recursion)", element.at)
                 if element.rule and element.rule not in done:
                     path[element.rule] = self._first(element.rule)
+
+    def _check_counts(self) -> None:
+        """Raises GbnfError where what may be empty comes often, by a count or written out."""
+        runs = [
+            run
+            for rule in self._rules.values()
+            for elements in rule.alternatives
+            for _, run in ((name, list(run)) for name, run in groupby(elements, key=lambda each: each.rule))
+            if len(run) > 1 or run[0].n_most > 1
+        ]
+        empty = self._empty_rules() if any(run[0].rule for run in runs) else {}
+        for run in runs:
+            for part in [run] if run[0].rule else [[each] for each in run]:
+                size = empty.get(part[0].rule, 1 if part[0].skips else 0)
+                if size * sum(each.n_most for each in part) > _MOST_EMPTY:
+                    what = (
+                        "what may be empty comes too often, which can be read in too many ways: count what is not empty"
+                    )
+                    raise self._wrong(what, part[0].counted_at or part[0].at)
+
+    def _empty_rules(self) -> dict[str, int]:
+        """The rules that have an alternative of which nothing has to come, and how many parts it has."""
+        used_by: dict[str, list[str]] = {}
+        for name, rule in self._rules.items():
+            for element in (each for elements in rule.alternatives for each in elements if each.rule):
+                used_by.setdefault(element.rule, []).append(name)
+        empty: dict[str, int] = {}
+        todo = list(self._rules)
+        while todo:
+            name = todo.pop()
+            alternatives = self._rules[name].alternatives
+            found = [each for each in alternatives if all(e.optional or e.rule in empty for e in each)]
+            if found and name not in empty:
+                parts = max(sum(e.n_most * empty.get(e.rule, 1) for e in each) for each in found)
+                empty[name] = min(max(1, parts), _MOST_EMPTY + 1)
+                todo += used_by.get(name, ())
+        return empty
 
     def _first(self, name: str) -> list[_Element]:
         """What a rule can begin with."""
@@ -193,6 +239,10 @@ class Gbnf:
             instead = f"write {{{least},}} for no limit, or {{{least},{_MOST_REPEATS}}}"
             counted = f"no limit to llama.cpp, which counts to {_MOST_REPEATS:,}"
             raise self._wrong(f"at most {most:,} times is {counted}: {instead}", start)
+        if most is None or most > 1:
+            element.skips = element.skips or element.optional
+            element.counted_at = start
+            element.n_most *= least if most is None else most
         element.size *= max(least, 1)
         if most is None:
             element.endless, element.loops = True, element.optional

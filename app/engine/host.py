@@ -30,6 +30,7 @@ from app.engine.prompting import UnknownTokenError, check_ids, prepare
 from app.engine.reply import Reply
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.renderer import Renderer
+from app.engine.text.schema import schema_notice
 from app.engine.text.template import ChatTemplate
 from app.engine.text.thinking import begins_inside, thinking_marks
 from app.protocol.commands import Generate, LoadModel, Resume, Tokenize
@@ -109,6 +110,8 @@ class Host:
             n_left=command.n_steps,
             block=ThinkingBlock(self._marks, vocab.named_pieces, inside=inside),
         )
+        if told := schema_notice(command.sampling.json_schema):
+            sequence.notices.append(told)
         if self._store and command.conversation:
             self._store.remember(command.conversation)
         reply = Reply(sequence, fitted, vocab, tell_prompt=command.tell_prompt)

@@ -148,6 +148,8 @@ class FakeWorker:
         self._fault("prefill")
         self._send(PrefillProgress(request_id, 20, 20, 20.0))
         n_tokens = 0
+        if command.n_steps == 0:
+            self._paused.add(request_id)
         while n_tokens != self._options.tokens and request_id not in self._aborted:
             if n_tokens == self._options.after:
                 self._fault("token")

@@ -14,7 +14,7 @@ from llama_cpp import llama_cpp as C
 from app.domain.generation import FinishReason
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
-from app.engine.core.backend import Decoded, SamplingError
+from app.engine.core.backend import ComputeError, Decoded, SamplingError
 from app.engine.core.happenings import Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
@@ -251,6 +251,17 @@ def generate(context: NativeContext, loaded: Loaded, prompt: bytes, params: Samp
     while not scheduler.idle:
         scheduler.step()
     return sequence, b"".join(loaded.model.vocab.pieces[i] for i in sequence.generated).decode()
+
+
+def test_a_grammar_that_allows_nothing_more_says_so(context: NativeContext) -> None:
+    sampler = context.sampler(SamplingParams(grammar='root ::= "a" [^\\x00-\\U0010FFFF]'))
+    logits = np.zeros(context.n_vocab, np.float32)
+    try:
+        sampler.sample(logits)
+        with pytest.raises(ComputeError, match="the grammar allows no token here"):
+            sampler.sample(logits)
+    finally:
+        sampler.close()
 
 
 def test_a_reply_cannot_leave_its_grammar(context: NativeContext, loaded: Loaded) -> None:

@@ -60,7 +60,8 @@ def _drafts(drafted: Drafting) -> tuple[str, ...]:
     if gain:
         told = f"{'gain' if gain.saved_ms >= 0 else 'loss'} ×{gain.ratio:.2f} against the plain steps"
     accepted = f"{counts.n_accepted} of {counts.n_drafted} tokens accepted"
-    return (accepted, f"{counts.n_steps} steps", f"{drafted.mean_accepted:.1f} a step", f"by place {places}", told)
+    steps = f"{counts.n_steps} step{'' if counts.n_steps == 1 else 's'}"
+    return (accepted, steps, f"{drafted.mean_accepted:.1f} a step", f"by place {places}", told)
 
 
 def _ms(value: float) -> str:

@@ -74,7 +74,8 @@ class Flight:
         for line in self._lines:
             if not await self._order.room(line.index):
                 return
-            result = _refusal(line) if isinstance(line, BadLine) else await self._answer(line)
+            bad = isinstance(line, BadLine)
+            result = _told(line, line.error, line.hint, ExitCode.USAGE) if bad else await self._answer(line)
             if result is None:
                 return
             failed = "error" in result
@@ -98,7 +99,7 @@ class Flight:
             console.talk(f"tok: index {line.index}: {answer.lost}")
         report = answer.report()
         if answer.error:
-            return _failed(line.index, line.id, answer.error, answer.hint, answer.exit_code)
+            return _told(line, answer.error, answer.hint, answer.exit_code)
         keys = ("text", "finish_reason", "usage", "timings")
         del report["timings"]["load_ms"]  # the model is loaded once, for no line in particular
         return {"index": line.index, "id": line.id} | {key: report[key] for key in keys}
@@ -128,10 +129,7 @@ class Flight:
         return answer, last
 
 
-def _refusal(line: BadLine) -> dict[str, Any]:
-    console.print_error(f"line {line.number}: {one_line(line.error)}", one_line(line.hint))
-    return _failed(line.index, line.id, f"line {line.number}: {line.error}", line.hint, ExitCode.USAGE)
-
-
-def _failed(index: int, line_id: object, error: str, hint: str, code: ExitCode) -> dict[str, Any]:
-    return {"index": index, "id": line_id} | console.error_object(error, hint, code)
+def _told(line: Request | BadLine, error: str, hint: str, code: ExitCode) -> dict[str, Any]:
+    """Tells people what went wrong with a line, and returns that as its result."""
+    console.print_error(f"line {line.number}: {one_line(error)}", one_line(hint))
+    return {"index": line.index, "id": line.id} | console.error_object(f"line {line.number}: {error}", hint, code)

@@ -38,6 +38,7 @@ class Request(Struct, frozen=True):
     """What one line asks."""
 
     index: int
+    number: int
     id: LineId
     messages: tuple[ChatMessage, ...]
     sampling: SamplingParams
@@ -76,7 +77,8 @@ def read_line(line: RawLine, preset: Preset) -> Request | BadLine:
         values = {key: value for key, value in given.items() if key not in _OWN}
         if isinstance(values.get("json_schema"), dict):
             values["json_schema"] = msgspec.json.encode(values["json_schema"]).decode()
-        return Request(line.index, line_id, _messages(given, preset), with_overrides(preset.sampling, values))
+        sampling = with_overrides(preset.sampling, values)
+        return Request(line.index, line.number, line_id, _messages(given, preset), sampling)
     except UsageError as error:
         return BadLine(line.index, line.number, line_id, str(error), error.hint)
 

@@ -64,6 +64,8 @@ class NativeSampler:
             self._fill(logits, None)
             self._grammar.filter(self._array)
             allowed = np.ascontiguousarray(self._rows["logit"])
+            if not np.isfinite(allowed).any():
+                raise ComputeError("the grammar allows no token here: it can neither go on nor end")
             token = self._choose(allowed, watch)
             if watch is not None:
                 self._reporter.filtered(allowed, watch)

@@ -16,6 +16,14 @@ _TABLES = ("properties", "$defs", "definitions")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
 _ONES = ("items", "additionalProperties")
 _COUNTS = ("minItems", "maxItems", "minLength", "maxLength")
+_WITHOUT_EFFECT = frozenset((
+    "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minProperties", "maxProperties",
+    "uniqueItems", "contains", "not", "if", "then", "else", "patternProperties", "propertyNames", "dependentRequired",
+    "dependentSchemas", "unevaluatedProperties", "unevaluatedItems",
+))  # fmt: skip
+"""Keywords that the converter passes over."""
+_FORMAT = re.compile(r"date|time|date-time|uuid[1-5]?")
+_MOST_TOLD = 5
 _IN_BRACES = re.compile(r"(?<=[{,])(\d{1,20})(?=[},])")
 _MOST = 10_000
 """The converter writes each repetition out, however many there are."""
@@ -45,6 +53,39 @@ def too_many(schema: Json) -> str:
             if isinstance(count, int | float) and count > _MOST:
                 return f"at {pointer}/{name}: {count:,} is more than {_MOST:,}"
     return ""
+
+
+def schema_notice(text: str | None) -> str:
+    """What is to be told of a schema that can be used: the keywords that have no effect, with their places.
+
+    Empty where there are none, and for text that is no schema: what is wrong with it is told elsewhere.
+    """
+    try:
+        places = _without_effect(json.loads(text or "{}"))
+    except (ValueError, RecursionError):
+        return ""
+    return f"the grammar cannot express this part of the JSON schema, which has no effect: {places}" if places else ""
+
+
+def _without_effect(schema: Json) -> str:
+    found = [
+        f"{pointer}/{name}"
+        for pointer, part in [("", schema), *((pointer, holder[key]) for pointer, holder, key in _below(schema))]
+        if _is_table(part)
+        for name in _passed_over(part)
+    ]
+    more = f" and {len(found) - _MOST_TOLD} more" if len(found) > _MOST_TOLD else ""
+    return ", ".join(found[:_MOST_TOLD]) + more
+
+
+def _passed_over(part: dict[str, Json]) -> Iterator[str]:
+    yield from (name for name in part if name in _WITHOUT_EFFECT)
+    if isinstance(part.get("format"), str) and not _FORMAT.fullmatch(part["format"]):
+        yield "format"
+    names: Json = part.get("required")
+    properties: Json = part.get("properties", {})
+    if isinstance(names, list) and _is_table(properties) and any(name not in properties for name in names):  # pyright: ignore[reportUnknownVariableType]  (JSON)
+        yield "required"
 
 
 def place_of(schema: Json, error: Exception, convert: Callable[[str], object]) -> str:

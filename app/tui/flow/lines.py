@@ -117,4 +117,5 @@ def queue_line(now: Situation, keymap: Keymap) -> list[Segment]:
 def when_too_long(keymap: Keymap) -> str:
     """What to do about a prompt that does not fit the context window."""
     new = keymap.label("new") or "A new conversation"
-    return f'{new} begins anew; a preset with context = "drop-oldest-turns" goes on without the oldest turns.'
+    anew = f'{new} begins anew; a preset with context = "drop-oldest-turns" goes on without the oldest turns.'
+    return f"{anew} A message that does not fit alone has to be shorter."

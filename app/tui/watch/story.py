@@ -25,6 +25,8 @@ class Chapter:
     text: str
 
 
+_ENOUGH_NEW = 8
+
 STEPS = "The loop: five steps"
 TRICKS = "What makes it fast: three tricks"
 
@@ -107,7 +109,8 @@ def _cache(meter: RunMeter) -> str:
     if not meter.n_cached:
         new = f"Here all {meter.n_prompt} prompt tokens were new"
         return f"{what} {new}; the next message finds them there while they are kept."
-    each = meter.prefill_ms_per_token
+    # A few new tokens take as long as a pass of many: they do not tell what the others would have cost.
+    each = meter.prefill_ms_per_token if meter.n_prefilled >= _ENOUGH_NEW else None
     saved = f", which saved about {numbers.ms(each * meter.n_cached)}" if each else ""
     return f"{what} Here {meter.n_cached} of {meter.n_prompt} prompt tokens were found there{saved}."
 

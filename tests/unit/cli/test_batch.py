@@ -162,11 +162,13 @@ def test_a_bad_line_keeps_its_id_and_a_hint(tok, files: Files) -> None:
 
 
 def test_a_refused_request_is_an_error_line(tok, files: Files) -> None:
-    files.give(*prompts(2))
+    files.give("", *prompts(2))
     engine = ScriptedEngine([Reply(finish=FinishReason.ERROR, error="the grammar is wrong at line 1", hint="x"), "two"])
-    assert tok(*files.arguments("--parallel", "1"), engine=engine).code == 1
+    outcome = tok(*files.arguments("--parallel", "1"), engine=engine)
+    assert outcome.code == 1
+    assert "line 2: the grammar is wrong at line 1" in outcome.err
     bad, good = files.results
-    error = {"code": 1, "kind": "failed", "message": "the grammar is wrong at line 1", "hint": "x"}
+    error = {"code": 1, "kind": "failed", "message": "line 2: the grammar is wrong at line 1", "hint": "x"}
     assert bad == {"index": 0, "id": "i0", "error": error}
     assert good["text"] == "two"
 

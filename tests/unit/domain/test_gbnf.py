@@ -6,6 +6,8 @@ import pytest
 
 from app.domain.gbnf import Gbnf, GbnfError
 
+AMBIGUOUS = "what may be empty comes too often, which can be read in too many ways: count what is not empty"
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 GOOD = [
     'root ::= "yes" | "no"',
     'root::="a"#c\n#d\n b::="c"\r\n',
@@ -14,6 +16,9 @@ GOOD = [
     'root ::= "a" root | "b"',
     'root ::= "a"{1,2000} "b"{0}',
     "root ::= " + "(" * 5000 + '"a"' + ")?" * 5000,
+    'root ::= ("a"?)* ("," "a"?){2,100} [ab]{0,50} ("a"? "b"?){8} ws{3}\nws ::= | " " | "\\n" [ \\t]{0,20}',
+    "root ::= " + " ".join(f"{c}?" for c in LETTERS) + "\n" + "\n".join(f'{c} ::= "{c}"' for c in LETTERS),
+    "root ::= a0\n" + "\n".join(f'a{i} ::= ("," "x")? a{i + 1}' for i in range(30)) + '\na30 ::= ("," "x")?',
     "\n".join(f"r{i} ::= r{i + 1}" for i in range(5000)) + '\nr5000 ::= "b"\nroot ::= r0',
 ]
 
@@ -54,6 +59,21 @@ def test_a_grammar_that_llama_cpp_takes_is_taken(text: str) -> None:
         ('root ::= "a" foo', " at line 1, column 14: there is no rule named foo"),
         ('foo ::= "a"', ": it has no rule named root"),
         ("", ": it has no rule named root"),
+        *[
+            (
+                text,
+                f" at line {line}, column {column}: what may be empty comes too often, which can be read in too many "
+                "ways: count what is not empty",
+            )
+            for text, line, column in [
+                ('root ::= ("a"?){200} "b"', 1, 16),
+                ('root ::= (("a"?){16}){16}', 1, 22),
+                ('root ::= "a"?{17}', 1, 14),
+                ('root ::= ("a" | b)* "c"\nb ::= ("a"? "a"? "a"?){1,500}', 2, 23),
+                ('root ::= a{9}\na ::= b c?\nb ::= c*\nc ::= "c"', 1, 11),
+                ('root ::= "x"' + " a" * 17 + '\na ::= "a"?', 1, 14),
+            ]
+        ],
         pytest.param("#" * 5_000_000, ": it is longer than 4,194,304 characters", id="long"),
     ],
 )

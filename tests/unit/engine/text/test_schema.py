@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.engine.native.bindings import json_schema_to_gbnf
-from app.engine.text.schema import place_of, prepared, too_many
+from app.engine.text.schema import place_of, prepared, schema_notice, too_many
 
 NODE: dict[str, Any] = {
     "type": "object",
@@ -59,3 +59,28 @@ def test_the_place_that_cannot_be_turned_is_found(schema: Any, place: str) -> No
 )
 def test_more_repetitions_than_can_be_written_out_are_refused_before_anybody_tries(schema: Any, said: str) -> None:
     assert too_many(schema) == said
+
+
+NO_EFFECT = "the grammar cannot express this part of the JSON schema, which has no effect: "
+
+
+@pytest.mark.parametrize(
+    ("schema", "places"),
+    [
+        ({"type": "integer", "minimum": 5, "maximum": 10}, "/minimum, /maximum"),
+        ({"properties": {"a/b": {"type": "string", "format": "email"}}}, "/properties/a~1b/format"),
+        ({"properties": {"a": {"type": "string", "format": "uuid"}}, "required": ["a", "b"]}, "/required"),
+        ({"anyOf": [{"multipleOf": n} for n in range(7)]}, ", ".join(f"/anyOf/{n}/multipleOf" for n in range(5))),
+        ({"properties": {"minimum": {"enum": [1, 2]}, "if": {"type": "string", "format": "date-time"}}}, ""),
+        ({"type": "array", "items": {"pattern": "^a$"}, "minItems": 2, "maxItems": 3, "title": "t"}, ""),
+        (True, ""),
+    ],
+)
+def test_what_the_grammar_cannot_express_is_told_with_its_places(schema: Any, places: str) -> None:
+    more = " and 2 more" if len(places) > 60 else ""
+    assert schema_notice(json.dumps(schema)) == (f"{NO_EFFECT}{places}{more}" if places else "")
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[" * 100_000])
+def test_of_what_is_no_schema_nothing_is_told(text: str | None) -> None:
+    assert schema_notice(text) == ""
