@@ -45,9 +45,8 @@ def _table(rows: Sequence[Row], before: Report | None) -> tuple[list[str], list[
     header = [*_HEADER, *(["VS BEFORE"] if before else []), "NOTE"]
     cells: list[list[str]] = []
     for row in rows:
-        figures = (
-            [figure(row.mean), figure(row.sd), row.unit, f"{len(row.values)}"] if row.values else ["–", "", "", ""]
-        )
+        sd = figure(row.sd) if len(row.values) > 1 else "–"
+        figures = [figure(row.mean), sd, row.unit, f"{len(row.values)}"] if row.values else ["–", "", "", ""]
         against = [_against(row, known.get((row.suite, row.name)))] if before else []
         cells.append([row.suite, row.name, *figures, *against, row.note or row.missing])
     return header, cells
