@@ -9,12 +9,14 @@ from app.cli.benching.plot import bars
 from app.cli.benching.rows import RATIO, Report, Row, ratio
 from app.cli.tables import print_table
 
+_COMPARABLE = ("file", "quant", "n_params", "build", "n_ctx", "n_threads", "placement", "flash_attn")
+"""What of the environment two runs should have in common."""
 _HEADER = ("SUITE", "TEST", "MEAN", "± SD", "UNIT", "N")
 
 
 def print_report(report: Report, before: Report | None, n_columns: int) -> None:
     """Prints the environment, the table and a plot of at most `n_columns` columns."""
-    for line in _environment(report):
+    for line in _environment(report, before):
         console.print_line(line)
     console.print_line()
     header, cells = _table(report.rows, before)
@@ -25,7 +27,7 @@ def print_report(report: Report, before: Report | None, n_columns: int) -> None:
 
 def print_markdown(report: Report, before: Report | None) -> None:
     """Prints the environment as a list and the rows as one table."""
-    for line in _environment(report):
+    for line in _environment(report, before):
         console.print_line(f"* {_escaped(line)}")
     console.print_line()
     header, cells = _table(report.rows, before)
@@ -33,11 +35,14 @@ def print_markdown(report: Report, before: Report | None) -> None:
         console.print_line(f"| {' | '.join(map(_escaped, row))} |")
 
 
-def _environment(report: Report) -> Iterator[str]:
+def _environment(report: Report, before: Report | None) -> Iterator[str]:
     said = report.environment
     yield f"{said['model']} ({said['quant']}, window {said['n_ctx']}), {said['n_threads']} threads, {said['date']}"
     yield f"tokscope {said['tokscope']}, {said['build']}"
     yield from (f"{device['kind']}: {device['description'] or device['name']}" for device in said["devices"])
+    for name in _COMPARABLE if before else ():
+        if before and (earlier := before.environment.get(name)) != said[name]:
+            yield f"before: another {name}, {earlier}"
 
 
 def _table(rows: Sequence[Row], before: Report | None) -> tuple[list[str], list[list[str]]]:

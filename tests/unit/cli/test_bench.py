@@ -99,11 +99,24 @@ def test_a_table_and_markdown_against_an_earlier_run(tok, model, engine, tmp_pat
     earlier.write_text(tok("bench", "-r", "1", "--suite", "depth", "--json", engine=engine).out, encoding="utf-8")
     table = tok("bench", "-r", "1", "--suite", "depth", "--compare", str(earlier), engine=ScriptedEngine()).out
     assert "1.00× the same" in table
+    assert "before: another" not in table
     assert "pp512 @ d4096  █" in table
     markdown = tok(
         "bench", "-r", "1", "--suite", "depth", "--markdown", "--compare", str(earlier), engine=ScriptedEngine()
     )
     assert "| depth | pp512 @ d4096 | 100 | – | tokens/s | 1 | 1.00× the same |" in markdown.out
+
+
+def test_a_run_of_another_model_is_told(tok, model, engine, tmp_path: Path) -> None:
+    earlier = tmp_path / "earlier.json"
+    report = tok("bench", "-r", "1", "--suite", "depth", "--json", engine=engine).json
+    report["environment"] |= {"file": "other.gguf", "n_threads": 99}
+    earlier.write_text(json.dumps(report), encoding="utf-8")
+    out = tok("bench", "-r", "1", "--suite", "depth", "--compare", str(earlier), engine=ScriptedEngine()).out
+    assert [line for line in out.splitlines() if "another" in line] == [
+        "before: another file, other.gguf",
+        "before: another n_threads, 99",
+    ]
 
 
 @pytest.mark.parametrize(
