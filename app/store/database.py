@@ -6,6 +6,7 @@ Knows the file, its locks and its schema, and nothing of conversations.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from app.store.schema import APPLICATION_ID, MIGRATIONS
 from app.store.sql import execute, pragma
 
 _BUSY_TIMEOUT_MS = 5000
+_AGAIN_S = 0.01
 
 
 class Database:
@@ -94,12 +96,24 @@ class Database:
         connection = self.connection
         connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
         version = self._check_ours()
-        execute(connection, "PRAGMA journal_mode = WAL")
+        self._log_ahead()
         execute(connection, "PRAGMA synchronous = FULL")
         execute(connection, "PRAGMA foreign_keys = ON")
         execute(connection, "PRAGMA secure_delete = ON")
         while version < len(MIGRATIONS):
             version = self._migrate(version)
+
+    def _log_ahead(self) -> None:
+        """Turns the write-ahead log on. Where several do so at once, SQLite refuses some whatever the timeout is."""
+        ends_s = time.monotonic() + _BUSY_TIMEOUT_MS / 1e3
+        while True:
+            try:
+                execute(self.connection, "PRAGMA journal_mode = WAL")
+                return
+            except apsw.BusyError:
+                if time.monotonic() > ends_s:
+                    raise
+                time.sleep(_AGAIN_S)
 
     def _check_ours(self) -> int:
         version = int(pragma(self.connection, "user_version"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import apsw
 import pytest
 
 from app.domain.conversation import ReplyState, Role
+from app.store import database
 from app.store.store import Store
 from tests.fakes.stored import children
 
@@ -73,3 +75,18 @@ async def test_two_write_to_one_conversation_and_nothing_is_lost(path: Path):
     await first.close()
     assert await second.branch(conversation.id) == [asked, theirs]
     await second.close()
+
+
+async def test_the_log_is_turned_on_when_others_have_done_with_it(path: Path, monkeypatch: pytest.MonkeyPatch):
+    refusals = [apsw.BusyError("database is locked")] * 3
+    execute = database.execute
+
+    def busy_at_first(connection: apsw.Connection, sql: str, *bindings: object):
+        if "journal_mode" in sql and refusals:
+            raise refusals.pop()
+        return execute(connection, sql, *bindings)
+
+    monkeypatch.setattr(database, "execute", busy_at_first)
+    store = await Store.open(path)
+    await store.close()
+    assert refusals == []
