@@ -16,6 +16,17 @@ SHIPPED_PRESETS: dict[str, Preset] = {
             sampling=SamplingParams(temperature=0.8, min_p=0.1, repeat_penalty=1.1),
         ),
         Preset(
+            name="plain",
+            description="Temperature and top-p alone, as most hosted models are sampled",
+            sampling=SamplingParams(
+                temperature=0.8,
+                top_k=0,
+                top_p=0.95,
+                min_p=0.0,
+                samplers=("temperature", "top-p"),
+            ),
+        ),
+        Preset(
             name="precise",
             description="Facts, summaries, extraction: few surprises",
             system="You are a careful assistant. Answer briefly and exactly, and say so when you do not know.",

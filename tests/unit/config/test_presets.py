@@ -5,18 +5,26 @@ from app.config.presets import find_preset, load_presets
 from app.config.settings import Settings
 from app.domain.errors import ConfigError
 from app.domain.preset import Preset
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import CANONICAL, SamplingParams, does_something
 
 
 def test_shipped() -> None:
     presets = load_presets(Settings())
-    assert list(presets) == ["balanced", "precise", "creative", "deterministic", "coding"]
+    assert list(presets) == ["balanced", "plain", "precise", "creative", "deterministic", "coding"]
     assert presets["balanced"].sampling == SamplingParams(temperature=0.8, min_p=0.1, repeat_penalty=1.1)
     assert presets["deterministic"].sampling.temperature == 0
     assert presets["deterministic"].sampling.seed is not None
     for preset in presets.values():
         assert preset.description
         msgspec.convert(msgspec.to_builtins(preset.sampling), SamplingParams)  # within the limits
+
+
+def test_plain_is_temperature_and_top_p_and_nothing_else() -> None:
+    sampling = load_presets(Settings())["plain"].sampling
+    assert sampling.samplers == ("temperature", "top-p")
+    active = [stage for stage in CANONICAL if does_something(stage, sampling)]
+    assert sorted(active) == ["temperature", "top-p"]
+    assert (sampling.mirostat, sampling.adaptive_target, sampling.dynatemp_range) == (0, -1.0, 0.0)
 
 
 def test_a_preset_of_the_user(load) -> None:
