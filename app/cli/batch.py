@@ -20,7 +20,13 @@ def batch(  # noqa: PLR0913 -- one parameter an option
         typer.Argument(metavar="IN", help='Lines of {"prompt" or "messages", "id", any sampling field}; - is stdin.'),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", help="An existing one is gone on with; - is stdout.")
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Output file; resumed if it exists, failed lines included. - is stdout.",
+        ),
     ],
     parallel: Annotated[
         int, typer.Option("--parallel", min=1, max=64, metavar="N", help="How many requests run at once.")

@@ -20,8 +20,8 @@ class Progress(AbstractContextManager["Progress"], Protocol):
 
 
 class _Counts:
-    def __init__(self, n_total: int, n_done: int, n_failed: int) -> None:
-        self._n_total, self._n_done, self._n_failed = n_total, n_done, n_failed
+    def __init__(self, n_total: int, n_done: int) -> None:
+        self._n_total, self._n_done, self._n_failed = n_total, n_done, 0
 
     def __enter__(self) -> _Counts:
         return self
@@ -37,7 +37,7 @@ class _Counts:
 
 
 class _Bar:
-    def __init__(self, n_total: int, n_done: int, n_failed: int) -> None:
+    def __init__(self, n_total: int, n_done: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
@@ -45,8 +45,8 @@ class _Bar:
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[n_failed]} failed"))
         times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
         self._bar = RichProgress(*columns, *times, console=Console(stderr=True), redirect_stdout=False)
-        self._n_failed = n_failed
-        self._task = self._bar.add_task("", total=n_total, completed=n_done, n_failed=n_failed)
+        self._n_failed = 0
+        self._task = self._bar.add_task("", total=n_total, completed=n_done, n_failed=0)
 
     def __enter__(self) -> _Bar:
         self._bar.start()
@@ -60,8 +60,8 @@ class _Bar:
         self._bar.update(self._task, advance=1, n_failed=self._n_failed)
 
 
-def progress_for(n_total: int, n_done: int, n_failed: int, *, bar: bool = True) -> Progress:
+def progress_for(n_total: int, n_done: int, *, bar: bool = True) -> Progress:
     """Returns what standard error can show; `bar` False leaves the terminal to the results."""
     err = sys.stderr
     terminal = err is not None and err.isatty()  # pyright: ignore[reportUnnecessaryComparison] -- None for `2>&-`
-    return (_Bar if terminal and bar else _Counts)(n_total, n_done, n_failed)
+    return (_Bar if terminal and bar else _Counts)(n_total, n_done)

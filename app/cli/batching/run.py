@@ -10,16 +10,18 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from app.cli import console
 from app.cli.asking.interrupt import Interrupt
 from app.cli.asking.loading import load_model
 from app.cli.asking.options import AskOptions
 from app.cli.asking.setup import Setup, look_up
+from app.cli.batching.earlier import Earlier, put_redone, read_earlier, redone_file
 from app.cli.batching.flight import Flight
-from app.cli.batching.lines import RawLine, read_line, split_lines
+from app.cli.batching.lines import BadLine, Request, read_line, split_lines
 from app.cli.batching.options import BatchOptions
-from app.cli.batching.output import Earlier, Order, OutputFile, read_earlier
+from app.cli.batching.output import Order, OutputFile
 from app.cli.batching.progress import progress_for
 from app.cli.exit_codes import ExitCode
 from app.cli.launch import EngineLauncher
@@ -30,10 +32,27 @@ from app.domain.text import one_line
 _STANDARD = Path("-")
 _AHEAD = 16
 """How many times `parallel` requests may run ahead of the oldest one."""
+_NAMED = 10
+"""Lines that are named before the rest is counted."""
+
+
+class Todo(Struct, frozen=True):
+    """What a run has to do."""
+
+    lines: Sequence[Request | BadLine]
+    """Those that failed in an earlier run, then those that it did not come to."""
+    earlier: Earlier
+    n_total: int
+    """Lines of the whole input."""
+
+    @property
+    def n_requests(self) -> int:
+        """How many need the engine."""
+        return sum(isinstance(line, Request) for line in self.lines)
 
 
 def run_batch(options: BatchOptions, launcher: EngineLauncher) -> int:
-    """Answers every line that is not answered yet and returns the exit code."""
+    """Answers every line that has no answer yet and returns the exit code."""
     setup = look_up(
         AskOptions(
             model=options.model,
@@ -44,38 +63,57 @@ def run_batch(options: BatchOptions, launcher: EngineLauncher) -> int:
             sampling=options.sampling,
         )
     )
-    lines = split_lines(_read_source(options.source, options.output))
+    raw = split_lines(_read_source(options.source, options.output))
+    lines = [read_line(line, setup.preset) for line in raw]
     earlier = Earlier()
     if options.output != _STANDARD and not options.overwrite:
-        earlier = read_earlier(options.output, (read_line(line, setup.preset).id for line in lines))
-    if earlier.n_done:
-        console.talk(f"tok: {earlier.n_done} of {len(lines)} lines are there already")
+        earlier = read_earlier(options.output, [line.id for line in lines])
+    todo = Todo([*(lines[index] for index in earlier.failed), *lines[earlier.n_lines :]], earlier, len(lines))
+    if earlier.n_lines:
+        console.talk(f"tok: {earlier.n_answered} of {len(lines)} lines are there already")
+    if earlier.failed:
+        console.talk(f"tok: {_redone(lines, earlier.failed)}")
     with ExitStack() as stack:
-        if options.output == _STANDARD:
-            write = console.write_out
-        else:
-            file = OutputFile(options.output, overwrite=options.overwrite)
-            stack.callback(file.close)
-            write = file.write
-        if earlier.n_done == len(lines):
-            return ExitCode.FAILED if earlier.n_failed else ExitCode.OK
-        return asyncio.run(_run(options, setup, lines, earlier, write, launcher))
+        write = _writer(options, earlier, stack)
+        return asyncio.run(_run(options, setup, todo, write, launcher)) if todo.lines else ExitCode.OK
+
+
+def _redone(lines: Sequence[Request | BadLine], failed: Sequence[int]) -> str:
+    """What is done again, by the numbers of the input's lines."""
+    numbers = ", ".join(str(lines[index].number) for index in failed[:_NAMED])
+    more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
+    return (
+        f"done again because it failed: line {numbers}"
+        if len(failed) == 1
+        else (f"done again because they failed: lines {numbers}{more}")
+    )
+
+
+def _writer(options: BatchOptions, earlier: Earlier, stack: ExitStack) -> Callable[[int, str], None]:
+    """Returns what writes a result: at the end of the output, or beside it until it takes an error's place there."""
+    if options.output == _STANDARD:
+        return lambda _, line: console.write_out(line)
+    file = OutputFile(options.output, overwrite=options.overwrite)
+    stack.callback(file.close)
+    if options.overwrite:
+        redone_file(options.output).unlink(missing_ok=True)
+    if not earlier.failed:
+        return lambda _, line: file.write(line)
+    redone = OutputFile(redone_file(options.output), overwrite=False)
+    stack.callback(put_redone, options.output)
+    stack.callback(redone.close)
+    return lambda index, line: (redone if index < earlier.n_lines else file).write(line)
 
 
 async def _run(
-    options: BatchOptions,
-    setup: Setup,
-    lines: Sequence[RawLine],
-    earlier: Earlier,
-    write: Callable[[str], None],
-    launcher: EngineLauncher,
+    options: BatchOptions, setup: Setup, todo: Todo, write: Callable[[int, str], None], launcher: EngineLauncher
 ) -> int:
-    n_failed = earlier.n_failed
+    n_failed = 0
     engine = launcher.engine()
     try:
         with Interrupt() as interrupt:
             try:
-                n_failed += await _fly(options, setup, lines, earlier, write, engine, interrupt)
+                n_failed = await _fly(options, setup, todo, write, engine, interrupt)
             except asyncio.CancelledError:
                 if not interrupt.requested:
                     raise
@@ -91,22 +129,21 @@ async def _run(
 async def _fly(
     options: BatchOptions,
     setup: Setup,
-    lines: Sequence[RawLine],
-    earlier: Earlier,
-    write: Callable[[str], None],
+    todo: Todo,
+    write: Callable[[int, str], None],
     engine: Engine,
     interrupt: Interrupt,
 ) -> int:
     """Returns how many lines failed. The engine gets a slot a request, so that none shares cells with another."""
-    parallel = min(options.parallel, len(lines) - earlier.n_done)
-    slots = msgspec.structs.replace(setup.model.options, n_slots=parallel)
-    await load_model(engine, msgspec.structs.replace(setup.model, options=slots))
-    order = Order(write, earlier.n_done, parallel * _AHEAD)
+    parallel = max(1, min(options.parallel, todo.n_requests))
+    if todo.n_requests:
+        slots = msgspec.structs.replace(setup.model.options, n_slots=parallel)
+        await load_model(engine, msgspec.structs.replace(setup.model, options=slots))
+    order = Order(write, [line.index for line in todo.lines], parallel * _AHEAD)
     bar = options.output != _STANDARD or not console.stdout_is_terminal()
-    with progress_for(len(lines), earlier.n_done, earlier.n_failed, bar=bar) as progress:
-        requests = (read_line(line, setup.preset) for line in lines[earlier.n_done :])
+    with progress_for(todo.n_total, todo.n_total - len(todo.lines), bar=bar) as progress:
         policy = setup.preset.context
-        flight = Flight(engine, requests, order, progress, speculate=setup.speculate, context_policy=policy)
+        flight = Flight(engine, iter(todo.lines), order, progress, speculate=setup.speculate, context_policy=policy)
         interrupt.stop = flight.stop
         await flight.run(parallel)
     return flight.n_failed

@@ -16,7 +16,7 @@ from app.cli.batching.output import Order
 def test_any_order_comes_out_as_one(arrival: list[int]) -> None:
     async def run() -> None:
         written: list[int] = []
-        order = Order(lambda line: written.append(json.loads(line)["n"]), 0, 8)
+        order = Order(lambda _, line: written.append(json.loads(line)["n"]), range(8), 8)
         for count, index in enumerate(arrival, 1):
             order.put(index, {"n": index})
             complete = next(i for i in range(9) if i not in arrival[:count])
@@ -26,7 +26,7 @@ def test_any_order_comes_out_as_one(arrival: list[int]) -> None:
 
 
 async def test_a_request_waits_while_it_would_run_too_far_ahead() -> None:
-    order = Order(lambda _: None, 5, 2)
+    order = Order(lambda _, line: None, range(5, 9), 2)
     assert await order.room(6)
     waiting = asyncio.ensure_future(order.room(7))
     order.put(6, {})
@@ -37,7 +37,7 @@ async def test_a_request_waits_while_it_would_run_too_far_ahead() -> None:
 
 
 async def test_nothing_starts_after_the_end() -> None:
-    order = Order(lambda _: None, 0, 1)
+    order = Order(lambda _, line: None, range(2), 1)
     waiting = asyncio.ensure_future(order.room(1))
     await asyncio.sleep(0)
     order.close()
