@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.client.engine import Engine
 from app.domain.conversation import Message, Role
+from app.domain.generation import ContextPolicy
 from app.domain.preset import Preset
 from app.protocol.commands import ChatMessage, Tokenize
 from app.protocol.events import PromptFit, Tokenized
 from app.session.prompt import prompt_messages, sendable
 
 MAX_CHARS = 200_000
-"""Of all messages together: more would keep the engine from a request that is sent meanwhile."""
+"""Of all messages together: more would keep the engine from a request sent meanwhile, so only part is counted."""
+_DIGITS = 2
+"""Significant digits, rounded down, of a count of part of a text: a word that is cut may have more tokens."""
 _RESERVE_SHARE = 4
 
 
@@ -24,6 +28,8 @@ class Budget(Struct, frozen=True):
     n_ctx: int
     fit: PromptFit
     max_tokens: int | None = None
+    at_least: bool = False
+    """Whether only part was counted: the prompt has `n_prompt` tokens or more."""
 
     @property
     def n_message(self) -> int:
@@ -34,7 +40,8 @@ class Budget(Struct, frozen=True):
     def n_prompt(self) -> int:
         """Tokens of the whole prompt, without what is left out."""
         spans = self.fit.spans
-        return spans.n_system + spans.n_history + spans.n_turn
+        n_counted = spans.n_system + spans.n_history + spans.n_turn
+        return _rounded_down(n_counted) if self.at_least else n_counted
 
     @property
     def n_left(self) -> int:
@@ -56,19 +63,38 @@ class Budget(Struct, frozen=True):
 async def budget_of(engine: Engine, preset: Preset, branch: Sequence[Message], text: str) -> Budget | None:
     """What `text` would take as the next message of a branch; None where that cannot be told now."""
     messages = (*prompt_messages(preset, branch), ChatMessage(Role.USER, sendable(text)))
-    if sum(len(message.content) for message in messages) > MAX_CHARS:
-        return None
+    at_least = sum(len(message.content) for message in messages) > MAX_CHARS
     sampling = preset.sampling
     answer = await engine.tokenize(
         Tokenize(
             engine.next_request_id(),
-            messages=messages,
+            messages=_part(messages, preset.context) if at_least else messages,
             fit_only=True,
             max_tokens=sampling.max_tokens,
-            context_policy=preset.context,
+            context_policy="stop" if at_least else preset.context,
         )
     )
     model = engine.model
     if not isinstance(answer, Tokenized) or answer.fit is None or model is None:
         return None
-    return Budget(model.n_ctx, answer.fit, sampling.max_tokens)
+    return Budget(model.n_ctx, answer.fit, sampling.max_tokens, at_least)
+
+
+def _part(messages: Sequence[ChatMessage], policy: ContextPolicy) -> tuple[ChatMessage, ...]:
+    """Messages of at most MAX_CHARS that will be in the prompt whatever is left out of it: the newest ones."""
+    last = messages[-1]
+    part = [replace(last, content=last.content[:MAX_CHARS])]
+    room = MAX_CHARS - len(part[0].content)
+    for message in reversed(messages[:-1]) if policy == "stop" else ():
+        room -= len(message.content)
+        if room < 0:
+            break
+        part.append(message)
+    while part[-1].role is Role.ASSISTANT:
+        part.pop()
+    return tuple(reversed(part))
+
+
+def _rounded_down(n: int) -> int:
+    unit = 10 ** max(0, len(str(n)) - _DIGITS)
+    return n // unit * unit

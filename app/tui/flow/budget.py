@@ -41,9 +41,9 @@ Later = Callable[[float, Callable[[], None]], Timer]
 def words(budget: Budget, policy: ContextPolicy) -> Told:
     """Returns what a person should know before sending."""
     message, left = numbers.tokens(budget.n_message), f"{budget.n_left:,} left"
-    fit = budget.fit
+    fit, n_ctx = budget.fit, f"{budget.n_ctx:,}"
+    n_prompt = f"at least {budget.n_prompt:,}" if budget.at_least else f"{budget.n_prompt:,}"
     if budget.refused:
-        n_prompt, n_ctx = f"{budget.n_prompt:,}", f"{budget.n_ctx:,}"
         alone = "even without the oldest turns " if policy != "stop" else ""
         return Told(
             (
@@ -53,6 +53,8 @@ def words(budget: Budget, policy: ContextPolicy) -> Told:
             ),
             warns=True,
         )
+    if budget.at_least:
+        return Told((f"{n_prompt} tokens, the window holds {n_ctx}", f"{n_prompt} tokens"), warns=True)
     if fit.n_messages:
         return Told(
             (

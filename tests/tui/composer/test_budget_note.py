@@ -144,13 +144,12 @@ async def test_the_note_takes_another_form_when_the_window_changes(tmp_path: Pat
         await noted(chat, WIDE)
 
 
-async def test_a_text_beyond_the_bound_is_never_sent_to_be_counted(tmp_path: Path) -> None:
+async def test_a_text_beyond_the_bound_is_counted_in_part_and_said_to_be_so(tmp_path: Path) -> None:
     engine = ScriptedEngine()
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)):
         chat = await ready(app)
-        chat.composer.put_draft("x" * (MAX_CHARS + 1))
-        await until(lambda: chat.budget._timer is not None)  # pyright: ignore[reportPrivateUsage]  no other sign
-        await until(lambda: chat.budget._timer is None and not chat.budget._asking)  # pyright: ignore[reportPrivateUsage]
-        assert engine.tokenized == []
-        assert chat.composer.note_shown == ""
+        chat.composer.put_draft("word " * (MAX_CHARS // 5 + 1))
+        await noted(chat, "does not fit: at least 40,000 tokens, the window holds 8,192: no reply")
+        assert chat.composer.has_class("-warns")
+        assert [len(message.content) for message in engine.tokenized[-1].messages] == [MAX_CHARS]

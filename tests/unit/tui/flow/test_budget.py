@@ -231,3 +231,12 @@ async def test_nothing_is_asked_after_the_end() -> None:
     watched.watch.end()
     await watched.pause()
     assert watched.texts == []
+
+
+def test_a_count_of_a_part_is_said_to_be_one():
+    most = Budget(1000, PromptFit(PromptSpans(0, 0, 1987)), at_least=True)
+    assert words(most, "stop").forms[0] == "does not fit: at least 1,900 tokens, the window holds 1,000: no reply"
+    some = Budget(100_000, PromptFit(PromptSpans(0, 0, 49_812)), at_least=True)
+    assert words(some, "stop") == Told(
+        ("at least 49,000 tokens, the window holds 100,000", "at least 49,000 tokens"), warns=True
+    )
