@@ -18,12 +18,23 @@ from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 
+from app.domain.files import open_regular
+
 N_TAIL_LINES = 20
 _TAIL_BYTES = 16 << 10
 _READ_BYTES = 1 << 16
 _EXIT_GRACE_S = 1.0
 """How long a worker that has closed its stdout may take to exit."""
 
+_NEEDED = re.compile(
+    r"PATH|HOME|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|TEMP|TMP|VIRTUAL_ENV|XDG_(CACHE_HOME|RUNTIME_DIR)"
+    r"|PYTHON\w*|(LD|DYLD|MALLOC|GLIBC|GGML|LLAMA|GOMP|OMP|KMP|OPENBLAS|BLIS|MKL|CUDA|NVIDIA|HIP|ROCM|ROCR|HSA|GPU)_\w+"
+    r"|(MTL|METAL|VK|VULKAN|MESA|SYCL|ONEAPI|ZE|MUSA|CANN|ASCEND)_\w+"
+    r"|SYSTEMROOT|WINDIR|SYSTEMDRIVE|COMSPEC|PATHEXT|USERPROFILE|APPDATA|LOCALAPPDATA|PROGRAMDATA|NUMBER_OF_PROCESSORS"
+    r"|PROCESSOR_\w+",
+    re.IGNORECASE,
+)
+"""What Python, llama.cpp and the drivers of accelerators read. Everything else may be a secret."""
 _SECRET = re.compile(r"KEY(_|$)|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
 _ROOT = Path(__file__).resolve().parents[2]
 """The folder that holds the package `app`: a checkout, or site-packages."""
@@ -39,8 +50,8 @@ def worker_argv(log_path: Path | None) -> list[str]:
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """`environment` without secrets, and with this very package importable."""
-    clean = {name: value for name, value in environment.items() if not _SECRET.search(name)}
+    """The part of `environment` that a worker needs, with this very package importable."""
+    clean = {name: value for name, value in environment.items() if _NEEDED.fullmatch(name) and not _SECRET.search(name)}
     if str(_ROOT) not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
         clean["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), clean.get("PYTHONPATH"))))
     return clean
@@ -107,7 +118,7 @@ class WorkerProcess:
     def log_tail(self) -> str:
         """The last lines that this worker wrote to its log; empty when they cannot be read."""
         try:
-            with self._log_path.open("rb") as log:
+            with open(open_regular(self._log_path), "rb") as log:
                 size = log.seek(0, os.SEEK_END)
                 # A worker that caps its log may have started the file again.
                 start = self._log_start if self._log_start <= size else 0
@@ -150,7 +161,7 @@ def spawn(log_path: Path, argv: Sequence[str] | None = None) -> WorkerProcess:
     notice = ""
     try:
         log_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        log = open_regular(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except OSError as error:
         notice = (
             f"{log_path} cannot be written ({error.strerror}): there is no cache and no engine log; "

@@ -13,6 +13,7 @@ from typing import Any
 from app.config.locator import Path as KeyPath
 from app.config.locator import Span, last_key, locate_keys
 from app.config.problems import Problem, nearest, sort_problems
+from app.domain.files import read_regular
 
 MAX_BYTES = 1 << 20
 """No configuration is longer; a longer file is somebody's mistake."""
@@ -119,8 +120,7 @@ def _offset_of(text: str, line: int, column: int) -> int:
 def read_document(path: Path) -> Document:
     """Reads a TOML file; a missing one is empty. Never raises for what the disk or the file holds."""
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = read_regular(path, MAX_BYTES + 1)
     except FileNotFoundError:
         return Document(path)
     except OSError as error:

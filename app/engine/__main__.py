@@ -11,6 +11,8 @@ import signal
 import sys
 from pathlib import Path
 
+from app.domain.files import open_regular
+
 MAX_LOG_BYTES = 5 << 20
 
 
@@ -18,7 +20,7 @@ def main() -> int:
     """Serves one app. Exit code 0: asked to end, or the app has gone; 70: the backend failed twice."""
     in_fd, out_fd = os.dup(0), os.dup(1)
     log_path, cache = _option("--log") or os.devnull, _option("--cache")
-    log_fd = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log_fd = open_regular(Path(log_path), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     if os.fstat(log_fd).st_size > MAX_LOG_BYTES:
         os.ftruncate(log_fd, 0)
     null_fd = os.open(os.devnull, os.O_RDONLY)

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from app.domain.files import open_regular, read_regular
+
 VERSION = 2
 _MAGIC = b"TOKSKV\r\n"
 _HEADER = struct.Struct("<8sI32sqIQII")
@@ -56,8 +58,7 @@ def conversation_of(path: Path) -> int | None:
 
     Raises OSError.
     """
-    with path.open("rb") as file:
-        head = file.read(_OWNED.size)
+    head = read_regular(path, _OWNED.size)
     if len(head) < _OWNED.size:
         return None
     magic, version, _, conversation = _OWNED.unpack(head)
@@ -66,7 +67,7 @@ def conversation_of(path: Path) -> int | None:
 
 def read_header(path: Path, key: bytes) -> StateFile:
     """Reads all but the payload. Raises UnfitError, OSError."""
-    with path.open("rb") as file:
+    with open(open_regular(path), "rb") as file:
         head = file.read(_HEADER.size)
         if len(head) < _HEADER.size:
             raise UnfitError("is cut short")

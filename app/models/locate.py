@@ -102,6 +102,9 @@ def _find(wanted: str | None, catalogue: Catalogue, models_dir: str | Path | Non
         raise ModelError(
             f"{shown} is a folder", "Name a .gguf file in it, or set `models_dir` in the config file to it."
         )
+    if _is_there(path):
+        missing = "" if path.exists() else ": it is a link to a file that is gone"
+        raise ModelError(f"{shown} is not a regular file{missing}", "Name a .gguf file.")
     if os.sep in wanted or wanted.endswith(".gguf"):
         raise ModelError(f"there is no file {shown}", "`tok models` lists the models that are there.")
     close = nearest(wanted, [*catalogue.models, *files])
@@ -112,6 +115,14 @@ def _find(wanted: str | None, catalogue: Catalogue, models_dir: str | Path | Non
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_there(path: Path) -> bool:
+    """Whether something that is no folder has this name, though it may not be a file that can be read."""
+    try:
+        return os.path.lexists(path) and not path.is_dir()
     except (OSError, ValueError):
         return False
 

@@ -101,10 +101,10 @@ async def test_the_worker_is_in_a_session_of_its_own(start_client):
 
 async def test_secrets_do_not_reach_the_worker(start_client, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
-    monkeypatch.setenv("TOKSCOPE_CANARY", "kept")
+    monkeypatch.setenv("GGML_CANARY", "kept")
     client = start_client("--report")
     names = (await client.start()).build.splitlines()
-    assert "TOKSCOPE_CANARY" in names
+    assert "GGML_CANARY" in names
     assert "OPENAI_API_KEY" not in names
 
 

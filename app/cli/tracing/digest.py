@@ -21,6 +21,7 @@ from msgspec import Struct
 from app.cli import console
 from app.config.paths import cache_dir, ensure_dir
 from app.domain.errors import ModelError
+from app.domain.files import read_regular, replace_private
 from app.domain.text import one_line
 from app.models.shards import model_name, other_parts
 
@@ -89,18 +90,15 @@ def _file() -> Path:
 
 def _known() -> dict[str, Digest]:
     with suppress(OSError, msgspec.MsgspecError):
-        return msgspec.json.decode(_file().read_bytes(), type=dict[str, Digest])
+        return msgspec.json.decode(read_regular(_file()), type=dict[str, Digest])
     return {}
 
 
 def _remember(known: dict[str, Digest]) -> None:
     # A cache that cannot be written is only slow.
     with suppress(OSError):
-        path = ensure_dir(cache_dir()) / "model-hashes.json"
-        part = path.with_suffix(f".{os.getpid()}.part")
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(known))
-        part.replace(path)
+        ensure_dir(cache_dir())
+        replace_private(_file(), msgspec.json.encode(known))
 
 
 async def hash_model(path: Path) -> Digest:

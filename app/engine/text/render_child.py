@@ -1,14 +1,15 @@
-"""The process in which chat templates run: a script that imports jinja2 and the standard library, nothing of ours.
+"""The process in which chat templates run.
 
-Templates come out of model files and are hostile until shown otherwise. The sandbox keeps them from Python, the cap
-from endless text, the memory limit from the machine; the parent (`renderer`) kills this process at the deadline.
+Templates come out of model files and are hostile until shown otherwise. jinja2's sandbox keeps them from Python, the
+cap from endless text, `app.engine.text.sandbox` from the machine; the parent (`renderer`) kills this process at the
+deadline.
 A request and its answer are one line of JSON each.
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime
+import importlib
 import json
 import signal
 import sys
@@ -20,7 +21,10 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-_MEMORY_BYTES = 1 << 30
+from app.engine.text.sandbox import allow_cpu, confine
+
+_LAZY = ("jinja2.constants", "jinja2.debug", "pprint")
+"""What jinja2 imports when it is first needed; no file can be opened then."""
 
 
 class _Generation(Extension):
@@ -87,18 +91,14 @@ def _answer(line: bytes) -> dict[str, str]:
 def main() -> None:
     """Serves until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource  # not on Windows
-
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for name in _LAZY:
+        importlib.import_module(name)
+    render("{{ strftime_now('%c') }}", {}, 100)  # reads the time zone's file
+    confine()
     out = sys.stdout.buffer
     out.write(b"ready\n")
     out.flush()
     for line in sys.stdin.buffer:
+        allow_cpu()
         out.write(json.dumps(_answer(line)).encode() + b"\n")
         out.flush()
-
-
-if __name__ == "__main__":
-    main()

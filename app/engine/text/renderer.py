@@ -8,6 +8,7 @@ trip over a pipe per render. What this does not stop: on macOS the memory of the
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -15,7 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-_CHILD = Path(__file__).with_name("render_child.py")
+_ROOT = Path(__file__).resolve().parents[3]
+"""The folder that holds the package `app`."""
+_CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from app.engine.text.render_child import main; main()"
+_NEEDED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TZ")
+"""All that the child sees of the environment: where Python's own libraries and the time zone are."""
 _START_S = 30.0
 """The child may have to wait for a busy machine before its first line of code."""
 
@@ -42,7 +47,10 @@ class Renderer:
             self._is_ready = False
             with suppress(OSError):
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", str(_CHILD)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                    [sys.executable, "-I", "-c", _CHILD, str(_ROOT)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    env={name: os.environ[name] for name in _NEEDED if name in os.environ},
                 )
 
     def render(self, source: str, context: dict[str, Any], limit: int) -> str:

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from app.config.paths import ensure_dir
+from app.domain.files import read_regular, replace_private
 
 
 class Drafts:
@@ -54,7 +55,7 @@ class Drafts:
         dead = [path for path in files if self._is_dead(path)]
         drafts = [draft for path in dead if (draft := path.with_suffix(".draft")).exists()]
         drafts.sort(key=lambda draft: draft.stat().st_mtime_ns)
-        text = "\n".join(filter(None, (draft.read_bytes().decode(errors="replace") for draft in drafts)))
+        text = "\n".join(filter(None, (read_regular(draft).decode(errors="replace") for draft in drafts)))
         # Kept as one's own before it is taken from the dead: a kill in between must not lose it.
         self._keep(text)
         for path in dead:
@@ -65,10 +66,7 @@ class Drafts:
         if text == self._kept:
             return
         own = self._own = self._own or self._join()
-        part = own.with_suffix(".part")
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(text.encode(errors="replace"))
-        part.replace(own.with_suffix(".draft"))
+        replace_private(own.with_suffix(".draft"), text.encode(errors="replace"))
         self._kept = text
 
     def _join(self) -> Path:
@@ -111,5 +109,5 @@ class Drafts:
 
 def _remove(path: Path) -> None:
     # The lock's file last: what lies about without one would never be looked at again.
-    for suffix in (".part", ".draft", ""):
+    for suffix in (".draft", ""):
         path.with_suffix(suffix).unlink(missing_ok=True)

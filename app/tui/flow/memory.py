@@ -7,7 +7,6 @@ or written is no error.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from app.config.paths import ensure_dir
+from app.domain.files import read_regular, replace_private
 from app.tui.flow.drafts import Drafts
 
 
@@ -38,7 +38,7 @@ class Memory:
         self._drafts = Drafts(path.parent / "drafts") if path is not None else None
         if path is not None:
             with suppress(OSError, msgspec.MsgspecError):
-                self._state = msgspec.json.decode(path.read_bytes(), type=_State)
+                self._state = msgspec.json.decode(read_regular(path), type=_State)
 
     def recall(self, name: str, configured: str) -> str:
         """Returns the remembered choice, or `configured` when there is none or the configuration has changed."""
@@ -69,7 +69,4 @@ class Memory:
             return
         with suppress(OSError):
             ensure_dir(self._path.parent)
-            part = self._path.with_suffix(".part")
-            with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(msgspec.json.encode(self._state))
-            part.replace(self._path)
+            replace_private(self._path, msgspec.json.encode(self._state))

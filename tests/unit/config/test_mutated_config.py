@@ -1,5 +1,6 @@
 """Whatever is wrong in a file, the caret stands on the offending key, all mistakes come at once, nothing is raised."""
 
+import os
 import random
 import re
 from pathlib import Path
@@ -178,6 +179,15 @@ def test_ten_megabytes_a_folder_and_a_missing_file(tmp_path: Path) -> None:
     assert "cannot be read" in problem.message
     loaded = load_settings(tmp_path / "no.toml")
     assert (loaded.settings, loaded.problems) == (Settings(), [])
+
+
+def test_a_pipe_in_the_place_of_the_file_is_a_problem_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.toml")
+    (problem,) = load_settings(tmp_path / "config.toml").problems
+    assert (problem.file, problem.message) == (
+        tmp_path / "config.toml",
+        "cannot be read: it is a pipe, not a regular file",
+    )
 
 
 @pytest.mark.parametrize("text", ["keys = 3", "presets = []", "presets.a = 1", "[keys]\nstop = 1", "[keys]\nstop = ''"])

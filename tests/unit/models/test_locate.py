@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -164,3 +165,15 @@ def test_the_sizes_tell_of_the_draft_model_too(package: Path, models_dir: Path) 
 def test_a_draft_model_that_is_no_good_is_refused(package: Path, models_dir: Path) -> None:
     with pytest.raises(ModelError):
         locate("starter", catalogue(STARTER), models_dir, draft="broken")
+
+
+def test_what_is_there_and_no_file_is_said_to_be_none(tmp_path):
+    os.mkfifo(tmp_path / "pipe.gguf")
+    (tmp_path / "gone.gguf").symlink_to(tmp_path / "nothing")
+    for name, message in [
+        ("pipe.gguf", "is not a regular file"),
+        ("gone.gguf", "is not a regular file: it is a link to a file that is gone"),
+    ]:
+        with pytest.raises(ModelError) as caught:
+            locate(str(tmp_path / name), catalogue(), None)
+        assert str(caught.value) == f"{tmp_path / name} {message}"
