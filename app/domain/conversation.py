@@ -8,8 +8,10 @@ from __future__ import annotations
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.domain.generation import FinishReason, Stop, Timings, Usage
+from app.domain.preset import Preset
 
 
 class Role(StrEnum):
@@ -64,6 +66,29 @@ class Message(Struct, frozen=True, kw_only=True):
     generation: GenerationRecord | None = None
 
 
+class ConversationKind(StrEnum):
+    """Where a conversation was begun, or went on."""
+
+    CHAT = "chat"
+    ASK = "ask"
+    """A question of `tok ask` that was never continued in the chat."""
+
+
+class ChatSettings(Struct, frozen=True, kw_only=True):
+    """What answers a conversation. Kept with it by value: it stays the same when a preset is edited or deleted."""
+
+    model: str = ""
+    """As `-m` takes it, a path absolute; empty where it is not known."""
+    preset: Preset
+    system: str | None = None
+    """The conversation's own system prompt in place of the preset's; empty sends none, None is the preset's."""
+
+    @property
+    def effective(self) -> Preset:
+        """The preset with the system prompt that is sent."""
+        return self.preset if self.system is None else replace(self.preset, system=self.system or None)
+
+
 class Conversation(Struct, frozen=True, kw_only=True):
     """A stored tree of messages and the tip: the leaf of the branch that is shown."""
 
@@ -73,3 +98,6 @@ class Conversation(Struct, frozen=True, kw_only=True):
     created_ms: int
     updated_ms: int
     n_messages: int = 0
+    kind: ConversationKind = ConversationKind.CHAT
+    settings: ChatSettings | None = None
+    """None where they were never kept: `GenerationRecord` names those of each reply."""

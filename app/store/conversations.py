@@ -6,15 +6,16 @@ import time
 from typing import Any
 
 import apsw
+import msgspec
 
-from app.domain.conversation import Conversation
+from app.domain.conversation import ChatSettings, Conversation, ConversationKind
 from app.domain.errors import StoreError
 from app.store.search import parse
 from app.store.sql import execute
 
 _SELECT = """
     SELECT c.id, c.title, c.tip_id, c.created_ms, c.updated_ms,
-           (SELECT count(*) FROM message AS m WHERE m.conversation_id = c.id)
+           (SELECT count(*) FROM message AS m WHERE m.conversation_id = c.id), c.kind, c.settings
     FROM conversation AS c
 """
 # The newest is the one written to last. Ids tell, because a clock may jump.
@@ -26,11 +27,41 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def create(connection: apsw.Connection, title: str) -> int:
+def create(connection: apsw.Connection, title: str, kind: ConversationKind, settings: ChatSettings | None) -> int:
     """Returns the new id."""
     now = now_ms()
-    execute(connection, "INSERT INTO conversation (title, created_ms, updated_ms) VALUES (?, ?, ?)", (title, now, now))
+    execute(
+        connection,
+        "INSERT INTO conversation (title, kind, settings, created_ms, updated_ms) VALUES (?, ?, ?, ?, ?)",
+        (title, kind.value, _encoded(settings), now, now),
+    )
     return connection.last_insert_rowid()
+
+
+def keep_settings(connection: apsw.Connection, conversation_id: int, settings: ChatSettings) -> None:
+    """Keeps what answers it from now on. Raises StoreError when there is no such conversation."""
+    change(connection, conversation_id, "settings", _encoded(settings))
+
+
+def continue_as(connection: apsw.Connection, conversation_id: int, kind: ConversationKind) -> None:
+    """Notes that the chat, or `tok ask`, goes on with it; what the chat goes on with is a chat from then on."""
+    if kind is ConversationKind.CHAT:
+        change(connection, conversation_id, "kind", kind.value)
+        return
+    newest = "(SELECT max(m.id) FROM message AS m WHERE m.conversation_id = conversation.id)"
+    execute(connection, f"UPDATE conversation SET asked_id = {newest} WHERE id = ?", (conversation_id,))
+
+
+def last_id(connection: apsw.Connection, kind: ConversationKind) -> int | None:
+    """The last chat; or what `tok ask` wrote to last, whatever it has become, and the last chat where that is none."""
+    asked, last = "c.asked_id IS NOT NULL", "c.asked_id DESC"
+    if kind is ConversationKind.CHAT:
+        asked, last = "c.kind = 'chat'", _NEWEST_FIRST
+    sql = f"SELECT c.id FROM conversation AS c WHERE c.deleted_ms IS NULL AND {asked} ORDER BY {last} LIMIT 1"
+    row = execute(connection, sql).fetchone()
+    if row is None and kind is ConversationKind.ASK:
+        return last_id(connection, ConversationKind.CHAT)
+    return row[0] if row else None
 
 
 def get(connection: apsw.Connection, conversation_id: int) -> Conversation:
@@ -59,11 +90,16 @@ def remove(connection: apsw.Connection, conversation_id: int) -> None:
     execute(connection, "DELETE FROM conversation WHERE id = ?", (conversation_id,))
 
 
-def find(connection: apsw.Connection, query: str, limit: int) -> list[Conversation]:
-    """Those whose title, or one of whose messages, holds every word of `query`; newest first."""
+def find(
+    connection: apsw.Connection, query: str, limit: int, kind: ConversationKind | None = None
+) -> list[Conversation]:
+    """Those of a kind whose title, or one of whose messages, holds every word of `query`; newest first."""
     search = parse(query)
     conditions = ["c.deleted_ms IS NULL"]
     bindings: list[str | int] = []
+    if kind:
+        conditions.append("c.kind = ?")
+        bindings.append(kind.value)
     if search.match or search.likes:
         title, content = ["true"], ["true"]
         if search.match:
@@ -85,7 +121,7 @@ def deleted_ids(connection: apsw.Connection) -> list[int]:
 
 
 def _conversation(row: tuple[Any, ...]) -> Conversation:
-    conversation_id, title, tip_id, created_ms, updated_ms, n_messages = row
+    conversation_id, title, tip_id, created_ms, updated_ms, n_messages, kind, settings = row
     return Conversation(
         id=conversation_id,
         title=title,
@@ -93,7 +129,21 @@ def _conversation(row: tuple[Any, ...]) -> Conversation:
         created_ms=created_ms,
         updated_ms=updated_ms,
         n_messages=n_messages,
+        kind=ConversationKind(kind),
+        settings=_decoded(settings),
     )
+
+
+def _encoded(settings: ChatSettings | None) -> str | None:
+    return msgspec.json.encode(settings).decode() if settings else None
+
+
+def _decoded(text: str | None) -> ChatSettings | None:
+    """None too where a newer tokscope wrote values that this one does not know."""
+    try:
+        return msgspec.json.decode(text, type=ChatSettings) if text else None
+    except msgspec.MsgspecError:
+        return None
 
 
 def _missing(conversation_id: int) -> StoreError:

@@ -105,6 +105,35 @@ def add_generation(
     execute(connection, _INSERT_GENERATION, row)
 
 
+def withdraw(connection: apsw.Connection, message_id: int) -> bool:
+    """Removes a message that nothing answers; its conversation shows the one before, and goes with its last message.
+
+    False where there is none, or something answers it: then nothing changes.
+    """
+    row = execute(
+        connection,
+        "SELECT m.conversation_id, m.parent_id FROM message AS m"
+        " WHERE m.id = ? AND NOT EXISTS (SELECT 1 FROM message AS child WHERE child.parent_id = m.id)",
+        (message_id,),
+    ).fetchone()
+    if row is None:
+        return False
+    conversation_id, parent_id = row
+    newest = execute(
+        connection, "SELECT max(id) FROM message WHERE conversation_id = ? AND id <> ?", (conversation_id, message_id)
+    ).get
+    if newest is None:
+        execute(connection, "DELETE FROM conversation WHERE id = ?", (conversation_id,))
+        return True
+    execute(
+        connection,
+        "UPDATE conversation SET tip_id = ? WHERE id = ? AND tip_id = ?",
+        (parent_id or newest, conversation_id, message_id),
+    )
+    execute(connection, "DELETE FROM message WHERE id = ?", (message_id,))
+    return True
+
+
 def get(connection: apsw.Connection, message_id: int) -> Message:
     """One message. Raises StoreError when there is none."""
     row = execute(connection, f"{_SELECT} WHERE m.id = ?", (message_id,)).fetchone()

@@ -129,4 +129,18 @@ def _add_traces(connection: apsw.Connection) -> None:
     )
 
 
-MIGRATIONS: list[Callable[[apsw.Connection], None]] = [_create, _add_context_losses, _add_traces]
+def _add_identity(connection: apsw.Connection) -> None:
+    """What answers a conversation, as JSON (`ChatSettings`), and whether `tok ask` began it.
+
+    `asked_id` is the newest message that there was when `tok ask` wrote to it last, so that it can go on there.
+    """
+    for column in ("settings TEXT", "kind TEXT NOT NULL DEFAULT 'chat'", "asked_id INTEGER"):
+        execute(connection, f"ALTER TABLE conversation ADD COLUMN {column}")
+
+
+MIGRATIONS: list[Callable[[apsw.Connection], None]] = [
+    _create,
+    _add_context_losses,
+    _add_traces,
+    _add_identity,
+]

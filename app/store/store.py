@@ -14,7 +14,15 @@ from typing import TypeVar
 
 import apsw
 
-from app.domain.conversation import Conversation, GenerationRecord, Message, ReplyState, Role
+from app.domain.conversation import (
+    ChatSettings,
+    Conversation,
+    ConversationKind,
+    GenerationRecord,
+    Message,
+    ReplyState,
+    Role,
+)
 from app.domain.errors import StoreError
 from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
@@ -75,22 +83,35 @@ class Store:
         finally:
             self._thread.shutdown(wait=False)
 
-    async def create_conversation(self, title: str) -> Conversation:
+    async def create_conversation(
+        self,
+        title: str,
+        kind: ConversationKind = ConversationKind.CHAT,
+        settings: ChatSettings | None = None,
+    ) -> Conversation:
         """A new conversation without messages."""
 
         def work(connection: apsw.Connection) -> Conversation:
-            return conversations.get(connection, conversations.create(connection, _title(title)))
+            return conversations.get(connection, conversations.create(connection, _title(title), kind, settings))
 
         return await self._write(work)
 
-    async def start_conversation(self, title: str, content: str) -> tuple[Conversation, Message]:
+    async def start_conversation(
+        self,
+        title: str,
+        content: str,
+        kind: ConversationKind = ConversationKind.CHAT,
+        settings: ChatSettings | None = None,
+    ) -> tuple[Conversation, Message]:
         """A new conversation with the user's first message, both or neither."""
 
         def work(connection: apsw.Connection) -> tuple[Conversation, Message]:
-            conversation_id = conversations.create(connection, _title(title))
+            conversation_id = conversations.create(connection, _title(title), kind, settings)
             draft = messages.new(conversation_id, None, Role.USER, content, ReplyState.DONE)
             message = messages.add(connection, draft, self._database.owner)
             conversations.touch(connection, conversation_id, message.id)
+            if kind is ConversationKind.ASK:
+                conversations.continue_as(connection, conversation_id, kind)
             return conversations.get(connection, conversation_id), message
 
         return await self._write(work)
@@ -99,14 +120,29 @@ class Store:
         """One that is not deleted."""
         return await self._read(lambda connection: conversations.get(connection, conversation_id))
 
-    async def last_conversation(self) -> Conversation | None:
-        """The one that was written to last."""
-        found = await self.conversations(limit=1)
-        return found[0] if found else None
+    async def last_conversation(self, kind: ConversationKind = ConversationKind.CHAT) -> Conversation | None:
+        """The chat that was written to last; or what `tok ask` goes on with, see `conversations.last_id`."""
 
-    async def conversations(self, query: str = "", limit: int = 500) -> list[Conversation]:
-        """Newest first; with a query those that hold each of its words in the title or in one message."""
-        return await self._read(lambda connection: conversations.find(connection, query, limit))
+        def work(connection: apsw.Connection) -> Conversation | None:
+            found = conversations.last_id(connection, kind)
+            return None if found is None else conversations.get(connection, found)
+
+        return await self._read(work)
+
+    async def conversations(
+        self, query: str = "", limit: int = 500, kind: ConversationKind | None = None
+    ) -> list[Conversation]:
+        """Newest first, all or those of a kind; with a query those that hold each of its words in the title or in one
+        message."""
+        return await self._read(lambda connection: conversations.find(connection, query, limit, kind))
+
+    async def keep_settings(self, conversation_id: int, settings: ChatSettings) -> None:
+        """Keeps what answers a conversation from now on."""
+        await self._write(lambda connection: conversations.keep_settings(connection, conversation_id, settings))
+
+    async def continue_as(self, conversation_id: int, kind: ConversationKind) -> None:
+        """Notes that the chat, or `tok ask`, goes on with a conversation."""
+        await self._write(lambda connection: conversations.continue_as(connection, conversation_id, kind))
 
     async def rename(self, conversation_id: int, title: str) -> None:
         """Gives it another title."""
@@ -176,6 +212,10 @@ class Store:
             return messages.get(connection, message_id)
 
         return await self._write(work)
+
+    async def withdraw(self, message_id: int) -> bool:
+        """Removes a message that nothing answers, and a conversation that has no other; False where that is not so."""
+        return await self._write(lambda connection: messages.withdraw(connection, message_id))
 
     async def branch(self, conversation_id: int) -> list[Message]:
         """The messages shown: from the root to the tip."""

@@ -97,10 +97,9 @@ async def test_an_older_database_gets_a_place_for_them(tmp_path: Path, monkeypat
     path = tmp_path / "chat.db"
     with monkeypatch.context() as patch:
         patch.setattr(database, "MIGRATIONS", schema.MIGRATIONS[:2])
-        store = await Store.open(path)
-        (reply,) = await replies(store)
-        await store.close()
+        await (await Store.open(path)).close()
     store = await Store.open(path)
+    (reply,) = await replies(store)
     assert await store.trace(reply.id) is None
     await store.save_trace(reply.id, trace(2))
     await store.close()
