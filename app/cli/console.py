@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from app.cli.exit_codes import ExitCode
 from app.domain.errors import TokscopeError
-from app.domain.text import safe_text
+from app.domain.text import safe_json, safe_text
 
 
 class OutputClosedError(Exception):
@@ -62,9 +62,14 @@ def print_line(text: str = "") -> None:
     write_out(f"{safe_text(text)}\n")
 
 
+def json_of(value: object, *, indent: int | None = None) -> str:
+    """Returns `value` as JSON that a terminal can be given: whatever would act on it is escaped in the strings."""
+    return safe_json(json.dumps(value, ensure_ascii=not _speaks_utf8(), indent=indent, allow_nan=False))
+
+
 def print_json(value: object, *, indent: int | None = None) -> None:
-    """Writes one JSON document and a newline. Lone surrogates and other oddities are escaped."""
-    write_out(json.dumps(value, ensure_ascii=not _speaks_utf8(), indent=indent, allow_nan=False) + "\n")
+    """Writes one JSON document, as `json_of` gives it, and a newline."""
+    write_out(json_of(value, indent=indent) + "\n")
 
 
 def print_error(message: str, hint: str = "") -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.domain.errors import TokscopeError, UsageError
-from app.domain.text import one_line
+from app.domain.text import one_line, safe_json
 
 
 class Order:
@@ -34,8 +34,8 @@ class Order:
         """Writes a result, and those that waited for it, or keeps it until its turn comes."""
         self._waiting[self._places[index]] = result
         while self._next in self._waiting:
-            line = json.dumps(self._waiting.pop(self._next), ensure_ascii=False, allow_nan=False) + "\n"
-            self._write(self._todo[self._next], line)
+            line = safe_json(json.dumps(self._waiting.pop(self._next), ensure_ascii=False, allow_nan=False))
+            self._write(self._todo[self._next], f"{line}\n")
             self._next += 1
         self._wake()
 

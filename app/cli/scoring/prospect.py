@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import textwrap
 from typing import Any
@@ -97,7 +96,7 @@ def _print_lines(prediction: Prediction) -> None:
     for place, top in enumerate(prediction.before, 1):
         stage = cut_by.get(top.id)
         name = stage.name if stage else ""
-        text = json.dumps(top.text, ensure_ascii=False)
+        text = console.json_of(top.text)
         lines.append(f"{place}\t{top.id}\t{top.p:.6g}\t{after.get(top.id, 0.0):.6g}\t{name}\t{text}\n")
     console.write_out("".join(lines))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from itertools import accumulate
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def run_tokenize(
     elif wants_paint():
         _show(tokens)
     else:
-        lines = (f"{t.id}\t{start}\t{end}\t{json.dumps(t.text, ensure_ascii=False)}\n" for t, start, end in rows)
+        lines = (f"{t.id}\t{start}\t{end}\t{console.json_of(t.text)}\n" for t, start, end in rows)
         console.write_out("id\tstart\tend\ttext\n" + "".join(lines))
     return ExitCode.OK
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -87,8 +86,8 @@ class Rows:
         for token in tokens:
             start, self._at = self._at, self._at + token.n_bytes
             figures = f"{token.p:.6g}\t{token.logprob:.6g}\t{token.rank}\t{token.entropy:.4f}"
-            text = json.dumps(token.text, ensure_ascii=False)
-            top = "" if self._n_top is None else f"\t{json.dumps(_top(token, self._n_top), ensure_ascii=False)}"
+            text = console.json_of(token.text)
+            top = "" if self._n_top is None else f"\t{console.json_of(_top(token, self._n_top))}"
             lines.append(f"{start}\t{self._at}\t{token.id}\t{figures}\t{text}{top}\n")
         console.write_out("".join(lines))
 

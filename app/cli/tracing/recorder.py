@@ -12,6 +12,7 @@ from app import __version__
 from app.cli.tracing.lines import KINDS, Header, event_line, header_line, token_lines
 from app.domain.generation import FinishReason, Timings, Usage
 from app.domain.preset import Preset
+from app.domain.text import safe_json
 from app.domain.trace import PromptToken
 from app.protocol.commands import ChatMessage
 from app.protocol.events import (
@@ -89,7 +90,7 @@ class Recorder:
             return
         self._begin_file(())
         for line in lines:
-            self._write(msgspec.json.encode(line) + b"\n")
+            self._write(_json_line(line))
 
     def _begin_file(self, prompt: tuple[PromptToken, ...]) -> None:
         if self._has_header or self._started is None or self._model is None:
@@ -115,7 +116,11 @@ class Recorder:
             prompt=prompt,
         )
         for line in [header_line(header), *self._early]:
-            self._write(msgspec.json.encode(line) + b"\n")
+            self._write(_json_line(line))
+
+
+def _json_line(line: dict[str, Any]) -> bytes:
+    return safe_json(msgspec.json.encode(line).decode()).encode() + b"\n"
 
 
 def _loss(event: EngineLost, n_tokens: int) -> GenerationFinished:

@@ -12,6 +12,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from app.domain.text import safe_text
 from app.protocol.events import ModelReady
 from app.tui.meter import RunMeter
 from app.tui.panels.line import Line
@@ -91,5 +92,5 @@ class Lines(Widget):
             base = self.rich_style
             roles = palette(self.app.theme_variables)  # pyright: ignore[reportUnknownMemberType]  App is generic
             styles = self._styles_of_roles = {role: base + style for role, style in roles.items()}
-        segments = [Segment(text, styles[role]) for text, role in line]
+        segments = [Segment(safe_text(text), styles[role]) for text, role in line]
         return Strip(segments).adjust_cell_length(self.content_size.width, styles["text"])

@@ -136,7 +136,7 @@ class ReplayScreen(ChatScreen):
                 Segment(f"{at_s:.1f} of {end_s:.1f} s", "", "", 8),
                 Segment(speed, "", "", 7),
                 Segment(one_line(recording.source, 40), _MUTED, "", 2),
-                Segment(f"recorded {recording.time[:16].replace('T', ' ')} UTC", _MUTED, "", 1),
+                Segment(f"recorded {one_line(recording.time[:16].replace('T', ' '))} UTC", _MUTED, "", 1),
             ]
         )
         keys = [("Space", "hold" if running else "go on" if self.chat.running else "again", 90), ("+ -", "speed", 80)]

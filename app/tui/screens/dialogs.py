@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.widgets import Button, Input, Static
 
 from app.tui.screens.safe import Dialog
+from app.tui.widgets.entry import LineInput
 
 
 class Confirm(Dialog[bool]):
@@ -61,7 +62,7 @@ class AskLine(Dialog[str]):
         """Lays the dialog out."""
         with Vertical(classes="dialog dialog-small"):
             yield Static(Content(self._title), classes="dialog-title", markup=False)
-            yield Input(self._value, max_length=200)
+            yield LineInput(self._value, max_length=200)
             yield Static("Enter keep   Esc leave", classes="dialog-hints", markup=False)
 
     def on_mount(self) -> None:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
-from textual.widgets import Input
 
 from app.tui.inspect.fork import ForkWanted
 from app.tui.inspect.hints import Mode, Section, hints
@@ -24,6 +23,7 @@ from app.tui.panels.line import Line, wrap
 from app.tui.screens.safe import Dialog
 from app.tui.widgets.bar import Bar, Segment
 from app.tui.widgets.details import Details
+from app.tui.widgets.entry import LineInput
 from app.tui.widgets.prompt_flow import PromptFlow
 from app.tui.widgets.token_flow import TokenFlow
 
@@ -72,7 +72,7 @@ class InspectorView(Dialog[ForkWanted]):
         self.legend = Details(lambda size: [self._legend()], id="inspect-legend")
         self.tabs = Bar(id="inspect-tabs", separator="   ")
         self.details = Details(self._details, id="inspect-details")
-        self.line = Input(id="inspect-line")
+        self.line = LineInput(id="inspect-line")
         self.keys = Bar(id="inspect-keys")
 
     def compose(self) -> ComposeResult:

@@ -20,6 +20,7 @@ from textual.widgets.option_list import Option
 
 from app.domain.text import one_line
 from app.tui.screens.safe import Dialog
+from app.tui.widgets.entry import LineInput
 
 _OTHER_LINES = 13
 """Lines of a dialog beside its list and its detail: border, padding, title, field, hints, and air around it."""
@@ -78,7 +79,7 @@ class Picker(Dialog[str]):
         """Lays the dialog out."""
         with Vertical(classes="dialog"):
             yield Static(self.TITLE_TEXT, classes="dialog-title", markup=False)
-            yield Input(placeholder=self.PLACEHOLDER, classes="dialog-find")
+            yield LineInput(placeholder=self.PLACEHOLDER, classes="dialog-find")
             yield OptionList(classes="dialog-list", markup=False)
             yield Static("", classes="dialog-detail", markup=False)
             yield Static(self.HINTS, classes="dialog-hints", markup=False)

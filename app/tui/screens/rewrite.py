@@ -12,6 +12,7 @@ from textual.widgets import Static, TextArea
 
 from app.domain.text import safe_text
 from app.tui.screens.safe import Dialog
+from app.tui.widgets.entry import TextInput
 
 
 class Rewrite(Dialog[str]):
@@ -33,7 +34,7 @@ class Rewrite(Dialog[str]):
         """Lays the dialog out."""
         with Vertical(classes="dialog dialog-tall"):
             yield Static("Rewrite the start of the reply", classes="dialog-title", markup=False)
-            yield TextArea(safe_text(self._text), soft_wrap=True, tab_behavior="focus", highlight_cursor_line=False)
+            yield TextInput(safe_text(self._text), soft_wrap=True, tab_behavior="focus", highlight_cursor_line=False)
             yield Static(
                 Content("Ctrl+T cut after the cursor   Ctrl+S continue from it   Esc leave"),
                 classes="dialog-hints",

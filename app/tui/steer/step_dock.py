@@ -17,6 +17,7 @@ from app.tui.panels.line import Line
 from app.tui.panels.lines import Lines
 from app.tui.steer.step_control import StepControl
 from app.tui.steer.step_lines import step_lines
+from app.tui.widgets.entry import LineInput
 
 
 class StepPanel(Lines, can_focus=True):
@@ -108,7 +109,7 @@ class StepDock(Vertical):
         self._control = control
         self._force = force
         self.panel = StepPanel(control, self._type)
-        self.line = Input(placeholder="text to force, blanks included; Enter puts it in, Esc leaves")
+        self.line = LineInput(placeholder="text to force, blanks included; Enter puts it in, Esc leaves")
 
     def compose(self) -> ComposeResult:
         """Lays the two out."""

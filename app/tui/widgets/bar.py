@@ -12,10 +12,12 @@ from textual import events
 from textual.content import Content
 from textual.widget import Widget
 
+from app.domain.text import safe_text
+
 
 @dataclass(frozen=True)
 class Segment:
-    """A piece of the line. Its text is taken literally, never as markup."""
+    """A piece of the line. Its text is made safe, and taken literally, never as markup."""
 
     text: str
     style: str = ""
@@ -29,7 +31,7 @@ class Segment:
     @property
     def width(self) -> int:
         """Its width in cells."""
-        return Content(self.lead + self.text).cell_length
+        return Content(self.lead + safe_text(self.text)).cell_length
 
 
 class Bar(Widget):
@@ -95,7 +97,7 @@ class Bar(Widget):
             if index:
                 parts.append((self._separator, "$foreground-muted"))
                 x += len(self._separator)
-            parts += [(segment.lead, "$accent"), (segment.text, segment.style)]
+            parts += [(segment.lead, "$accent"), (safe_text(segment.text), segment.style)]
             if segment.action:
                 self._hits.append((x, x + segment.width, segment.action))
             x += segment.width

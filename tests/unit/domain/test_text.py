@@ -1,10 +1,11 @@
+import json
 import unicodedata
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.text import one_line, quoted, safe_text
+from app.domain.text import one_line, quoted, safe_json, safe_text
 
 ANY = st.text(st.characters(exclude_categories=()))
 KEPT = {"\n", "\t"}
@@ -84,3 +85,15 @@ def test_a_tokens_text_is_quoted_safe_and_with_its_blanks() -> None:
     assert quoted("x" * 24) == f'"{"x" * 24}"'
     assert quoted("x" * 99) == f'"{"x" * 23}…"'
     assert quoted("x" * 99, 16) == f'"{"x" * 15}…"'
+
+
+@settings(deadline=None)
+@given(ANY)
+def test_json_for_a_terminal_means_the_same_and_holds_nothing_hostile(text: str) -> None:
+    document = safe_json(json.dumps({text: [text]}, ensure_ascii=False))
+    assert json.loads(document) == {text: [text]}
+    assert not any(map(is_hostile, document))
+
+
+def test_json_is_escaped_as_json_writes_it() -> None:
+    assert safe_json('"\x7f\x9b\u202e\U000e0041é"') == '"\\u007f\\u009b\\u202e\\udb40\\udc41é"'
