@@ -2,8 +2,9 @@
 
 A turn is, in this order: `MessageStored` (not for another reply to an older message), then the engine's events, with
 `ReplyStarted` just before the `GenerationStarted` that gave birth to the reply, and `ReplyFinished` last. A request
-that ends before it has started leaves no reply, and so neither of the two. `ForkReread`, where it must be told, comes
-first. `StoreFailed` may come anywhere, once until saving works again.
+that ends before it has started leaves no reply, and so neither of the two: `MessageReturned` is last then, unless the
+user stopped it. `ForkReread`, where it must be told, comes first. `StoreFailed` may come anywhere, once until saving
+works again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ from app.protocol.events import GenerationEvent
 
 class MessageStored(Struct, frozen=True):
     """The user's message is safe; the request is sent next."""
+
+    message: Message
+
+
+class MessageReturned(Struct, frozen=True):
+    """Nothing answered the user's message: it is out of the branch, and forgotten as soon as this was taken."""
 
     message: Message
 
@@ -46,4 +53,4 @@ class StoreFailed(Struct, frozen=True):
     hint: str
 
 
-TurnEvent = MessageStored | ForkReread | ReplyStarted | GenerationEvent | ReplyFinished | StoreFailed
+TurnEvent = MessageStored | MessageReturned | ForkReread | ReplyStarted | GenerationEvent | ReplyFinished | StoreFailed

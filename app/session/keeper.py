@@ -13,7 +13,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.config.settings import TraceSettings
-from app.domain.conversation import Conversation, GenerationRecord, Message, ReplyState, Role
+from app.domain.conversation import (
+    ChatSettings,
+    Conversation,
+    ConversationKind,
+    GenerationRecord,
+    Message,
+    ReplyState,
+    Role,
+)
 from app.domain.errors import StoreError
 from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
@@ -54,16 +62,25 @@ class Keeper:
         failure, self._failure = self._failure, None
         return failure
 
-    async def start(self, title: str, content: str) -> tuple[Conversation, Message]:
+    async def start(
+        self, title: str, content: str, kind: ConversationKind, settings: ChatSettings
+    ) -> tuple[Conversation, Message]:
         """Keeps a new conversation with its first message, both or neither."""
         if self._store and not self._broken:
             try:
-                return await self._store.start_conversation(title, content)
+                return await self._store.start_conversation(title, content, kind, settings)
             except StoreError as error:
                 self._fail(error)
         now_ms = _now_ms()
         conversation = Conversation(
-            id=next(self._new_ids), title=title, tip_id=None, created_ms=now_ms, updated_ms=now_ms, n_messages=1
+            id=next(self._new_ids),
+            title=title,
+            tip_id=None,
+            created_ms=now_ms,
+            updated_ms=now_ms,
+            n_messages=1,
+            kind=kind,
+            settings=settings,
         )
         self._conversations[conversation.id] = conversation
         message = self._remember(conversation.id, None, Role.USER, content, ReplyState.DONE)
@@ -79,6 +96,41 @@ class Keeper:
             except StoreError as error:
                 self._fail(error)
         return self._remember(conversation_id, parent_id, role, content, state)
+
+    async def keep_settings(self, conversation_id: int, settings: ChatSettings) -> None:
+        """Keeps what answers a conversation from now on."""
+        if conversation_id in self._conversations:
+            self._conversations[conversation_id] = replace(self._conversations[conversation_id], settings=settings)
+        elif self._store and not self._broken:
+            try:
+                await self._store.keep_settings(conversation_id, settings)
+            except StoreError as error:
+                self._fail(error)
+
+    async def continue_as(self, conversation_id: int, kind: ConversationKind) -> None:
+        """Notes who goes on with a stored conversation."""
+        if self._store and not self._broken and conversation_id > 0:
+            try:
+                await self._store.continue_as(conversation_id, kind)
+            except StoreError as error:
+                self._fail(error)
+
+    async def is_answered(self, message: Message) -> bool:
+        """Whether any message follows this one; so too where that cannot be read."""
+        try:
+            kept = await self.messages(self.current_id(message.conversation_id))
+        except StoreError as error:
+            self._fail(error)
+            return True
+        return any(each.parent_id == self.current_id(message.id) for each in kept)
+
+    async def withdraw(self, message: Message) -> None:
+        """Forgets a message that nothing answers, and its conversation with the only one."""
+        if self._memory.pop(message.id, None) is None and self._store and not self._broken:
+            try:
+                await self._store.withdraw(self.current_id(message.id))
+            except StoreError as error:
+                self._fail(error)
 
     async def journal(self, message: Message, content: str) -> None:
         """Keeps the text so far of a reply that is being written."""
@@ -178,7 +230,8 @@ class Keeper:
         message = remembered.message
         conversation_id = message.conversation_id
         if conversation_id < 0 and conversation_id not in self._saved_as:
-            created = await store.create_conversation(self._conversations[conversation_id].title)
+            begun = self._conversations[conversation_id]
+            created = await store.create_conversation(begun.title, begun.kind, begun.settings)
             self._saved_as[conversation_id] = created.id
         conversation_id = self.current_id(conversation_id)
         message_id = self.current_id(message.id)

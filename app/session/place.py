@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from app.domain.conversation import Conversation, Message, ReplyState, Role
+from msgspec.structs import replace
+
+from app.domain.conversation import ChatSettings, Conversation, ConversationKind, Message, ReplyState, Role
 from app.domain.errors import StoreError
 from app.session.keeper import Keeper
 from app.session.prompt import sendable
@@ -40,17 +42,47 @@ class Place:
         self.conversation, self.branch = conversation, await self._store.branch(conversation_id)
         return True
 
-    async def ask(self, branch: list[Message], text: str) -> Message:
+    async def ask(self, branch: list[Message], text: str, kind: ConversationKind, settings: ChatSettings) -> Message:
         """Keeps a message of the user at the end of `branch`, which begins a conversation where there is none."""
         content = sendable(text)
         if self.conversation is None:
-            conversation, message = await self._keeper.start(title_of(content), content)
+            conversation, message = await self._keeper.start(title_of(content), content, kind, settings)
             if self.branch is branch:
                 self.conversation = conversation
         else:
             parent_id = branch[-1].id if branch else None
             message = await self._keeper.add(self.conversation.id, parent_id, Role.USER, content, ReplyState.DONE)
         branch.append(message)
+        return message
+
+    async def continue_as(self, kind: ConversationKind, settings: ChatSettings) -> None:
+        """Notes who goes on with the conversation, and what answers it where that was never kept."""
+        conversation = self.conversation
+        if conversation is None:
+            return
+        if kind is ConversationKind.ASK or conversation.kind is not kind:
+            await self._keeper.continue_as(conversation.id, kind)
+        if conversation.settings is None:
+            await self._keeper.keep_settings(conversation.id, settings)
+        now_kind = kind if kind is ConversationKind.CHAT else conversation.kind
+        self._now(conversation, replace(conversation, kind=now_kind, settings=conversation.settings or settings))
+
+    async def keep_settings(self, settings: ChatSettings) -> None:
+        """Keeps what answers the conversation from now on."""
+        if conversation := self.conversation:
+            await self._keeper.keep_settings(conversation.id, settings)
+            self._now(conversation, replace(conversation, settings=settings))
+
+    async def take_back(self, branch: list[Message]) -> Message | None:
+        """Takes the message at the end of `branch` out of it, unless it is a reply, or answered on another branch.
+
+        It stays where it is kept. A conversation that has no other message is left.
+        """
+        if not branch or branch[-1].role is not Role.USER or await self._keeper.is_answered(branch[-1]):
+            return None
+        message = branch.pop()
+        if not branch and self.branch is branch:
+            self.conversation = None
         return message
 
     def last_question(self) -> int | None:
@@ -86,6 +118,10 @@ class Place:
             return
         self.branch = branch
         await self._keeper.show(conversation_id, branch[-1].id)
+
+    def _now(self, before: Conversation | None, now: Conversation) -> None:
+        if self.conversation is before:
+            self.conversation = now
 
     async def catch_up(self) -> None:
         """Stores what could not be stored before, and reads it again, for it has other ids then."""

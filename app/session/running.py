@@ -24,7 +24,8 @@ class Running:
     def __init__(self, engine: Engine, keeper: Keeper) -> None:
         self._engine = engine
         self._keeper = keeper
-        self._stopped = False
+        self.stopped = False
+        """Whether what runs, or ran last, was ended by `stop`."""
         self._turns: list[Turn] = []
         self._last: list[Turn] = []
         self.busy = False
@@ -33,7 +34,7 @@ class Running:
         """Begins; raises RuntimeError while another has not ended."""
         if self.busy:
             raise RuntimeError("a turn is running")
-        self.busy, self._stopped = True, False
+        self.busy, self.stopped = True, False
 
     def release(self) -> None:
         """Ends what `claim` began."""
@@ -43,7 +44,7 @@ class Running:
         """Streams a reply to `branch[at]`, which takes the place of what followed it in the branch."""
         if failure := self._keeper.take_failure():
             yield failure
-        if self._stopped:
+        if self.stopped:
             return
         turn = Turn(self._engine, self._keeper, options, branch, at)
         self._turns = self._last = [turn]
@@ -60,7 +61,7 @@ class Running:
         """Streams replies to `branch[at]` at once, with their indexes; the branch goes on with the last one."""
         if failure := self._keeper.take_failure():
             yield 0, failure
-        if self._stopped:
+        if self.stopped:
             return
         turns = [Turn(self._engine, self._keeper, each, [*branch], at) for each in options]
         self._turns = self._last = turns
@@ -75,7 +76,7 @@ class Running:
 
     def stop(self) -> None:
         """Ends what runs."""
-        self._stopped = True
+        self.stopped = True
         for turn in self._turns:
             self._engine.abort(turn.request_id)
 

@@ -14,11 +14,14 @@ from msgspec.structs import replace
 
 from app.client.engine import Engine
 from app.config.settings import TraceSettings
-from app.domain.conversation import Conversation, Message
+from app.domain.conversation import ChatSettings, Conversation, ConversationKind, Message
+from app.domain.errors import TokscopeError
+from app.domain.generation import FinishReason
 from app.domain.preset import Preset
 from app.domain.reply_trace import ReplyTrace
+from app.protocol.events import GenerationFinished
 from app.session.beginning import NOTHING, Beginning, fork_of, rewrite_of
-from app.session.events import ForkReread, MessageStored, TurnEvent
+from app.session.events import ForkReread, MessageReturned, MessageStored, TurnEvent
 from app.session.keeper import Keeper
 from app.session.place import Place
 from app.session.running import Running
@@ -41,6 +44,8 @@ class Session:
         preset, model_name, trace_top_k, trace_stages, speculate, tell_prompt, step_from_start: may be set at any time;
             the next turn uses them. `model_name` empty stands for the title of the model that is loaded.
             `step_from_start` pauses a reply before its first token, but not several at once.
+        kind: who goes on with conversations here; those that the chat goes on with are chats.
+        settings: what a conversation that begins is kept with; None: the preset, and the model by its name.
     """
 
     def __init__(
@@ -62,6 +67,8 @@ class Session:
         self.speculate: bool | None = None
         self.tell_prompt = False
         self.step_from_start = False
+        self.kind = ConversationKind.CHAT
+        self.settings: ChatSettings | None = None
         self._keeper = Keeper(store, traces)
         self._place = Place(store, self._keeper)
         self._running = Running(engine, self._keeper)
@@ -93,6 +100,15 @@ class Session:
     def saving(self) -> bool:
         """Whether messages go to the store: False without one, and from a StoreFailed until it works again."""
         return self._keeper.saving
+
+    def use(self, settings: ChatSettings) -> None:
+        """Answers with these settings from the next turn on; the model is the caller's to load."""
+        self.settings, self.preset = settings, settings.effective
+
+    async def keep(self, settings: ChatSettings) -> None:
+        """Uses these settings, and keeps them as those of the conversation that is shown."""
+        self.use(settings)
+        await complete(self._place.keep_settings(settings))
 
     def send(self, text: str) -> AsyncGenerator[TurnEvent]:
         """Keeps the user's message, then streams the reply to it."""
@@ -186,8 +202,8 @@ class Session:
             self.stop()
 
     async def open_last(self) -> bool:
-        """Opens the conversation used last; False when there is none. Raises StoreError."""
-        last = await self.store.last_conversation() if self.store else None
+        """Opens the conversation that one of this kind goes on with; False when there is none. Raises StoreError."""
+        last = await self.store.last_conversation(self.kind) if self.store else None
         if last:
             await self.open(last.id)
         return last is not None
@@ -196,6 +212,7 @@ class Session:
         self._running.claim()
         try:
             await complete(self._place.catch_up())
+            await complete(self._place.continue_as(self.kind, self._settings()))
             async with aclosing(events):
                 async for event in events:
                     yield event
@@ -204,9 +221,11 @@ class Session:
 
     async def _send(self, text: str) -> AsyncGenerator[TurnEvent]:
         branch = self.branch
-        yield MessageStored(await complete(self._place.ask(branch, text)))
-        async with aclosing(self._running.one(branch, len(branch) - 1, self._options())) as events:
-            async for event in events:
+        message = await complete(self._place.ask(branch, text, self.kind, self._settings()))
+        yield MessageStored(message)
+        events = self._running.one(branch, len(branch) - 1, self._options())
+        async with aclosing(self._or_returned(branch, events)) as answered:
+            async for event in answered:
                 yield event
 
     async def _again(
@@ -219,15 +238,16 @@ class Session:
             return
         if beginning.reread_from:
             yield ForkReread(beginning.reread_from)
-        options = self._options(beginning, n_steps)
-        async with aclosing(self._running.one(self.branch, at, options)) as events:
-            async for event in events:
+        events = self._running.one(self.branch, at, self._options(beginning, n_steps))
+        async with aclosing(self._or_returned(self.branch, events)) as answered:
+            async for event in answered:
                 yield event
 
     async def _branches(self, text: str | None, presets: Sequence[Preset]) -> AsyncGenerator[tuple[int, TurnEvent]]:
         branch, at = self.branch, self._place.last_question()
         if text is not None:
-            yield 0, MessageStored(await complete(self._place.ask(branch, text)))
+            message = await complete(self._place.ask(branch, text, self.kind, self._settings()))
+            yield 0, MessageStored(message)
             at = len(branch) - 1
         if at is None:
             return
@@ -235,6 +255,39 @@ class Session:
         async with aclosing(self._running.several(branch, at, options)) as events:
             async for event in events:
                 yield event
+        async with aclosing(self._returned(branch)) as returned:
+            async for event in returned:
+                yield 0, event
+
+    async def _or_returned(self, branch: list[Message], events: AsyncGenerator[TurnEvent]) -> AsyncGenerator[TurnEvent]:
+        """A turn, and behind it the message that it did not answer."""
+        last: TurnEvent | None = None
+        try:
+            async with aclosing(events):
+                async for last in events:
+                    yield last
+        except TokscopeError:
+            async with aclosing(self._returned(branch)) as returned:
+                async for event in returned:
+                    yield event
+            raise
+        too_long = isinstance(last, GenerationFinished) and last.finish_reason is FinishReason.CONTEXT
+        async with aclosing(self._returned(branch, also_before=too_long)) as returned:
+            async for event in returned:
+                yield event
+
+    async def _returned(self, branch: list[Message], *, also_before: bool = False) -> AsyncGenerator[TurnEvent]:
+        """What is at the end of `branch` without an answer; nothing where the user stopped the turn."""
+        while not self._running.stopped and (message := await complete(self._place.take_back(branch))):
+            try:
+                yield MessageReturned(message)
+            finally:
+                await complete(self._keeper.withdraw(message))
+            if not also_before:
+                return
+
+    def _settings(self) -> ChatSettings:
+        return self.settings or ChatSettings(model=self.model_name, preset=self.preset)
 
     def _options(self, beginning: Beginning = NOTHING, n_steps: int | None = None) -> TurnOptions:
         loaded = self.engine.model

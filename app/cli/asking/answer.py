@@ -19,6 +19,7 @@ from app.protocol.events import (
     ModelReady,
     TokensGenerated,
 )
+from app.session.events import MessageReturned
 from app.tui.watch.drafting import Drafting
 
 
@@ -72,20 +73,31 @@ class Answer:
                 if self._tokens is not None:
                     self._tokens.extend(event.tokens)
             case GenerationFinished():
-                self.finish_reason, self.stop = event.finish_reason, event.stop
-                self.usage, self.timings, self.drafting = event.usage, event.timings, event.drafting
-                self.drafted.finished(event.drafting)
-                if event.finish_reason is FinishReason.ERROR:
-                    self.fail(event.error or "the engine refused the request", event.hint)
-                elif event.finish_reason is FinishReason.CONTEXT and not event.usage.n_generated:
-                    size = f"{event.usage.n_prompt} tokens of prompt in a context window of {self.n_ctx}"
-                    self.fail(f"the prompt is too long: {size}", "ask with less, or raise `n_ctx` in models.toml")
-                    self.finish_reason = FinishReason.CONTEXT
+                self._finished(event)
+            case MessageReturned():
+                self._returned(continued=event.message.parent_id is not None)
             case EngineLost():
                 hint = "the answer so far is kept; ask again to start the engine anew"
                 self.fail(f"the engine was lost: {event.reason}", hint, ExitCode.ENGINE_LOST)
             case _:
                 pass
+
+    def _finished(self, event: GenerationFinished) -> None:
+        self.finish_reason, self.stop = event.finish_reason, event.stop
+        self.usage, self.timings, self.drafting = event.usage, event.timings, event.drafting
+        self.drafted.finished(event.drafting)
+        if event.finish_reason is FinishReason.ERROR:
+            self.fail(event.error or "the engine refused the request", event.hint)
+        elif event.finish_reason is FinishReason.CONTEXT and not event.usage.n_generated:
+            size = f"{event.usage.n_prompt} tokens of prompt in a context window of {self.n_ctx}"
+            self.fail(f"the prompt is too long: {size}", "ask with less, or raise `n_ctx` in models.toml")
+            self.finish_reason = FinishReason.CONTEXT
+
+    def _returned(self, *, continued: bool) -> None:
+        if continued and self.error:
+            self.hint = f"the conversation is as it was; {self.hint}"
+            if self.finish_reason is FinishReason.CONTEXT:
+                self.hint += ', or ask without -c; a preset with context = "drop-oldest-turns" leaves old turns out'
 
     @property
     def lost(self) -> str:

@@ -27,6 +27,10 @@ class DraftKeeper:
         if self._task is None:
             self._task = asyncio.create_task(self._run())
 
+    def keep_now(self) -> None:
+        """Keeps it before this returns: what it holds is about to be kept nowhere else."""
+        self._memory.keep_draft(self._read())
+
     def end(self) -> None:
         """Keeps it one last time, for the next session to take."""
         if self._task is not None:

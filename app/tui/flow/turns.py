@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from app.domain.conversation import Message
 from app.domain.errors import TokscopeError
@@ -18,11 +19,31 @@ from app.protocol.events import (
     SlotsHeld,
     TokensGenerated,
 )
-from app.session.events import ForkReread, MessageStored, ReplyFinished, ReplyStarted, StoreFailed, TurnEvent
+from app.session.events import (
+    ForkReread,
+    MessageReturned,
+    MessageStored,
+    ReplyFinished,
+    ReplyStarted,
+    StoreFailed,
+    TurnEvent,
+)
 from app.tui.flow.notes import end_note, failed, left_out, waits
 from app.tui.flow.pump import Pump
 from app.tui.meter import RunMeter
 from app.tui.widgets.transcript import Transcript
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Who hears of what a turn does beside its reply."""
+
+    stored: Callable[[], None]
+    """The user's message is kept."""
+    returned: Callable[[Message], None]
+    """The user's message that nothing answers; the notice that it came back is shown after this."""
+    paused: Callable[[Paused], None] = lambda event: None
+    """A reply is held; its text so far is shown."""
 
 
 class TurnRunner:
@@ -34,27 +55,20 @@ class TurnRunner:
         meter: RunMeter,
         pump: Pump,
         branch: Callable[[], Sequence[Message]],
-        stored: Callable[[], None],
         when_too_long: str,
-        paused: Callable[[Paused], None] = lambda event: None,
+        listener: Listener,
     ) -> None:
-        """Takes what it shows turns with.
-
-        Args:
-            branch: tells the messages of the conversation as they stand.
-            stored: hears of the user's message.
-            when_too_long: what to do when a prompt does not fit the context window.
-            paused: hears of a reply that is held, once its text so far is shown.
-        """
+        """`branch` tells the messages of the conversation, `when_too_long` what to do when a prompt does not fit."""
         self._transcript = transcript
         self._meter = meter
         self._pump = pump
         self._branch = branch
-        self._stored = stored
         self._when_too_long = when_too_long
-        self._paused = paused
+        self._listener = listener
         self._again = False
         self._replying = False
+        self._failure = ("", "")
+        """Why the request ended before it began, and what to do."""
 
     async def run(self, events: AsyncGenerator[TurnEvent], again: bool = False) -> None:
         """Follows `events` to their end. What goes wrong is told in the transcript, never raised.
@@ -63,6 +77,7 @@ class TurnRunner:
         """
         self._again = again
         self._replying = False
+        self._failure = ("", "")
         self._meter.queued()
         self._pump.start()
         try:
@@ -79,7 +94,9 @@ class TurnRunner:
         match event:
             case MessageStored(message=message):
                 self._transcript.add(message)
-                self._stored()
+                self._listener.stored()
+            case MessageReturned(message=message):
+                self._take_back(message)
             case ReplyStarted(message=message):
                 self._replying = True
                 if self._again:
@@ -103,9 +120,9 @@ class TurnRunner:
                 self._pump.push(text)
             case Paused():
                 self._pump.flush()
-                self._paused(event)
+                self._listener.paused(event)
             case EngineLost(reason=reason):
-                self._warn(f"The engine was lost ({one_line(reason)})", "The next message starts it again.")
+                self._refused(f"The engine was lost ({one_line(reason)})", "The next message starts it again.")
             case SlotsHeld():
                 self._transcript.notice(waits(event))
             case ContextTrimmed():
@@ -119,7 +136,18 @@ class TurnRunner:
         # Beside a reply its note tells; a request that never began has none.
         if event.error and not self._replying:
             too_long = event.finish_reason is FinishReason.CONTEXT
-            self._warn(event.error, event.hint or (self._when_too_long if too_long else ""))
+            self._refused(event.error, event.hint or (self._when_too_long if too_long else ""))
+
+    def _refused(self, reason: str, hint: str) -> None:
+        self._failure = (reason, hint)
+        self._warn(reason, hint)
+
+    def _take_back(self, message: Message) -> None:
+        reason, hint = self._failure
+        self._listener.returned(message)
+        self._transcript.show(self._branch())
+        back = "What you wrote is back in the composer."
+        self._warn(f"{reason.rstrip('.')}. {back}" if reason else back, hint)
 
     def _warn(self, reason: str, hint: str) -> None:
         self._transcript.notice("\n".join(filter(None, (reason, hint))), failed=True)

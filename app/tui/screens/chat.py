@@ -27,7 +27,7 @@ from app.tui.flow.draft_keeper import DraftKeeper
 from app.tui.flow.library import Library, n_tokens, prompts
 from app.tui.flow.loader import EngineLoader
 from app.tui.flow.pump import Pump
-from app.tui.flow.turns import TurnRunner
+from app.tui.flow.turns import Listener, TurnRunner
 from app.tui.flow.wardrobe import Wardrobe
 from app.tui.flow.welcoming import show_state
 from app.tui.keymap import Keymap
@@ -87,9 +87,8 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             self.meter,
             self.pump,
             branch=lambda: session.branch,
-            stored=self.refresh_state,
             when_too_long=lines.when_too_long(keymap),
-            paused=self.step.paused,
+            listener=Listener(self.refresh_state, self._returned, self.step.paused),
         )
         self.loader = self.make_loader()
         self.chat = Chat(
@@ -230,6 +229,13 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             self.set_focus(self.composer)
             await self.composer.take_key(event)
 
+    def _returned(self, message: Message) -> None:
+        self.give_back()  # what waited behind it would be sent without it
+        self.composer.put_draft(message.content)
+        self.composer.set_history(prompts(self._session.branch))
+        self.drafts.keep_now()
+        self.refresh_state()
+
     # Showing
 
     def _show(self, branch: Sequence[Message]) -> None:
@@ -268,7 +274,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         self.key_bar.show(step_hints(self._keymap) if now.paused else lines.key_hints(self._keymap, now.running))
         self.queue.show(lines.queue_line(now, self._keymap))
         self.queue.display = bool(now.waiting)
-        empty = not self._session.branch and not now.running
+        empty = not self._session.branch and not now.running and self.transcript.is_empty
         self.set_class(empty, "-empty")
         if empty:
             show_state(self.welcome, now)

@@ -6,7 +6,15 @@ from app.domain.conversation import Message
 from app.domain.preset import Preset
 from app.domain.text import one_line
 from app.protocol.events import TokensGenerated
-from app.session.events import ForkReread, MessageStored, ReplyFinished, ReplyStarted, StoreFailed, TurnEvent
+from app.session.events import (
+    ForkReread,
+    MessageReturned,
+    MessageStored,
+    ReplyFinished,
+    ReplyStarted,
+    StoreFailed,
+    TurnEvent,
+)
 from app.tui.meter import RunMeter
 from app.tui.panels import numbers
 from app.tui.phase import Phase
@@ -46,7 +54,7 @@ class Branch:
                 self.message = message
             case ReplyFinished(message=message):
                 self.finished = message
-            case MessageStored() | StoreFailed() | ForkReread():
+            case MessageStored() | MessageReturned() | StoreFailed() | ForkReread():
                 pass  # they belong to all replies, and the chat tells them
             case _:
                 self.meter.apply(event)

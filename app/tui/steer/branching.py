@@ -10,7 +10,7 @@ from app.domain.conversation import Message, Role
 from app.domain.errors import TokscopeError
 from app.domain.preset import Preset
 from app.protocol.events import ModelReady
-from app.session.events import MessageStored, StoreFailed
+from app.session.events import MessageReturned, MessageStored, StoreFailed
 from app.session.variants import variants
 from app.tui.flow.chat import Chat
 from app.tui.screens.branch_plan import BranchPlan
@@ -88,6 +88,8 @@ class Branching:
                 async for index, event in stream:
                     if isinstance(event, StoreFailed):
                         self._tell(f"Not saved: {event.message}")
+                    elif isinstance(event, MessageReturned):
+                        self._composer.put_draft(event.message.content)
                     elif not isinstance(event, MessageStored):
                         screen.fold(index, event)
         except TokscopeError as error:

@@ -76,6 +76,11 @@ class Transcript(TranscriptView):
         self._set_follow(True)
         self._place_end()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to see, notices included."""
+        return not self._layout.entries
+
     def add(self, message: Message) -> None:
         """Adds a finished message at the end."""
         self._append_entry(entry_for(message))

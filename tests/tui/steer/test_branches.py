@@ -126,7 +126,7 @@ async def test_different_presets_take_turns(tmp_path: Path) -> None:
         await pilot.press(*"count")
         await pilot.press("f6")
         await until(lambda: isinstance(app.screen, BranchPlan) and app.screen.is_mounted)
-        await pilot.press("left", "left", "down", "space")
+        await pilot.press("left", "left", "down", "down", "space")
         plan = app.screen
         assert isinstance(plan, BranchPlan)
         assert [preset.name for preset in plan.plan.presets] == ["balanced", "precise"]
@@ -225,7 +225,7 @@ async def test_a_prompt_that_is_too_long_is_told_in_every_column(tmp_path: Path)
             assert selected is not None
             assert "the prompt has 9000 tokens" in selected[0]
         await pilot.press("escape")
-        await until(lambda: app.screen is chat and contents(chat) == ["much"] and not chat.chat.running)
+        await until(lambda: app.screen is chat and chat.composer.text == "much" and not chat.chat.running)
 
 
 async def test_quitting_meanwhile_ends_cleanly(tmp_path: Path) -> None:

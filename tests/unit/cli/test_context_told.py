@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.config.paths import config_file
+from app.domain.generation import FinishReason
+from tests.fakes.engine_events import make_finished
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply, reply
 
@@ -60,3 +62,35 @@ def test_a_batch_has_the_policy_of_its_preset_and_saves_no_state(tok, tmp_path: 
     (request,) = engine.requests
     assert (request.context_policy, request.cacheable) == ("shift", False)
     assert "tok: index 0: the context window is full: the 4 oldest messages are left out" in outcome.err
+
+
+def test_a_question_that_does_not_fit_leaves_the_conversation_as_it_was(tok, monkeypatch) -> None:
+    tok("ask", "one", engine=ScriptedEngine(["first"]))
+    engine = ScriptedEngine()
+
+    async def refusing(command):
+        yield make_finished(command.request_id, FinishReason.CONTEXT, n_prompt=9000, error="too long")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "generate", refusing)
+        outcome = tok("ask", "whales " * 9, "-c", "--json", engine=engine)
+    assert (outcome.code, outcome.json["finish_reason"]) == (1, "context")
+    error = outcome.json["error"]
+    assert error["message"] == "the prompt is too long: 9000 tokens of prompt in a context window of 8192"
+    assert error["hint"].startswith("the conversation is as it was; ask with less, or raise `n_ctx` in models.toml")
+    engine = ScriptedEngine(["second"])
+    assert tok("ask", "two", "-c", engine=engine).out == "second\n"
+    assert [message.content for message in engine.requests[0].messages] == ["one", "first", "two"]
+
+
+def test_a_first_question_that_does_not_fit_is_not_kept(tok, monkeypatch) -> None:
+    engine = ScriptedEngine()
+
+    async def refusing(command):
+        yield make_finished(command.request_id, FinishReason.CONTEXT, n_prompt=9000, error="too long")
+
+    monkeypatch.setattr(engine, "generate", refusing)
+    outcome = tok("ask", "whales", engine=engine)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "the conversation is as it was" not in outcome.err
+    assert tok("history", "--json").json == []

@@ -15,11 +15,9 @@ from app.protocol.events import (
     TokensGenerated,
 )
 from app.session.events import MessageStored, TurnEvent
-from app.session.session import Session
 from app.store.store import Store
-from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import pieces, reply
-from tests.unit.session.session_helpers import PRESET, all_of, kinds, session_with, slow, stored_branch
+from tests.unit.session.session_helpers import all_of, kinds, session_with, slow, stored_branch
 
 
 @pytest.mark.parametrize(
@@ -105,13 +103,6 @@ async def test_a_stream_that_raises_keeps_the_text_and_tells_the_error(store: St
     (_, done) = await stored_branch(store, session)
     assert (done.content, done.state) == ("one", ReplyState.INTERRUPTED)
     assert not session.busy
-
-
-async def test_a_request_refused_before_it_starts_leaves_no_reply(store: Store):
-    engine = ScriptedEngine(["fine"], loaded=False)
-    session = Session(engine, store, preset=PRESET)
-    assert kinds(await all_of(session.send("q"))) == ["MessageStored", "GenerationFinished"]
-    assert [m.content for m in session.branch] == ["q"]
 
 
 async def test_closing_the_stream_finishes_the_row_and_drops_the_request(store: Store):
