@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from time import monotonic
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from textual import events
+from textual import events, on
 from textual.app import App
 from textual.binding import BindingsMap
 from textual.notifications import SeverityLevel
+from textual.screen import Screen
 from textual.theme import Theme
 from textual.widgets import Input, TextArea
 
@@ -18,12 +19,13 @@ from app.domain.text import safe_text
 from app.session.session import Session
 from app.store.store import Store
 from app.tui.crash import write_report
+from app.tui.flow.input_gate import InputGate
 from app.tui.flow.wardrobe import Wardrobe
 from app.tui.keymap import Keymap, resolve
 from app.tui.screens.bindings import bindings_for
 from app.tui.screens.chat import ChatScreen
 from app.tui.screens.help import Help
-from app.tui.screens.safe import Dialog, SafeScreen
+from app.tui.screens.safe import Dialog, Opened, SafeScreen
 from app.tui.services import Services
 from app.tui.terminal.ahead import Ahead
 from app.tui.theme import VARIABLE_DEFAULTS, ThemeSituation
@@ -31,8 +33,15 @@ from app.tui.theme import VARIABLE_DEFAULTS, ThemeSituation
 _TWICE_S = 3.0
 """Two presses of the interrupt key within this time quit; the notice lasts as long."""
 
+_ALONE_S = 3.0
+"""Keys that follow one in a dialog wait no longer than this for it, however busy the machine is."""
+
 _LOW_ROWS = 5
 """Rows of the composer and of the lines below it, over which notices stand."""
+
+
+def _takes_input(screen: Screen[Any]) -> bool:
+    return not isinstance(screen, SafeScreen | Dialog) or screen.takes_input
 
 
 class TokscopeApp(App[int]):
@@ -73,6 +82,13 @@ class TokscopeApp(App[int]):
         self._store: Store | None = None
         self.screen_of_chat: ChatScreen | None = None
         self._ahead = Ahead(services.typed)
+        at_once = (*self._keys.keys["quit"], *self._keys.keys["interrupt"])
+        self.gate = InputGate(
+            deliver=self._deliver,
+            later=self.call_later,
+            passes=lambda key: key in at_once,
+            opening=lambda: bool(self.screen_stack) and not _takes_input(self.screen),
+        )
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Returns this app's own variables, for themes that leave them out."""
@@ -95,6 +111,7 @@ class TokscopeApp(App[int]):
         session.trace_stages = self.services.settings.trace.stages
         session.speculate = self.services.settings.speculation == "ngram" or None
         self.screen_of_chat = self.make_chat(session, self._keys, self._wardrobe)
+        self.screen_of_chat.gate = self.gate
         await self.push_screen(self.screen_of_chat)
         # After the composer has the focus, which it gets by the same queue.
         self.call_later(self._write_ahead)
@@ -107,9 +124,53 @@ class TokscopeApp(App[int]):
         return ChatScreen(self, self.services, session, keymap, wardrobe)
 
     async def on_event(self, event: events.Event) -> None:
-        """Keeps what is written before there is a composer."""
-        if not self._ahead.keep(event):
+        """Keeps what is written before there is a composer, or a dialog that opens; else brings it to its place."""
+        if not self._ahead.keep(event) and not self.gate.keep(event):
+            await self._deliver(event)
+
+    async def _deliver(self, event: events.Event) -> None:
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
             await super().on_event(event)
+            return
+        screen = self.screen
+        if isinstance(screen, ChatScreen):
+            if not screen.route(event):
+                await super().on_event(event)
+            return
+        in_text = isinstance(self.focused, Input | TextArea)
+        is_text = isinstance(event, events.Paste) or event.is_printable
+        if is_text and not in_text and (field := screen.field if isinstance(screen, Dialog) else None):
+            screen.set_focus(field)
+        elif isinstance(event, events.Paste) and not in_text:
+            if self.screen_of_chat is not None:
+                self.screen_of_chat.keep_paste(event.text)
+            return
+        if is_text and isinstance(self.focused, Input | TextArea):
+            await super().on_event(event)
+        else:
+            await self._act_alone(event)
+
+    async def _act_alone(self, event: events.Event) -> None:
+        """Delivers a key of a dialog, and keeps what follows until it is done: it may close the dialog."""
+        screen, hold = self.screen, self.gate.hold()
+        path = [*(self.focused or screen).ancestors_with_self]
+        timer = self.set_timer(_ALONE_S, lambda: self.gate.release(hold))
+
+        def go(place: int) -> None:
+            # The way that the key takes up to the app, and then the message that its action posts.
+            if place == 2 * len(path) or screen is not self.screen:
+                timer.stop()
+                self.gate.release(hold)
+            elif not path[place % len(path)].call_later(go, place + 1):
+                go(2 * len(path))
+
+        await super().on_event(event)
+        go(0)
+
+    @on(Opened)
+    def _opened(self, event: Opened) -> None:
+        event.opened.takes_input = True
+        self.gate.open()
 
     async def _write_ahead(self) -> None:
         if self.screen_of_chat is not None and (unsent := self.services.memory.take_unsent()):

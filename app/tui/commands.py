@@ -24,7 +24,7 @@ class Command:
     hint: str = ""
     """Its short name in the key bar; empty to leave it out."""
     letter: str = ""
-    """A character that does the same while the conversation has the focus, and typing does not go to the composer."""
+    """A character that does the same when it is typed alone: the conversation has the focus and nothing is written."""
 
 
 def action_of(letter: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from app.domain.conversation import Conversation, Message
 from app.domain.text import one_line
@@ -24,14 +24,24 @@ class Conversations:
         show: Callable[[list[Message]], None],
         give_back: Callable[[], bool],
         ask: Ask,
+        run: Callable[[Coroutine[object, object, None]], None],
         tell: Callable[[str], None],
     ) -> None:
-        """`show` puts a branch on the screen, `give_back` what waits into the composer, `tell` shows a notice."""
+        """Takes what it needs as functions.
+
+        Args:
+            show: puts a branch on the screen.
+            give_back: puts what waits into the composer.
+            ask: shows a dialog and waits for its result.
+            run: runs work that opens a dialog, in the background.
+            tell: shows a notice.
+        """
         self._chat = chat
         self._library = library
         self._show_branch = show
         self._give_back = give_back
         self._ask = ask
+        self._run = run
         self._tell = tell
 
     async def new(self) -> None:
@@ -55,7 +65,7 @@ class Conversations:
 
     async def history(self) -> None:
         """Shows the history and opens what is chosen there."""
-        chosen = await self._ask(HistoryPicker(self._library, self._ask, self.remove, self.bring_back))
+        chosen = await self._ask(HistoryPicker(self._library, self._ask, self._run, self.remove, self.bring_back))
         current = self._chat.session.conversation
         if chosen is not None and (current is None or int(chosen) != current.id):
             await self.open(int(chosen))

@@ -93,6 +93,16 @@ class ReplayScreen(ChatScreen):
         question = next((m.content for m in reversed(self._recording.messages) if m.role is Role.USER), "")
         self.chat.submit(question)
 
+    def route(self, event: events.Key | events.Paste) -> bool:
+        """Nothing is typed here: a paste is refused, and keys go on to the clock."""
+        if isinstance(event, events.Paste):
+            self._refuse()
+        return isinstance(event, events.Paste)
+
+    def keep_paste(self, text: str) -> None:
+        """Refuses what was pasted into a view."""
+        self._refuse()
+
     async def on_key(self, event: events.Key) -> None:
         """Plays with the clock; the letters of commands work, and nothing is typed."""
         if not event.is_printable or not event.character:
@@ -108,9 +118,10 @@ class ReplayScreen(ChatScreen):
                 self._clock.change_speed(2.0)
             case "-":
                 self._clock.change_speed(0.5)
-            case letter:
-                if action := action_of(letter):
-                    self.call_later(self.run_action, action)
+            case letter if action := action_of(letter):
+                self.call_later(self.run_action, action)
+            case _:
+                self._refuse()
         self.refresh_state()
 
     def refresh_state(self) -> None:

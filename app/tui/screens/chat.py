@@ -17,13 +17,14 @@ from app.client.engine import EngineState
 from app.domain.conversation import Message
 from app.protocol.events import ModelReady
 from app.session.session import Session
-from app.tui.commands import COMMANDS, action_of
+from app.tui.commands import COMMANDS
 from app.tui.flow import lines, pace
 from app.tui.flow.budget import BudgetWatch, ask, state_of
 from app.tui.flow.chat import Chat
 from app.tui.flow.choices import Choices
 from app.tui.flow.conversations import Conversations
 from app.tui.flow.draft_keeper import DraftKeeper
+from app.tui.flow.input_router import InputRouter
 from app.tui.flow.library import Library, n_tokens, prompts
 from app.tui.flow.loader import EngineLoader
 from app.tui.flow.pump import Pump
@@ -57,7 +58,12 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
     """See the module."""
 
     def __init__(
-        self, host: App[int], services: Services, session: Session, keymap: Keymap, wardrobe: Wardrobe
+        self,
+        host: App[int],
+        services: Services,
+        session: Session,
+        keymap: Keymap,
+        wardrobe: Wardrobe,
     ) -> None:
         super().__init__()
         self._host = host
@@ -82,6 +88,15 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         self.pump = Pump(self.transcript.append, self.refresh_panels, self.meter.screen)
         self.step = StepControl(session, lambda: self.chat.running, self._step_changed)
         self.step_dock = StepDock(self.step, lambda text: self._do(self._force(text)))
+        self._router = InputRouter(
+            self.composer,
+            self.transcript,
+            self.step_dock,
+            focused=lambda: self.focused,
+            focus=self.set_focus,
+            run=self._run_later,
+            later=self.set_timer,
+        )
         runner = TurnRunner(
             self.transcript,
             self.meter,
@@ -112,7 +127,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         )
         library = Library(session.store, session, services.engine.forget)
         self.conversations = Conversations(
-            self.chat, library, show=self._show, give_back=self.give_back, ask=self._ask, tell=self.tell
+            self.chat, library, show=self._show, give_back=self.give_back, ask=self._ask, run=self._open, tell=self.tell
         )
         self.choices = Choices(host, self._ask, session, self.loader, wardrobe)
         self.bring_steering()
@@ -212,22 +227,27 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         self.drafts.touch()
         self.refresh_state()
 
-    async def on_key(self, event: events.Key) -> None:
-        """Brings what is typed elsewhere to the composer, but for the letters of commands in the conversation."""
-        if self.focused is self.composer:
-            # What it has not taken already came in one burst with the key that brought the focus to it.
-            if await self.composer.take_key(event):
-                event.stop()
-        elif event.is_printable and event.character:
-            event.stop()
-            if self.focused is self.transcript and (action := action_of(event.character)):
-                self.call_later(self.run_action, action)
-                return
-            if self.step.state.shown:
-                self.step_dock.panel.focus()
-                return
-            self.set_focus(self.composer)
-            await self.composer.take_key(event)
+    @property
+    def _writing(self) -> bool:
+        return self.focused is self.composer and self.composer.display
+
+    def on_descendant_focus(self) -> None:
+        """Shows the keys of the widget that has the focus now."""
+        if self.step.state.shown:
+            self.refresh_state()
+
+    def route(self, event: events.Key | events.Paste) -> bool:
+        """Brings what is typed or pasted to its place; True where it must not go on to the focused widget."""
+        return self._router.route(event)
+
+    def _run_later(self, action: str) -> None:
+        self.call_later(self.run_action, action)
+
+    def keep_paste(self, text: str) -> None:
+        """Takes what was pasted into a view that has no text."""
+        self.composer.display = True
+        self.composer.paste(text)
+        self.tell("What you pasted is in the composer.")
 
     def _returned(self, message: Message) -> None:
         self.give_back()  # what waited behind it would be sent without it
@@ -271,7 +291,11 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         """Shows what has changed in header, key bar, queue line and welcome text."""
         now = self._situation()
         self.header.show(lines.header_left(now), lines.header_right(now))
-        self.key_bar.show(step_hints(self._keymap) if now.paused else lines.key_hints(self._keymap, now.running))
+        self.key_bar.show(
+            step_hints(self._keymap, writing=self.focused is self.composer)
+            if now.paused
+            else lines.key_hints(self._keymap, now.running)
+        )
         self.queue.show(lines.queue_line(now, self._keymap))
         self.queue.display = bool(now.waiting)
         empty = not self._session.branch and not now.running and self.transcript.is_empty

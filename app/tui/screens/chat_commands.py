@@ -17,6 +17,7 @@ from app.tui.flow.chat import Chat
 from app.tui.flow.choices import Choices
 from app.tui.flow.clip import copy
 from app.tui.flow.conversations import Conversations
+from app.tui.flow.input_gate import Hold, InputGate
 from app.tui.flow.library import as_markdown
 from app.tui.flow.wardrobe import Wardrobe
 from app.tui.keymap import Keymap
@@ -45,6 +46,7 @@ class ChatCommands(SafeScreen):
     _session: Session
     _keymap: Keymap
     _wardrobe: Wardrobe
+    gate: InputGate
     _models_dir: Path | None
 
     @abstractmethod
@@ -72,8 +74,25 @@ class ChatCommands(SafeScreen):
         except TokscopeError as error:
             self.tell(error.told, "error")
 
+    def _open(self, work: Coroutine[object, object, None]) -> None:
+        """Runs what opens a dialog; what is typed until it is there is the dialog's."""
+        self.run_worker(self._opening(work, self.gate.hold()), group="commands")
+
+    async def _opening(self, work: Coroutine[object, object, None], hold: Hold) -> None:
+        try:
+            await self._told(work)
+        finally:
+            self._host.call_later(self.gate.release, hold)
+
     async def _ask(self, dialog: Dialog[Result]) -> Result | None:
-        return await self._host.push_screen_wait(dialog)
+        # What is typed after it has closed may be for the next one, which opens in the same breath.
+        after: list[Hold] = []
+        dialog.leaving = lambda: after.append(self.gate.hold())
+        try:
+            return await self._host.push_screen_wait(dialog)
+        finally:
+            for hold in after:
+                self._host.call_later(self.gate.release, hold)
 
     def action_stop(self) -> None:
         """Stops the reply, or else takes the last waiting message back; a line that is open is only closed."""
@@ -111,15 +130,15 @@ class ChatCommands(SafeScreen):
 
     def action_history(self) -> None:
         """Shows the stored conversations."""
-        self._do(self.conversations.history())
+        self._open(self.conversations.history())
 
     def action_rename(self) -> None:
         """Gives the conversation another title."""
-        self._do(self.conversations.rename())
+        self._open(self.conversations.rename())
 
     def action_delete(self) -> None:
         """Deletes the conversation after a question."""
-        self._do(self.conversations.delete())
+        self._open(self.conversations.delete())
 
     def action_undo_delete(self) -> None:
         """Brings the last deleted conversation back."""
@@ -127,7 +146,7 @@ class ChatCommands(SafeScreen):
 
     def action_model(self) -> None:
         """Chooses another model."""
-        self._do(self._choose_model())
+        self._open(self._choose_model())
 
     async def _choose_model(self) -> None:
         wanted = await self.choices.model(self._services.catalogue, self._models_dir)
@@ -136,11 +155,11 @@ class ChatCommands(SafeScreen):
 
     def action_preset(self) -> None:
         """Chooses another preset."""
-        self._do(self.choices.preset(self._services.presets, self.refresh_state))
+        self._open(self.choices.preset(self._services.presets, self.refresh_state))
 
     def action_theme(self) -> None:
         """Chooses another theme."""
-        self._do(self.choices.theme())
+        self._open(self.choices.theme())
 
     def action_reload_themes(self) -> None:
         """Reads the theme files again."""
@@ -156,7 +175,7 @@ class ChatCommands(SafeScreen):
 
     def action_palette(self) -> None:
         """Shows every command."""
-        self._do(self._run_from_palette())
+        self._open(self._run_from_palette())
 
     async def _run_from_palette(self) -> None:
         chosen = await self._ask(Palette(self._keymap))
@@ -166,12 +185,12 @@ class ChatCommands(SafeScreen):
 
     def action_help(self, page: str = "keys", about: str = "") -> None:
         """Shows the keys and the files, how it works, or what each view is for, the one that is asked about first."""
-        self._do(self._show_help(page, about))
+        self._open(self._show_help(page, about))
 
     async def _show_help(self, page: str, about: str) -> None:
         await self.watching.recall()
         if not isinstance(self._host.screen, Help):  # the key was pressed twice before there was a help to take it
-            self._host.push_screen(Help(self._keymap, user_files(), self.watching.story(), page, about))
+            await self._host.push_screen(Help(self._keymap, user_files(), self.watching.story(), page, about))
 
     def action_copy_reply(self) -> None:
         """Copies the last reply."""

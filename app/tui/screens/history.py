@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import ClassVar
 
 from textual import work
@@ -43,13 +43,15 @@ class HistoryPicker(Picker):
         self,
         library: Library,
         ask: Ask,
+        run: Callable[[Coroutine[object, object, None]], None],
         remove: Callable[[Conversation], Awaitable[None]],
         bring_back: Callable[[], Awaitable[Conversation | None]],
     ) -> None:
-        """`remove` deletes a conversation, `bring_back` undoes the last deletion."""
+        """`run` runs what asks something, `remove` deletes a conversation, `bring_back` undoes the last deletion."""
         super().__init__()
         self._library = library
         self._ask = ask
+        self._run = run
         self._remove = remove
         self._bring_back = bring_back
         self._found: dict[str, Conversation] = {}
@@ -71,9 +73,11 @@ class HistoryPicker(Picker):
             current=self._library.is_shown(conversation),
         )
 
-    @work(exclusive=True)
-    async def action_rename(self) -> None:
+    def action_rename(self) -> None:
         """Asks for another title."""
+        self._run(self._rename())
+
+    async def _rename(self) -> None:
         if (conversation := self._conversation()) is None:
             return
         title = await self._ask(AskLine("Rename", conversation.title))
@@ -81,9 +85,11 @@ class HistoryPicker(Picker):
             await self._library.rename(conversation.id, title)
             await self.refill(str(conversation.id))
 
-    @work(exclusive=True)
-    async def action_delete(self) -> None:
+    def action_delete(self) -> None:
         """Deletes after a question; Ctrl+Z brings it back."""
+        self._run(self._delete())
+
+    async def _delete(self) -> None:
         if (conversation := self._conversation()) is None:
             return
         question = f"Delete “{one_line(conversation.title, 60)}”?"

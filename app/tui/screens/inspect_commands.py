@@ -29,7 +29,7 @@ class InspectCommands:
     async def _ask(self, dialog: Dialog[Result]) -> Result | None: ...
 
     @abstractmethod
-    def _do(self, work: Coroutine[object, object, None]) -> None: ...
+    def _open(self, work: Coroutine[object, object, None]) -> None: ...
 
     @abstractmethod
     def tell(self, text: str, severity: SeverityLevel = "information") -> None:
@@ -41,11 +41,11 @@ class InspectCommands:
 
     def action_inspect(self, section: str = "TOKEN") -> None:
         """Shows the tokens of the reply that was clicked, or else of the last one."""
-        self._do(self._inspect(Section[section], self.transcript.chosen_reply))
+        self._open(self._inspect(Section[section], self.transcript.chosen_reply))
 
     def on_transcript_text_clicked(self, event: Transcript.TextClicked) -> None:
         """Shows the token that was clicked, where the reply has a trace of it."""
-        self._do(self._inspect_clicked(event.message_id, event.n_bytes))
+        self._open(self._inspect_clicked(event.message_id, event.n_bytes))
 
     def action_record_stages(self) -> None:
         """Has the sampler tell what each stage does, or no more."""

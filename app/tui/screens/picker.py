@@ -79,7 +79,7 @@ class Picker(Dialog[str]):
         """Lays the dialog out."""
         with Vertical(classes="dialog"):
             yield Static(self.TITLE_TEXT, classes="dialog-title", markup=False)
-            yield LineInput(placeholder=self.PLACEHOLDER, classes="dialog-find")
+            yield LineInput(placeholder=self.PLACEHOLDER, classes="dialog-find", select_on_focus=False)
             yield OptionList(classes="dialog-list", markup=False)
             yield Static("", classes="dialog-detail", markup=False)
             yield Static(self.HINTS, classes="dialog-hints", markup=False)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, TypeVar
 
+from textual import events, on
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 
 Result = TypeVar("Result")
 
@@ -25,8 +30,27 @@ def _is_hidden(screen: Screen[Any]) -> bool:
     return any(other.styles.background.a == 1 for other in above)
 
 
+class Opened(Message):
+    """A screen is laid out, has its focus and can take input."""
+
+    def __init__(self, opened: SafeScreen | Dialog[Any]) -> None:
+        super().__init__()
+        self.opened = opened
+
+
 class SafeScreen(Screen[None]):
-    """A screen whose selection cannot end the app, and which is painted only where it is seen."""
+    """A screen whose selection cannot end the app, and which is painted only where it is seen.
+
+    Attributes:
+        takes_input: whether what is typed reaches its widgets; the app sets it when it hears `Opened`.
+    """
+
+    takes_input = False
+
+    @on(events.Mount)
+    def _announce(self) -> None:
+        # After what a subclass does when it is mounted: Textual asks the classes in their order.
+        self.post_message(Opened(self))
 
     @property
     def is_current(self) -> bool:
@@ -47,9 +71,32 @@ class SafeScreen(Screen[None]):
 
 
 class Dialog(ModalScreen[Result]):
-    """A modal screen that Esc closes without a result."""
+    """A modal screen that Esc closes without a result.
+
+    Attributes:
+        takes_input: see `SafeScreen`.
+        leaving: called before it closes.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Close", show=False, priority=True)]
+    takes_input = False
+    leaving: Callable[[], object] | None = None
+
+    @on(events.Mount)
+    def _announce(self) -> None:
+        self.post_message(Opened(self))
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Closes it with a result."""
+        if self.leaving is not None:
+            self.leaving()
+        return super().dismiss(result)
+
+    @property
+    def field(self) -> Widget | None:
+        """The text field that is shown; None where there is none."""
+        fields = (widget for widget in self.query("Input, TextArea") if widget.display)
+        return next(iter(fields), None)
 
     @property
     def about(self) -> str:

@@ -71,6 +71,9 @@ class SteerCommands(SafeScreen):
     @abstractmethod
     def _do(self, work: Coroutine[object, object, None]) -> None: ...
 
+    @abstractmethod
+    def _open(self, work: Coroutine[object, object, None]) -> None: ...
+
     def action_step(self) -> None:
         """Holds the reply, lets it run on, or lets the next one start held."""
         if notice := self.step.toggle():
@@ -82,11 +85,11 @@ class SteerCommands(SafeScreen):
 
     def action_rewrite(self) -> None:
         """Goes on from a beginning that the user writes."""
-        self._do(self.forking.rewrite())
+        self._open(self.forking.rewrite())
 
     def action_branches(self) -> None:
         """Replies several times at once."""
-        self._do(self.branching.start())
+        self._open(self.branching.start())
 
     def fork(self, wanted: ForkWanted) -> None:
         """Goes on from a token of a reply."""

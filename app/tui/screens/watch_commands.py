@@ -161,15 +161,15 @@ class WatchCommands:
     watching: Watching
 
     @abstractmethod
-    def _do(self, work: Coroutine[object, object, None]) -> None: ...
+    def _open(self, work: Coroutine[object, object, None]) -> None: ...
 
     def action_watch(self, name: str = "") -> None:
         """Shows a panel as large as the screen."""
-        self._do(self.watching.show(name))
+        self._open(self.watching.show(name))
 
     def action_choose_panels(self) -> None:
         """Chooses what the column shows."""
-        self._do(self.watching.choose())
+        self._open(self.watching.choose())
 
     def action_speculate(self) -> None:
         """Turns speculation on or off."""

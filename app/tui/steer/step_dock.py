@@ -19,6 +19,8 @@ from app.tui.steer.step_control import StepControl
 from app.tui.steer.step_lines import step_lines
 from app.tui.widgets.entry import LineInput
 
+_LETTERS = frozenset("tburjk 0123456789")
+
 
 class StepPanel(Lines, can_focus=True):
     """The candidates. Its keys are written in the key bar by the screen (`STEP_KEYS`)."""
@@ -40,9 +42,16 @@ class StepPanel(Lines, can_focus=True):
         """Returns the title and the candidates around the cursor."""
         return step_lines(self._control.state, width, height)
 
+    @staticmethod
+    def takes(char: str) -> bool:
+        """Tells whether a character steers the reply here; any other is text for the composer."""
+        return char in _LETTERS
+
     def on_key(self, event: events.Key) -> None:
-        """Takes the letters and digits, which elsewhere would go to the composer."""
+        """Takes the letters and digits that steer the reply."""
         control, char = self._control, event.character or ""
+        if not self.takes(char):
+            return
         match char:
             case "t":
                 self._type_text()
@@ -56,12 +65,8 @@ class StepPanel(Lines, can_focus=True):
                 control.move(1 if char == "j" else -1)
             case " ":
                 control.step()
-            case _ if char.isascii() and char.isdigit():
-                control.digit(char)
-            case _ if event.is_printable:
-                pass  # a slip of the finger must not leave step mode
             case _:
-                return
+                control.digit(char)
         event.stop()
         event.prevent_default()
 

@@ -15,7 +15,8 @@ _KEYS = (
 )
 
 
-def step_hints(keymap: Keymap) -> list[Segment]:
-    """Returns what the keys do; the first ones are the last to give way."""
-    shown = [Segment(what, "$foreground-muted", "", 90 - place, f"{key} ") for place, (key, what) in enumerate(_KEYS)]
+def step_hints(keymap: Keymap, *, writing: bool) -> list[Segment]:
+    """Returns what the keys do; the first ones are the last to give way. `writing`: the composer has the focus."""
+    keys = (("Tab", "to the candidates"), ("⏎", "send after this reply")) if writing else _KEYS
+    shown = [Segment(what, "$foreground-muted", "", 90 - place, f"{key} ") for place, (key, what) in enumerate(keys)]
     return [*shown, Segment("stop", "$foreground-muted", "screen.stop", 95, f"{keymap.short('stop')} ")]

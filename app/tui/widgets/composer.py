@@ -28,14 +28,19 @@ _NOTE_ENDS = 6
 """Cells of the lower border that a remark leaves to the border itself."""
 
 
+def is_typed(event: events.Key) -> bool:
+    """Tells whether a key writes a character."""
+    return bool(event.character) and (event.is_printable or event.character in _JOINERS)
+
+
 class Composer(TextArea):
-    """The prompt's text area: Enter sends, Ctrl+J (or Shift+Enter) breaks the line, Up and Down walk the history.
+    """The prompt's text area: Enter sends, Ctrl+J breaks the line (Shift+Enter, Alt+Enter), Up and Down walk history.
 
     The height follows the text, from one line to ten.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+j,shift+enter", "newline", "New line", show=False),
+        Binding("ctrl+j,shift+enter,alt+enter", "newline", "New line", show=False),
     ]
 
     DEFAULT_CSS = """
@@ -146,6 +151,25 @@ class Composer(TextArea):
         """Breaks the line at the cursor, in place of what is selected."""
         self._replace_via_keyboard("\n", *self.selection)
 
+    def clear_text(self) -> None:
+        """Deletes what is shown, in one step that undo brings back."""
+        self.history.checkpoint()
+        self._delete_via_keyboard(self.document.start, self.document.end)
+        self.history.checkpoint()
+
+    def type(self, char: str) -> None:
+        """Writes a character in place of what is selected."""
+        self._replace_via_keyboard(char, *self.selection)
+
+    def edits(self, key: str) -> bool:
+        """Tells whether a key that writes nothing would change or send what is written, or move in it."""
+        known = key in self._bindings.key_to_bindings or key in {"enter", "shift+\r"}
+        return known and (bool(self.text) or key in {"ctrl+v", "ctrl+z", "ctrl+y"})
+
+    def move_word(self, by: int) -> None:
+        """Moves the cursor by a word; negative is back."""
+        self.action_cursor_word_left() if by < 0 else self.action_cursor_word_right()
+
     async def _on_key(self, event: events.Key) -> None:
         if await self.take_key(event):
             event.stop()
@@ -160,8 +184,8 @@ class Composer(TextArea):
         elif event.key == "shift+\r":
             # xterm's modifyOtherKeys sends ESC[27;2;13~ for Shift+Enter, which Textual names so.
             self.action_newline()
-        elif event.character and (event.is_printable or event.character in _JOINERS):
-            self._replace_via_keyboard(event.character, *self.selection)
+        elif is_typed(event):
+            self.type(event.character or "")
         else:
             return await self._run_own_binding(event.key)
         return True
@@ -178,11 +202,11 @@ class Composer(TextArea):
         # Textual's own handlers would insert the text a second time.
         event.stop()
         event.prevent_default()
-        self._paste(event.text)
+        self.paste(event.text)
 
     def action_paste(self) -> None:
         """Pastes what was last copied in the app."""
-        self._paste(self.app.clipboard)  # pyright: ignore[reportUnknownMemberType]  App is generic in its result
+        self.paste(self.app.clipboard)  # pyright: ignore[reportUnknownMemberType]  App is generic in its result
 
     def action_cut(self) -> None:
         """Cuts the selection, or the line where nothing is selected."""
@@ -201,7 +225,8 @@ class Composer(TextArea):
         """The selection, pastes in full."""
         return self._chips.expand(super().selected_text)
 
-    def _paste(self, text: str) -> None:
+    def paste(self, text: str) -> None:
+        """Inserts text in place of what is selected, as a chip where it is long."""
         document = self._chips.admit(normalise(text), MAX_LINES)
         if result := self._replace_via_keyboard(document, *self.selection):
             self.move_cursor(result.end_location)

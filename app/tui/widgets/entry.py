@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textual import events
 from textual.widgets import Input, TextArea
 from textual.widgets.text_area import Edit, EditResult
 
@@ -9,7 +10,21 @@ from app.domain.text import safe_text
 
 
 class LineInput(Input):
-    """One line of text, made safe as it comes in: what is seen is what is used."""
+    """One line of text, made safe as it comes in: what is seen is what is used.
+
+    Textual's `Input` takes the first line of a paste only, and nothing of one that is too long: here a line end becomes
+    a blank, and a notice says that the rest was left out.
+    """
+
+    def _on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        event.prevent_default()
+        text = safe_text(" ".join(event.text.replace("\r\n", "\n").replace("\r", "\n").strip("\n").split("\n")))
+        start, end = sorted(self.selection)
+        room = self.max_length - len(self.value) + end - start if self.max_length else len(text)
+        self.replace(text[:room], start, end)
+        if room < len(text):
+            self.notify(f"Only {self.max_length} characters fit here; the rest was left out.", severity="warning")
 
     def validate_value(self, value: str) -> str:
         """Makes a value that is set safe."""

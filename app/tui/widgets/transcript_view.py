@@ -24,6 +24,8 @@ from app.tui.transcript.look import Look
 from app.tui.widgets.transcript_paint import TranscriptPaint
 
 WHEEL_ROWS = 3
+SCROLL_KEYS = frozenset({"up", "down", "pageup", "pagedown", "home", "end"})
+"""The keys that scroll it and write nothing."""
 
 # Looked up once as descriptors: the type of a class attribute is the value's, as far as a checker can see.
 _virtual_size = cast("Reactive[Size]", ScrollView.virtual_size)

@@ -190,23 +190,23 @@ async def test_s_in_the_conversation_does_the_same_and_elsewhere_is_a_letter(tmp
         await answered(chat)
         await pilot.press("s")
         assert (chat.composer.text, chat.step.armed) == ("s", False)
+        chat.composer.take_draft()
         chat.transcript.focus()
         await pilot.press("s")
         await until(lambda: chat.step.armed)
-        assert chat.composer.text == "s"
+        assert chat.composer.text == ""
         await pilot.press("s")
         await until(lambda: not chat.step.armed)
         assert told(app) == ["The next reply starts paused.", "The next reply runs at full speed."]
 
 
-async def test_what_is_typed_elsewhere_comes_back_to_the_candidates(tmp_path: Path) -> None:
+async def test_what_is_typed_elsewhere_while_a_reply_is_held_is_written(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine([FOUR]))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await held(app, pilot)
         chat.transcript.focus()
         await pilot.press("x")
-        await until(lambda: chat.focused is chat.step_dock.panel)
-        assert chat.composer.text == ""
+        await until(lambda: chat.composer.text == "x" and chat.focused is chat.composer)
 
 
 async def test_the_keys_go_back_to_where_they_were(tmp_path: Path) -> None:
@@ -256,11 +256,14 @@ async def test_the_queue_and_a_new_conversation_are_not_in_the_way(tmp_path: Pat
         assert not chat.step_dock.has_class("-shown")
 
 
-async def test_a_slip_of_the_finger_does_not_leave_step_mode(tmp_path: Path) -> None:
+async def test_text_over_the_candidates_is_written_and_does_not_leave_step_mode(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine([FOUR]))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await held(app, pilot)
-        await pilot.press("x", "Q", "?")
-        assert chat.focused is chat.step_dock.panel
-        assert chat.composer.text == ""
+        await pilot.press("x", "Q", "?", "space", "b")
+        await until(lambda: chat.composer.text == "xQ? b" and chat.composer.region)
         assert chat.step.state.paused
+        assert "Tab to the candidates" in bar(chat, "keys")
+        await pilot.press("tab")
+        await until(lambda: chat.focused is chat.step_dock.panel)
+        assert "Space token" in bar(chat, "keys")
