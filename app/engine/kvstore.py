@@ -206,6 +206,7 @@ class KvStore:
         while (job := self._queue.get()) is not None:
             with suppress(OSError, GivenUpError):  # a cache that cannot be written is only slower
                 self._write(*job)
+            del job  # the cells of a conversation, which would stay until the next one is saved
 
     def _write(self, ids: Ids, state: State, conversation: int) -> None:
         size = kvfile.file_bytes(ids, state)
