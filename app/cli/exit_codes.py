@@ -16,12 +16,14 @@ class ExitCode(IntEnum):
     CONFIG = 3
     MODEL = 4
     ENGINE_LOST = 5
+    HUNG_UP = 129
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 EPILOG = (
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration, 4 model missing or unreadable, "
-    "5 engine lost, 130 interrupted."
+    "5 engine lost, 130 interrupted, 129 and 143 ended by SIGHUP and SIGTERM."
 )
 
 _BY_ERROR: tuple[tuple[type[TokscopeError], ExitCode], ...] = (

@@ -6,12 +6,14 @@ Nothing here is slow to import: `tok --help` must feel instant, and the engine s
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 from app.cli import console
 from app.cli.exit_codes import ExitCode, exit_code_of
 from app.cli.launch import EngineLauncher
+from app.cli.signals import EXIT_CODES, EndedBySignal, raise_when_signalled
 from app.domain.errors import TokscopeError
 from app.domain.text import safe_text
 
@@ -24,6 +26,7 @@ _COMPLETING = "_TOK_COMPLETE"
 def run() -> None:
     """Entry point of `tok`, `tokscope` and `python -m app`."""
     console.open_standard_streams()
+    raise_when_signalled()
     code = main(sys.argv[1:])
     console.flush_or_abandon()
     raise SystemExit(code)
@@ -37,8 +40,9 @@ def main(argv: Sequence[str], launcher: EngineLauncher | None = None) -> int:
             if arguments[:1] and arguments[0] in _NEED_ENGINE and not _HELP.intersection(arguments):
                 engines.start_early()
             return _dispatch(arguments, engines)
-        except KeyboardInterrupt:
-            return _report(arguments, "interrupted", "", ExitCode.INTERRUPTED)
+        except (EndedBySignal, KeyboardInterrupt) as end:
+            known = end if isinstance(end, EndedBySignal) else EndedBySignal(signal.SIGINT)
+            return _report(arguments, str(known), "", EXIT_CODES[known.number])
         except console.OutputClosedError:
             return ExitCode.OK
         except TokscopeError as error:

@@ -1,4 +1,7 @@
-"""Ctrl-C while an answer comes: the first asks the engine to stop and keeps what came, the second leaves at once."""
+"""What happens to a person beside an answer: Ctrl-C and other signals that end it, and an engine that hangs.
+
+The first signal asks the engine to stop and keeps what came, the second leaves at once.
+"""
 
 from __future__ import annotations
 
@@ -6,37 +9,64 @@ import asyncio
 import signal
 from collections.abc import Callable
 
+from app.cli.asking.stalls import report_stalls
+from app.cli.exit_codes import ExitCode
+from app.cli.signals import EXIT_CODES, EndedBySignal, is_ignored
+from app.client.engine import Engine
+
 
 class Interrupt:
     """A context manager around one answer; must be entered in the task that runs it.
 
     Attributes:
-        requested: whether Ctrl-C was pressed.
-        stop: ends the request in a friendly way; None while there is none, and Ctrl-C cancels the task instead.
+        signal: the first signal that came; None until then.
+        stop: ends the request in a friendly way; None while there is none, and a signal cancels the task instead.
     """
 
-    def __init__(self) -> None:
-        self.requested = False
+    def __init__(self, engine: Engine) -> None:
+        self.signal: signal.Signals | None = None
         self.stop: Callable[[], None] | None = None
+        self._engine = engine
+        self._before: dict[signal.Signals, object] = {}
+        """The handlers that were there, which asyncio forgets."""
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal came."""
+        return self.signal is not None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """That of the signal that came."""
+        return EXIT_CODES[self.signal or signal.SIGINT]
+
+    @property
+    def ended(self) -> EndedBySignal:
+        """The signal that came, to be raised."""
+        return EndedBySignal(self.signal or signal.SIGINT)
 
     def __enter__(self) -> Interrupt:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        try:
-            self._loop.add_signal_handler(signal.SIGINT, self._on_signal)
-        except (NotImplementedError, RuntimeError, ValueError):
-            # No signal handlers on this platform or thread: asyncio's own KeyboardInterrupt remains.
-            self._installed = False
-        else:
-            self._installed = True
+        self._watch = asyncio.create_task(report_stalls(self._engine))
+        for number in EXIT_CODES:
+            try:
+                if not is_ignored(number):
+                    before = signal.getsignal(number)
+                    self._loop.add_signal_handler(number, self._on_signal, number)
+                    self._before[number] = before
+            except (NotImplementedError, RuntimeError, ValueError):
+                break  # not on this platform or thread: asyncio's own KeyboardInterrupt remains
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._installed:
-            self._loop.remove_signal_handler(signal.SIGINT)
+        self._watch.cancel()
+        for number, handler in self._before.items():
+            self._loop.remove_signal_handler(number)
+            signal.signal(number, handler)  # pyright: ignore[reportArgumentType] signal.getsignal() returned it
 
-    def _on_signal(self) -> None:
-        first, self.requested = not self.requested, True
+    def _on_signal(self, number: signal.Signals) -> None:
+        first, self.signal = self.signal is None, self.signal or number
         if first and self.stop is not None:
             self.stop()
         elif self._task is not None:

@@ -51,7 +51,7 @@ async def run_asking(options: AskOptions, setup: Setup, prompt: str, launcher: E
     """Asks, shows the answer as `asking` does, and returns the exit code."""
     engine = launcher.engine()
     try:
-        with Interrupt() as interrupt:
+        with Interrupt(engine) as interrupt:
             try:
                 await _converse(options, setup, prompt, engine, asking, interrupt)
             except asyncio.CancelledError:
@@ -62,7 +62,8 @@ async def run_asking(options: AskOptions, setup: Setup, prompt: str, launcher: E
         asking.end()
     finally:
         await engine.close()
-    return asking.report()
+    code = asking.report()
+    return interrupt.exit_code if interrupt.requested else code
 
 
 async def _converse(

@@ -86,13 +86,13 @@ class Flight:
     async def _answer(self, line: Request) -> dict[str, Any] | None:
         """Returns the result of a line; None where it was stopped."""
         answer, last = await self._ask(line)
-        if isinstance(last, EngineLost) and not self._stopped:
+        if isinstance(last, EngineLost) and not self._stopped and not self._engine.crash_looping:
             answer, last = await self._ask(line)
         if self._stopped and (
             last is None or isinstance(last, EngineLost) or answer.finish_reason is FinishReason.ABORT
         ):
             return None
-        gone = isinstance(last, EngineLost) and last.exit_code is None
+        gone = isinstance(last, EngineLost) and (last.exit_code is None or self._engine.crash_looping)
         if gone or (isinstance(last, GenerationFinished) and answer.error and self._engine.model is None):
             raise EngineLostError(answer.error, hint=_ON)
         if answer.lost:

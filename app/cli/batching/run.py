@@ -111,7 +111,7 @@ async def _run(
     n_failed = 0
     engine = launcher.engine()
     try:
-        with Interrupt() as interrupt:
+        with Interrupt(engine) as interrupt:
             try:
                 n_failed = await _fly(options, setup, todo, write, engine, interrupt)
             except asyncio.CancelledError:
@@ -121,8 +121,8 @@ async def _run(
         await engine.close()
     if interrupt.requested:
         hint = "" if options.output == _STANDARD else "the same command goes on where this ended"
-        console.print_error("interrupted", hint)
-        return ExitCode.INTERRUPTED
+        console.print_error(str(interrupt.ended), hint)
+        return interrupt.exit_code
     return ExitCode.FAILED if n_failed else ExitCode.OK
 
 

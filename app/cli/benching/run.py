@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from app import __version__
 from app.cli import console
+from app.cli.asking.interrupt import Interrupt
 from app.cli.benching import basic, batch, depth, reuse, speculation
 from app.cli.benching.probe import Probe
 from app.cli.benching.report import progress
@@ -68,12 +69,18 @@ async def _measure(options: BenchOptions, model: LocatedModel, launcher: EngineL
     engine = launcher.engine(folder / "engine.log")
     rows: list[Row] = []
     try:
-        probe = Probe(engine, LoadModel(str(model.path), model.options, model.sizes))
-        await probe.load()
-        for name in options.suites:
-            async for row in _guarded(name, probe, options.n_reps):
-                console.talk(progress(row))
-                rows.append(row)
+        with Interrupt(engine) as interrupt:
+            try:
+                probe = Probe(engine, LoadModel(str(model.path), model.options, model.sizes))
+                await probe.load()
+                for name in options.suites:
+                    async for row in _guarded(name, probe, options.n_reps):
+                        console.talk(progress(row))
+                        rows.append(row)
+            except asyncio.CancelledError:
+                if interrupt.requested:
+                    raise interrupt.ended from None
+                raise
         return Report(environment=_environment(engine, model), rows=tuple(rows))
     finally:
         await engine.close()

@@ -33,25 +33,21 @@ def for_one(model: LocatedModel, **load_options: int) -> LocatedModel:
 
 
 def ask_engine(launcher: EngineLauncher, model: LocatedModel, question: Question[T]) -> T:
-    """Loads the model, asks and ends the engine. Raises TokscopeError, or KeyboardInterrupt for Ctrl-C."""
-    answers = asyncio.run(_ask(launcher, model, question))
-    if not answers:
-        raise KeyboardInterrupt
-    return answers[0]
+    """Loads the model, asks and ends the engine. Raises TokscopeError, or EndedBySignal for Ctrl-C and its like."""
+    return asyncio.run(_ask(launcher, model, question))
 
 
-async def _ask(launcher: EngineLauncher, model: LocatedModel, question: Question[T]) -> list[T]:
-    """The answer; nothing where Ctrl-C came before it."""
+async def _ask(launcher: EngineLauncher, model: LocatedModel, question: Question[T]) -> T:
     engine = launcher.engine()
     try:
-        with Interrupt() as interrupt:
+        with Interrupt(engine) as interrupt:
             try:
                 await load_model(engine, model)
-                return [await question(engine, interrupt)]
+                return await question(engine, interrupt)
             except asyncio.CancelledError:
-                if not interrupt.requested:
-                    raise
-        return []
+                if interrupt.requested:
+                    raise interrupt.ended from None
+                raise
     finally:
         await engine.close()
 

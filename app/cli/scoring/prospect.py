@@ -47,7 +47,7 @@ def run_next(options: AskOptions, launcher: EngineLauncher, *, raw: bool, k: int
         if isinstance(answer, EngineLost):
             raise lost(answer)
         if interrupt.requested:
-            raise KeyboardInterrupt
+            raise interrupt.ended
         if answer.prediction is None:
             raise GenerationError(answer.error or "the engine made no prediction")
         return answer.n_prompt, answer.prediction

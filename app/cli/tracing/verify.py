@@ -50,15 +50,16 @@ def run_verify(recording: Recording, model: str | None, launcher: EngineLauncher
 async def _verify(recording: Recording, located: LocatedModel, launcher: EngineLauncher) -> Verdict:
     engine = launcher.engine()
     try:
-        with Interrupt():
-            ready = await load_model(engine, located)
-            digest = await hash_model(located.path)
-            warnings = tuple(_warnings(recording, digest.sha256, ready))
-            for warning in warnings:
-                console.talk(f"tok: {warning}")
-            computed = await _again(recording, engine)
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
+        with Interrupt(engine) as interrupt:
+            try:
+                ready = await load_model(engine, located)
+                digest = await hash_model(located.path)
+                warnings = tuple(_warnings(recording, digest.sha256, ready))
+                for warning in warnings:
+                    console.talk(f"tok: {warning}")
+                computed = await _again(recording, engine)
+            except asyncio.CancelledError:
+                raise interrupt.ended from None
     finally:
         await engine.close()
     finished = recording.finished
