@@ -7,51 +7,44 @@ one event loop; `WorkerProcess` calls in from its threads through `call_soon_thr
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from app.client.mailbox import Mailbox
+from app.client.engine import Stall
+from app.client.liveness import TICK_S, Liveness
+from app.client.mailbox import Backlog, Mailbox, weight
 from app.client.process import WorkerProcess, describe_exit
+from app.client.requests import SPARE, Request, RequestEnd, most_for
 from app.protocol.codec import FrameError, encode, event_decoder
 from app.protocol.commands import (
     Abort,
-    Bench,
     CancelLoad,
     Command,
     Forget,
-    Generate,
     LoadModel,
     Pause,
-    Predict,
+    Ping,
     Resume,
-    Score,
     Shutdown,
-    Tokenize,
 )
 from app.protocol.events import (
     PROTOCOL_VERSION,
-    BenchFinished,
     EngineLost,
     Event,
-    GenerationFinished,
     Hello,
     LoadEvent,
     LoadFailed,
     LoadProgress,
     ModelReady,
-    Predicted,
-    ScoreFinished,
-    Tokenized,
+    Pong,
 )
 
-Request = Generate | Bench | Tokenize | Predict | Score
-"""A command with a stream of events of its own, answered under its request_id."""
-
-RequestEnd = GenerationFinished | BenchFinished | Tokenized | Predicted | ScoreFinished
-"""The last event of a request that its worker lived to answer."""
+_MAX_CHUNKS = 16
+"""Chunks that may be on their way from the reading thread to the event loop: 1 MiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +56,12 @@ class Graces:
     cancel_load_s: float = 5.0
     exit_s: float = 2.0
     """Each for: exit after Shutdown, exit after SIGTERM, exit after SIGKILL."""
+    quiet_start_s: float = 12.0
+    """Before Hello: when a start counts as stalled (`Stall`), which ends nothing."""
+    silent_s: float = 4.0
+    """Without a sign of life from the process: when it counts as stalled."""
+    still_s: float = 30.0
+    """Without progress in a process that answers."""
 
 
 @dataclass(eq=False)
@@ -71,11 +70,15 @@ class _Load:
     mailbox: Mailbox[LoadEvent] | None
     """None when nobody reads it any more."""
     deadline: asyncio.TimerHandle | None = None
+    n_left: int = SPARE
+    """How much more the worker may send of it."""
 
 
 @dataclass(eq=False)
 class _Request:
     mailbox: Mailbox[Any] | None
+    n_left: float
+    """How much more the worker may send for it, as `weight` counts."""
     deadline: asyncio.TimerHandle | None = None
 
 
@@ -87,6 +90,7 @@ class Connection:
         model: the model that it holds.
         loaded: the command that loaded `model`; kept after the worker's death.
         lost: how it ended; None while it lives.
+        condemned: whether it is being ended by force; nothing is read from it then.
     """
 
     def __init__(self, process: WorkerProcess, graces: Graces, on_lost: Callable[[Connection], None]) -> None:
@@ -102,19 +106,36 @@ class Connection:
         self._requests: dict[int, _Request] = {}
         self._loads: deque[_Load] = deque()
         self._verdict = ""
-        self._condemned = False
+        self._wished = False
+        self.condemned = False
+        self._liveness = Liveness(graces.quiet_start_s, graces.silent_s, graces.still_s)
+        self._ticking: asyncio.TimerHandle | None = None
+        self._ticked_s = 0.0
+        self._backlog = Backlog(self._read_on)
+        self._n_withheld = 0
+        """Chunks that were handled while too much lay unread; they keep the pipe from being read on."""
+        self._n_stray = 0
         self._greeted = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._gone = asyncio.Event()
-        process.attach(
-            lambda chunk: self._from_thread(self._receive, chunk), lambda c: self._from_thread(self._lose, c)
-        )
+        self._room = threading.Semaphore(_MAX_CHUNKS)
+        process.attach(self._hand_over, lambda code: self._from_thread(self._lose, code))
+        self._watch()
 
     @property
     def loading(self) -> bool:
         """Whether a load is in progress."""
         return bool(self._loads)
+
+    @property
+    def stall(self) -> Stall | None:
+        """Set while it owes something and gives no sign of life."""
+        return None if self.lost else self._liveness.stall
+
+    async def gone(self) -> None:
+        """Waits for its end."""
+        await self._gone.wait()
 
     async def greeted(self) -> Hello | EngineLost:
         """Waits for the worker's Hello; one that does not come in time ends the worker."""
@@ -131,7 +152,7 @@ class Connection:
 
     def load(self, command: LoadModel) -> Mailbox[LoadEvent]:
         """Sends a load; its events come to the mailbox returned. Ends with ModelReady, LoadFailed or EngineLost."""
-        mailbox: Mailbox[LoadEvent] = Mailbox()
+        mailbox: Mailbox[LoadEvent] = Mailbox(self._backlog)
         if self.lost:
             mailbox.put(self.lost)
             return mailbox
@@ -139,6 +160,7 @@ class Connection:
         self._loads.append(_Load(command, mailbox))
         self._idle.clear()
         self._send(command)
+        self._watch()
         return mailbox
 
     def leave_load(self, mailbox: Mailbox[LoadEvent]) -> None:
@@ -146,17 +168,22 @@ class Connection:
         for load in self._loads:
             if load.mailbox is mailbox:
                 load.mailbox = None
+                if self.stall:
+                    self.kill("did not answer", wished=True)
+                    return
                 load.deadline = self._deadline(self._graces.cancel_load_s, "did not cancel a load")
                 self._send(CancelLoad())
 
     def request(self, command: Request) -> Mailbox[Any]:
         """Sends a request; its events come to the mailbox returned. Raises FrameError when it is too long to send."""
-        mailbox: Mailbox[Any] = Mailbox()
+        mailbox: Mailbox[Any] = Mailbox(self._backlog)
         if self.lost:
             mailbox.put(self.lost)
             return mailbox
         self._send(command)
-        self._requests[command.request_id] = _Request(mailbox)
+        n_ctx = self.model.n_ctx if self.model else 0
+        self._requests[command.request_id] = _Request(mailbox, most_for(command, n_ctx))
+        self._watch()
         return mailbox
 
     def steer(self, command: Pause | Resume) -> None:
@@ -181,11 +208,14 @@ class Connection:
             request.deadline = self._deadline(self._graces.abort_s, "did not stop")
             self._send(Abort(request_id))
 
-    def kill(self, verdict: str) -> None:
-        """Ends the worker by force; `verdict` becomes the reason of its EngineLost."""
-        self._verdict = self._verdict or verdict
-        self._condemned = True
+    def kill(self, verdict: str, *, wished: bool = False) -> None:
+        """Ends the worker by force; `verdict` becomes the reason of its EngineLost, `wished` is that field."""
+        if not self.condemned:
+            self._verdict = self._verdict or verdict
+            self._wished = wished
+        self.condemned = True
         self._process.kill()
+        self._read_on()
         # A process stuck in the kernel may outlive SIGKILL; nobody shall wait for it.
         self._loop.call_later(self._graces.exit_s, self._lose, None)
 
@@ -195,6 +225,8 @@ class Connection:
         if not self.lost:
             self._send(Shutdown())
         self._process.close_input()
+        if self.stall:  # it would only be waited for
+            self._process.kill()
         for force in (self._process.terminate, self._process.kill, lambda: self._lose(None)):
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._gone.wait(), self._graces.exit_s)
@@ -205,25 +237,59 @@ class Connection:
         self._process.send(encode(command))
 
     def _deadline(self, seconds: float, fault: str) -> asyncio.TimerHandle:
-        return self._loop.call_later(seconds, self.kill, f"{fault} within {seconds:g} s")
+        verdict = f"{fault} within {seconds:g} s"
+        return self._loop.call_later(seconds, lambda: self.kill(verdict, wished=True))
 
     def _from_thread(self, call: Callable[..., None], *args: object) -> None:
         with suppress(RuntimeError):  # the loop is closed: the app is on its way out
             self._loop.call_soon_threadsafe(call, *args)
 
+    def _hand_over(self, chunk: bytes) -> None:
+        # On the reading thread: a chunk waits until those before it were handled, or the loop is closed.
+        self._room.acquire()
+        self._from_thread(self._receive, chunk)
+
     def _receive(self, chunk: bytes) -> None:
-        if self._condemned:
+        self._n_withheld += 1
+        if not self.condemned:
+            self._liveness.heard()
+            try:
+                for event in self._decoder.feed(chunk):
+                    self._route(event)
+            except FrameError as error:
+                self.kill(f"broke the protocol: {error}")
+        if self.condemned or not self._backlog.full:
+            self._read_on()
+
+    def _read_on(self) -> None:
+        if self._n_withheld:
+            self._room.release(self._n_withheld)
+            self._n_withheld = 0
+
+    def _watch(self) -> None:
+        """Looks for signs of life from now on, as long as something is owed."""
+        if self._ticking is None:
+            self._ticked_s = self._loop.time()
+            self._ticking = self._loop.call_later(TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        self._ticking = None
+        if self.lost or (self.hello and not self._requests and not self._loads):
+            self._liveness.rest()
             return
-        try:
-            for event in self._decoder.feed(chunk):
-                self._route(event)
-        except FrameError as error:
-            self.kill(f"broke the protocol: {error}")
+        asks = self._liveness.tick(self._loop.time() - self._ticked_s)
+        if self._backlog.full:  # it may have answered: nobody has read it
+            self._liveness.heard()
+        if asks:
+            self._send(Ping())
+        self._watch()
 
     def _route(self, event: Event) -> None:
         if (self.hello is None) != isinstance(event, Hello):
             raise FrameError(f"{type(event).__name__} out of order")
         match event:
+            case Pong(still_s):
+                self._liveness.answered(still_s)
             case Hello():
                 self._greet(event)
             case LoadProgress() | ModelReady() | LoadFailed():
@@ -231,11 +297,22 @@ class Connection:
             case EngineLost():
                 raise FrameError("a worker cannot be its own witness")
             case _:
-                request = self._requests.get(event.request_id)
-                if request and request.mailbox:
-                    request.mailbox.put(event)
-                if request and isinstance(event, RequestEnd):
-                    _cancel(self._requests.pop(event.request_id).deadline)
+                self._route_request(event.request_id, event)
+
+    def _route_request(self, request_id: int, event: Event) -> None:
+        request = self._requests.get(request_id)
+        if request is None:
+            self._n_stray += 1
+            if self._n_stray > SPARE:
+                raise FrameError("events of requests that are over")
+            return
+        request.n_left -= weight(event)
+        if request.n_left < 0:
+            raise FrameError("more events than the request can have")
+        if request.mailbox:
+            request.mailbox.put(event)
+        if isinstance(event, RequestEnd):
+            _cancel(self._requests.pop(request_id).deadline)
 
     def _greet(self, hello: Hello) -> None:
         if hello.protocol != PROTOCOL_VERSION:
@@ -248,6 +325,9 @@ class Connection:
         if not self._loads:
             return
         load = self._loads[0]
+        load.n_left -= 1
+        if load.n_left < 0:
+            raise FrameError("more events than a load can have")
         if not isinstance(event, LoadProgress):
             self._loads.popleft()
             _cancel(load.deadline)
@@ -262,7 +342,7 @@ class Connection:
         if self.lost:
             return
         reason = self._verdict or ("cannot be killed" if exit_code is None else describe_exit(exit_code))
-        self.lost = EngineLost(exit_code, reason, self._process.log_tail())
+        self.lost = EngineLost(exit_code, reason, self._process.log_tail(), self._wished)
         self.model = None
         for waiting in (*self._requests.values(), *self._loads):
             _cancel(waiting.deadline)

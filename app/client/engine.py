@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Collection
 from enum import Enum
 from typing import Protocol
 
+from msgspec import Struct
+
 from app.protocol.commands import Bench, Generate, LoadModel, Predict, Resume, Score, Tokenize
 from app.protocol.events import (
     BenchEvent,
@@ -31,6 +33,14 @@ class EngineState(Enum):
     """Its process is gone; the next `load` or `generate` starts a new one."""
 
 
+class Stall(Struct, frozen=True):
+    """An engine that owes an answer and shows no progress."""
+
+    seconds: float
+    answers: bool
+    """Whether its process still answers, and only what computes in it makes no progress."""
+
+
 class Engine(Protocol):
     """One model at a time; used from one asyncio loop. Requests may overlap."""
 
@@ -47,6 +57,20 @@ class Engine(Protocol):
     @property
     def model(self) -> ModelReady | None:
         """The model that is loaded; None when there is none."""
+        ...
+
+    @property
+    def stall(self) -> Stall | None:
+        """Set while the engine owes an answer and shows no progress; it may still recover."""
+        ...
+
+    @property
+    def crash_looping(self) -> bool:
+        """Whether it has died so often lately that only a person should start it again."""
+        ...
+
+    def restart(self) -> None:
+        """Ends the worker now, because a person asked for it; the next `load` or `generate` starts another."""
         ...
 
     def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:

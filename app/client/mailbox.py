@@ -1,36 +1,93 @@
-"""The queue between the pipe and one reader. A reader that lags gets adjacent token deltas as one event."""
+"""The queue between the pipe and one reader. A reader that lags gets adjacent token deltas as one event.
+
+The engine never waits for the screen, but what lies unread is bounded: `Backlog` counts it, and the pipe is not read
+while there is too much.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from app.protocol.events import TokensGenerated
+from app.protocol.events import Event, TokensGenerated
 
-E = TypeVar("E")
+E = TypeVar("E", bound=Event)
+
+MAX_UNREAD = 20_000
+"""Units (see `weight`) that may lie unread; at about 2 KiB a token some 40 MiB."""
+_IN_A_ROW = 16
+"""Events that a reader gets before other tasks of the loop have a turn, so that a flood leaves the keys alive."""
+_TEXT_UNIT = 256
+
+
+def weight(event: Event) -> int:
+    """What an event counts for: one unit, one more for each token, and one for each 256 characters of text."""
+    if isinstance(event, TokensGenerated):
+        return 1 + len(event.tokens) + len(event.text) // _TEXT_UNIT
+    return 1
+
+
+class Backlog:
+    """What lies unread in the mailboxes of one worker, in units."""
+
+    def __init__(self, drained: Callable[[], None]) -> None:
+        """`drained` is called when there is room again after `full`."""
+        self._drained = drained
+        self._n = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more should be read from the pipe."""
+        return self._n >= MAX_UNREAD
+
+    def add(self, n: int) -> None:
+        """Counts `n` units, which are negative when an event was read."""
+        was_full = self.full
+        self._n += n
+        if was_full and not self.full:
+            self._drained()
 
 
 class Mailbox(Generic[E]):
-    """Unbounded, one reader, one loop: the engine never waits for the screen."""
+    """One reader, one loop; `put` never waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, backlog: Backlog | None = None) -> None:
+        """`backlog` counts what lies unread here and elsewhere."""
+        self._backlog = backlog or Backlog(lambda: None)
         self._events: deque[E] = deque()
         self._filled = asyncio.Event()
+        self._n_in_a_row = 0
 
     def put(self, event: E) -> None:
-        """Adds an event; never waits."""
+        """Adds an event."""
         self._events.append(event)
+        self._backlog.add(weight(event))
         self._filled.set()
 
     async def get(self) -> E:
         """Returns the next event, with all TokensGenerated that follow it directly merged into it."""
+        self._n_in_a_row = self._n_in_a_row + 1 if self._filled.is_set() else 0
+        if self._n_in_a_row >= _IN_A_ROW:
+            self._n_in_a_row = 0
+            await asyncio.sleep(0)
         await self._filled.wait()
-        event = self._events.popleft()
+        event = self._take()
         if isinstance(event, TokensGenerated):
             event = self._merged(event)
         if not self._events:
             self._filled.clear()
+        return event
+
+    def close(self) -> None:
+        """Drops what was not read: nobody will."""
+        while self._events:
+            self._take()
+
+    def _take(self) -> E:
+        event = self._events.popleft()
+        self._backlog.add(-weight(event))
         return event
 
     def _merged(self, first: TokensGenerated) -> TokensGenerated:
@@ -38,5 +95,5 @@ class Mailbox(Generic[E]):
         while self._events and isinstance(delta := self._events[0], TokensGenerated):
             text.append(delta.text)
             tokens += delta.tokens
-            self._events.popleft()
+            self._take()
         return TokensGenerated(first.request_id, "".join(text), tuple(tokens)) if len(text) > 1 else first

@@ -87,7 +87,10 @@ class WorkerProcess:
         return self._popen.pid
 
     def attach(self, on_chunk: Callable[[bytes], None], on_exit: Callable[[int], None]) -> None:
-        """Starts to move bytes. Both are called from a thread: every chunk of stdout, then once the exit code."""
+        """Starts to move bytes. Both are called from a thread: every chunk of stdout, then once the exit code.
+
+        Nothing more is read until `on_chunk` returns.
+        """
         threading.Thread(target=self._read, args=(on_chunk, on_exit), name="engine-read", daemon=True).start()
         threading.Thread(target=self._write, name="engine-write", daemon=True).start()
 

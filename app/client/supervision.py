@@ -1,4 +1,4 @@
-"""How often an engine may die before it is no longer started by itself. Knows the time and nothing of processes."""
+"""How often an engine may die before only a person should start it again. Knows the time and nothing of processes."""
 
 from __future__ import annotations
 

@@ -15,10 +15,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from app.client.connection import Connection, Graces, Request, RequestEnd
-from app.client.engine import EngineState
+from app.client.connection import Connection, Graces
+from app.client.engine import EngineState, Stall
 from app.client.process import WorkerProcess, spawn
-from app.client.supervision import MAX_CRASHES, CrashLog
+from app.client.requests import Request, RequestEnd
+from app.client.supervision import CrashLog
 from app.domain.generation import FinishReason, Timings, Usage
 from app.protocol.codec import FrameError
 from app.protocol.commands import Bench, Generate, LoadModel, Pause, Predict, Resume, Score, Tokenize
@@ -38,8 +39,6 @@ from app.protocol.events import (
     ScoreFinished,
     Tokenized,
 )
-
-_TOO_MANY = f"it died {MAX_CRASHES} times within minutes and is not started again by itself; load a model to try again"
 
 
 class WorkerClient:
@@ -100,6 +99,21 @@ class WorkerClient:
         """The model that is loaded."""
         return self._connection.model if self._connection else None
 
+    @property
+    def stall(self) -> Stall | None:
+        """Set while the worker owes an answer and shows no progress."""
+        return self._connection.stall if self._connection else None
+
+    @property
+    def crash_looping(self) -> bool:
+        """Whether it has died so often lately that only a person should start it again."""
+        return self._crashes.too_many
+
+    def restart(self) -> None:
+        """Ends the worker by force; the next `load` or `generate` starts another."""
+        if self._connection and not self._connection.lost:
+            self._connection.kill("was restarted", wished=True)
+
     def next_request_id(self) -> int:
         """A request id never used before with this client, whichever worker answers it."""
         return next(self._ids)
@@ -109,6 +123,8 @@ class WorkerClient:
         async with self._starting:
             if self._closed:
                 return EngineLost(None, "closed")
+            if self._connection and self._connection.condemned:
+                await self._connection.gone()
             if self._connection is None or self._connection.lost:
                 try:
                     process, self._process = self._process or await self._spawn(), None
@@ -130,7 +146,7 @@ class WorkerClient:
         return await asyncio.get_running_loop().run_in_executor(self._spawner, spawn, self._log_path, self._argv)
 
     async def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
-        """Loads a model; being asked for, it is tried however often the engine has crashed."""
+        """Loads a model; crashes before it do not count any more."""
         if self._reviving:
             self._reviving.cancel()  # who asks for a model does not wait for the last one to be back
         async with self._loading:
@@ -198,6 +214,7 @@ class WorkerClient:
                     return
         finally:
             connection.leave_request(request_id)
+            mailbox.close()
 
     def pause(self, request_id: int) -> None:
         """Asks a request to hold before its next token; one that still waits for a model holds before its first."""
@@ -268,8 +285,6 @@ class WorkerClient:
                 await connection.idle()
             if connection and connection.model:
                 return None
-            if self._crashes.too_many:
-                return EngineLost(None, _TOO_MANY)
             if self._wanted is None:
                 return LoadFailed("no model is loaded", "load a model first")
             last: LoadEvent | None = None
@@ -283,10 +298,13 @@ class WorkerClient:
         if isinstance(started, EngineLost) or connection is None:
             yield started if isinstance(started, EngineLost) else EngineLost(None, "closed")
             return
+        waited = connection.loading
         mailbox = connection.load(command)
         try:
             while True:
                 event = await mailbox.get()
+                if isinstance(event, EngineLost) and event.wished and waited:
+                    break  # the load before this one did not let itself be cancelled
                 if isinstance(event, ModelReady) and self._notice:
                     event, self._notice = replace(event, notices=(self._notice, *event.notices)), ""
                 yield event
@@ -294,10 +312,14 @@ class WorkerClient:
                     return
         finally:
             connection.leave_load(mailbox)
+            mailbox.close()
+        async with aclosing(self._load(command)) as events:
+            async for event in events:
+                yield event
 
     def _on_lost(self, connection: Connection) -> None:
         self._wanted = connection.loaded or self._wanted
-        if not self._closed:
+        if not self._closed and not (connection.lost and connection.lost.wished):
             self._crashes.record()
 
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 from app.protocol.codec import FrameError, command_decoder
-from app.protocol.commands import Abort, CancelLoad, Command, Shutdown
+from app.protocol.commands import Abort, CancelLoad, Command, Ping, Shutdown
 
 _CHUNK_BYTES = 1 << 16
 _EXIT_GRACE_S = 1.0
@@ -50,6 +50,9 @@ class Inbox:
         threading.Timer(_EXIT_GRACE_S, os._exit, (0,)).start()
 
     def _put(self, command: Command) -> None:
+        if isinstance(command, Ping):  # answered by who reads it: the loop may be inside a native call
+            self._on_read(command)
+            return
         urgent = isinstance(command, Abort | CancelLoad | Shutdown)
         if urgent:
             self._on_read(command)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 import time
 from collections.abc import Callable
 
@@ -21,7 +22,7 @@ _GATHER_SHARED_S = 0.060
 
 
 class Outbox:
-    """Used from one thread. Raises BrokenPipeError from `send` and `flush` when the app has gone."""
+    """Used from one thread, but for `send_aside`. What writes raises BrokenPipeError when the app has gone."""
 
     def __init__(self, fd: int, clock: Callable[[], float] = time.perf_counter) -> None:
         self._fd = fd
@@ -29,6 +30,8 @@ class Outbox:
         self._gathered: dict[int, tuple[list[str], list[TokenTrace]]] = {}
         self._last_flush_s = float("-inf")
         self._pending = bytearray()
+        self._lock = threading.Lock()
+        """Held while `_pending` changes."""
         self._gather_s = _GATHER_S
         self.busy_ms = 0.0
         """How long making and writing frames has taken until now."""
@@ -51,9 +54,14 @@ class Outbox:
         """Sends an event after everything that was gathered before it."""
         began_s = self._clock()
         self._collect()
-        self._pending += encode(event)
-        self._write()
+        self.send_aside(event)
         self.busy_ms += (self._clock() - began_s) * 1e3
+
+    def send_aside(self, event: Event) -> None:
+        """Sends an event at once, whatever was gathered. Any thread may call it."""
+        with self._lock:
+            self._pending += encode(event)
+            self._write()
 
     def flush(self, force: bool = False) -> None:
         """Sends what was gathered when it is due, or now with `force`. Call after every step."""
@@ -62,7 +70,8 @@ class Outbox:
         if self._gathered and (due or force):
             self._collect()
         if self._pending:
-            self._write()
+            with self._lock:
+                self._write()
             self.busy_ms += (self._clock() - began_s) * 1e3
 
     def drain(self) -> None:
@@ -70,13 +79,15 @@ class Outbox:
         self.flush(force=True)
         while self._pending:
             select.select([], [self._fd], [], 1.0)
-            self._write()
+            with self._lock:
+                self._write()
 
     def _collect(self) -> None:
         if not self._gathered:  # an event alone must not keep the first token of a reply waiting
             return
-        for request_id, (texts, tokens) in self._gathered.items():
-            self._pending += encode(TokensGenerated(request_id, "".join(texts), tuple(tokens)))
+        with self._lock:
+            for request_id, (texts, tokens) in self._gathered.items():
+                self._pending += encode(TokensGenerated(request_id, "".join(texts), tuple(tokens)))
         self._gathered.clear()
         self._last_flush_s = self._clock()
 

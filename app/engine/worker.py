@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from app.domain.generation import FinishReason, Timings, Usage
@@ -31,6 +32,7 @@ from app.engine.prompting import UnknownTokenError
 from app.engine.questions import Questions
 from app.engine.reply import Reply
 from app.engine.text.renderer import Renderer
+from app.engine.vitals import Vitals
 from app.protocol.commands import (
     Abort,
     Bench,
@@ -40,6 +42,7 @@ from app.protocol.commands import (
     Generate,
     LoadModel,
     Pause,
+    Ping,
     Predict,
     Resume,
     Score,
@@ -55,6 +58,7 @@ from app.protocol.events import (
     Hello,
     LoadFailed,
     LoadProgress,
+    Pong,
     PrefillProgress,
     SlotsHeld,
 )
@@ -72,6 +76,7 @@ class Worker:
         """`cache` is the folder for what makes later starts faster; None keeps nothing."""
         self._outbox = Outbox(out_fd)
         self._cache = cache
+        self._vitals = Vitals()
         self._cancel_load = threading.Event()
         self._stop_bench = threading.Event()
         self._host: Host | None = None
@@ -106,14 +111,17 @@ class Worker:
         idle = self._questions.idle and all(scheduler.idle for scheduler in schedulers)
         if idle:
             self._rest()
+            self._vitals.rest()
         for command in self._inbox.take(wait=idle):
             if isinstance(command, Shutdown):
                 return False
+            self._vitals.step()
             self._handle(command)
         for scheduler in self._host.schedulers if self._host else ():
             for happening in scheduler.step() if not scheduler.idle else ():
                 self._report(happening)
             self._outbox.flush()
+            self._vitals.step()
         self._questions.step()
         return True
 
@@ -126,6 +134,9 @@ class Worker:
 
     def _announce(self, command: Command) -> None:
         """From the inbox's thread: raises flags that handling the command will lower, so never after it."""
+        if isinstance(command, Ping):
+            with suppress(BrokenPipeError):  # the loop finds out by itself
+                self._outbox.send_aside(Pong(self._vitals.still_s()))
         if isinstance(command, CancelLoad | Shutdown):
             self._cancel_load.set()
         if isinstance(command, Abort | Shutdown):
@@ -156,7 +167,7 @@ class Worker:
                 run_bench(command, self._host and self._host.loaded, self._outbox.send, self._stop_bench.is_set)
             case CancelLoad():
                 self._cancel_load.clear()  # the load that it meant is over
-            case Shutdown():
+            case Ping() | Shutdown():
                 return
 
     def _abort(self, request_id: int) -> None:
@@ -196,6 +207,7 @@ class Worker:
 
         def progress(fraction: float) -> bool:
             nonlocal told
+            self._vitals.step()
             if fraction - told >= _PROGRESS_STEP or fraction >= 1.0:
                 told = fraction
                 self._outbox.send(LoadProgress(fraction))

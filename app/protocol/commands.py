@@ -165,10 +165,26 @@ class Abort(Struct, frozen=True, tag=True, array_like=True):
     request_id: int
 
 
+class Ping(Struct, frozen=True, tag=True, array_like=True):
+    """Ask for a sign of life. Answered by `Pong` from a thread of its own, also in the middle of a load or a decode."""
+
+
 class Shutdown(Struct, frozen=True, tag=True, array_like=True):
     """Free everything and exit. Closing the worker's stdin does the same."""
 
 
 Command = (
-    LoadModel | CancelLoad | Generate | Pause | Resume | Tokenize | Predict | Score | Forget | Bench | Abort | Shutdown
+    LoadModel
+    | CancelLoad
+    | Generate
+    | Pause
+    | Resume
+    | Tokenize
+    | Predict
+    | Score
+    | Forget
+    | Bench
+    | Abort
+    | Ping
+    | Shutdown
 )

@@ -11,7 +11,7 @@ from msgspec import Struct
 from app.domain.generation import CellSpan, DraftCounts, FinishReason, PromptSpans, Stop, Timings, Usage
 from app.domain.trace import Prediction, PromptToken, TokenTrace
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 
 
 class Device(Struct, frozen=True, array_like=True):
@@ -281,6 +281,13 @@ class BenchFinished(Struct, frozen=True, tag=True, array_like=True):
     error: str = ""
 
 
+class Pong(Struct, frozen=True, tag=True, array_like=True):
+    """The answer to `Ping`."""
+
+    still_s: float = 0.0
+    """For how long the worker has made no step, used no CPU time and read nothing; 0 while it has nothing to do."""
+
+
 class EngineLost(Struct, frozen=True, tag=True, array_like=True):
     """The worker is gone."""
 
@@ -290,6 +297,8 @@ class EngineLost(Struct, frozen=True, tag=True, array_like=True):
     """In words, as in `killed by SIGKILL`."""
     log_tail: str = ""
     """The last lines of the worker's log."""
+    wished: bool = False
+    """Whether a person's wish ended it: it hung when it was asked to stop, or was to be restarted."""
 
 
 ScoreEvent = Scored | ScoreFinished | EngineLost
@@ -329,5 +338,6 @@ Event = (
     | ScoreFinished
     | BenchMeasured
     | BenchFinished
+    | Pong
     | EngineLost
 )

@@ -60,13 +60,14 @@ def outcome(
             **msgspec.structs.asdict(losses),
         )
         return _STATES[end.finish_reason], record
+    wished = isinstance(end, Closed) or (isinstance(end, EngineLost) and end.wished)
     record = GenerationRecord(
         model=model,
         preset=preset,
         seed=started.seed,
-        finish_reason=FinishReason.ABORT if isinstance(end, Closed) else FinishReason.ERROR,
+        finish_reason=FinishReason.ABORT if wished else FinishReason.ERROR,
         usage=Usage(started.n_prompt, started.n_cached, n_generated),
-        error=end.reason if isinstance(end, EngineLost) else "",
+        error=end.reason if isinstance(end, EngineLost) and not wished else "",
         **msgspec.structs.asdict(losses),
     )
-    return ReplyState.STOPPED if isinstance(end, Closed) else ReplyState.INTERRUPTED, record
+    return ReplyState.STOPPED if wished else ReplyState.INTERRUPTED, record

@@ -42,6 +42,7 @@ COMMANDS: tuple[Command, ...] = (
         "screen.regenerate",
         "again",
     ),
+    Command("restart", "Restart the engine", "Ends it and loads the model again", "", "screen.restart"),
     Command("new", "New conversation", "The one on the screen is already saved", "ctrl+n", "screen.new", "new"),
     Command(
         "history", "History", "Find, open, rename or delete a conversation", "ctrl+b,f2", "screen.history", "history"

@@ -1,7 +1,9 @@
 """A worker without a model, run as a process: speaks the protocol over stdin and stdout and fails on demand.
 
 `fake_worker(...)` gives the argv. A fault is `PLACE:KIND`: PLACE is `start` (before Hello), `load`, `ready` (idle with
-a model), `prefill` or `token`; KIND is `SIG…`, `exitN`, `garbage`, `oversize`, `hang` or `eof` (closes stdout only).
+a model), `prefill` or `token`; KIND is `SIG…`, `exitN`, `garbage`, `oversize`, `truncated` (dies inside a frame),
+`hang`, `eof` (closes stdout only), or endless events as fast as they are taken: `flood` (of the request or load) and
+`strays` (of a request that never was).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from app.domain.generation import FinishReason, PromptSpans
@@ -23,6 +26,7 @@ from app.protocol.commands import (
     Generate,
     LoadModel,
     Pause,
+    Ping,
     Predict,
     Resume,
     Score,
@@ -37,6 +41,7 @@ from app.protocol.events import (
     LoadFailed,
     LoadProgress,
     Paused,
+    Pong,
     Predicted,
     PrefillProgress,
     Scored,
@@ -65,6 +70,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--fail-load", type=Path, help="a file: loads fail while it exists")
     parser.add_argument("--deaf", action="store_true", help="ignores Abort and CancelLoad")
     parser.add_argument("--stubborn", action="store_true", help="ignores Shutdown, the end of stdin and SIGTERM")
+    parser.add_argument("--still", type=float, default=0.0, help="what it says of its progress when it is asked")
     parser.add_argument("--noise", action="store_true", help="writes to stderr all the time")
     parser.add_argument(
         "--report", action="store_true", help="Hello.build is the names of its environment, a line each"
@@ -81,6 +87,7 @@ class FakeWorker:
         self._paused: set[int] = set()
         self._cancelled = threading.Event()
         self._hears = not options.deaf
+        self._lock = threading.Lock()
 
     def run(self) -> None:
         self._fault("start")
@@ -116,6 +123,9 @@ class FakeWorker:
                         self._paused.discard(command.request_id)
                     case CancelLoad() if self._hears:
                         self._cancelled.set()
+                    case Ping():
+                        with suppress(OSError):  # a fault has closed it
+                            self._send(Pong(self._options.still))
                     case _:
                         self._commands.put(command)
         if not self._options.stubborn:
@@ -123,15 +133,16 @@ class FakeWorker:
 
     def _send(self, *events: Event) -> None:
         rest = b"".join(map(encode, events))
-        while rest:
-            rest = rest[os.write(1, rest) :]
+        with self._lock:
+            while rest:
+                rest = rest[os.write(1, rest) :]
         if self._options.noise:
             os.write(2, NOISE.encode())
 
     def _load(self, command: LoadModel) -> None:
         self._cancelled.clear()
         self._send(LoadProgress(0.0))
-        self._fault("load")
+        self._fault("load", LoadProgress(0.5))
         if self._options.slow_load and self._options.slow_load.exists():
             while not self._cancelled.wait(0.01):
                 pass
@@ -145,14 +156,14 @@ class FakeWorker:
     def _generate(self, command: Generate) -> None:
         request_id = command.request_id
         self._send(GenerationStarted(request_id, 20, 0, PromptSpans(n_turn=20), 42))
-        self._fault("prefill")
+        self._fault("prefill", PrefillProgress(request_id, 1, 20, 1.0))
         self._send(PrefillProgress(request_id, 20, 20, 20.0))
         n_tokens = 0
         if command.n_steps == 0:
             self._paused.add(request_id)
         while n_tokens != self._options.tokens and request_id not in self._aborted:
             if n_tokens == self._options.after:
-                self._fault("token")
+                self._fault("token", TokensGenerated(request_id, " flood", (make_token(" flood", 1, n_top=3),)))
             text = f" {n_tokens}"
             if request_id in self._paused:
                 self._send(Paused(request_id, n_tokens, make_prediction(text, n_tokens)))
@@ -178,7 +189,8 @@ class FakeWorker:
         error = "aborted" if request_id in self._aborted else ""
         self._send(ScoreFinished(request_id, n_tokens, n_tokens, float(n_tokens), error))
 
-    def _fault(self, place: str) -> None:
+    def _fault(self, place: str, event: Event | None = None) -> None:
+        """Does what was asked for at this place; `event` is what a flood repeats."""
         once = self._options.once
         if place != self._place or (once and once.exists()):
             return
@@ -190,6 +202,14 @@ class FakeWorker:
                 os.write(1, b"\x05\x00\x00\x00hello to you")
             case "oversize":
                 os.write(1, b"\xff\xff\xff\xff")
+            case "truncated":
+                os.write(1, b"\xff\x00\x00\x00half")
+                os._exit(1)
+            case "flood" | "strays" as kind:
+                stray = PrefillProgress(1 << 30, 1, 2, 1.0)
+                chunk = [stray if kind == "strays" or event is None else event] * 1000
+                while True:
+                    self._send(*chunk)
             case "hang":
                 _hang()
             case "eof":

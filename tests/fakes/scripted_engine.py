@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import aclosing
 
-from app.client.engine import EngineState
+from app.client.engine import EngineState, Stall
 from app.domain.generation import FinishReason
 from app.domain.trace import Prediction, TokenTrace
 from app.protocol.commands import Bench, Generate, LoadModel, Predict, Resume, Score, Tokenize
@@ -50,6 +50,9 @@ class ScriptedEngine:
         prediction: what `predict` answers; None is the geometric one.
         dropped: requests whose generator was closed before its last event.
         n_started: how often a worker was started, by loading or after a loss.
+        stall: set by a test that lets the engine hang.
+        crash_looping: set by a test.
+        n_restarts: how often `restart` was called.
         closed: whether `close` was called.
     """
 
@@ -81,6 +84,9 @@ class ScriptedEngine:
         self.prediction: Prediction | None = None
         self._runs: dict[int, ScriptedRun] = {}
         self.n_started = 1
+        self.stall: Stall | None = None
+        self.crash_looping = False
+        self.n_restarts = 0
         self.closed = False
         self._gate = Gate(free=not gated)
         self._load_gate = Gate(free=not load_gated)
@@ -127,6 +133,13 @@ class ScriptedEngine:
         for gate in (self._gate, self._load_gate):
             gate.free = True
             gate.change()
+
+    def restart(self) -> None:
+        self.n_restarts += 1
+        self.stall = None
+        for request_id in self._runs:
+            self.abort(request_id)
+        self._model, self._state = None, EngineState.LOST
 
     async def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
         self.loads.append(command)

@@ -99,6 +99,24 @@ async def test_requests_after_a_loss_share_one_new_worker(start_client, tmp_path
     assert client.state is EngineState.READY
 
 
+async def test_a_load_behind_one_that_cannot_be_cancelled_gets_a_worker_of_its_own(start_client, tmp_path):
+    slow = tmp_path / "slow"
+    slow.touch()
+    client = start_client("--slow-load", str(slow), "--deaf", graces=Graces(cancel_load_s=0.05))
+    async with aclosing(client.load(MODEL)) as stream:
+        await anext(stream)
+    slow.unlink()
+    assert (await load(client, LoadModel("/models/other.gguf"))).path == "/models/other.gguf"
+
+
+async def test_a_frame_cut_by_the_death_is_dropped(start_client, tmp_path):
+    client = start_client("--fault", "token:truncated", "--after", "2", "--once", str(tmp_path / "once"))
+    await load(client)
+    events = await ask(client)
+    assert (n_tokens(events), events[-1].reason) == (2, "exited with code 1")
+    assert (await ask(client))[-1].finish_reason is FinishReason.LENGTH
+
+
 @pytest.mark.parametrize("kind", ["garbage", "oversize"])
 async def test_garbage_gives_the_worker_up(start_client, tmp_path, kind):
     client = start_client("--fault", f"token:{kind}", "--after", "1", "--once", str(tmp_path / "once"))
@@ -175,7 +193,7 @@ async def test_a_worker_deaf_to_abort_is_killed(start_client, closes):
         if not closes:
             client.abort(command.request_id)
             last = (await collect(stream))[-1]
-            assert last == EngineLost(-9, "did not stop within 0.05 s", "")
+            assert last == EngineLost(-9, "did not stop within 0.05 s", "", wished=True)
     await until(lambda: client.state is EngineState.LOST)
     assert not alive(pid)
 
@@ -248,22 +266,37 @@ async def test_killed_from_outside_at_any_event(start_client):
         assert n_tokens(await ask(client)) == 60
 
 
-async def test_after_three_crashes_it_stays_down_until_it_is_asked_for(start_client):
+async def test_three_crashes_are_a_loop_and_a_person_can_still_try_again(start_client):
     now = 1000.0
     client = start_client("--fault", "prefill:SIGABRT", crashes=CrashLog(lambda: now))
     await load(client)
-    for _ in range(3):
+    for looping in (False, False, True, True):
         assert (await ask(client))[-1].reason == "killed by SIGABRT"
-    lost = client._connection
-    (refused,) = await ask(client)
-    assert refused.reason.startswith("it died 3 times within minutes")
-    assert client._connection is lost
+        assert client.crash_looping is looping
     assert isinstance(await load(client), ModelReady)
+    assert not client.crash_looping
     for _ in range(3):
-        assert (await ask(client))[-1].reason == "killed by SIGABRT"
-    assert len(await ask(client)) == 1
+        await ask(client)
     now += WINDOW_S
-    assert (await ask(client))[-1].reason == "killed by SIGABRT"
+    assert not client.crash_looping
+
+
+@pytest.mark.parametrize("wish", ["abort", "leave", "restart"])
+async def test_what_a_person_ends_is_no_crash(start_client, wish):
+    client = start_client("--tokens", "-1", "--deaf", graces=Graces(abort_s=0.05))
+    await load(client)
+    for _ in range(3):
+        command = question(client)
+        async with aclosing(client.generate(command)) as stream:
+            await until_token(stream)
+            if wish == "abort":
+                client.abort(command.request_id)
+            elif wish == "restart":
+                client.restart()
+            if wish != "leave":
+                assert (await collect(stream))[-1].wished
+        await until(lambda: client.state is EngineState.LOST)
+    assert not client.crash_looping
 
 
 async def test_noise_on_the_worker_s_stderr_goes_to_the_log_only(start_client, tmp_path, capfd):

@@ -72,10 +72,16 @@ class Chat:
     def submit(self, text: str) -> None:
         """Sends `text`, or puts it in line."""
         self.waiting.append(text)
-        self.advance()
+        self._send_next()
 
     def advance(self) -> None:
-        """Sends the next message in line if the engine can take it."""
+        """Sends the next message in line, but not to an engine that keeps dying: only a person starts it again."""
+        if self._engine.state is EngineState.LOST and self._engine.crash_looping:
+            self._changed()
+        else:
+            self._send_next()
+
+    def _send_next(self) -> None:
         if self.waiting and not self._held and self.can_send:
             self.run(self._follow(self.session.send(self.waiting.pop(0)), False))
         else:

@@ -31,13 +31,14 @@ class Choices:
         self._wardrobe = wardrobe
 
     async def model(self, catalogue: Catalogue, models_dir: Path | None) -> str | None:
-        """Returns the name of another model to load; None when the loaded one stays."""
+        """Returns the name of the model to load; None when the one in the engine stays."""
         located = self._loader.located
         current = located.name if located is not None else ""
         # Every file's header is read, which a slow disk must not turn into a frozen screen.
         models = await asyncio.to_thread(list_models, catalogue, models_dir)
         chosen = await self._ask(ModelPicker(models, current))
-        return None if chosen == current and self._loader.ready else chosen
+        stays = self._loader.ready and self._loader.model is not None
+        return None if chosen == current and stays else chosen
 
     async def preset(self, presets: Mapping[str, Preset], changed: Callable[[], None]) -> None:
         """Lets the next replies use another preset."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.client.engine import EngineState
+from app.client.engine import EngineState, Stall
 from app.domain.text import one_line
 from app.protocol.events import ModelReady
 from app.tui.commands import COMMANDS
@@ -33,6 +33,7 @@ class Situation:
     """Whether the reply is held before its next token."""
     step_armed: bool = False
     """Whether the next reply starts so."""
+    stall: Stall | None = None
 
     @property
     def no_model(self) -> bool:
@@ -58,6 +59,8 @@ def header_right(now: Situation) -> list[Segment]:
     """What goes on: a symbol and a word, and how far a load is."""
     segments = [] if now.saving else [Segment("not saved", "$warning", "", 6)]
     fraction = now.load.fraction
+    if now.stall:
+        return [*segments, Segment("▲ no progress" if now.stall.answers else "▲ silent", "bold $warning", "", 9)]
     if fraction is not None:
         done = round(_BAR * fraction)
         return [
@@ -105,12 +108,33 @@ def queue_line(now: Situation, keymap: Keymap) -> list[Segment]:
     n = len(now.waiting)
     count = f"{n} queued" if n > 1 else "queued"
     why = "until the model is loaded" if now.load.fraction is not None else ""
+    if now.engine is EngineState.LOST:
+        why = "as the engine was lost"
     if now.no_model:
         why = f"{keymap.label('model')} chooses a model"
     segments = [Segment(f"▸ {count}", "bold $warning", "", 3), Segment(one_line(now.waiting[0], 200), "", "", 1)]
     if why:
         segments.append(Segment(why, _MUTED, "", 2))
     segments.append(Segment("takes it back", _MUTED, "screen.stop", 0, f"{keymap.label('stop')} "))
+    return segments
+
+
+def stall_line(stall: Stall | None, keymap: Keymap, *, loading: bool) -> list[Segment]:
+    """What hangs, for how long, and what can be done; empty while nothing hangs."""
+    if stall is None:
+        return []
+    what = "without progress" if stall.answers else "silent"
+    segments = [
+        Segment(f"▲ Engine {what} for {stall.seconds:.0f} s", "bold $warning", "", 3),
+        Segment("waiting", _MUTED),
+    ]
+    choices = [
+        ("regenerate", "restarts it", "screen.restart", 2),
+        ("model", "other model", "screen.model", 1),
+        ("stop", "stops", "screen.stop", 0),
+    ]
+    for command, does, action, weight in choices[:2] if loading else choices:
+        segments.append(Segment(does, _MUTED, action, weight, f"{keymap.short(command)} "))
     return segments
 
 

@@ -86,7 +86,7 @@ class EngineLoader:
                         self._set(LoadStatus(located.title, error=reason, hint=hint, cancelled=cancelled))
                     case EngineLost(reason=reason):
                         lost = f"The engine was lost while it loaded the model: {reason}"
-                        self._set(LoadStatus(located.title, error=lost, hint="Choose a model to try again."))
+                        self._set(LoadStatus(located.title, error=lost, hint="The next message tries again."))
         return None
 
     def _set(self, status: LoadStatus) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.domain.conversation import GenerationRecord, Message, ReplyState
 from app.domain.generation import FinishReason
 from app.domain.text import one_line
-from app.protocol.events import SlotsHeld
+from app.protocol.events import EngineLost, SlotsHeld
 
 _LIMITS = {
     FinishReason.LENGTH: "length limit",
@@ -51,6 +51,12 @@ def waits(event: SlotsHeld) -> str:
         return f"{held} Let it run on, or stop it."
     held = f"{n} paused replies hold all of the engine's places: this one begins when one of them has ended."
     return f"{held} Let one run on, or stop it."
+
+
+def loss(event: EngineLost) -> tuple[str, str]:
+    """Returns that the engine is gone and why, and what to do about it."""
+    what = "ended" if event.wished else "lost"
+    return f"The engine was {what} ({one_line(event.reason)}).", "The next message starts it again."
 
 
 def failed(message: Message) -> bool:

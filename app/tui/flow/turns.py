@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from app.domain.conversation import Message
 from app.domain.errors import TokscopeError
 from app.domain.generation import FinishReason
-from app.domain.text import one_line
 from app.protocol.events import (
     ContextTrimmed,
     EngineLost,
@@ -28,7 +27,7 @@ from app.session.events import (
     StoreFailed,
     TurnEvent,
 )
-from app.tui.flow.notes import end_note, failed, left_out, waits
+from app.tui.flow.notes import end_note, failed, left_out, loss, waits
 from app.tui.flow.pump import Pump
 from app.tui.meter import RunMeter
 from app.tui.widgets.transcript import Transcript
@@ -121,8 +120,8 @@ class TurnRunner:
             case Paused():
                 self._pump.flush()
                 self._listener.paused(event)
-            case EngineLost(reason=reason):
-                self._refused(f"The engine was lost ({one_line(reason)})", "The next message starts it again.")
+            case EngineLost():
+                self._refused(*loss(event))
             case SlotsHeld():
                 self._transcript.notice(waits(event))
             case ContextTrimmed():

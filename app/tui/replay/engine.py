@@ -10,7 +10,7 @@ from contextlib import aclosing
 
 from msgspec.structs import replace
 
-from app.client.engine import EngineState
+from app.client.engine import EngineState, Stall
 from app.domain.generation import FinishReason, Timings, Usage
 from app.protocol.commands import Bench, Generate, LoadModel, Predict, Resume, Score, Tokenize
 from app.protocol.events import (
@@ -57,6 +57,19 @@ class ReplayEngine:
     def model(self) -> ModelReady | None:
         """The model of the recording."""
         return self.recording.model.ready if self._state is EngineState.READY else None
+
+    @property
+    def stall(self) -> Stall | None:
+        """A recording does not hang."""
+        return None
+
+    @property
+    def crash_looping(self) -> bool:
+        """A recording does not crash."""
+        return False
+
+    def restart(self) -> None:
+        """There is nothing to start again."""
 
     async def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
         """Is there at once, whatever is asked for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 
 from textual import events, on
@@ -51,6 +51,8 @@ from app.tui.widgets.transcript import Transcript
 from app.tui.widgets.welcome import Welcome
 
 _IDLE_S = 1.0
+_STALL_S = 0.5
+"""How often a busy engine is looked at."""
 _WELCOME_KEYS = ("stop", "history", "model", "palette", "help", "quit")
 
 
@@ -74,11 +76,13 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         self._wardrobe = wardrobe
         self._models_dir = Path(services.settings.models_dir) if services.settings.models_dir else None
         self._idle_timer: Timer | None = None
+        self._stall_timer: Timer | None = None
         self._wanted: str | None = None
         self.header = Bar(separator=" · ", id="header")
         self.welcome = Welcome([("Enter", "send"), *self._welcome_keys()], id="welcome")
         self.transcript = Transcript(id="transcript")
         self.queue = Bar(id="queue")
+        self.stall_line = Bar(id="stall")
         self.composer = Composer("Ask anything", id="composer")
         self.pill = Pill("screen.end", id="pill")
         self.panels = PanelColumn(id="panels")
@@ -149,6 +153,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
                     yield self.transcript
                     yield self.pill
                 yield self.step_dock
+                yield self.stall_line
                 yield self.queue
                 yield self.composer
             yield self.panels
@@ -161,6 +166,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         shown = self._services.memory.recall("panels", str(self._services.settings.show_panels))
         self.set_class(shown != "True", "-no-panels")
         self._idle_timer = self.set_interval(_IDLE_S, self._look_around)
+        self._stall_timer = self.set_interval(_STALL_S, self._look_at_engine)
         self.composer.focus()
         self.restyle(self._wardrobe.code_style(self._host.theme))
         self._show(self._session.branch)
@@ -185,18 +191,24 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         services = self._services
         return services.options.model or self._session.preset.model or services.settings.model
 
-    def load_model(self, wanted: str | None) -> None:
+    def load_model(self, wanted: str | None, then: Callable[[], None] | None = None) -> None:
         """Loads a model in place of the one before; a load in progress is given up."""
         self._wanted = wanted
-        self.run_worker(self._told(self._load(wanted)), group="load", exclusive=True)
+        self.run_worker(self._told(self._load(wanted, then)), group="load", exclusive=True)
 
-    async def _load(self, wanted: str | None) -> None:
+    def reload(self, then: Callable[[], None] | None = None) -> None:
+        """Loads the model that was wanted last."""
+        self.load_model(self._wanted, then)
+
+    async def _load(self, wanted: str | None, then: Callable[[], None] | None) -> None:
         if self.chat.stop():
             await self.chat.settle()
         draft = self._services.options.draft if wanted == self._wanted_model() else None
         model = await self.loader.load(wanted, draft)
         if model is not None:
             self._adopt(model)
+            if then:
+                then()
         self.chat.advance()
 
     def _adopt(self, model: ModelReady) -> None:
@@ -216,7 +228,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         self.chat.submit(event.text)
         if self._services.engine.state is EngineState.LOST and self.loader.status.error:
             # It died while it loaded: a message is reason enough to try once more.
-            self.load_model(self._wanted)
+            self.reload()
 
     @on(Composer.Changed, "#composer")
     def _written(self) -> None:
@@ -304,7 +316,15 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             show_state(self.welcome, now)
         if self._idle_timer is not None:
             self._idle_timer.pause() if now.running else self._idle_timer.resume()
+        self._show_stall(now)
         self.budget.look()
+
+    def _show_stall(self, now: lines.Situation) -> None:
+        loading = now.load.fraction is not None
+        if self._stall_timer is not None:
+            self._stall_timer.resume() if now.running or loading or now.stall else self._stall_timer.pause()
+        self.stall_line.show(lines.stall_line(now.stall, self._keymap, loading=loading))
+        self.stall_line.display = now.stall is not None
 
     def _situation(self) -> lines.Situation:
         engine, session = self._services.engine, self._session
@@ -319,6 +339,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             waiting=tuple(self.chat.waiting),
             paused=self.step.state.shown,
             step_armed=self.step.armed,
+            stall=engine.stall,
         )
 
     def _welcome_keys(self) -> list[tuple[str, str]]:
@@ -329,6 +350,10 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
 
     def _spawn(self, work: Coroutine[object, object, None]) -> Worker[None]:
         return self.run_worker(work, group="turn")
+
+    def _look_at_engine(self) -> None:
+        if self.stall_line.display or self._services.engine.stall:
+            self.refresh_state()
 
     def _look_around(self) -> None:
         if self._wardrobe.changed():

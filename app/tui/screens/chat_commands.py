@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 
 from textual.app import App
 from textual.notifications import SeverityLevel
 
+from app.client.engine import EngineState
 from app.domain.errors import TokscopeError
 from app.domain.text import safe_text
 from app.session.session import Session
@@ -50,8 +51,12 @@ class ChatCommands(SafeScreen):
     _models_dir: Path | None
 
     @abstractmethod
-    def load_model(self, wanted: str | None) -> None:
-        """Loads a model in place of the one before."""
+    def load_model(self, wanted: str | None, then: Callable[[], None] | None = None) -> None:
+        """Loads a model in place of the one before; `then` is called when it is there."""
+
+    @abstractmethod
+    def reload(self, then: Callable[[], None] | None = None) -> None:
+        """Loads the model that was wanted last, starting the engine if it is gone."""
 
     @abstractmethod
     def refresh_state(self) -> None:
@@ -118,11 +123,25 @@ class ChatCommands(SafeScreen):
         return n > 0
 
     def action_regenerate(self) -> None:
-        """Replies again to the last message."""
-        if self.chat.can_regenerate():
+        """Replies again to the last message, starting the engine again where it hangs or has failed."""
+        if self._services.engine.stall:
+            self.action_restart()
+        elif self.chat.can_regenerate():
             self.chat.regenerate()
+        elif self._services.engine.state is EngineState.LOST and not self.chat.running:
+            self.reload(self._reply_again)
         else:
             self.tell("There is no reply to write again now.")
+
+    def action_restart(self) -> None:
+        """Ends the engine and loads the model again; a reply that was being written is written again."""
+        again = self._reply_again if self.chat.running else None
+        self._services.engine.restart()
+        self.reload(again)
+
+    def _reply_again(self) -> None:
+        if self.chat.can_regenerate():
+            self.chat.regenerate()
 
     def action_new(self) -> None:
         """Begins another conversation."""
