@@ -109,7 +109,7 @@ class KvStore:
             self._others[adapters] = KvStore(self._folder, key, self._max_bytes, forgotten=self._forgotten)
         return self._others[adapters] if adapters else self
 
-    def find(self, prompt: Sequence[int], at_least: int, whole: bool) -> Offer | None:
+    def find(self, prompt: Sequence[int], at_least: int, usable: Callable[[int, int], bool]) -> Offer | None:
         """See `Archive.find`."""
         self._scan()
         wanted = np.asarray(prompt, np.int32)
@@ -117,7 +117,7 @@ class KvStore:
         with self._lock:
             for file in self._files.values():
                 n, n_saved = _common(file.ids, wanted), len(file.ids)
-                if n > best_n and _MOST_WASTE * n >= n_saved and (not whole or n == n_saved < len(wanted)):
+                if n > best_n and _MOST_WASTE * n >= n_saved and usable(min(n, len(wanted) - 1), n_saved):
                     best, best_n = file, n
         return Offer(self, best) if best else None
 

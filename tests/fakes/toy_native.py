@@ -13,6 +13,8 @@ from app.engine.core.backend import AdapterSet, ComputeError, Decoded, Left, Log
 from app.engine.core.batch import Batch
 
 EOG = 0
+HIDDEN = 255
+"""In a sequence: a cell that a state had not, because the window hid it."""
 
 
 class ToySampler:
@@ -95,6 +97,7 @@ class ToyBackend:
         n_slots: int = 2,
         n_batch: int = 32,
         unified: bool = False,
+        n_window: int = 0,
     ) -> None:
         self.unified = unified
         self.n_vocab, self.n_ctx, self.n_slots = n_vocab, n_ctx, n_slots
@@ -107,6 +110,9 @@ class ToyBackend:
         """Of each cell; the same object in two sequences is one cell."""
         self.script: list[Decoded | ComputeError] = []
         self.partial_removal = True
+        self.n_window = n_window
+        self.lent: set[int] = set()
+        """Streams that the next decode copies."""
         self.can_shift = True
         self.states_fit = self.can_checkpoint = True
         self.no_numbers = False
@@ -127,6 +133,7 @@ class ToyBackend:
             raise outcome
         if outcome is Decoded.NO_SLOT:
             return outcome
+        self.lent.clear()
         self._rows.clear()
         rows: list[tuple[int, list[int]]] = []
         for i in range(self.batch.n):
@@ -134,6 +141,7 @@ class ToyBackend:
             cells = self.cells[seq_id]
             assert int(self.batch.positions[i]) == len(cells), "positions must continue the sequence"
             assert len(cells) < self.n_ctx, "the sequence is full"
+            assert not self.n_window or HIDDEN not in cells[1 - self.n_window :], "a cell in view was left out"
             self._identities_of(seq_id).append(object())
             cells.append(token)
             if rows and rows[-1][0] == seq_id:
@@ -163,11 +171,13 @@ class ToyBackend:
         del self.cells[seq_id][n_past:]
         return True
 
-    def share(self, source: int, target: int, n_past: int) -> None:
-        assert self.unified
+    def share(self, source: int, target: int) -> None:
         assert not self.cells[target]
-        self._identities[target] = self._identities_of(source)[:n_past]
-        self.cells[target] = self.cells[source][:n_past]
+        self.cells[target] = list(self.cells[source])
+        if self.unified:
+            self._identities[target] = list(self._identities_of(source))
+        else:
+            self.lent |= {source, target}
 
     def same_cell(self, one: int, other: int, at: int) -> bool:
         """Whether two sequences hold the very same cell at a position."""
@@ -181,14 +191,17 @@ class ToyBackend:
         known += [object() for _ in range(n - len(known))]
         return known
 
-    def read_state(self, seq_id: int) -> npt.NDArray[np.uint8] | None:
-        return np.array(self.cells[seq_id], np.uint8) if self.cells[seq_id] else None
+    def read_state(self, seq_id: int, n_streams: int | None = None) -> npt.NDArray[np.uint8] | None:
+        cells = self.cells[seq_id]
+        n_hidden = max(0, len(cells) - self.n_window) if self.n_window else 0
+        return np.array([HIDDEN] * n_hidden + cells[n_hidden:], np.uint8) if cells else None
 
     @property
     def n_streams(self) -> int:
         return 1 if self.unified else self.n_slots
 
-    def write_state(self, seq_id: int, state: npt.NDArray[np.uint8], n_streams: int | None = None) -> bool:
+    def write_state(self, seq_id: int, state: npt.NDArray[np.uint8]) -> bool:
+        assert seq_id not in self.lent, "what is still to be copied must stay"
         self.cells[seq_id] = state.tolist() if self.states_fit else []
         return self.states_fit
 

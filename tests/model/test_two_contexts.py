@@ -9,6 +9,7 @@ from app.engine.branches import Branches
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native.context import NativeContext
+from app.engine.native.state import Part, in_streams
 
 pytestmark = pytest.mark.model
 PROMPT = list(range(1000, 1060))
@@ -33,12 +34,13 @@ def test_cells_come_back_from_another_context_as_they_were(context: NativeContex
         follow_up = run(main, 3, [*PROMPT, *first.generated, *branch.generated, 5])
         assert (follow_up.n_cached, follow_up.moved) == (len(PROMPT) + 15, True)
 
-        before = context.read_state(0)
+        before, for_branches = context.read_state(0), context.read_state(0, branches.context.n_streams)
         assert before is not None
-        assert branches.context.write_state(0, before, context.n_streams)
-        there = branches.context.read_state(0)
+        assert for_branches is not None
+        assert branches.context.write_state(0, for_branches)
+        there = branches.context.read_state(0, context.n_streams)
         assert there is not None
-        assert context.write_state(0, there, branches.context.n_streams)
+        assert context.write_state(0, there)
         after = context.read_state(0)
         assert after is not None
         assert (before == after).all()
@@ -50,5 +52,9 @@ def test_what_is_no_state_of_one_stream_is_refused(context: NativeContext) -> No
     run(Scheduler(context), 1, PROMPT)
     state = context.read_state(0)
     assert state is not None
-    assert not context.write_state(1, state, context.n_streams + 1)
+    with pytest.raises(ValueError, match="one sequence in one stream"):
+        in_streams(state, (Part.CELLS,), len(state), context.n_streams + 1, 1)
+    other = context.read_state(0, context.n_streams + 1)
+    assert other is not None
+    assert not context.write_state(1, other)
     assert context.n_cells(1) == 0

@@ -8,17 +8,23 @@ from pathlib import Path
 import numpy as np
 
 from tests.fakes.tiny_gguf import gguf_head
-from tests.synthetic import recurrent, shapes
+from tests.synthetic import recurrent, shapes, windowed
 from tests.synthetic.recurrent import RecurrentShape
 from tests.synthetic.shapes import Shape
 from tests.synthetic.vocabulary import copied, made
 from tests.synthetic.weights import QUANTS, data
+from tests.synthetic.windowed import WindowedShape
 
 _ALIGNMENT = 32
 
 
 def write_model(
-    path: Path, shape: Shape | RecurrentShape, quant: str, *, vocabulary: Path | None = None, seed: int = 0
+    path: Path,
+    shape: Shape | RecurrentShape | WindowedShape,
+    quant: str,
+    *,
+    vocabulary: Path | None = None,
+    seed: int = 0,
 ) -> Path:
     """Writes a model to `path` and returns it. The same arguments give the same bytes.
 
@@ -30,6 +36,8 @@ def write_model(
     name = f"Synthetic {path.stem}"
     if isinstance(shape, RecurrentShape):
         keys, wanted = recurrent.metadata(shape, name, filling.file_type), recurrent.tensors(shape, filling.kind)
+    elif isinstance(shape, WindowedShape):
+        keys, wanted = windowed.metadata(shape, name, filling.file_type), windowed.tensors(shape, filling.kind)
     else:
         keys, wanted = shapes.metadata(shape, name, filling.file_type), shapes.tensors(shape, filling.kind)
     rng = np.random.default_rng(seed)

@@ -1,7 +1,7 @@
 """Admission: which waiting sequence gets a slot, and how much of its prompt lies in the KV cache already.
 
-First come, first served. Where slots share one pool of cells, a prefix that another sequence holds, or is about to
-hold, is shared in place of computed again: that is how many continuations of one prompt prefill it once.
+First come, first served. A prefix that another sequence holds, or is about to hold, is shared or copied in place of
+computed again: that is how many requests with one system prompt prefill it once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from app.engine.core.costs import CostCurve
 from app.engine.core.draft import Drafter
 from app.engine.core.reuse import Reuse
 from app.engine.core.sequence import Phase, Sequence
-from app.engine.core.slots import SlotTable, common_prefix
+from app.engine.core.slots import SlotTable
 from app.engine.core.speculation import Speculation
 from app.engine.core.thinking import sampler_of
 
@@ -39,16 +39,34 @@ class Admission:
         self._clock = clock
         self._drafter = drafter
         self._reuse = reuse
+        self._running: list[Sequence] = []
+        reuse.prefilling = self._prefilling
 
     def admit(self, waiting: deque[Sequence], active: Many[Sequence]) -> list[Sequence]:
-        """Takes from `waiting` what can start now; a sequence that never can comes back FINISHED."""
+        """Takes from `waiting` what can start now; a sequence that never can comes back FINISHED.
+
+        What waits for a prefix lets others pass while there are slots for all.
+        """
         admitted: list[Sequence] = []
+        passed: list[Sequence] = []
         while waiting:
-            sequence, running = waiting[0], [*active, *admitted]
-            if not self._refused(sequence) and (self._must_wait(sequence, running) or not self._start(sequence)):
-                break
+            sequence = waiting[0]
+            self._running = running = [*active, *admitted]
+            if not self._refused(sequence):
+                if self._must_wait(sequence, running) or len(self._slots.open) <= len(passed):
+                    break
+                if not sequence.params.exact and self._reuse.to_come(sequence):
+                    passed.append(waiting.popleft())
+                    continue
+                if not self._start(sequence):
+                    break
             admitted.append(waiting.popleft())
+        self._running = [*active, *admitted]
+        waiting.extendleft(reversed(passed))
         return admitted
+
+    def _prefilling(self) -> list[Sequence]:
+        return [sequence for sequence in self._running if sequence.phase is Phase.PREFILL]
 
     def _refused(self, sequence: Sequence) -> bool:
         """Finishes a sequence whose prompt or adapters cannot be served."""
@@ -65,21 +83,14 @@ class Admission:
         return True
 
     def _must_wait(self, sequence: Sequence, running: Many[Sequence]) -> bool:
-        """Exact sequences and each set of adapters run alone; a prefix to come is waited for where it is shared."""
+        """Exact sequences and each set of adapters run alone."""
         if any(other.adapters != sequence.adapters for other in running):
             return True
-        if running and (sequence.params.exact or any(other.params.exact for other in running)):
-            return True
-        if not self._backend.unified:
-            return False
-        coming = [other for other in running if other.phase is Phase.PREFILL]
-        n_coming = max((common_prefix(other.prompt, sequence.prompt) for other in coming), default=0)
-        n_there = max(slot.common(sequence.prompt, sequence.adapters) for slot in self._slots.slots)
-        return min(n_coming, len(sequence.prompt) - 1) > n_there  # its last token is computed for itself in any case
+        return bool(running) and (sequence.params.exact or any(other.params.exact for other in running))
 
     def _start(self, sequence: Sequence) -> bool:
         """Gives a sequence its slot; False where all are claimed."""
-        claimed = self._slots.claim(sequence.prompt, sequence.adapters)
+        claimed = self._slots.claim(sequence.prompt, sequence.adapters, sequence.conversation)
         if claimed is None:
             return False
         try:

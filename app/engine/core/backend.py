@@ -149,6 +149,11 @@ class Backend(Protocol):
     eog: frozenset[int]
     partial_removal: bool
     """Whether `truncate` can leave a part of a sequence."""
+    n_window: int
+    """Tokens that layers with a sliding window see; 0 where no layer has one.
+
+    What the window hides of a sequence is left out of its state, and in one pool given to other sequences.
+    """
     can_shift: bool
     """Whether `shift` works for this model."""
     batch: Batch
@@ -169,12 +174,19 @@ class Backend(Protocol):
         """Drops the cells of a sequence from position `n_past` on; False where the model refuses a partial removal."""
         ...
 
-    def share(self, source: int, target: int, n_past: int) -> None:
-        """Gives the empty sequence `target` the first `n_past` cells of `source` too; only where `unified`."""
+    def share(self, source: int, target: int) -> None:
+        """Gives the empty sequence `target` all cells of `source` too.
+
+        Only their entries where `unified`. Between streams the cells are copied by the next decode: until then no
+        state may be written to `source`, and no state of `target` can be read.
+        """
         ...
 
-    def read_state(self, seq_id: int) -> State | None:
-        """The cells of a sequence as bytes; None where that cannot be had."""
+    def read_state(self, seq_id: int, n_streams: int | None = None) -> State | None:
+        """The cells of a sequence as bytes; None where that cannot be had.
+
+        `n_streams`: of the context that they are for, where that is another one of the same model.
+        """
         ...
 
     @property
@@ -182,11 +194,8 @@ class Backend(Protocol):
         """How many pools of cells there are: the layout of a state depends on it."""
         ...
 
-    def write_state(self, seq_id: int, state: State, n_streams: int | None = None) -> bool:
-        """Replaces the cells of a sequence by saved ones; False, leaving none, where they do not fit.
-
-        `n_streams`: of the context that they were read from, where that is another one of the same model.
-        """
+    def write_state(self, seq_id: int, state: State) -> bool:
+        """Replaces the cells of a sequence by saved ones; False, leaving none, where they do not fit."""
         ...
 
     def checkpoint(self, seq_id: int) -> State | None:

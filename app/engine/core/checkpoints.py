@@ -8,7 +8,7 @@ prompt. A copy is small for these models; the cells that can be cut stay where t
 from __future__ import annotations
 
 from app.engine.core.backend import Backend
-from app.engine.core.sequence import Sequence
+from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import Checkpoint, Slot, SlotTable
 
 MAX_BYTES = 256 << 20
@@ -40,15 +40,27 @@ class Checkpoints:
             sequence.stops.append(n_last)
 
     def reached(self, sequence: Sequence) -> None:
-        """Takes one where the sequence has come to one of its places."""
-        if sequence.slot and sequence.n_past in sequence.stops:
+        """Takes one where the sequence has come to one of its places; of an exact one, where its chunks end anyway."""
+        if self._backend.partial_removal or sequence.slot is None:
+            return
+        exact = sequence.params.exact and sequence.phase is Phase.PREFILL
+        if exact or sequence.n_past in sequence.stops:
             self._take(sequence.slot)
 
     def reach(self, slot: Slot, n_past: int) -> int:
         """How many of the first `n_past` tokens of a slot can be kept."""
-        if self._backend.partial_removal or n_past >= len(slot.tokens):
-            return min(n_past, len(slot.tokens))
+        n_tokens = len(slot.tokens)
+        if n_past >= n_tokens:
+            return n_tokens
+        # In one pool what the window hides is given to others, and nothing tells which cells.
+        is_whole = not (self._backend.unified and self.hides(n_tokens)) or n_past == n_tokens - 1
+        if self._backend.partial_removal and n_past >= slot.whole_from and is_whole:
+            return n_past
         return max((each.n_tokens for each in slot.checkpoints if each.n_tokens <= n_past), default=0)
+
+    def hides(self, n_tokens: int) -> bool:
+        """Whether a sliding window may hide the first of so many tokens; some windows see half as far back."""
+        return 0 < self._backend.n_window < 2 * n_tokens
 
     def rewind(self, slot: Slot, n_past: int) -> int:
         """Leaves the longest beginning of at most `n_past` tokens that a checkpoint knows; returns its length."""
@@ -70,6 +82,7 @@ class Checkpoints:
         if state is None or len(state) > self._max_bytes:
             return
         slot.checkpoints.append(Checkpoint(n_tokens, state))
+        slot.checkpoints.sort(key=lambda each: each.n_tokens)  # an exact run goes through those that were kept
         while len(slot.checkpoints) > MOST_OF_A_SLOT:
             del slot.checkpoints[1]  # the first one is the system prompt's
         self._make_room(slot)

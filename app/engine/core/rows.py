@@ -18,8 +18,10 @@ class Rows:
     sequence: Sequence
     tokens: list[int]
     """Of a decode: the last sampled token, then a draft."""
-    first_output: int | None
-    """Batch row of the first logits; those of a draft follow. None for a prompt chunk that is not the last."""
+    n_outputs: int
+    """How many of them, the last ones, get logits: of a decode all, of a prompt chunk the very last."""
+    first_output: int | None = None
+    """Batch row of the first logits; None where there are none."""
 
 
 def running(active: Many[Sequence]) -> list[Sequence]:
@@ -40,25 +42,32 @@ def build(backend: Backend, running: Many[Sequence], chunk: ChunkSize) -> list[R
     rows: list[Rows] = []
     decoding = [s for s in running if s.phase is Phase.DECODE and not s.n_lost]
     most_rows = batch.max_outputs // max(1, len(running))
+    room = batch.room
     for sequence in decoding:
-        assert sequence.slot is not None
-        n_past = sequence.n_past
-        longest = min(most_rows - 1, LONGEST_DRAFT, backend.n_ctx - n_past - 1)
+        longest = min(most_rows - 1, LONGEST_DRAFT, backend.n_ctx - sequence.n_past - 1)
         tokens = [sequence.generated[-1], *_until_end(sequence.propose(longest), backend.eog)]
-        rows.append(Rows(sequence, tokens, batch.add(tokens, n_past, sequence.slot.seq_id, len(tokens))))
-    if len(decoding) == len(running):
-        return rows
-    limit = chunk.size(len(decoding), fixed=any(s.params.exact for s in running))
-    for sequence in running:
-        room = min(limit, batch.room)
-        if sequence.slot and room > 0 and (sequence.phase is Phase.PREFILL or sequence.n_lost):
-            n_past = sequence.n_past
-            tokens = sequence.known[n_past : n_past + min(room, sequence.n_to_stop)]
-            last = sequence.phase is Phase.PREFILL and n_past + len(tokens) == len(sequence.prompt)
-            first = batch.add(tokens, n_past, sequence.slot.seq_id, 1 if last else 0)
-            rows.append(Rows(sequence, tokens, first + len(tokens) - 1 if last else None))
-            limit -= len(tokens)
+        rows.append(Rows(sequence, tokens, len(tokens)))
+        room -= len(tokens)
+    if len(decoding) < len(running):
+        limit = chunk.size(len(decoding), fixed=any(s.params.exact for s in running))
+        for sequence in running:
+            most = min(limit, room)
+            if sequence.slot and most > 0 and (sequence.phase is Phase.PREFILL or sequence.n_lost):
+                n_past = sequence.n_past
+                tokens = sequence.known[n_past : n_past + min(most, sequence.n_to_stop)]
+                last = sequence.phase is Phase.PREFILL and n_past + len(tokens) == len(sequence.prompt)
+                rows.append(Rows(sequence, tokens, 1 if last else 0))
+                limit -= len(tokens)
+                room -= len(tokens)
+    for row in sorted(rows, key=_seq_id):  # llama.cpp computes neighbouring streams together, in their order alone
+        first = batch.add(row.tokens, row.sequence.n_past, _seq_id(row), row.n_outputs)
+        row.first_output = first + len(row.tokens) - row.n_outputs if row.n_outputs else None
     return rows
+
+
+def _seq_id(row: Rows) -> int:
+    assert row.sequence.slot is not None
+    return row.sequence.slot.seq_id
 
 
 def _until_end(draft: list[int], eog: frozenset[int]) -> list[int]:

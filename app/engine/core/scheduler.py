@@ -160,6 +160,7 @@ class Scheduler:
         except ComputeError as error:
             self._fail(rows, str(error))
             return
+        self.slots.settle()
         ended_s = self._clock()
         for row in rows:
             row.sequence.decode_ms += (ended_s - max(began_s, row.sequence.started_s)) * 1e3

@@ -14,6 +14,8 @@ from app.engine.core.backend import AdapterSet, State
 
 _STRIDE = 256
 _MOST = 0.75
+_SPARED = 16
+"""A conversation that would lose as many tokens to another one keeps its slot while a slot is free."""
 
 
 class SlotState(Enum):
@@ -56,6 +58,10 @@ class Slot:
     """When each of its cells was computed, or read from disk: Unix seconds."""
     n_restored: int = 0
     """Its first cells that were read from disk."""
+    whole_from: int = 0
+    """The shortest beginning that it can be cut to: a saved state lacks the cells that a sliding window hid."""
+    lent: bool = False
+    """Whether the next decode copies its cells to another stream: nothing may be written to them until then."""
     shared: dict[int, int] = field(default_factory=dict[int, int])
     """By the other's seq_id: how many of its first cells it has held together with another slot.
 
@@ -72,6 +78,7 @@ class Slot:
         del self.tokens[n_tokens:], self.computed_at[n_tokens:]
         self.checkpoints = [each for each in self.checkpoints if each.n_tokens <= n_tokens]
         self.n_restored = min(self.n_restored, n_tokens)
+        self.whole_from = self.whole_from if n_tokens else 0
         if self.shared:
             self.shared = {other: min(n, n_tokens) for other, n in self.shared.items() if n_tokens}
 
@@ -86,15 +93,19 @@ class Slot:
         self.cut(0)
         self.tokens += donor.tokens[:n_tokens]
         self.computed_at += donor.computed_at[:n_tokens]
+        self.checkpoints = [each for each in donor.checkpoints if each.n_tokens <= n_tokens]
         self.n_restored = min(donor.n_restored, n_tokens)
+        self.whole_from = donor.whole_from
 
     def forget(self, n_keep: int, n_discard: int) -> None:
         """Forgets `n_discard` tokens after the first `n_keep`."""
         rest, since = self.tokens[n_keep + n_discard :], self.computed_at[n_keep + n_discard :]
         n_restored = max(0, self.n_restored - n_keep - n_discard)
+        lacks = self.whole_from > 0
         self.cut(n_keep)
         self.n_restored += n_restored
         self.tokens += rest
+        self.whole_from = len(self.tokens) if lacks else 0
         self.computed_at += since
 
     def common(self, prompt: Sequence[int], adapters: AdapterSet) -> int:
@@ -123,16 +134,17 @@ class SlotTable:
         """How often everybody lost their slot."""
         self._clock = 0
 
-    def claim(self, prompt: Sequence[int], adapters: AdapterSet = ()) -> tuple[Slot, int] | None:
+    def claim(self, prompt: Sequence[int], adapters: AdapterSet = (), conversation: int = 0) -> tuple[Slot, int] | None:
         """Claims a slot for `prompt`; returns it with the length of the common prefix, None when all are claimed.
 
         Cells that were computed with other adapters have nothing in common with it.
 
         A slot is taken over where half of it goes on (a next turn) or it holds most of the prompt (a reply again, an
         edit); the longest prefix wins. Otherwise a free slot is taken, or the one used longest ago: an unrelated
-        conversation is not destroyed for a shared system prompt.
+        conversation is not destroyed for a shared system prompt. Nor is any that is not `conversation` (0: unknown)
+        while a slot is free: the prefix can be copied there.
         """
-        open_slots = [slot for slot in self.slots if slot.state is not SlotState.CLAIMED]
+        open_slots = self.open
         if not open_slots:
             return None
         n_common = {slot.seq_id: slot.common(prompt, adapters) for slot in open_slots}
@@ -142,12 +154,23 @@ class SlotTable:
             if 0 < len(slot.tokens) <= 2 * n_common[slot.seq_id]
             or n_common[slot.seq_id] >= _MOST * (len(prompt) - 1) > 0
         ]
-        if continued:
-            best = max(continued, key=lambda slot: n_common[slot.seq_id])
-        else:
-            best = min(open_slots, key=lambda slot: (bool(slot.tokens), slot.last_used))
+        least = min(open_slots, key=lambda slot: (bool(slot.tokens), slot.last_used))
+        best = max(continued, key=lambda slot: n_common[slot.seq_id]) if continued else least
+        is_own = conversation > 0 and best.conversation == conversation
+        if not is_own and not least.tokens and len(best.tokens) - n_common[best.seq_id] >= _SPARED:
+            best = least
         best.state = SlotState.CLAIMED
         return best, n_common[best.seq_id]
+
+    @property
+    def open(self) -> list[Slot]:
+        """Those that can be claimed."""
+        return [slot for slot in self.slots if slot.state is not SlotState.CLAIMED and not slot.lent]
+
+    def settle(self) -> None:
+        """Says that a decode has copied what was to be copied."""
+        for slot in self.slots:
+            slot.lent = False
 
     def share(self, donor: Slot, target: Slot, n_tokens: int) -> None:
         """Says that `target` now holds the first `n_tokens` cells of `donor` too, and nothing else."""
@@ -177,4 +200,4 @@ class SlotTable:
         self.n_resets += 1
         for slot in self.slots:
             slot.cut(0)
-            slot.state = SlotState.FREE
+            slot.state, slot.lent = SlotState.FREE, False

@@ -35,7 +35,7 @@ def forget_shifted(backend: Backend, sequence: Sequence) -> None:
     """Gives up cells that were computed with forgotten tokens in view: no later prompt would compute the same."""
     if sequence.n_shifted and sequence.slot:
         n_keep = _n_keep(sequence)
-        if not backend.truncate(sequence.slot.seq_id, n_keep):
+        if n_keep < sequence.slot.whole_from or not backend.truncate(sequence.slot.seq_id, n_keep):
             backend.clear(sequence.slot.seq_id)
             n_keep = 0
         sequence.slot.cut(n_keep)

@@ -25,6 +25,7 @@ from app.engine.native.memory import NativeMemory
 from app.engine.native.model import NativeModel
 from app.engine.native.rows import NativeBatch
 from app.engine.native.sampler import NativeSampler
+from app.engine.native.state import parts_of
 
 KV_TYPES = {
     KvType.F32: 0,
@@ -61,8 +62,11 @@ class NativeContext(NativeMemory):
         `n_ctx`: tokens of each sequence. `pool`: cells of all of them together, where they are to share cells.
         `n_outputs`: rows of a batch that may have logits, if not more sequences than that need theirs.
         """
+        super().__init__()
         self._n_outputs = n_outputs
         self._model = model
+        self.n_window = int(C.llama_model_n_swa(model.handle))
+        self._parts = parts_of(model.handle)
         self._options = options
         self._wanted_n_ctx = n_ctx
         self._pool = pool
@@ -148,6 +152,7 @@ class NativeContext(NativeMemory):
     def decode(self) -> Decoded:
         """Computes the rows of `batch` and waits for them. Raises ComputeError."""
         assert self._handle is not None
+        self.settled()
         code = C.llama_decode(self._handle, self._native_batch.rows())
         C.llama_synchronize(self._handle)
         if code == _OK:
@@ -208,6 +213,7 @@ class NativeContext(NativeMemory):
     def reset(self) -> None:
         """See `Backend.reset`."""
         self.close()
+        self.settled()
         self.clear_abort()
         try:
             self._open()

@@ -6,7 +6,7 @@ Knows no token and no batch; checks what would abort the process.
 from __future__ import annotations
 
 from app.engine.native.bindings import C, Native
-from app.engine.native.state import PARTIAL, State, in_streams, read_state, write_state
+from app.engine.native.state import PARTIAL, Part, State, in_streams, partial_bytes, read_state, write_state
 
 
 class NativeMemory:
@@ -16,8 +16,16 @@ class NativeMemory:
     unified: bool
     """Whether the sequences lie in one pool and may share cells."""
     can_shift: bool
+    n_window: int
+    """See `Backend.n_window`."""
+    _parts: tuple[Part, ...]
     _handle: Native = None
     _memory: Native = None
+
+    def __init__(self) -> None:
+        self._sources: set[int] = set()
+        self._targets: set[int] = set()
+        """Streams that the next decode copies from, and to."""
 
     @property
     def n_streams(self) -> int:
@@ -28,24 +36,35 @@ class NativeMemory:
         """See `Backend.truncate`."""
         return bool(C.llama_memory_seq_rm(self._memory, self._checked(seq_id), n_past, -1))
 
-    def share(self, source: int, target: int, n_past: int) -> None:
-        """See `Backend.share`. Raises ValueError where the sequences are separate streams."""
+    def share(self, source: int, target: int) -> None:
+        """See `Backend.share`. A range of positions would abort the process in some caches: it is always all."""
+        self._refuse_lent(target)
+        C.llama_memory_seq_cp(self._memory, self._checked(source), self._checked(target), -1, -1)
         if not self.unified:
-            raise ValueError("separate streams share no cells")  # llama.cpp would abort the process
-        C.llama_memory_seq_cp(self._memory, self._checked(source), self._checked(target), 0, n_past)
+            self._sources.add(source)
+            self._targets.add(target)
 
-    def read_state(self, seq_id: int) -> State | None:
+    def settled(self) -> None:
+        """Says that a decode has begun, which makes the copies first."""
+        self._sources.clear()
+        self._targets.clear()
+
+    def read_state(self, seq_id: int, n_streams: int | None = None) -> State | None:
         """See `Backend.read_state`."""
-        return read_state(self._handle, self._checked(seq_id)) if self._handle else None
+        if not self._handle or self._checked(seq_id) in self._targets:
+            return None
+        state = read_state(self._handle, seq_id)
+        if state is None or n_streams in (None, self.n_streams):
+            return state
+        try:
+            return in_streams(state, self._parts, partial_bytes(self._handle, seq_id), self.n_streams, n_streams)
+        except ValueError:
+            return None
 
-    def write_state(self, seq_id: int, state: State, n_streams: int | None = None) -> bool:
+    def write_state(self, seq_id: int, state: State) -> bool:
         """See `Backend.write_state`."""
+        self._refuse_lent(seq_id)
         self.clear(seq_id)
-        if n_streams not in (None, self.n_streams):
-            try:
-                state = in_streams(state, n_streams, self.n_streams)
-            except ValueError:
-                return False
         fits = write_state(self._handle, seq_id, state)
         if not fits:
             self.clear(seq_id)
@@ -57,6 +76,7 @@ class NativeMemory:
 
     def rewind(self, seq_id: int, checkpoint: State, n_past: int) -> bool:
         """See `Backend.rewind`."""
+        self._refuse_lent(seq_id)
         fits = write_state(self._handle, self._checked(seq_id), checkpoint, PARTIAL)
         return fits and self.truncate(seq_id, n_past) and self.n_cells(seq_id) == n_past
 
@@ -74,6 +94,10 @@ class NativeMemory:
     def n_cells(self, seq_id: int) -> int:
         """See `Backend.n_cells`."""
         return int(C.llama_memory_seq_pos_max(self._memory, self._checked(seq_id))) + 1
+
+    def _refuse_lent(self, seq_id: int) -> None:
+        if seq_id in self._sources or seq_id in self._targets:
+            raise ValueError(f"the cells of sequence {seq_id} are still to be copied")
 
     def _checked(self, seq_id: int) -> int:
         if not 0 <= seq_id < self.n_slots:

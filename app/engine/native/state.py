@@ -7,6 +7,7 @@ is for the caller to know; damaged bytes must not come here.
 from __future__ import annotations
 
 import ctypes
+from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ from app.engine.native.machine import available_bytes
 
 State = npt.NDArray[np.uint8]
 _MEMORY_SHARE = 0.5
+_HEADER = 8
+"""Bytes before the first part: a magic number and the sequence."""
 PARTIAL = 1
 """Flag: only what cannot be cut, the recurrent part of a model's memory (LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)."""
 
@@ -36,19 +39,56 @@ def write_state(handle: Native, seq_id: int, state: State, flags: int = 0) -> bo
     return int(C.llama_state_seq_set_data_ext(handle, _pointer(state), len(state), seq_id, flags)) == len(state)
 
 
-def in_streams(state: State, n_from: int, n_to: int) -> State:
+class Part(Enum):
+    """What a state consists of, in this order; a state that is `PARTIAL` has not the first of several."""
+
+    CELLS = "cells"
+    """Keys and values of a cache: the number of streams, then of each its count of cells and the cells."""
+    RECURRENT = "recurrent"
+    """The memory of recurrent layers, which knows no streams."""
+
+
+def parts_of(model: Native) -> tuple[Part, ...]:
+    """The parts of a state of this model; empty where this cannot tell them apart."""
+    is_hybrid, has_window = bool(C.llama_model_is_hybrid(model)), int(C.llama_model_n_swa(model)) > 0
+    if C.llama_model_is_recurrent(model):
+        return (Part.RECURRENT,)
+    if is_hybrid:
+        return () if has_window else (Part.CELLS, Part.RECURRENT)
+    return (Part.CELLS, Part.CELLS) if has_window else (Part.CELLS,)
+
+
+def partial_bytes(handle: Native, seq_id: int) -> int:
+    """The size of what a `PARTIAL` state of a sequence holds."""
+    return int(C.llama_state_seq_get_size_ext(handle, seq_id, PARTIAL))
+
+
+def in_streams(state: State, parts: tuple[Part, ...], n_partial: int, n_from: int, n_to: int) -> State:
     """The state of a sequence of a context with `n_from` streams, as one with `n_to` takes it.
 
-    The format (llama_kv_cache::state_write): magic, sequence, number of streams, then each stream's count of cells and
-    the cells; only one stream has any. Raises ValueError where it is not so.
+    `n_partial`: the size of the same state where it is `PARTIAL`. Raises ValueError where it is of another format.
     """
-    header = np.frombuffer(state[: 12 + 4 * n_from].tobytes(), np.uint32)
-    n_before = next((i for i, count in enumerate(header[3:]) if count), n_from)
-    begin, end = 12 + 4 * n_before, len(state) - 4 * (n_from - 1 - n_before)
-    if header[2] != n_from or n_before == n_from or state[end:].any():
-        raise ValueError("not the state of one sequence in one stream")
+    if not parts:
+        raise ValueError("a state of unknown parts")
+    border = _HEADER + len(state) - n_partial
+    pieces = [state[_HEADER:border], state[border:]]
+    converted = (
+        _cells_in_streams(piece, n_from, n_to) if part is Part.CELLS else piece
+        for part, piece in zip(parts[-2:], pieces[-len(parts) :], strict=True)
+        if len(piece)
+    )
+    return np.concatenate((state[:_HEADER], *converted))
+
+
+def _cells_in_streams(cells: State, n_from: int, n_to: int) -> State:
+    """One cache's part (llama_kv_cache::state_write); only one stream has any cells."""
+    header = np.frombuffer(cells[: 4 + 4 * n_from].tobytes(), np.uint32)
+    n_before = next((i for i, count in enumerate(header[1:]) if count), n_from)
+    begin, end = 4 + 4 * n_before, len(cells) - 4 * (n_from - 1 - n_before)
+    if len(header) != 1 + n_from or header[0] != n_from or n_before == n_from or cells[end:].any():
+        raise ValueError("not the cells of one sequence in one stream")
     n_streams, others = np.array([n_to], np.uint32), np.zeros(4 * (n_to - 1), np.uint8)
-    return np.concatenate((state[:8], n_streams.view(np.uint8), state[begin:end], others))
+    return np.concatenate((n_streams.view(np.uint8), cells[begin:end], others))
 
 
 def _pointer(state: State) -> Native:

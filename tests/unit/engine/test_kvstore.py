@@ -32,6 +32,14 @@ def fill(folder: Path, *saved: tuple[list[int], np.ndarray], **options: object) 
     made.close(10)
 
 
+def any_part(n_common: int, n_saved: int) -> bool:
+    return n_common <= n_saved
+
+
+def whole(n_common: int, n_saved: int) -> bool:
+    return n_common == n_saved
+
+
 def files(folder: Path) -> list[Path]:
     return sorted(folder.iterdir())
 
@@ -39,7 +47,7 @@ def files(folder: Path) -> list[Path]:
 def test_what_is_saved_comes_back_in_another_life(tmp_path: Path) -> None:
     fill(tmp_path / "kv", ([1, 2, 3, 4], state()))
     again = store(tmp_path / "kv")
-    found = again.find([1, 2, 3, 9, 9], 3, whole=False)
+    found = again.find([1, 2, 3, 9, 9], 3, usable=any_part)
     assert found is not None
     assert found.tokens == [1, 2, 3, 4]
     loaded = found.load()
@@ -53,25 +61,25 @@ def test_what_is_saved_comes_back_in_another_life(tmp_path: Path) -> None:
 def test_the_longest_prefix_wins_and_short_ones_do_not_count(tmp_path: Path) -> None:
     fill(tmp_path, ([1, 2, 7], state()), ([1, 2, 3, 7], state()))
     made = store(tmp_path)
-    found = made.find([1, 2, 3, 4], 2, whole=False)
+    found = made.find([1, 2, 3, 4], 2, usable=any_part)
     assert found is not None
     assert found.tokens == [1, 2, 3, 7]
-    assert made.find([1, 2, 3, 4], 4, whole=False) is None
-    assert made.find([8, 9], 1, whole=False) is None
+    assert made.find([1, 2, 3, 4], 4, usable=any_part) is None
+    assert made.find([8, 9], 1, usable=any_part) is None
 
 
 def test_a_model_that_cannot_cut_gets_only_whole_prefixes(tmp_path: Path) -> None:
     fill(tmp_path, ([1, 2, 3], state()))
     made = store(tmp_path)
-    assert made.find([1, 2, 9, 9], 1, whole=True) is None
-    assert made.find([1, 2, 3], 1, whole=True) is None  # one token has to be left to compute
-    assert made.find([1, 2, 3, 4], 1, whole=True) is not None
+    assert made.find([1, 2, 9, 9], 1, usable=whole) is None
+    assert made.find([1, 2, 3], 1, usable=whole) is None  # one token has to be left to compute
+    assert made.find([1, 2, 3, 4], 1, usable=whole) is not None
 
 
 def test_a_long_state_is_not_read_for_a_small_part_of_it(tmp_path: Path) -> None:
     fill(tmp_path, (list(range(100)), state()))
-    assert store(tmp_path).find([*range(24), 999], 1, whole=False) is None
-    assert store(tmp_path).find([*range(25), 999], 1, whole=False) is not None
+    assert store(tmp_path).find([*range(24), 999], 1, usable=any_part) is None
+    assert store(tmp_path).find([*range(25), 999], 1, usable=any_part) is not None
 
 
 def test_a_state_takes_the_place_of_those_that_it_continues(tmp_path: Path) -> None:
@@ -83,24 +91,24 @@ def test_a_state_takes_the_place_of_those_that_it_continues(tmp_path: Path) -> N
 
 def test_another_models_states_are_not_offered_and_not_touched(tmp_path: Path) -> None:
     fill(tmp_path, ([1, 2, 3], state()), key=OTHER)
-    assert store(tmp_path).find([1, 2, 3], 1, whole=False) is None
+    assert store(tmp_path).find([1, 2, 3], 1, usable=any_part) is None
     assert len(files(tmp_path)) == 1
 
 
 def test_the_one_used_longest_ago_goes_first(tmp_path: Path) -> None:
     fill(tmp_path, ([1], state(400)), ([2], state(400)))
     for name, age_s in ((1, 100), (2, 50)):
-        found = store(tmp_path).find([name], 1, whole=False)
+        found = store(tmp_path).find([name], 1, usable=any_part)
         assert found is not None
         when = found._file.path.stat().st_mtime - age_s
         os.utime(found._file.path, (when, when))
     first = store(tmp_path)
-    found = first.find([1], 1, whole=False)
+    found = first.find([1], 1, usable=any_part)
     assert found is not None
     found.load()  # used now: the other one is the oldest
     fill(tmp_path, ([3], state(400)), max_bytes=1100)
     made = store(tmp_path)
-    assert [made.find([n], 1, whole=False) is not None for n in (1, 2, 3)] == [True, False, True]
+    assert [made.find([n], 1, usable=any_part) is not None for n in (1, 2, 3)] == [True, False, True]
 
 
 def test_a_state_beyond_the_limit_is_not_written(tmp_path: Path) -> None:
@@ -111,18 +119,18 @@ def test_a_state_beyond_the_limit_is_not_written(tmp_path: Path) -> None:
 def test_a_file_that_is_gone_is_no_news(tmp_path: Path) -> None:
     fill(tmp_path, ([1, 2], state()))
     made = store(tmp_path)
-    found = made.find([1, 2], 1, whole=False)
+    found = made.find([1, 2], 1, usable=any_part)
     assert found is not None
     found._file.path.unlink()
     assert found.load() is None
     assert made.take_notices() == []
-    assert made.find([1, 2], 1, whole=False) is None
+    assert made.find([1, 2], 1, usable=any_part) is None
 
 
 def test_what_did_not_fit_is_deleted_and_told_once(tmp_path: Path) -> None:
     fill(tmp_path, ([1, 2], state()))
     made = store(tmp_path)
-    found = made.find([1, 2], 1, whole=False)
+    found = made.find([1, 2], 1, usable=any_part)
     assert found is not None
     found.reject()
     assert files(tmp_path) == []
@@ -139,7 +147,7 @@ def test_any_flipped_byte_is_noticed(tmp_path_factory: pytest.TempPathFactory, a
     data[at % len(data)] ^= mask
     file.write_bytes(data)
     made = store(folder)
-    found = made.find([1, 2, 3], 1, whole=False)
+    found = made.find([1, 2, 3], 1, usable=any_part)
     assert found is None or found.load() is None
     assert len(made.take_notices()) == 1
     assert files(folder) == []
@@ -151,7 +159,7 @@ def test_a_file_cut_short_is_noticed(tmp_path: Path, n_bytes: int) -> None:
     (file,) = files(tmp_path)
     os.truncate(file, n_bytes)
     made = store(tmp_path)
-    assert made.find([1, 2, 3], 1, whole=False) is None
+    assert made.find([1, 2, 3], 1, usable=any_part) is None
     assert "cut short" in made.take_notices()[0]
     assert files(tmp_path) == []
 
@@ -159,7 +167,7 @@ def test_a_file_cut_short_is_noticed(tmp_path: Path, n_bytes: int) -> None:
 def test_a_folder_that_cannot_be_used_only_saves_nothing(tmp_path: Path) -> None:
     (tmp_path / "kv").write_text("a file")
     fill(tmp_path / "kv", ([1], state()))
-    assert store(tmp_path / "kv").find([1], 1, whole=False) is None
+    assert store(tmp_path / "kv").find([1], 1, usable=any_part) is None
 
 
 def test_no_time_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -198,7 +206,7 @@ def test_states_of_other_adapters_are_apart_in_the_same_folder(tmp_path: Path) -
     assert again.under(()) is again
 
     def begun(adapters: tuple[tuple[str, float], ...]) -> list[int] | None:
-        found = again.under(adapters).find([1, 2, 9], 2, whole=False)
+        found = again.under(adapters).find([1, 2, 9], 2, usable=any_part)
         return found.tokens if found else None
 
     assert begun(()) == [1, 2, 3]
@@ -223,7 +231,7 @@ def test_the_states_of_a_forgotten_conversation_are_deleted_whatever_model_made_
     assert saved_for(tmp_path) == [0, 7, 7, 7, 8]
     store(tmp_path).forget_conversations([7])
     assert saved_for(tmp_path) == [0, 8]
-    assert store(tmp_path).find([1, 2, 9], 2, whole=False) is None
+    assert store(tmp_path).find([1, 2, 9], 2, usable=any_part) is None
 
 
 def test_a_forgotten_conversation_is_not_saved_until_it_is_remembered(tmp_path: Path) -> None:

@@ -104,7 +104,20 @@ def test_an_abort_goes_back_to_the_last_one_and_samples_nothing_twice() -> None:
 def test_exact_requests_stop_nowhere() -> None:
     scheduler = Scheduler(toy())
     assert run(scheduler, request([*SYSTEM, *TURN], exact=True)) == [60]
-    assert places(scheduler) == []
+    assert places(scheduler) == [60], "where its prefill ends anyway"
+
+
+def test_an_exact_request_leaves_those_of_what_it_computes_again() -> None:
+    scheduler = Scheduler(toy())
+    spans = PromptSpans(40, 50, 20)
+    prompt = [*SYSTEM, *OLD, *TURN]
+    run(scheduler, request(prompt, spans=spans))
+    before = places(scheduler)
+    assert run(scheduler, request([*SYSTEM, *OLD, *TURN[:10], 4], 2, spans=spans, exact=True)) == [101]
+    assert places(scheduler) == [*(n for n in before if n <= 100), 101]
+    again = request(prompt, 3, spans=spans)
+    run(scheduler, again)
+    assert again.n_cached == 90
 
 
 def test_a_memory_that_can_be_cut_needs_none() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence as Many
 
 import numpy as np
@@ -36,14 +37,19 @@ class MemoryArchive:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.asked: list[tuple[int, bool]] = []
+        self.asked: list[int] = []
         self.told: list[str] = []
         self.saved_for: list[int] = []
         """The conversations of the entries."""
 
-    def find(self, prompt: Many[int], at_least: int, whole: bool) -> Entry | None:
-        self.asked.append((at_least, whole))
-        fits = [e for e in self.entries if common_prefix(e.tokens, prompt) >= at_least]
+    def find(self, prompt: Many[int], at_least: int, usable: Callable[[int, int], bool]) -> Entry | None:
+        self.asked.append(at_least)
+        n_most = len(prompt) - 1
+        fits = [
+            e
+            for e in self.entries
+            if (n := common_prefix(e.tokens, prompt)) >= at_least and usable(min(n, n_most), len(e.tokens))
+        ]
         return max(fits, key=lambda e: common_prefix(e.tokens, prompt), default=None)
 
     def save(self, tokens: Many[int], state: npt.NDArray[np.uint8], conversation: int = 0) -> None:
@@ -98,11 +104,11 @@ def test_a_conversation_that_is_running_can_give_its_beginning() -> None:
     assert (len(first.generated), len(second.generated)) == (5, 2)
 
 
-def test_a_short_common_beginning_is_computed() -> None:
+def test_what_costs_more_to_copy_than_to_compute_is_computed() -> None:
     backend = toy()
     scheduler = Scheduler(backend)
-    run(scheduler, request([*SYSTEM[:255], *LONG]))
-    second = request([*SYSTEM[:255], *[9] * 300], 2)
+    run(scheduler, request(LONG))
+    second = request([*LONG[:15], *[9] * 300], 2)
     run(scheduler, second)
     assert (second.n_cached, second.n_shared) == (0, 0)
 
@@ -125,7 +131,7 @@ def test_the_archive_is_asked_only_for_what_saves_much() -> None:
     scheduler = Scheduler(backend, archive=archive)
     run(scheduler, request(LONG))
     run(scheduler, request([*LONG, 4], 2))
-    assert archive.asked == [(256, False), (300 + 256, False)]
+    assert archive.asked == [256, 300 + 256]
 
 
 def test_a_state_that_does_not_fit_is_told_and_the_prompt_computed() -> None:
@@ -180,7 +186,7 @@ def test_a_model_that_cannot_cut_is_given_whole_states_only() -> None:
     second = request([*SYSTEM, 9], 2)
     run(scheduler, second)
     assert (second.n_cached, second.n_shared) == (0, 0)
-    assert archive.asked[-1] == (256, True)  # its own 400 are worth nothing: they cannot be had alone
+    assert archive.asked[-1] == 256  # its own 400 are worth nothing: they cannot be had alone
 
 
 def test_a_state_is_saved_under_the_conversation_whose_slot_it_was() -> None:

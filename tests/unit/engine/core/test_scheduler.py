@@ -269,8 +269,9 @@ def test_an_exact_request_runs_alone_and_from_nothing() -> None:
 def test_a_reply_again_reuses_its_prompt_however_long_the_reply_was() -> None:
     backend = ToyBackend(n_vocab=64, next_token=lambda tokens: 5, n_ctx=60)
     scheduler = make(backend)
-    run(scheduler, sequence([10, 11, 12, 13], max_tokens=40))
-    again = sequence([10, 11, 12, 13], request_id=2, max_tokens=1)
+    first, again = sequence([10, 11, 12, 13], max_tokens=40), sequence([10, 11, 12, 13], request_id=2, max_tokens=1)
+    first.conversation = again.conversation = 1
+    run(scheduler, first)
     run(scheduler, again)
     assert again.n_cached == 3
     assert backend.batches[-1] == [(0, [13])]
