@@ -42,8 +42,8 @@ def yield_to_engine() -> None:
 
 def warm_up() -> None:
     """Imports what the first reply needs and the first paint does not."""
-    from app.tui.markdown.blocks import parser
     from app.tui.markdown.code import prepare
+    from app.tui.markdown.dialect import parser
 
     parser()
     prepare()

@@ -12,35 +12,23 @@ from enum import Enum, auto
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
+from app.tui.markdown.dialect import parser
 from app.tui.markdown.fence import Fence, open_fence
 from app.tui.markdown.plain import is_plain_paragraph
 from app.tui.markdown.withhold import shown_part
 
 if TYPE_CHECKING:
-    from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
 PIECE_LINES = 400
 """Lines of a finished fence that are highlighted together."""
 OPEN_PIECE_LINES = 24
 """The same while it is open: what is highlighted again at each flush stays this short."""
-MAX_NESTING = 60
 _BLANK = " \t\n"
 """What makes a line blank: not form feeds and the like, which str.strip() would take too."""
 
-_OPTIONS = {"inline_definitions": True, "maxNesting": MAX_NESTING}
-
-
-def parser() -> MarkdownIt:
-    """Returns the one dialect: CommonMark with tables and strikethrough, link definitions kept as tokens."""
-    from markdown_it import MarkdownIt  # after the first paint: see `warm_up`
-
-    return MarkdownIt("commonmark", _OPTIONS).enable(["table", "strikethrough"])
-
-
 # What ends with its line, and what a blank line ends; lists, indented code and HTML may still go on after one.
 _KINDS = {
-    "definition": "definition",
     "bullet_list_open": "list",
     "ordered_list_open": "list",
     "heading_open": "line",
@@ -48,8 +36,9 @@ _KINDS = {
     "paragraph_open": "block",
     "blockquote_open": "block",
     "table_open": "block",
+    "math": "block",
 }
-_BLOCKS_ONLY = parser().disable(["inline", "text_join"])
+_BLOCKS_ONLY = parser().disable("inline")
 
 
 class Kind(Enum):
@@ -70,18 +59,14 @@ class Block:
     text: str
     gap: bool = True
     """A blank line parts it from the block before."""
-    number: int | None = None
-    """The number of an ordered item, which its own text may contradict."""
-    language: str = ""
-    defines: bool = False
-    """Holds link definitions."""
+    info: str = ""
+    """What the opening line of a fence says: its language first."""
 
 
 class _Start(NamedTuple):
     line: int
     kind: str
     gap: bool
-    number: int | None = None
     fence: Token | None = None
 
 
@@ -171,12 +156,12 @@ class Splitter:
         while len(fence.lines) - fence.n_shown >= OPEN_PIECE_LINES:
             piece = fence.lines[fence.n_shown : fence.n_shown + OPEN_PIECE_LINES]
             del self.blocks[self._n_done :]
-            self.blocks.append(_code(piece, fence.language, gap=fence.n_shown == 0))
+            self.blocks.append(_code(piece, fence.info, gap=fence.n_shown == 0))
             self._n_done += 1
             fence.n_shown += OPEN_PIECE_LINES
 
     def _close_fence(self, fence: Fence) -> int:
-        self.blocks[fence.first_block :] = _code_pieces(fence.lines, fence.language)
+        self.blocks[fence.first_block :] = _code_pieces(fence.lines, fence.info)
         self._n_done, self._n_scanned, self._fence, self._item = len(self.blocks), 0, None, None
         return fence.first_block
 
@@ -186,7 +171,7 @@ class Splitter:
             rest = fence.lines[fence.n_shown :]
             if shown:
                 rest.append(fence.content(shown))
-            return [_code(rest, fence.language, gap=fence.n_shown == 0)] if rest or not fence.n_shown else []
+            return [_code(rest, fence.info, gap=fence.n_shown == 0)] if rest or not fence.n_shown else []
         if is_plain_paragraph(shown):
             return [Block(Kind.MARKDOWN, shown.rstrip(_BLANK))]
         lines = shown.split("\n")
@@ -214,7 +199,6 @@ def last_code(text: str) -> str | None:
 def _starts(lines: list[str], text: str, item: _Start | None) -> list[_Start]:
     """Where blocks start in a text that begins at a block's start; `item`: it goes on with that list item."""
     starts: list[_Start] = []
-    number: int | None = None
     for token in _BLOCKS_ONLY.parse(text):
         if token.map is None:
             continue
@@ -225,14 +209,9 @@ def _starts(lines: list[str], text: str, item: _Start | None) -> list[_Start]:
                 starts.pop()
             gap = opens or not lines[line - 1].strip(_BLANK)
             if line == 0 and item is not None:
-                gap, number = item.gap, item.number
-            starts.append(_Start(line, "item", gap, number))
-            number = None if number is None else number + 1
+                gap = item.gap
+            starts.append(_Start(line, "item", gap))
         elif token.level == 0:
-            after_definition = bool(starts) and starts[-1].kind == "definition"
-            if after_definition and token.type != "fence" and lines[line - 1].strip(_BLANK):
-                continue
-            number = int(token.attrs.get("start", 1)) if token.type == "ordered_list_open" else None
             fence = token if token.type == "fence" else None
             starts.append(_Start(line, _KINDS.get(token.type, "other"), gap=True, fence=fence))
     return starts
@@ -241,15 +220,15 @@ def _starts(lines: list[str], text: str, item: _Start | None) -> list[_Start]:
 def _blocks(start: _Start, lines: list[str]) -> list[Block]:
     if start.fence is not None and (fence := open_fence(lines[0])) is not None:
         content = start.fence.content
-        return _code_pieces(content.removesuffix("\n").split("\n") if content else [], fence.language)
+        return _code_pieces(content.removesuffix("\n").split("\n") if content else [], fence.info)
     text = "\n".join(lines).rstrip(_BLANK)
-    return [Block(Kind.MARKDOWN, text, start.gap, start.number, defines=start.kind == "definition")]
+    return [Block(Kind.MARKDOWN, text, start.gap)]
 
 
-def _code_pieces(lines: list[str], language: str) -> list[Block]:
+def _code_pieces(lines: list[str], info: str) -> list[Block]:
     at = range(0, max(1, len(lines)), PIECE_LINES)
-    return [_code(lines[k : k + PIECE_LINES], language, gap=k == 0) for k in at]
+    return [_code(lines[k : k + PIECE_LINES], info, gap=k == 0) for k in at]
 
 
-def _code(lines: list[str], language: str, *, gap: bool) -> Block:
-    return Block(Kind.CODE, "\n".join(lines), gap, language=language)
+def _code(lines: list[str], info: str, *, gap: bool) -> Block:
+    return Block(Kind.CODE, "\n".join(lines), gap, info)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.style import Style
 
-from app.domain.text import one_line, safe_text
+from app.domain.text import safe_text
 from app.tui.markdown.lines import LineBuilder, Span
 from app.tui.markdown.places import TAB, placed, rows_of
 from app.tui.markdown.styles import MarkdownStyles
@@ -24,18 +24,25 @@ MAX_LINE = 2000
 def add_code(
     out: LineBuilder,
     code: str,
-    language: str,
+    info: str,
     styles: MarkdownStyles,
     *,
     label: bool = True,
     places: Sequence[int] = (),
+    info_places: Sequence[int] = (),
 ) -> None:
-    """Adds the lines of a code block, under its language if `label`; with `places` those of the code's characters."""
+    """Adds the lines of a code block, under its `info` if `label`; with places those of the characters of both.
+
+    The first word of `info` is the language.
+    """
+    language = info.split(maxsplit=1)[0] if info.strip() else ""
     rows = rows_of(code, places)
     pad = (" ", styles.code_block)
     with out.indent(pad, pad):
         if label and language:
-            out.add([(one_line(language, 24), styles.code_label)], fill=styles.code_block, aside=True)
+            shown: list[Span] = [(safe_text(info).replace("\t", " "), styles.code_label)]
+            named = placed(shown, info_places) if info_places else shown
+            out.flow(named, fill=styles.code_block, aside=True)
         for n, spans in enumerate(_coloured_lines(safe_text(code).expandtabs(TAB), language, styles)):
             line = placed(spans, rows[n]) if n < len(rows) else spans
             out.flow(line, words=False, fill=styles.code_block, skip_all=True)

@@ -14,7 +14,8 @@ class Fence:
 
     marker: str
     indent: int
-    language: str
+    info: str
+    """What stands behind the marker."""
     lines: list[str] = field(default_factory=list[str])
     closed: bool = False
     first_block: int = 0
@@ -54,5 +55,4 @@ def open_fence(line: str) -> Fence | None:
     found = _OPEN.match(line)
     if found is None:
         return None
-    words = found[3].split()
-    return Fence(found[2], len(found[1]), words[0] if words else "")
+    return Fence(found[2], len(found[1]), found[3].strip(" \t"))

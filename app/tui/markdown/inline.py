@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from rich.style import Style
@@ -15,62 +17,95 @@ from app.tui.markdown.styles import MarkdownStyles
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-HARD_BREAK = "\n"
-_MAX_TARGET = 200
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 
 
-def inline_spans(tokens: Sequence[Token], styles: MarkdownStyles, base: Style | None = None) -> list[Span]:
-    """Returns the spans of an inline token's children; a span that is HARD_BREAK ends the line.
+def inline_lines(
+    tokens: Sequence[Token], styles: MarkdownStyles, base: Style | None = None, *, tags: bool = False
+) -> list[list[Span]]:
+    """Returns the lines of an inline token's children, without blanks at their ends; `tags`: `<br>` ends one too.
 
     Tokens that know their `places` give spans that do.
     """
-    spans: list[Span] = []
+    lines: list[list[Span]] = [[]]
     stack = [base or styles.base]
-    targets: list[tuple[str, int]] = []
     added = {"strong_open": styles.strong, "em_open": styles.emphasis, "s_open": styles.strike}
     for token in tokens:
-        style, n_before = stack[-1], len(spans)
+        if token.type in ("softbreak", "hardbreak") or (tags and _BREAK.fullmatch(token.content)):
+            lines.append([])
+            continue
         match token.type:
-            case "text" | "html_inline" | "text_special":
-                spans.append((clean(token.content), style))
-            case "code_inline":
-                spans.append((clean(token.content), style + _ink(styles.code)))
-            case "softbreak" | "hardbreak":
-                spans.append((" " if token.type == "softbreak" else HARD_BREAK, style))
             case "strong_open" | "em_open" | "s_open":
-                stack.append(style + _weight(added[token.type]))
+                stack.append(stack[-1] + _weight(added[token.type]))
+                continue
             case "link_open":
-                targets.append((str(token.attrs.get("href", "")), len(spans)))
-                stack.append(style + _ink(styles.link))
-            case "link_close":
-                stack.pop()
-                target, first = targets.pop()
-                shown = "".join(text for text, _ in spans[first:])
-                if target and target != shown and target.removeprefix("mailto:") != shown:
-                    spans.append((f" ({_short(target)})", styles.muted))
+                stack.append(stack[-1] + _ink(styles.link))
+                continue
             case "strong_close" | "em_close" | "s_close":
                 stack.pop()
-            case "image":
-                label = clean(token.content) or "image"
-                spans += [
-                    (f"[{label}]", style + _ink(styles.link)),
-                    (f" ({_short(str(token.attrs.get('src', '')))})", styles.muted),
-                ]
+                continue
             case _:
-                spans.append((clean(token.content), style))
-        if token.meta:
-            spans[n_before:] = placed(spans[n_before:], token.meta["places"])
-    return spans
+                pass
+        if token.type == "link_close":
+            stack.pop()
+        first, *rest = _pieces(token, styles, stack[-1])
+        lines[-1] += first
+        lines += rest
+    return [_trimmed(line) for line in lines]
+
+
+def shown_as(token: Token) -> str:
+    """Returns the characters of a token that its spans show; tabs and line ends are still those of the source."""
+    match token.type:
+        case "link_close":
+            return f" {token.content}"
+        case "image":
+            return f"[{token.content or 'image'}] {token.meta['target']}"
+        case _:
+            return token.content
 
 
 def clean(text: str) -> str:
-    """Safe again: an entity may have spelt a control character; tabs and line ends become spaces."""
-    return safe_text(text).replace("\t", "    ").replace("\n", " ")
+    """Tabs and controls as they are shown."""
+    return safe_text(text).replace("\t", "    ")
 
 
-def _short(target: str) -> str:
-    target = clean(target)
-    return target if len(target) <= _MAX_TARGET else target[: _MAX_TARGET - 1] + "…"
+def _pieces(token: Token, styles: MarkdownStyles, style: Style) -> Iterator[list[Span]]:
+    """The spans of a token, line by line."""
+    if token.type == "text" and not token.meta and "\n" not in token.content:
+        yield [(clean(token.content), style)]
+        return
+    text, places = shown_as(token), token.meta.get("places")
+    tops = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
+    for top, line in zip(tops, text.split("\n"), strict=False):
+        spans = _spans(token, clean(line), styles, style, is_first=top == 0)
+        if places is not None:
+            spans = placed(spans, [place for char, place in zip(line, places[top:], strict=False) for _ in clean(char)])
+        yield spans
+
+
+def _spans(token: Token, line: str, styles: MarkdownStyles, style: Style, *, is_first: bool) -> list[Span]:
+    match token.type:
+        case "code_inline":
+            return [(line, style + _ink(styles.code))]
+        case "autolink":
+            return [(line, style + _ink(styles.link))]
+        case "link_close":
+            return [(line, styles.muted)]
+        case "image":
+            n_label = len(clean(token.content or "image")) + 2 if is_first and "\n" not in token.content else 0
+            return [(line[:n_label], style + _ink(styles.link)), (line[n_label:], styles.muted)]
+        case _:
+            return [(line, style)]
+
+
+def _trimmed(line: list[Span]) -> list[Span]:
+    """Without blanks at the end, which might be wrapped into a line of their own."""
+    while line and not (text := line[-1][0].rstrip(" ")):
+        line.pop()
+    if line and len(text := line[-1][0].rstrip(" ")) < len(line[-1][0]):
+        line[-1] = (text, line[-1][1])
+    return line
 
 
 def _ink(style: Style) -> Style:

@@ -57,6 +57,8 @@ class LineBuilder:
         self.lines: list[Line] = []
         self._indents = [_Indent(*gutter)]
         self._n_gutter = len(gutter[1][0])
+        self._marks: list[Span] = []
+        """What stands before the next line without a room of its own."""
 
     @property
     def room(self) -> int:
@@ -65,8 +67,9 @@ class LineBuilder:
 
     @contextmanager
     def indent(self, first: Span, rest: Span) -> Generator[None]:
-        """Puts `first` before the next line and `rest` before those after it; too deep a nesting adds nothing."""
+        """Puts `first` before the next line and `rest` before those after it; too deep a nesting: only `first`."""
         if self.room - cell_len(rest[0]) < min(MIN_CONTENT, self.width // 2):
+            self._marks.append(first)
             yield
             return
         self._indents.append(_Indent(first, rest))
@@ -80,16 +83,28 @@ class LineBuilder:
         self.add([])
 
     def flow(
-        self, spans: Sequence[Span], *, words: bool = True, fill: Style | None = None, skip_all: bool = False
+        self,
+        spans: Sequence[Span],
+        *,
+        words: bool = True,
+        fill: Style | None = None,
+        skip_all: bool = False,
+        aside: bool = False,
     ) -> None:
         """Adds one logical line, wrapped; `skip_all`: none of the indent belongs to the logical text."""
+        spans = self._with_marks(spans)
         text = "".join(span[0] for span in spans)
         pieces = wrap(text, self.room, words=words)
         if len(pieces) == 1:
-            self.add(spans, fill=fill, skip_all=skip_all)
+            self.add(spans, fill=fill, skip_all=skip_all, aside=aside)
             return
         for part, piece in zip(cut_spans(spans, pieces), pieces, strict=True):
-            self.add(part, fill=fill, skip_all=skip_all, glue=None if piece.start == 0 else piece.glue)
+            glue = None if piece.start == 0 else piece.glue
+            self.add(part, fill=fill, skip_all=skip_all, glue=glue, aside=aside)
+
+    def _with_marks(self, spans: Sequence[Span]) -> Sequence[Span]:
+        spans, self._marks = [*self._marks, *spans] if self._marks else spans, []
+        return spans
 
     def add(
         self,
@@ -101,6 +116,8 @@ class LineBuilder:
         aside: bool = False,
     ) -> None:
         """Adds one line of the screen that fits already; `aside`: it is no part of the text."""
+        if self._marks:
+            self.flow([])
         segments: list[Segment] = []
         n_prefix = cells = 0
         for indent in self._indents:

@@ -6,7 +6,7 @@ and padding need not know of it. Made for a click only: what is on the screen ca
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.cells import split_graphemes
 from rich.style import Style
@@ -49,6 +49,19 @@ def rows_of(text: str, places: Sequence[int]) -> list[list[int]]:
             row = rows[-1]
             row += [place] * (TAB - len(row) % TAB if char == "\t" else len(safe_text(char)))
     return rows
+
+
+def places_in(line: Line) -> Iterator[tuple[int, str, int]]:
+    """The characters of the source that a line shows: where in its text each begins, what is shown, and its place."""
+    x = 0
+    for segment in line.strip:
+        meta = segment.style.meta if segment.style is not None else {}
+        place: int | None = meta.get(_PLACE)
+        if place is not None and _RUN in meta:
+            yield from ((x + k, segment.text[k], place + k) for k in range(min(meta[_RUN], len(segment.text))))
+        elif place is not None:
+            yield x, segment.text, place
+        x += len(segment.text)
 
 
 def place_at(line: Line, cell: int) -> int | None:

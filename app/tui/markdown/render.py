@@ -1,23 +1,24 @@
 """One block to lines of a width. Any text gives lines, never an exception; what it shows has passed safe_text.
 
-A subset of HTML is not attempted: raw HTML is shown as it was written.
+HTML is shown as it was written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.style import Style
 
 from app.domain.text import safe_text
-from app.tui.markdown.blocks import Block, Kind, parser
+from app.tui.markdown.blocks import Block, Kind
 from app.tui.markdown.code import add_code
-from app.tui.markdown.inline import HARD_BREAK, inline_spans
+from app.tui.markdown.dialect import parser
+from app.tui.markdown.inline import inline_lines
 from app.tui.markdown.lines import Line, LineBuilder, Span
 from app.tui.markdown.places import TAB, placed, placed_run, rows_of
 from app.tui.markdown.placing import placed_tokens
-from app.tui.markdown.plain import is_plain_paragraph, join_lines
+from app.tui.markdown.plain import is_plain_paragraph
 from app.tui.markdown.styles import MarkdownStyles
 from app.tui.markdown.table import add_table
 
@@ -29,7 +30,6 @@ MAX_MARKED = 16_000
 
 _PARSER = parser()
 _BULLETS = "•◦▪"
-References = Mapping[str, Any]
 
 
 def render(
@@ -37,7 +37,6 @@ def render(
     width: int,
     styles: MarkdownStyles,
     gutter: tuple[Span, Span],
-    references: References | None = None,
     *,
     with_places: bool = False,
 ) -> list[Line]:
@@ -49,7 +48,7 @@ def render(
     places = range(len(block.text)) if with_places else ()
     match block.kind:
         case Kind.CODE:
-            add_code(out, block.text, block.language, styles, label=block.gap, places=places)
+            add_code(out, block.text, block.info, styles, label=block.gap, places=places)
         case Kind.NOTE:
             with out.indent(("○ ", styles.note), ("  ", styles.note)):
                 _add_plain(out, block.text, styles.note)
@@ -59,21 +58,14 @@ def render(
         case Kind.PLAIN:
             _add_plain(out, block.text, styles.base, places)
         case Kind.MARKDOWN if not with_places and is_plain_paragraph(block.text):
-            out.flow([(safe_text(join_lines(block.text)), styles.base)])
+            for line in safe_text(block.text).split("\n"):
+                out.flow([(line.rstrip(" "), styles.base)])
         case Kind.MARKDOWN if len(block.text) > MAX_MARKED and not is_plain_paragraph(block.text):
             _add_plain(out, block.text, styles.base, places)
         case Kind.MARKDOWN:
-            env = {"references": dict(references)} if references else {}
-            tokens = placed_tokens(block.text, env) if with_places else _PARSER.parse(block.text, env)
+            tokens = placed_tokens(block.text) if with_places else _PARSER.parse(block.text)
             _Walk(out, styles, block).blocks(tokens)
     return out.lines
-
-
-def references_in(definitions: str) -> References:
-    """Returns the link references that a text defines."""
-    env: dict[str, Any] = {}
-    _PARSER.parse(definitions, env)
-    return env.get("references", {})
 
 
 def _add_plain(out: LineBuilder, text: str, style: Style, places: Sequence[int] = ()) -> None:
@@ -89,7 +81,6 @@ class _Walk:
     def __init__(self, out: LineBuilder, styles: MarkdownStyles, block: Block) -> None:
         self._out = out
         self._styles = styles
-        self._number = block.number
         self._lines = block.text.split("\n")
         self._depth = 0
 
@@ -99,11 +90,10 @@ class _Walk:
         is_first = True
         while at < len(tokens):
             stop = _end(tokens, at)
-            if tokens[at].type != "definition":
-                if not is_first and (self._depth == 0 or self._is_parted(tokens[at])):
-                    self._out.blank()
-                self._block(tokens[at:stop], style or self._styles.base)
-                is_first = False
+            if not is_first and (self._depth == 0 or self._is_parted(tokens[at])):
+                self._out.blank()
+            self._block(tokens[at:stop], style or self._styles.base)
+            is_first = False
             at = stop
 
     def _block(self, tokens: Sequence[Token], style: Style) -> None:
@@ -113,13 +103,16 @@ class _Walk:
                 self._inline(tokens[1], style)
             case "heading_open":
                 minor = int(token.tag[1]) > 2
-                self._inline(tokens[1], styles.heading_minor if minor else styles.heading)
+                if tokens[1].content:
+                    self._inline(tokens[1], styles.heading_minor if minor else styles.heading)
+                else:
+                    out.flow(placed([(token.markup, styles.muted)], token.meta.get("places", ())))
             case "fence" | "code_block":
                 code = token.content.removesuffix("\n")
-                language = token.info.split()[0] if token.info.split() else ""
-                add_code(out, code, language, styles, places=token.meta.get("places", ()))
+                places, info_places = (token.meta.get(name, ()) for name in ("places", "info"))
+                add_code(out, code, token.info.strip(), styles, places=places, info_places=info_places)
             case "hr":
-                out.add([("─" * out.room, styles.muted)])
+                out.flow([("─" * out.room, placed_run(styles.muted, token.meta.get("places", range(0))))])
             case "html_block":
                 _add_plain(out, token.content.rstrip("\n"), styles.muted, token.meta.get("places", ()))
             case "blockquote_open":
@@ -131,37 +124,28 @@ class _Walk:
             case "table_open":
                 add_table(out, tokens, styles)
             case _:
-                _add_plain(out, token.content, style)
+                _add_plain(out, token.content, style, token.meta.get("places", ()))
 
     def _inline(self, token: Token, style: Style) -> None:
-        line: list[Span] = []
-        for span in inline_spans(token.children or [], self._styles, style):
-            if span[0] == HARD_BREAK:
-                self._out.flow(line)
-                line = []
-            else:
-                line.append(span)
-        self._out.flow(line)
+        for line in inline_lines(token.children or [], self._styles, style):
+            self._out.flow(line)
 
     def _list(self, tokens: Sequence[Token]) -> None:
         out, styles = self._out, self._styles
-        number = int(tokens[0].attrs.get("start", 1)) if tokens[0].type == "ordered_list_open" else None
-        if self._depth == 0 and self._number is not None:
-            number = self._number
         at = 1
         while at < len(tokens) - 1:
             stop = _end(tokens, at)
-            mark = _BULLETS[min(self._depth, 2)] if number is None else f"{number}."
-            if at > 1 and self._is_parted(tokens[at]):
+            item = tokens[at]
+            mark = item.info + item.markup if item.info else _BULLETS[min(self._depth, 2)]
+            if at > 1 and self._is_parted(item):
                 out.blank()
-            marker = placed_run(styles.marker, tokens[at].meta.get("places", range(0)))
+            marker = placed_run(styles.marker, item.meta.get("places", range(0)))
             with out.indent((f"{mark} ", marker), (" " * (len(mark) + 1), styles.base)):
                 self._depth += 1
                 if stop - at == 2:
                     out.blank()
                 self.blocks(tokens[at + 1 : stop - 1])
                 self._depth -= 1
-            number = None if number is None else number + 1
             at = stop
 
     def _is_parted(self, token: Token) -> bool:

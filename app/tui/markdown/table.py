@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len
 from rich.style import Style
 
-from app.tui.markdown.inline import HARD_BREAK, inline_spans
+from app.tui.markdown.inline import inline_lines
 from app.tui.markdown.lines import LineBuilder, Span, cut_spans
+from app.tui.markdown.places import placed_run
 from app.tui.markdown.styles import MarkdownStyles
 from app.tui.markdown.wrap import wrap
 
@@ -20,46 +21,49 @@ if TYPE_CHECKING:
 MIN_COLUMN = 4
 _BETWEEN = " │ "
 
-Cell = list[Span]
+Spans = list[Span]
+Cell = list[Spans]
+"""Its lines."""
 
 
 def add_table(out: LineBuilder, tokens: Sequence[Token], styles: MarkdownStyles) -> None:
-    """Adds the lines of the tokens of one table; with no room for its columns, each row as one wrapped line."""
+    """Adds the lines of the tokens of one table; with no room for its columns, each row as wrapped lines."""
     rows, aligns = _rows(tokens, styles)
-    widths = _fit([max(_cells(row[k]) for row in rows) for k in range(len(aligns))], out.room)
+    widths = _fit([max(_cells(line) for row in rows for line in row[k]) for k in range(len(aligns))], out.room)
     bar = (_BETWEEN, styles.muted)
     if not widths:
         for row in rows:
-            out.flow([span for k, cell in enumerate(row) for span in ([bar, *cell] if k else cell)])
+            for parts in zip_longest(*row, fillvalue=Spans()):
+                out.flow([span for k, part in enumerate(parts) for span in ([bar, *part] if k else part)])
         return
     for n, row in enumerate(rows):
-        wrapped = [_lines(cell, width) for cell, width in zip(row, widths, strict=True)]
-        for parts in zip_longest(*wrapped, fillvalue=list[Span]()):
-            spans: list[Span] = []
+        wrapped = [_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for parts in zip_longest(*wrapped, fillvalue=Spans()):
+            spans: Spans = []
             for k, (part, width, align) in enumerate(zip(parts, widths, aligns, strict=True)):
                 spans += [*([bar] if k else []), *_aligned(part, width, align, styles.base)]
             out.add(spans)
         if n == 0:
-            out.add([("─┼─".join("─" * width for width in widths), styles.muted)])
+            rule = placed_run(styles.muted, tokens[0].meta.get("places", range(0)))
+            out.add([("─┼─".join("─" * width for width in widths), rule)])
 
 
 def _rows(tokens: Sequence[Token], styles: MarkdownStyles) -> tuple[list[list[Cell]], list[str]]:
+    """The cells of each row, as many as the longest has, and where each column stands."""
     rows: list[list[Cell]] = []
-    aligns: list[str] = []
     for token in tokens:
         if token.type == "tr_open":
             rows.append([])
-        elif token.type == "th_open":
-            aligns.append(str(token.attrs.get("style", "")).removeprefix("text-align:"))
         elif token.type == "inline":
             base = styles.table_head if len(rows) == 1 else styles.base
-            cell = inline_spans(token.children or [], styles, base)
-            rows[-1].append([(" " if text == HARD_BREAK else text, style) for text, style in cell])
-    return [(row + [[] for _ in aligns])[: len(aligns)] for row in rows], aligns
+            rows[-1].append(inline_lines(token.children or [], styles, base, tags=True))
+    aligns: list[str] = tokens[0].meta["aligns"]
+    n_columns = max(len(aligns), *map(len, rows))
+    return [row + [[[]]] * (n_columns - len(row)) for row in rows], (aligns + ["left"] * n_columns)[:n_columns]
 
 
-def _cells(cell: Cell) -> int:
-    return sum(cell_len(text) for text, _ in cell)
+def _cells(spans: Spans) -> int:
+    return sum(cell_len(text) for text, _ in spans)
 
 
 def _fit(natural: list[int], room: int) -> list[int]:
@@ -77,11 +81,11 @@ def _fit(natural: list[int], room: int) -> list[int]:
     return widths
 
 
-def _lines(cell: Cell, width: int) -> list[Cell]:
-    return list(cut_spans(cell, wrap("".join(text for text, _ in cell), width)))
+def _wrapped(cell: Cell, width: int) -> list[Spans]:
+    return [part for line in cell for part in cut_spans(line, wrap("".join(text for text, _ in line), width))]
 
 
-def _aligned(part: Cell, width: int, align: str, style: Style) -> Cell:
+def _aligned(part: Spans, width: int, align: str, style: Style) -> Spans:
     free = max(0, width - _cells(part))
     left = {"right": free, "center": free // 2}.get(align, 0)
     return [(" " * left, style), *part, (" " * (free - left), style)]

@@ -25,7 +25,7 @@ def character_at(entry: Entry, part: int, row: int, cell: int, look: Look) -> in
         return None
     block = entry.parts[part].block
     gutter = look.gutter(entry.voice, is_first=part == 0)
-    lines = render(block, look.width, look.styles, gutter, entry.references, with_places=True)
+    lines = render(block, look.width, look.styles, gutter, with_places=True)
     row -= part > 0 and block.gap
     place = place_at(lines[row], cell) if 0 <= row < len(lines) else None
     if place is None:

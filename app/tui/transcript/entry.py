@@ -13,7 +13,7 @@ from itertools import accumulate
 from app.domain.text import safe_text
 from app.tui.markdown.blocks import Block, Kind, Splitter
 from app.tui.markdown.lines import Line, LineBuilder
-from app.tui.markdown.render import References, references_in, render
+from app.tui.markdown.render import render
 from app.tui.transcript.look import GUTTER, Look, Voice
 
 PLAIN_PIECE = 8000
@@ -48,8 +48,6 @@ class Entry:
         self.note: Block | None = None
         self.label = ""
         """Which version of the reply this is; stands before the note."""
-        self.references: References | None = None
-        """The link definitions in it, once they are known."""
         self.height = 0
         self._tops: list[int] = []
         self._splitter: Splitter | None = None
@@ -79,7 +77,6 @@ class Entry:
             splitter.finish()
             blocks = splitter.blocks
         self._set_blocks(0, blocks, width)
-        self._resolve_references()
         self._set_foot()
         self.is_open = True
         self.estimate(width)
@@ -104,7 +101,7 @@ class Entry:
         self._set_blocks(first, self._splitter.blocks or [_AWAITED], width)
 
     def finish(self, note: Block | None, width: int) -> None:
-        """Takes the text as complete. Unchanged blocks keep their lines; late link definitions take effect."""
+        """Takes the text as complete. Unchanged blocks keep their lines."""
         if self._splitter is None:
             return
         first = min(self._splitter.feed(safe_text(self._waiting)), self._splitter.finish())
@@ -112,7 +109,6 @@ class Entry:
         self._set_blocks(first, self._splitter.blocks, width)
         self._splitter = None
         self.note = note
-        self._resolve_references()
         self._set_foot()
         self._sum()
 
@@ -135,7 +131,7 @@ class Entry:
         if part is None or part.lines is not None:
             return 0
         gutter = look.gutter(self.voice, is_first=index == 0)
-        lines = render(part.block, look.width, look.styles, gutter, self.references)
+        lines = render(part.block, look.width, look.styles, gutter)
         if index and part.block.gap and lines:
             blank = LineBuilder(look.width, look.styles.base, gutter)
             blank.blank()
@@ -183,14 +179,6 @@ class Entry:
     def _set_foot(self) -> None:
         if (foot := self._foot) is not None:
             self.parts.append(Part(foot, 2))
-
-    def _resolve_references(self) -> None:
-        definitions = [part.block.text for part in self.parts if part.block.defines]
-        if not definitions:
-            return
-        self.references = references_in("\n\n".join(definitions))
-        for part in self.parts:
-            part.lines = None
 
     def _sum(self) -> None:
         self._tops = [0, *accumulate(part.height for part in self.parts)]

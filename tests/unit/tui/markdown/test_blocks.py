@@ -3,15 +3,17 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.tui.markdown.blocks import OPEN_PIECE_LINES, PIECE_LINES, Block, Kind, Splitter, last_code, parser, split
+from app.tui.markdown.blocks import OPEN_PIECE_LINES, PIECE_LINES, Block, Kind, Splitter, last_code, split
+from app.tui.markdown.dialect import parser
 
 LINES = st.sampled_from(
     [
         "", "", "", " ", "word", "two words  ", "- item", "- ", "-", " - shifted", "  - nested", "    deep", "* star",
         "+ plus", "1. one", "1. again", "7) seven", "   continued", "      six", "# Head", "#", "Setext", "===", "---",
         "```", "```py", "````", "~~~", "  ```", "``", "> quote", "> - in", ">", "| a | b |", "|---|---|", "| 1 |",
-        "a | b", "--- | :-:", "[x]: /url", "[y]:", "/later", "'title", "end'", "[x][y]", "<div>", "</div>", "<!--",
-        "-->", "<b>inline", "**bold", "*", "`code", "\ttab", "\\", "***", "___", "&amp;", "漢字", "\u2028sep", "\x0c",
+        "a | b", "--- | :-:", "[x]: /url", "$$", "\\[", "\\] x", "ends:", "3. three", "[x][y]", "<div>",
+        "</div>", "<!--", "-->", "<b>inline", "**bold", "*", "`code", "\ttab", "\\", "***", "___", "&amp;", "漢字",
+        "\u2028sep", "\x0c",
     ]
 )  # fmt: skip
 TEXTS = st.lists(LINES, max_size=14).map("\n".join)
@@ -34,7 +36,7 @@ def streamed(text: str, sizes: list[int]) -> list[Block]:
 
 def leaves(text: str) -> list[str]:
     """All that a parser finds to show, in order."""
-    kinds = ("inline", "fence", "code_block", "html_block", "hr")
+    kinds = ("inline", "fence", "code_block", "html_block", "math", "hr")
     return [
         t.content.rstrip(" \t\n") for t in parser().parse(text) if t.type in kinds and (t.content or t.type != "inline")
     ]
@@ -64,16 +66,16 @@ def test_blocks_parsed_alone_show_what_the_whole_text_shows(text: str) -> None:
     assert leaves_of(split(text)) == leaves(text + "\n")
 
 
-def test_kinds_gaps_and_numbers() -> None:
+def test_kinds_and_gaps() -> None:
     text = "# Head\npara\nmore\n\n1. a\n1. b\n\n1. c\n- x\n```py\ncode\n```\nend"
     assert split(text) == [
         Block(Kind.MARKDOWN, "# Head"),
         Block(Kind.MARKDOWN, "para\nmore"),
-        Block(Kind.MARKDOWN, "1. a", number=1),
-        Block(Kind.MARKDOWN, "1. b", gap=False, number=2),
-        Block(Kind.MARKDOWN, "1. c", number=3),
+        Block(Kind.MARKDOWN, "1. a"),
+        Block(Kind.MARKDOWN, "1. b", gap=False),
+        Block(Kind.MARKDOWN, "1. c"),
         Block(Kind.MARKDOWN, "- x"),
-        Block(Kind.CODE, "code", language="py"),
+        Block(Kind.CODE, "code", info="py"),
         Block(Kind.MARKDOWN, "end"),
     ]
 
