@@ -1,4 +1,4 @@
-"""Text under a selection: logical text to copy, words and paragraphs to select, cells to highlight.
+"""Text under a selection: words and paragraphs to select, cells to highlight, and the logical text of notes to copy.
 
 Logical text is what is shown, wrapped lines joined again, without gutters, the label and padding of code and trailing
 spaces.

@@ -20,6 +20,7 @@ from textual.timer import Timer
 from app.domain.conversation import Message
 from app.tui.markdown.blocks import last_code
 from app.tui.transcript.clicked import character_at
+from app.tui.transcript.copied import copied
 from app.tui.transcript.entry import Entry, note_block
 from app.tui.transcript.look import GUTTER, Voice
 from app.tui.transcript.messages import entry_for
@@ -128,8 +129,12 @@ class Transcript(TranscriptView):
     # -- selecting
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """Returns the logical text of a selection (see app.tui.transcript.selection); never raises."""
-        return logical_text(self._layout.line, self._layout.height, selection), "\n"
+        """Returns the text of the messages under a selection as it was written; of notes alone as it is shown.
+
+        Never raises.
+        """
+        text = copied(self._layout, selection)
+        return text or logical_text(self._layout.line, self._layout.height, selection), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:
         """Paints the selection."""
