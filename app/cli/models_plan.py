@@ -73,7 +73,7 @@ def _print(title: str, header: GgufHeader, plan: Plan) -> None:
         f"{title}: {header.quant}, {_mib(header.size_bytes)} MiB, trained on {header.n_ctx_train:,} tokens"
     )
     console.print_line(f"window: {plan.n_ctx:,} tokens × {slots} ({room})")
-    console.print_line(f"layers on a GPU: {plan.n_gpu_layers} of {plan.n_layers}\n")
+    console.print_line(f"layers on a GPU: {plan.n_gpu_layers} of {plan.n_layers}, the output counted as one\n")
     has_draft = any(share.memory.draft_bytes for share in plan.shares)
     draft = ("DRAFT MiB",) if has_draft else ()
     sizes = ("WEIGHTS MiB", "KV MiB", "SCRATCH MiB", *draft, "TOTAL MiB", "USABLE MiB", "FREE MiB")

@@ -100,6 +100,11 @@ class PromptSpans(Struct, frozen=True, array_like=True):
     n_turn: int = 0
     """The last user message and the generation prompt."""
 
+    @property
+    def n_tokens(self) -> int:
+        """All of them."""
+        return self.n_system + self.n_history + self.n_turn
+
 
 class CellSpan(Struct, frozen=True, array_like=True):
     """Consecutive cells of a context window."""
@@ -109,7 +114,7 @@ class CellSpan(Struct, frozen=True, array_like=True):
     n_tokens: int
     source: str = ""
     """What it took to have them: `computed` (by this request), `reused` (in the cache from before), `restored` (read
-    from disk, by this request or an earlier one), `copied` (from another conversation), `shared` (from a branch)."""
+    from disk, by this request or an earlier one), `copied` (from another slot), `shared` (from a branch)."""
     ms: float = 0.0
     """Computing them; 0 where they were not."""
     first_at: float = 0.0

@@ -23,6 +23,8 @@ class ReplyTrace(Struct, frozen=True, kw_only=True):
     seed: int = 0
     cells: tuple[CellSpan, ...] = ()
     drafting: DraftCounts | None = None
+    n_kept: int = 0
+    """How many of the first tokens come from an older reply: they are also the last ones of the prompt."""
 
     def ends(self) -> list[int]:
         """Where each token's bytes end in the UTF-8 of the reply's content."""

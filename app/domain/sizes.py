@@ -44,6 +44,8 @@ class ModelSizes(Struct, frozen=True, array_like=True):
     """Whether the output layer is the token embeddings, so that the CPU needs them only once."""
     draft: ModelSizes | None = None
     """Of the draft model that is loaded beside it."""
+    pass_bytes: int = 0
+    """Weights that a pass for one token reads: of a mixture of experts those of the experts in use; 0: not known."""
 
     @property
     def n_offloadable(self) -> int:

@@ -75,7 +75,7 @@ class Host:
         self._scheduler = Scheduler(loaded.context, drafter=drafter, archive=self._store)
         self.load_ms = (time.perf_counter() - began) * 1e3
         """Reported with the first request, and 0 from then on."""
-        self.ready: ModelReady = describe(loaded, command.path, self.load_ms)
+        self.ready: ModelReady = describe(loaded, command.path, self.load_ms, command.sizes)
 
     @property
     def schedulers(self) -> list[Scheduler]:

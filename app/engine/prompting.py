@@ -33,7 +33,10 @@ def prepare(command: Generate, prompts: PromptBuilder, vocab: Vocab, n_ctx: int,
         return _continued(prompts.build(messages), kept)
 
     if command.prompt_ids:
-        return Fitted(_continued(prompts.given(command.prompt_ids), kept))
+        given = prompts.given(command.prompt_ids)
+        if command.prompt_spans.n_tokens == len(given.ids):
+            given = replace(given, spans=command.prompt_spans)
+        return Fitted(_continued(given, kept))
     return fit_by_policy(command, build, n_ctx, can_shift)
 
 

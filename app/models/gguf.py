@@ -23,6 +23,8 @@ from app.models.shards import other_parts
 _MAX_LAYERS = 10_000
 _INPUT = "token_embd.weight"
 _BLOCK = re.compile(r"blk\.(\d+)\.")
+_EXPERTS = re.compile(r"_exps\.")
+"""A tensor that holds a matrix of every expert, as in `blk.0.ffn_up_exps.weight`."""
 _DOWNLOAD_AGAIN = "Get the file again; a broken download is the usual cause."
 
 Metadata = Mapping[str, Value | Skipped]
@@ -60,6 +62,8 @@ class GgufHeader(Struct, frozen=True, kw_only=True):
     """Tensor bytes of the output layer; the token embeddings where it has no weights of its own."""
     tied: bool
     """Whether the output layer is the token embeddings, so that `other_bytes` counts them once."""
+    pass_bytes: int = 0
+    """Of the weights, what a pass for one token reads: of a mixture of experts, the share of those in use."""
 
 
 def read_header(path: Path) -> GgufHeader:
@@ -95,13 +99,18 @@ def _header(path: Path, arch: str, metadata: Metadata, tensors: list[Tensor], si
     n_embd = number("embedding_length")
     n_head = number("attention.head_count", 0)
     head_size = n_embd // n_head if n_head else 0
-    layer_bytes = [0] * n_layers
+    n_experts, n_used = number("expert_count", 0), number("expert_used_count", 0)
+    layer_bytes, n_unread = [0] * n_layers, 0
     for tensor in tensors:
         block = _BLOCK.match(tensor.name)
         if block and len(block[1]) < 6 and int(block[1]) < n_layers:
             layer_bytes[int(block[1])] += tensor.n_bytes
+            if n_experts > n_used > 0 and _EXPERTS.search(tensor.name):
+                n_unread += tensor.n_bytes * (n_experts - n_used) // n_experts
     sizes = {tensor.name: tensor.n_bytes for tensor in tensors}
     tied = "output.weight" not in sizes
+    output_bytes = sum(n_bytes for name, n_bytes in sizes.items() if name.startswith("output"))
+    output_bytes += sizes.get(_INPUT, 0) if tied else 0
     return GgufHeader(
         path=path,
         architecture=one_line(arch),
@@ -120,9 +129,9 @@ def _header(path: Path, arch: str, metadata: Metadata, tensors: list[Tensor], si
         size_bytes=size_bytes,
         layer_bytes=tuple(layer_bytes),
         other_bytes=sum(sizes.values()) - sum(layer_bytes),
-        output_bytes=sum(n_bytes for name, n_bytes in sizes.items() if name.startswith("output"))
-        + (sizes.get(_INPUT, 0) if tied else 0),
+        output_bytes=output_bytes,
         tied=tied,
+        pass_bytes=sum(layer_bytes) - n_unread + output_bytes,
     )
 
 

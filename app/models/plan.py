@@ -26,6 +26,7 @@ def model_sizes(header: GgufHeader, adapter_bytes: int = 0) -> ModelSizes:
         n_vocab=header.n_vocab,
         n_ctx_train=header.n_ctx_train,
         tied=header.tied,
+        pass_bytes=header.pass_bytes,
     )
 
 

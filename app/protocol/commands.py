@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from app.domain.conversation import Role
-from app.domain.generation import ContextPolicy
+from app.domain.generation import ContextPolicy, PromptSpans
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.domain.sizes import ModelSizes
@@ -72,6 +72,8 @@ class Generate(Struct, frozen=True, tag=True, array_like=True):
     """Whether `PromptRendered` follows `GenerationStarted`."""
     conversation: int = 0
     """What `Forget` calls the conversation whose state may be saved; 0: it has no name, and only age removes it."""
+    prompt_spans: PromptSpans = PromptSpans()
+    """How `prompt_ids` divide, where that is known; the system part is kept when a full window is shifted."""
 
 
 class Pause(Struct, frozen=True, tag=True, array_like=True):

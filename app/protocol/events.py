@@ -87,6 +87,8 @@ class ModelReady(Struct, frozen=True, tag=True, array_like=True):
     """What the user should know: a smaller context than asked, a fallback template."""
     adapters: tuple[AdapterReady, ...] = ()
     """The LoRA adapters that are loaded with it."""
+    pass_bytes: int = 0
+    """Weights that a pass for one token reads, with those of the experts that it asks; 0 where it is not known."""
 
     @property
     def on_cpu(self) -> bool:

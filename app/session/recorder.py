@@ -20,15 +20,14 @@ class Recorder:
     """The trace of one reply, begun with the tokens that are kept of an older one."""
 
     def __init__(self, sampling: SamplingParams, kept: Sequence[TokenTrace] = ()) -> None:
-        self._n_kept = len(kept)
         self._tokens = list(kept)
-        self._rest = ReplyTrace(sampling=sampling)
+        self._rest = ReplyTrace(sampling=sampling, n_kept=len(kept))
         self._made: ReplyTrace | None = None
 
     @property
     def n_generated(self) -> int:
         """Tokens that came from the engine."""
-        return len(self._tokens) - self._n_kept
+        return len(self._tokens) - self._rest.n_kept
 
     def add(self, event: GenerationEvent) -> None:
         """Takes one event of the reply's request."""

@@ -44,6 +44,7 @@ class _Blob(Struct, frozen=True, array_like=True):
     ints: dict[str, bytes]
     floats: dict[str, bytes]
     draws: bytes
+    n_kept: int = 0
 
 
 def pack(trace: ReplyTrace) -> bytes:
@@ -107,6 +108,7 @@ def pack(trace: ReplyTrace) -> bytes:
         {name: _planes("i", column) for name, column in ints.items()},
         {name: _planes("f", column) for name, column in floats.items()},
         _planes("d", [each for draw in draws for each in (draw.u, draw.low, draw.high)]),
+        trace.n_kept,
     )
     return zlib.compress(msgspec.msgpack.encode(blob), _LEVEL)
 
@@ -164,6 +166,7 @@ def _trace(blob: _Blob) -> ReplyTrace:
         seed=blob.seed,
         cells=blob.cells,
         drafting=blob.drafting,
+        n_kept=blob.n_kept,
     )
 
 

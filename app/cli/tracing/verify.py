@@ -104,8 +104,10 @@ async def _again(recording: Recording, engine: Engine) -> tuple[TokenTrace, ...]
         recording.messages,
         replace(recording.sampling, exact=True, seed=recording.started.seed),
         trace_top_k=0,
+        context_policy=recording.context,
         cacheable=False,
         prompt_ids=tuple(token.id for token in recording.prompt),
+        prompt_spans=recording.started.spans,
     )
     recorded, computed = recording.tokens, list[TokenTrace]()
     console.talk(f"tok: running {count(len(recorded))} again")

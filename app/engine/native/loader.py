@@ -24,6 +24,10 @@ _CANNOT_CUT = (
 )
 
 
+_PRINTED_BYTES = (1 << 20) / 100
+"""The last digit of a size in llama.cpp's log."""
+
+
 @dataclass
 class Loaded:
     """A model and its context; `close` frees both in the right order."""
@@ -164,8 +168,8 @@ def _can_cut(context: NativeContext) -> bool:
         context.clear(0)
 
 
-def describe(loaded: Loaded, path: str, load_ms: float) -> ModelReady:
-    """What the app is told: every figure read back from llama.cpp."""
+def describe(loaded: Loaded, path: str, load_ms: float, sizes: ModelSizes | None = None) -> ModelReady:
+    """What the app is told: every figure read back from llama.cpp, but for `pass_bytes`, which the header says."""
     model, context = loaded.model, loaded.context
     return ModelReady(
         path=path,
@@ -174,7 +178,7 @@ def describe(loaded: Loaded, path: str, load_ms: float) -> ModelReady:
         quant=model.quant,
         n_params=model.n_params,
         model_bytes=model.size_bytes,
-        kv_bytes=context.kv_bytes,
+        kv_bytes=_exact_kv_bytes(context, sizes),
         n_ctx=context.n_ctx,
         n_ctx_train=model.n_ctx_train,
         n_vocab=context.n_vocab,
@@ -188,4 +192,13 @@ def describe(loaded: Loaded, path: str, load_ms: float) -> ModelReady:
         has_template=model.chat_template is not None,
         notices=tuple(loaded.notices),
         adapters=tuple(AdapterReady(each.name, each.path, each.scale) for each in model.adapters.wanted),
+        pass_bytes=sizes.pass_bytes if sizes else 0,
     )
+
+
+def _exact_kv_bytes(context: NativeContext, sizes: ModelSizes | None) -> int:
+    """llama.cpp prints the size of its cache in hundredths of a MiB; the closed form is exact where the two agree."""
+    if sizes is None:
+        return context.kv_bytes
+    exact = sizes.kv_bytes(len(sizes.layer_bytes), context.n_ctx * context.n_slots, context.kv_type)
+    return exact if abs(exact - context.kv_bytes) < _PRINTED_BYTES else context.kv_bytes

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from app.domain.reply_trace import ReplyTrace
-from app.domain.trace import PromptToken
 from app.tui.inspect.tint import Mark
 from app.tui.panels.line import Line, bar, visible
 
@@ -35,9 +32,11 @@ def prompt_lines(trace: ReplyTrace, cursor: int, width: int) -> list[Line]:
         (("PROMPT  ", "title"), (f"{n:,}", "value"), (f" tokens, {n_bytes:,} bytes, as the template made them", "dim")),
         _part("cached", "found in the KV cache", n_cached, n, CACHED.role, width),
         _part("computed", "read by the model for this reply", n - n_cached, n, FRESH.role, width),
-        (),
     ]
-    return [*lines, *_token(prompt, cursor, n_cached, width)] if 0 <= cursor < n else lines
+    if trace.n_kept:
+        lines.append(_part("kept", "of them the start of the reply", trace.n_kept, n, FRESH.role, width))
+    lines.append(())
+    return [*lines, *_token(trace, cursor, n_cached, width)] if 0 <= cursor < n else lines
 
 
 def _part(name: str, words: str, n: int, total: int, role: str, width: int) -> Line:
@@ -45,14 +44,17 @@ def _part(name: str, words: str, n: int, total: int, role: str, width: int) -> L
     return ((f"{name:<9} ", "dim"), (f"{n:>7,} ", "value"), (f"{words:<33} ", "dim"), (bar(n / total, n_bar), role))
 
 
-def _token(prompt: Sequence[PromptToken], cursor: int, n_cached: int, width: int) -> list[Line]:
+def _token(trace: ReplyTrace, cursor: int, n_cached: int, width: int) -> list[Line]:
+    prompt = trace.prompt
     token = prompt[cursor]
     offset = sum(each.n_bytes for each in prompt[:cursor])
     place = f"{offset:,} to {offset + token.n_bytes:,}" if token.n_bytes else "none: the tokenizer added it"
     kind = "control token" if token.is_control else "text"
     where = "cached" if cursor < n_cached else "computed"
+    n_kept_before = cursor - (len(prompt) - trace.n_kept)
+    reply = f"  token {n_kept_before + 1:,} of the reply, kept" if n_kept_before >= 0 else ""
     return [
-        (("TOKEN ", "title"), (f"{cursor + 1:,}", "value"), (f" of {len(prompt):,}", "dim")),
+        (("TOKEN ", "title"), (f"{cursor + 1:,}", "value"), (f" of {len(prompt):,}{reply}", "dim")),
         (("text      ", "dim"), (visible(f"“{token.text}”", width - 10).rstrip(), "value")),
         (("id        ", "dim"), (f"{token.id}", "text"), (f"  {kind}, {where}", "dim")),
         (("bytes     ", "dim"), (place, "text")),

@@ -64,7 +64,7 @@ def sections(
         "decode": (6, lambda: _decode(meter, width)),
         "speculation": (2, lambda: drafting_forms(meter, setting, width)),
         "latency": (3, lambda: latency_forms(meter, width)),
-        "cost": (2, lambda: _cost(meter, width)),
+        "cost": (2, lambda: _cost(meter, model, width)),
         "context": (8, lambda: _context(meter, model, width)),
         "cells": (4, lambda: cells_forms(meter, model, setting, width)),
         "next": (4, lambda: _next(meter, width)),
@@ -132,9 +132,11 @@ def _decode(meter: RunMeter, width: int) -> Forms:
     return ((title, line),)
 
 
-def _cost(meter: RunMeter, width: int) -> Forms:
+def _cost(meter: RunMeter, model: ModelReady | None, width: int) -> Forms:
     prefill, decode, ratio = meter.prefill_ms_per_token, meter.decode_ms_per_token, meter.cost_ratio
     times = "" if ratio is None else f"×{ratio:.1f}" if ratio < 9.95 else f"×{ratio:.0f}"
+    if prefill is None and meter.n_prefilled:
+        times = "too few new tokens"
     most = max(prefill or 0.0, decode or 0.0)
     rows = tuple(
         (
@@ -149,6 +151,10 @@ def _cost(meter: RunMeter, width: int) -> Forms:
         (("input: many tokens in one pass", "dim"),),
         (("output: one pass for each token", "dim"),),
     )
+    if n_bytes := model.pass_bytes if model else 0:
+        pass_ms = meter.latency.pass_ms
+        rate = f" at {n_bytes / pass_ms / 1e6:.1f} GB/s" if pass_ms else ""
+        why = (*why, ((f"a pass reads {numbers.size(n_bytes)}{rate}", "dim"),))
     return (title, *rows, *why), (title, *rows)
 
 
@@ -240,7 +246,7 @@ def _model(model: ModelReady | None, width: int) -> Forms:
     layers = " + ".join(f"{one_line(place.device, 12)} {place.n_layers}" for place in model.placement)
     facts = (
         one_line(model.title if model.quant in model.title else f"{model.title} {model.quant}", 60),
-        f"{layers} of {model.n_layers} layers",
+        f"{layers}: {model.n_layers - 1} layers + output" if model.n_layers else layers,
         f"KV {numbers.size(model.kv_bytes)} · {model.n_threads} threads",
     )
     lines: list[Line] = [((wrap(fact, width, 1)[0], "dim"),) for fact in facts]

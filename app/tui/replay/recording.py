@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from app.domain.generation import ContextPolicy
 from app.domain.model import LoadOptions
 from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
@@ -46,6 +47,8 @@ class Recording(Struct, frozen=True, kw_only=True):
     started: GenerationStarted
     events: tuple[tuple[float, GenerationEvent], ...]
     """All that came, `started` included, with its time; the last one is a `GenerationFinished`, unless it was cut."""
+    context: ContextPolicy = "stop"
+    """What was to happen where the window fills."""
     cut_at: int | None = None
     """The line at which the file ends although the run did not; None when it is whole."""
 

@@ -26,7 +26,7 @@ _SOURCES = {
     "computed": ("computed", "computed for this reply"),
     "reused": ("reused", "was in the cache before"),
     "restored": ("from disk", "restored from disk"),
-    "copied": ("copied", "copied from another conversation"),
+    "copied": ("copied", "copied from another slot"),
     "shared": ("from a branch", "computed by another branch"),
 }
 _SHARED = "&"

@@ -22,7 +22,7 @@ class Moment:
 
     p: float
     at: int
-    """Counted from 1: the token that came in place of an end."""
+    """Counted from 1 in the reply: the token that came in place of an end."""
     text: str
     """That token's piece."""
 
@@ -30,7 +30,9 @@ class Moment:
 class Ending:
     """A fold over the tokens of one reply."""
 
-    def __init__(self) -> None:
+    def __init__(self, n_kept: int = 0) -> None:
+        """`n_kept`: how many tokens of the reply stand before the first of these."""
+        self._n_kept = n_kept
         self.n = 0
         self.recent: deque[float] = deque(maxlen=N_RECENT)
         """Probability of an end at each of the last tokens, oldest first."""
@@ -48,7 +50,7 @@ class Ending:
     @property
     def moments(self) -> list[Moment]:
         """The likeliest ends that were not taken, the likeliest first."""
-        passed = self.n - 1 if self._ended else self.n
+        passed = self._n_kept + (self.n - 1 if self._ended else self.n)
         return sorted((moment for moment in self._moments if moment.at <= passed), reverse=True)
 
     @property
@@ -64,7 +66,7 @@ class Ending:
         self.recent.append(p)
         self._log_left_before = self._log_left
         self._log_left += log1p(-p) if p < 1 else -inf
-        moment = Moment(p, self.n, token.text)
+        moment = Moment(p, self._n_kept + self.n, token.text)
         # One more than is shown: the last token may turn out to be the end itself.
         if len(self._moments) <= N_MOMENTS:
             heappush(self._moments, moment)

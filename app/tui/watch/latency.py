@@ -81,14 +81,22 @@ class Latency:
         self.envelope = Envelope()
         self.total_ms = self.decode_ms = self.sample_ms = self.text_ms = 0.0
         self.longest_ms = 0.0
+        self.first_depth = self.last_depth = 0
+        """Tokens in the window before the first and before the last of these."""
+        self.deepest = 0
+        self.n_passes = 0
+        """Tokens that a pass of their own was made for; a draft brings others along."""
         self._n_steps = 0
         self._in_draft = False
         self._sx = self._sy = self._sxx = self._sxy = self._syy = 0.0
 
-    def token(self, token: TokenTrace) -> None:
-        """Takes the next token."""
-        x, y = float(self.n), token.ms
+    def token(self, token: TokenTrace, depth: int) -> None:
+        """Takes the next token, before which `depth` tokens lie in the window."""
+        self.first_depth = depth if not self.n else self.first_depth
+        x, y = float(depth - self.first_depth), token.ms
+        self.last_depth, self.deepest = depth, max(self.deepest, depth)
         self.n += 1
+        self.n_passes += token.decode_ms > 0
         plain = token.origin is not Origin.DRAFT and not token.ghosts and not self._in_draft
         self._in_draft = token.origin is Origin.DRAFT
         self.total_ms += y
@@ -109,6 +117,11 @@ class Latency:
         self._syy += y * y
 
     @property
+    def pass_ms(self) -> float | None:
+        """Computing the logits, of one pass on average; None where the engine does not tell."""
+        return self.decode_ms / self.n_passes if self.n_passes else None
+
+    @property
     def trend(self) -> Trend | None:
         """The effect of the depth on plain steps; None while there are too few."""
         n = self._n_steps
@@ -116,6 +129,8 @@ class Latency:
             return None
         sxx, sxy = self._sxx - self._sx**2 / n, self._sxy - self._sx * self._sy / n
         syy = self._syy - self._sy**2 / n
+        if not sxx:
+            return None
         slope = sxy / sxx
         rest = max(0.0, syy - slope * sxy)
         return Trend(slope * 1000, sqrt(rest / (n - 2) / sxx) * 1000)

@@ -63,10 +63,13 @@ def latency_page(meter: RunMeter, width: int, height: int) -> list[Line]:
 
 def _depths(meter: RunMeter, width: int) -> str:
     """Returns the first and the last depth, each under its end of the curve where there is room."""
-    first, last = f"{meter.n_prompt} tokens deep", f"{meter.n_prompt + meter.latency.n} deep"
-    end = min(width, (len(meter.latency.envelope.buckets) + 1) // 2)
+    latency = meter.latency
+    if latency.last_depth < latency.deepest:  # a shift has forgotten tokens on the way
+        return f"{latency.first_depth} to {latency.deepest} tokens deep, then {latency.last_depth} after a shift"
+    first, last = f"{latency.first_depth} tokens deep", f"{latency.last_depth} deep"
+    end = min(width, (len(latency.envelope.buckets) + 1) // 2)
     if end < len(first) + len(last) + 2:
-        return f"{meter.n_prompt} to {meter.n_prompt + meter.latency.n} tokens deep"
+        return f"{latency.first_depth} to {latency.last_depth} tokens deep"
     return first + last.rjust(end - len(first))
 
 

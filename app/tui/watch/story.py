@@ -25,8 +25,6 @@ class Chapter:
     text: str
 
 
-_ENOUGH_NEW = 8
-
 STEPS = "The loop: five steps"
 TRICKS = "What makes it fast: three tricks"
 
@@ -39,7 +37,7 @@ def story(meter: RunMeter | None, model: ModelReady | None, setting: Setting) ->
     steps = [
         Chapter("1 Input processing", _input(meter)),
         Chapter("2 Prediction", _prediction(first, model)),
-        Chapter("3 Sampling", _sampling(first, setting)),
+        Chapter("3 Sampling", _sampling(meter, first, setting)),
         Chapter("4 Feedback", _feedback(meter, first, model)),
         Chapter("5 Repeat", _repeat(meter)),
     ]
@@ -52,7 +50,7 @@ def story(meter: RunMeter | None, model: ModelReady | None, setting: Setting) ->
 
 
 def _input(meter: RunMeter) -> str:
-    asked = meter.prompt[meter.n_prompt - meter.spans.n_turn :]
+    asked = meter.prompt[meter.n_prompt - meter.spans.n_turn : meter.n_prompt - meter.n_kept]
     words = [token.text for token in asked if not token.is_control and token.text.strip()]
     like = f" such as {quoted(words[len(words) // 2])}" if words else ""
     ones = "one was" if meter.n_new == 1 else "ones were"
@@ -78,13 +76,14 @@ def _surety(entropy: float) -> str:
     return "sure" if entropy < 1 else "fairly sure" if entropy < 3 else "unsure"
 
 
-def _sampling(first: TokenTrace, setting: Setting) -> str:
+def _sampling(meter: RunMeter, first: TokenTrace, setting: Setting) -> str:
     sampling = setting.sampling
     if sampling.temperature == 0:
         how = "The likeliest one is always taken: the temperature is 0."
     else:
         how = f"One of the likelier ones is drawn by lot, at temperature {sampling.temperature:g}."
-    return f"{how} This reply began with {quoted(first.text)}, number {first.rank} of the list with {p_of(first.p)}."
+    began = f"After the {meter.n_kept} tokens that were kept came" if meter.n_kept else "This reply began with"
+    return f"{how} {began} {quoted(first.text)}, number {first.rank} of the list with {p_of(first.p)}."
 
 
 def _feedback(meter: RunMeter, first: TokenTrace, model: ModelReady | None) -> str:
@@ -109,8 +108,7 @@ def _cache(meter: RunMeter) -> str:
     if not meter.n_cached:
         new = f"Here all {meter.n_prompt} prompt tokens were new"
         return f"{what} {new}; the next message finds them there while they are kept."
-    # A few new tokens take as long as a pass of many: they do not tell what the others would have cost.
-    each = meter.prefill_ms_per_token if meter.n_prefilled >= _ENOUGH_NEW else None
+    each = meter.prefill_ms_per_token
     saved = f", which saved about {numbers.ms(each * meter.n_cached)}" if each else ""
     return f"{what} Here {meter.n_cached} of {meter.n_prompt} prompt tokens were found there{saved}."
 
@@ -130,7 +128,7 @@ def _drafts(meter: RunMeter) -> str:
 def _batching(meter: RunMeter, model: ModelReady | None) -> str:
     prefill, decode = meter.prefill_ms_per_token, meter.decode_ms_per_token
     slots = f" Up to {model.n_slots} replies can share a pass in the same way." if model and model.n_slots > 1 else ""
-    if prefill and decode and meter.n_new > 1:
+    if prefill and decode:
         return (
             f"Many tokens go through the model in one pass: the prompt's took {numbers.ms(prefill)} each, "
             f"the reply's, one by one, {numbers.ms(decode)}.{slots}"

@@ -121,7 +121,7 @@ stopped: end of turn <|im_end|>
 
 MODEL
 SmolLM2 135M Instruct Q4_1
-CUDA0 24 + CPU 6 of 30 layers
+CUDA0 24 + CPU 6: 29 layers + output
 KV 45 MiB · 2 threads"""
 
 

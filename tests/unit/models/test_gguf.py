@@ -53,7 +53,17 @@ def test_reads_every_figure(tmp_path: Path) -> None:
         other_bytes=sum(t.n_bytes for t in tensors) - 2 * per_layer,
         output_bytes=32 * 4 + 64 * 32 * 4,
         tied=True,
+        pass_bytes=2 * per_layer + 32 * 4 + 64 * 32 * 4,
     )
+
+
+def test_a_pass_reads_only_the_experts_in_use(tmp_path: Path) -> None:
+    metadata = llama_metadata() | {"llama.expert_count": 8, "llama.expert_used_count": 2}
+    experts = [TensorData(f"blk.0.ffn_{name}_exps.weight", (32, 64, 8)) for name in ("up", "gate", "down")]
+    path = tmp_path / "moe.gguf"
+    path.write_bytes(gguf_bytes(metadata, [*llama_tensors(), *experts]))
+    header, dense = read_header(path), read_header(write_tiny_gguf(tmp_path / "tiny.gguf"))
+    assert header.pass_bytes == dense.pass_bytes + 3 * 32 * 64 * 4 * 2
 
 
 def test_version_2_and_other_alignment(tmp_path: Path) -> None:

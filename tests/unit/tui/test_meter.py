@@ -73,7 +73,9 @@ def test_nothing_is_known_at_first(meter):
 def test_prefill_while_it_runs_and_when_it_is_done(meter):
     run(meter, started(), PrefillProgress(1, 10, 40, 5.0))
     assert (meter.n_new, meter.n_cached, meter.prefill_fraction) == (40, 20, 0.25)
-    assert (meter.prefill_ms, meter.prefill_tps, meter.prefill_ms_per_token) == (5.0, 2000.0, 0.5)
+    assert (meter.prefill_ms, meter.prefill_tps, meter.prefill_ms_per_token) == (5.0, 2000.0, None)
+    run(meter, PrefillProgress(1, 16, 40, 8.0))
+    assert meter.prefill_ms_per_token == 0.5
     run(meter, tokens(9.0), finished(timings=Timings(prefill_ms=8.0, ttft_ms=9.5)))
     assert (meter.prefill_fraction, meter.prefill_ms, meter.prefill_tps) == (1.0, 8.0, 5000.0)
     assert meter.ttft_ms == 9.5
@@ -95,6 +97,21 @@ def test_a_fully_cached_prompt_has_no_prefill_rate(meter):
 def test_the_first_token_is_the_wait_and_not_a_step(meter):
     run(meter, started(), tokens(500.0))
     assert (meter.ttft_ms, meter.n_generated, meter.decode_ms, meter.tps_now) == (500.0, 1, 0.0, None)
+
+
+def test_what_a_fork_kept_is_the_replys_and_not_the_turns(meter):
+    kept = GenerationStarted(1, 60, 50, PromptSpans(10, 20, 30), 7, n_kept=12)
+    run(meter, kept, tokens(9.0, 5.0, 5.0))
+    use = meter.context(100)
+    assert (use.n_system, use.n_history, use.n_turn, use.n_reply, use.n_used) == (10, 20, 18, 15, 63)
+    assert [moment.at for moment in meter.ending.moments] == [15, 14, 13]
+    assert meter.n_generated == 3
+
+
+def test_the_depth_of_a_token_is_counted_in_the_shifted_window(meter):
+    run(meter, started(), tokens(9.0, 5.0, 5.0), ContextShifted(1, 10, 30), tokens(5.0))
+    latency = meter.latency
+    assert (latency.first_depth, latency.deepest, latency.last_depth) == (61, 62, 33)
 
 
 def test_speed_average_and_cost(meter):

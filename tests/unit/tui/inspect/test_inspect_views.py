@@ -201,6 +201,16 @@ def test_the_prompt_tells_cached_from_computed() -> None:
     ]
 
 
+def test_the_prompt_of_a_fork_tells_the_tokens_that_were_kept() -> None:
+    trace = ReplyTrace(prompt=PROMPT, n_cached=3, n_kept=2)
+    assert text(prompt_lines(trace, 3, 60))[3:6] == [
+        "kept            2 of them the start of the reply    ████",
+        "",
+        "TOKEN 4 of 4  token 2 of the reply, kept",
+    ]
+    assert text(prompt_lines(trace, 1, 60))[5] == "TOKEN 2 of 4"
+
+
 def test_text_is_found_across_tokens_and_from_the_beginning_again() -> None:
     pieces = ["Why", " it", " ra", "ins", ": é", "<0xE2>", "€", " It", "<|im_end|>"]
     content = "Why it rains: é€ It"

@@ -12,8 +12,8 @@ from tests.fakes.engine_events import make_token
 
 def fold(*times, **changes):
     latency = Latency()
-    for ms in times:
-        latency.token(msgspec.structs.replace(make_token(" a", ms=ms), **changes))
+    for n, ms in enumerate(times):
+        latency.token(msgspec.structs.replace(make_token(" a", ms=ms), **changes), 100 + n)
     return latency
 
 
@@ -58,6 +58,31 @@ def test_the_error_is_that_of_least_squares():
 def test_few_tokens_and_drafted_ones_tell_nothing_of_the_depth():
     assert fold(*[10.0] * 15).trend is None
     assert fold(*[10.0] * 50, origin=Origin.DRAFT).trend is None
+
+
+def test_the_depth_is_the_place_in_the_window_also_after_a_shift():
+    latency = Latency()
+    # Ten times up to 256 tokens deep, then a shift down to 128: the time follows the depth exactly.
+    depths = [128 + n % 128 for n in range(1280)]
+    for depth in depths:
+        latency.token(make_token(" a", ms=10 + 0.002 * depth), depth)
+    assert (latency.first_depth, latency.deepest, latency.last_depth) == (128, 255, 255)
+    assert latency.trend.ms_per_1000 == pytest.approx(2.0)
+
+
+def test_tokens_all_at_one_depth_have_no_trend():
+    latency = Latency()
+    for _ in range(20):
+        latency.token(make_token(" a", ms=10.0), 7)
+    assert latency.trend is None
+
+
+def test_a_pass_is_what_logits_were_computed_for():
+    latency = Latency()
+    for decode_ms in (8.0, 0.0, 0.0, 10.0):  # two tokens came with a draft
+        latency.token(msgspec.structs.replace(make_token(" a"), decode_ms=decode_ms), 5)
+    assert latency.pass_ms == 9.0
+    assert Latency().pass_ms is None
 
 
 def test_what_the_time_is_spent_on():

@@ -127,7 +127,7 @@ def test_latency_large_has_both_clocks():
     assert lines[0] == "LATENCY                           from token to token, by the engine's clock"
     assert [line[:8].strip() for line in lines[1:12]] == ["p95 p50", *[""] * 9, "0 ms"]
     assert lines[-9:] == [
-        "         20 to 60 tokens deep",
+        "         21 to 60 tokens deep",
         "depth +0.00 ms ± 0.00 ms per 1,000 tokens: no more than chance would draw",
         "",
         "ENGINE'S CLOCK · of a token           SCREEN'S CLOCK · of a turn",
@@ -168,7 +168,7 @@ def test_while_it_runs_the_percentiles_say_how_far_back_they_look():
 def test_the_depths_stand_under_the_ends_of_the_curve():
     lines = written(latency_page(meter(n_plain=61), 76, 21))
     assert lines[1].startswith(" p95 p50 " + "⠉" * 30)
-    assert lines[12] == "         20 tokens deep         80 deep"
+    assert lines[12] == "         21 tokens deep         80 deep"
 
 
 def test_a_stall_does_not_flatten_the_curve_and_is_told():

@@ -67,7 +67,7 @@ def test_the_story_of_a_reply():
     }
 
 
-@pytest.mark.parametrize(("n_new", "said"), [(1, " there."), (7, " there."), (8, "saved about 5000 ms.")])
+@pytest.mark.parametrize(("n_new", "said"), [(1, " there."), (15, " there."), (16, "saved about 2476 ms.")])
 def test_what_the_cache_saved_is_told_where_enough_new_tokens_tell_what_one_costs(n_new, said):
     title = next(title for title in told() if "cache" in title.lower())
     assert told(reply(n_cached=859 - n_new))[title].endswith(said)
