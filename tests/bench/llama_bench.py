@@ -1,6 +1,6 @@
 """llama.cpp's own yardsticks: its benchmarks and `llama-perplexity`, built in seconds against the wheel's libraries.
 
-The source is the one that the wheel was built from; uv keeps it in its cache, or `source` names an unpacked sdist.
+The source is the one that the wheel was built from; see `llama_source`.
 """
 
 from __future__ import annotations
@@ -8,44 +8,25 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from importlib.metadata import distribution
 from pathlib import Path
 
-from app.config.paths import cache_dir, ensure_dir
+from tests.bench.llama_source import bench_dir, find_source, is_current, link_options
 
 _INCLUDES = ("include", "ggml/include", "common", "vendor")
 _FOLDERS = {"llama-bench": "llama-bench", "llama-batched-bench": "batched-bench", "llama-perplexity": "perplexity"}
 _LIBRARIES = ("llama-common", "llama", "ggml", "ggml-base", "ggml-cpu")
 
 
-def find_source(source: Path | None = None) -> Path:
-    """Returns the folder `vendor/llama.cpp` of the sdist. Raises FileNotFoundError with what to do."""
-    if source is not None:
-        candidates = [source, source / "vendor" / "llama.cpp"]
-    else:
-        cache = Path(subprocess.run(["uv", "cache", "dir"], capture_output=True, text=True, check=True).stdout.strip())
-        version = distribution("llama-cpp-python").version
-        candidates = sorted(cache.glob(f"sdists-*/pypi/llama-cpp-python/{version}/*/src/vendor/llama.cpp"))
-    for candidate in candidates:
-        if (candidate / "tools" / "llama-bench" / "llama-bench.cpp").exists():
-            return candidate
-    raise FileNotFoundError("no source of llama.cpp: unpack the sdist of llama-cpp-python and give it with --source")
-
-
 def build(source: Path | None = None, name: str = "llama-bench") -> Path:
     """Returns a tool linked to the installed libraries, building it when there is none yet."""
-    libraries = Path(str(distribution("llama-cpp-python").locate_file("lib")))
-    binary = ensure_dir(cache_dir() / "bench") / name
-    if binary.exists() and binary.stat().st_mtime > (libraries / "libllama.so").stat().st_mtime:
+    binary = bench_dir() / name
+    if is_current(binary):
         return binary
     llama = find_source(source)
     tool = llama / "tools" / _FOLDERS[name]
     command = ["g++", "-O1", "-std=c++17", *(f"-I{llama / folder}" for folder in _INCLUDES), "-o", str(binary)]
     command += [str(file) for file in sorted(tool.glob("*.cpp"))]
-    command += [f"-L{libraries}", *(f"-l{name}" for name in _LIBRARIES)]
-    # The old kind of tag is asked by the libraries' own libraries too.
-    command += [f"-Wl,-rpath,{libraries}", "-Wl,--disable-new-dtags", "-Wl,--allow-shlib-undefined"]
-    subprocess.run(command, check=True)
+    subprocess.run([*command, *link_options(*_LIBRARIES)], check=True)
     return binary
 
 
