@@ -84,7 +84,7 @@ class ScriptedRun:
             yield SlotsHeld(request_id, script.held_by)
             await self._gate.step(self._given_up)
         seed = self._command.sampling.seed or script.seed
-        yield GenerationStarted(request_id, script.n_prompt, script.n_cached, spans, seed)
+        yield GenerationStarted(request_id, script.n_prompt, script.n_cached, spans, seed, script.notices)
         if self._command.tell_prompt:
             yield PromptRendered(request_id, tuple(script.prompt) or make_prompt(script.n_prompt))
         if script.accounts.get(0):

@@ -53,6 +53,7 @@ class Reply:
     cells: tuple[CellSpan, ...] = ()
     accounts: Mapping[int, tuple[CellSpan, ...]] = field(default_factory=dict[int, tuple[CellSpan, ...]])
     """What `CellsTold` tells, by how many tokens came before it."""
+    notices: tuple[str, ...] = ()
     held_by: tuple[int, ...] = ()
     """The paused requests that it has to wait for at first."""
 

@@ -41,6 +41,8 @@ class Answer:
         """Whether drafts paid, by the times of the tokens."""
         self.n_dropped_messages = self.n_dropped_tokens = self.n_shifted_tokens = 0
         """What of the conversation was left out because the context window was full."""
+        self.notices: tuple[str, ...] = ()
+        """What the engine says of how the prompt came about."""
         self.exit_code = ExitCode.OK
         self.error = ""
         self.hint = ""
@@ -63,7 +65,7 @@ class Answer:
             case ContextShifted():
                 self.n_shifted_tokens += event.n_discarded
             case GenerationStarted():
-                self.seed = event.seed
+                self.seed, self.notices = event.seed, event.notices
                 self.usage = Usage(n_prompt=event.n_prompt, n_cached=event.n_cached)
             case TokensGenerated():
                 self._pieces.append(event.text)

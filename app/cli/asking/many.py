@@ -80,6 +80,8 @@ class ManyAnswers:
 
     def report(self) -> int:
         """Tells which answers failed, what was left out, and the figures where they are asked for."""
+        for notice in dict.fromkeys(notice for answer in self._answers for notice in answer.notices):
+            console.talk(f"tok: {notice}")
         for lost in dict.fromkeys(answer.lost for answer in self._answers if answer.lost):
             console.talk(f"tok: {lost}")
         for number, answer in enumerate(self._answers, 1):

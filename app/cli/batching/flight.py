@@ -51,6 +51,8 @@ class Flight:
         self._speculate = speculate
         self._context_policy: ContextPolicy = context_policy
         self._running: set[int] = set()
+        self._notices: set[str] = set()
+        """Those that were shown: many lines may have the same ones."""
         self._stopped = False
 
     async def run(self, parallel: int) -> None:
@@ -97,6 +99,9 @@ class Flight:
             raise EngineLostError(answer.error, hint=_ON)
         if answer.lost:
             console.talk(f"tok: index {line.index}: {answer.lost}")
+        for notice in (each for each in answer.notices if each not in self._notices):
+            self._notices.add(notice)
+            console.talk(f"tok: index {line.index}: {one_line(notice)}")
         report = answer.report()
         if answer.error:
             return _told(line, answer.error, answer.hint, answer.exit_code)

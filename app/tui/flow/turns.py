@@ -14,6 +14,7 @@ from app.protocol.events import (
     EngineLost,
     GenerationEvent,
     GenerationFinished,
+    GenerationStarted,
     Paused,
     SlotsHeld,
     TokensGenerated,
@@ -68,6 +69,9 @@ class TurnRunner:
         self._replying = False
         self._failure = ("", "")
         """Why the request ended before it began, and what to do."""
+        self._begun: Message | None = None
+        self._notices: tuple[str, ...] = ()
+        """Those of the last request: the next one has mostly the same."""
 
     async def run(self, events: AsyncGenerator[TurnEvent], again: bool = False) -> None:
         """Follows `events` to their end. What goes wrong is told in the transcript, never raised.
@@ -100,7 +104,7 @@ class TurnRunner:
                 self._replying = True
                 if self._again:
                     self._transcript.show(self._branch()[:-1])
-                self._transcript.begin_reply(message)
+                self._begun = message  # shown below the notices that come with the next event
             case ReplyFinished(message=message):
                 self._replying = False
                 self._pump.flush()
@@ -115,6 +119,13 @@ class TurnRunner:
 
     def _follow(self, event: GenerationEvent) -> None:
         match event:
+            case GenerationStarted(notices=notices):
+                for notice in (each for each in notices if each not in self._notices):
+                    self._transcript.notice(one_line(notice))
+                self._notices = notices
+                if self._begun is not None:
+                    self._transcript.begin_reply(self._begun)
+                    self._begun = None
             case TokensGenerated(text=text):
                 self._pump.push(text)
             case Paused():

@@ -226,6 +226,21 @@ async def test_an_engine_that_died_while_loading_is_tried_again_by_a_message(tmp
         assert len(engine.loads) == 2
 
 
+async def test_what_the_engine_says_of_the_prompt_stands_above_the_reply_and_is_not_repeated(tmp_path: Path) -> None:
+    failed = "The chat template failed, ChatML is used instead: TemplateError: no"
+    told = {"one": (failed,), "two": (failed,), "three": (), "four": (failed,)}
+    app = make_app(tmp_path, ScriptedEngine([reply(text, notices=notices) for text, notices in told.items()]))
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await ready(app)
+        for text in told:
+            await pilot.press(*"why?", "enter")
+            await until(lambda text=text: chat.transcript.last_reply() == text and not chat.chat.running)
+        screen = noticed(chat)
+        assert screen.count(failed) == 2
+        assert screen.index(failed) < screen.index("one") < screen.index("two")
+        assert screen.index("three") < screen.rindex(failed) < screen.index("four")
+
+
 @pytest.mark.parametrize(
     ("held_by", "told"),
     [

@@ -39,6 +39,11 @@ def test_text_comes_under_headings_in_order(tok) -> None:
     assert [request.branch for request in engine.requests] == [True, True]
 
 
+def test_what_the_engine_says_of_the_prompt_is_told_once(tok) -> None:
+    engine = ScriptedEngine([reply("one", notices=("no template",)), reply("two", notices=("no template",))])
+    assert tok("ask", "x", "-n", "2", engine=engine).err == "tok: no template\n"
+
+
 def test_one_answer_is_no_branch_and_has_no_heading(tok) -> None:
     engine = ScriptedEngine(["one"])
     assert tok("ask", "x", "-n", "1", engine=engine).out == "one\n"

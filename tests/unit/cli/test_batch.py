@@ -161,6 +161,17 @@ def test_a_bad_line_keeps_its_id_and_a_hint(tok, files: Files) -> None:
     assert files.results[0]["error"]["hint"] == "did you mean `prompt`?"
 
 
+def test_what_the_engine_says_of_a_prompt_is_told_once(tok, files: Files) -> None:
+    files.give(*prompts(3))
+    scripts = [reply("a", notices=("no template",)), reply("b", notices=("no template", "cut")), reply("c")]
+    outcome = tok(*files.arguments("--parallel", "1"), engine=ScriptedEngine(scripts))
+    assert (outcome.code, texts(files)) == (0, ["a", "b", "c"])
+    assert [line for line in outcome.err.splitlines() if line.startswith("tok: index")] == [
+        "tok: index 0: no template",
+        "tok: index 1: cut",
+    ]
+
+
 def test_a_refused_request_is_an_error_line(tok, files: Files) -> None:
     files.give("", *prompts(2))
     engine = ScriptedEngine([Reply(finish=FinishReason.ERROR, error="the grammar is wrong at line 1", hint="x"), "two"])
