@@ -66,6 +66,8 @@ class LoadOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """Proportions of the GPUs, as in `[3, 1]`; empty lets the fit choose."""
     chat_template: str | None = None
     """Jinja source used in place of the one in the GGUF."""
+    template_variables: dict[str, bool | int | float | str] = {}
+    """Passed to the chat template beside the messages, as in `{ enable_thinking = false }`; else its defaults act."""
     draft: str | None = None
     """A smaller model with the same vocabulary that drafts: catalogue name or path; always a path for the engine."""
     thinking: tuple[Mark, Mark] | None = None

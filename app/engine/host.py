@@ -32,7 +32,8 @@ from app.engine.text.prompt import PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.schema import schema_notice
 from app.engine.text.template import ChatTemplate
-from app.engine.text.thinking import begins_inside, thinking_marks
+from app.engine.text.thinking import begins_inside, reply_format
+from app.engine.text.tokenizer import Tokenizer
 from app.protocol.commands import Generate, LoadModel, Resume, Tokenize
 from app.protocol.events import ModelReady, PromptFit, PromptRendered
 
@@ -59,7 +60,8 @@ class Host:
         self._scoring: list[NativeContext] = []
         self._store: KvStore | None = None
         try:
-            template = ChatTemplate(loaded.model.chat_template, loaded.model.vocab, options.chat_template, renderer)
+            source, variables = loaded.model.chat_template, options.template_variables
+            template = ChatTemplate(source, loaded.model.vocab, options.chat_template, renderer, variables)
             if options.draft:
                 self._draft = DraftModel(options.draft, loaded, options)
         except LoadError:
@@ -67,9 +69,11 @@ class Host:
             raise
         loaded.notices += template.notices
         self._is_fallback = template.is_fallback
-        source = options.chat_template or loaded.model.chat_template
-        self._marks = thinking_marks(source, loaded.model.vocab, options.thinking)
-        self.prompts = PromptBuilder(loaded.model.vocab, template)
+        vocab = loaded.model.vocab
+        replies = reply_format(template.evidence, vocab, options.thinking)
+        vocab.show(replies.shown(Tokenizer(vocab), vocab))
+        self._marks = replies.marks
+        self.prompts = PromptBuilder(vocab, template, replies)
         drafter = self._draft.drafter if self._draft else look_up
         self._store = _open_store(cache, command.path, loaded)
         self._scheduler = Scheduler(loaded.context, drafter=drafter, archive=self._store)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import numpy as np
@@ -68,6 +68,10 @@ class NativeVocab:
             if attributes & (_CONTROL | _USER_DEFINED | _UNKNOWN) and (text := C.llama_vocab_get_text(vocab, i)):
                 found.append(_special(text, i, attributes))
         return sorted(found, key=lambda token: -len(token.text))
+
+    def show(self, tokens: Iterable[int]) -> None:
+        """Makes control tokens text: from now on their `pieces` are their names."""
+        self.pieces.update((token, self.named_pieces[token]) for token in tokens)
 
     def tokenize(self, text: bytes) -> list[int]:
         """Ids of a raw fragment: no special token is parsed, no BOS is added."""

@@ -15,6 +15,13 @@ _USER = ChatMessage(Role.USER, "U_probe")
 _REPLY = ChatMessage(Role.ASSISTANT, "A_probe")
 _NEXT = ChatMessage(Role.USER, "N_probe")
 
+
+class ReplyMessage(ChatMessage, frozen=True, array_like=True):
+    """An earlier reply, its thinking apart from its answer."""
+
+    thinking: str = ""
+
+
 RenderRaw = Callable[[list[dict[str, Any]], bool], str]
 """Renders messages as the template sees them; the flag asks for the generation prompt."""
 
@@ -34,10 +41,21 @@ class Dialect:
         """The messages as this template wants them."""
         if not self.system:
             messages = _merge_system(messages)
-        return [{"role": m.role.value, "content": self._content(m.content)} for m in messages]
+        return [{"role": m.role.value, "content": self._content(m.content)} | _thought(m) for m in messages]
 
     def _content(self, text: str) -> str | list[dict[str, str]]:
         return [{"type": "text", "text": text}] if self.typed else text
+
+
+def thinking_of(message: ChatMessage) -> str:
+    """What is known of the thinking before a message's content; mostly empty."""
+    return message.thinking if isinstance(message, ReplyMessage) else ""
+
+
+def _thought(message: ChatMessage) -> dict[str, str]:
+    """A message's thinking under every name that templates know."""
+    text = thinking_of(message)
+    return {"reasoning_content": text, "reasoning": text, "thinking": text} if text else {}
 
 
 def probe(render: RenderRaw) -> Dialect:
@@ -85,7 +103,13 @@ def merge_adjacent(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     out: list[ChatMessage] = []
     for message in messages:
         if out and out[-1].role is message.role:
-            out[-1] = ChatMessage(message.role, f"{out[-1].content}\n\n{message.content}")
+            thinking = "\n\n".join(filter(None, map(thinking_of, (out[-1], message))))
+            out[-1] = ReplyMessage(message.role, f"{out[-1].content}\n\n{message.content}", thinking)
         else:
             out.append(message)
     return out
+
+
+def without_empty_replies(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """Leaves out replies that say nothing, for templates that refuse them: one may have ended while it thought."""
+    return [m for m in messages if m.role is not Role.ASSISTANT or m.content.strip()]

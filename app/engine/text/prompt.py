@@ -13,10 +13,12 @@ from app.domain.conversation import Role
 from app.domain.generation import PromptSpans
 from app.domain.trace import PromptToken
 from app.engine.text import marks
+from app.engine.text.dialect import ReplyMessage, thinking_of
 from app.engine.text.guard import Guard
 from app.engine.text.replies import ReplyMemory
 from app.engine.text.spans import borders, count
 from app.engine.text.template import ChatTemplate
+from app.engine.text.thinking import UNMARKED, ReplyFormat
 from app.engine.text.tokenizer import Chunk, Tokenizer
 from app.engine.text.told import Teller
 from app.engine.text.vocab import Vocab
@@ -46,9 +48,11 @@ class Prompt:
 class PromptBuilder:
     """Builds prompts for one model."""
 
-    def __init__(self, vocab: Vocab, template: ChatTemplate) -> None:
+    def __init__(self, vocab: Vocab, template: ChatTemplate, replies: ReplyFormat = UNMARKED) -> None:
+        """`replies`: how earlier ones divide into thinking and answer."""
         self._vocab = vocab
         self._template = template
+        self._format = replies
         foreign, own = Guard(vocab), Guard(vocab, user_defined=False)
         self._guards = {Role.SYSTEM: foreign, Role.USER: foreign, Role.ASSISTANT: own}
         tokenizer = self._tokenizer = Tokenizer(vocab)
@@ -72,7 +76,8 @@ class PromptBuilder:
 
     def remember(self, text: str, ids: Sequence[int]) -> None:
         """Notes the ids (without the end token) of a reply that was shown as `text`, for the prompts to come."""
-        self._replies.remember(text, ids)
+        for part in self._format.split(marks.clean(text)):
+            self._replies.remember(text, ids, part)
 
     def build(self, messages: Sequence[ChatMessage]) -> Prompt:
         """Renders and tokenises a branch. BOS stands in front exactly once where the model wants it; EOS never."""
@@ -113,7 +118,20 @@ class PromptBuilder:
 
     def _render(self, messages: Sequence[ChatMessage]) -> tuple[str, tuple[str, ...]]:
         """The marked text where the template lets marks through unseen, else the plain one."""
-        guarded = [ChatMessage(m.role, self._guards[m.role](marks.clean(m.content))) for m in messages]
+        guarded = [self._guarded(message) for message in messages]
         plain, notices = self._template.render(guarded)
-        marked = self._template.render([ChatMessage(m.role, marks.enclose(m.role, m.content)) for m in guarded]).text
+        marked = self._template.render([_enclosed(message) for message in guarded]).text
         return (marked if marks.without_borders(marked) == plain else plain), notices
+
+    def _guarded(self, message: ChatMessage) -> ChatMessage:
+        """A message whose texts cannot become control tokens; a reply's thinking is taken out of its content."""
+        guard, content = self._guards[message.role], marks.clean(message.content)
+        if message.role is not Role.ASSISTANT:
+            return ChatMessage(message.role, guard(content))
+        parts = self._format.split(content)
+        return ReplyMessage(message.role, guard(parts.answer), guard(parts.thinking))
+
+
+def _enclosed(message: ChatMessage) -> ChatMessage:
+    role, content = message.role, marks.enclose(message.role, message.content)
+    return ReplyMessage(role, content, marks.enclose(role, thinking_of(message)))

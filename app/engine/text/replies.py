@@ -38,12 +38,16 @@ class ReplyMemory:
         self._guard = guard
         self._replies: OrderedDict[bytes, _Reply] = OrderedDict()
 
-    def remember(self, text: str, ids: Sequence[int]) -> None:
-        """Notes that `text` was shown for `ids` (without the end token).
+    def remember(self, text: str, ids: Sequence[int], part: str | None = None) -> None:
+        """Notes that `text` was shown for `ids` (without the end token); with `part` only that part of it.
 
         Text that a stop string cut is remembered as the ids up to there and a rest that is tokenised anew. Does
         nothing where the ids' bytes are not the text's.
         """
+        if part is not None:
+            at = text.rfind(part)
+            ids = self._from(text[:at].encode(errors="replace"), ids) if at >= 0 else ()
+            text = part
         core = text.strip()
         if not core:
             return
@@ -79,16 +83,31 @@ class ReplyMemory:
                 at = end
         return chunks + self._tokenizer.chunks(data[at:], at, continued=at > 0)
 
+    def _from(self, before: bytes, ids: Sequence[int]) -> Sequence[int]:
+        """The ids that come after the text `before`; none where it ends inside a token."""
+        if not before:
+            return ids
+        at = self._begin(before, ids)
+        for n, token in enumerate(ids, 1):
+            at += len(self._vocab.pieces[token])
+            if at >= len(before):
+                return ids[n:] if at == len(before) else ()
+        return ()
+
+    def _begin(self, data: bytes, ids: Sequence[int]) -> int:
+        """Where in `data` the ids begin: before it where the detokenizer left a vocabulary's own space out."""
+        return -1 if not data.startswith(b" ") and self._text(ids[:1]).startswith(b" ") else 0
+
     def _text(self, ids: Sequence[int]) -> bytes:
         return b"".join(self._vocab.pieces[i] for i in ids)
 
     def _cover(self, data: bytes, ids: Sequence[int]) -> tuple[list[int], bytes]:
         """The longest run of ids that ends on a character of `data`, and the rest of `data`."""
-        at = 0
-        if not data.startswith(b" ") and self._text(ids[:1]).startswith(b" "):
-            at = -1  # the space that the detokenizer leaves out
+        at = self._begin(data, ids)
         n_kept, kept_to = 0, 0
         for n, token in enumerate(ids, 1):
+            if at == len(data):
+                break  # what comes after the text is the template's to write
             piece = self._vocab.pieces[token]
             if data[max(at, 0) : at + len(piece)] != (piece[1:] if at < 0 else piece):
                 break

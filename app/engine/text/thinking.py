@@ -1,39 +1,140 @@
-"""The marks of a model's thinking blocks, and whether a prompt has opened one."""
+"""How a model's replies divide into thinking and answer, and the marks that say so."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
+from app.engine.text.tokenizer import Tokenizer
 from app.engine.text.vocab import Vocab
 
 Marks = tuple[bytes, bytes]
 
-_KNOWN: tuple[Marks, ...] = (
-    (b"<think>", b"</think>"),
-    (b"[THINK]", b"[/THINK]"),
-    (b"<seed:think>", b"</seed:think>"),
-    (b"<|START_THINKING|>", b"<|END_THINKING|>"),
-    (b"<|channel|>analysis<|message|>", b"<|end|>"),
-    (b"<thinking>", b"</thinking>"),
-    (b"<reasoning>", b"</reasoning>"),
-)
 _N_LAST = 32
 """An opening mark is not longer in tokens."""
 
 
-def thinking_marks(template: str | None, vocab: Vocab, configured: tuple[str, str] | None) -> Marks:
-    """The pair that is configured, else one that the chat template writes, else one that the vocabulary has.
+class Parts(NamedTuple):
+    """A reply's text, divided; the marks belong to neither part."""
 
-    Where nothing tells, it is the most common one.
+    thinking: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyFormat:
+    """The marks of one kind of model.
+
+    With `headers` a reply consists of channels, and every mark counts; else only a block that it begins with does.
+    """
+
+    opening: str
+    closing: str
+    headers: tuple[str, ...] = ()
+    """What stands before an answer, or between two channels."""
+    endings: tuple[str, ...] = ()
+    """What stands after an answer, where that is no end-of-generation token."""
+    known: bool = True
+    """Whether the model has these marks; otherwise they are only the most common ones."""
+
+    @property
+    def marks(self) -> Marks:
+        """What begins and ends a thinking block, as bytes."""
+        return self.opening.encode(), self.closing.encode()
+
+    def split(self, text: str) -> Parts:
+        """The thinking and the answer of a reply, without the white space around the marks.
+
+        A block that was never closed is thinking to its end. One that the prompt opened is only closed in the reply.
+        """
+        if not self.known:
+            return Parts("", text)
+        if self.headers:
+            return self._channels(text)
+        begun = text.lstrip()
+        if begun.startswith(self.opening):
+            thinking, _, answer = begun.removeprefix(self.opening).partition(self.closing)
+        else:
+            thinking, closed, answer = text.partition(self.closing)
+            if not closed or self.opening in thinking:
+                return Parts("", text)
+        return Parts(thinking.strip(), answer.lstrip())
+
+    def _channels(self, text: str) -> Parts:
+        marks = sorted((self.opening, self.closing, *self.headers, *self.endings), key=len, reverse=True)
+        pieces = re.split(f"({'|'.join(map(re.escape, marks))})", text)
+        if len(pieces) == 1:
+            return Parts("", text)
+        found: dict[bool, list[str]] = {True: [], False: []}
+        inside = pieces[1] == self.closing
+        for i, piece in enumerate(pieces):
+            if i % 2:
+                inside = piece == self.opening
+            elif piece.strip():
+                found[inside].append(piece.strip())
+        return Parts("\n\n".join(found[True]), "\n\n".join(found[False]))
+
+    def shown(self, tokenizer: Tokenizer, vocab: Vocab) -> frozenset[int]:
+        """The control tokens that must be text in a reply, so that its parts can be told apart."""
+        control = frozenset(special.id for special in vocab.special if special.control) - vocab.eog
+        found: set[int] = set()
+        for mark in (self.opening, self.closing, *self.headers, *self.endings) if self.known else ():
+            ids = [token for _, run in tokenizer.chunks(mark.encode()) for token in run]
+            if mark in (self.opening, self.closing) or not control.issuperset(ids):
+                found.update(control.intersection(ids))
+        return frozenset(found)
+
+
+UNMARKED = ReplyFormat("<think>", "</think>", known=False)
+"""Of a model that marks nothing, as far as anybody knows."""
+_KNOWN = (
+    ReplyFormat("<think>", "</think>"),
+    ReplyFormat("[THINK]", "[/THINK]"),
+    ReplyFormat("<seed:think>", "</seed:think>"),
+    ReplyFormat("<mm:think>", "</mm:think>"),
+    ReplyFormat("<think:opensource>", "</think:opensource>"),
+    ReplyFormat("<|channel>thought", "<channel|>"),
+    ReplyFormat("<|inner_prefix|>", "<|inner_suffix|>"),
+    ReplyFormat("Here are my reasoning steps:", "[BEGIN FINAL RESPONSE]"),
+    ReplyFormat(
+        "<|START_THINKING|>",
+        "<|END_THINKING|>",
+        headers=("<|START_TEXT|>", "<|START_RESPONSE|>"),
+        endings=("<|END_TEXT|>", "<|END_RESPONSE|>"),
+    ),
+    ReplyFormat(
+        "<|channel|>analysis<|message|>",
+        "<|end|>",
+        headers=("<|start|>assistant", "<|channel|>final<|message|>", "<|channel|>commentary<|message|>"),
+        endings=("<|return|>",),
+    ),
+    ReplyFormat(
+        "<|open|>think<|sep|>",
+        "<|close|>think<|sep|>",
+        headers=("<|open|>response<|sep|>",),
+        endings=("<|close|>response<|sep|>", "<|close|>message<|sep|>"),
+    ),
+    ReplyFormat("to=self<|message|>", "<|eom|>", headers=("<|start|>assistant", "to=user<|message|>")),
+    ReplyFormat("<|think|>", "<|end|>", headers=("<|begin|>assistant", "<|content|>")),
+    ReplyFormat("<thinking>", "</thinking>"),
+    ReplyFormat("<reasoning>", "</reasoning>"),
+)
+
+
+def reply_format(template: str, vocab: Vocab, configured: tuple[str, str] | None) -> ReplyFormat:
+    """The format whose marks are configured, else one whose marks the chat template writes or the vocabulary has.
+
+    `template`: its source and what it renders. Where nothing says, it is the most common one, not `known`.
     """
     if configured:
-        return configured[0].encode(), configured[1].encode()
-    source = (template or "").encode(errors="replace")
-    for marks in _KNOWN:
-        if all(mark in source for mark in marks):
-            return marks
-    names = {special.text for special in vocab.special}
-    return next((marks for marks in _KNOWN if names.issuperset(marks)), _KNOWN[0])
+        named = (each for each in _KNOWN if (each.opening, each.closing) == tuple(configured))
+        return next(named, ReplyFormat(*configured))
+    texts = {special.text for special in vocab.special}
+    written = (each for each in _KNOWN if each.opening in template and each.closing in template)
+    spoken = (each for each in _KNOWN if texts.issuperset(each.marks))
+    return next(written, next(spoken, UNMARKED))
 
 
 def begins_inside(prompt: Sequence[int], vocab: Vocab, marks: Marks) -> bool:

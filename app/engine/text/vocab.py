@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,6 +51,10 @@ class Vocab(Protocol):
     @property
     def named_pieces(self) -> Pieces:
         """Token bytes, control tokens by name."""
+        ...
+
+    def show(self, tokens: Iterable[int]) -> None:
+        """Makes control tokens text: from now on their `pieces` are their names."""
         ...
 
     def tokenize(self, text: bytes) -> list[int]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from app.domain.conversation import Message
 from app.domain.errors import TokscopeError
 from app.domain.generation import FinishReason
+from app.domain.text import one_line
 from app.protocol.events import (
     ContextTrimmed,
     EngineLost,

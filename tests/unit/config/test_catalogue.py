@@ -39,6 +39,14 @@ def test_a_model_of_the_user(tmp_path: Path) -> None:
     assert catalogue.models["abs"].source == "/x/abs.gguf"
 
 
+def test_the_variables_of_a_models_template(tmp_path: Path) -> None:
+    table = '{ enable_thinking = false, effort = "low", n = 3, bad = [1] }'
+    catalogue = load(tmp_path, f'[models.a]\nsource = "/a"\ntemplate_variables = {table}\n')
+    variables = {"enable_thinking": False, "effort": "low", "n": 3}
+    assert catalogue.models["a"].options == LoadOptions(template_variables=variables)
+    assert [problem.key for problem in catalogue.problems] == ["models.a.template_variables.bad"]
+
+
 def test_a_shipped_model_keeps_what_is_not_given(tmp_path: Path) -> None:
     catalogue = load(tmp_path, "[models.smollm2]\nn_ctx = 2048\n")
     assert catalogue.problems == []

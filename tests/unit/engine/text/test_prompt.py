@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 
 from app.domain.conversation import Role
 from app.domain.generation import PromptSpans
+from app.engine.text.detokenizer import Detokenizer
 from app.engine.text.prompt import Prompt, PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
+from app.engine.text.thinking import reply_format
+from app.engine.text.tokenizer import Tokenizer
 from app.engine.text.vocab import SpecialToken
 from app.protocol.commands import ChatMessage
 from tests.unit.engine.text.toy_vocab import CHATML, SPECIAL_TEXTS, ToyVocab
@@ -261,3 +264,91 @@ def test_the_text_behind_a_remembered_reply_gets_no_space(renderer: Renderer):
     prompts = PromptBuilder(vocab, ChatTemplate(source, vocab, renderer=renderer))
     prompts.remember("ab", [97, 98])
     assert text_of(prompts.build((user("x"), reply("ab"), user("y"))), vocab) == " x.ab.y."
+
+
+# -- thinking
+
+
+HARMONY = (
+    "{% for m in messages %}{% if '<|channel|>' in m.content %}{{ raise_exception('channels') }}{% endif %}"
+    "<|start|>{{ m.role }}{% if m.role == 'assistant' %}<|channel|>final{% endif %}<|message|>{{ m.content }}<|end|>"
+    "{% endfor %}{% if add_generation_prompt %}<|start|>assistant{% endif %}"
+    "{# <|channel|>analysis<|message|> #}"
+)
+KEEPS = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+    "{% if m.reasoning_content %}[THINK]{{ m.reasoning_content }}[/THINK]{% endif %}"
+    "{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+DROPS = CHATML + "{# [THINK] [/THINK] #}"
+
+
+def thinker(source: str, vocab: ToyVocab, renderer: Renderer) -> PromptBuilder:
+    template = ChatTemplate(source, vocab, renderer=renderer)
+    replies = reply_format(template.evidence, vocab, None)
+    vocab.show(replies.shown(Tokenizer(vocab), vocab))
+    return PromptBuilder(vocab, template, replies)
+
+
+def test_a_template_that_refuses_channels_in_the_content_renders_every_turn(renderer: Renderer):
+    said = "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>yes"
+    prompt = thinker(HARMONY, VOCAB, renderer).build((user("a"), reply(said), user("b")))
+    assert prompt.notices == ()
+    assert text_of(prompt) == (
+        "<|start|>user<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>yes<|end|>"
+        "<|start|>user<|message|>b<|end|><|start|>assistant"
+    )
+
+
+@pytest.mark.parametrize(("source", "before"), [(KEEPS, "[THINK]hm[/THINK]"), (DROPS, "")])
+def test_earlier_thinking_goes_back_as_the_template_wants_it_or_is_left_out(
+    renderer: Renderer, source: str, before: str
+):
+    vocab = ToyVocab()
+    opened, closed = vocab.control("[THINK]"), vocab.control("[/THINK]")
+    prompt = thinker(source, vocab, renderer).build((user("a"), reply("[THINK]hm[/THINK]yes"), user("b")))
+    turn = f"<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n{before}yes<|im_end|>\n"
+    assert text_of(prompt, vocab) == f"{turn}<|im_start|>user\nb<|im_end|>\n<|im_start|>assistant\n"
+    assert [token for token in prompt.ids if token in (opened, closed)] == ([opened, closed] if before else [])
+
+
+def test_a_user_cannot_write_marks_of_thinking(renderer: Renderer):
+    vocab = ToyVocab()
+    marks = {vocab.control("[THINK]"), vocab.control("[/THINK]")}
+    prompt = thinker(KEEPS, vocab, renderer).build((user("[THINK]hm[/THINK]a"), reply("yes [THINK]"), user("b")))
+    assert marks.isdisjoint(prompt.ids)
+
+
+def test_the_marks_are_in_the_text_of_a_reply_and_each_part_keeps_its_sampled_ids(renderer: Renderer):
+    vocab = ToyVocab()
+    opened, closed = vocab.control("[THINK]"), vocab.control("[/THINK]")
+    prompts = thinker(KEEPS, vocab, renderer)
+    asked = prompts.build((user("Hi"),))
+    spelt = [*b"Hel", *b"lo"]
+    ids = [opened, *spelt, closed, *b"us", *b"er"]
+    text = Detokenizer(vocab).push(ids)
+    assert text == "[THINK]Hello[/THINK]user"
+    prompts.remember(text, ids)
+    follow_up = prompts.build((user("Hi"), reply(text), user("more")))
+    in_cache = [*asked.ids, *ids, vocab.im_end]
+    assert follow_up.ids[: len(in_cache)] == in_cache
+
+
+def test_an_answer_keeps_its_sampled_ids_where_the_thinking_is_left_out(renderer: Renderer):
+    vocab = ToyVocab()
+    vocab.control("[THINK]")
+    closed = vocab.control("[/THINK]")
+    prompts = thinker(DROPS, vocab, renderer)
+    prompts.remember("hm[/THINK]\n\nuser", [*b"hm", closed, 10, 10, *b"us", *b"er"])
+    follow_up = prompts.build((user("Hi"), reply("hm[/THINK]\n\nuser"), user("more")))
+    spelt = [vocab.im_start, vocab.id(b"assistant"), 10, *b"us", *b"er", vocab.im_end]
+    assert any(follow_up.ids[i : i + len(spelt)] == spelt for i in range(len(follow_up.ids)))
+
+
+def test_what_comes_after_a_remembered_text_is_the_templates_to_write():
+    prompts = builder()
+    prompts.remember("Hello world", [*SAMPLED, VOCAB.im_start])
+    follow_up = prompts.build((user("Hi"), reply("Hello world"), user("more")))
+    first = prompts.build((user("Hi"),))
+    in_cache = [*first.ids, *SAMPLED, VOCAB.im_end]
+    assert follow_up.ids[: len(in_cache)] == in_cache

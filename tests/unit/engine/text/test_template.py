@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.conversation import Role
+from app.engine.text.dialect import ReplyMessage
 from app.engine.text.renderer import Renderer, TemplateError, TemplateHungError
 from app.engine.text.template import ChatTemplate
 from app.protocol.commands import ChatMessage
@@ -68,10 +69,54 @@ def test_typed_content(renderer: Renderer):
 
 
 def test_what_a_template_is_given(renderer: Renderer):
+    source = "{{ messages[0].content }}|{{ eos_token }}|{{ date_string|length }}"
+    assert ChatTemplate(source, VOCAB, renderer=renderer).render([USER]).text == "hi|</s>|11"
+
+
+def test_what_nobody_set_is_left_out_so_that_a_templates_own_defaults_act(renderer: Renderer):
     source = (
-        "{{ messages[0].content }}|{{ eos_token }}|{{ tools is none }}|{{ enable_thinking }}|{{ date_string|length }}"
+        "{% for tool in tools %}{{ tool }}{% endfor %}{{ messages[0].content }}"
+        "|{{ tools is defined }}|{{ documents is defined }}|{{ enable_thinking | default(false) }}"
     )
-    assert ChatTemplate(source, VOCAB, renderer=renderer).render([USER]).text == "hi|</s>|True|True|11"
+    assert ChatTemplate(source, VOCAB, renderer=renderer).render([USER]).text == "hi|False|False|False"
+
+
+def test_a_template_that_wants_null_tools_gets_them(renderer: Renderer):
+    source = "{% if tools is not none %}{{ tools | tojson }}{% endif %}{{ messages[0].content }}"
+    template = ChatTemplate(source, VOCAB, renderer=renderer)
+    assert (template.notices, template.render([USER])) == ((), ("hi", ()))
+
+
+def test_a_templates_variables(renderer: Renderer):
+    source = "{{ messages[0].content }}{% if enable_thinking is false %}<think></think>{% endif %}{{ effort }}"
+    given = {"enable_thinking": False, "effort": "low", "messages": "not these"}
+    template = ChatTemplate(source, VOCAB, renderer=renderer, variables=given)
+    assert template.render([USER]).text == "hi<think></think>low"
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning", "thinking"])
+def test_earlier_thinking_has_the_name_that_the_template_reads(renderer: Renderer, name: str):
+    source = "{% for m in messages %}{% if m.NAME %}({{ m.NAME }}){% endif %}{{ m.content }};{% endfor %}"
+    template = ChatTemplate(source.replace("NAME", name), VOCAB, renderer=renderer)
+    thought = ReplyMessage(Role.ASSISTANT, "yes", "hm")
+    assert template.render([USER, thought, REPLY, USER]).text == "hi;(hm)yes;hello;hi;"
+
+
+def test_a_reply_that_ended_in_its_thinking_is_left_out_where_the_template_refuses_it(renderer: Renderer):
+    template = ChatTemplate(NO_SYSTEM.replace("[{{", "{{ raise_exception('empty') if not m.content }}[{{"), VOCAB)
+    silent = ReplyMessage(Role.ASSISTANT, "", "hm")
+    assert template.render([USER, silent, USER]) == ("<s>[user]hi\n\nhi[/][model]", ())
+
+
+def test_the_evidence_of_a_templates_marks_holds_what_it_makes_of_thinking(renderer: Renderer):
+    source = (
+        "{% macro tag(name) %}<|open|>{{ name }}<|sep|>{% endmacro %}{% for m in messages %}"
+        "{% if m.thinking %}{{ tag('think') }}{{ m.thinking }}{% endif %}{{ m.content }}{% endfor %}"
+    )
+    evidence = ChatTemplate(source, VOCAB, renderer=renderer).evidence
+    assert evidence.startswith(source)
+    assert "<|open|>think<|sep|>T_probe" in evidence
+    assert ChatTemplate(None, VOCAB).evidence == ""
 
 
 def test_no_template_is_chatml_with_a_notice():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from app.engine.text.vocab import SpecialToken
 
@@ -34,12 +35,24 @@ class ToyVocab:
         self._cut = re.compile(b"|".join(map(re.escape, texts)) + b"|.", re.DOTALL)
         self._ids = {piece: i for i, piece in enumerate(self.named_pieces)}
 
+    def control(self, text: str) -> int:
+        """One more control token."""
+        token = self._add(text, control=True)
+        self.special.sort(key=lambda special: -len(special.text))
+        self.n_vocab = len(self.pieces)
+        self._ids[text.encode()] = token
+        return token
+
     def _add(self, text: str, **flags: bool) -> int:
         token = len(self.pieces)
         self.pieces.append(text.encode() if flags.get("user_defined") else b"")
         self.named_pieces.append(text.encode())
         self.special.append(SpecialToken(text=text.encode(), id=token, **flags))
         return token
+
+    def show(self, tokens: Iterable[int]) -> None:
+        for token in tokens:
+            self.pieces[token] = self.named_pieces[token]
 
     def tokenize(self, text: bytes) -> list[int]:
         if not text:
