@@ -43,7 +43,7 @@ COMMANDS: tuple[Command, ...] = (
         "again",
     ),
     Command("restart", "Restart the engine", "Ends it and loads the model again", "", "screen.restart"),
-    Command("new", "New conversation", "The one on the screen is already saved", "ctrl+n", "screen.new", "new"),
+    Command("new", "New conversation", "The one on the screen stays in the history", "ctrl+n", "screen.new", "new"),
     Command(
         "history", "History", "Find, open, rename or delete a conversation", "ctrl+b,f2", "screen.history", "history"
     ),
@@ -92,16 +92,16 @@ COMMANDS: tuple[Command, ...] = (
     ),
     Command(
         "sibling_before",
-        "Earlier version of the reply",
-        "Where a reply was written more than once",
+        "Earlier version",
+        "Of a reply, or of a message sent in two windows",
         "alt+left",
         "screen.sibling(-1)",
         letter="[",
     ),
     Command(
         "sibling_after",
-        "Later version of the reply",
-        "Where a reply was written more than once",
+        "Later version",
+        "Of a reply, or of a message sent in two windows",
         "alt+right",
         "screen.sibling(1)",
         letter="]",
@@ -114,7 +114,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("end", "Jump to the end", "And follow new text again", "ctrl+end", "screen.end"),
     Command("rename", "Rename the conversation", "Gives it another title", "", "screen.rename"),
     Command("delete", "Delete the conversation", "Asks first, and can be undone", "", "screen.delete"),
-    Command("undo_delete", "Bring back what was deleted", "The last deleted conversation", "", "screen.undo_delete"),
+    Command("undo_delete", "Bring back what was deleted", "The last, in any window", "", "screen.undo_delete"),
     Command("reload_themes", "Reload the themes", "Reads the theme files again", "", "screen.reload_themes"),
     Command(
         "interrupt",
@@ -123,5 +123,5 @@ COMMANDS: tuple[Command, ...] = (
         "ctrl+c",
         "app.interrupt",
     ),
-    Command("quit", "Quit", "Everything is already saved", "ctrl+q", "app.quit", "quit"),
+    Command("quit", "Quit", "Stops the reply and leaves the chat", "ctrl+q", "app.quit", "quit"),
 )

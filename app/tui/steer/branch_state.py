@@ -7,6 +7,7 @@ from app.domain.preset import Preset
 from app.domain.text import one_line
 from app.protocol.events import TokensGenerated
 from app.session.events import (
+    BranchChanged,
     ForkReread,
     MessageReturned,
     MessageStored,
@@ -54,7 +55,7 @@ class Branch:
                 self.message = message
             case ReplyFinished(message=message):
                 self.finished = message
-            case MessageStored() | MessageReturned() | StoreFailed() | ForkReread():
+            case MessageStored() | MessageReturned() | StoreFailed() | ForkReread() | BranchChanged():
                 pass  # they belong to all replies, and the chat tells them
             case _:
                 self.meter.apply(event)

@@ -1,17 +1,20 @@
-"""The versions of a reply: tells how many there are, and shows another one in its place."""
+"""The versions of a message: tells how many there are, and shows another one in its place.
+
+Two windows that send at the same time make two versions of a user message.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from app.domain.conversation import Message, Role
+from app.domain.conversation import Message
 from app.session.session import Session
 from app.tui.flow.chat import Chat
 from app.tui.widgets.transcript import Transcript
 
 
 class Siblings:
-    """Walks between the replies to one message. A reply with one version has no label and is passed over."""
+    """Walks between the answers to one message. A message with one version has no label and is passed over."""
 
     def __init__(
         self,
@@ -30,16 +33,18 @@ class Siblings:
         """The steps that are still to be taken, the one that is being taken first."""
 
     async def refresh(self) -> None:
-        """Labels every reply on the screen that has several versions."""
+        """Labels every message on the screen that has several versions."""
         branch = list(self._session.branch)
         found = await self._versions(branch)
         if [message.id for message in branch] == [message.id for message in self._session.branch]:
             self._transcript.set_labels({key: label(key, versions) for key, versions in found.items()})
 
     def walk(self, by: int) -> None:
-        """Shows the version `by` places later (earlier, if negative) of the reply in view, else of the last one.
+        """Shows the version `by` places later (earlier, if negative) of a message in view, else of the last one.
 
-        A walk keeps the session busy: what is sent meanwhile waits, and further steps are taken after it.
+        Of several in view it is the lowest one that has a version there: going on past the first version of a reply
+        leads to the versions of the message that it answers. A walk keeps the session busy: what is sent meanwhile
+        waits, and further steps are taken after it.
         """
         if self._chat.running and not self._due:
             self._tell("Other versions can be shown when the reply has ended.")
@@ -59,28 +64,34 @@ class Siblings:
     async def _step(self, by: int) -> None:
         found = await self._versions(self._session.branch)
         if not found:
-            self._tell("No reply has other versions yet.")
+            self._tell("No message has other versions yet.")
             return
-        message_id = self._target(list(found))
-        versions = found[message_id]
-        place = [message.id for message in versions].index(message_id) + by
-        if not 0 <= place < len(versions):
-            which = "last" if by > 0 else "first"
-            self._tell(f"This is the {which} of {len(versions)} versions.")
-            return
+        targets = self._targets(list(found))
+        for message_id in targets:
+            versions = found[message_id]
+            place = [message.id for message in versions].index(message_id) + by
+            if 0 <= place < len(versions):
+                await self._go_to(versions[place])
+                return
+        which = "last" if by > 0 else "first"
+        self._tell(f"This is the {which} of {len(found[targets[0]])} versions.")
+
+    async def _go_to(self, version: Message) -> None:
         followed = self._transcript.follow
-        await self._session.choose(versions[place])
+        await self._session.choose(version)
         self._show(self._session.branch)
         if not followed:
-            self._transcript.go_to_message(versions[place].id)
+            self._transcript.go_to_message(version.id)
 
-    def _target(self, with_several: list[int]) -> int:
-        seen = [] if self._transcript.follow else self._transcript.messages_in_view()
-        return next((each for each in reversed(seen) if each in with_several), with_several[-1])
+    def _targets(self, with_several: list[int]) -> list[int]:
+        """Those that a step may be taken of, the first choice first."""
+        seen = [each for each in self._transcript.messages_in_view() if each in with_several]
+        if self._transcript.follow and with_several[-1] not in seen:
+            seen.append(with_several[-1])
+        return seen[::-1] or with_several[-1:]
 
     async def _versions(self, branch: Sequence[Message]) -> dict[int, list[Message]]:
-        replies = [message for message in branch if message.role is Role.ASSISTANT]
-        found = await self._session.versions(replies)
+        found = await self._session.versions(branch)
         return {message_id: versions for message_id, versions in found.items() if len(versions) > 1}
 
     @property
@@ -89,6 +100,6 @@ class Siblings:
 
 
 def label(message_id: int, versions: Sequence[Message]) -> str:
-    """Returns which of its versions a reply is, as in `‹ 2/3 ›`."""
+    """Returns which of its versions a message is, as in `‹ 2/3 ›`."""
     place = [message.id for message in versions].index(message_id) + 1
     return f"‹ {place}/{len(versions)} ›"

@@ -66,7 +66,7 @@ async def test_without_versions_the_keys_say_so(tmp_path: Path) -> None:
         chat.chat.submit("say")
         await answered(chat)
         await pilot.press("alt+left")
-        await until(lambda: told(app) == ["No reply has other versions yet."])
+        await until(lambda: told(app) == ["No message has other versions yet."])
 
 
 async def test_a_fork_keeps_its_beginning_and_the_notice_has_the_engines_numbers(tmp_path: Path) -> None:
