@@ -101,3 +101,5 @@ class Conversation(Struct, frozen=True, kw_only=True):
     kind: ConversationKind = ConversationKind.CHAT
     settings: ChatSettings | None = None
     """None where they were never kept: `GenerationRecord` names those of each reply."""
+    deleted_ms: int | None = None
+    """When it was deleted, in a way that can still be undone."""

@@ -49,3 +49,7 @@ class ForkError(TokscopeError):
 
 class StoreError(TokscopeError):
     """The conversation database cannot be opened, read or written."""
+
+
+class GoneError(StoreError):
+    """A conversation or message is not in the database any more; the database itself works."""

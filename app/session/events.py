@@ -3,11 +3,14 @@
 A turn is, in this order: `MessageStored` (not for another reply to an older message), then the engine's events, with
 `ReplyStarted` just before the `GenerationStarted` that gave birth to the reply, and `ReplyFinished` last. A request
 that ends before it has started leaves no reply, and so neither of the two: `MessageReturned` is last then, unless the
-user stopped it. `ForkReread`, where it must be told, comes first. `StoreFailed` may come anywhere, once until saving
+user stopped it. `BranchChanged` comes before all of them where another program changed the conversation, then
+`ForkReread`, where it must be told. `StoreFailed` may come anywhere, once until saving
 works again.
 """
 
 from __future__ import annotations
+
+from enum import StrEnum
 
 from msgspec import Struct
 
@@ -25,6 +28,30 @@ class MessageReturned(Struct, frozen=True):
     """Nothing answered the user's message: it is out of the branch, and forgotten as soon as this was taken."""
 
     message: Message
+
+
+class Gone(StrEnum):
+    """What another program did to the conversation that is shown."""
+
+    DELETED = "deleted"
+    """It can be restored."""
+    ERASED = "erased"
+    """All that is left is what is shown."""
+
+
+class BranchChanged(Struct, frozen=True):
+    """Another program wrote to the conversation: its branch is another one now, or it is gone.
+
+    `Session.look` reports that a conversation is gone; a turn has brought it back before it yields this.
+    """
+
+    n_added: int = 0
+    """Messages that are new at the end of the branch."""
+    rewritten: bool = False
+    """Whether earlier messages have another text or id, as a reply that another program was writing."""
+    renamed: bool = False
+    gone: Gone | None = None
+    """Set once, when it is noticed or, in a turn, undone."""
 
 
 class ForkReread(Struct, frozen=True):
@@ -53,4 +80,13 @@ class StoreFailed(Struct, frozen=True):
     hint: str
 
 
-TurnEvent = MessageStored | MessageReturned | ForkReread | ReplyStarted | GenerationEvent | ReplyFinished | StoreFailed
+TurnEvent = (
+    BranchChanged
+    | MessageStored
+    | MessageReturned
+    | ForkReread
+    | ReplyStarted
+    | GenerationEvent
+    | ReplyFinished
+    | StoreFailed
+)

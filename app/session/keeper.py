@@ -1,13 +1,14 @@
 """Keeps the messages of a chat: in the store as long as it works, in memory when it does not.
 
-Knows no rule of a turn. No method raises StoreError: a failure is told once, by `take_failure`.
+Knows no rule of a turn. A method that raises StoreError says so; the failure of any other is reported once, by
+`take_failure`.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,10 +23,11 @@ from app.domain.conversation import (
     ReplyState,
     Role,
 )
-from app.domain.errors import StoreError
+from app.domain.errors import GoneError, StoreError
 from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
 from app.session.events import StoreFailed
+from app.session.title import title_of
 from app.session.tree import oldest_first
 from app.store.packing import FORMAT, pack, unpack
 from app.store.store import Store
@@ -50,17 +52,31 @@ class Keeper:
         self._conversations: dict[int, Conversation] = {}
         self._memory: dict[int, _Remembered] = {}
         """What no store holds: everything without one, what it missed since a failure with one."""
-        self._saved_as: dict[int, int] = {}
+        self._message_ids: dict[int, int] = {}
+        """From an id that a message had to the one that it has now."""
+        self._conversation_ids: dict[int, int] = {}
+        """The same for conversations: the numbers of the two overlap."""
 
     @property
     def saving(self) -> bool:
         """Whether what is kept now goes to the store."""
         return self._store is not None and not self._broken
 
+    @property
+    def unsaved(self) -> list[Message]:
+        """What the store has missed, oldest first; empty without a store."""
+        return [each.message for each in self._memory.values()] if self._store else []
+
     def take_failure(self) -> StoreFailed | None:
         """The failure that nobody has been told of yet."""
         failure, self._failure = self._failure, None
         return failure
+
+    def fail(self, error: StoreError) -> None:
+        """From now on everything is kept in memory, until `catch_up` succeeds."""
+        if not self._broken:
+            self._failure = StoreFailed(str(error), error.hint)
+        self._broken = True
 
     async def start(
         self, title: str, content: str, kind: ConversationKind, settings: ChatSettings
@@ -70,7 +86,7 @@ class Keeper:
             try:
                 return await self._store.start_conversation(title, content, kind, settings)
             except StoreError as error:
-                self._fail(error)
+                self.fail(error)
         now_ms = _now_ms()
         conversation = Conversation(
             id=next(self._new_ids),
@@ -91,10 +107,12 @@ class Keeper:
     ) -> Message:
         """Keeps a new message."""
         if self._store and not self._broken:
+            conversation_id = self.current_conversation(conversation_id)
+            parent_id = None if parent_id is None else self.current_id(parent_id)
             try:
                 return await self._store.add_message(conversation_id, parent_id, role, content, state)
             except StoreError as error:
-                self._fail(error)
+                self.fail(error)
         return self._remember(conversation_id, parent_id, role, content, state)
 
     async def keep_settings(self, conversation_id: int, settings: ChatSettings) -> None:
@@ -105,7 +123,7 @@ class Keeper:
             try:
                 await self._store.keep_settings(conversation_id, settings)
             except StoreError as error:
-                self._fail(error)
+                self.fail(error)
 
     async def continue_as(self, conversation_id: int, kind: ConversationKind) -> None:
         """Notes who goes on with a stored conversation."""
@@ -113,14 +131,14 @@ class Keeper:
             try:
                 await self._store.continue_as(conversation_id, kind)
             except StoreError as error:
-                self._fail(error)
+                self.fail(error)
 
     async def is_answered(self, message: Message) -> bool:
         """Whether any message follows this one; so too where that cannot be read."""
         try:
-            kept = await self.messages(self.current_id(message.conversation_id))
+            kept = await self.messages(self.current_conversation(message.conversation_id))
         except StoreError as error:
-            self._fail(error)
+            self.fail(error)
             return True
         return any(each.parent_id == self.current_id(message.id) for each in kept)
 
@@ -130,7 +148,7 @@ class Keeper:
             try:
                 await self._store.withdraw(self.current_id(message.id))
             except StoreError as error:
-                self._fail(error)
+                self.fail(error)
 
     async def journal(self, message: Message, content: str) -> None:
         """Keeps the text so far of a reply that is being written."""
@@ -138,7 +156,7 @@ class Keeper:
             try:
                 await self._store.journal_reply(message.id, content)
             except StoreError as error:
-                self._fail(error)
+                self.fail(error)
 
     async def finish(
         self, message: Message, content: str, state: ReplyState, record: GenerationRecord, sampling: SamplingParams
@@ -148,7 +166,7 @@ class Keeper:
             try:
                 return await self._store.finish_reply(message.id, content, state, record, sampling)
             except StoreError as error:
-                self._fail(error)
+                self.fail(error)
         message = replace(message, content=content, state=state, generation=record)
         self._memory[message.id] = _Remembered(message, sampling)
         return message
@@ -164,32 +182,36 @@ class Keeper:
                 await self._store.save_trace(message.id, trace)
                 await self._store.trim_traces(self._traces.max_bytes)
             except StoreError as error:
-                self._fail(error)
+                self.fail(error)
 
     async def trace(self, message_id: int) -> ReplyTrace | None:
-        """What is kept of how a reply came about."""
+        """What is kept of how a reply came about. Raises StoreError when it cannot be read."""
         if remembered := self._memory.get(message_id):
             return unpack(FORMAT, remembered.trace) if remembered.trace else None
-        try:
-            return await self._store.trace(self.current_id(message_id)) if self._store else None
-        except StoreError as error:
-            self._fail(error)
-            return None
+        return await self._store.trace(self.current_id(message_id)) if self._store else None
 
     def current_id(self, old_id: int) -> int:
-        """The id that a message or a conversation has now: another one once it is stored."""
-        return self._saved_as.get(old_id, old_id)
+        """The id that a message has now: another one once it is stored."""
+        return _follow(self._message_ids, old_id)
+
+    def current_conversation(self, old_id: int) -> int:
+        """The same for a conversation."""
+        return _follow(self._conversation_ids, old_id)
 
     async def versions(self, shown: Sequence[Message]) -> dict[int, list[Message]]:
-        """By the id of each message of a branch: all that answer what it answers, itself too; oldest first."""
+        """By the id of each message of a branch: all that answer what it answers, itself too; oldest first.
+
+        Raises StoreError when they cannot be read.
+        """
         if not shown:
             return {}
-        conversation_id = self.current_id(shown[0].conversation_id)
+        conversation_id = self.current_conversation(shown[0].conversation_id)
         try:
             kept = await self.messages(conversation_id)
-        except StoreError as error:
-            self._fail(error)
-            kept = self._remembered(conversation_id)
+        except StoreError:
+            if not self._broken:
+                raise
+            kept = self._remembered(conversation_id)  # the failure is known already
         as_shown = {self.current_id(message.id): message for message in shown}
         of_now = [self._of_now(message) for message in shown]
         by_parent: dict[int | None, list[Message]] = {}
@@ -199,7 +221,7 @@ class Keeper:
 
     async def messages(self, conversation_id: int) -> list[Message]:
         """All of a conversation, whatever their branch. Raises StoreError when they cannot be read."""
-        stored = await self._store.messages(conversation_id) if self._store else []
+        stored = await self._store.messages(conversation_id) if self._store and conversation_id > 0 else []
         return list({each.id: each for each in (*stored, *self._remembered(conversation_id))}.values())
 
     async def show(self, conversation_id: int, message_id: int) -> None:
@@ -208,59 +230,91 @@ class Keeper:
             try:
                 await self._store.set_tip(conversation_id, message_id)
             except StoreError as error:
-                self._fail(error)
+                self.fail(error)
 
     async def catch_up(self, conversation_id: int) -> int | None:
-        """Tries to store what is only in memory.
+        """Tries to store what is only in memory; waits a moment at most for a store that is locked.
 
         Returns the id that the conversation has in the store now, to be read again; None when nothing has changed.
         """
         if not self._store or not self._broken:
             return None
         try:
+            await self._store.check()
             for remembered in list(self._memory.values()):
                 await self._save(self._store, remembered)
                 del self._memory[remembered.message.id]
         except StoreError:
             return None
-        self._broken = False
-        return self.current_id(conversation_id)
+        self._broken, self._failure = False, None
+        return self.current_conversation(conversation_id)
+
+    def detach(self, conversation: Conversation, branch: Sequence[Message]) -> None:
+        """Has a branch whose conversation was erased elsewhere stored again, as a conversation of its own."""
+        conversation_id = next(self._new_ids)
+        self._conversations[conversation_id] = replace(
+            conversation, id=conversation_id, tip_id=None, deleted_ms=None, updated_ms=_now_ms()
+        )
+        for message in branch:
+            old_id = self.current_id(message.id)
+            remembered = self._memory.pop(message.id, None) or _Remembered(message)
+            new_id = self._message_ids[old_id] = next(self._new_ids)
+            state = ReplyState.INTERRUPTED if message.state is ReplyState.STREAMING else message.state
+            now = self._of_now(message)
+            remembered.message = replace(now, id=new_id, conversation_id=conversation_id, state=state)
+            self._memory[new_id] = remembered
+        self._conversation_ids[self.current_conversation(branch[0].conversation_id)] = conversation_id
+        self._broken = True
 
     async def _save(self, store: Store, remembered: _Remembered) -> None:
         message = remembered.message
-        conversation_id = message.conversation_id
-        if conversation_id < 0 and conversation_id not in self._saved_as:
-            begun = self._conversations[conversation_id]
-            created = await store.create_conversation(begun.title, begun.kind, begun.settings)
-            self._saved_as[conversation_id] = created.id
-        conversation_id = self.current_id(conversation_id)
         message_id = self.current_id(message.id)
+        state = ReplyState.STREAMING if message.generation else message.state
         if message_id < 0:
-            parent_id = message.parent_id
-            parent_id = None if parent_id is None else self.current_id(parent_id)
-            state = ReplyState.STREAMING if message.generation else message.state
-            added = await store.add_message(conversation_id, parent_id, message.role, message.content, state)
-            message_id = self._saved_as[message.id] = added.id
+            message_id = await self._insert(store, message, state)
         if message.generation:
-            await store.finish_reply(
-                message_id, message.content, message.state, message.generation, remembered.sampling
-            )
+            content, sampling = message.content, remembered.sampling
+            try:
+                await store.finish_reply(message_id, content, message.state, message.generation, sampling)
+            except GoneError:
+                # Erased, or ended by another instance, since it began: what came is kept beside it.
+                message_id = await self._insert(store, message, state)
+                await store.finish_reply(message_id, content, message.state, message.generation, sampling)
         if remembered.trace and (trace := unpack(FORMAT, remembered.trace)):
             await store.save_trace(message_id, trace)
+
+    async def _insert(self, store: Store, message: Message, state: ReplyState) -> int:
+        conversation_id = self.current_conversation(message.conversation_id)
+        if conversation_id < 0 or await store.look_up(conversation_id) is None:
+            known = self._conversations.get(conversation_id)
+            created = await store.create_conversation(
+                known.title if known else title_of(message.content),
+                known.kind if known else ConversationKind.CHAT,
+                known.settings if known else None,
+            )
+            self._conversation_ids[conversation_id] = created.id
+            conversation_id = created.id
+        parent_id = None if message.parent_id is None else self.current_id(message.parent_id)
+        try:
+            added = await store.add_message(conversation_id, parent_id, message.role, message.content, state)
+        except GoneError:
+            added = await store.add_message(conversation_id, None, message.role, message.content, state)
+        self._message_ids[self.current_id(message.id)] = added.id
+        return added.id
 
     def _remembered(self, conversation_id: int) -> list[Message]:
         """What is only in memory of a conversation, under the ids of now."""
         return [
             self._of_now(each.message)
             for each in self._memory.values()
-            if self.current_id(each.message.conversation_id) == conversation_id
+            if self.current_conversation(each.message.conversation_id) == conversation_id
         ]
 
     def _of_now(self, message: Message) -> Message:
         return replace(
             message,
             id=self.current_id(message.id),
-            conversation_id=self.current_id(message.conversation_id),
+            conversation_id=self.current_conversation(message.conversation_id),
             parent_id=None if message.parent_id is None else self.current_id(message.parent_id),
         )
 
@@ -279,10 +333,12 @@ class Keeper:
         self._memory[message.id] = _Remembered(message)
         return message
 
-    def _fail(self, error: StoreError) -> None:
-        self._broken = True
-        self._failure = StoreFailed(str(error), error.hint)
-
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
+
+
+def _follow(ids: Mapping[int, int], old_id: int) -> int:
+    while old_id in ids:
+        old_id = ids[old_id]
+    return old_id

@@ -6,11 +6,13 @@ Knows no engine and no turn. Its branch is also changed in place, by the turn th
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import takewhile
 
 from msgspec.structs import replace
 
 from app.domain.conversation import ChatSettings, Conversation, ConversationKind, Message, ReplyState, Role
-from app.domain.errors import StoreError
+from app.domain.errors import GoneError, StoreError
+from app.session.events import BranchChanged, Gone
 from app.session.keeper import Keeper
 from app.session.prompt import sendable
 from app.session.title import title_of
@@ -19,17 +21,22 @@ from app.store.store import Store
 
 
 class Place:
-    """See the module. `conversation` is None until the first message; `branch` has the root first."""
+    """See the module. `conversation` is None until the first message; `branch` has the root first.
+
+    Attributes:
+        gone: what another program did to the conversation, as far as it is known.
+    """
 
     def __init__(self, store: Store | None, keeper: Keeper) -> None:
         self._store = store
         self._keeper = keeper
         self.conversation: Conversation | None = None
         self.branch: list[Message] = []
+        self.gone: Gone | None = None
 
     def leave(self) -> None:
         """Shows none."""
-        self.conversation, self.branch = None, []
+        self.conversation, self.branch, self.gone = None, [], None
 
     async def open(self, conversation_id: int) -> bool:
         """Shows a stored conversation; False where it is the one that is shown, of which only the row is read again."""
@@ -40,7 +47,64 @@ class Place:
             self.conversation = conversation
             return False
         self.conversation, self.branch = conversation, await self._store.branch(conversation_id)
+        self.gone = None
         return True
+
+    async def look(self) -> Gone | None:
+        """Returns what another program did to the conversation; its branch is left alone. Raises StoreError."""
+        shown = self.conversation
+        if not self._store or shown is None or shown.id < 0:
+            return None
+        found = await self._store.look_up(shown.id)
+        return Gone.ERASED if found is None else Gone.DELETED if found.deleted_ms is not None else None
+
+    async def refresh(self, *, extend: bool) -> BranchChanged | None:
+        """Takes up what other programs wrote to the conversation; None where nothing has changed. Raises StoreError.
+
+        `extend`: shows the messages that follow the last one of the branch, the newest where there are several.
+        Siblings stay beside the branch.
+        """
+        shown, branch = self.conversation, self.branch
+        if not self._store or shown is None or shown.id < 0 or not branch:
+            return None
+        found = await self._store.look_up(shown.id)
+        messages = {message.id: message for message in await self._store.messages(shown.id)} if found else {}
+        now = [messages.get(self._keeper.current_id(message.id)) for message in branch]
+        if self.conversation is not shown or self.branch is not branch:
+            return None
+        if found is None or now[0] is None or now[0].created_ms != branch[0].created_ms:
+            return self._note(Gone.ERASED)
+        # The end may be missing: a message that nothing answered was taken back where it was written.
+        kept = [message for message in takewhile(bool, now) if message is not None]
+        longer = branch_through(messages.values(), kept[-1].id) if extend else kept
+        self.conversation = found
+        changed = BranchChanged(
+            n_added=len(longer) - len(kept), rewritten=kept != branch, renamed=found.title != shown.title
+        )
+        if longer != branch:
+            self.branch = longer
+        gone = self._note(Gone.DELETED if found.deleted_ms is not None else None)
+        changed = replace(changed, gone=gone.gone if gone else None)
+        return changed if changed != BranchChanged() else None
+
+    async def bring_back(self) -> None:
+        """Undoes the deletion of the conversation; what was erased is kept again, as far as it is shown."""
+        shown, gone = self.conversation, self.gone
+        if not self._store or shown is None or gone is None:
+            return
+        if gone is Gone.DELETED:
+            with suppress(GoneError):
+                await self._store.restore(shown.id)
+                if self.conversation is shown:
+                    self.conversation, self.gone = replace(shown, deleted_ms=None), None
+                return
+        self._keeper.detach(shown, self.branch)
+        self.gone = None
+        await self.catch_up()
+
+    def _note(self, gone: Gone | None) -> BranchChanged | None:
+        before, self.gone = self.gone, gone
+        return BranchChanged(gone=gone) if gone and gone is not before else None
 
     async def ask(self, branch: list[Message], text: str, kind: ConversationKind, settings: ChatSettings) -> Message:
         """Keeps a message of the user at the end of `branch`, which begins a conversation where there is none."""
@@ -109,12 +173,12 @@ class Place:
 
         Nothing changes where its conversation is left meanwhile.
         """
-        conversation_id = self._keeper.current_id(message.conversation_id)
+        conversation_id = self._keeper.current_conversation(message.conversation_id)
         messages = await self._keeper.messages(conversation_id)
         branch = branch_through(messages, self._keeper.current_id(message.id))
         if not branch:
             raise StoreError(f"there is no message {message.id}", "It may have been deleted in another window.")
-        if self.conversation is None or self._keeper.current_id(self.conversation.id) != conversation_id:
+        if self.conversation is None or self._keeper.current_conversation(self.conversation.id) != conversation_id:
             return
         self.branch = branch
         await self._keeper.show(conversation_id, branch[-1].id)

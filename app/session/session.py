@@ -21,8 +21,16 @@ from app.domain.preset import Preset
 from app.domain.reply_trace import ReplyTrace
 from app.protocol.events import GenerationFinished
 from app.session.beginning import NOTHING, Beginning, fork_of, rewrite_of
-from app.session.events import ForkReread, MessageReturned, MessageStored, TurnEvent
+from app.session.events import (
+    BranchChanged,
+    ForkReread,
+    Gone,
+    MessageReturned,
+    MessageStored,
+    TurnEvent,
+)
 from app.session.keeper import Keeper
+from app.session.others import Others, Seen
 from app.session.place import Place
 from app.session.running import Running
 from app.session.turn import TurnOptions, complete
@@ -38,7 +46,7 @@ Begin = Callable[[Message, ReplyTrace | None], Beginning]
 class Session:
     """See the module. Close a turn's generator (`contextlib.aclosing`) when you leave it early.
 
-    Every turn, and `choose`, raise RuntimeError while a turn runs.
+    Every turn, `choose` and `bring_back` raise RuntimeError while a turn runs.
 
     Attributes:
         preset, model_name, trace_top_k, trace_stages, speculate, tell_prompt, step_from_start: may be set at any time;
@@ -72,6 +80,9 @@ class Session:
         self._keeper = Keeper(store, traces)
         self._place = Place(store, self._keeper)
         self._running = Running(engine, self._keeper)
+        self._others = Others(store, self._keeper, self._place, self._running)
+        self._met: BranchChanged | None = None
+        """What others did since the turn before."""
 
     @property
     def conversation(self) -> Conversation | None:
@@ -101,6 +112,21 @@ class Session:
         """Whether messages go to the store: False without one, and from a StoreFailed until it works again."""
         return self._keeper.saving
 
+    @property
+    def unsaved(self) -> list[Message]:
+        """What the store has missed since it failed, oldest first; empty without a store."""
+        return self._keeper.unsaved
+
+    @property
+    def gone(self) -> Gone | None:
+        """Whether another program deleted or erased the conversation; the next turn brings it back."""
+        return self._place.gone
+
+    @property
+    def others_reply(self) -> bool:
+        """Whether the branch ends in a reply that another program is writing."""
+        return self._others.write_a_reply
+
     def use(self, settings: ChatSettings) -> None:
         """Answers with these settings from the next turn on; the model is the caller's to load."""
         self.settings, self.preset = settings, settings.effective
@@ -112,7 +138,7 @@ class Session:
 
     def send(self, text: str) -> AsyncGenerator[TurnEvent]:
         """Keeps the user's message, then streams the reply to it."""
-        return self._alone(self._send(text))
+        return self._alone(self._send(text), extend=True)
 
     def regenerate(self) -> AsyncGenerator[TurnEvent]:
         """Streams another reply to the last user message, if there is one; an old one stays as its sibling."""
@@ -144,7 +170,7 @@ class Session:
         Without a text they answer the last user message again. The replies are siblings; the conversation goes on with
         the last one, until `choose` says otherwise. What belongs to no reply has index 0.
         """
-        return self._alone(self._branches(text, presets))
+        return self._alone(self._branches(text, presets), extend=text is not None)
 
     def stop(self) -> None:
         """Ends the running turn, keeping its text; returns at once, the stream tells the end. Idempotent."""
@@ -170,11 +196,21 @@ class Session:
         return self._running.trace(message_id)
 
     async def load_trace(self, message_id: int) -> ReplyTrace | None:
-        """The same for any reply; None where it is not kept or cannot be read."""
+        """The same for any reply; None where it is not kept. Raises StoreError when it cannot be read."""
         return self.trace(message_id) or await self._keeper.trace(message_id)
 
+    async def look(self) -> Seen:
+        """Finds out what other programs did, and whether a store that failed works again. Meant for once a second.
+
+        The branch changes only where no turn runs; a turn that is begun meanwhile waits.
+        """
+        return await self._others.look()
+
     async def versions(self, shown: Sequence[Message]) -> dict[int, list[Message]]:
-        """By the id of each message of a branch: all that answer what it answers, itself too; oldest first."""
+        """By the id of each message of a branch: all that answer what it answers, itself too; oldest first.
+
+        Raises StoreError when they cannot be read.
+        """
         return await self._keeper.versions(shown)
 
     async def choose(self, message: Message) -> None:
@@ -182,9 +218,17 @@ class Session:
 
         Raises StoreError when it cannot be read; then nothing has changed.
         """
-        self._running.claim()
+        await self._claim()
         try:
             await complete(self._place.choose(message))
+        finally:
+            self._running.release()
+
+    async def bring_back(self) -> None:
+        """Undoes what another program did to the conversation, see `gone`. Raises StoreError."""
+        await self._claim()
+        try:
+            await complete(self._place.bring_back())
         finally:
             self._running.release()
 
@@ -208,10 +252,15 @@ class Session:
             await self.open(last.id)
         return last is not None
 
-    async def _alone(self, events: AsyncGenerator[T]) -> AsyncGenerator[T]:
-        self._running.claim()
+    async def _claim(self) -> None:
+        async with self._others.lock:
+            self._running.claim()
+
+    async def _alone(self, events: AsyncGenerator[T], *, extend: bool = False) -> AsyncGenerator[T]:
+        await self._claim()
         try:
             await complete(self._place.catch_up())
+            self._met = await self._others.meet(extend=extend)
             await complete(self._place.continue_as(self.kind, self._settings()))
             async with aclosing(events):
                 async for event in events:
@@ -220,6 +269,8 @@ class Session:
             self._running.release()
 
     async def _send(self, text: str) -> AsyncGenerator[TurnEvent]:
+        if self._met:
+            yield self._met
         branch = self.branch
         message = await complete(self._place.ask(branch, text, self.kind, self._settings()))
         yield MessageStored(message)
@@ -231,6 +282,8 @@ class Session:
     async def _again(
         self, reply: Message | None = None, begin: Begin | None = None, n_steps: int | None = None
     ) -> AsyncGenerator[TurnEvent]:
+        if self._met:
+            yield self._met
         trace = await self.load_trace(reply.id) if reply else None
         beginning = begin(self._place.current(reply), trace) if reply and begin else NOTHING
         at = await complete(self._place.question_of(reply)) if reply else self._place.last_question()
@@ -244,6 +297,8 @@ class Session:
                 yield event
 
     async def _branches(self, text: str | None, presets: Sequence[Preset]) -> AsyncGenerator[tuple[int, TurnEvent]]:
+        if self._met:
+            yield 0, self._met
         branch, at = self.branch, self._place.last_question()
         if text is not None:
             message = await complete(self._place.ask(branch, text, self.kind, self._settings()))

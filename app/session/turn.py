@@ -137,7 +137,7 @@ class Turn:
             reply_text=options.beginning.text,
             n_steps=options.n_steps,
             tell_prompt=options.tell_prompt,
-            conversation=self._keeper.current_id(parent.conversation_id) if self._keeper.saving else 0,
+            conversation=self._keeper.current_conversation(parent.conversation_id) if self._keeper.saving else 0,
         )
 
     async def _begin(self, started: GenerationStarted) -> Message:

@@ -9,13 +9,13 @@ import apsw
 import msgspec
 
 from app.domain.conversation import ChatSettings, Conversation, ConversationKind
-from app.domain.errors import StoreError
+from app.domain.errors import GoneError
 from app.store.search import parse
 from app.store.sql import execute
 
 _SELECT = """
     SELECT c.id, c.title, c.tip_id, c.created_ms, c.updated_ms,
-           (SELECT count(*) FROM message AS m WHERE m.conversation_id = c.id), c.kind, c.settings
+           (SELECT count(*) FROM message AS m WHERE m.conversation_id = c.id), c.kind, c.settings, c.deleted_ms
     FROM conversation AS c
 """
 # The newest is the one written to last. Ids tell, because a clock may jump.
@@ -65,22 +65,28 @@ def last_id(connection: apsw.Connection, kind: ConversationKind) -> int | None:
 
 
 def get(connection: apsw.Connection, conversation_id: int) -> Conversation:
-    """One conversation that is not deleted. Raises StoreError when there is none."""
-    row = execute(connection, f"{_SELECT} WHERE c.id = ? AND c.deleted_ms IS NULL", (conversation_id,)).fetchone()
-    if row is None:
-        raise _missing(conversation_id)
-    return _conversation(row)
+    """One conversation that is not deleted. Raises GoneError when there is none."""
+    found = look_up(connection, conversation_id)
+    if found is None or found.deleted_ms is not None:
+        raise missing(conversation_id)
+    return found
+
+
+def look_up(connection: apsw.Connection, conversation_id: int) -> Conversation | None:
+    """One conversation, deleted or not; None where it was never there or is erased."""
+    row = execute(connection, f"{_SELECT} WHERE c.id = ?", (conversation_id,)).fetchone()
+    return _conversation(row) if row else None
 
 
 def change(connection: apsw.Connection, conversation_id: int, column: str, value: str | int | None) -> None:
-    """Sets one column (a name of ours, never data). Raises StoreError when there is no such conversation."""
+    """Sets one column (a name of ours, never data). Raises GoneError when there is no such conversation."""
     execute(connection, f"UPDATE conversation SET {column} = ? WHERE id = ?", (value, conversation_id))
     if not connection.changes():
-        raise _missing(conversation_id)
+        raise missing(conversation_id)
 
 
 def touch(connection: apsw.Connection, conversation_id: int, tip_id: int) -> None:
-    """Moves the tip and the time of the last change. Raises StoreError when there is no such conversation."""
+    """Moves the tip and the time of the last change. Raises GoneError when there is no such conversation."""
     change(connection, conversation_id, "tip_id", tip_id)
     change(connection, conversation_id, "updated_ms", now_ms())
 
@@ -115,13 +121,16 @@ def find(
     return [_conversation(row) for row in execute(connection, sql, (*bindings, limit))]
 
 
-def deleted_ids(connection: apsw.Connection) -> list[int]:
-    """Those that are deleted and still there."""
-    return [row[0] for row in execute(connection, "SELECT id FROM conversation WHERE deleted_ms IS NOT NULL")]
+def deleted(connection: apsw.Connection, before_ms: int | None = None) -> list[Conversation]:
+    """Those that are deleted and still there, the one deleted last first; `before_ms`: and were before that time."""
+    condition = "c.deleted_ms IS NOT NULL" + ("" if before_ms is None else " AND c.deleted_ms < ?")
+    bindings = () if before_ms is None else (before_ms,)
+    sql = f"{_SELECT} WHERE {condition} ORDER BY c.deleted_ms DESC, c.id DESC"
+    return [_conversation(row) for row in execute(connection, sql, bindings)]
 
 
 def _conversation(row: tuple[Any, ...]) -> Conversation:
-    conversation_id, title, tip_id, created_ms, updated_ms, n_messages, kind, settings = row
+    conversation_id, title, tip_id, created_ms, updated_ms, n_messages, kind, settings, deleted_ms = row
     return Conversation(
         id=conversation_id,
         title=title,
@@ -131,6 +140,7 @@ def _conversation(row: tuple[Any, ...]) -> Conversation:
         n_messages=n_messages,
         kind=ConversationKind(kind),
         settings=_decoded(settings),
+        deleted_ms=deleted_ms,
     )
 
 
@@ -146,5 +156,6 @@ def _decoded(text: str | None) -> ChatSettings | None:
         return None
 
 
-def _missing(conversation_id: int) -> StoreError:
-    return StoreError(f"there is no conversation {conversation_id}", "It may have been deleted in another window.")
+def missing(conversation_id: int) -> GoneError:
+    """The error that says so."""
+    return GoneError(f"there is no conversation {conversation_id}", "It may have been deleted in another window.")

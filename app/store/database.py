@@ -14,13 +14,18 @@ from pathlib import Path
 import apsw
 
 from app.domain.errors import StoreError
-from app.store import presence
+from app.store import presence, read_only
+from app.store.errors import store_error
 from app.store.files import back_up, private_file, private_folder, set_aside
 from app.store.schema import APPLICATION_ID, MIGRATIONS
 from app.store.sql import execute, pragma
 
-_BUSY_TIMEOUT_MS = 5000
+BUSY_MS = 5000
+"""How long a call waits for another program's lock."""
 _AGAIN_S = 0.01
+_NOT_WRITABLE = (
+    apsw.ReadOnlyError, apsw.CantOpenError, apsw.PermissionsError, apsw.FullError, apsw.IOError, OSError
+)  # fmt: skip
 
 
 class Database:
@@ -29,42 +34,64 @@ class Database:
     Attributes:
         path: None in memory.
         owner: names this instance in the rows that it is writing.
-        notices: what the user should be told about the opening.
+        notices: what the user should know about the opening.
+        read_only: why nothing can be written; None when it can.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, busy_ms: int = BUSY_MS, *, or_read: bool = True) -> None:
+        """`or_read`: opens a file that cannot be written for reading, where it can be read; else that is an error."""
         self.path = path
         self.owner = ""
         self.notices: tuple[str, ...] = ()
+        self.read_only: StoreError | None = None
+        self._busy_ms = busy_ms
         self._presence: presence.Presence | None = None
         self._damaged = False
         if path is None:
             self.connection = apsw.Connection(":memory:")
             self._prepare()
             return
-        private_folder(path.parent)
         try:
+            private_folder(path.parent)
             self.connection = self._open(path)
         except (apsw.NotADBError, apsw.CorruptError):
             aside = set_aside(path)
             self.notices = (f"The database was damaged. It is kept as {aside}; a new one was started.",)
             self.connection = self._open(path)
+        except _NOT_WRITABLE as error:
+            if not or_read:
+                raise
+            self._open_to_read(path, error)
         self._identity = _identity(path)
 
     def close(self) -> None:
         """Ends it; the last instance folds the write-ahead log into the file."""
+        if self.path and _identity(self.path) != self._identity:
+            # The log of this name belongs to another database now: it must not be folded in, or deleted.
+            self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self.connection.close()
         if self._presence:
             self._presence.leave(clean=not self._damaged)
 
+    @property
+    def replaced(self) -> StoreError | None:
+        """Set once the file is not at its path any more, or another one is."""
+        if not self.path or _identity(self.path) == self._identity:
+            return None
+        return StoreError(
+            f"{self.path}: the database was removed or replaced while it was open",
+            "The chat goes on in memory and is saved to the file that is there now.",
+        )
+
+    def wait_at_most(self, busy_ms: int) -> None:
+        """Sets how long the calls from now on wait for a lock of another program."""
+        self.connection.set_busy_timeout(busy_ms)
+
     @contextmanager
     def write(self) -> Generator[apsw.Connection]:
         """A transaction that is durable when the block has ended, or leaves nothing behind."""
-        if self.path and _identity(self.path) != self._identity:
-            raise StoreError(
-                f"{self.path}: the database was removed or replaced while it was open",
-                "The chat goes on in memory. Start again to use the file that is there now.",
-            )
+        if self.read_only:
+            raise self.read_only
         with self._watch(), self._immediate() as connection:
             yield connection
 
@@ -77,6 +104,17 @@ class Database:
     def empty_log(self) -> None:
         """Writes the log into the file and truncates it, unless another instance is reading just now."""
         self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+    def end_dead_replies(self) -> None:
+        """Makes STREAMING replies of instances that died INTERRUPTED; whoever opens the database does so too."""
+        if self.path:
+            with self.write() as connection:
+                _interrupt_others(connection, presence.survey(self.path)[0])
+
+    @property
+    def version(self) -> int:
+        """A number that changes with every commit of another connection, and with none of this one's."""
+        return int(pragma(self.connection, "data_version"))
 
     def _open(self, path: Path) -> apsw.Connection:
         private_file(path)
@@ -92,20 +130,44 @@ class Database:
             raise
         return self.connection
 
-    def _prepare(self) -> None:
+    def _open_to_read(self, path: Path, error: Exception) -> None:
+        """Opens it for reading; raises `error`, which says why it cannot be written, where that is not possible."""
+        if not path.is_file() or not path.stat().st_size:
+            raise error
+        self.read_only = store_error(path, error)
+        self.connection = read_only.connect(path, self._busy_ms)
+        try:
+            if self._check_ours() < len(MIGRATIONS):
+                self.connection = self._migrated_copy(self.connection)
+            execute(self.connection, "PRAGMA query_only = ON")
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def _migrated_copy(self, source: apsw.Connection) -> apsw.Connection:
+        """A copy in memory with the tables of now; `source` is closed."""
+        self.connection = apsw.Connection(":memory:")
+        with self.connection.backup("main", source, "main") as backup:
+            backup.step()
+        source.close()
+        self._prepare(back_up_first=False)
+        return self.connection
+
+    def _prepare(self, *, back_up_first: bool = True) -> None:
         connection = self.connection
-        connection.set_busy_timeout(_BUSY_TIMEOUT_MS)
+        connection.set_busy_timeout(self._busy_ms)
         version = self._check_ours()
         self._log_ahead()
         execute(connection, "PRAGMA synchronous = FULL")
         execute(connection, "PRAGMA foreign_keys = ON")
         execute(connection, "PRAGMA secure_delete = ON")
+        execute(connection, "PRAGMA temp_store = MEMORY")
         while version < len(MIGRATIONS):
-            version = self._migrate(version)
+            version = self._migrate(version, back_up_first=back_up_first)
 
     def _log_ahead(self) -> None:
         """Turns the write-ahead log on. Where several do so at once, SQLite refuses some whatever the timeout is."""
-        ends_s = time.monotonic() + _BUSY_TIMEOUT_MS / 1e3
+        ends_s = time.monotonic() + self._busy_ms / 1e3
         while True:
             try:
                 execute(self.connection, "PRAGMA journal_mode = WAL")
@@ -129,8 +191,8 @@ class Database:
             )
         return version
 
-    def _migrate(self, version: int) -> int:
-        if version and self.path:
+    def _migrate(self, version: int, *, back_up_first: bool) -> int:
+        if version and self.path and back_up_first:
             back_up(self.connection, self.path, version)
         with self._immediate() as connection:
             now = int(pragma(connection, "user_version"))
@@ -150,13 +212,7 @@ class Database:
                 raise apsw.CorruptError(str(problem))
             self._presence = presence.join(path)
             self.owner = self._presence.token
-            marks = ", ".join("?" * len(live))
-            execute(
-                connection,
-                "UPDATE message SET state = 'interrupted', owner = NULL"
-                f" WHERE state = 'streaming' AND coalesce(owner, '') NOT IN ({marks})",
-                tuple(live),
-            )
+            _interrupt_others(connection, live)
         for mark in dead:
             mark.unlink(missing_ok=True)
 
@@ -179,6 +235,16 @@ class Database:
         except (apsw.CorruptError, apsw.NotADBError):
             self._damaged = True
             raise
+
+
+def _interrupt_others(connection: apsw.Connection, live: set[str]) -> None:
+    marks = ", ".join("?" * len(live))
+    execute(
+        connection,
+        "UPDATE message SET state = 'interrupted', owner = NULL"
+        f" WHERE state = 'streaming' AND coalesce(owner, '') NOT IN ({marks})",
+        tuple(live),
+    )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

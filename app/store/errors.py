@@ -26,7 +26,8 @@ def _explain(path: Path | None, error: Exception) -> tuple[str, str]:
         case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError() | apsw.AuthError() | OSError():
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             hint = "Make the folder writable, or set TOKSCOPE_DATA_DIR to one that is."
-            return f"cannot be opened or written ({reason})", hint
+            verb = "written" if path and path.is_file() else "opened or written"
+            return f"cannot be {verb} ({reason})", hint
         case apsw.BusyError() | apsw.LockedError():
             return "another program keeps the database to itself", "Close the program that uses it, then try again."
         case apsw.CorruptError() | apsw.NotADBError():

@@ -8,10 +8,10 @@ import apsw
 import msgspec
 
 from app.domain.conversation import GenerationRecord, Message, ReplyState, Role
-from app.domain.errors import StoreError
+from app.domain.errors import GoneError
 from app.domain.generation import FinishReason, Stop, Timings, Usage
 from app.domain.sampling import SamplingParams
-from app.store.conversations import now_ms
+from app.store.conversations import missing, now_ms
 from app.store.sql import execute
 
 _SELECT = """
@@ -33,7 +33,14 @@ _INSERT_GENERATION = """
 
 
 def add(connection: apsw.Connection, message: Message, owner: str) -> Message:
-    """Inserts `message` whatever its id and returns it with its own; `owner` is kept while it is STREAMING."""
+    """Inserts `message` whatever its id and returns it with its own; `owner` is kept while it is STREAMING.
+
+    Raises GoneError where its conversation or its parent is not there.
+    """
+    if not execute(connection, "SELECT count(*) FROM conversation WHERE id = ?", (message.conversation_id,)).get:
+        raise missing(message.conversation_id)
+    if message.parent_id is not None:
+        get(connection, message.parent_id)
     execute(
         connection,
         "INSERT INTO message (conversation_id, parent_id, role, content, state, owner, created_ms)"
@@ -65,13 +72,13 @@ def new(conversation_id: int, parent_id: int | None, role: Role, content: str, s
 
 
 def set_streaming_content(connection: apsw.Connection, message_id: int, content: str) -> None:
-    """Replaces the text of a reply that is still STREAMING. Raises StoreError when it is not, or is gone."""
+    """Replaces the text of a reply that is still STREAMING. Raises GoneError when it is not, or is gone."""
     execute(connection, "UPDATE message SET content = ? WHERE id = ? AND state = 'streaming'", (content, message_id))
     _check_changed(connection, message_id)
 
 
 def finish(connection: apsw.Connection, message_id: int, content: str, state: ReplyState) -> None:
-    """Gives a STREAMING reply its last text and state. Raises StoreError when it is not STREAMING, or is gone."""
+    """Gives a STREAMING reply its last text and state. Raises GoneError when it is not STREAMING, or is gone."""
     execute(
         connection,
         "UPDATE message SET content = ?, state = ?, owner = NULL WHERE id = ? AND state = 'streaming'",
@@ -135,10 +142,10 @@ def withdraw(connection: apsw.Connection, message_id: int) -> bool:
 
 
 def get(connection: apsw.Connection, message_id: int) -> Message:
-    """One message. Raises StoreError when there is none."""
+    """One message. Raises GoneError when there is none."""
     row = execute(connection, f"{_SELECT} WHERE m.id = ?", (message_id,)).fetchone()
     if row is None:
-        raise StoreError(f"there is no message {message_id}")
+        raise GoneError(f"there is no message {message_id}")
     return _message(row)
 
 
@@ -165,7 +172,7 @@ def of(connection: apsw.Connection, conversation_id: int) -> list[Message]:
 
 def _check_changed(connection: apsw.Connection, message_id: int) -> None:
     if not connection.changes():
-        raise StoreError(f"reply {message_id} can no longer be written", "It was finished or deleted elsewhere.")
+        raise GoneError(f"reply {message_id} can no longer be written", "It was finished or deleted elsewhere.")
 
 
 def _message(row: tuple[Any, ...]) -> Message:

@@ -1,7 +1,7 @@
 """The conversations that are kept: an async face of one SQLite connection on one thread of its own.
 
 Knows no rule of a chat. Several instances may have the same file open; each write is one short transaction that is on
-the disk when its call returns. Every method raises StoreError and nothing else.
+the disk when its call returns. Every method raises StoreError and nothing else; a later call may work again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
 from app.domain.text import one_line
 from app.store import conversations, messages, traces
-from app.store.database import Database
+from app.store.database import BUSY_MS, Database
 from app.store.errors import store_error
 from app.store.files import backups
 from app.store.packing import pack, unpack
@@ -36,52 +36,92 @@ from app.store.packing import pack, unpack
 T = TypeVar("T")
 
 
-class Store:
-    """Made by `Store.open` or `Store.in_memory`; ended by `close`."""
+UNDO_MS = 24 * 3_600_000
+"""How long a deleted conversation can be restored; after that it is purged at the next start or end of the program."""
+_QUICK_MS = 200
+"""How long a call that is made again and again waits for a lock of another program."""
 
-    def __init__(self, path: Path | None, thread: ThreadPoolExecutor, database: Database) -> None:
+
+class Store:
+    """Made by `Store.open`, `Store.at` or `Store.in_memory`; ended by `close`.
+
+    Attributes:
+        path: None in memory.
+        notices: what the user should know about the last opening, such as a damaged file that was set aside. Whoever
+            shows them empties them.
+    """
+
+    def __init__(self, path: Path | None) -> None:
         self.path = path
-        self.notices = database.notices
-        """What the user should be told: a damaged file that was set aside."""
-        self._thread = thread
-        self._database = database
+        self.notices: tuple[str, ...] = ()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._database: Database | None = None
+        self._seen = 0
         self._closed = False
 
     @classmethod
     async def open(cls, path: Path) -> Store:
         """Opens the database, creating it (0600) and its folder (0700) if need be.
 
-        Replies that a dead instance left STREAMING become INTERRUPTED. A damaged file is set aside, see `notices`.
+        Replies that a dead instance left STREAMING become INTERRUPTED. A damaged file is set aside, and one that cannot
+        be written is opened for reading, see `notices`.
         """
-        return await cls._start(path)
+        return await cls(path)._opened()
+
+    @classmethod
+    def at(cls, path: Path) -> Store:
+        """A store that its first call opens, and each later one tries to, as long as it cannot be opened."""
+        return cls(path)
 
     @classmethod
     async def in_memory(cls) -> Store:
         """A store that is gone with the process."""
-        return await cls._start(None)
+        return await cls(None)._opened()
 
-    @classmethod
-    async def _start(cls, path: Path | None) -> Store:
-        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+    async def _opened(self) -> Store:
         try:
-            database = await asyncio.get_running_loop().run_in_executor(thread, Database, path)
-        except (apsw.Error, OSError, UnicodeError) as error:
-            thread.shutdown(wait=False)
-            raise store_error(path, error) from error
+            await self._call(self._ready)
         except BaseException:
-            thread.shutdown(wait=False)
+            self._thread.shutdown(wait=False)
             raise
-        return cls(path, thread, database)
+        return self
 
     async def close(self) -> None:
         """Ends it after what is under way. Idempotent."""
         if self._closed:
             return
         self._closed = True
+
+        def end() -> None:
+            if self._database:
+                self._database.close()
+
         try:
-            await self._call(self._database.close)
+            await self._on_thread(end)
         finally:
             self._thread.shutdown(wait=False)
+
+    async def check(self) -> None:
+        """Raises StoreError where nothing can be written now; waits a moment at most."""
+
+        def work() -> None:
+            with self._ready(_QUICK_MS, to_write=True).write():
+                pass
+
+        await self._call(work)
+
+    async def changed(self) -> bool:
+        """Whether another connection has written since the last call; waits a moment at most."""
+
+        def work() -> bool:
+            before, self._seen = self._seen, self._ready(_QUICK_MS).version
+            return before != self._seen
+
+        return await self._call(work)
+
+    async def end_dead_replies(self) -> None:
+        """Makes STREAMING replies of instances that died INTERRUPTED."""
+        await self._call(lambda: self._ready(to_write=True).end_dead_replies())
 
     async def create_conversation(
         self,
@@ -108,7 +148,7 @@ class Store:
         def work(connection: apsw.Connection) -> tuple[Conversation, Message]:
             conversation_id = conversations.create(connection, _title(title), kind, settings)
             draft = messages.new(conversation_id, None, Role.USER, content, ReplyState.DONE)
-            message = messages.add(connection, draft, self._database.owner)
+            message = messages.add(connection, draft, self._owner)
             conversations.touch(connection, conversation_id, message.id)
             if kind is ConversationKind.ASK:
                 conversations.continue_as(connection, conversation_id, kind)
@@ -119,6 +159,10 @@ class Store:
     async def conversation(self, conversation_id: int) -> Conversation:
         """One that is not deleted."""
         return await self._read(lambda connection: conversations.get(connection, conversation_id))
+
+    async def look_up(self, conversation_id: int) -> Conversation | None:
+        """One, deleted or not; None where there is none."""
+        return await self._read(lambda connection: conversations.look_up(connection, conversation_id))
 
     async def last_conversation(self, kind: ConversationKind = ConversationKind.CHAT) -> Conversation | None:
         """The chat that was written to last; or what `tok ask` goes on with, see `conversations.last_id`."""
@@ -153,21 +197,35 @@ class Store:
         now = conversations.now_ms()
         await self._write(lambda connection: conversations.change(connection, conversation_id, "deleted_ms", now))
 
-    async def deleted_ids(self) -> list[int]:
-        """The conversations that are deleted and not purged."""
-        return await self._read(conversations.deleted_ids)
+    async def deleted(self) -> list[Conversation]:
+        """The conversations that are deleted and not purged, the one deleted last first."""
+        return await self._read(conversations.deleted)
 
     async def restore(self, conversation_id: int) -> None:
         """Undoes `delete`."""
         await self._write(lambda connection: conversations.change(connection, conversation_id, "deleted_ms", None))
 
-    async def purge(self, conversation_id: int) -> None:
-        """Removes it for good: from the tables, the index, the log and the copies made before migrations.
+    async def purge(self, *conversation_ids: int) -> None:
+        """Removes them for good: from the tables, the index, the log and the copies made before migrations.
 
         While another instance reads, the log keeps old pages until the last instance has closed.
         """
-        await self._write(lambda connection: conversations.remove(connection, conversation_id))
+
+        def work(connection: apsw.Connection) -> None:
+            for conversation_id in conversation_ids:
+                conversations.remove(connection, conversation_id)
+
+        await self._write(work)
         await self._call(self._forget_copies)
+
+    async def purge_expired(self) -> list[int]:
+        """Purges what was deleted longer than UNDO_MS ago; returns the ids."""
+        before_ms = conversations.now_ms() - UNDO_MS
+        expired = await self._read(lambda connection: conversations.deleted(connection, before_ms))
+        ids = [each.id for each in expired]
+        if ids:
+            await self.purge(*ids)
+        return ids
 
     async def set_tip(self, conversation_id: int, message_id: int) -> None:
         """Shows the branch that ends in this message."""
@@ -185,7 +243,7 @@ class Store:
 
         def work(connection: apsw.Connection) -> Message:
             draft = messages.new(conversation_id, parent_id, role, content, state)
-            message = messages.add(connection, draft, self._database.owner)
+            message = messages.add(connection, draft, self._owner)
             conversations.touch(connection, conversation_id, message.id)
             return message
 
@@ -247,33 +305,59 @@ class Store:
         """Removes the oldest traces, whatever their conversation, until `max_bytes` hold the rest."""
         await self._write(lambda connection: traces.trim(connection, max_bytes))
 
+    @property
+    def read_only(self) -> StoreError | None:
+        """Why conversations can be read, and nothing can be saved; None where it can, and before the first call."""
+        return self._database.read_only if self._database else None
+
+    @property
+    def _owner(self) -> str:
+        return self._database.owner if self._database else ""
+
     def _forget_copies(self) -> None:
         if self.path:
-            self._database.empty_log()
+            self._ready().empty_log()
             for copy in backups(self.path):
                 copy.unlink()
 
+    def _ready(self, busy_ms: int = BUSY_MS, *, to_write: bool = False) -> Database:
+        """The open database; opens it where it is not, and again where it could only be read and shall be written."""
+        database = self._database
+        if database and (error := database.replaced):
+            self._database = None
+            database.close()
+            raise error
+        if database is None or (to_write and database.read_only):
+            opened = Database(self.path, busy_ms, or_read=not to_write or database is None)
+            self._database, self._seen, self.notices = opened, opened.version, opened.notices
+            if database:
+                database.close()
+            database = opened
+        database.wait_at_most(busy_ms)
+        return database
+
     async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
         def run() -> T:
-            with self._database.read() as connection:
+            with self._ready().read() as connection:
                 return work(connection)
 
         return await self._call(run)
 
     async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
         def run() -> T:
-            with self._database.write() as connection:
+            with self._ready(to_write=True).write() as connection:
                 return work(connection)
 
         return await self._call(run)
 
     async def _call(self, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise StoreError("the conversations are closed already")
+        return await self._on_thread(work)
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
         try:
-            future = asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except RuntimeError as error:
-            raise StoreError("the conversations are closed already") from error
-        try:
-            return await future
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except (apsw.Error, OSError, UnicodeError) as error:
             raise store_error(self.path, error) from error
 

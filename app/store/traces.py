@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import apsw
 
-from app.domain.errors import StoreError
+from app.domain.errors import GoneError
 from app.store.packing import FORMAT
 from app.store.sql import execute
 
 
 def save(connection: apsw.Connection, message_id: int, n_tokens: int, data: bytes) -> None:
-    """Keeps the packed trace of a reply in place of an older one. Raises StoreError when the reply is gone."""
+    """Keeps the packed trace of a reply in place of an older one. Raises GoneError when the reply is gone."""
     execute(
         connection,
         "INSERT OR REPLACE INTO trace (message_id, format, n_tokens, n_bytes, data)"
@@ -18,7 +18,7 @@ def save(connection: apsw.Connection, message_id: int, n_tokens: int, data: byte
         (FORMAT, n_tokens, len(data), data, message_id),
     )
     if not connection.changes():
-        raise StoreError(f"the trace of reply {message_id} cannot be kept", "The reply was deleted elsewhere.")
+        raise GoneError(f"the trace of reply {message_id} cannot be kept", "The reply was deleted elsewhere.")
 
 
 def load(connection: apsw.Connection, message_id: int) -> tuple[int, bytes] | None:

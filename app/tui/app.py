@@ -14,11 +14,11 @@ from textual.screen import Screen
 from textual.theme import Theme
 from textual.widgets import Input, TextArea
 
-from app.domain.errors import StoreError
 from app.domain.text import safe_text
 from app.session.session import Session
 from app.store.store import Store
 from app.tui.crash import write_report
+from app.tui.flow.ending import close_store, last_words
 from app.tui.flow.input_gate import InputGate
 from app.tui.flow.wardrobe import Wardrobe
 from app.tui.keymap import Keymap, resolve
@@ -95,12 +95,8 @@ class TokscopeApp(App[int]):
         return dict(VARIABLE_DEFAULTS)
 
     async def on_mount(self) -> None:
-        """Opens the store and shows the chat."""
-        try:
-            self._store = await self.services.open_store()
-            notices = list(self._store.notices)
-        except StoreError as error:
-            notices = [f"Conversations are not saved: {error}. {error.hint}".strip()]
+        """Shows the chat, which opens the store."""
+        self._store = await self.services.open_store()
         session = Session(
             self.services.engine,
             self._store,
@@ -116,7 +112,7 @@ class TokscopeApp(App[int]):
         # After the composer has the focus, which it gets by the same queue.
         self.call_later(self._write_ahead)
         self.theme_changed_signal.subscribe(self, self._restyle)
-        for notice in [*self.services.notices, *self._keys.notices, *self._notices, *notices]:
+        for notice in [*self.services.notices, *self._keys.notices, *self._notices]:
             self.tell(notice, "warning")
 
     def make_chat(self, session: Session, keymap: Keymap, wardrobe: Wardrobe) -> ChatScreen:
@@ -183,14 +179,22 @@ class TokscopeApp(App[int]):
         if self.screen_of_chat is not None:
             self.screen_of_chat.restyle(self._wardrobe.code_style(theme.name))
 
-    async def close(self) -> None:
-        """Keeps what was not sent, ends the turn, the engine and the store; call it when the app no longer runs."""
+    async def close(self) -> str:
+        """Keeps what was not sent, ends the turn, the engine and the store; call it when the app no longer runs.
+
+        Returns what the user must know about what was not saved; empty where everything was.
+        """
+        lost = ""
         if (screen := self.screen_of_chat) is not None:
             screen.drafts.end()
             await screen.chat.settle()
-        await self.services.engine.close()
+            lost = await last_words(screen.chat.session)
+            screen.conversations.forget_gone()
         if self._store is not None:
-            await self._store.close()
+            works = screen is not None and screen.chat.session.saving
+            await close_store(self._store, self.services.engine.forget, works=works)
+        await self.services.engine.close()
+        return lost
 
     def tell(self, text: str, severity: SeverityLevel = "information", timeout_s: float | None = None) -> None:
         """Shows a passing notice; the text may come from anywhere."""
@@ -207,7 +211,7 @@ class TokscopeApp(App[int]):
             self._loop.call_soon_threadsafe(lambda: self.exit(exit_code, return_code=exit_code))
 
     async def action_quit(self) -> None:
-        """Ends the app; everything is already saved, and what was not sent is kept for the next session."""
+        """Ends the app; what was not sent is kept for the next session."""
         self.exit(0)
 
     def action_help(self, page: str = "") -> None:

@@ -38,4 +38,4 @@ def write_report() -> Text:
         where = f"Where it happened is in {path}"
     except OSError as failure:
         where = f"No report could be written: {failure.strerror}"
-    return Text(f"tokscope ended by an error of its own ({kind}). Your conversations are saved.\n{where}")
+    return Text(f"tokscope ended by an error of its own ({kind}).\n{where}")

@@ -73,7 +73,8 @@ async def drive(app: TokscopeApp, guard: TerminalGuard) -> int:
         await app.run_async()
     finally:
         with suppress(TimeoutError):
-            await asyncio.wait_for(app.close(), _CLOSE_S)
+            if lost := await asyncio.wait_for(app.close(), _CLOSE_S):
+                print(f"tok: {lost}", file=sys.stderr)
     return 128 + guard.signum if guard.signum else app.return_code or 0
 
 
@@ -89,6 +90,9 @@ async def _run(
     from app.tui.services import Services
     from app.tui.terminal import paste
 
+    async def open_store() -> Store:
+        return Store.at(database_file())
+
     catalogue = load_catalogue()
     terminal = ask() if "NO_COLOR" not in os.environ else Answer(None, "")
     services = Services(
@@ -98,7 +102,7 @@ async def _run(
         preset=preset,
         catalogue=catalogue,
         engine=WorkerClient(engine_log_file(), process=worker),
-        open_store=lambda: Store.open(database_file()),
+        open_store=open_store,
         load_themes=load_themes,
         memory=Memory(data_dir() / "remembered.json"),
         notices=_notices([*loaded.problems, *catalogue.problems]),

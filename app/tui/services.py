@@ -27,6 +27,7 @@ class Services:
     catalogue: Catalogue
     engine: Engine
     open_store: Callable[[], Awaitable[Store]]
+    """Returns a store that may open its file later, and again when that failed."""
     load_themes: Callable[[], LoadedThemes]
     memory: Memory
     notices: tuple[str, ...] = ()

@@ -14,7 +14,6 @@ from app.config.catalogue import Catalogue
 from app.config.presets import load_presets
 from app.config.settings import Settings
 from app.config.themes import load_themes
-from app.domain.errors import StoreError
 from app.domain.model import ModelSpec
 from app.store.store import Store
 from app.tui.app import TokscopeApp
@@ -59,7 +58,7 @@ def make_app(
     async def open_store() -> Store:
         opening()
         if store_fails:
-            raise StoreError("the disk is full", "Free some space.")
+            return Store.at(folder / "tiny.gguf" / "conversations.db")  # a file is no folder
         return store or await Store.in_memory()
 
     return TokscopeApp(

@@ -28,7 +28,7 @@ async def open_session(options: AskOptions, setup: Setup, engine: Engine) -> Asy
         kept = _session(options, setup, engine, store)
         if options.continue_last and not await kept.open_last():
             raise UsageError("there is no conversation to continue", hint="ask without -c to begin one")
-        if options.save:
+        if options.save and not (store and store.read_only):
             yield kept
         else:
             unkept = _session(options, setup, engine, None)
@@ -70,4 +70,6 @@ async def _open_store(options: AskOptions) -> Store | None:
         return None
     for notice in store.notices:
         console.talk(f"tok: {notice}")
+    if store.read_only and options.save:
+        console.print_error(f"this answer is not kept: {store.read_only}", store.read_only.hint)
     return store

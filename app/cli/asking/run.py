@@ -19,7 +19,7 @@ from app.cli.asking.prompt import gather_prompt
 from app.cli.asking.setup import Setup, look_up
 from app.cli.launch import EngineLauncher
 from app.client.engine import Engine
-from app.session.events import StoreFailed
+from app.session.events import BranchChanged, Gone, StoreFailed
 
 
 def run_ask(options: AskOptions, launcher: EngineLauncher) -> int:
@@ -79,9 +79,20 @@ async def _converse(
                 interrupt.stop = session.stop
                 async for index, event in events:
                     asking.take(index, event)
-                    if isinstance(event, StoreFailed):
+                    if isinstance(event, BranchChanged):
+                        _report_change(event)
+                    elif isinstance(event, StoreFailed):
                         console.print_error(f"this answer is not kept: {event.message}", event.hint)
     finally:
         loading.cancel()
         # A load that failed as well is not told twice.
         await asyncio.gather(loading, return_exceptions=True)
+
+
+def _report_change(change: BranchChanged) -> None:
+    if change.n_added:
+        console.talk(f"tok: messages that another window added just now are part of the conversation: {change.n_added}")
+    if change.gone is Gone.DELETED:
+        console.talk("tok: the conversation was deleted in another window; this question brings it back")
+    elif change.gone is Gone.ERASED:
+        console.talk("tok: the conversation was erased in another window; it is saved again, with this question")

@@ -42,6 +42,8 @@ async def _store() -> AsyncGenerator[Store | None]:
     try:
         for notice in store.notices:
             console.talk(f"tok: {notice}")
+        if store.read_only:
+            console.talk(f"tok: {store.read_only}: it is only read")
         yield store
     finally:
         await store.close()

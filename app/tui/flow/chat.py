@@ -67,7 +67,7 @@ class Chat:
         """Whether a message would be sent now. It starts a lost engine again, if that has a model to load again."""
         state = self._engine.state
         takes = state is EngineState.READY or (state is EngineState.LOST and self._loaded())
-        return takes and not self.running and not self.session.busy
+        return takes and not self.running and not self.session.busy and not self.session.others_reply
 
     def submit(self, text: str) -> None:
         """Sends `text`, or puts it in line."""

@@ -94,7 +94,7 @@ class Conversations:
     async def undo_delete(self) -> None:
         """Brings the last deleted conversation back and opens it."""
         conversation = await self.bring_back()
-        if conversation is not None:
+        if conversation is not None and conversation.id > 0:
             await self.open(conversation.id)
 
     async def remove(self, conversation: Conversation) -> None:
@@ -105,10 +105,17 @@ class Conversations:
             self._show()
 
     async def bring_back(self) -> Conversation | None:
-        """Brings the last deleted conversation back, on the screen if it was there; tells when nothing was deleted."""
+        """Brings the last deleted conversation back, on the screen if it was there; tells when nothing was deleted.
+
+        What another window did to the conversation on the screen is undone first.
+        """
+        if self._chat.session.gone and not self._chat.session.busy:
+            await self._chat.session.bring_back()
+            self._show()
+            return self._chat.session.conversation
         found = await self._library.undo_delete()
         if found is None:
-            self._tell("Nothing was deleted in this session.")
+            self._tell("No deleted conversation can be brought back.")
             return None
         conversation, was_shown = found
         if was_shown and self._chat.session.conversation is None:
@@ -116,8 +123,12 @@ class Conversations:
         return conversation
 
     async def sweep(self) -> None:
-        """Has forgotten what was deleted in another session."""
+        """Erases what was deleted too long ago to be brought back; the engine forgets all that is deleted."""
         await self._library.sweep()
+
+    def forget_gone(self) -> None:
+        """Lets the engine forget the conversation on the screen where another window deleted it."""
+        self._library.forget_gone()
 
     async def _leave(self) -> None:
         self._give_back()

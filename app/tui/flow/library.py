@@ -26,6 +26,8 @@ class Library:
 
     async def rename(self, conversation_id: int, title: str) -> None:
         """Gives a conversation another title."""
+        if conversation_id < 0:
+            raise StoreError("this conversation is not saved yet", "It can be renamed once it is.")
         await self._store.rename(conversation_id, title)
         current = self._session.conversation
         if current is not None and current.id == conversation_id:
@@ -33,6 +35,8 @@ class Library:
 
     async def delete(self, conversation: Conversation) -> bool:
         """Deletes a conversation in a way that can be undone; returns whether it was the one on the screen."""
+        if conversation.id < 0:
+            raise StoreError("this conversation is not saved yet", "A new conversation leaves it behind.")
         shown = self.is_shown(conversation)
         await self._store.delete(conversation.id)
         self._forget((conversation.id,))
@@ -42,17 +46,36 @@ class Library:
         return shown
 
     async def sweep(self) -> None:
-        """Lets the engine forget what was deleted earlier: another window may have saved it since."""
-        if self._opened is not None and (ids := await self._opened.deleted_ids()):
+        """Erases what was deleted too long ago; lets the engine forget all that is deleted.
+
+        Another window may have saved states of it since it was deleted.
+        """
+        if self._opened is None:
+            return
+        ids = [] if self._opened.read_only else await self._opened.purge_expired()
+        ids += [each.id for each in await self._opened.deleted()]
+        if ids:
             self._forget(ids)
 
+    def forget_gone(self) -> None:
+        """Lets the engine forget the conversation on the screen where another window deleted it."""
+        if self._session.gone and self._session.conversation:
+            self._forget((self._session.conversation.id,))
+
     async def undo_delete(self) -> tuple[Conversation, bool] | None:
-        """Brings back what was deleted last; returns it and whether it was on the screen, None when nothing was."""
-        if not self._deleted:
+        """Brings back what was deleted last, here or, where nothing was, in another window or session.
+
+        Returns it and whether it was on the screen here; None when nothing can be brought back.
+        """
+        deleted = {each.id: each for each in await self._store.deleted()}
+        while self._deleted and self._deleted[-1][0].id not in deleted:
+            self._deleted.pop()  # erased, or brought back elsewhere
+        conversation, shown = self._deleted[-1] if self._deleted else (next(iter(deleted.values()), None), False)
+        if conversation is None:
             return None
-        conversation, shown = self._deleted[-1]
         await self._store.restore(conversation.id)
-        self._deleted.pop()
+        if self._deleted:
+            self._deleted.pop()
         return conversation, shown
 
     def is_shown(self, conversation: Conversation) -> bool:

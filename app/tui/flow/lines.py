@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from app.client.engine import EngineState, Stall
 from app.domain.text import one_line
 from app.protocol.events import ModelReady
+from app.session.events import Gone
 from app.tui.commands import COMMANDS
 from app.tui.flow.loader import LoadStatus
 from app.tui.keymap import Keymap
@@ -34,6 +35,10 @@ class Situation:
     step_armed: bool = False
     """Whether the next reply starts so."""
     stall: Stall | None = None
+    others_reply: bool = False
+    """Whether another window is writing a reply in this conversation."""
+    gone: Gone | None = None
+    """What another window did to this conversation."""
 
     @property
     def no_model(self) -> bool:
@@ -52,6 +57,8 @@ def header_left(now: Situation) -> list[Segment]:
     segments.append(Segment(one_line(now.preset, 24), "$accent", "screen.preset", 3))
     if now.title:
         segments.append(Segment(one_line(now.title, 60), _MUTED, "screen.rename", 1))
+    if now.gone:
+        segments.append(Segment(now.gone.value, "$warning", "screen.undo_delete", 4))
     return segments
 
 
@@ -108,6 +115,8 @@ def queue_line(now: Situation, keymap: Keymap) -> list[Segment]:
     n = len(now.waiting)
     count = f"{n} queued" if n > 1 else "queued"
     why = "until the model is loaded" if now.load.fraction is not None else ""
+    if now.others_reply:
+        why = "until the reply in another window has ended"
     if now.engine is EngineState.LOST:
         why = "as the engine was lost"
     if now.no_model:

@@ -21,6 +21,7 @@ from app.protocol.events import (
     TokensGenerated,
 )
 from app.session.events import (
+    BranchChanged,
     ForkReread,
     MessageReturned,
     MessageStored,
@@ -48,7 +49,11 @@ class Listener:
 
 
 class TurnRunner:
-    """Shows turns, one at a time."""
+    """Shows turns, one at a time.
+
+    Attributes:
+        show_change: shows what another program did to the conversation.
+    """
 
     def __init__(
         self,
@@ -66,6 +71,7 @@ class TurnRunner:
         self._branch = branch
         self._when_too_long = when_too_long
         self._listener = listener
+        self.show_change: Callable[[BranchChanged], None] = lambda change: None
         self._again = False
         self._replying = False
         self._failure = ("", "")
@@ -110,6 +116,8 @@ class TurnRunner:
                 self._replying = False
                 self._pump.flush()
                 self._transcript.finish_reply(end_note(message), failed=failed(message))
+            case BranchChanged():
+                self.show_change(event)
             case ForkReread():
                 pass  # told by what asked for the fork
             case StoreFailed(message=reason, hint=hint):

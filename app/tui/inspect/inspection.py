@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from app.domain.conversation import Message, ReplyState, Role
+from app.domain.errors import StoreError
 from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams, thinking_params
 from app.domain.trace import TokenTrace
@@ -36,11 +37,11 @@ class Traces(Protocol):
         ...
 
     async def load_trace(self, message_id: int) -> ReplyTrace | None:
-        """The same, or else the stored one."""
+        """The same, or else the stored one. Raises StoreError."""
         ...
 
     async def versions(self, shown: Sequence[Message]) -> dict[int, list[Message]]:
-        """By the id of each reply: all that answer the same message, itself too; oldest first."""
+        """By the id of each reply: all that answer the same message, itself too; oldest first. Raises StoreError."""
         ...
 
 
@@ -51,6 +52,7 @@ class Inspection:
         message: the reply; None while there is none.
         trace: None where none is kept, or not yet.
         version: which of how many versions of the reply it is, from 1.
+        problem: why the trace or the versions could not be read; empty when they could.
     """
 
     def __init__(self, traces: Traces) -> None:
@@ -58,6 +60,7 @@ class Inspection:
         self.message: Message | None = None
         self.trace: ReplyTrace | None = None
         self.version = (1, 1)
+        self.problem = ""
         self._controls: frozenset[int] = frozenset()
 
     @property
@@ -100,8 +103,14 @@ class Inspection:
         replies = self.replies
         last = replies[-1] if replies else None
         self.message = next((message for message in replies if message.id == message_id), last)
-        self.version = await self._version(self.message) if self.message is not None else (1, 1)
-        self._take(await self._traces.load_trace(self.message.id) if self.message is not None else None)
+        self.problem, self.version = "", (1, 1)
+        self._take(self._traces.trace(self.message.id) if self.message is not None else None)
+        if self.message is not None:
+            try:
+                self._take(await self._traces.load_trace(self.message.id))
+                self.version = await self._version(self.message)
+            except StoreError as error:
+                self.problem = error.told
 
     async def step(self, by: int) -> bool:
         """Goes to the reply before or after; False where there is none."""
@@ -162,6 +171,8 @@ def why_empty(inspection: Inspection) -> list[str]:
     """Returns why there is no token to look at, and what to do."""
     if inspection.message is None:
         return ["There is no reply yet.", "Send a message, then come back."]
+    if inspection.problem:
+        return ["The trace of this reply could not be read.", *inspection.problem.splitlines()]
     if inspection.trace is None:
         return [
             "No trace is kept of this reply.",

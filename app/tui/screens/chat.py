@@ -27,6 +27,7 @@ from app.tui.flow.draft_keeper import DraftKeeper
 from app.tui.flow.input_router import InputRouter
 from app.tui.flow.library import Library, n_tokens, prompts
 from app.tui.flow.loader import EngineLoader
+from app.tui.flow.other_windows import LOOK_S, OtherWindows
 from app.tui.flow.pump import Pump
 from app.tui.flow.turns import Listener, TurnRunner
 from app.tui.flow.wardrobe import Wardrobe
@@ -109,6 +110,16 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             when_too_long=lines.when_too_long(keymap),
             listener=Listener(self.refresh_state, self._returned, self.step.paused),
         )
+        self.others = OtherWindows(
+            session,
+            self.transcript,
+            show=self._show,
+            tell=self.tell,
+            warn=lambda text: self.tell(text, "warning"),
+            opened=self._store_opened,
+            seen=self._others_seen,
+        )
+        runner.show_change = self.others.take_up
         self.loader = self.make_loader()
         self.chat = Chat(
             session,
@@ -183,9 +194,26 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             self.call_later(pace.warm_up)
             self.call_later(pace.freeze_garbage)
         self.load_model(self._wanted_model())
+        self.set_interval(LOOK_S, self._look_at_store)
+        self._look_at_store()
+
+    def _store_opened(self) -> None:
         self._do(self.conversations.sweep())
-        if self._services.options.continue_last:
+        if self._services.options.continue_last and not self._session.branch:
             self._do(self.conversations.open_last())
+
+    def _look_at_store(self) -> None:
+        self.run_worker(self._look_and_go_on(), group="store")
+
+    async def _look_and_go_on(self) -> None:
+        await self.others.look()
+        if self.chat.waiting:
+            self.chat.advance()  # it may have waited for a reply in another window
+
+    def _others_seen(self) -> None:
+        self.conversations.forget_gone()
+        self.refresh_state()
+        self._count_versions()
 
     def _wanted_model(self) -> str | None:
         services = self._services
@@ -340,6 +368,8 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             paused=self.step.state.shown,
             step_armed=self.step.armed,
             stall=engine.stall,
+            others_reply=session.others_reply,
+            gone=session.gone,
         )
 
     def _welcome_keys(self) -> list[tuple[str, str]]:

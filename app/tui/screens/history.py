@@ -10,6 +10,7 @@ from textual import work
 from textual.binding import Binding, BindingType
 
 from app.domain.conversation import Conversation
+from app.domain.errors import TokscopeError
 from app.domain.text import one_line
 from app.tui.flow.library import Library
 from app.tui.screens.dialogs import AskLine, Confirm
@@ -81,8 +82,7 @@ class HistoryPicker(Picker):
         if (conversation := self._conversation()) is None:
             return
         title = await self._ask(AskLine("Rename", conversation.title))
-        if title:
-            await self._library.rename(conversation.id, title)
+        if title and await self._attempt(self._library.rename(conversation.id, title)):
             await self.refill(str(conversation.id))
 
     def action_delete(self) -> None:
@@ -93,15 +93,23 @@ class HistoryPicker(Picker):
         if (conversation := self._conversation()) is None:
             return
         question = f"Delete “{one_line(conversation.title, 60)}”?"
-        if await self._ask(Confirm(question, "Delete", "Keep")):
-            await self._remove(conversation)
+        if await self._ask(Confirm(question, "Delete", "Keep")) and await self._attempt(self._remove(conversation)):
             await self.refill()
 
     @work(exclusive=True)
     async def action_undo(self) -> None:
         """Brings the last deleted conversation back."""
-        if (conversation := await self._bring_back()) is not None:
-            await self.refill(str(conversation.id))
+        if await self._attempt(self._bring_back()):
+            await self.refill(self.highlighted.id if self.highlighted else None)
+
+    async def _attempt(self, work: Awaitable[object]) -> bool:
+        """Returns whether `work` succeeded; says what went wrong."""
+        try:
+            await work
+        except TokscopeError as error:
+            self.show_problem(error)
+            return False
+        return True
 
     def _conversation(self) -> Conversation | None:
         row = self.highlighted

@@ -18,10 +18,14 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from app.domain.text import one_line
+from app.domain.errors import TokscopeError
+from app.domain.text import one_line, safe_text
 from app.tui.screens.safe import Dialog
 from app.tui.widgets.entry import LineInput
 
+_AGAIN_S = 1.0
+"""When rows that could not be found are looked for again."""
+_N_PROBLEM_LINES = 4
 _OTHER_LINES = 13
 """Lines of a dialog beside its list and its detail: border, padding, title, field, hints, and air around it."""
 _OTHER_LINES_LOW = 6
@@ -70,10 +74,12 @@ class Picker(Dialog[str]):
     def __init__(self) -> None:
         super().__init__()
         self._rows: dict[str, Row] = {}
+        self._failed = False
+        """Whether the detail's lines say what went wrong."""
 
     @abstractmethod
     async def find(self, query: str) -> Sequence[Row]:
-        """Returns the rows to show for what was typed."""
+        """Returns the rows to show for what was typed. A TokscopeError is shown, and they are looked for again."""
 
     def compose(self) -> ComposeResult:
         """Lays the dialog out."""
@@ -92,13 +98,21 @@ class Picker(Dialog[str]):
 
     async def refill(self, keep: str | None = None) -> None:
         """Finds the rows again; highlights the row `keep`, else the current one, else the first."""
-        rows = await self.find(self.query_one(Input).value.strip())
+        try:
+            rows = await self.find(self.query_one(Input).value.strip())
+        except TokscopeError as error:
+            rows: Sequence[Row] = ()
+            self.show_problem(error)
+            self.set_timer(_AGAIN_S, self._find_again)
+        else:
+            self._fit()
         self._rows = {row.id: row for row in rows}
         options = self.query_one(OptionList)
         options.clear_options()
         options.add_options([Option(self._prompt(row), id=row.id) for row in rows])
         if not rows:
-            self._show_detail(self.NOTHING)
+            if not self._failed:
+                self._show_detail(self.NOTHING)
             return
         wanted = [row.id for row in rows if row.id == keep] or [row.id for row in rows if row.current]
         options.highlighted = options.get_option_index(wanted[0]) if wanted else 0
@@ -141,6 +155,8 @@ class Picker(Dialog[str]):
     @on(OptionList.OptionHighlighted)
     def _moved(self, event: OptionList.OptionHighlighted) -> None:
         if (row := self._rows.get(event.option_id or "")) is not None:
+            if self._failed:
+                self._fit()
             self._show_detail(row.detail)
             self.row_highlighted(row)
 
@@ -148,13 +164,24 @@ class Picker(Dialog[str]):
         """Ends the dialog with a row."""
         self.dismiss(row.id)
 
+    def show_problem(self, error: TokscopeError) -> None:
+        """Says below the list what went wrong, until another row is highlighted or rows are found."""
+        self._fit(_N_PROBLEM_LINES)
+        self._failed = True
+        self._show_detail(safe_text(error.told))
+
+    async def _find_again(self) -> None:
+        if self._failed and not self._rows:
+            await self.refill()
+
     def row_highlighted(self, row: Row) -> None:
         """Is told of the row under the cursor."""
 
-    def _fit(self) -> None:
+    def _fit(self, n_detail: int | None = None) -> None:
+        self._failed = False
         # All but the list has a fixed height, and nothing of it may be cut; the detail gives way first.
         room = self.size.height - (_OTHER_LINES_LOW if self.size.height < _LOW else _OTHER_LINES)
-        n_detail = max(0, min(self.N_DETAIL_LINES, room - 2))
+        n_detail = max(0, min(self.N_DETAIL_LINES if n_detail is None else n_detail, room - 2))
         self.query_one(".dialog-detail").styles.height = n_detail
         self.query_one(OptionList).styles.max_height = max(1, room - n_detail)
 

@@ -23,7 +23,9 @@ def entry_for(message: Message) -> Entry:
         case ReplyState.FAILED:
             error = message.generation.error if message.generation is not None else ""
             entry.note = note_block(one_line(error) or "failed", failed=True)
-        case ReplyState.DONE | ReplyState.STREAMING:
+        case ReplyState.STREAMING:
+            entry.note = note_block("being written in another window")
+        case ReplyState.DONE:
             reason = message.generation.finish_reason if message.generation is not None else None
             if reason is not None and reason in _FINISHED:
                 entry.note = note_block(_FINISHED[reason])

@@ -173,7 +173,8 @@ async def test_a_trace_that_cannot_be_saved_or_read_is_told_and_nothing_else_is_
         ]
         assert isinstance(events[-2], ReplyFinished)
         patch.setattr(store, "trace", full)
-        assert await session.load_trace(-1) is None
+        with pytest.raises(StoreError, match="the disk is full"):
+            await session.load_trace(-1)
     await all_of(session.send("b"))
     assert [message.content for message in await stored_branch(store, session)] == ["a", "one", "b", "two"]
     assert session.saving

@@ -82,7 +82,8 @@ async def test_a_branch_that_cannot_be_read_leaves_everything_as_it_is(store: St
         patch.setattr(store, "messages", broken)
         with pytest.raises(StoreError):
             await session.choose(first)
-        assert await siblings(session, before[-1]) == [before[-1]]
+        with pytest.raises(StoreError):
+            await siblings(session, before[-1])
     assert (session.branch, session.busy) == (before, False)
     with pytest.raises(StoreError, match="no message 99"):
         await session.choose(message(99, None))
@@ -154,9 +155,7 @@ async def test_a_choice_that_cannot_be_saved_holds_and_is_saved_later(store: Sto
     assert [each.content for each in session.branch] == ["q", "one"]
     assert not session.saving
     events = await all_of(session.send("on"))
-    assert [event for event in events if isinstance(event, StoreFailed)] == [
-        StoreFailed("chat.db: the disk is full", "")
-    ]
+    assert not any(isinstance(event, StoreFailed) for event in events)  # all is saved before anybody was told
     assert [each.content for each in await stored_branch(store, session)] == ["q", "one", "on", "three"]
 
 

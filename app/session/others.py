@@ -1,0 +1,104 @@
+"""What other programs do to the conversation that is shown, and when a store that failed works again.
+
+Knows no turn: whoever begins one waits for `lock`, so that the branch never changes below it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from app.domain.conversation import ReplyState
+from app.domain.errors import StoreError
+from app.session.events import BranchChanged, StoreFailed
+from app.session.keeper import Keeper
+from app.session.place import Place
+from app.session.running import Running
+from app.session.turn import complete
+from app.store.store import Store
+
+
+class Seen(Struct, frozen=True):
+    """What a look at the store found."""
+
+    failure: StoreFailed | None = None
+    """Nothing can be saved from now on."""
+    saved: bool = False
+    """What was kept in memory is stored now, and saving works again."""
+    change: BranchChanged | None = None
+    written: bool = False
+    """Others wrote since the last look: messages may have other versions now."""
+
+
+class Others:
+    """See the module. `lock` is held while the branch may change."""
+
+    def __init__(self, store: Store | None, keeper: Keeper, place: Place, running: Running) -> None:
+        self._store = store
+        self._keeper = keeper
+        self._place = place
+        self._running = running
+        self._stale = False
+        self.lock = asyncio.Lock()
+
+    @property
+    def write_a_reply(self) -> bool:
+        """Whether the branch ends in a reply that another program is writing."""
+        branch = self._place.branch
+        return not self._running.busy and bool(branch) and branch[-1].state is ReplyState.STREAMING
+
+    async def look(self) -> Seen:
+        """Finds out what has happened since the last look. Costs next to nothing when nothing has.
+
+        While a turn runs only a deletion is noticed; the rest is at the first look after it.
+        """
+        if self._store is None:
+            return Seen()
+        async with self.lock:
+            try:
+                return await complete(self._look(self._store))
+            except StoreError as error:
+                self._keeper.fail(error)
+                return Seen(self._keeper.take_failure())
+
+    async def meet(self, *, extend: bool) -> BranchChanged | None:
+        """Takes up what others wrote, just before a turn; brings a conversation back that they deleted."""
+        if not self._keeper.saving:
+            return None
+        try:
+            change = await complete(self._place.refresh(extend=extend))
+            if gone := self._place.gone:
+                await complete(self._place.bring_back())
+                change = replace(change or BranchChanged(), gone=gone)
+        except StoreError as error:
+            self._keeper.fail(error)
+            return None
+        return change
+
+    async def _look(self, store: Store) -> Seen:
+        was_saving = self._keeper.saving
+        if was_saving:
+            self._stale = await store.changed() or self._stale or self.write_a_reply
+            if store.read_only:
+                raise store.read_only
+            if not self._stale:
+                return Seen()
+        if self._running.busy:
+            return Seen(change=await self._look_at_a_turn())
+        if not was_saving:
+            await self._place.catch_up()
+            if not self._keeper.saving:
+                return Seen()
+        self._stale = False
+        if self.write_a_reply:
+            await store.end_dead_replies()
+        return Seen(saved=not was_saving, change=await self._place.refresh(extend=True), written=True)
+
+    async def _look_at_a_turn(self) -> BranchChanged | None:
+        gone = await self._place.look() if self._keeper.saving else None
+        if gone is None or gone is self._place.gone:
+            return None
+        self._place.gone = gone
+        return BranchChanged(gone=gone)
