@@ -1,6 +1,6 @@
-"""Reads what an answer shall follow: a file with a grammar or a JSON Schema.
+"""Reads what an answer must follow: a file with a grammar or a JSON Schema.
 
-Checks what can be checked without the engine: that the file is there, is text and, for a schema, is a JSON object.
+Checks what can be checked without the engine: that the file is there, is text and, for a schema, is JSON.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ MAX_BYTES = 1 << 20
 
 
 def read_grammar(path: Path) -> str:
-    """Returns the GBNF text of a file; llama.cpp reads it later. Raises UsageError."""
+    """Returns the text of a grammar; the engine reads it later. Raises UsageError."""
     text = _read(path)
     if not text.strip():
-        raise UsageError(f"{_shown(path)} is empty", hint="a grammar begins with a rule named root")
+        raise UsageError(
+            f"{_shown(path)} is empty", hint="GBNF begins with a rule named root, Lark with one named start"
+        )
     return text
 
 
@@ -33,7 +35,7 @@ def read_schema(path: Path) -> str:
         raise UsageError(f"{place}: not JSON: {error.msg}", hint="a schema is a JSON object") from error
     except (RecursionError, ValueError) as error:
         raise UsageError(f"{_shown(path)} is not JSON that can be read: {error}") from error
-    if not isinstance(schema, dict):
+    if not isinstance(schema, dict | bool):
         raise UsageError(f"{_shown(path)} is not a JSON object", hint='as in {"type": "array"}')
     return text
 

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from app.config.constraints import OTHER
 from app.config.problems import nearest
 from app.domain.errors import UsageError
-from app.domain.sampling import CANONICAL, SamplingParams, thinking_params
+from app.domain.sampling import CANONICAL, CONSTRAINTS, SamplingParams, thinking_params
 from app.domain.text import one_line
 
 _INVALID = re.compile(r"Invalid enum value '(.+?)'")
@@ -26,17 +25,16 @@ def with_overrides(sampling: SamplingParams, values: Mapping[str, object]) -> Sa
             hint = f"did you mean `{close}`?" if close else "`tok presets show balanced` lists them all"
             raise UsageError(f"there is no sampling field `{one_line(name, 60)}`", hint)
     merged: dict[str, object] = msgspec.structs.asdict(sampling)
-    for name, value in values.items():
-        if value is not None and name in OTHER and OTHER[name] not in values:
-            merged[OTHER[name]] = None
-        merged[name] = value
+    given = [name for name in CONSTRAINTS if values.get(name) is not None]
+    if len(given) > 1:
+        raise UsageError(f"`{given[0]}` and `{given[1]}` exclude each other", hint="an answer has one form")
+    merged |= dict.fromkeys(CONSTRAINTS) if given else {}
+    merged |= values
     try:
         changed = msgspec.convert(merged, SamplingParams)
         thinking_params(changed)
     except msgspec.ValidationError as error:
         raise _explained(str(error)) from error
-    if changed.grammar is not None and changed.json_schema is not None:
-        raise UsageError("a grammar and a JSON schema exclude each other", hint="a schema becomes a grammar of its own")
     return changed
 
 

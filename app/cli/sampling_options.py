@@ -19,6 +19,9 @@ from app.cli.constraints import read_grammar, read_schema
 from app.domain.errors import UsageError
 
 _LIMITS, _SETS, _REPEATS, _SHAPES = "Length and form", "Sampling", "Repetition", "Sampling, further"
+_FORM = "Grammar (one of them)"
+_FORMS = {"json_schema": "--schema", "json_mode": "--json-mode", "regex": "--regex", "grammar": "--grammar"}
+"""Options of which one answer can have one."""
 
 
 def _option(
@@ -40,11 +43,20 @@ class _Options:
 
     max_tokens: Annotated[int | None, _option("Longest answer in tokens.", _LIMITS, min=1)]
     stop: Annotated[list[str] | None, _option("Text that ends the answer; may be repeated.", _LIMITS, metavar="TEXT")]
-    grammar: Annotated[
-        Path | None, _option("A GBNF grammar that the answer follows.", _LIMITS, "--grammar", metavar="FILE")
-    ]
     json_schema: Annotated[
-        Path | None, _option("A JSON Schema that the answer follows.", _LIMITS, "--schema", metavar="FILE")
+        Path | None, _option("A JSON Schema that the answer follows.", _FORM, "--schema", metavar="FILE")
+    ]
+    schema_lenient: Annotated[
+        bool | None,
+        _option("Ignore, with a notice, what of the schema cannot be held to.", _FORM, "--schema-lenient"),
+    ]
+    json_mode: Annotated[bool | None, _option("The answer is a JSON object.", _FORM, "--json-mode")]
+    regex: Annotated[
+        str | None, _option("A regular expression that the whole answer matches.", _FORM, metavar="PATTERN")
+    ]
+    grammar: Annotated[
+        Path | None,
+        _option("A grammar that the answer follows: GBNF, or Lark if the file ends in .lark.", _FORM, metavar="FILE"),
     ]
     ban: Annotated[
         list[str] | None,
@@ -144,8 +156,13 @@ def takes_sampling(command: Callable[..., int]) -> Callable[..., int]:
 
 def _read(given: dict[str, Any]) -> dict[str, object]:
     """Turns what typer gives into values of the fields. Raises UsageError."""
-    if "grammar" in given and "json_schema" in given:
-        raise UsageError("--grammar and --schema exclude each other", hint="a schema becomes a grammar of its own")
+    forms = [option for name, option in _FORMS.items() if given.get(name)]
+    if len(forms) > 1:
+        raise UsageError(f"{forms[0]} and {forms[1]} exclude each other", hint="an answer has one form")
+    if given.pop("json_mode", False):
+        return _read(given) | {"json_schema": '{"type": "object"}'}
+    if (path := given.get("grammar")) and path.suffix.lower() == ".lark":
+        return _read({name: value for name, value in given.items() if name != "grammar"}) | {"lark": read_grammar(path)}
     readers: dict[str, Callable[[Any], object]] = {
         "grammar": read_grammar,
         "json_schema": read_schema,

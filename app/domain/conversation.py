@@ -50,6 +50,8 @@ class GenerationRecord(Struct, frozen=True, kw_only=True):
     n_dropped_tokens: int = 0
     n_shifted_tokens: int = 0
     """Tokens that were forgotten while the reply was written, to make room for it."""
+    incomplete: bool = False
+    """Whether the reply ended inside its grammar."""
 
 
 class Message(Struct, frozen=True, kw_only=True):

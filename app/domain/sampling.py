@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from msgspec import Meta, Struct, ValidationError, convert
+from msgspec import Meta, Struct, ValidationError, convert, structs
 
 Stage = Literal[
     "logit-bias",
@@ -83,10 +83,16 @@ class SamplingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Tokens that are never sampled, named as in `logit_bias`."""
     force: tuple[str, ...] = ()
     """Tokens that the reply begins with, named as in `logit_bias`; they are put there, not sampled."""
-    grammar: str | None = None
-    """GBNF that the reply must follow."""
     json_schema: str | None = None
-    """JSON Schema, as JSON text, that the reply must follow; excludes `grammar`."""
+    """JSON Schema, as JSON text, that the reply must follow. At most one of the fields in `CONSTRAINTS` is given."""
+    regex: str | None = None
+    """Regular expression (ECMA-262) that the whole reply must match."""
+    lark: str | None = None
+    """Grammar in llguidance's Lark that the reply must follow."""
+    grammar: str | None = None
+    """Grammar in GBNF that the reply must follow."""
+    schema_lenient: bool = False
+    """Whether what cannot be held to in `json_schema` has no effect and is noticed, in place of an error."""
     exact: bool = False
     """Alone in its batch, nothing cached, fixed chunks: the same seed gives the same text on the same build."""
     seed: Annotated[int, Meta(ge=0, lt=N_SEEDS)] | None = None
@@ -100,6 +106,9 @@ class SamplingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     thinking: dict[str, Any] = {}
     """Fields that have other values inside a thinking block; see `thinking_params`. Empty: one set for all."""
 
+
+CONSTRAINTS = ("json_schema", "regex", "lark", "grammar")
+"""Fields that say what form a reply has; they exclude each other."""
 
 WHOLE_REPLY = frozenset({"seed", "max_tokens", "stop", "force", "exact", "lora", "thinking"})
 """Fields that cannot have another value inside a thinking block."""
@@ -118,8 +127,18 @@ def thinking_params(params: SamplingParams) -> SamplingParams | None:
         if name in WHOLE_REPLY:
             raise ValidationError(f"`{name}` holds for the whole reply, not for thinking alone")
     values: dict[str, Any] = {name: getattr(params, name) for name in params.__struct_fields__}
-    values.update(grammar=None, json_schema=None, thinking={})
+    values.update(dict.fromkeys(CONSTRAINTS), thinking={})
     return convert(values | params.thinking, SamplingParams)
+
+
+def is_constrained(params: SamplingParams) -> bool:
+    """Whether a reply must have some form."""
+    return any(getattr(params, name) is not None for name in CONSTRAINTS)
+
+
+def without_constraint(params: SamplingParams) -> SamplingParams:
+    """The same for a reply of any form."""
+    return structs.replace(params, **dict.fromkeys(CONSTRAINTS))
 
 
 def does_something(stage: Stage, params: SamplingParams) -> bool:

@@ -20,7 +20,7 @@ class Origin(StrEnum):
     FORCED = "forced"
     """Put there by the user or by a rule, not sampled."""
     GRAMMAR = "grammar"
-    """Sampled again, because the grammar refused the first choice."""
+    """Sampled where the grammar had excluded the most likely token."""
     BONUS = "bonus"
     """Sampled in the same decode that accepted a whole draft: a token for nothing."""
 

@@ -30,7 +30,6 @@ from app.engine.prompting import UnknownTokenError, check_ids, prepare
 from app.engine.reply import Reply
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.renderer import Renderer
-from app.engine.text.schema import schema_notice
 from app.engine.text.template import ChatTemplate
 from app.engine.text.thinking import begins_inside, reply_format
 from app.engine.text.tokenizer import Tokenizer
@@ -92,8 +91,15 @@ class Host:
         owners = (self.loaded, self._branches, self._draft)
         return [*(owner.context for owner in owners if owner), *self._scoring]
 
-    def submit(self, command: Generate, arrived_s: float) -> Reply:
-        """Builds the prompt of a request and queues it. Raises UnknownTokenError."""
+    def prepare(self, sampling: SamplingParams) -> tuple[str, ...]:
+        """Compiles the grammar of a request ahead of it; returns what its user should know.
+
+        May take a second; touches nothing of the loop. Raises SamplingError.
+        """
+        return self.loaded.model.grammars.prepare(sampling)
+
+    def submit(self, command: Generate, arrived_s: float, notices: Collection[str] = ()) -> Reply:
+        """Builds the prompt of a request and queues it; `notices` are told with its start. Raises UnknownTokenError."""
         vocab, can_shift = self.loaded.model.vocab, self._can_shift
         fitted = self._fitted(command)
         prompt = fitted.prompt
@@ -114,8 +120,7 @@ class Host:
             n_left=command.n_steps,
             block=ThinkingBlock(self._marks, vocab.named_pieces, inside=inside),
         )
-        if told := schema_notice(command.sampling.json_schema):
-            sequence.notices.append(told)
+        sequence.notices += notices
         if self._store and command.conversation:
             self._store.remember(command.conversation)
         reply = Reply(sequence, fitted, vocab, tell_prompt=command.tell_prompt)

@@ -27,7 +27,7 @@ class Outbox:
     def __init__(self, fd: int, clock: Callable[[], float] = time.perf_counter) -> None:
         self._fd = fd
         self._clock = clock
-        self._gathered: dict[int, tuple[list[str], list[TokenTrace]]] = {}
+        self._gathered: dict[int, tuple[list[str], list[TokenTrace], list[int]]] = {}
         self._last_flush_s = float("-inf")
         self._pending = bytearray()
         self._lock = threading.Lock()
@@ -42,9 +42,11 @@ class Outbox:
         """Says whether the reader runs on what computes the tokens: then it is woken less often."""
         self._gather_s = _GATHER_SHARED_S if shared else _GATHER_S
 
-    def tokens(self, request_id: int, text: str, token: TokenTrace | None) -> None:
+    def tokens(self, request_id: int, text: str, token: TokenTrace | None, n_thinking: int = 0) -> None:
         """Adds to what the next `TokensGenerated` of a request will carry."""
-        texts, tokens = self._gathered.setdefault(request_id, ([], []))
+        texts, tokens, thinking = self._gathered.setdefault(request_id, ([], [], []))
+        if n_thinking:
+            thinking.append(n_thinking)
         if text:
             texts.append(text)
         if token is not None:
@@ -86,8 +88,8 @@ class Outbox:
         if not self._gathered:  # an event alone must not keep the first token of a reply waiting
             return
         with self._lock:
-            for request_id, (texts, tokens) in self._gathered.items():
-                self._pending += encode(TokensGenerated(request_id, "".join(texts), tuple(tokens)))
+            for request_id, (texts, tokens, thinking) in self._gathered.items():
+                self._pending += encode(TokensGenerated(request_id, "".join(texts), tuple(tokens), sum(thinking)))
         self._gathered.clear()
         self._last_flush_s = self._clock()
 

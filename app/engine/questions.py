@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from app.domain.generation import FinishReason
+from app.domain.sampling import is_constrained
 from app.domain.trace import PromptToken
 from app.engine.background import Background, Then
 from app.engine.core.happenings import Blocked, Finished, Happening, Held
@@ -51,7 +52,7 @@ class Questions:
         """Answers now or later; never raises."""
         if host is None:
             self._refuse(command, _NO_MODEL)
-        elif len(command.text) <= LONG or (not isinstance(command, Score) and command.messages):
+        elif not _takes_long(command):
             self._read(command, host)()
         else:
             self._texts[command.request_id] = command
@@ -72,7 +73,8 @@ class Questions:
                 return lambda: self._tell(Tokenized(command.request_id, prompts.told(prompts.build(messages))))
             case Predict(text=text):
                 ids = () if command.messages else tuple(prompts.plain(text, bos=True).ids)
-                return lambda: self._predict(command, ids, host)
+                notices = host.prepare(command.sampling) if is_constrained(command.sampling) else ()
+                return lambda: self._predict(command, ids, notices, host)
             case Score(text=text):
                 prompt = prompts.plain(text, bos=True)
                 told = prompts.told(prompt)
@@ -96,7 +98,7 @@ class Questions:
             case Score():
                 self._send(ScoreFinished(request_id, error=error))
 
-    def _predict(self, command: Predict, ids: tuple[int, ...], host: Host) -> None:
+    def _predict(self, command: Predict, ids: tuple[int, ...], notices: tuple[str, ...], host: Host) -> None:
         request_id = command.request_id
         self._texts.pop(request_id, None)
         if not command.messages and not ids:
@@ -111,7 +113,7 @@ class Questions:
             n_steps=0,
             cacheable=command.cacheable,
         )
-        self._predictions[request_id] = host.submit(held, time.perf_counter())
+        self._predictions[request_id] = host.submit(held, time.perf_counter(), notices)
 
     def _score(self, command: Score, prompt: Prompt, told: Sequence[PromptToken], host: Host) -> None:
         self._texts.pop(command.request_id, None)
@@ -127,7 +129,9 @@ class Questions:
         if reply is None:
             return False
         if isinstance(happening, Held):
-            self._send(Predicted(sequence.request_id, len(sequence.prompt), reply.paused(happening).prediction))
+            prediction = reply.paused(happening).prediction
+            notices = tuple(sequence.notices)
+            self._send(Predicted(sequence.request_id, len(sequence.prompt), prediction, notices=notices))
             self._given_up.add(sequence.request_id)
             sequence.finish(FinishReason.ABORT)
         elif isinstance(happening, Blocked):
@@ -176,3 +180,10 @@ class Questions:
     def at_rest(self, timeout_s: float | None = None) -> bool:
         """Waits until no text is tokenised any more, given up or not: the model can go. False where it still is."""
         return self._background.wait(timeout_s)
+
+
+def _takes_long(command: Tokenize | Predict | Score) -> bool:
+    """Whether others should not wait for what has to be done first: a long text, a grammar."""
+    if isinstance(command, Predict) and is_constrained(command.sampling):
+        return True
+    return len(command.text) > LONG and (isinstance(command, Score) or not command.messages)

@@ -45,6 +45,10 @@ class Reply:
         self._detokenizer = Detokenizer(vocab, strip_space=prompt.strip_space)
         self._stops = StopScanner(sequence.params.stop)
         self._parts = [self._detokenizer.push(self.kept)]
+        self._n_thought = self._n_out = 0
+        """Characters that a set for thinking wrote, and those that were let out."""
+        self.n_thinking = 0
+        """Of the text that `take` or `flush` let out last, the characters at its beginning that belong to thinking."""
         self._n_known = self._stops.hold(self._parts[0])
         """Characters of the kept text that the scanner holds and will let out again."""
 
@@ -71,6 +75,7 @@ class Reply:
         else:
             text = self._detokenizer.push((sampled.token,))
             n_bytes = len(text) if text.isascii() else len(text.encode())
+            self._n_thought += len(text) if sampled.thinking else 0
             shown, matched = self._stops.push(text)
             if matched is not None:
                 self.stop = Stop("string", matched)
@@ -91,6 +96,8 @@ class Reply:
             self._n_known -= n_known
             text = text[n_known:]
         self._parts.append(text)
+        self.n_thinking = min(len(text), max(0, self._n_thought - self._n_out))
+        self._n_out += len(text)
         return text
 
     def started(self) -> GenerationStarted:
@@ -132,4 +139,5 @@ class Reply:
             sequence.error,
             drafting=sequence.speculation.counts() if sequence.speculation else None,
             cells=sequence.cells,
+            incomplete=sequence.incomplete,
         )

@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.domain.generation import FinishReason, Timings, Usage
+from app.domain.sampling import is_constrained
+from app.engine.background import Background, Then
 from app.engine.bench import run_bench
 from app.engine.core.backend import ComputeError
 from app.engine.core.happenings import (
@@ -82,6 +84,9 @@ class Worker:
         self._host: Host | None = None
         self._replies: dict[int, Reply] = {}
         self._questions = Questions(self._outbox.send, lambda: self._inbox.wake())
+        self._preparing = Background(lambda: self._inbox.wake())
+        """Requests whose grammar is compiled, which keeps nobody else waiting."""
+        self._unprepared: set[int] = set()
         self._renderer = Renderer()
         library.start()
         self._inbox = Inbox(in_fd, self._announce, self._interrupt)
@@ -100,9 +105,9 @@ class Worker:
             return EXIT_COMPUTE_FAILED
         finally:
             self._renderer.close()
-            if self._questions.at_rest(_TEXT_S):
+            if self._questions.at_rest(_TEXT_S) and self._preparing.wait(_TEXT_S):
                 self._unload()
-            elif self._host:  # a text is still tokenised with the model: the end of the process frees it
+            elif self._host:  # something still reads the model's vocabulary: the end of the process frees it
                 self._host.save()
 
     def _serve(self) -> bool:
@@ -123,6 +128,7 @@ class Worker:
             self._outbox.flush()
             self._vitals.step()
         self._questions.step()
+        self._preparing.take()
         return True
 
     def _rest(self) -> None:
@@ -176,6 +182,9 @@ class Worker:
             context.clear_abort()
         if reply := self._replies.get(request_id):
             reply.sequence.finish(FinishReason.ABORT)
+        elif request_id in self._unprepared:
+            self._preparing.give_up(request_id)
+            self._unsubmitted(request_id, FinishReason.ABORT)
         self._questions.abort(request_id)
 
     def _forget(self, conversations: tuple[int, ...]) -> None:
@@ -201,6 +210,9 @@ class Worker:
             if reply.sequence.sampler:
                 reply.sequence.sampler.close()
             self._finished(reply)
+        for request_id in list(self._unprepared):
+            self._preparing.give_up(request_id)
+            self._unsubmitted(request_id, FinishReason.ERROR, "the model was replaced")
         self._unload()
         self._renderer.start()  # has its process ready by the time the model is loaded
         told = 0.0
@@ -226,26 +238,44 @@ class Worker:
 
     def _unload(self) -> None:
         self._questions.at_rest()
+        self._preparing.wait()
         host, self._host = self._host, None
         self._replies.clear()
         if host:
             host.close()
 
     def _generate(self, command: Generate) -> None:
-        if self._host is None:
-            self._fail(command.request_id, "no model is loaded")
-            return
+        request_id, host, arrived_s = command.request_id, self._host, time.perf_counter()
+        if host is None:
+            self._unsubmitted(request_id, FinishReason.ERROR, "no model is loaded")
+        elif is_constrained(command.sampling):
+            self._unprepared.add(request_id)
+
+            def prepare() -> Then:
+                notices = host.prepare(command.sampling)
+                return lambda: self._submit(host, command, arrived_s, notices)
+
+            self._preparing.start(
+                request_id, prepare, lambda error: self._unsubmitted(request_id, FinishReason.ERROR, error)
+            )
+        else:
+            self._submit(host, command, arrived_s)
+
+    def _submit(self, host: Host, command: Generate, arrived_s: float, notices: tuple[str, ...] = ()) -> None:
+        request_id = command.request_id
+        self._unprepared.discard(request_id)
         try:
-            reply = self._replies[command.request_id] = self._host.submit(command, time.perf_counter())
+            reply = self._replies[request_id] = host.submit(command, arrived_s, notices)
         except UnknownTokenError as error:
-            self._fail(command.request_id, str(error))
+            self._unsubmitted(request_id, FinishReason.ERROR, str(error))
             return
         if reply.fitted.n_messages:
-            self._outbox.send(ContextTrimmed(command.request_id, reply.fitted.n_messages, reply.fitted.n_tokens))
+            self._outbox.send(ContextTrimmed(request_id, reply.fitted.n_messages, reply.fitted.n_tokens))
 
-    def _fail(self, request_id: int, error: str) -> None:
-        self._replies.pop(request_id, None)
-        self._outbox.send(GenerationFinished(request_id, FinishReason.ERROR, Usage(), Timings(), error=error))
+    def _unsubmitted(self, request_id: int, reason: FinishReason, error: str = "") -> None:
+        """Ends a request that the loop has not got."""
+        self._unprepared.discard(request_id)
+        self._outbox.send(GenerationFinished(request_id, reason, Usage(), Timings(), error=error))
 
     def _report(self, happening: Happening) -> None:
         sequence = happening.sequence
@@ -279,7 +309,8 @@ class Worker:
     def _sampled(self, reply: Reply, sampled: Sampled) -> None:
         if reply.stop is not None:  # one step can bring more tokens than the reply has
             return
-        self._outbox.tokens(reply.sequence.request_id, *reply.take(sampled, self._outbox.busy_ms))
+        text, trace = reply.take(sampled, self._outbox.busy_ms)
+        self._outbox.tokens(reply.sequence.request_id, text, trace, reply.n_thinking if text else 0)
         if reply.stop is not None and reply.stop.kind == "string":
             reply.sequence.stop_at(reply.n_tokens)
 
@@ -287,7 +318,7 @@ class Worker:
         sequence = reply.sequence
         rest = reply.flush()
         if rest:
-            self._outbox.tokens(sequence.request_id, rest, None)
+            self._outbox.tokens(sequence.request_id, rest, None, reply.n_thinking)
         assert self._host is not None
         self._host.remember(reply)
         self._outbox.send(reply.finished(time.perf_counter(), self._host.load_ms))

@@ -179,6 +179,8 @@ class TokensGenerated(Struct, frozen=True, tag=True, array_like=True):
     text: str
     """To be shown: whole UTF-8, stop strings held back; may be empty, and may cover earlier tokens."""
     tokens: tuple[TokenTrace, ...]
+    n_thinking: int = 0
+    """Characters at the beginning of `text` that a sampling set for thinking wrote: no part of a constrained answer."""
 
 
 class Paused(Struct, frozen=True, tag=True, array_like=True):
@@ -216,6 +218,8 @@ class GenerationFinished(Struct, frozen=True, tag=True, array_like=True):
     """None where nothing was to be drafted."""
     cells: tuple[CellSpan, ...] = ()
     """The window at the end, first cell to last; empty where the request never had a place in it."""
+    incomplete: bool = False
+    """Whether the reply ended inside its grammar: its JSON, for one, is cut off."""
 
 
 class PromptFit(Struct, frozen=True, array_like=True):
@@ -247,6 +251,8 @@ class Predicted(Struct, frozen=True, tag=True, array_like=True):
     n_prompt: int = 0
     prediction: Prediction | None = None
     error: str = ""
+    notices: tuple[str, ...] = ()
+    """What the user should know of how the request was understood."""
 
 
 class Scored(Struct, frozen=True, tag=True, array_like=True):

@@ -57,6 +57,7 @@ def outcome(
             usage=end.usage,
             timings=end.timings,
             error=end.error,
+            incomplete=end.incomplete,
             **msgspec.structs.asdict(losses),
         )
         return _STATES[end.finish_reason], record

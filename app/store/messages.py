@@ -20,14 +20,15 @@ _SELECT = """
            g.n_prompt, g.n_cached, g.n_generated,
            g.load_ms, g.queue_ms, g.prefill_ms, g.ttft_ms, g.decode_ms,
            g.prefill_tps, g.decode_tps, g.p50_ms, g.p95_ms,
-           g.n_dropped_messages, g.n_dropped_tokens, g.n_shifted_tokens
+           g.n_dropped_messages, g.n_dropped_tokens, g.n_shifted_tokens, g.incomplete
     FROM message AS m LEFT JOIN generation AS g ON g.message_id = m.id
 """
 _INSERT_GENERATION = """
     INSERT INTO generation VALUES (
         :message_id, :model, :preset, :params, :seed, :finish_reason, :stop_kind, :stop_text, :stop_token_id, :error,
         :n_prompt, :n_cached, :n_generated, :load_ms, :queue_ms, :prefill_ms, :ttft_ms, :decode_ms,
-        :prefill_tps, :decode_tps, :p50_ms, :p95_ms, :n_dropped_messages, :n_dropped_tokens, :n_shifted_tokens
+        :prefill_tps, :decode_tps, :p50_ms, :p95_ms, :n_dropped_messages, :n_dropped_tokens, :n_shifted_tokens,
+        :incomplete
     )
 """
 
@@ -106,6 +107,7 @@ def add_generation(
         "n_dropped_messages": record.n_dropped_messages,
         "n_dropped_tokens": record.n_dropped_tokens,
         "n_shifted_tokens": record.n_shifted_tokens,
+        "incomplete": record.incomplete,
         **msgspec.structs.asdict(record.usage),
         **msgspec.structs.asdict(record.timings),
     }
@@ -191,7 +193,7 @@ def _message(row: tuple[Any, ...]) -> Message:
 
 def _generation(row: tuple[Any, ...]) -> GenerationRecord:
     model, preset, seed, finish_reason, error, stop_kind, stop_text, stop_token_id = row[7:15]
-    n_dropped_messages, n_dropped_tokens, n_shifted_tokens = row[27:]
+    n_dropped_messages, n_dropped_tokens, n_shifted_tokens, incomplete = row[27:]
     return GenerationRecord(
         model=model,
         preset=preset,
@@ -204,4 +206,5 @@ def _generation(row: tuple[Any, ...]) -> GenerationRecord:
         n_dropped_messages=n_dropped_messages,
         n_dropped_tokens=n_dropped_tokens,
         n_shifted_tokens=n_shifted_tokens,
+        incomplete=bool(incomplete),
     )

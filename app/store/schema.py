@@ -138,9 +138,15 @@ def _add_identity(connection: apsw.Connection) -> None:
         execute(connection, f"ALTER TABLE conversation ADD COLUMN {column}")
 
 
+def _add_incomplete(connection: apsw.Connection) -> None:
+    """Whether a reply ended inside its grammar."""
+    execute(connection, "ALTER TABLE generation ADD COLUMN incomplete INTEGER NOT NULL DEFAULT 0")
+
+
 MIGRATIONS: list[Callable[[apsw.Connection], None]] = [
     _create,
     _add_context_losses,
     _add_traces,
     _add_identity,
+    _add_incomplete,
 ]

@@ -27,7 +27,7 @@ class ToySampler:
         self.chosen: list[int] = []
         """Those of them that it sampled or that were forced."""
         self.closed = False
-        self.resampled = False
+        self.redirected = False
         self.thinking = False
         self.report = StageReport((), None)
         self.near = None
@@ -45,6 +45,13 @@ class ToySampler:
 
     def shadow(self) -> ToyShadow:
         return ToyShadow(self)
+
+    def n_fitting(self, tokens: Sequence[int]) -> int:
+        return len(tokens)
+
+    @property
+    def complete(self) -> bool:
+        return True
 
     def ban(self, tokens: Sequence[int]) -> None:
         self.banned += tokens

@@ -14,7 +14,7 @@ from llama_cpp import llama_cpp as C
 from app.domain.generation import FinishReason
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
-from app.engine.core.backend import ComputeError, Decoded, SamplingError
+from app.engine.core.backend import Decoded, SamplingError
 from app.engine.core.happenings import Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
@@ -230,7 +230,7 @@ def test_what_a_grammar_took_away_is_a_stage_of_its_own(loaded: Loaded) -> None:
     logits[[rain, yes, no]] = 20.0, 12.0, 12.0
     sampler = loaded.context.sampler(SamplingParams(seed=1, grammar=YES_NO, top_k=40, repeat_penalty=1.1))
     assert sampler.sample(logits, [rain, yes, no]) in (yes, no)
-    assert sampler.resampled
+    assert sampler.redirected
     grammar, *stages = sampler.report.stages
     assert (grammar.name, grammar.n_in) == ("grammar", 49152)
     assert grammar.n_out < 10
@@ -253,15 +253,9 @@ def generate(context: NativeContext, loaded: Loaded, prompt: bytes, params: Samp
     return sequence, b"".join(loaded.model.vocab.pieces[i] for i in sequence.generated).decode()
 
 
-def test_a_grammar_that_allows_nothing_more_says_so(context: NativeContext) -> None:
-    sampler = context.sampler(SamplingParams(grammar='root ::= "a" [^\\x00-\\U0010FFFF]'))
-    logits = np.zeros(context.n_vocab, np.float32)
-    try:
-        sampler.sample(logits)
-        with pytest.raises(ComputeError, match="the grammar allows no token here"):
-            sampler.sample(logits)
-    finally:
-        sampler.close()
+def test_a_grammar_that_allows_nothing_is_refused(context: NativeContext) -> None:
+    with pytest.raises(SamplingError, match="the grammar cannot be followed: it allows no text"):
+        context.sampler(SamplingParams(grammar='root ::= "a" [^\\x00-\\U0010FFFF]'))
 
 
 def test_a_reply_cannot_leave_its_grammar(context: NativeContext, loaded: Loaded) -> None:
@@ -293,16 +287,13 @@ def test_a_reply_follows_a_json_schema(context: NativeContext, loaded: Loaded) -
         (SamplingParams(grammar='root ::= "a"\nother = "b"'), "line 2, column 7"),
         (SamplingParams(grammar='root ::= ("a"'), "line 1, column 10"),
         (SamplingParams(grammar="root ::= missing"), "line 1, column 10: there is no rule named missing"),
-        (SamplingParams(grammar='root ::= root "a"'), "line 1, column 10: a rule begins with itself"),
-        (SamplingParams(grammar="root ::= " + "(" * 500_000), "nested deeper"),  # llama.cpp would die of these two
+        (SamplingParams(grammar="root ::= " + "(" * 500_000), "nested deeper"),
+        (SamplingParams(regex="(a"), "at character 1: this group has no end"),
         (SamplingParams(grammar='root ::= "a"{3,1}'), "at least 3 but at most 1"),
         (SamplingParams(grammar='start ::= "a"'), "root"),
         (SamplingParams(json_schema='{"type": '), "line 1, column 10"),
-        (SamplingParams(json_schema='{"type": "nonsense"}'), "schema"),
-        (SamplingParams(json_schema='{"properties": {"a": {"type": "nonsense"}}}'), "at /properties/a: Unrecog"),
-        (SamplingParams(json_schema='{"type": "string", "maxLength": 5000}'), "the JSON schema becomes is wrong"),
-        (SamplingParams(json_schema='{"type": "array", "minItems": 100000000}'), "at /minItems: 100,000,000"),
-        (SamplingParams(grammar=YES_NO, json_schema="{}"), "both"),
+        (SamplingParams(json_schema='{"properties": {"a": {"type": "nonsense"}}}'), "at /properties/a/type: there is"),
+        (SamplingParams(grammar=YES_NO, json_schema="{}"), "json_schema and grammar exclude each other"),
     ],
 )
 def test_a_wrong_grammar_or_schema_is_told_with_its_place(loaded: Loaded, params: SamplingParams, says: str) -> None:

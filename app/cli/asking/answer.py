@@ -19,14 +19,15 @@ from app.protocol.events import (
     ModelReady,
     TokensGenerated,
 )
-from app.session.events import MessageReturned
+from app.session.events import MessageReturned, TurnEvent
 from app.tui.watch.drafting import Drafting
 
 
 class Answer:
     """What is known of a reply so far; `finish_reason` is None until it has ended."""
 
-    def __init__(self, model: str, preset: str, *, keep_tokens: bool = False) -> None:
+    def __init__(self, model: str, preset: str, *, keep_tokens: bool = False, constrained: bool = False) -> None:
+        """`constrained`: thinking before the answer is no part of its text, which follows a grammar."""
         self.model = model
         self.preset = preset
         self.load_ms = 0.0
@@ -46,6 +47,9 @@ class Answer:
         self.exit_code = ExitCode.OK
         self.error = ""
         self.hint = ""
+        self.incomplete = False
+        """Whether it ended inside its grammar."""
+        self._constrained = constrained
         self._has_tokens = False
         self._pieces: list[str] = []
         self._tokens: list[TokenTrace] | None = [] if keep_tokens else None
@@ -55,8 +59,14 @@ class Answer:
         """The reply as far as it has come."""
         return "".join(self._pieces)
 
+    def shown(self, event: TurnEvent) -> TurnEvent:
+        """The event with the answer's own text alone."""
+        if self._constrained and isinstance(event, TokensGenerated) and event.n_thinking:
+            return msgspec.structs.replace(event, text=event.text[event.n_thinking :], n_thinking=0)
+        return event
+
     def take(self, event: object) -> None:
-        """Folds one event in; events that say nothing of the answer are passed over."""
+        """Folds one event in, as `shown` gives it; events that say nothing of the answer are passed over."""
         match event:
             case ModelReady():
                 self.load_ms, self.n_ctx = event.load_ms, event.n_ctx
@@ -85,7 +95,7 @@ class Answer:
                 pass
 
     def _finished(self, event: GenerationFinished) -> None:
-        self.finish_reason, self.stop = event.finish_reason, event.stop
+        self.finish_reason, self.stop, self.incomplete = event.finish_reason, event.stop, event.incomplete
         self.usage, self.timings, self.drafting = event.usage, event.timings, event.drafting
         self.drafted.finished(event.drafting)
         if event.finish_reason is FinishReason.ERROR:
@@ -110,6 +120,18 @@ class Answer:
         if self.n_shifted_tokens:
             parts.append(f"{self.n_shifted_tokens} tokens were forgotten while the answer was written")
         return f"the context window is full: {', '.join(parts)}" if parts else ""
+
+    @property
+    def cut_off(self) -> str:
+        """That the answer does not follow its grammar to the end, and why, in words; empty where it does."""
+        if not self.incomplete or self.error:
+            return ""
+        limits = {
+            FinishReason.LENGTH: "`max_tokens` was reached",
+            FinishReason.CONTEXT: "the context window is full",
+            FinishReason.STOP: "a stop string came",
+        }
+        return f"the answer is incomplete: {limits.get(self.finish_reason or FinishReason.ABORT, 'it was stopped')}"
 
     def fail(self, error: str, hint: str, code: ExitCode = ExitCode.FAILED) -> None:
         """Ends the answer with an error; its text stays."""
@@ -141,6 +163,8 @@ class Answer:
                 "decode_tps": _rounded(timings.decode_tps),
             },
         }
+        if self.incomplete:
+            report["incomplete"] = True
         if self.lost:
             names = ("n_dropped_messages", "n_dropped_tokens", "n_shifted_tokens")
             report["context"] = {name: getattr(self, name) for name in names}

@@ -13,9 +13,10 @@ from app.cli import console
 from app.cli.asking.answer import Answer
 from app.cli.asking.options import AskOptions, Format
 from app.cli.asking.setup import Setup
-from app.cli.asking.sinks import JsonlSink, TextSink, error_of, slots_held
+from app.cli.asking.sinks import JsonlSink, TextSink, cut_off_hint, error_of, slots_held
 from app.cli.asking.stats import print_row, told_drafts
 from app.cli.exit_codes import ExitCode
+from app.domain.sampling import is_constrained
 from app.protocol.events import EngineLost, GenerationFinished, ModelReady, SlotsHeld
 from app.session.events import TurnEvent
 from app.session.session import Session
@@ -26,7 +27,11 @@ class ManyAnswers:
 
     def __init__(self, options: AskOptions, setup: Setup) -> None:
         keep_tokens = options.logprobs is not None and options.format is Format.JSON
-        self._answers = [Answer(setup.model.name, setup.preset.name, keep_tokens=keep_tokens) for _ in range(options.n)]
+        constrained = is_constrained(setup.preset.sampling)
+        self._answers = [
+            Answer(setup.model.name, setup.preset.name, keep_tokens=keep_tokens, constrained=constrained)
+            for _ in range(options.n)
+        ]
         self._options = options
         tokens = options.logprobs is not None
         self._lines = [JsonlSink(answer, tokens=tokens, index=index) for index, answer in enumerate(self._answers)]
@@ -45,6 +50,7 @@ class ManyAnswers:
     def take(self, index: int, event: TurnEvent) -> None:
         """Shows what can be shown now."""
         answer = self._answers[index]
+        event = answer.shown(event)
         answer.take(event)
         if self._options.format is Format.JSONL:
             self._lines[index].take(event)
@@ -85,6 +91,8 @@ class ManyAnswers:
         for lost in dict.fromkeys(answer.lost for answer in self._answers if answer.lost):
             console.talk(f"tok: {lost}")
         for number, answer in enumerate(self._answers, 1):
+            if answer.cut_off:
+                console.print_error(f"answer {number}: {answer.cut_off}", cut_off_hint(answer))
             if answer.error:
                 console.print_error(f"answer {number}: {answer.error}", answer.hint)
         if self._options.stats:

@@ -10,8 +10,9 @@ from app.cli import console
 from app.cli.asking.answer import Answer
 from app.cli.asking.options import AskOptions
 from app.cli.asking.setup import Setup
-from app.cli.asking.sinks import sink_for, slots_held
+from app.cli.asking.sinks import cut_off_hint, sink_for, slots_held
 from app.cli.asking.stats import print_stats
+from app.domain.sampling import is_constrained
 from app.protocol.events import ContextTrimmed, GenerationStarted, ModelReady, SlotsHeld
 from app.session.events import TurnEvent
 from app.session.session import Session
@@ -49,7 +50,12 @@ class OneAnswer:
     """See `Asking`."""
 
     def __init__(self, options: AskOptions, setup: Setup) -> None:
-        self._answer = Answer(setup.model.name, setup.preset.name, keep_tokens=options.logprobs is not None)
+        self._answer = Answer(
+            setup.model.name,
+            setup.preset.name,
+            keep_tokens=options.logprobs is not None,
+            constrained=is_constrained(setup.preset.sampling),
+        )
         self._sink = sink_for(options, self._answer)
         self._stats = options.stats
 
@@ -65,6 +71,7 @@ class OneAnswer:
 
     def take(self, index: int, event: TurnEvent) -> None:
         """Shows one event."""
+        event = self._answer.shown(event)
         self._answer.take(event)
         self._sink.take(event)
         if isinstance(event, ContextTrimmed):
@@ -87,6 +94,8 @@ class OneAnswer:
         """Tells why there is no whole answer, what was forgotten, and the figures where they are asked for."""
         if self._answer.n_shifted_tokens:
             console.talk(f"tok: {self._answer.lost}")
+        if self._answer.cut_off:
+            console.print_error(self._answer.cut_off, cut_off_hint(self._answer))
         if self._answer.error:
             console.print_error(self._answer.error, self._answer.hint)
         if self._stats:

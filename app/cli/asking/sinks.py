@@ -145,6 +145,11 @@ def slots_held(event: SlotsHeld) -> tuple[str, str]:
     return f"waiting: {held}", "it begins when one of them has ended: let it run on, or stop it; Ctrl+C gives this up"
 
 
+def cut_off_hint(answer: Answer) -> str:
+    """Returns what to do about an answer that ended inside its grammar."""
+    return "raise --max-tokens" if answer.finish_reason is FinishReason.LENGTH else ""
+
+
 def sink_for(options: AskOptions, answer: Answer) -> Sink:
     """Returns the sink that the options ask for."""
     match options.format:

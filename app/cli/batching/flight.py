@@ -19,6 +19,7 @@ from app.cli.exit_codes import ExitCode
 from app.client.engine import Engine
 from app.domain.errors import EngineLostError
 from app.domain.generation import ContextPolicy, FinishReason
+from app.domain.sampling import is_constrained
 from app.domain.text import one_line
 from app.protocol.commands import Generate
 from app.protocol.events import EngineLost, GenerationEvent, GenerationFinished
@@ -97,20 +98,20 @@ class Flight:
         gone = isinstance(last, EngineLost) and (last.exit_code is None or self._engine.crash_looping)
         if gone or (isinstance(last, GenerationFinished) and answer.error and self._engine.model is None):
             raise EngineLostError(answer.error, hint=_ON)
-        if answer.lost:
-            console.talk(f"tok: index {line.index}: {answer.lost}")
+        for said in filter(None, (answer.lost, answer.cut_off)):
+            console.talk(f"tok: index {line.index}: {said}")
         for notice in (each for each in answer.notices if each not in self._notices):
             self._notices.add(notice)
             console.talk(f"tok: index {line.index}: {one_line(notice)}")
         report = answer.report()
         if answer.error:
             return _told(line, answer.error, answer.hint, answer.exit_code)
-        keys = ("text", "finish_reason", "usage", "timings")
+        keys = ("text", "finish_reason", *(["incomplete"] if answer.incomplete else []), "usage", "timings")
         del report["timings"]["load_ms"]  # the model is loaded once, for no line in particular
         return {"index": line.index, "id": line.id} | {key: report[key] for key in keys}
 
     async def _ask(self, line: Request) -> tuple[Answer, GenerationEvent | None]:
-        answer, last = Answer("", ""), None
+        answer, last = Answer("", "", constrained=is_constrained(line.sampling)), None
         if self._engine.model:
             answer.n_ctx = self._engine.model.n_ctx
         request_id = self._engine.next_request_id()
@@ -127,7 +128,7 @@ class Flight:
         try:
             async with aclosing(self._engine.generate(command)) as events:
                 async for event in events:
-                    answer.take(event)
+                    answer.take(answer.shown(event))
                     last = event
         finally:
             self._running.discard(request_id)

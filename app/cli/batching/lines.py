@@ -75,7 +75,7 @@ def read_line(line: RawLine, preset: Preset) -> Request | BadLine:
         line_id = _id(given.get("id"))
         _check_names(given)
         values = {key: value for key, value in given.items() if key not in _OWN}
-        if isinstance(values.get("json_schema"), dict):
+        if isinstance(values.get("json_schema"), dict | bool):
             values["json_schema"] = msgspec.json.encode(values["json_schema"]).decode()
         sampling = with_overrides(preset.sampling, values)
         return Request(line.index, line.number, line_id, _messages(given, preset), sampling)

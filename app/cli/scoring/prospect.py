@@ -50,6 +50,8 @@ def run_next(options: AskOptions, launcher: EngineLauncher, *, raw: bool, k: int
             raise interrupt.ended
         if answer.prediction is None:
             raise GenerationError(answer.error or "the engine made no prediction")
+        for notice in answer.notices:
+            console.talk(f"tok: {notice}")
         return answer.n_prompt, answer.prediction
 
     n_prompt, prediction = ask_engine(launcher, for_one(setup.model), ask)

@@ -81,8 +81,8 @@ class Sampler(Protocol):
     """One request's sampler chain with its state."""
 
     seed: int
-    resampled: bool
-    """Whether a grammar refused the first choice of the last `sample`."""
+    redirected: bool
+    """Whether a grammar excluded the most likely token at the last `sample`."""
     thinking: bool
     """Whether a second set, the one for thinking, was in force for the last token."""
 
@@ -115,8 +115,17 @@ class Sampler(Protocol):
     def shadow(self) -> Shadow:
         """What `sample` would choose from here on, with the random numbers that it is going to draw.
 
-        A drafter that uses them guesses a random choice as well as a certain one. No grammar is asked.
+        A drafter that uses them guesses a random choice as well as a certain one.
         """
+        ...
+
+    def n_fitting(self, tokens: Sequence[int]) -> int:
+        """How many of `tokens` a grammar allows to come next, one after the other; all of them where there is none."""
+        ...
+
+    @property
+    def complete(self) -> bool:
+        """Whether the reply may end here: false only inside a grammar, and before the answer that it is for."""
         ...
 
     def ban(self, tokens: Sequence[int]) -> None:

@@ -91,7 +91,7 @@ class Chooser:
             sequence.sampler.force(token)
             return token, Origin.FORCED
         token = sequence.sampler.sample(logits, watch)
-        return token, Origin.GRAMMAR if sequence.sampler.resampled else Origin.SAMPLED
+        return token, Origin.GRAMMAR if sequence.sampler.redirected else Origin.SAMPLED
 
     def _end(self, sequence: Sequence, token: int) -> None:
         """The sequence goes on decoding, or ends with this token."""

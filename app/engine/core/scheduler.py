@@ -147,6 +147,7 @@ class Scheduler:
                     forget_shifted(self.backend, sequence)
                     self.slots.release(sequence.slot)
                 if sequence.sampler:
+                    sequence.incomplete = not sequence.sampler.complete
                     sequence.sampler.close()
                 happened.append(Finished(sequence))
         self._active = [s for s in self._active if s.phase is not Phase.FINISHED]

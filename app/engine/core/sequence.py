@@ -95,6 +95,8 @@ class Sequence:
     finish_reason: FinishReason | None = None
     stop_token: int | None = None
     error: str = ""
+    incomplete: bool = False
+    """Whether it ended inside its grammar."""
 
     @property
     def n_past(self) -> int:
@@ -160,7 +162,8 @@ class Sequence:
         if self.speculation is None or self.n_left is not None or self.forced or self.n_shifted:
             return []  # a drafter's window is not shifted along
         left = self.params.max_tokens - len(self.generated) if self.params.max_tokens else longest + 1
-        return self.speculation.propose(min(longest, left - 1))
+        tokens = self.speculation.propose(min(longest, left - 1))
+        return tokens[: self.sampler.n_fitting(tokens)] if tokens and self.sampler else tokens
 
     def accept(self, token: int, now_s: float) -> float:
         """Appends a sampled token; returns the milliseconds since the one before it, or since the arrival."""

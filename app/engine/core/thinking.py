@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from app.domain.sampling import N_SEEDS, SamplingParams, thinking_params
+from app.domain.sampling import N_SEEDS, SamplingParams, is_constrained, thinking_params, without_constraint
 from app.engine.core.backend import (
     Backend,
     ComputeError,
@@ -74,12 +74,12 @@ def sampler_of(
         inside = thinking_params(params)
     except msgspec.ValidationError as error:
         raise SamplingError(f"the set for thinking is wrong: {error}") from error
-    waits = params.grammar is not None or params.json_schema is not None
+    waits = is_constrained(params)
     n_opening = block.opening(begun) if waits and block is not None else 0
     if n_opening and _allows(backend, params, begun[:n_opening]):
         n_opening = 0
     if inside is None and waits and block is not None and (block.inside or n_opening):
-        inside = msgspec.structs.replace(params, grammar=None, json_schema=None)
+        inside = without_constraint(params)
     answer = backend.sampler(params)
     if inside is None or block is None:
         return answer
@@ -112,7 +112,7 @@ class TwoSets:
         """`n_opening`: the forced tokens at the beginning that open the block and that no grammar is asked about."""
         self._n_opening = n_opening
         self.seed = answer.seed
-        self.resampled = self.thinking = False
+        self.redirected = self.thinking = False
         self._sets = (answer, thinking)
         self._block = block
         self._last = answer
@@ -150,6 +150,15 @@ class TwoSets:
         """See `Sampler`. Of the set that is in force now."""
         return self._sets[self._block.inside].shadow()
 
+    def n_fitting(self, tokens: Sequence[int]) -> int:
+        """See `Sampler`. What follows the block in `tokens` is not looked at."""
+        return self._sets[self._block.inside].n_fitting(tokens)
+
+    @property
+    def complete(self) -> bool:
+        """See `Sampler`: the answer counts, also where it has not begun."""
+        return self._sets[False].complete
+
     def ban(self, tokens: Sequence[int]) -> None:
         """See `Sampler`."""
         for each in self._sets:
@@ -173,6 +182,6 @@ class TwoSets:
     def _took(self, token: int) -> None:
         self.thinking = self._block.inside
         self._last = self._sets[self.thinking]
-        self.resampled = self._last.resampled
+        self.redirected = self._last.redirected
         self._sets[not self.thinking].accept((token,))
         self._block.push(token)

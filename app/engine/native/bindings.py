@@ -33,11 +33,3 @@ Native: TypeAlias = Any
 
 C: Native = llama_cpp
 VERSION = version("llama-cpp-python")
-
-
-def json_schema_to_gbnf(schema: str) -> str:
-    """The bindings' own converter. Raises what it raises for a schema that it cannot turn."""
-    from llama_cpp import llama_grammar
-
-    converter: Native = llama_grammar
-    return converter.json_schema_to_gbnf(schema)

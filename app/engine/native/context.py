@@ -18,7 +18,7 @@ from app.domain.model import KvType, LoadOptions
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import AdapterSet, ComputeError, Decoded, Logits
 from app.engine.core.batch import Batch
-from app.engine.native import library, stages
+from app.engine.native import library
 from app.engine.native.bindings import C, Native
 from app.engine.native.machine import available_bytes, physical_cores
 from app.engine.native.memory import NativeMemory
@@ -186,7 +186,7 @@ class NativeContext(NativeMemory):
 
     def token_ids(self, name: str) -> list[int]:
         """See `Backend.token_ids`."""
-        return stages.token_ids(self._model, name)
+        return self._model.token_ids(name)
 
     def sampler(self, params: SamplingParams) -> NativeSampler:
         """See `Backend.sampler`."""

@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 from app.domain.model import LoadOptions
 from app.domain.sizes import ModelSizes
+from app.engine.core.backend import SamplingError
+from app.engine.grammar.compiler import Grammars
 from app.engine.native import library
 from app.engine.native.bindings import C, Native
 from app.engine.native.lora import AdapterError, Adapters
@@ -75,12 +77,25 @@ class NativeModel:
         template = C.llama_model_chat_template(model, None)
         self.suppressed = _suppressed(model)
         """Tokens that the GGUF says must never be sampled."""
+        self.grammars = Grammars(self.vocab, self.token_ids)
         try:
             self.adapters = Adapters(model, options.lora)
         except AdapterError as error:
             self.close()
             raise LoadError(str(error)) from error
         self.chat_template = template.decode("utf-8", "replace") if template else None
+
+    def token_ids(self, name: str) -> list[int]:
+        """The tokens of `#ID`, of a control token's name, or of a text. Raises SamplingError."""
+        if name.startswith("#") and name[1:].isdecimal():
+            token = int(name[1:])
+            if token >= self.vocab.n_vocab:
+                raise SamplingError(f"there is no token {name}: the vocabulary has {self.vocab.n_vocab}")
+            return [token]
+        for special in self.vocab.special:
+            if special.text == name.encode():
+                return [special.id]
+        return self.vocab.tokenize(name.encode())
 
     def meta(self, key: str) -> str:
         """A metadata value of the GGUF as text; empty where there is none."""

@@ -40,30 +40,23 @@ class Reporter:
         self._names = names
         self._stages = _stages(chain)
 
-    def run(self, array: Native, rows: Rows, watch: Sequence[int]) -> None:
-        """Applies the chain to `array`, whose memory is `rows`, and reports in `last`."""
-        traces, view = _run(self._names, self._stages, array, rows, watch)
-        self.last = StageReport(tuple(traces), self._draw(view, int(array.selected)))
+    def run(self, array: Native, rows: Rows, watch: Sequence[int], *, filtered: bool) -> None:
+        """Applies the chain to `array`, whose memory is `rows`, and reports in `last`.
 
-    def filtered(self, logits: Logits, watch: Sequence[int]) -> None:
-        """Puts a grammar in front of the stages in `last`, which ran on what it left: `logits` of the vocabulary."""
-        n_left = int(np.count_nonzero(logits > -np.inf))
-        chances = _softmax(logits)
-        grammar = StageTrace("grammar", len(logits), n_left, tuple(float(chances[token]) for token in watch))
-        after = (
-            StageTrace(each.name, min(each.n_in, n_left), min(each.n_out, n_left), each.p) for each in self.last.stages
-        )
-        self.last = StageReport((grammar, *after), self.last.draw)
+        `filtered`: a grammar has left these of all `rows`, which is the first stage then.
+        """
+        first = [_grammar(array, rows, watch)] if filtered else []
+        traces, view = _run(self._names, self._stages, array, rows, watch)
+        self.last = StageReport((*first, *traces), self._draw(view, int(array.selected)))
 
     def foresee(
         self, chain: Native, array: Native, rows: Rows, watch: Sequence[int], k: int, *, filtered: bool = False
     ) -> Left:
         """What a clone of the chain leaves of `array`, at most `k`; it may be used up.
 
-        `filtered`: a grammar has left these of all `rows`, which is told as the first stage.
+        `filtered`: as in `run`.
         """
-        n_left = int(array.size)
-        told = [StageTrace("grammar", len(rows), n_left, _watched(rows[:n_left], watch))] if filtered else []
+        told = [_grammar(array, rows, watch)] if filtered else []
         traces, view = _run(self._names, _stages(chain), array, rows, watch)
         told += traces
         chances = _chances(view)
@@ -89,6 +82,11 @@ class Reporter:
         assert self._twin is not None
         low, high = self._twin.randint(0, 1 << 32, 2, np.uint64)
         return (int(low) + int(high) * 2.0**32) / 2.0**64
+
+
+def _grammar(array: Native, rows: Rows, watch: Sequence[int]) -> StageTrace:
+    n_left = int(array.size)
+    return StageTrace("grammar", len(rows), n_left, _watched(rows[:n_left], watch))
 
 
 def _stages(chain: Native) -> list[Native]:

@@ -2,7 +2,7 @@
 
 Where a stage keeps only the k most likely tokens, the chain gets just the candidates that can be among them: the k
 largest logits and every token that a bias or penalty may move. The result is the same, at a tenth of the cost.
-A grammar is asked about the chosen token first and filters the whole vocabulary only when it refuses it.
+A grammar comes before the chain: the stages see only the tokens that it allows.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import numpy as np
 from app.domain.sampling import SamplingParams
 from app.engine.core import topk
 from app.engine.core.backend import ComputeError, Ids, Left, Logits, Shadow, StageReport
+from app.engine.grammar.matcher import Mask, Matcher
 from app.engine.native import stages
 from app.engine.native.bindings import C, Native
-from app.engine.native.grammar import Grammar
 from app.engine.native.history import TokenWindow
 from app.engine.native.model import NativeModel
 from app.engine.native.report import Reporter
 
+_FEW = 1024
+"""So many allowed tokens are given to the chain without looking for the best of them first."""
 _ROW = np.dtype([("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
 
 
@@ -33,11 +35,10 @@ class NativeSampler:
     def __init__(self, model: NativeModel, params: SamplingParams, n_ctx: int) -> None:
         """`n_ctx`: what a penalty window of -1 means. Raises SamplingError."""
         self.seed = secrets.randbits(32) % 0xFFFFFFFF if params.seed is None else params.seed
-        self.resampled = False
-        """Whether the grammar refused the first choice of the last `sample`."""
+        self.redirected = False
         self.thinking = False
         self._chain: Native = None
-        self._grammar = Grammar.from_params(model, params)
+        self._grammar = model.grammars.matcher(params)
         made = stages.make(model, params, n_ctx, self.seed)
         self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
         for _, stage in made:
@@ -58,55 +59,43 @@ class NativeSampler:
 
     def sample(self, logits: Logits, watch: Sequence[int] | None = None) -> int:
         """See `app.engine.core.backend.Sampler`. Raises ComputeError where the logits are not numbers."""
-        token = self._choose(logits, watch)
-        self.resampled = self._grammar is not None and not self._grammar.allows(token)
-        if self._grammar is not None and self.resampled:
-            self._fill(logits, None)
-            self._grammar.filter(self._array)
-            allowed = np.ascontiguousarray(self._rows["logit"])
-            if not np.isfinite(allowed).any():
-                raise ComputeError("the grammar allows no token here: it can neither go on nor end")
-            token = self._choose(allowed, watch)
-            if watch is not None:
-                self._reporter.filtered(allowed, watch)
+        mask = self._grammar.mask() if self._grammar else None
+        self.redirected = mask is not None and not mask[logits.argmax()]
+        token = self._choose(logits, mask, watch)
+        if mask is not None:
             self._near = None  # found among what the grammar left
         self.force(token)
         return token
 
     def force(self, token: int) -> None:
         """See `app.engine.core.backend.Sampler`."""
-        if self._grammar is not None:
-            if not self._grammar.allows(token):
-                raise ComputeError("the grammar does not allow what comes here")
-            self._grammar.accept(token)
+        if self._grammar and not self._grammar.accept(token):
+            raise ComputeError("the grammar does not allow what comes here")
         C.llama_sampler_accept(self._chain, token)
         self._history.add(token)
 
     def foresee(self, logits: Logits, watch: Sequence[int], k: int) -> Left:
-        """See `app.engine.core.backend.Sampler`: a clone of the chain has the same random state and is thrown away.
-
-        With a grammar, of what it allows.
-        """
-        if not math.isfinite(float(logits.max())):
-            raise ComputeError("no token has a finite logit")
-        self._fill(logits, None)
-        if self._grammar is not None:
-            self._grammar.filter(self._array)
-            allowed = np.flatnonzero(np.isfinite(self._rows["logit"]))
-            self._rows[: len(allowed)] = self._rows[allowed]
-            self._array.size = len(allowed)
-        if not self._array.size:
-            raise ComputeError("the grammar allows no token")
+        """See `app.engine.core.backend.Sampler`: a clone of the chain has the same random state and is thrown away."""
+        mask = self._grammar.mask() if self._grammar else None
+        self._take(logits, mask, every=True)
         clone = C.llama_sampler_clone(self._chain)
         try:
-            filtered = self._grammar is not None
-            return self._reporter.foresee(clone, self._array, self._rows, watch, k, filtered=filtered)
+            return self._reporter.foresee(clone, self._array, self._rows, watch, k, filtered=mask is not None)
         finally:
             C.llama_sampler_free(clone)
 
+    def n_fitting(self, tokens: Sequence[int]) -> int:
+        """See `app.engine.core.backend.Sampler`."""
+        return self._grammar.n_fitting(tokens) if self._grammar else len(tokens)
+
+    @property
+    def complete(self) -> bool:
+        """See `app.engine.core.backend.Sampler`."""
+        return self._grammar is None or self._grammar.complete
+
     def shadow(self) -> Shadow:
         """See `app.engine.core.backend.Sampler`."""
-        return _Shadow(C.llama_sampler_clone(self._chain), self._guess)
+        return _Shadow(C.llama_sampler_clone(self._chain), self._grammar and self._grammar.copy(), self._guess)
 
     def ban(self, tokens: Sequence[int]) -> None:
         """See `app.engine.core.backend.Sampler`."""
@@ -131,21 +120,23 @@ class NativeSampler:
             C.llama_sampler_chain_add(self._chain, stage)
         self._reporter.follow(self._names, self._chain)
 
-    def _choose(self, logits: Logits, watch: Sequence[int] | None) -> int:
-        self._take(logits, every=watch is not None)
+    def _choose(self, logits: Logits, mask: Mask | None, watch: Sequence[int] | None) -> int:
+        self._take(logits, mask, every=watch is not None)
         if watch is None:
             C.llama_sampler_apply(self._chain, ctypes.byref(self._array))
             self._reporter.skip()
         else:
-            self._reporter.run(self._array, self._rows, watch)
+            self._reporter.run(self._array, self._rows, watch, filtered=mask is not None)
         return self._chosen()
 
-    def _guess(self, chain: Native, logits: Logits, before: Sequence[int]) -> int:
+    def _guess(self, chain: Native, grammar: Matcher | None, logits: Logits, before: Sequence[int]) -> int:
         """What a clone of the chain chooses, which has chosen `before` too. Raises ComputeError."""
-        self._take(logits, also=before)
+        self._take(logits, grammar.mask() if grammar else None, also=before)
         C.llama_sampler_apply(chain, ctypes.byref(self._array))
         token = self._chosen()
         C.llama_sampler_accept(chain, token)
+        if grammar:
+            grammar.accept(token)
         return token
 
     def _chosen(self) -> int:
@@ -182,23 +173,37 @@ class NativeSampler:
         below = moved[logits[moved] < threshold]
         return (np.concatenate([found, below]) if len(below) else found), maximum
 
-    def _take(self, logits: Logits, *, every: bool = False, also: Sequence[int] = ()) -> None:
+    def _take(self, logits: Logits, mask: Mask | None, *, every: bool = False, also: Sequence[int] = ()) -> None:
         """Fills the array with what the chain can choose from, or with `every` token. Raises ComputeError.
 
-        `also`: tokens that penalties look back on beside those of the history.
+        `mask`: the tokens that a grammar allows; `also`: tokens that penalties look back on beside those of the
+        history.
         """
-        ids, maximum = self._candidates(logits, also)
+        if mask is not None:
+            ids, maximum = self._allowed(logits, mask, every=every, also=also)
+        else:
+            ids, maximum = self._candidates(logits, also)
+            ids = None if every else ids
         if not math.isfinite(maximum):
             raise ComputeError("no token has a finite logit")
-        self._fill(logits, None if every else ids)
-
-    def _fill(self, logits: Logits, ids: Ids | None) -> None:
         n = len(self._all) if ids is None else len(ids)
         self._row_ids[:n] = self._all if ids is None else ids
         self._row_logits[:n] = logits if ids is None else logits[ids]
         array = self._array
         array.data = self._first_row  # XTC moves the pointer
         array.size, array.selected, array.sorted = n, -1, False
+
+    def _allowed(self, logits: Logits, mask: Mask, *, every: bool, also: Sequence[int]) -> tuple[Ids, float]:
+        """Those that a grammar allows too, and the largest logit of them."""
+        allowed = mask.nonzero()[0]
+        if not len(allowed):
+            raise ComputeError("the grammar allows no token here: it can neither continue nor end")
+        if every or not self._keep or len(allowed) <= _FEW:
+            return allowed, float(logits[allowed].max())
+        masked = np.where(mask, logits, np.float32(-np.inf))
+        found, maximum = self._candidates(masked, also)
+        assert found is not None
+        return found[mask[found]], maximum
 
     def accept(self, tokens: Sequence[int]) -> None:
         """See `app.engine.core.backend.Sampler`; only what a penalty looks back on is passed on."""
@@ -208,25 +213,26 @@ class NativeSampler:
                 self._history.add(token)
 
     def close(self) -> None:
-        """Frees the chain, its stages and the grammar. Idempotent."""
+        """Frees the chain and its stages. Idempotent."""
         if self._chain:
             C.llama_sampler_free(self._chain)
             self._chain = None
-        if self._grammar:
-            self._grammar.close()
-            self._grammar = None
+
+
+_Guess = Callable[[Native, Matcher | None, Logits, Sequence[int]], int]
 
 
 class _Shadow:
     """See `app.engine.core.backend.Shadow`: a clone of the chain has the same random state."""
 
-    def __init__(self, chain: Native, guess: Callable[[Native, Logits, Sequence[int]], int]) -> None:
+    def __init__(self, chain: Native, grammar: Matcher | None, guess: _Guess) -> None:
         self._chain = chain
+        self._grammar = grammar
         self._guess = guess
         self._chosen: list[int] = []
 
     def choose(self, logits: Logits) -> int:
-        token = self._guess(self._chain, logits, self._chosen)
+        token = self._guess(self._chain, self._grammar, logits, self._chosen)
         self._chosen.append(token)
         return token
 

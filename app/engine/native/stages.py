@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable
 
 from app.domain.sampling import SamplingParams, Stage, does_something
-from app.engine.core.backend import SamplingError
 from app.engine.native.bindings import C, Native
 from app.engine.native.model import NativeModel
 
@@ -21,26 +20,13 @@ _KEEPS_ORDER = frozenset({"logit-bias", "penalties", "dry", "temperature"})
 """Stages after which the k largest logits are still among the k largest, or among the tokens that they moved."""
 
 
-def token_ids(model: NativeModel, name: str) -> list[int]:
-    """The tokens that a name means: `#ID`, a control token's name, or the tokens of a text. Raises SamplingError."""
-    if name.startswith("#") and name[1:].isdecimal():
-        token = int(name[1:])
-        if token >= model.vocab.n_vocab:
-            raise SamplingError(f"there is no token {name}: the vocabulary has {model.vocab.n_vocab}")
-        return [token]
-    for special in model.vocab.special:
-        if special.text == name.encode():
-            return [special.id]
-    return model.vocab.tokenize(name.encode())
-
-
 def biases(model: NativeModel, params: SamplingParams) -> dict[int, float]:
     """What is added to which logits: the GGUF's suppressed tokens, the bans and the biases."""
     found: dict[int, float] = {}
     for name, bias in params.logit_bias.items():
-        for token in token_ids(model, name):
+        for token in model.token_ids(name):
             found[token] = found.get(token, 0.0) + bias
-    banned = [token for name in params.ban for token in token_ids(model, name)]
+    banned = [token for name in params.ban for token in model.token_ids(name)]
     return found | dict.fromkeys((*banned, *model.suppressed), -math.inf)
 
 

@@ -19,7 +19,7 @@ _PIECE_BYTES = 4096
 _SAFE_BYTES = 8192
 """Longer runs can overflow the stack in the std::regex of some pre-tokenizers."""
 _BIG_STACK_BYTES = 512 << 20
-_UNKNOWN, _CONTROL, _USER_DEFINED, _LSTRIP, _RSTRIP = 1, 8, 16, 128, 256
+_UNKNOWN, _UNUSED, _CONTROL, _USER_DEFINED, _LSTRIP, _RSTRIP = 1, 2, 8, 16, 128, 256
 _STACK_SIZE = threading.Lock()
 """The size is that of all new threads of the process."""
 T = TypeVar("T")
@@ -52,6 +52,7 @@ class NativeVocab:
         """Token bytes, control tokens by name."""
         self.pieces = _Pieces(vocab, self.n_vocab, named=False)
         """Token bytes as text: empty for control tokens."""
+        self._unused: list[int] = []
         self.special = self._read_special()
         self.eog = frozenset(i for i in range(self.n_vocab) if C.llama_vocab_is_eog(vocab, i))
         self.bos = self._token(C.llama_vocab_bos(vocab))
@@ -65,6 +66,8 @@ class NativeVocab:
         vocab, found = self._vocab, list[SpecialToken]()
         for i in range(self.n_vocab):
             attributes: int = C.llama_vocab_get_attr(vocab, i)
+            if attributes & _UNUSED:
+                self._unused.append(i)
             if attributes & (_CONTROL | _USER_DEFINED | _UNKNOWN) and (text := C.llama_vocab_get_text(vocab, i)):
                 found.append(_special(text, i, attributes))
         return sorted(found, key=lambda token: -len(token.text))
@@ -72,6 +75,12 @@ class NativeVocab:
     def show(self, tokens: Iterable[int]) -> None:
         """Makes control tokens text: from now on their `pieces` are their names."""
         self.pieces.update((token, self.named_pieces[token]) for token in tokens)
+
+    @property
+    def non_text(self) -> list[int]:
+        """Tokens that stand for no text: control tokens, tags such as `<think>`, unknown and unused ones."""
+        tags = (token.id for token in self.special if not token.user_defined or _is_tag(token.text))
+        return [*tags, *self._unused]
 
     def tokenize(self, text: bytes) -> list[int]:
         """Ids of a raw fragment: no special token is parsed, no BOS is added."""
@@ -89,6 +98,10 @@ class NativeVocab:
         if n < 0:
             raise ValueError(f"llama_tokenize asked for {-n} tokens for {len(text)} bytes")
         return ids[:n].tolist()
+
+
+def _is_tag(text: bytes) -> bool:
+    return text[:1] in (b"<", b"[") and text[-1:] in (b">", b"]") and len(text) > 2
 
 
 def _special(text: bytes, token: int, attributes: int) -> SpecialToken:

@@ -34,6 +34,8 @@ def _remarks(record: GenerationRecord) -> str:
         remarks.append(left_out(record.n_dropped_messages, record.n_dropped_tokens))
     if record.n_shifted_tokens:
         remarks.append(f"{record.n_shifted_tokens:,} older tokens forgotten on the way")
+    if record.incomplete:
+        remarks.append("incomplete: it ended inside its grammar")
     return "; ".join(filter(None, remarks))
 
 

@@ -146,7 +146,7 @@ def _doubt(token: TokenTrace, start: Basis, before: SamplingParams, after: Sampl
     names = dict.fromkeys([*unmodelled(before), *unmodelled(after)])
     doubts = (
         (token.origin is Origin.FORCED, "this token was forced"),
-        (token.origin is Origin.GRAMMAR, "the grammar chose again"),
+        (token.origin is Origin.GRAMMAR, "the grammar excluded the most likely token"),
         (bool(names), f"not computed here: {', '.join(names)}"),
         (bool(start.doubt), start.doubt),
         (not token.stages, "the stages were not recorded"),

@@ -54,7 +54,7 @@ _WORDS = {
     Origin.DRAFT: "draft accepted",
     Origin.BONUS: "bonus",
     Origin.FORCED: "forced",
-    Origin.GRAMMAR: "grammar resampled",
+    Origin.GRAMMAR: "grammar excluded the best",
 }
 
 

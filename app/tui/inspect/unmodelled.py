@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain.sampling import SamplingParams, does_something
+from app.domain.sampling import SamplingParams, does_something, is_constrained
 
 MODELLED: frozenset[str] = frozenset({"top-k", "top-p", "min-p", "temperature"})
 LOWERING: frozenset[str] = frozenset({"penalties", "dry"})
@@ -26,7 +26,7 @@ def lowering(params: SamplingParams) -> list[str]:
 def unmodelled(params: SamplingParams) -> list[str]:
     """Returns what else decides: stages that need more than the most likely candidates, or a state of their own."""
     names: list[str] = ["logit-bias"] if does_something("logit-bias", params) else []
-    if params.grammar or params.json_schema:
+    if is_constrained(params):
         names.append("the grammar")
     if params.temperature <= 0:
         return names

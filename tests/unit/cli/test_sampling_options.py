@@ -38,7 +38,8 @@ def refused(tok, *arguments: str) -> dict[str, object]:
 
 
 def test_every_field_has_an_option() -> None:
-    assert set(sampling_options._Options.__annotations__) == set(SamplingParams.__struct_fields__)
+    options = set(sampling_options._Options.__annotations__)
+    assert options - {"json_mode"} == set(SamplingParams.__struct_fields__) - {"lark"}
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,23 @@ def test_a_grammar_and_a_schema_come_from_files(tok, tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text('{"type": "array"}')
     assert asked(tok, "--grammar", str(tmp_path / "yes.gbnf")).grammar == '\nroot ::= "yes"\n'
     assert asked(tok, "--schema", str(tmp_path / "list.json")).json_schema == '{"type": "array"}'
+
+
+def test_lark_regex_and_json_mode(tok, tmp_path: Path) -> None:
+    (tmp_path / "yes.LARK").write_text('start: "yes"\n')
+    assert asked(tok, "--grammar", str(tmp_path / "yes.LARK")).lark == 'start: "yes"\n'
+    assert asked(tok, "--regex", "a+").regex == "a+"
+    assert asked(tok, "--json-mode").json_schema == '{"type": "object"}'
+    assert asked(tok, "--json-mode", "--schema-lenient").schema_lenient
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("--schema x", "--json-mode"), ("--schema x", "--regex a"), ("--regex a", "--grammar x.lark")],
+)
+def test_an_answer_has_one_form(tok, one: str, other: str) -> None:
+    message = f"{one.split()[0]} and {other.split()[0]} exclude each other"
+    assert refused(tok, *one.split(), *other.split())["message"] == message
 
 
 def test_a_schema_takes_the_presets_grammar_away(tok, tmp_path: Path) -> None:
@@ -232,8 +250,11 @@ def test_the_stage_report_needs_json(tok) -> None:
 
 def test_help_lists_the_options_under_headings(tok) -> None:
     out = tok("ask", "--help").out
-    headings = ["Arguments:", "Options:", "Sampling:", "Length and form:", "Repetition:", "Sampling, further:"]
-    assert [line for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")] == headings
+    headings = ["Arguments:", "Options:", "Sampling:", "Length and form:", "Grammar (one of them):", "Repetition:"]
+    assert [line for line in out.splitlines() if line.endswith(":") and not line.startswith(" ")] == [
+        *headings,
+        "Sampling, further:",
+    ]
     assert json.dumps(out).count("--grammar") == 1
 
 

@@ -10,23 +10,18 @@ import pytest
     [
         (
             "grammar = 'root ::= \"a\"'\njson_schema = '{}'",
+            (2, 1),
+            "presets.x.grammar",
+            "`json_schema` and `grammar` exclude each other: an answer has one form",
+        ),
+        (
+            "regex = 'a'\nlark = 'b'",
             (3, 1),
-            "presets.x.json_schema",
-            "`grammar` and `json_schema` exclude each other: a schema becomes a grammar of its own",
+            "presets.x.lark",
+            "`regex` and `lark` exclude each other: an answer has one form",
         ),
-        (
-            "grammar = 'root ::= \"a'",
-            (2, 1),
-            "presets.x.grammar",
-            '`grammar` is wrong at line 1, column 10: the text that begins here has no end (")',
-        ),
-        ('grammar = ""', (2, 1), "presets.x.grammar", "`grammar` is wrong: it has no rule named root"),
-        (
-            "grammar = 'root ::= root \"a\"'",
-            (2, 1),
-            "presets.x.grammar",
-            "`grammar` is wrong at line 1, column 10: a rule begins with itself (left recursion)",
-        ),
+        ('grammar = ""', (2, 1), "presets.x.grammar", "`grammar` is empty"),
+        ('regex = " "', (2, 1), "presets.x.regex", "`regex` is empty"),
         (
             "json_schema = '{\"type\": }'",
             (2, 1),
@@ -52,8 +47,6 @@ def test_a_mistake_has_its_place(load, lines: str, place: tuple[int, int], key: 
     (problem,) = loaded.problems
     assert (problem.line, problem.column) == place
     assert (problem.key, problem.message) == (key, message)
-    sampling = loaded.settings.presets["x"].sampling
-    assert sampling.json_schema is None
     assert loaded.flawed_presets == {"x"}
 
 
@@ -73,3 +66,13 @@ def test_its_own_takes_the_other_one_of_its_base_away(load) -> None:
     sampling = loaded.settings.presets["y"].sampling
     assert (sampling.grammar, sampling.json_schema) == (None, "{}")
     assert sampling.thinking == {"grammar": "root ::= [0-9]"}
+
+
+def test_regex_and_lark_are_taken(load) -> None:
+    loaded = load(
+        "[presets.x]\nregex = 'a+'\n[presets.y]\nbased_on = 'x'\nlark = 'start: \"a\"'\nschema_lenient = true\n"
+    )
+    assert loaded.problems == []
+    assert loaded.settings.presets["x"].sampling.regex == "a+"
+    sampling = loaded.settings.presets["y"].sampling
+    assert (sampling.regex, sampling.lark, sampling.schema_lenient) == (None, 'start: "a"', True)

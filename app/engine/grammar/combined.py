@@ -1,0 +1,252 @@
+"""The keywords that combine schemas, in terms of conjunctions and alternatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from app.engine.grammar.keywords import anchored, count, keys
+from app.engine.grammar.opposite import Opposites
+from app.engine.grammar.pattern import literal
+from app.engine.grammar.resources import Json, Part, Place, Resources, SchemaError, is_list, is_table
+from app.engine.grammar.shapes import TYPES, all_of, any_of, having, of_type, type_of, without
+
+_MOST_ALTERNATIVES = 4_000
+_DEEPEST = 8
+
+
+class Reader(Protocol):
+    """What the combining keywords need of the reader of the whole schema."""
+
+    resources: Resources
+
+    def convert(self, node: Json, place: Place) -> Json:
+        """A part as llguidance reads it. Raises SchemaError."""
+        ...
+
+    def own(self, node: dict[str, Json], place: Place) -> Json:
+        """What a part says by itself. Raises SchemaError."""
+        ...
+
+    def refused(self, error: SchemaError) -> None:
+        """Takes what cannot be held to."""
+        ...
+
+    def reference(self, name: str, node: dict[str, Json], place: Place) -> Json:
+        """A reference to a definition. Raises SchemaError."""
+        ...
+
+
+class Combined:
+    """Reads the combining keywords of one document."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.opposites = Opposites(reader.convert, reader.resources)
+        self._readers: dict[str, Callable[[str, dict[str, Json], Place], Json]] = {
+            "$ref": reader.reference,
+            "$dynamicRef": reader.reference,
+            "allOf": lambda name, node, place: all_of(map(self._convert, listed(node[name], place.down(name)))),
+            "anyOf": lambda name, node, place: any_of(map(self._convert, listed(node[name], place.down(name)))),
+            "oneOf": self._one_of,
+            "not": lambda name, node, place: self.opposites.of(node[name], place.down(name)),
+            "if": self._if,
+            "dependentRequired": self._dependent,
+            "dependentSchemas": self._dependent,
+            "dependencies": self._dependent,
+            "propertyNames": self._names,
+            "contains": self._contains,
+        }
+
+    def parts(self, node: dict[str, Json], place: Place) -> list[Json]:
+        """What each combining keyword of a part says."""
+        return [part for name in node if (part := self.part(name, node, place)) is not True]
+
+    def part(self, name: str, node: dict[str, Json], place: Place) -> Json:
+        """What one keyword says; True where that is nothing."""
+        read = self._readers.get(name)
+        if read is None:
+            return True
+        try:
+            return read(name, node, place)
+        except SchemaError as error:
+            self._reader.refused(error)
+            return True
+
+    def choices(self, parts: list[Part]) -> list[Json]:
+        """For each of `parts` what says that it is the only one that holds. Raises SchemaError."""
+        found: list[Json] = []
+        for i, part in enumerate(parts):
+            others = [other for j, other in enumerate(parts) if j != i and not self._disjoint(part, other)]
+            found.append(all_of(self.opposites.of(other.node, other.place) for other in others))
+        return found
+
+    def _convert(self, part: Part) -> Json:
+        return self._reader.convert(part.node, part.place)
+
+    def _one_of(self, name: str, node: dict[str, Json], place: Place) -> Json:
+        parts = listed(node[name], place.down(name))
+        try:
+            alone = self.choices(parts)
+        except SchemaError as error:
+            what = (
+                f"its parts must exclude each other, or have an opposite ({error.pointer}: {error.what}); use `anyOf`"
+            )
+            raise SchemaError(place.down(name).pointer, what) from error
+        return any_of(all_of([self._convert(part), only]) for part, only in zip(parts, alone, strict=True))
+
+    def _if(self, _name: str, node: dict[str, Json], place: Place) -> Json:
+        if "then" not in node and "else" not in node:
+            return True
+        condition, at = node["if"], place.down("if")
+        then, otherwise = (self._reader.convert(node.get(key, True), place.down(key)) for key in ("then", "else"))
+        if then is True:  # the condition alone is not needed
+            return any_of([self._reader.convert(condition, at), otherwise])
+        opposite = self.opposites.of(condition, at)
+        if otherwise is True:
+            return any_of([opposite, then])
+        return any_of([all_of([self._reader.convert(condition, at), then]), all_of([opposite, otherwise])])
+
+    def _dependent(self, name: str, node: dict[str, Json], place: Place) -> Json:
+        table, at = node[name], place.down(name)
+        if not is_table(table):
+            raise SchemaError(at.pointer, "must be an object")
+        return all_of(self.dependency(key, table[key], at.down(key)) for key in table)
+
+    def dependency(self, key: str, needs: Json, place: Place) -> Json:
+        """What has to hold for objects that have a key."""
+        if is_list(needs):
+            return any_of([without(key), having(keys(needs, place))])
+        return any_of([without(key), all_of([having([key]), self._reader.convert(needs, place)])])
+
+    def _names(self, name: str, node: dict[str, Json], place: Place) -> Json:
+        at = place.down(name)
+        regexes = self._name_regexes(node[name], at, 0)
+        if regexes is None:
+            return {"maxProperties": 0}
+        if len(regexes) > 1:
+            raise SchemaError(at.pointer, "keys can be held to one pattern, length or list, not to several at once")
+        return {"patternProperties": {regexes[0]: True}, "additionalProperties": False} if regexes else True
+
+    def _name_regexes(  # noqa: PLR0911 -- one a reason
+        self, names: Json, place: Place, depth: int
+    ) -> list[str] | None:
+        """Patterns that every key has to match; None where there can be no key."""
+        if names is False:
+            return None
+        if names is True:
+            return []
+        if not is_table(names) or depth > _DEEPEST:
+            raise SchemaError(place.pointer, "a schema is an object, true or false")
+        clean = self._reader.own(names, place)
+        rest = {key: value for key, value in names.items() if key not in ("allOf", "$ref")}
+        if self.parts(rest, place) or "allOf" in clean:
+            raise SchemaError(place.pointer, "keys can only be held to lengths, patterns, formats and lists of names")
+        if "type" in clean and "string" not in (clean["type"] if is_list(clean["type"]) else [clean["type"]]):
+            return None
+        regexes = [clean["pattern"]] if "pattern" in clean else []
+        if "minLength" in clean or "maxLength" in clean:
+            least, most = clean.get("minLength", 0), clean.get("maxLength", "")
+            regexes.append(anchored(f"(?s:.){{{least},{most}}}"))
+        for allowed in ([clean["const"]] if "const" in clean else None, clean.get("enum")):
+            if allowed is not None:
+                texts = [literal(each) for each in allowed if isinstance(each, str)]
+                if not texts:
+                    return None
+                regexes.append(anchored("|".join(texts)))
+        for part in listed(names["allOf"], place.down("allOf")) if "allOf" in names else []:
+            found = self._name_regexes(part.node, part.place, depth + 1)
+            if found is None:
+                return None
+            regexes += found
+        if "$ref" in names:
+            target = self._reader.resources.find(names["$ref"], place)
+            found = self._name_regexes(target.node, target.place, depth + 1)
+            return None if found is None else regexes + found
+        return regexes
+
+    def _contains(self, name: str, node: dict[str, Json], place: Place) -> Json:
+        inside, at = node[name], place.down(name)
+        least = count(node.get("minContains", 1), place.down("minContains"))
+        most = count(node["maxContains"], place.down("maxContains")) if "maxContains" in node else None
+        clean = self._reader.convert(inside, at)
+        if most is not None and most < least:
+            return of_type(each for each in TYPES if each != "array")
+        if clean is True or clean == {}:
+            return {"minItems": least} | ({} if most is None else {"maxItems": most})
+        if clean is False:
+            return True if least == 0 else of_type(each for each in TYPES if each != "array")
+        if most == 0:
+            return {"items": self.opposites.of(inside, at)}
+        if least == 0 and most is None:
+            return True
+        raise SchemaError(at.pointer, "`contains` is not supported: say of each item what it is")
+
+    def _disjoint(self, one: Part, other: Part, depth: int = 0) -> bool:  # noqa: PLR0911 -- one a reason
+        """Whether nothing can be of both, as far as a short look tells."""
+        one, other = self._target(one), self._target(other)
+        if one.node is False or other.node is False:
+            return True
+        if not (is_table(one.node) and is_table(other.node)) or depth > _DEEPEST:
+            return False
+        values, theirs = _values(one.node), _values(other.node)
+        if values is not None and theirs is not None:
+            return not any(_same(value, their) for value in values for their in theirs)
+        types, their_types = _types(one.node), _types(other.node)
+        if not types & their_types:
+            return True
+        if types & their_types != {"object"}:
+            return False
+        ours, others = one.node.get("properties"), other.node.get("properties")
+        if not (is_table(ours) and is_table(others)):
+            return False
+        both = [key for key in ours if key in others and _needs(one.node, key) and _needs(other.node, key)]
+        return any(
+            self._disjoint(
+                Part(ours[key], one.place.down("properties", key)),
+                Part(others[key], other.place.down("properties", key)),
+                depth + 1,
+            )
+            for key in both
+        )
+
+    def _target(self, part: Part) -> Part:
+        for _ in range(_DEEPEST):
+            if not is_table(part.node) or "$ref" not in part.node:
+                break
+            part = self._reader.resources.find(part.node["$ref"], part.place)
+        return part
+
+
+def listed(value: Json, place: Place) -> list[Part]:
+    """The parts of a keyword that takes a list of schemas. Raises SchemaError."""
+    if not is_list(value) or not value:
+        raise SchemaError(place.pointer, "must be a list with a schema in it")
+    if len(value) > _MOST_ALTERNATIVES:
+        raise SchemaError(place.pointer, f"more than {_MOST_ALTERNATIVES:,} schemas")
+    return [Part(each, place.down(i)) for i, each in enumerate(value)]
+
+
+def _needs(node: dict[str, Json], key: str) -> bool:
+    required = node.get("required")
+    return is_list(required) and key in required
+
+
+def _values(node: dict[str, Json]) -> list[Json] | None:
+    if "const" in node:
+        return [node["const"]]
+    return node["enum"] if is_list(node.get("enum")) else None
+
+
+def _types(node: dict[str, Json]) -> set[str]:
+    values = _values(node)
+    if values is not None:
+        return {type_of(value) for value in values}
+    names = node.get("type", TYPES)
+    found: set[str] = {names} if isinstance(names, str) else set(names)
+    return {"number" if name == "integer" else name for name in found}
+
+
+def _same(one: Json, other: Json) -> bool:
+    """JSON's equality: numbers by value, but true is not 1."""
+    return type_of(one) == type_of(other) and one == other

@@ -1,0 +1,165 @@
+"""From what a request asks of its answer's form to a grammar that a sampler can follow; compiled once, then copied.
+
+A wrong grammar is a SamplingError that says what is wrong and where. Compiling takes milliseconds to a second and may
+be done in another thread than the loop's, ahead of the request that needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from app.domain.sampling import CONSTRAINTS, SamplingParams, thinking_params
+from app.engine.core.backend import ComputeError, SamplingError
+from app.engine.grammar.gbnf import GbnfError, TokenIds, read_gbnf
+from app.engine.grammar.lexemes import to_lark
+from app.engine.grammar.matcher import Matcher, first_line
+from app.engine.grammar.pattern import PatternError, whole
+from app.engine.grammar.schema import read_schema
+from app.engine.grammar.vocabulary import Pieces, tokenizer_of
+
+_N_KEPT = 16
+"""Grammars that are kept compiled: as many as a batch with changing schemas has in flight."""
+_OPTIONS = '%llguidance {"no_forcing": true}\n'
+"""The model chooses how forced text is cut into tokens: no text is tokenised for it, whatever a grammar holds."""
+_WHITE_SPACE = r" |\n(?: {0,16}|\t{0,8})"
+"""Between the tokens of JSON, at most once in each place: a model cannot fill its budget with it."""
+_Key = tuple[str, str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    prototype: Matcher
+    notices: tuple[str, ...] = field(default=())
+
+
+class Grammars:
+    """Compiles for one model. May be used from several threads."""
+
+    def __init__(self, vocab: Pieces, token_ids: TokenIds) -> None:
+        """`token_ids`: the tokens that a name in a GBNF means; it may raise SamplingError."""
+        self._vocab = vocab
+        self._token_ids = token_ids
+        self._tokenizer: Any = None
+        self._compiled: OrderedDict[_Key, _Compiled] = OrderedDict()
+        self._kept, self._compiling = threading.Lock(), threading.Lock()
+
+    def prepare(self, params: SamplingParams) -> tuple[str, ...]:
+        """Compiles what a request needs; returns what its user should know. Raises SamplingError."""
+        try:
+            inside = thinking_params(params)
+        except msgspec.ValidationError:
+            inside = None  # the sampler says what is wrong with it
+        sets = [each for each in (params, inside) if each is not None]
+        return tuple(notice for each in sets if (found := self._find(each)) for notice in found.notices)
+
+    def matcher(self, params: SamplingParams) -> Matcher | None:
+        """A matcher at the beginning of its grammar; None where nothing is asked of the form. Raises SamplingError."""
+        found = self._find(params)
+        return found.prototype.copy() if found else None
+
+    def _find(self, params: SamplingParams) -> _Compiled | None:
+        given = [name for name in CONSTRAINTS if getattr(params, name) is not None]
+        if not given:
+            return None
+        if len(given) > 1:
+            raise SamplingError(f"{' and '.join(given)} exclude each other")
+        key = (given[0], getattr(params, given[0]), params.schema_lenient)
+        if found := self._look_up(key):
+            return found
+        with self._compiling:  # a request that needs no new grammar never waits for one that does
+            if found := self._look_up(key):
+                return found
+            made = self._compile(*key)
+            with self._kept:
+                self._compiled[key] = made
+                if len(self._compiled) > _N_KEPT:
+                    self._compiled.popitem(last=False)
+            return made
+
+    def _look_up(self, key: _Key) -> _Compiled | None:
+        with self._kept:
+            if found := self._compiled.get(key):
+                self._compiled.move_to_end(key)
+            return found
+
+    def _compile(self, kind: str, text: str, lenient: bool) -> _Compiled:
+        match kind:
+            case "json_schema":
+                return self._schema(text, lenient=lenient)
+            case "regex":
+                return _Compiled(self._regex(text))
+            case "lark":
+                return _Compiled(self._matcher(_lark(text), "the Lark grammar is wrong"))
+            case _:
+                return _Compiled(self._gbnf(text))
+
+    def _schema(self, text: str, *, lenient: bool) -> _Compiled:
+        schema = read_schema(text, lenient=lenient)
+        matcher = self._start(_json(schema.clean))
+        if matcher.is_error():
+            message = first_line(matcher.get_error())
+            raise SamplingError(schema.blame(message, self._refusal))
+        return _Compiled(self._begin(matcher, "the JSON schema cannot be followed"), schema.notices)
+
+    def _refusal(self, schema: dict[str, Any]) -> str:
+        """What llguidance says against a part of a schema; empty where it says nothing."""
+        matcher = self._start(_json(schema))
+        return first_line(matcher.get_error()) if matcher.is_error() else ""
+
+    def _regex(self, text: str) -> Matcher:
+        try:
+            pattern = whole(text)
+        except PatternError as error:
+            raise SamplingError(f"the regular expression is wrong{error}") from error
+        return self._matcher(_lark(f"start: /{pattern}/\n"), "the regular expression cannot be followed")
+
+    def _gbnf(self, text: str) -> Matcher:
+        try:
+            lark = to_lark(read_gbnf(text), self._token_ids, self._vocab.eog)
+        except GbnfError as error:
+            raise SamplingError(f"the grammar is wrong{error}") from error
+        return self._matcher(_lark(lark), "the grammar cannot be followed")
+
+    def _matcher(self, grammar: str, wrong: str) -> Matcher:
+        matcher = self._start(grammar)
+        if matcher.is_error():
+            raise SamplingError(f"{wrong}: {first_line(matcher.get_error())}")
+        return self._begin(matcher, wrong)
+
+    def _begin(self, matcher: Any, wrong: str) -> Matcher:  # noqa: ANN401 -- an LLMatcher
+        """A matcher that has something to allow. Raises SamplingError."""
+        made = Matcher(matcher, self._vocab.n_vocab, self._vocab.eog)
+        try:
+            if made.copy().mask().any():
+                return made
+        except ComputeError as error:
+            raise SamplingError(f"{wrong}: {error}") from error
+        raise SamplingError(f"{wrong}: it allows no text")
+
+    def _start(self, grammar: str) -> Any:  # noqa: ANN401 -- an LLMatcher
+        """A matcher at the beginning of a grammar, perhaps in its error state. Raises SamplingError."""
+        import llguidance
+
+        if self._tokenizer is None:
+            try:
+                self._tokenizer = tokenizer_of(self._vocab)
+            except ValueError as error:
+                raise SamplingError(str(error)) from error
+        limits = llguidance.LLParserLimits(verbose_errors=False)
+        return llguidance.LLMatcher(self._tokenizer, grammar, log_level=0, limits=limits)
+
+
+def _lark(text: str) -> str:
+    return json.dumps({"grammars": [{"lark_grammar": _OPTIONS + text}]})
+
+
+def _json(schema: dict[str, Any]) -> str:
+    options = {"whitespace_flexible": False, "whitespace_pattern": _WHITE_SPACE}
+    answer = {"name": "answer", "json_schema": schema | {"x-guidance": options}}
+    return json.dumps({"grammars": [{"lark_grammar": f"{_OPTIONS}start: @answer\n"}, answer]})

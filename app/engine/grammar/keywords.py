@@ -1,0 +1,241 @@
+"""The keywords of JSON Schema whose meaning stands alone, copied with their values checked.
+
+What the engine would take for something else is put into words that it takes right, or refused with its pointer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.engine.grammar.formats import FORMATS, UNKNOWN_TO_US
+from app.engine.grammar.pattern import PatternError, searched
+from app.engine.grammar.resources import Json, Place, SchemaError, is_list, is_table
+from app.engine.grammar.shapes import TYPES, all_of
+
+_MOST_ITEMS, _MOST_CHARACTERS, _MOST_DEEP = 1_000, 50_000, 64
+_MOST_EXACT = 2**53
+_DIGITS = 15
+
+Convert = Callable[[Json, Place], Json]
+"""Makes a schema that stands inside another one ready."""
+
+
+def own_keywords(node: dict[str, Json], place: Place, convert: Convert, refused: Callable[[SchemaError], None]) -> Json:
+    """What `node` says by itself, of types, numbers, texts, arrays and objects.
+
+    `refused` takes what cannot be done; it may raise, or return so that the keyword is left out.
+    """
+    clean: dict[str, Json] = {}
+    for name, value in node.items():
+        reader = _READERS.get(name)
+        if reader is None:
+            continue
+        try:
+            clean |= reader(value, place.down(name), node, convert)
+        except SchemaError as error:
+            refused(error)
+    return clean
+
+
+Reader = Callable[[Json, Place, dict[str, Json], Convert], dict[str, Json]]
+"""Reads a keyword's value; returns what stands for it."""
+
+
+def _type(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+    names: list[Json] = value if is_list(value) else [value]
+    for name in names:
+        if name not in (*TYPES, "integer"):
+            raise SchemaError(place.pointer, f"there is no type {name!r}")
+    if not names:
+        raise SchemaError(place.pointer, "no type is allowed")
+    return {"type": names[0] if len(names) == 1 else names}
+
+
+def _enum(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+    if not is_list(value) or not value:
+        raise SchemaError(place.pointer, "must be a list with something in it")
+    return {"enum": [constant(each, place.down(i)) for i, each in enumerate(value)]}
+
+
+def _const(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+    return {"const": constant(value, place)}
+
+
+def constant(value: Json, place: Place, depth: int = 0) -> Json:
+    """A value that is meant as it stands; whole numbers as such. Raises SchemaError."""
+    if depth > _MOST_DEEP:
+        raise SchemaError(place.pointer, f"nested deeper than {_MOST_DEEP}")
+    if is_list(value):
+        return [constant(each, place.down(i), depth + 1) for i, each in enumerate(value)]
+    if is_table(value):
+        return {key: constant(each, place.down(key), depth + 1) for key, each in value.items()}
+    return number(value, place) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def number(value: Json, place: Place) -> int | float:
+    """A number that the engine keeps exactly. Raises SchemaError."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SchemaError(place.pointer, "must be a number")
+    if isinstance(value, float) and value.is_integer() and abs(value) < _MOST_EXACT:
+        return int(value)
+    digits = repr(value).lstrip("-").replace(".", "").lstrip("0").partition("e")[0]
+    if abs(value) >= _MOST_EXACT or len(digits) > _DIGITS or "e" in repr(value):
+        raise SchemaError(place.pointer, f"{value} has more digits than can be held to")
+    return value
+
+
+def count(value: Json, place: Place, most: int = _MOST_CHARACTERS) -> int:
+    """A number of things. Raises SchemaError."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise SchemaError(place.pointer, "must be a whole number, 0 or more")
+    if value > most:
+        raise SchemaError(place.pointer, f"{value:,} cannot be counted to: at most {most:,}")
+    return value
+
+
+def _number(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+    return {_last(place): number(value, place)}
+
+
+def _exclusive(value: Json, place: Place, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+    name = _last(place)
+    if value is False:  # draft 4: it said of `minimum` or `maximum` whether the limit itself is left out
+        return {}
+    limit = node.get("minimum" if name == "exclusiveMinimum" else "maximum") if value is True else value
+    return {} if limit is None else {name: number(limit, place)}
+
+
+def _multiple(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+    found = number(value, place)
+    if found <= 0:
+        raise SchemaError(place.pointer, "must be more than 0")
+    return {"multipleOf": found}
+
+
+def _count(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+    return {_last(place): count(value, place)}
+
+
+def _count_items(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+    return {_last(place): count(value, place, _MOST_ITEMS)}
+
+
+def _min_properties(value: Json, place: Place, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+    n, required = count(value, place, _MOST_ITEMS), node.get("required")
+    n_required = len(set(map(str, required))) if is_list(required) else 0
+    if n > n_required + 1:  # the engine would count a key that comes twice for two
+        raise SchemaError(place.pointer, "more than one key beyond those of `required` is not supported")
+    return {"minProperties": n}
+
+
+def _pattern(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+    return {"pattern": pattern(value, place)}
+
+
+def pattern(value: Json, place: Place) -> str:
+    """A pattern that is searched for, as the engine reads it. Raises SchemaError."""
+    if not isinstance(value, str):
+        raise SchemaError(place.pointer, "must be text")
+    try:
+        return anchored(searched(value))
+    except PatternError as error:
+        raise SchemaError(place.pointer, f"the pattern is wrong{error}") from error
+
+
+def anchored(regex: str) -> str:
+    """A pattern that finds just what `regex` matches as a whole."""
+    return f"^(?:{regex})$"
+
+
+def _format(value: Json, place: Place, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+    if value in UNKNOWN_TO_US:
+        raise SchemaError(place.pointer, f"the format {value} is not supported")
+    if not isinstance(value, str) or value not in FORMATS:
+        return {}
+    regex = anchored(FORMATS[value])
+    return {"allOf": [{"pattern": regex}]} if "pattern" in node else {"pattern": regex}
+
+
+def _table(value: Json, place: Place, _node: dict[str, Json], convert: Convert) -> dict[str, Json]:
+    if not is_table(value):
+        raise SchemaError(place.pointer, "must be an object of schemas")
+    return {"properties": {key: convert(each, place.down(key)) for key, each in value.items()}}
+
+
+def _patterns(value: Json, place: Place, _node: dict[str, Json], convert: Convert) -> dict[str, Json]:
+    if not is_table(value):
+        raise SchemaError(place.pointer, "must be an object of schemas")
+    found: dict[str, Json] = {}
+    for key, each in value.items():
+        regex, clean = pattern(key, place.down(key)), convert(each, place.down(key))
+        found[regex] = all_of([found.get(regex, True), clean])
+    return {"patternProperties": found}
+
+
+def _one(value: Json, place: Place, _node: dict[str, Json], convert: Convert) -> dict[str, Json]:
+    return {_last(place): convert(value, place)}
+
+
+def _required(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+    return {"required": keys(value, place)}
+
+
+def keys(value: Json, place: Place) -> list[str]:
+    """A list of keys. Raises SchemaError."""
+    if not is_list(value) or not all(isinstance(each, str) for each in value):
+        raise SchemaError(place.pointer, "must be a list of texts")
+    return list(dict.fromkeys(value))
+
+
+def _items(value: Json, place: Place, node: dict[str, Json], convert: Convert) -> dict[str, Json]:
+    if not is_list(value):
+        return {"items": convert(value, place)}
+    first = [convert(each, place.down(i)) for i, each in enumerate(value)]
+    rest = node.get("additionalItems", True)
+    further = Place(place.pointer.rsplit("/", 1)[0], place.base).down("additionalItems")
+    return {"prefixItems": first, "items": convert(rest, further)}
+
+
+def _first_items(value: Json, place: Place, _node: dict[str, Json], convert: Convert) -> dict[str, Json]:
+    if not is_list(value):
+        raise SchemaError(place.pointer, "must be a list of schemas")
+    return {"prefixItems": [convert(each, place.down(i)) for i, each in enumerate(value)]}
+
+
+def _unique(value: Json, place: Place, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+    if value is not True or node.get("maxItems") in (0, 1):
+        return {}
+    raise SchemaError(place.pointer, "`uniqueItems` is not supported")
+
+
+def _last(place: Place) -> str:
+    return place.pointer.rsplit("/", 1)[1]
+
+
+_READERS: dict[str, Reader] = {
+    "type": _type,
+    "enum": _enum,
+    "const": _const,
+    "minimum": _number,
+    "maximum": _number,
+    "exclusiveMinimum": _exclusive,
+    "exclusiveMaximum": _exclusive,
+    "multipleOf": _multiple,
+    "minLength": _count,
+    "maxLength": _count,
+    "pattern": _pattern,
+    "format": _format,
+    "prefixItems": _first_items,
+    "items": _items,
+    "minItems": _count_items,
+    "maxItems": _count_items,
+    "uniqueItems": _unique,
+    "properties": _table,
+    "patternProperties": _patterns,
+    "additionalProperties": _one,
+    "required": _required,
+    "minProperties": _min_properties,
+    "maxProperties": _count_items,
+}

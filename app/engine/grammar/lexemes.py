@@ -1,0 +1,238 @@
+"""From the rules of a GBNF to Lark: which parts may be one lexeme, and what the rest becomes.
+
+Two characters of a grammar can come at the same time where one text leads to both. A part of which no character shares
+its place with another one that it overlaps is read in one way alone, so that the longest match is the only one. What
+follows a rule is taken together over all its uses, which can only make parts fewer that count as such.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from app.engine.grammar.gbnf import Chars, Choice, Gbnf, GbnfError, Node, Ref, Repeat, Row, Token, TokenIds, children
+
+_MOST_PLACES = 1_500
+"""Characters of a grammar that are compared with each other; in a longer one each is a lexeme."""
+_LONGEST_REGEX = 100_000
+_Terminal = Chars | Token
+
+
+def to_lark(grammar: Gbnf, token_ids: TokenIds, eog: frozenset[int]) -> str:
+    """The grammar in llguidance's Lark; `root` is its `start`. Raises GbnfError for a token that there is not."""
+    return _Writer(grammar, token_ids, eog).write()
+
+
+class _Writer:
+    def __init__(self, grammar: Gbnf, token_ids: TokenIds, eog: frozenset[int]) -> None:
+        self._rules = grammar.rules
+        self._token_ids, self._eog = token_ids, eog
+        self._names = {name: f"r{i}" for i, name in enumerate(self._rules)} | {"root": "start"}
+        self._places = _Places(grammar)
+        self._regular = _regular_rules(grammar)
+
+    def write(self) -> str:
+        root = self._rules["root"]
+        whole = self._regex(root, self._regular) if "root" in self._regular else None
+        if whole is not None:  # an automaton reads it in every way at once
+            return f"start: /{whole}/\n"
+        alone = self._places.alone()
+        sure = {name for name in self._regular if self._is_sure(self._rules[name], alone, set())}
+        lines = [f"{self._names[name]}: {self._lark(node, alone, sure)}" for name, node in self._rules.items()]
+        return "\n".join(lines) + "\n"
+
+    def _is_sure(self, node: Node, alone: set[_Terminal], seen: set[str]) -> bool:
+        """Whether every character below is read in one way alone."""
+        if isinstance(node, Chars):
+            return node in alone
+        if isinstance(node, Token):
+            return False
+        if isinstance(node, Ref):
+            if node.name in seen:
+                return True
+            seen.add(node.name)
+            return node.name in self._regular and self._is_sure(self._rules[node.name], alone, seen)
+        return all(self._is_sure(each, alone, seen) for each in children(node))
+
+    def _lark(self, node: Node, alone: set[_Terminal], sure: set[str]) -> str:  # noqa: PLR0911 -- one a kind of node
+        if self._is_sure(node, alone, set()) and not self._places.is_empty(node):
+            regex = self._regex(node, sure)
+            if regex:
+                return f"/{regex}/"
+        match node:
+            case Chars():
+                return f"/{_class(node)}/"
+            case Token():
+                return self._token(node)
+            case Ref(name):
+                return self._names[name]
+            case Row(parts):
+                return " ".join(self._lark(each, alone, sure) for each in parts) or '""'
+            case Choice(ways):
+                return f"({' | '.join(self._lark(each, alone, sure) for each in ways)})"
+            case Repeat(inner, least, most):
+                if least == 0 and self._is_sure(inner, alone, set()) and not self._places.is_empty(inner) and most != 0:
+                    return f"({self._lark(Repeat(inner, 1, most), alone, sure)})?"
+                return f"({self._lark(inner, alone, sure)}){_suffix(least, most)}"
+
+    def _token(self, node: Token) -> str:
+        ids = self._token_ids(node.name)
+        if len(ids) != 1:
+            raise GbnfError(f"{node.name} is no token of this model")
+        if node.negated:
+            return f"<[^{','.join(map(str, sorted({*ids, *self._eog})))}]>"
+        return f"<[{ids[0]}]>"
+
+    def _regex(self, node: Node, regular: set[str]) -> str | None:
+        """A regex for a part without recursion; None where it would be too long, or has a token in it."""
+        try:
+            return self._text(node, regular)
+        except _TooLongError:
+            return None
+
+    def _text(self, node: Node, regular: set[str]) -> str:
+        match node:
+            case Chars():
+                return _class(node)
+            case Token():
+                raise _TooLongError
+            case Ref(name):
+                if name not in regular:
+                    raise _TooLongError
+                text = f"(?:{self._text(self._rules[name], regular)})"
+            case Row(parts):
+                text = "".join(self._text(each, regular) for each in parts)
+            case Choice(ways):
+                text = f"(?:{'|'.join(self._text(each, regular) for each in ways)})"
+            case Repeat(inner, least, most):
+                text = f"(?:{self._text(inner, regular)}){_suffix(least, most)}"
+        if len(text) > _LONGEST_REGEX:
+            raise _TooLongError
+        return text
+
+
+class _TooLongError(Exception):
+    pass
+
+
+class _Places:
+    """The characters of a grammar, and which of them can come next at the same time."""
+
+    def __init__(self, grammar: Gbnf) -> None:
+        self._rules = grammar.rules
+        self._empty: set[str] = set()
+        while any(self.is_empty(node) and name not in self._empty for name, node in self._rules.items()):
+            self._empty |= {name for name, node in self._rules.items() if self.is_empty(node)}
+        self._firsts = {name: set[_Terminal]() for name in self._rules}
+        self._after_rule = {name: set[_Terminal]() for name in self._rules}
+        self._after: dict[_Terminal, set[_Terminal]] = defaultdict(set)
+        if sum(map(_n_places, self._rules.values())) > _MOST_PLACES:
+            return
+        size = -1
+        while size != (size := self._size()):
+            for name, node in self._rules.items():
+                self._firsts[name] |= self._first(node)
+                self._follow(node, self._after_rule[name])
+
+    def is_empty(self, node: Node) -> bool:
+        """Whether a part may be nothing."""
+        match node:
+            case Chars() | Token():
+                return False
+            case Ref(name):
+                return name in self._empty
+            case Row(parts):
+                return all(map(self.is_empty, parts))
+            case Choice(ways):
+                return any(map(self.is_empty, ways))
+            case Repeat(inner, least, _):
+                return least == 0 or self.is_empty(inner)
+
+    def alone(self) -> set[_Terminal]:
+        """The characters that never come at the same time as another one that they overlap."""
+        together: set[tuple[_Terminal, _Terminal]] = set()
+        todo: list[tuple[set[_Terminal], set[_Terminal]]] = [(self._firsts["root"], self._firsts["root"])]
+        todo += [(after, after) for after in self._after.values()]
+        while todo:
+            ours, theirs = todo.pop()
+            for one in ours:
+                for other in theirs:
+                    if one is not other and (one, other) not in together and _overlap(one, other):
+                        together |= {(one, other), (other, one)}
+                        todo.append((self._after[one], self._after[other]))
+        shared = {one for one, _ in together}
+        return {place for place in self._after if place not in shared}
+
+    def _size(self) -> int:
+        return sum(map(len, (*self._firsts.values(), *self._after_rule.values(), *self._after.values())))
+
+    def _first(self, node: Node) -> set[_Terminal]:
+        match node:
+            case Chars() | Token():
+                return {node}
+            case Ref(name):
+                return self._firsts[name]
+            case Row(parts):
+                found: set[_Terminal] = set()
+                for each in parts:
+                    found |= self._first(each)
+                    if not self.is_empty(each):
+                        break
+                return found
+            case Choice(ways):
+                return set[_Terminal]().union(*map(self._first, ways))
+            case Repeat(inner, _, _):
+                return self._first(inner)
+
+    def _follow(self, node: Node, after: set[_Terminal]) -> None:
+        """Notes what may come after each character of a part that `after` comes behind."""
+        match node:
+            case Chars() | Token():
+                self._after[node] |= after
+            case Ref(name):
+                self._after_rule[name] |= after
+            case Row(parts):
+                for each in reversed(parts):
+                    self._follow(each, after)
+                    first = self._first(each)
+                    after = after | first if self.is_empty(each) else set(first)
+            case Choice(ways):
+                for each in ways:
+                    self._follow(each, after)
+            case Repeat(inner, _, most):
+                self._follow(inner, after if most == 1 else after | self._first(inner))
+
+
+def _n_places(node: Node) -> int:
+    return 1 if isinstance(node, Chars | Token) else sum(map(_n_places, children(node)))
+
+
+def _regular_rules(grammar: Gbnf) -> set[str]:
+    """The rules that do not contain themselves."""
+    uses = {name: _refs(node) for name, node in grammar.rules.items()}
+    regular: set[str] = set()
+    while found := {name for name, refs in uses.items() if name not in regular and refs <= regular}:
+        regular |= found
+    return regular
+
+
+def _refs(node: Node) -> set[str]:
+    if isinstance(node, Ref):
+        return {node.name}
+    return set[str]().union(*map(_refs, children(node)))
+
+
+def _overlap(one: _Terminal, other: _Terminal) -> bool:
+    if isinstance(one, Token) or isinstance(other, Token):
+        return True
+    return any(low <= high2 and low2 <= high for low, high in one.ranges for low2, high2 in other.ranges)
+
+
+def _class(chars: Chars) -> str:
+    inside = "".join(f"\\x{{{low:X}}}" + (f"-\\x{{{high:X}}}" if high > low else "") for low, high in chars.ranges)
+    return f"[{inside}]" if inside else "[^\\x{0}-\\x{10FFFF}]"
+
+
+def _suffix(least: int, most: int | None) -> str:
+    return {(0, None): "*", (1, None): "+", (0, 1): "?"}.get(
+        (least, most), f"{{{least},{'' if most is None else most}}}"
+    )

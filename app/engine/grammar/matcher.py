@@ -1,0 +1,68 @@
+"""A grammar's state in one reply, by llguidance: the mask of the whole vocabulary in microseconds.
+
+llguidance walks a trie of the vocabulary's bytes with a lexer and an Earley parser (github.com/guidance-ai/llguidance).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.engine.core.backend import ComputeError
+
+LLMatcher = Any
+"""llguidance's matcher: it never raises, but enters an error state and stays there."""
+
+Mask = npt.NDArray[np.bool_]
+"""Shape (n_vocab,): whether each token may come next."""
+
+
+class Matcher:
+    """Where a reply stands in its grammar."""
+
+    def __init__(self, matcher: LLMatcher, n_vocab: int, eog: frozenset[int]) -> None:
+        """`matcher` belongs to this object from now on."""
+        self._matcher = matcher
+        self._n_vocab = n_vocab
+        self._eog = eog
+        self._bits = np.zeros((n_vocab + 31) // 32, np.uint32)
+
+    def mask(self) -> Mask:
+        """The tokens that may come next: end-of-generation tokens too where the text is complete.
+
+        Raises ComputeError where the grammar needs more work here than its limits allow, or cannot be completed.
+        """
+        bits = self._bits
+        self._matcher.unsafe_compute_mask_ptr(bits.ctypes.data, bits.nbytes)
+        if self._matcher.is_error():
+            message = first_line(self._matcher.get_error())
+            raise ComputeError("it allows no text" if message.startswith("NoExtension") else message)
+        return np.unpackbits(bits.view(np.uint8), count=self._n_vocab, bitorder="little").view(np.bool_)
+
+    def accept(self, token: int) -> bool:
+        """Takes the reply's next token; False, changing nothing, where the grammar forbids it."""
+        if self._matcher.try_consume_tokens([token]):
+            return True
+        # A grammar that cannot go on has stopped already, and takes nothing more.
+        return token in self._eog and self._matcher.is_stopped() and self._matcher.is_accepting()
+
+    def n_fitting(self, tokens: Sequence[int]) -> int:
+        """How many of `tokens` may come next, one after the other. Changes nothing."""
+        return self._matcher.validate_tokens(list(tokens))
+
+    @property
+    def complete(self) -> bool:
+        """Whether the reply may end here."""
+        return self._matcher.is_accepting()
+
+    def copy(self) -> Matcher:
+        """Another one in the same place."""
+        return Matcher(self._matcher.deep_copy(), self._n_vocab, self._eog)
+
+
+def first_line(message: str) -> str:
+    """The first line of a message of llguidance's: what follows describes its own insides."""
+    return next((line.strip() for line in message.splitlines() if line.strip()), "llguidance gives no reason")[:300]

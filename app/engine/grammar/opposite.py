@@ -1,0 +1,191 @@
+"""The opposite of a schema: what `not`, `oneOf` and conditions need. Not every schema has one that can be written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+from app.engine.grammar.keywords import anchored, count, keys, number
+from app.engine.grammar.pattern import literal
+from app.engine.grammar.resources import Json, Part, Place, Resources, SchemaError, is_list, is_table
+from app.engine.grammar.shapes import TYPES, all_of, any_of, having, of_type, type_of, without
+
+Convert = Callable[[Json, Place], Json]
+_DEEPEST = 24
+_SILENT = frozenset((
+    "$schema", "$id", "$anchor", "$dynamicAnchor", "$defs", "definitions", "$comment", "$vocabulary", "title",
+    "description", "default", "deprecated", "readOnly", "writeOnly", "examples", "contentEncoding",
+    "contentMediaType", "contentSchema", "minContains", "maxContains", "then", "else",
+))  # fmt: skip
+"""Keywords that say nothing by themselves."""
+_LOUD = frozenset((
+    "format", "pattern", "multipleOf", "items", "uniqueItems", "patternProperties", "additionalProperties",
+    "propertyNames", "oneOf", "unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "dependencies",
+))  # fmt: skip
+"""Keywords without an opposite in terms of others."""
+
+
+class Opposites:
+    """Writes opposites for one document."""
+
+    def __init__(self, convert: Convert, resources: Resources) -> None:
+        self._convert = convert
+        self._resources = resources
+        self._depth = 0
+
+    def of(self, node: Json, place: Place) -> Json:
+        """What is not of a schema. Raises SchemaError where that cannot be written."""
+        if isinstance(node, bool):
+            return not node
+        if not is_table(node):
+            raise SchemaError(place.pointer, "a schema is an object, true or false")
+        if self._depth > _DEEPEST:
+            raise SchemaError(place.pointer, "the opposite of this is nested too deeply")
+        place = place.within(node)
+        self._depth += 1
+        try:
+            return any_of(self._keyword(name, node, place) for name in node)
+        finally:
+            self._depth -= 1
+
+    def _keyword(self, name: str, node: dict[str, Json], place: Place) -> Json:  # noqa: PLR0911, PLR0912 -- one a keyword
+        value, at = node[name], place.down(name)
+        if name in _LOUD and value is not True:
+            raise SchemaError(at.pointer, f"the opposite of `{name}` cannot be written")
+        match name:
+            case "type":
+                return _not_types(value, at)
+            case "const":
+                return self._not_values([value], at)
+            case "enum":
+                return self._not_values(value if is_list(value) else [value], at)
+            case "required":
+                return {"type": "object", **_only(any_of(without(key) for key in keys(value, at)))}
+            case "properties":
+                return any_of(
+                    _with_property(key, self.of(each, at.down(key)))
+                    for key, each in (value.items() if is_table(value) else ())
+                )
+            case "prefixItems":
+                items = value if is_list(value) else []
+                return any_of(_with_item(i, self.of(each, at.down(i))) for i, each in enumerate(items))
+            case "contains":
+                if "minContains" in node or "maxContains" in node:
+                    raise SchemaError(at.pointer, "the opposite of counted items cannot be written")
+                return {"type": "array", "items": self.of(value, at)}
+            case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
+                return {"type": "number", _ACROSS[name]: number(value, at)}
+            case "minLength" | "minItems" | "minProperties":
+                n = count(value, at)
+                return {"type": _COUNTED[name[3:]], f"max{name[3:]}": n - 1} if n else False
+            case "maxLength" | "maxItems" | "maxProperties":
+                n = count(value, at)
+                if name == "maxProperties" and n:
+                    raise SchemaError(at.pointer, "more than one key cannot be asked for")
+                return {"type": _COUNTED[name[3:]], f"min{name[3:]}": n + 1}
+            case _:
+                return self._combined(name, node, place)
+
+    def _combined(self, name: str, node: dict[str, Json], place: Place) -> Json:  # noqa: PLR0911 -- one a keyword
+        value, at = node[name], place.down(name)
+        match name:
+            case "allOf":
+                return any_of(self.of(part.node, part.place) for part in _parts(value, at))
+            case "anyOf":
+                return all_of(self.of(part.node, part.place) for part in _parts(value, at))
+            case "not":
+                return self._convert(value, at)
+            case "$ref":
+                target = self._resources.find(value, place)
+                return self.of(target.node, target.place)
+            case "if":
+                then, otherwise = node.get("then", True), node.get("else", True)
+                return any_of(
+                    [
+                        all_of([self._convert(value, at), self.of(then, place.down("then"))]),
+                        all_of([self.of(value, at), self.of(otherwise, place.down("else"))])
+                        if otherwise is not True
+                        else False,
+                    ]
+                )
+            case "dependentRequired" | "dependentSchemas":
+                return any_of(
+                    all_of([_with_property(key, True), self._needs_not(needs, at.down(key))])
+                    for key, needs in (value.items() if is_table(value) else ())
+                )
+            case _:
+                return False  # it says nothing
+
+    def _needs_not(self, needs: Json, place: Place) -> Json:
+        if is_list(needs):
+            return any_of(without(key) for key in keys(needs, place))
+        return self.of(needs, place)
+
+    def _not_values(self, values: list[Json], place: Place) -> Json:
+        types = {type_of(value) for value in values}
+        if types & {"array", "object"}:
+            raise SchemaError(place.pointer, "the opposite of a list or an object cannot be written")
+        ways = [of_type(name for name in TYPES if name not in types)]
+        if "boolean" in types:
+            ways += [{"const": other} for other in (True, False) if not any(value is other for value in values)]
+        if "string" in types:
+            ways.append({"type": "string", "pattern": anchored(_other_than([v for v in values if isinstance(v, str)]))})
+        if "number" in types:
+            numbers = sorted(
+                {number(v, place) for v in values if isinstance(v, int | float) and not isinstance(v, bool)}
+            )
+            edges = [None, *numbers, None]
+            for low, high in pairwise(edges):
+                limits = {"exclusiveMinimum": low, "exclusiveMaximum": high}
+                ways.append({"type": "number"} | {key: limit for key, limit in limits.items() if limit is not None})
+        return any_of(ways)
+
+
+_ACROSS = {
+    "minimum": "exclusiveMaximum",
+    "maximum": "exclusiveMinimum",
+    "exclusiveMinimum": "maximum",
+    "exclusiveMaximum": "minimum",
+}
+_COUNTED = {"Length": "string", "Items": "array", "Properties": "object"}
+
+
+def _not_types(value: Json, place: Place) -> Json:
+    names: list[Json] = value if is_list(value) else [value]
+    if "integer" in names and "number" not in names:
+        raise SchemaError(place.pointer, "the opposite of whole numbers cannot be written")
+    return of_type(name for name in TYPES if name not in names)
+
+
+def _with_property(key: str, clean: Json) -> Json:
+    """Objects that have a key whose value is of a schema."""
+    return False if clean is False else {"type": "object", "properties": {key: clean}, **having([key])}
+
+
+def _with_item(index: int, clean: Json) -> Json:
+    if clean is False:
+        return False
+    return {"type": "array", "minItems": index + 1, "prefixItems": [*[True] * index, clean]}
+
+
+def _only(clean: Json) -> dict[str, Json]:
+    return clean if is_table(clean) else {"allOf": [clean]}
+
+
+def _parts(value: Json, place: Place) -> Iterable[Part]:
+    for i, each in enumerate(value if is_list(value) else []):
+        yield Part(each, place.down(i))
+
+
+def _other_than(texts: list[str], depth: int = 0) -> str:
+    """A regex for every text but some: where a text leaves their common beginnings it is another one."""
+    heads: dict[str, list[str]] = {}
+    for text in texts:
+        if text:
+            heads.setdefault(text[0], []).append(text[1:])
+    ways = [f"{literal(head)}(?:{_other_than(rest, depth + 1)})" for head, rest in heads.items()]
+    if "" not in texts:
+        ways.append("")
+    others = "".join(map(literal, heads))
+    ways.append(f"[^{others}](?s:.)*" if others else "(?s:.)+")
+    return "|".join(ways)

@@ -1,0 +1,151 @@
+"""The parts of a JSON Schema document: what `$id`, `$anchor` and JSON pointers in a `$ref` mean inside it.
+
+Nothing is fetched: what stands outside the document is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeGuard
+from urllib.parse import unquote, urldefrag, urljoin
+
+Json = Any
+
+TABLES = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
+LISTS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
+ONES = (
+    "items", "additionalItems", "unevaluatedItems", "contains", "additionalProperties", "unevaluatedProperties",
+    "propertyNames", "not", "if", "then", "else", "contentSchema",
+)  # fmt: skip
+
+
+class SchemaError(Exception):
+    """What cannot be held to, and where; the message continues after `the JSON schema cannot be followed`."""
+
+    def __init__(self, pointer: str, what: str) -> None:
+        """`pointer`: a JSON pointer; empty is the whole schema."""
+        super().__init__(f"{f' at {pointer}' if pointer else ''}: {what}")
+        self.pointer, self.what = pointer, what
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a part stands: its JSON pointer in the document, and the URI that its references are relative to."""
+
+    pointer: str = ""
+    base: str = ""
+
+    def down(self, *keys: str | int) -> Place:
+        """The place of a part of this part."""
+        steps = "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
+        return Place(self.pointer + steps, self.base)
+
+    def within(self, node: Json) -> Place:
+        """The place as the part's own `$id` changes it."""
+        own = node.get("$id") if is_table(node) else None
+        return Place(self.pointer, urldefrag(urljoin(self.base, own)).url) if isinstance(own, str) else self
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A schema with its place."""
+
+    node: Json
+    place: Place
+
+
+def is_table(node: Json) -> TypeGuard[dict[str, Json]]:
+    """Whether `node` is a JSON object."""
+    return isinstance(node, dict)
+
+
+def is_list(node: Json) -> TypeGuard[list[Json]]:
+    """Whether `node` is a JSON array."""
+    return isinstance(node, list)
+
+
+def parts_of(node: Json, place: Place) -> Iterator[Part]:
+    """The schemas directly inside one."""
+    if not is_table(node):
+        return
+    for name in TABLES:
+        table = node.get(name)
+        for key, each in table.items() if is_table(table) else ():
+            yield Part(each, place.down(name, key))
+    for name in LISTS:
+        rows = node.get(name)
+        for i, each in enumerate(rows if is_list(rows) else ()):
+            yield Part(each, place.down(name, i))
+    for name in ONES:
+        if isinstance(node.get(name), dict):
+            yield Part(node[name], place.down(name))
+
+
+class Resources:
+    """Finds the target of a reference."""
+
+    def __init__(self, root: Json) -> None:
+        self._resources: dict[str, Part] = {}
+        self._anchors: dict[tuple[str, str], Part] = {}
+        self._dynamic: dict[str, list[Part]] = {}
+        todo = [Part(root, Place())]
+        self._resources[""] = todo[0]
+        while todo:
+            part = todo.pop()
+            place = part.place.within(part.node)
+            if is_table(part.node):
+                self._index(part.node, Part(part.node, place))
+            todo += parts_of(part.node, place)
+
+    def _index(self, node: dict[str, Json], part: Part) -> None:
+        base = part.place.base
+        if "$id" in node:
+            self._resources.setdefault(base, part)
+        for name in ("$anchor", "$dynamicAnchor"):
+            anchor = node.get(name)
+            if isinstance(anchor, str):
+                self._anchors[base, anchor] = part
+                if name == "$dynamicAnchor":
+                    self._dynamic.setdefault(anchor, []).append(part)
+
+    def find(self, ref: Json, place: Place) -> Part:
+        """What a `$ref` at `place` means. Raises SchemaError."""
+        if not isinstance(ref, str):
+            raise SchemaError(place.down("$ref").pointer, "a reference must be text")
+        uri, fragment = (place.base, ref[1:]) if ref.startswith("#") else urldefrag(urljoin(place.base, ref))
+        fragment = unquote(fragment)
+        resource = self._resources.get(uri)
+        if resource is None:
+            raise SchemaError(place.down("$ref").pointer, f"{ref} stands outside this schema, and nothing is fetched")
+        if fragment and not fragment.startswith("/"):
+            found = self._anchors.get((uri, fragment))
+        else:
+            found = _follow(resource, fragment)
+        if found is None:
+            raise SchemaError(place.down("$ref").pointer, f"there is no {ref} in this schema")
+        return found
+
+    def find_dynamic(self, ref: Json, place: Place) -> Part:
+        """What a `$dynamicRef` means where that does not depend on how it was reached. Raises SchemaError."""
+        found = self.find(ref, place)
+        anchor = found.node.get("$dynamicAnchor") if is_table(found.node) else None
+        if anchor is not None and str(ref).endswith(f"#{anchor}") and len(self._dynamic[anchor]) > 1:
+            raise SchemaError(
+                place.down("$dynamicRef").pointer, "a `$dynamicRef` with more than one target is not supported"
+            )
+        return found
+
+
+def _follow(part: Part, pointer: str) -> Part | None:
+    node, place = part.node, part.place
+    for step in pointer.split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        if is_table(node) and key in node:
+            node = node[key]
+        elif is_list(node) and key.isdecimal() and int(key) < len(node):
+            node = node[int(key)]
+        else:
+            return None
+        place = place.down(key).within(node)
+    return Part(node, place)
