@@ -185,7 +185,7 @@ def test_nothing_is_computed_again_and_the_cache_holds_every_token(loaded: Loade
     finally:
         context.decode = decode  # type: ignore[method-assign]
     assert not set(banned) & set(sequence.generated[2 + len(forced) :])
-    assert n_rows == [len(prompt)] + [1] * 11
+    assert n_rows == [len(prompt), 1, 1, len(forced), *[1] * (9 - len(forced))]
     assert context.n_cells(0) == len(prompt) + 11
     assert sequence.finish_reason is FinishReason.LENGTH
 

@@ -1,4 +1,4 @@
-"""What goes into one llama_decode: a row for each decoding sequence and its draft first, then chunks of prompts."""
+"""What goes into one llama_decode: a row for each decoding sequence and what follows first, then chunks of prompts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Rows:
 
     sequence: Sequence
     tokens: list[int]
-    """Of a decode: the last sampled token, then a draft."""
+    """Of a decode: the last token of the reply, then a draft or forced tokens."""
     n_outputs: int
     """How many of them, the last ones, get logits: of a decode all, of a prompt chunk the very last."""
     first_output: int | None = None
@@ -44,8 +44,9 @@ def build(backend: Backend, running: Many[Sequence], chunk: ChunkSize) -> list[R
     most_rows = batch.max_outputs // max(1, len(running))
     room = batch.room
     for sequence in decoding:
-        longest = min(most_rows - 1, LONGEST_DRAFT, backend.n_ctx - sequence.n_past - 1)
-        tokens = [sequence.generated[-1], *_until_end(sequence.propose(longest), backend.eog)]
+        longest = min(most_rows - 1, backend.n_ctx - sequence.n_past - 1)
+        follow = sequence.foreseen(longest) or sequence.propose(min(longest, LONGEST_DRAFT))
+        tokens = [sequence.generated[-1], *_until_end(follow, backend.eog)]
         rows.append(Rows(sequence, tokens, len(tokens)))
         room -= len(tokens)
     if len(decoding) < len(running):
@@ -71,7 +72,7 @@ def _seq_id(row: Rows) -> int:
 
 
 def _until_end(draft: list[int], eog: frozenset[int]) -> list[int]:
-    """A draft without what comes after the end of the reply: nobody would look at those rows."""
+    """Tokens without what comes after the end of the reply: nobody would look at those rows."""
     if eog.isdisjoint(draft):
         return draft
     return draft[: 1 + next(i for i, token in enumerate(draft) if token in eog)]

@@ -189,19 +189,21 @@ class Scheduler:
                 self._choose(sequence, row.first_output, happened)
 
     def _verify(self, row: Rows, at: float, happened: list[Happening]) -> None:
-        """Samples after each row for as long as the draft agrees with the samples, and takes the rest back.
+        """Chooses after each row for as long as what follows agrees with the choice, and takes the rest back.
 
-        Every token comes from the target's own chain on its true prefix, so that a draft changes the speed alone.
+        What follows is a draft, or forced tokens. Every token comes from the target's own chain on its true prefix, so
+        that a draft changes the speed alone.
         """
-        sequence, drafted = row.sequence, row.tokens[1:]
+        sequence, follow = row.sequence, row.tokens[1:]
+        drafted = [] if sequence.forced else follow
         assert sequence.slot is not None
         assert row.first_output is not None
         n_before, n_past = len(sequence.generated), sequence.n_past
         for i, token in enumerate(row.tokens):
             sequence.slot.add((token,), at)
-            logits, rest = self.backend.logits(row.first_output + i), drafted[i:]
-            self._chooser.choose(sequence, logits, happened, rest, bonus=0 < i == len(drafted))
-            if sequence.phase is not Phase.DECODE or sequence.generated[-1:] != rest[:1]:
+            logits = self.backend.logits(row.first_output + i)
+            self._chooser.choose(sequence, logits, happened, drafted[i:], bonus=0 < i == len(drafted))
+            if sequence.phase is not Phase.DECODE or sequence.generated[-1:] != follow[i : i + 1]:
                 break
         if sequence.speculation:
             sequence.speculation.verified(drafted, sequence.generated[n_before:])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from app.domain.generation import CellSpan, FinishReason, PromptSpans, Timings, Usage
 from app.domain.sampling import SamplingParams
@@ -161,9 +161,17 @@ class Sequence:
         """What may follow the last token, at most `longest`; never more than `max_tokens` leaves room for."""
         if self.speculation is None or self.n_left is not None or self.forced or self.n_shifted:
             return []  # a drafter's window is not shifted along
-        left = self.params.max_tokens - len(self.generated) if self.params.max_tokens else longest + 1
-        tokens = self.speculation.propose(min(longest, left - 1))
+        tokens = self.speculation.propose(self._within_limit(longest))
         return tokens[: self.sampler.n_fitting(tokens)] if tokens and self.sampler else tokens
+
+    def foreseen(self, longest: int) -> list[int]:
+        """The forced tokens that are computed together, at most `longest`: those before a pause or the limit."""
+        n = self._within_limit(longest if self.n_left is None else min(longest, self.n_left))
+        return list(islice(self.forced, max(0, n)))
+
+    def _within_limit(self, longest: int) -> int:
+        """`longest`, or fewer where the token after so many would be one more than `max_tokens`."""
+        return min(longest, self.params.max_tokens - len(self.generated) - 1) if self.params.max_tokens else longest
 
     def accept(self, token: int, now_s: float) -> float:
         """Appends a sampled token; returns the milliseconds since the one before it, or since the arrival."""

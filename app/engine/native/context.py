@@ -16,6 +16,7 @@ import numpy as np
 
 from app.domain.model import KvType, LoadOptions
 from app.domain.sampling import SamplingParams
+from app.domain.sizes import MIN_OUTPUTS
 from app.engine.core.backend import AdapterSet, ComputeError, Decoded, Logits
 from app.engine.core.batch import Batch
 from app.engine.native import library
@@ -40,8 +41,10 @@ KV_TYPES = {
 FLASH = {"auto": -1, "off": 0, "on": 1}
 _KV_SIZE = re.compile(r"KV buffer size\s*=\s*([0-9.]+) MiB")
 _FLASH_SET = re.compile(r"Flash Attention (enabled|disabled)")
-_MIN_OUTPUTS = 16
 _MEMORY_SHARE = 0.8
+_MOST_OUTPUTS = 64
+_VALUES_PER_EMBEDDING = 12
+"""Activations of a row are about so many times its embedding (see `app.domain.sizes`)."""
 _LOGITS_BYTES = 64 << 20
 """Of one batch, where every row has logits."""
 _OK, _NO_SLOT, _ABORTED, _NO_MEMORY = 0, 1, 2, -2
@@ -54,13 +57,11 @@ class ContextError(Exception):
 class NativeContext(NativeMemory):
     """Owns a llama_context of a model; used from one thread, but for `raise_abort`."""
 
-    def __init__(
-        self, model: NativeModel, options: LoadOptions, n_ctx: int, pool: int = 0, n_outputs: int = _MIN_OUTPUTS
-    ) -> None:
+    def __init__(self, model: NativeModel, options: LoadOptions, n_ctx: int, pool: int = 0, n_outputs: int = 0) -> None:
         """Makes a context of `options.n_slots` sequences. Raises ContextError.
 
         `n_ctx`: tokens of each sequence. `pool`: cells of all of them together, where they are to share cells.
-        `n_outputs`: rows of a batch that may have logits, if not more sequences than that need theirs.
+        `n_outputs`: rows of a batch that may have logits, where that is more than usual.
         """
         super().__init__()
         self._n_outputs = n_outputs
@@ -101,13 +102,19 @@ class NativeContext(NativeMemory):
         Many rows at once are much faster where threads have to wait for each other.
         """
         row_bytes = 4 * self.n_vocab
-        n_outputs = min(self.batch.capacity, max(_MIN_OUTPUTS, _LOGITS_BYTES // row_bytes))
+        n_outputs = min(self.batch.capacity, max(MIN_OUTPUTS, _LOGITS_BYTES // row_bytes))
         _check_room(self.kv_bytes * n_ctx // (self.n_ctx * self.n_slots) + 2 * n_outputs * row_bytes, "to score a text")
         context = NativeContext(
             self._model, msgspec.structs.replace(self._options, n_slots=1), n_ctx, n_outputs=n_outputs
         )
         context.partial_removal = self.partial_removal
         return context
+
+    def _free_outputs(self) -> int:
+        """Rows of logits that fit into the scratch memory that a prefill's activations take anyway; at least 16."""
+        n_rows = min(self._options.n_ubatch, self._options.n_batch)
+        n_values = n_rows * _VALUES_PER_EMBEDDING * int(C.llama_model_n_embd(self._model.handle))
+        return max(MIN_OUTPUTS, min(_MOST_OUTPUTS, n_rows, n_values // self.n_vocab))
 
     def _open(self) -> None:
         library.log_mark()
@@ -116,7 +123,7 @@ class NativeContext(NativeMemory):
         params.n_ctx = self._pool or self._wanted_n_ctx * options.n_slots
         params.n_batch = max(options.n_batch, options.n_slots)
         params.n_ubatch = options.n_ubatch
-        params.n_outputs_max = max_outputs = max(self._n_outputs, options.n_slots)
+        params.n_outputs_max = max_outputs = max(self._n_outputs, self._free_outputs(), options.n_slots)
         params.n_threads = self.n_threads
         params.n_threads_batch = options.n_threads_batch or self.n_threads
         params.flash_attn_type = FLASH[options.flash_attn]

@@ -252,6 +252,60 @@ def test_forced_tokens_begin_the_reply() -> None:
     assert origins == [Origin.FORCED] * 2 + [Origin.SAMPLED] * 4
 
 
+def test_forced_text_is_computed_in_batches_and_each_token_is_measured() -> None:
+    backend = ToyBackend(n_vocab=64, n_ctx=128)
+    text = [20 + i % 30 for i in range(40)]
+    request = sequence([10], force=tuple(f"#{token}" for token in text), max_tokens=42)
+    happened = run(make(backend), request)
+    assert [len(rows[0][1]) for rows in backend.batches] == [1, 16, 16, 8, 1]
+    sampled = [each for each in happened if isinstance(each, Sampled)]
+    assert [each.origin for each in sampled] == [Origin.FORCED] * 40 + [Origin.SAMPLED] * 2
+    before = [10, *text]
+    assert [each.measured.rank == 1 for each in sampled[:40]] == [
+        backend.next_token(before[: n + 1]) == token for n, token in enumerate(text)
+    ]
+    assert backend.samplers[0].accepted == [10, *request.generated]
+    assert request.generated == [*text, 14, 15]
+    assert [each.decode_ms > 0 for each in sampled] == [i in (0, 1, 17, 33, 41) for i in range(42)]
+    assert not any(each.ghosts for each in sampled)
+
+
+def test_forced_text_is_no_draft() -> None:
+    request = sequence([10], force=("#3", "#12", "#5"))
+    request.speculate = True
+    run(make(ToyBackend()), request)
+    assert request.speculation
+    assert request.speculation.counts().n_drafted == 0
+
+
+@pytest.mark.parametrize(("limit", "expected"), [(2, [3, 4]), (3, [3, 4, 5]), (4, [3, 4, 5, 6])])
+def test_forced_text_stops_at_the_limit_of_tokens(limit: int, expected: list[int]) -> None:
+    backend = ToyBackend()
+    request = sequence([10], force=("#3", "#4", "#5", "#6", "#7"), max_tokens=limit)
+    run(make(backend), request)
+    assert (request.generated, request.finish_reason) == (expected, FinishReason.LENGTH)
+    assert sum(len(rows[0][1]) for rows in backend.batches) == limit
+
+
+def test_forced_text_ends_at_an_end_token_and_where_the_window_is_full() -> None:
+    backend = ToyBackend()
+    request = sequence([10], force=("#3", "#0", "#5"))
+    run(make(backend), request)
+    assert (request.generated, request.finish_reason) == ([3, 0], FinishReason.STOP)
+    assert backend.batches == [[(0, [10])], [(0, [3, 0])]]
+    full = sequence([10], force=("#3",) * 20)
+    run(make(ToyBackend(n_ctx=8)), full)
+    assert (full.generated, full.finish_reason) == ([3] * 8, FinishReason.CONTEXT)
+
+
+def test_forced_text_of_several_shares_the_rows() -> None:
+    backend = ToyBackend(n_vocab=64)
+    requests = [sequence([10], request_id=n, force=("#20",) * 18, max_tokens=19) for n in (1, 2)]
+    run(make(backend), *requests)
+    assert [request.generated[:18] for request in requests] == [[20] * 18] * 2
+    assert max(sum(len(tokens) for _, tokens in rows) for rows in backend.batches) <= backend.batch.max_outputs
+
+
 def test_an_exact_request_runs_alone_and_from_nothing() -> None:
     backend = ToyBackend()
     scheduler = make(backend)

@@ -130,6 +130,23 @@ def test_forced_and_banned_tokens() -> None:
     assert request.generated == [7, 8, 0]
 
 
+@pytest.mark.parametrize(("n_steps", "n_batches"), [(1, 1), (2, 1), (4, 1), (6, 3)])
+def test_typed_tokens_are_computed_together_up_to_the_pause(n_steps: int, n_batches: int) -> None:
+    backend = ToyBackend()
+    scheduler, request = make(backend), sequence([1], n_left=0)
+    scheduler.submit(request)
+    turn(scheduler)
+    backend.batches.clear()
+    request.forced += [7, 8, 9, 11]
+    request.resume(n_steps)
+    happened = turn(scheduler)
+    tokens = [each.token for each in happened if isinstance(each, Sampled)]
+    assert tokens == [7, 8, 9, 11, 12, 13][:n_steps]
+    assert isinstance(happened[-1], Held)
+    assert (request.generated, request.n_left) == (tokens, 0)
+    assert len(backend.batches) == n_batches
+
+
 def test_a_forced_token_is_told_where_the_logits_are_no_numbers() -> None:
     backend = ToyBackend()
     backend.no_numbers = True
