@@ -17,6 +17,7 @@ from app.domain.errors import StoreError
 from app.store import presence, read_only
 from app.store.errors import store_error
 from app.store.files import back_up, private_file, private_folder, set_aside
+from app.store.salvage import salvage
 from app.store.schema import APPLICATION_ID, MIGRATIONS
 from app.store.sql import execute, pragma
 
@@ -51,13 +52,17 @@ class Database:
             self.connection = apsw.Connection(":memory:")
             self._prepare()
             return
+        before = None
         try:
             private_folder(path.parent)
+            before = _identity(path)
             self.connection = self._open(path)
         except (apsw.NotADBError, apsw.CorruptError):
-            aside = set_aside(path)
-            self.notices = (f"The database was damaged. It is kept as {aside}; a new one was started.",)
+            aside = set_aside(path) if _identity(path) == before else None  # else another instance was quicker
             self.connection = self._open(path)
+            if aside:
+                read = self._salvage(aside)
+                self.notices = (f"The database was damaged: {read} The damaged file is kept as {aside}.",)
         except _NOT_WRITABLE as error:
             if not or_read:
                 raise
@@ -130,6 +135,19 @@ class Database:
             raise
         return self.connection
 
+    def _salvage(self, damaged: Path) -> str:
+        """Puts what can be read of a damaged file into this empty database; returns how much that was."""
+        try:
+            with self._immediate() as connection:
+                saved = salvage(damaged, connection)
+                _interrupt_others(connection, set())
+        except (apsw.Error, OSError) as error:
+            return f"nothing of it could be read ({error})."
+        if not saved.n_messages:
+            return "nothing of it could be read, and a new one was started."
+        n = f"{saved.n_messages:,} messages of {saved.n_conversations:,} conversations were saved from it"
+        return f"{n}; at least {saved.n_missing:,} more are lost." if saved.n_missing else f"{n}."
+
     def _open_to_read(self, path: Path, error: Exception) -> None:
         """Opens it for reading; raises `error`, which says why it cannot be written, where that is not possible."""
         if not path.is_file() or not path.stat().st_size:
@@ -137,8 +155,14 @@ class Database:
         self.read_only = store_error(path, error)
         self.connection = read_only.connect(path, self._busy_ms)
         try:
-            if self._check_ours() < len(MIGRATIONS):
-                self.connection = self._migrated_copy(self.connection)
+            try:
+                if self._check_ours() < len(MIGRATIONS):
+                    self.connection = self._migrated_copy(self.connection)
+            except (apsw.NotADBError, apsw.CorruptError):
+                self.connection.close()
+                self.connection = apsw.Connection(":memory:")
+                self._prepare(back_up_first=False)
+                self.notices = (f"The database is damaged: {self._salvage(path)}",)
             execute(self.connection, "PRAGMA query_only = ON")
         except BaseException:
             self.connection.close()
@@ -208,8 +232,8 @@ class Database:
         """Becomes visible to other instances and ends the replies of those that died."""
         with self._immediate() as connection:
             live, dead = presence.survey(path)
-            if dead and (problem := pragma(connection, "quick_check")) != "ok":
-                raise apsw.CorruptError(str(problem))
+            if dead:
+                _check_whole(connection)
             self._presence = presence.join(path)
             self.owner = self._presence.token
             _interrupt_others(connection, live)
@@ -235,6 +259,16 @@ class Database:
         except (apsw.CorruptError, apsw.NotADBError):
             self._damaged = True
             raise
+
+
+def _check_whole(connection: apsw.Connection) -> None:
+    """Raises apsw.CorruptError where the file is damaged."""
+    try:
+        problem = pragma(connection, "quick_check")
+    except apsw.SQLError as error:  # how a damaged index of texts, or a lost table, shows itself
+        problem = error
+    if problem != "ok":
+        raise apsw.CorruptError(str(problem))
 
 
 def _interrupt_others(connection: apsw.Connection, live: set[str]) -> None:

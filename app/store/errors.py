@@ -31,7 +31,10 @@ def _explain(path: Path | None, error: Exception) -> tuple[str, str]:
         case apsw.BusyError() | apsw.LockedError():
             return "another program keeps the database to itself", "Close the program that uses it, then try again."
         case apsw.CorruptError() | apsw.NotADBError():
-            return "the database is damaged", "Start again: the file is then checked and, if need be, set aside."
+            return (
+                "the database is damaged",
+                "Start tokscope again: it saves what can be read and keeps the damaged file.",
+            )
         case apsw.IOError():
             return f"reading or writing failed ({error}{_free(path)})", "Check the disk and the space left on it."
         case _:

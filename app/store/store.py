@@ -105,7 +105,7 @@ class Store:
         """Raises StoreError where nothing can be written now; waits a moment at most."""
 
         def work() -> None:
-            with self._ready(_QUICK_MS, to_write=True).write():
+            with self._ready(quick=True, to_write=True).write():
                 pass
 
         await self._call(work)
@@ -114,7 +114,7 @@ class Store:
         """Whether another connection has written since the last call; waits a moment at most."""
 
         def work() -> bool:
-            before, self._seen = self._seen, self._ready(_QUICK_MS).version
+            before, self._seen = self._seen, self._ready(quick=True).version
             return before != self._seen
 
         return await self._call(work)
@@ -320,8 +320,9 @@ class Store:
             for copy in backups(self.path):
                 copy.unlink()
 
-    def _ready(self, busy_ms: int = BUSY_MS, *, to_write: bool = False) -> Database:
+    def _ready(self, *, quick: bool = False, to_write: bool = False) -> Database:
         """The open database; opens it where it is not, and again where it could only be read and shall be written."""
+        busy_ms = _QUICK_MS if quick else BUSY_MS
         database = self._database
         if database and (error := database.replaced):
             self._database = None

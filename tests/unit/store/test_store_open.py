@@ -167,7 +167,8 @@ async def test_damage_is_looked_for_after_an_unclean_end_only(path: Path):
     store = await Store.open(path)
     assert "chat.db.corrupt-1" in store.notices[0]
     await store.close()
-    assert await titles(path) == []
+    saved = await titles(path)
+    assert 10 < len(saved) < 20
 
 
 async def test_damage_met_while_running_is_told_and_checked_at_the_next_start(path: Path):
