@@ -1,6 +1,7 @@
 """What a GGUF file says of itself, read in pure Python before the engine is asked to load it.
 
-A damaged file can abort llama.cpp's process, so this reader is strict and comes first. Knows the metadata keys of
+A damaged file can abort llama.cpp's process, so this reader is strict and comes first; it cannot know of everything
+that would (`app.models.gguf_checks`). Knows the metadata keys of
 language models; the bytes are `app.models.gguf_parser`'s. Texts of the file are hostile: made safe here, once.
 """
 
@@ -17,10 +18,10 @@ from msgspec import Struct
 from app.domain.errors import ModelError
 from app.domain.text import one_line
 from app.models.ggml_types import FILE_TYPES
+from app.models.gguf_checks import abort_reason
 from app.models.gguf_parser import GgufContent, GgufError, Skipped, Tensor, Value, parse_gguf
 from app.models.shards import other_parts
 
-_MAX_LAYERS = 10_000
 _INPUT = "token_embd.weight"
 _BLOCK = re.compile(r"blk\.(\d+)\.")
 _EXPERTS = re.compile(r"_exps\.")
@@ -79,6 +80,8 @@ def read_header(path: Path) -> GgufHeader:
         raise _refused(path, "is damaged: it does not name its architecture", _DOWNLOAD_AGAIN)
     if kind != "model" or arch == "clip":
         raise _refused(path, f"is not a language model but a part for one ({one_line(kind)}, {one_line(arch)})", "")
+    if reason := abort_reason(arch, content):
+        raise _refused(path, reason, _DOWNLOAD_AGAIN)
     tensors = list(content.tensors)
     for part in other_parts(path, _number(path, content.metadata, "split.count", 1)):
         more, more_bytes = read_content(part)
@@ -94,8 +97,6 @@ def _header(path: Path, arch: str, metadata: Metadata, tensors: list[Tensor], si
         return _number(path, metadata, f"{arch}.{key}", default)
 
     n_layers = number("block_count")
-    if n_layers > _MAX_LAYERS:
-        raise _refused(path, f"is damaged: it claims {n_layers:,} layers", _DOWNLOAD_AGAIN)
     n_embd = number("embedding_length")
     n_head = number("attention.head_count", 0)
     head_size = n_embd // n_head if n_head else 0

@@ -21,6 +21,7 @@ _MAX_ARRAY = 1 << 22
 _KEPT_ARRAY = 4096
 _MAX_NAME_BYTES = 1 << 16
 _CHUNK = 4 << 20
+_DISTINCT = "tokenizer.ggml.tokens"
 _U32 = struct.Struct("<I")
 _U64 = struct.Struct("<Q")
 
@@ -33,6 +34,8 @@ class Skipped(NamedTuple):
     """An array that was not kept."""
 
     n: int
+    n_repeated: int = 0
+    """Of texts: those that are not empty and stand before it already; counted for `_DISTINCT` alone."""
 
 
 class Tensor(NamedTuple):
@@ -69,7 +72,7 @@ def parse_gguf(file: BinaryIO, size_bytes: int) -> GgufContent:
         key = reader.name()
         if key in metadata:
             raise GgufError("is damaged: a metadata key comes twice")
-        metadata[key] = reader.value()
+        metadata[key] = reader.value(distinct=key == _DISTINCT)
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):
         raise GgufError("is damaged: its alignment is not a power of two")
@@ -149,20 +152,21 @@ class _Reader:
             raise GgufError(f"is damaged: it has a name of {n:,} bytes")
         return self.raw(n).decode("utf-8", "replace")
 
-    def value(self) -> Value | Skipped:
+    def value(self, *, distinct: bool = False) -> Value | Skipped:
         kind = self.u32()
         if kind == STRING:
             return self.text()
         if kind == ARRAY:
-            return self._array()
+            return self._array(distinct)
         return self._numbers(kind, 1)[0]
 
-    def _array(self) -> Value | Skipped:
+    def _array(self, distinct: bool) -> Value | Skipped:
         kind = self.u32()
         n = self.count(_MAX_ARRAY, "values in one array")
         if kind == STRING:
+            start = self.at
             self._skip_strings(n)
-            return Skipped(n)
+            return Skipped(n, self._n_repeated(start, n) if distinct else 0)
         if n <= _KEPT_ARRAY:
             return self._numbers(kind, n)
         self._numbers(kind, 0)
@@ -184,6 +188,17 @@ class _Reader:
             at += 8 + length(data, at)[0]
         self._need(at)
         self.at = at
+
+    def _n_repeated(self, at: int, n: int) -> int:
+        """Of the `n` texts from `at` on, which were skipped, how many came before; empty ones do not count."""
+        data, length, seen, n_empty = self._data, _U64.unpack_from, set[bytes](), 0
+        for _ in range(n):
+            end = at + 8 + length(data, at)[0]
+            text = bytes(data[at + 8 : end])
+            seen.add(text)
+            n_empty += not text
+            at = end
+        return n - n_empty - len(seen - {b""})
 
     def tensor(self) -> Tensor:
         name = self.name()

@@ -1,7 +1,7 @@
 """Finds the file of a model: by its name in the catalogue, by its name in the models folder, or by its path.
 
-The file's header is checked before it is handed out, so that the engine is never given one that could abort it without
-a word. A package that carries a model is found, never imported.
+The file's header is checked before it is handed out: most files that would abort the engine are refused in words here,
+and what passes costs the engine's process at most. A package that carries a model is found, never imported.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pathlib import Path
 from app.models.ggml_types import ARRAY, STRING, TENSOR_TYPES, VALUE_FORMATS
 
 UINT32, INT32, FLOAT32, BOOL = 4, 5, 6, 7
-F32, F16, Q4_1, Q8_0 = 0, 1, 3, 8
+F32, F16, Q4_1, Q8_0, I32 = 0, 1, 3, 8, 26
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 from app.domain.errors import ModelError
 from app.models.gguf import GgufHeader, read_header
 from tests.fakes.tiny_gguf import (
+    I32,
     Q4_1,
     Q8_0,
     UINT32,
@@ -131,6 +132,16 @@ def test_unreadable(tmp_path: Path) -> None:
         ({"llama.context_length": None}, "no usable `llama.context_length`"),
         ({"llama.context_length": "long"}, "no usable `llama.context_length`"),
         ({"llama.block_count": 4_000_000_000}, "claims 4,000,000,000 layers"),
+        ({"llama.block_count": 0}, "claims 0 layers"),
+        ({"llama.block_count": 513}, "claims 513 layers"),
+        ({"llama.expert_count": 8}, "claims to use 0 of 8 experts"),
+        ({"llama.expert_used_count": 2}, "claims to use 2 of 0 experts"),
+        ({"llama.expert_count": 8, "llama.expert_used_count": Typed(UINT32, [2, 9])}, "claims to use 9 of 8 experts"),
+        ({"llama.expert_count": 1025, "llama.expert_used_count": 2}, "claims to use 2 of 1,025 experts"),
+        ({"llama.rope.scaling.type": "x"}, "names a RoPE scaling that does not exist"),
+        ({"llama.attention.layer_norm_rms_epsilon": -1.0}, "layer_norm_rms_epsilon is no small number"),
+        ({"llama.attention.layer_norm_rms_epsilon": float("nan")}, "layer_norm_rms_epsilon is no small number"),
+        ({"tokenizer.ggml.tokens": ["a", "b", "a", "b", "a"]}, "its vocabulary has 3 tokens twice"),
         ({"general.alignment": 48}, "alignment is not a power of two"),
         ({"general.alignment": 0}, "alignment is not a power of two"),
     ],
@@ -167,9 +178,24 @@ def test_refuses_bad_tensors(tmp_path: Path) -> None:
         ([TensorData("a", (1 << 40,), data=b"")], "incomplete: have"),
         ([TensorData("a", (64,), data=b"x" * 300), TensorData("b", (1,))], "do not follow each other"),
         ([], "holds no weights"),
+        ([TensorData("output_norm.weight", (32,), Q8_0)], "has weights of type Q8_0 where"),
+        ([TensorData("blk.0.attn_q.weight", (32, 32), I32)], "has weights of type I32 where"),
     ]:
         path.write_bytes(gguf_bytes(llama_metadata(), tensors))
         assert message in str(refusal(path))
+
+
+def test_what_real_files_have_is_no_damage(tmp_path: Path) -> None:
+    changes = {
+        "llama.expert_count": 8,
+        "llama.expert_used_count": Typed(UINT32, [0, 2]),
+        "llama.rope.scaling.type": "yarn",
+        "tokenizer.ggml.tokens": ["", "a", "", "b", ""],
+    }
+    tensors = [*llama_tensors(), TensorData("blk.0.ffn_gate_tid2eid.weight", (64,), I32)]
+    path = tmp_path / "x.gguf"
+    path.write_bytes(gguf_bytes(llama_metadata() | changes, tensors))
+    assert read_header(path).n_vocab == 5
 
 
 def test_incomplete_says_how_much_is_there(tmp_path: Path) -> None:
