@@ -24,6 +24,8 @@ _TAKE_TERMINAL = (
     "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
 _MODE = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")
+ALTERNATE_SCREEN, BRACKETED_PASTE, CURSOR, WRAP = 1049, 2004, 25, 7
+_MOUSE = (1000, 1002, 1003, 1006, 1015)
 
 
 class Terminal:
@@ -110,6 +112,12 @@ class Terminal:
             modes |= {int(number): letter == b"h" for number in numbers.split(b";")}
         return modes
 
+    def hang_up(self) -> None:
+        """The terminal goes away, as when its window is closed."""
+        for fd in (self._master, self._slave):
+            os.close(fd)
+        self._master, self._slave = os.open(os.devnull, os.O_RDWR), os.open(os.devnull, os.O_RDWR)
+
     def _read(self, end: float) -> bool:
         ready, _, _ = select.select([self._master], [], [], max(0.0, end - time.monotonic()))
         if not ready:
@@ -118,3 +126,16 @@ class Terminal:
         self.raw += chunk
         self._stream.feed(chunk)
         return True
+
+
+def assert_restored(terminal: Terminal) -> None:
+    """The program that has ended left the terminal as it was."""
+    modes = terminal.modes()
+    assert modes[ALTERNATE_SCREEN] is False
+    assert modes[BRACKETED_PASTE] is False
+    assert modes[CURSOR] is True
+    assert modes.get(WRAP, True) is True
+    assert not [mode for mode in _MOUSE if modes.get(mode)]
+    assert terminal.raw.count(b"\x1b[>") - terminal.raw.count(b"\x1b[>c") <= terminal.raw.count(b"\x1b[<u") + 1
+    assert terminal.termios() == terminal.termios_before
+    assert b"Traceback" not in terminal.raw

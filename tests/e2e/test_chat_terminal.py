@@ -14,27 +14,13 @@ import pytest
 from app.config.paths import config_file, database_file
 from app.domain.conversation import Message, ReplyState
 from app.store.store import Store
-from tests.e2e.terminal import TOK, Terminal
+from tests.e2e.terminal import ALTERNATE_SCREEN, CURSOR, TOK, Terminal, assert_restored
 
 pytestmark = [pytest.mark.model, pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")]
 
 LONG = "Write a very long story about the sea"
 ENDLESS = '[presets.endless]\ntemperature = 0.8\nseed = 1\nban = ["<|im_end|>", "<|endoftext|>"]\n'
 QUIT, ESCAPE = "\x11", "\x1b"
-ALTERNATE_SCREEN, BRACKETED_PASTE, CURSOR, WRAP = 1049, 2004, 25, 7
-MOUSE = (1000, 1002, 1003, 1006, 1015)
-
-
-def assert_restored(terminal: Terminal) -> None:
-    modes = terminal.modes()
-    assert modes[ALTERNATE_SCREEN] is False
-    assert modes[BRACKETED_PASTE] is False
-    assert modes[CURSOR] is True
-    assert modes.get(WRAP, True) is True
-    assert not [mode for mode in MOUSE if modes.get(mode)]
-    assert terminal.raw.count(b"\x1b[>") - terminal.raw.count(b"\x1b[>c") <= terminal.raw.count(b"\x1b[<u") + 1
-    assert terminal.termios() == terminal.termios_before
-    assert b"Traceback" not in terminal.raw
 
 
 def n_tokens(screen: str) -> int:

@@ -1,4 +1,4 @@
-"""The chat over a scripted engine on a real terminal: `python -m tests.fakes.pty_chat FOLDER`."""
+"""The chat over a scripted engine on a real terminal: `python -m tests.fakes.pty_chat FOLDER [REPLY]`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply
 
 
-async def main(folder: Path) -> int:
-    engine = ScriptedEngine([reply("one two three four")], gated=True)
+async def main(folder: Path, text: str = "one two three four") -> int:
+    engine = ScriptedEngine([reply(text)], gated=True)
     engine.permit(3)
     store = await Store.open(folder / "conversations.db")
     with TerminalGuard(kill_engine=lambda: None) as guard:
@@ -24,4 +24,4 @@ async def main(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(Path(sys.argv[1]))))
+    sys.exit(asyncio.run(main(Path(sys.argv[1]), *sys.argv[2:3])))
