@@ -253,13 +253,23 @@ class Connection:
         self._n_withheld += 1
         if not self.condemned:
             self._liveness.heard()
-            try:
-                for event in self._decoder.feed(chunk):
-                    self._route(event)
-            except FrameError as error:
-                self.kill(f"broke the protocol: {error}")
+            self._take(chunk)
         if self.condemned or not self._backlog.full:
             self._read_on()
+
+    def _take(self, chunk: bytes) -> None:
+        failure = None
+        try:
+            events = self._decoder.feed(chunk)
+        except FrameError as error:
+            events, failure = error.before, error
+        try:
+            for event in events:
+                self._route(event)
+        except FrameError as error:
+            failure = error
+        if failure:
+            self.kill(f"broke the protocol: {failure}")
 
     def _read_on(self) -> None:
         if self._n_withheld:

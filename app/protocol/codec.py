@@ -6,7 +6,8 @@ Knows how bytes become commands and events, and nothing of pipes or processes.
 from __future__ import annotations
 
 import struct
-from typing import Generic, TypeVar
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -23,6 +24,11 @@ T = TypeVar("T")
 
 class FrameError(Exception):
     """The bytes are not a frame of this protocol; the peer must be given up."""
+
+    def __init__(self, reason: str, before: Sequence[Any] = ()) -> None:
+        """`before` are the messages that came whole, before these bytes and together with them."""
+        super().__init__(reason)
+        self.before = before
 
 
 def encode(message: Command | Event) -> bytes:
@@ -41,7 +47,7 @@ class Decoder(Generic[T]):
         self._buffer = bytearray()
 
     def feed(self, chunk: bytes) -> list[T]:
-        """Returns the messages completed by `chunk`. Raises FrameError on bytes that no peer of ours sends."""
+        """Returns the messages completed by `chunk`. Raises FrameError (with them) on bytes that no peer sends."""
         buffer = self._buffer
         buffer += chunk
         messages: list[T] = []
@@ -49,14 +55,14 @@ class Decoder(Generic[T]):
         while len(buffer) - start >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(buffer, start)
             if length > MAX_FRAME_BYTES:
-                raise FrameError(f"frame of {length} bytes")
+                raise FrameError(f"frame of {length} bytes", messages)
             end = start + _LENGTH.size + length
             if len(buffer) < end:
                 break
             try:
                 messages.append(self._decoder.decode(memoryview(buffer)[start + _LENGTH.size : end]))
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                raise FrameError(f"not a message: {error}") from error
+                raise FrameError(f"not a message: {error}", messages) from error
             start = end
         del buffer[:start]
         return messages

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import tempfile
+import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -71,7 +72,9 @@ async def attempt(fault: Fault, n_tries: int, seed: int = 1) -> Outcome:
             try:
                 lost = await fault.attempt(Path(folder), random.Random(f"{seed} {fault.name} {number}"))
             except Exception as error:
-                outcome.failures.append(f"try {number}: {type(error).__name__}: {error}")
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                at = f"{Path(place.filename).name}:{place.lineno}: {place.line}"
+                outcome.failures.append(f"try {number}: {type(error).__name__}: {error} at {at}")
             else:
                 outcome.n_survived += 1
                 outcome.lost[lost or NOTHING] += 1

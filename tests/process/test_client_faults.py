@@ -129,6 +129,14 @@ async def test_garbage_gives_the_worker_up(start_client, tmp_path, kind):
     assert (await ask(client))[-1].finish_reason is FinishReason.LENGTH
 
 
+@pytest.mark.parametrize("kind", ["garbage", "oversize"])
+async def test_what_came_whole_before_the_garbage_is_kept(start_client, kind):
+    # Ready and garbage, and tokens and garbage, may come in one piece.
+    client = start_client("--fault", f"token:{kind}", "--after", "30", "--tokens", "50")
+    await load(client)
+    assert n_tokens(await ask(client)) == 30
+
+
 async def test_a_worker_that_closes_its_pipe_but_lives_on_is_ended(start_client):
     client = start_client("--fault", "token:eof")
     await load(client)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +58,18 @@ def test_what_is_saved_comes_back_in_another_life(tmp_path: Path) -> None:
     assert again.take_notices() == []
     (file,) = files(tmp_path / "kv")
     assert (file.stat().st_mode & 0o777, (tmp_path / "kv").stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_a_state_that_was_written_is_not_kept_in_memory(tmp_path: Path) -> None:
+    made, cells = store(tmp_path / "kv"), state()
+    gone = weakref.ref(cells)
+    made.save([1, 2, 3], cells)
+    del cells
+    end = time.monotonic() + 20
+    while gone() is not None:
+        assert time.monotonic() < end, "the writer holds the last state while it waits for the next one"
+        time.sleep(0.001)
+    made.close(10)
 
 
 def test_the_longest_prefix_wins_and_short_ones_do_not_count(tmp_path: Path) -> None:

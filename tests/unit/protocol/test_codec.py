@@ -27,6 +27,7 @@ from app.protocol.commands import (
     Generate,
     LoadModel,
     Pause,
+    Ping,
     Predict,
     Resume,
     Score,
@@ -44,6 +45,7 @@ from app.protocol.events import (
     LoadFailed,
     LoadProgress,
     Paused,
+    Pong,
     Predicted,
     PrefillProgress,
     PromptFit,
@@ -91,6 +93,7 @@ COMMANDS: list[Command] = [
     Forget((3, 2**40)),
     Bench(8, 512, 0, 4096, 5, False),
     Abort(2**62),
+    Ping(),
     Shutdown(),
 ]
 EVENTS: list[Event] = [
@@ -116,6 +119,7 @@ EVENTS: list[Event] = [
     ScoreFinished(12, 9, 8, 1.5),
     BenchMeasured(8, 0.25),
     BenchFinished(8, "stopped"),
+    Pong(1.5),
     make_lost(),
 ]
 STREAM = b"".join(map(encode, EVENTS))
@@ -209,3 +213,11 @@ def test_a_flipped_byte_never_raises_anything_else(place, flip):
     broken[place] ^= flip
     with suppress(FrameError):
         event_decoder().feed(bytes(broken))
+
+
+def test_what_came_whole_before_bad_bytes_is_told_with_the_error():
+    decoder = event_decoder()
+    good = LoadProgress(0.5)
+    with pytest.raises(FrameError) as caught:
+        decoder.feed(encode(good) + b"\x05\x00\x00\x00hello")
+    assert caught.value.before == [good]
