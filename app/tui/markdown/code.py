@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.style import Style
 
 from app.domain.text import safe_text
@@ -44,7 +45,8 @@ def add_code(
             named = placed(shown, info_places) if info_places else shown
             out.flow(named, fill=styles.code_block, aside=True)
         for n, spans in enumerate(_coloured_lines(safe_text(code).expandtabs(TAB), language, styles)):
-            line = placed(spans, rows[n]) if n < len(rows) else spans
+            whole = _unbroken(spans, styles.code_block)
+            line = placed(whole, rows[n]) if n < len(rows) else whole
             out.flow(line, words=False, fill=styles.code_block, skip_all=True)
 
 
@@ -69,6 +71,14 @@ def _coloured_lines(code: str, language: str, styles: MarkdownStyles) -> Iterato
             spans = [(part, style)] if part else []
     if n_left:
         yield spans
+
+
+def _unbroken(spans: list[Span], style: Style) -> list[Span]:
+    """The spans, or one where they would cut what is drawn as one character, as an emoji of several."""
+    text = "".join(span[0] for span in spans)
+    if text.isascii() or sum(cell_len(span[0]) for span in spans) == cell_len(text):
+        return spans
+    return [(text, style)]
 
 
 def prepare() -> None:
