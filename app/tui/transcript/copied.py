@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from textual.geometry import Offset
 from textual.selection import Selection
 
 from app.tui.markdown.blocks import Kind
@@ -17,13 +18,14 @@ from app.tui.transcript.entry import Entry
 from app.tui.transcript.laid import Laid, Shown, shown_text
 from app.tui.transcript.layout import Layout
 from app.tui.transcript.look import GUTTER, Look, Voice
+from app.tui.transcript.selection import logical_text
 
 Spot = tuple[int, int]
 """A row of an entry, and a character of it."""
 
 
 def copied(layout: Layout, selection: Selection) -> str:
-    """Returns the text of a selection, messages parted by a blank line; notes and notices are no part of it."""
+    """Returns the text of a selection, messages parted by a blank line; notes and notices as they are shown."""
     start, end = selection.start, selection.end
     if layout.look is None or (end is not None and end.y < 0):
         return ""
@@ -34,15 +36,17 @@ def copied(layout: Layout, selection: Selection) -> str:
             continue
         first = None if start is None or start.y < top else (start.y - top, start.x)
         last = None if end is None or end.y >= top + entry.height else (end.y - top, end.x)
-        if entry.voice is not Voice.NOTICE and (text := copied_from(entry, first, last, layout.look)):
-            found.append(text)
+        found.append("" if entry.voice is Voice.NOTICE else copied_from(entry, first, last, layout.look))
+        if (foot := _n_own(entry)) < len(entry.parts):
+            found.append(_note(layout, top + entry.top_of(foot), top + entry.height, selection))
+    found = [text for text in found if text]
     return "\n\n".join([*(text.rstrip("\n") for text in found[:-1]), *found[-1:]])
 
 
 def copied_from(entry: Entry, first: Spot | None, last: Spot | None, look: Look) -> str:
     """Returns the text of an entry from one spot to before another; None: from its start, to its end."""
     to_end = last is None or _is_behind(entry, last)
-    if not entry.is_open or ((first is None or (first[0] == 0 and first[1] < GUTTER)) and to_end):
+    if not (entry.is_open and entry.parts) or ((first is None or (first[0] == 0 and first[1] < GUTTER)) and to_end):
         return entry.source
     stretch = _Search(entry, first or (0, 0), last or (entry.height, 0), look).stretch()
     if stretch is None:
@@ -55,8 +59,23 @@ def copied_from(entry: Entry, first: Spot | None, last: Spot | None, look: Look)
 def _is_behind(entry: Entry, spot: Spot) -> bool:
     """Whether nothing of the message's text stands behind a spot."""
     part, row = entry.place(spot[0])
-    n_own = sum(each.block.kind not in (Kind.NOTE, Kind.FAILURE) for each in entry.parts)
+    n_own = _n_own(entry)
     return part >= n_own or (part == n_own - 1 and row >= entry.height_of(part))
+
+
+def _n_own(entry: Entry) -> int:
+    """How many parts are of the message itself."""
+    return sum(each.block.kind not in (Kind.NOTE, Kind.FAILURE) for each in entry.parts)
+
+
+def _note(layout: Layout, first: int, end: int, selection: Selection) -> str:
+    """What is selected of the rows from `first` to before `end`, as it is shown."""
+    begin, stop = Offset(0, first), Offset(0, end)
+    if selection.start is not None and selection.start.y >= first:
+        begin = selection.start
+    if selection.end is not None and selection.end.y < end:
+        stop = selection.end
+    return logical_text(layout.line, layout.height, Selection(begin, stop)).strip("\n") if begin.y <= stop.y else ""
 
 
 @dataclass(slots=True)

@@ -67,14 +67,14 @@ class Layout:
         """Returns the row where an entry begins."""
         return self._tops[index]
 
-    def last_changed(self) -> None:
-        """The last entry's height may have changed."""
-        self._tops[-1] = self._tops[-2] + self.entries[-1].height
-
-    def feed_last(self, text: str) -> None:
-        """Adds streamed text to the last entry."""
-        self.entries[-1].feed(text, self._width)
-        self.last_changed()
+    def changed(self, entry: Entry) -> None:
+        """The height of an entry may have changed: what stands below it moves along."""
+        index = len(self.entries) - 1
+        while self.entries[index] is not entry:
+            index -= 1
+        grown = self._tops[index] + entry.height - self._tops[index + 1]
+        if grown:
+            self._tops[index + 1 :] = [top + grown for top in self._tops[index + 1 :]]
 
     def locate(self, row: int) -> tuple[int, int]:
         """Returns the entry at a row, and the row within it."""

@@ -24,7 +24,7 @@ from app.tui.transcript.copied import copied
 from app.tui.transcript.entry import Entry, note_block
 from app.tui.transcript.look import GUTTER, Voice
 from app.tui.transcript.messages import entry_for
-from app.tui.transcript.selection import logical_text, paragraph_at, word_at
+from app.tui.transcript.selection import paragraph_at, word_at
 from app.tui.widgets.transcript_view import TranscriptView
 
 
@@ -105,15 +105,15 @@ class Transcript(TranscriptView):
         if self._streaming is not None and text:
             before = self._visible()
             self._streaming.feed(text, self._width)
-            self._repaint_changes(before)
+            self._repaint_changes(self._streaming, before)
 
     def finish_reply(self, note: str = "", failed: bool = False) -> None:
         """Ends the reply, with a line under it that says how if there is something to say."""
-        if self._streaming is not None:
+        entry, self._streaming = self._streaming, None
+        if entry is not None:
             before = self._visible()
-            self._streaming.finish(note_block(note, failed=failed) if note else None, self._width)
-            self._streaming = None
-            self._repaint_changes(before)
+            entry.finish(note_block(note, failed=failed) if note else None, self._width)
+            self._repaint_changes(entry, before)
 
     def last_reply(self) -> str:
         """Returns the last reply as the model wrote it; empty if there is none."""
@@ -129,12 +129,8 @@ class Transcript(TranscriptView):
     # -- selecting
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """Returns the text of the messages under a selection as it was written; of notes alone as it is shown.
-
-        Never raises.
-        """
-        text = copied(self._layout, selection)
-        return text or logical_text(self._layout.line, self._layout.height, selection), "\n"
+        """Returns the text under a selection as it was written, of notes as it is shown; never raises."""
+        return copied(self._layout, selection), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:
         """Paints the selection."""

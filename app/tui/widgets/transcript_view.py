@@ -181,9 +181,9 @@ class TranscriptView(TranscriptPaint, can_focus=True):
             self._place(self.scroll_offset.y)
             self._count_new_lines()
 
-    def _repaint_changes(self, before: list[Line | None]) -> None:
-        """The last entry changed: paints everything if the view moved, else the rows that differ."""
-        self._layout.last_changed()
+    def _repaint_changes(self, entry: Entry, before: list[Line | None]) -> None:
+        """An entry changed: paints everything if the view moved, else the rows that differ."""
+        self._layout.changed(entry)
         top = self.scroll_offset.y
         height = self.virtual_size.height
         self._layout.settle(top, self._n_rows)

@@ -172,6 +172,18 @@ async def test_notes_notices_and_failures(app, message) -> None:
         ]
 
 
+async def test_a_notice_below_a_reply_moves_along_with_it(app, message) -> None:
+    async with app.run_test(size=(60, 24)):
+        app.view.begin_reply(message("", state=ReplyState.STREAMING))
+        app.view.append("half")
+        app.view.notice("the engine was lost", failed=True)
+        app.view.append(" a\nthought")
+        app.view.finish_reply("interrupted", failed=True)
+        assert app.rows()[:7] == [
+            "◆ half a", "  thought", "", "  ✗ interrupted", "", "  ✗ the engine was lost", "",
+        ]  # fmt: skip
+
+
 async def test_stored_states_say_how_a_reply_ended(app, message) -> None:
     async with app.run_test(size=(60, 24)):
         app.view.show([message("half", state=ReplyState.STOPPED), message("gone", state=ReplyState.INTERRUPTED)])

@@ -106,15 +106,18 @@ def test_all_is_all() -> None:
     assert copied(layout, Selection(Offset(0, 0), None)) == "\n" + TEXT
 
 
-def test_messages_are_parted_by_a_blank_line_and_notes_are_left_out() -> None:
+def test_messages_are_parted_by_a_blank_line_and_notes_are_as_they_are_shown() -> None:
     answer = reply("*x*\n")
     answer.note = note_block("stopped by you")
     notice = Entry(Voice.NOTICE)
     notice.note = note_block("model loaded")
     layout = laid_out(Entry(Voice.USER, "\tdo *it*\n\nnow", 2), answer, notice, reply("**y**"))
-    assert copied(layout, Selection(None, None)) == "\tdo *it*\n\nnow\n\n*x*\n\n**y**"
+    assert (
+        copied(layout, Selection(None, None))
+        == "\tdo *it*\n\nnow\n\n*x*\n\n○ stopped by you\n\n○ model loaded\n\n**y**"
+    )
     assert from_to(layout, "now", "x") == "now\n\n*x*"
-    assert from_to(layout, "stopped", "loaded") == ""
+    assert from_to(layout, "stopped", "loaded") == "stopped by you\n\n○ model loaded"
     assert from_to(layout, "do", "it") == "do *it"
 
 
@@ -125,11 +128,18 @@ def test_hostile_text_is_copied_as_it_was_written() -> None:
     assert from_to(layout, "e", "f") == text[text.index("*e") : text.index("\u2028")]
 
 
+def test_of_a_reply_without_text_nothing_is_copied() -> None:
+    layout = laid_out(Entry(Voice.USER, "hi", 2), reply(""), reply("after"))
+    rows = range(layout.height)
+    assert {copied(layout, Selection(Offset(0, row), Offset(9, row + 1))) for row in rows} == {"hi", "", "after"}
+
+
 def test_what_streams_is_copied_up_to_its_end() -> None:
     entry = reply("")
     entry.begin(WIDTH)
     layout = laid_out(entry)
-    layout.feed_last("one **two** three\n- ")
+    entry.feed("one **two** three\n- ", WIDTH)
+    layout.changed(entry)
     layout.settle(0, 100)
     assert copied(layout, Selection(None, None)) == "one **two** three\n- "
     assert from_to(layout, "one", "two") == "one **two**"
