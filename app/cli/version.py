@@ -6,6 +6,7 @@ from app import __version__
 from app.cli import console
 from app.cli.exit_codes import ExitCode
 from app.cli.launch import EngineLauncher
+from app.domain.errors import ConfigError
 
 
 def version(launcher: EngineLauncher) -> int:
@@ -13,7 +14,11 @@ def version(launcher: EngineLauncher) -> int:
     console.print_line(f"tokscope {__version__}")
     from app.protocol.events import Hello
 
-    hello = launcher.greet()
+    try:
+        hello = launcher.greet()
+    except ConfigError as error:
+        console.print_error(f"the engine was not started: {error}", error.hint)
+        return ExitCode.OK
     if not isinstance(hello, Hello):
         console.print_error(f"the engine did not start: {hello.reason}", hello.log_tail)
         return ExitCode.OK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +31,7 @@ def read_adapters(document: Document, at: KeyPath, value: object) -> tuple[LoraA
             if "path" not in table or given.get("path") == "":
                 document.report(at, f"`lora` has a wrong item {number}: it has no `path` of a GGUF file")
             continue
-        path = document.path.parent / Path(given["path"]).expanduser()
+        path = document.path.parent / Path(os.path.expanduser(given["path"]))
         name = given.get("name") or path.stem
         if name in found:
             document.report(at, f"`lora` has two adapters `{name}`: give one of them a `name`")

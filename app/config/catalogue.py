@@ -6,6 +6,7 @@ shipped name changes only the keys that it gives.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def _read_entry(document: Document, name: str, table: dict[str, Any], models: di
 
 
 def _absolute(source: str, folder: Path) -> str:
-    return source if source.startswith(PACKAGE_SOURCE) else str(folder / Path(source).expanduser())
+    return source if source.startswith(PACKAGE_SOURCE) else str(folder / Path(os.path.expanduser(source)))
 
 
 def _read_default(document: Document, models: dict[str, ModelSpec]) -> str:

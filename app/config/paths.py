@@ -1,14 +1,18 @@
 """Where the user's own files lie: the platform's folders for `tokscope`, or TOKSCOPE_{CONFIG,DATA,CACHE}_DIR.
 
-Only names paths. Whoever writes a file calls `ensure_dir` first and deals with its OSError.
+Only names paths. Raises ConfigError where no home folder is known to put them in. Whoever writes a file calls
+`ensure_dir` first and deals with its OSError.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
+
+from app.domain.errors import ConfigError
 
 _APP = "tokscope"
 
@@ -18,19 +22,29 @@ def _override(variable: str) -> Path | None:
     return Path(os.path.abspath(os.path.expanduser(value))) if value else None
 
 
+def _folder(variable: str, platforms: Callable[..., Path]) -> Path:
+    try:
+        return _override(variable) or platforms(_APP, appauthor=False)
+    except RuntimeError:
+        raise ConfigError(
+            "your home folder is not known: HOME is not set, and the system has no entry for your user",
+            hint="set HOME, or TOKSCOPE_CONFIG_DIR, TOKSCOPE_DATA_DIR and TOKSCOPE_CACHE_DIR",
+        ) from None
+
+
 def config_dir() -> Path:
     """The folder of `config.toml`, `models.toml` and `themes/`."""
-    return _override("TOKSCOPE_CONFIG_DIR") or platformdirs.user_config_path(_APP, appauthor=False)
+    return _folder("TOKSCOPE_CONFIG_DIR", platformdirs.user_config_path)
 
 
 def data_dir() -> Path:
     """The folder of what must not be lost: the conversations."""
-    return _override("TOKSCOPE_DATA_DIR") or platformdirs.user_data_path(_APP, appauthor=False)
+    return _folder("TOKSCOPE_DATA_DIR", platformdirs.user_data_path)
 
 
 def cache_dir() -> Path:
     """The folder of what may be deleted at any time: logs, saved states of conversations."""
-    return _override("TOKSCOPE_CACHE_DIR") or platformdirs.user_cache_path(_APP, appauthor=False)
+    return _folder("TOKSCOPE_CACHE_DIR", platformdirs.user_cache_path)
 
 
 def config_file() -> Path:

@@ -6,6 +6,7 @@ theme names are only known to the TUI, which checks them itself.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -76,7 +77,7 @@ def load_settings(path: Path | None = None) -> LoadedSettings:
     flat = {key: value for key, value in document.data.items() if key not in {"trace", "keys", "presets"}}
     values = read_fields(document, (), flat, Settings)
     if models_dir := values.get("models_dir"):
-        values["models_dir"] = str(document.path.parent / Path(models_dir).expanduser())
+        values["models_dir"] = str(document.path.parent / Path(os.path.expanduser(models_dir)))
     presets, flawed = read_presets(document)
     if (preset := values.get("preset", DEFAULT_PRESET)) not in presets and preset not in SHIPPED_PRESETS:
         known = [*SHIPPED_PRESETS, *presets]

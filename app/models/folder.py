@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from app.models.shards import is_later_part, model_name
@@ -17,7 +18,7 @@ def files_in_folder(folder: str | Path | None) -> dict[str, Path]:
     """
     if not folder:
         return {}
-    root = Path(folder).expanduser().absolute()
+    root = Path(os.path.abspath(os.path.expanduser(folder)))
     files: dict[str, Path] = {}
     for pattern in _PATTERNS:
         try:

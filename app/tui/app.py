@@ -28,6 +28,7 @@ from app.tui.screens.help import Help
 from app.tui.screens.safe import Dialog, Opened, SafeScreen
 from app.tui.services import Services
 from app.tui.terminal.ahead import Ahead
+from app.tui.terminal.gate import wants_no_color
 from app.tui.theme import VARIABLE_DEFAULTS, ThemeSituation
 
 _TWICE_S = 3.0
@@ -35,9 +36,6 @@ _TWICE_S = 3.0
 
 _ALONE_S = 3.0
 """Keys that follow one in a dialog wait no longer than this for it, however busy the machine is."""
-
-_LOW_ROWS = 5
-"""Rows of the composer and of the lines below it, over which notices stand."""
 
 
 def _takes_input(screen: Screen[Any]) -> bool:
@@ -57,7 +55,9 @@ class TokscopeApp(App[int]):
 
     def __init__(self, services: Services) -> None:
         # With NO_COLOR Textual only greys, unless it is told before it builds its filters that colours are ANSI.
-        no_color = "NO_COLOR" in os.environ
+        no_color = wants_no_color()
+        if not no_color:
+            os.environ.pop("NO_COLOR", None)  # empty, which Textual takes for set
         super().__init__(ansi_color=True if no_color else None)
         self.animation_level = "none"
         self.HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (40, "-narrow"), (100, "-wide")]
@@ -198,11 +198,8 @@ class TokscopeApp(App[int]):
 
     def tell(self, text: str, severity: SeverityLevel = "information", timeout_s: float | None = None) -> None:
         """Shows a passing notice; the text may come from anywhere."""
-        chat = self.screen_of_chat
-        if chat is not None and chat.composer.region:
-            # The composer grows with what is written; the sheet knows where it is without.
-            for rack in chat.query("ToastRack"):
-                rack.styles.margin = (0, 0, max(_LOW_ROWS, chat.size.height - chat.composer.region.y), 0)
+        if self.screen_of_chat is not None:
+            self.screen_of_chat.place_notices()
         self.notify(safe_text(text), severity=severity, timeout=timeout_s, markup=False)
 
     def leave(self, exit_code: int) -> None:
@@ -226,8 +223,8 @@ class TokscopeApp(App[int]):
     async def action_interrupt(self) -> None:
         """Copies the selection; without one stops the reply, and when pressed twice ends the app."""
         if text := self._selection():
-            self.copy_to_clipboard(text)
-            self.tell(f"Copied {len(text)} characters.")
+            if self.screen_of_chat is not None:
+                self.screen_of_chat.copy(text, "selection")
             return
         now = monotonic()
         if now - self._interrupted_at < _TWICE_S:

@@ -37,12 +37,13 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "regenerate",
         "Regenerate",
-        "Replies again; the old reply is kept",
+        "Replies again; the old reply is kept, whole or stopped",
         "ctrl+r",
         "screen.regenerate",
         "again",
     ),
     Command("restart", "Restart the engine", "Ends it and loads the model again", "", "screen.restart"),
+    Command("clear", "Clear the composer", "Ctrl+Z brings the text back", "ctrl+l", "screen.clear"),
     Command("new", "New conversation", "The one on the screen stays in the history", "ctrl+n", "screen.new", "new"),
     Command(
         "history", "History", "Find, open, rename or delete a conversation", "ctrl+b,f2", "screen.history", "history"

@@ -22,7 +22,7 @@ from app.domain.preset import Preset
 from app.tui.options import ChatOptions
 from app.tui.terminal import splash
 from app.tui.terminal.background import Answer, ask
-from app.tui.terminal.gate import why_not
+from app.tui.terminal.gate import wants_no_color, why_not
 from app.tui.terminal.guard import TerminalGuard
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ async def _run(
         return Store.at(database_file())
 
     catalogue = load_catalogue()
-    terminal = ask() if "NO_COLOR" not in os.environ else Answer(None, "")
+    terminal = ask() if not wants_no_color() else Answer(None, "")
     services = Services(
         options=options,
         settings=loaded.settings,

@@ -1,32 +1,44 @@
-"""Copies to the terminal's clipboard, and says what was copied."""
+"""Copies to the clipboards that there are, and says what is known of it: what was copied, and who took it."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from textual.app import App
 
 from app.config.paths import cache_dir, ensure_dir
+from app.tui.terminal.clipboard import hand_over
 
 _TERMINAL_LIMIT = 70_000
 """Characters that terminals take through OSC 52; more goes to a file as well."""
 
 
-def copy(app: App[int], text: str | None, what: str, tell: Callable[[str], None]) -> None:
-    """Copies `text`, named `what` in the notice; an empty or missing text is told too."""
+async def copy(app: App[int], text: str | None, what: str, tell: Callable[[str], None]) -> None:
+    """Copies `text`, named `what` in the notice; an empty or missing text is said too."""
     if not text:
         tell(f"There is no {what} to copy.")
         return
     app.copy_to_clipboard(text)
-    n_chars = f"{len(text)} character{'' if len(text) == 1 else 's'}"
-    if len(text) <= _TERMINAL_LIMIT:
-        tell(f"Copied the {what} ({n_chars}).")
+    taken_by = await asyncio.to_thread(hand_over, text)
+    n_chars = f"{what}, {len(text):,} character{'' if len(text) == 1 else 's'}"
+    if taken_by == "system":
+        tell(f"Copied to the system's clipboard: {n_chars}.")
         return
+    where = "tmux's buffer, which hands it to the terminal" if taken_by else "the terminal's clipboard (OSC 52)"
+    words = f"{'Copied' if taken_by else 'Sent'} to {where}: {n_chars}."
+    if not taken_by:
+        words += " A terminal that does not allow it ignores it."
+    if len(text) > _TERMINAL_LIMIT:
+        words += f" Terminals may cut that; {_written(text)}."
+    tell(words)
+
+
+def _written(text: str) -> str:
     try:
         path = ensure_dir(cache_dir()) / "copied.md"
         path.touch(mode=0o600)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        tell(f"Copied the {what} ({n_chars}; the terminal may cut it, and no file could be written: {error.strerror}).")
-    else:
-        tell(f"Copied the {what} ({n_chars}). Terminals may cut that, so it is in {path} too.")
+        return f"no file could be written either: {error.strerror}"
+    return f"it is in {path} too"

@@ -100,7 +100,8 @@ class Conversations:
     async def remove(self, conversation: Conversation) -> None:
         """Deletes a conversation without a question; the one on the screen is left first."""
         if self._library.is_shown(conversation):
-            await self._leave()
+            self._give_back()
+            await self._chat.settle()
         if await self._library.delete(conversation):
             self._show()
 
@@ -132,7 +133,11 @@ class Conversations:
 
     async def _leave(self) -> None:
         self._give_back()
+        stopped, conversation = self._chat.running, self._chat.session.conversation
         await self._chat.settle()
+        if stopped and conversation is not None:
+            title = one_line(conversation.title, 40)
+            self._tell(f"The reply in “{title}” was stopped; what had come is kept. The history opens it again.")
 
     def _show(self) -> None:
         self._show_branch(self._chat.session.branch)

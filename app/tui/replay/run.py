@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 
 from app.config.paths import data_dir
@@ -12,7 +11,7 @@ from app.tui.replay.recording import Recording
 from app.tui.run import USAGE, before_textual, drive
 from app.tui.terminal import splash
 from app.tui.terminal.background import Answer, ask
-from app.tui.terminal.gate import why_not
+from app.tui.terminal.gate import wants_no_color, why_not
 from app.tui.terminal.guard import TerminalGuard
 
 
@@ -32,7 +31,7 @@ async def _run(recording: Recording, speed: float, theme: str | None, guard: Ter
     from app.tui.replay.clock import ReplayClock
     from app.tui.terminal import paste
 
-    terminal = ask() if "NO_COLOR" not in os.environ else Answer(None, "")
+    terminal = ask() if not wants_no_color() else Answer(None, "")
     clock = ReplayClock(speed)
     memory = BorrowedMemory(data_dir() / "remembered.json")
     services = make_services(recording, clock, load_settings().settings, memory, theme=theme, dark=terminal.dark)

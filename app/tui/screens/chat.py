@@ -142,7 +142,13 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         )
         library = Library(session.store, session, services.engine.forget)
         self.conversations = Conversations(
-            self.chat, library, show=self._show, give_back=self.give_back, ask=self._ask, run=self._open, tell=self.tell
+            self.chat,
+            library,
+            show=self._show,
+            give_back=self.give_back,
+            ask=self._ask,
+            run=self._open,
+            tell=self.tell,
         )
         self.choices = Choices(host, self._ask, session, self.loader, wardrobe)
         self.bring_steering()
@@ -231,6 +237,8 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
     async def _load(self, wanted: str | None, then: Callable[[], None] | None) -> None:
         if self.chat.stop():
             await self.chat.settle()
+            again = self._keymap.label("regenerate")
+            self.tell(f"The reply was stopped for the other model; what had come is kept. {again} writes it again.")
         draft = self._services.options.draft if wanted == self._wanted_model() else None
         model = await self.loader.load(wanted, draft)
         if model is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from time import monotonic
 
 from textual.app import App
 from textual.notifications import SeverityLevel
@@ -31,6 +32,12 @@ from app.tui.steer.step_dock import StepDock
 from app.tui.widgets.composer import Composer
 from app.tui.widgets.transcript import Transcript
 
+_TWICE_S = 3.0
+"""Two presses of the stop key within this time clear the composer; the notice lasts as long."""
+
+_LOW_ROWS = 5
+"""Rows of the composer and of the lines below it, over which notices stand."""
+
 
 class ChatCommands(SafeScreen):
     """The actions of `app.tui.commands`; `ChatScreen` sets what they work with."""
@@ -48,6 +55,7 @@ class ChatCommands(SafeScreen):
     _keymap: Keymap
     _wardrobe: Wardrobe
     gate: InputGate
+    _escaped_at_s = -_TWICE_S
     _models_dir: Path | None
 
     @abstractmethod
@@ -66,9 +74,18 @@ class ChatCommands(SafeScreen):
     def refresh_panels(self) -> None:
         """Shows the meter's figures."""
 
-    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
-        """Shows a passing notice."""
-        self._host.notify(safe_text(text), severity=severity, markup=False)
+    def tell(self, text: str, severity: SeverityLevel = "information", timeout_s: float | None = None) -> None:
+        """Shows a passing notice above what is being written or chosen."""
+        self.place_notices()
+        self._host.notify(safe_text(text), severity=severity, timeout=timeout_s, markup=False)
+
+    def place_notices(self) -> None:
+        """Moves the notices above the composer, or above the candidates of a held reply."""
+        lowest = self.step_dock if self.step_dock.display else self.composer
+        if lowest.region:
+            margin = max(_LOW_ROWS, self.size.height - lowest.region.y)
+            for rack in self.query("ToastRack"):
+                rack.styles.margin = (0, 0, margin, 0)
 
     def _do(self, work: Coroutine[object, object, None]) -> None:
         self.run_worker(self._told(work), group="commands")
@@ -103,8 +120,31 @@ class ChatCommands(SafeScreen):
         """Stops the reply, or else takes the last waiting message back; a line that is open is only closed."""
         if self.step_dock.leave_line():
             return
-        if not self.stop_all() and (text := self.chat.take_back()):
+        if self.stop_all():
+            return
+        if text := self.chat.take_back():
             self.composer.put_draft(text)
+        elif self.composer.text:
+            self._clear_at_second()
+
+    def _clear_at_second(self) -> None:
+        now = monotonic()
+        if now - self._escaped_at_s < _TWICE_S:
+            self.action_clear()
+            return
+        self._escaped_at_s = now
+        self.tell(f"{self._keymap.label('stop')} again clears what is written.", timeout_s=_TWICE_S)
+
+    def action_clear(self) -> None:
+        """Empties the composer; undo brings the text back."""
+        self._escaped_at_s = -_TWICE_S
+        self.composer.call_later(self._clear)  # behind the keys that it has not handled yet
+
+    def _clear(self) -> None:
+        if self.composer.text:
+            self.composer.focus()
+            self.composer.clear_text()
+            self.tell("Cleared. Ctrl+Z brings it back.")
 
     def stop_all(self) -> bool:
         """Stops the reply and gives back what waits behind it, which would begin at once; False when there is none."""
@@ -123,10 +163,23 @@ class ChatCommands(SafeScreen):
         return n > 0
 
     def action_regenerate(self) -> None:
-        """Replies again to the last message, starting the engine again where it hangs or has failed."""
+        """Replies again to the last message, starting the engine again where it hangs or has failed.
+
+        A reply that is being written is stopped and kept first.
+        """
         if self._services.engine.stall:
             self.action_restart()
-        elif self.chat.can_regenerate():
+        elif self.chat.running:
+            self._do(self._stop_and_regenerate())
+        else:
+            self._regenerate()
+
+    async def _stop_and_regenerate(self) -> None:
+        await self.chat.settle()
+        self._regenerate()
+
+    def _regenerate(self) -> None:
+        if self.chat.can_regenerate():
             self.chat.regenerate()
         elif self._services.engine.state is EngineState.LOST and not self.chat.running:
             self.reload(self._reply_again)
@@ -213,17 +266,21 @@ class ChatCommands(SafeScreen):
 
     def action_copy_reply(self) -> None:
         """Copies the last reply."""
-        copy(self._host, self.transcript.last_reply(), "last reply", self.tell)
+        self.copy(self.transcript.last_reply(), "last reply")
 
     def action_copy_code(self) -> None:
         """Copies the last code block."""
-        copy(self._host, self.transcript.last_code_block(), "last code block", self.tell)
+        self.copy(self.transcript.last_code_block(), "last code block")
 
     def action_copy_conversation(self) -> None:
         """Copies the conversation as Markdown."""
         conversation = self._session.conversation
         text = as_markdown(conversation.title, self._session.branch) if conversation else ""
-        copy(self._host, text, "conversation", self.tell)
+        self.copy(text, "conversation")
+
+    def copy(self, text: str | None, what: str) -> None:
+        """Copies a text, and says where it went."""
+        self._do(copy(self._host, text, what, self.tell))
 
     def action_page_up(self) -> None:
         """Scrolls the conversation up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -23,9 +24,10 @@ from app.tui.widgets.bar import Bar, Segment
 
 EDITING: tuple[tuple[str, str], ...] = (
     ("Enter", "Send; the border counts its tokens"),
-    ("Ctrl+J", "New line (Shift+Enter in some terminals)"),
+    ("Ctrl+J", "New line (Shift+Enter and Alt+Enter in some terminals)"),
     ("Up / Down", "Earlier and later prompts"),
     ("Ctrl+A / Ctrl+E", "Beginning and end of the line"),
+    ("Alt+Left / Alt+Right", "A word back or on, where something is written"),
     ("Ctrl+W / Ctrl+U / Ctrl+K", "Delete a word, to the start, to the end"),
     ("Ctrl+Z / Ctrl+Y", "Undo and redo"),
     ("Tab", "Go to the conversation and back"),
@@ -66,7 +68,7 @@ def user_files() -> list[tuple[str, str]]:
 
 
 def _short(path: Path) -> str:
-    home = Path.home()
+    home = os.path.expanduser("~")  # `~` itself where there is no home
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 

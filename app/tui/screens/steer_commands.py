@@ -57,6 +57,10 @@ class SteerCommands(SafeScreen):
     async def _ask(self, dialog: Dialog[Result]) -> Result | None: ...
 
     @abstractmethod
+    def place_notices(self) -> None:
+        """Moves the notices out of the way."""
+
+    @abstractmethod
     def refresh_state(self) -> None:
         """Shows what has changed."""
 
@@ -103,6 +107,7 @@ class SteerCommands(SafeScreen):
                 self._before_step = self.transcript if self.focused is self.transcript else self.composer
             self.composer.display = not shown
             (self.step_dock.panel if shown else self._before_step).focus()
+            self.call_after_refresh(self.place_notices)
         self.refresh_state()
         if self.step.state.paused:
             self.refresh_panels()

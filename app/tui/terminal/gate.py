@@ -1,9 +1,14 @@
-"""Whether this terminal can show the chat at all. Asked before anything heavy is imported."""
+"""Whether this terminal can show the chat at all, and in colours. Asked before anything heavy is imported."""
 
 from __future__ import annotations
 
 import os
 import sys
+
+
+def wants_no_color() -> bool:
+    """Whether NO_COLOR is set to something: empty it means nothing (no-color.org)."""
+    return bool(os.environ.get("NO_COLOR"))
 
 
 def why_not() -> str:

@@ -16,6 +16,8 @@ from textual._xterm_parser import BRACKETED_PASTE_START as START
 from textual._xterm_parser import XTermParser
 from textual.message import Message
 
+_ALT_ENTER = ("\x1b\r", "\x1b[13;3u")
+"""Alt+Enter as most terminals send it, which Textual reads as Enter, and as the kitty keyboard protocol does."""
 _SHOWN = str.maketrans({"\x1b": "\u241b", "\x00": None})
 
 
@@ -57,11 +59,11 @@ class SafePasteParser(XTermParser):
         at = (self._seen + data).find(START)
         if at < 0:
             self._seen = (self._seen + data)[1 - len(START) :]
-            yield from super().feed(data)
+            yield from super().feed(data.replace(*_ALT_ENTER))
             return ""
         end = at + len(START) - len(self._seen)
         self._seen, self._pasted = "", []
-        yield from super().feed(data[:end])
+        yield from super().feed(data[:end].replace(*_ALT_ENTER))
         return data[end:]
 
     def _feed_paste(self, data: str) -> Generator[Message, None, str]:

@@ -81,3 +81,10 @@ def test_install_reaches_the_drivers(monkeypatch):
     install()
     install()
     assert [driver.XTermParser for driver in drivers] == [SafePasteParser] * 2
+
+
+@pytest.mark.parametrize("sent", ["\x1b\r", "\x1b[13;3u"])
+def test_alt_enter_is_no_enter(sent):
+    assert parse(f"a{sent}b") == [("key", "a"), ("key", "alt+enter"), ("key", "b")]
+    pasted = f"x{sent}"
+    assert parse(f"{sent}{START}{pasted}{END}") == [("key", "alt+enter"), ("paste", pasted.replace("\x1b", "␛"))]
