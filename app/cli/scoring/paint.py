@@ -44,9 +44,3 @@ def padded(text: str, width: int) -> str:
     from rich.cells import cell_len
 
     return text + " " * max(0, width - cell_len(text))
-
-
-def percent(p: float) -> str:
-    """A probability, with digits where they tell something."""
-    share = 100 * p
-    return f"{share:.1f} %" if share >= 0.95 else f"{share:.2g} %" if share >= 0.001 else "< 0.001 %" if p else "0 %"

@@ -15,10 +15,11 @@ from app.cli.exit_codes import ExitCode
 from app.cli.launch import EngineLauncher
 from app.cli.scoring.engine import ask_engine, for_one, lost
 from app.cli.scoring.given import given_text
-from app.cli.scoring.paint import padded, percent, wants_paint
+from app.cli.scoring.paint import padded, wants_paint
 from app.client.engine import Engine
 from app.domain.conversation import Role
 from app.domain.errors import GenerationError
+from app.domain.probability import percent
 from app.domain.text import quoted
 from app.domain.trace import Prediction, StageTrace, TopToken, cuts
 from app.protocol.commands import ChatMessage, Predict

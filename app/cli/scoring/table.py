@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.cli.scoring.paint import Look, padded, painted, percent
+from app.cli.scoring.paint import Look, padded, painted
+from app.domain.probability import percent
 from app.domain.text import quoted
 from app.domain.trace import TokenTrace, TopToken
 

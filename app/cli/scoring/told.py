@@ -11,18 +11,15 @@ from app.cli.asking.answer import finite
 from app.cli.exit_codes import exit_code_of
 from app.cli.scoring.paint import PLAIN, Look, painted
 from app.cli.scoring.table import token_table
+from app.domain.probability import step
 from app.domain.trace import TokenTrace
 
 if TYPE_CHECKING:
     from app.cli.scoring.inspection import Inspection
 
-_BUCKETS = (
-    (0.5, PLAIN, "50 % and more"),
-    (0.1, Look("4", "36"), "10 to 50 %"),
-    (0.01, Look("1", "33"), "1 to 10 %"),
-    (0.001, Look("1;4", "35"), "0.1 to 1 %"),
-    (0.0, Look("7", "31"), "less than 0.1 %"),
-)
+_LOOKS = (PLAIN, Look("4", "36"), Look("1", "33"), Look("1;4", "35"), Look("7", "31"))
+"""How a token looks at each step of the scale of probability."""
+_STEP_WORDS = ("50 % and more", "10 to 50 %", "1 to 10 %", "0.1 to 1 %", "less than 0.1 %")
 _N_WORST = 8
 _FEW = 40
 """Up to so many tokens each has a row of its own in a terminal."""
@@ -110,7 +107,7 @@ class PaintedText:
 
     def end(self, found: Inspection) -> None:
         """Explains, gives the figures of every token or of the least expected ones, and tells the perplexity."""
-        legend = " · ".join(painted(name, look) for _, look, name in _BUCKETS)
+        legend = " · ".join(painted(words, look) for words, look in zip(_STEP_WORDS, _LOOKS, strict=True))
         console.write_out(f"\n\n{legend}\n\n")
         tokens, title, which = found.tokens, "token", ""
         if not (len(tokens) <= _FEW if self._rows is None else self._rows):
@@ -136,7 +133,7 @@ def _summary(found: Inspection) -> str:
 
 
 def _look(p: float) -> Look:
-    return next(look for least, look, _ in _BUCKETS if p >= least)
+    return _LOOKS[step(p)]
 
 
 def _placed(tokens: Sequence[TokenTrace]) -> list[tuple[TokenTrace, int]]:

@@ -1,11 +1,9 @@
-"""Copies to the clipboards that there are, and says what is known of it: what was copied, and who took it."""
+"""Says what is known of a text that is copied: what it is, and which clipboard took it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-
-from textual.app import App
 
 from app.config.paths import cache_dir, ensure_dir
 from app.tui.terminal.clipboard import hand_over
@@ -14,12 +12,8 @@ _TERMINAL_LIMIT = 70_000
 """Characters that terminals take through OSC 52; more goes to a file as well."""
 
 
-async def copy(app: App[int], text: str | None, what: str, tell: Callable[[str], None]) -> None:
-    """Copies `text`, named `what` in the notice; an empty or missing text is said too."""
-    if not text:
-        tell(f"There is no {what} to copy.")
-        return
-    app.copy_to_clipboard(text)
+async def say_who_took(text: str, what: str, tell: Callable[[str], None]) -> None:
+    """Gives a text that was sent to the terminal's clipboard to those that answer; says who took it, named `what`."""
     taken_by = await asyncio.to_thread(hand_over, text)
     n_chars = f"{what}, {len(text):,} character{'' if len(text) == 1 else 's'}"
     if taken_by == "system":

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import ascii_lowercase
 
+from app.domain.probability import percent
 from app.domain.text import one_line
 from app.domain.trace import Origin, TokenTrace
 from app.tui.inspect.chain import Chain, Step, Truth, intervals
 from app.tui.inspect.survivors import INF
 from app.tui.inspect.token_view import WIDE
-from app.tui.panels import numbers
 from app.tui.panels.line import Line, bar, first_row, visible, width_of, wrap
 from app.tui.panels.sections import p_role
 
@@ -101,14 +101,14 @@ def _candidates(token: TokenTrace, chain: Chain, width: int, height: int) -> lis
         by, p = chain.cut_by(i), chain.p[i]
         came, picked = candidate.id == token.id, i == chain.pick
         after: Line = (
-            ((f"   ✂ {by}", "dim"),) if by else ((f" {numbers.percent(p):>8} ", p_role(p)), (bar(p, n_bar), p_role(p)))
+            ((f"   ✂ {by}", "dim"),) if by else ((f" {percent(p):>8} ", p_role(p)), (bar(p, n_bar), p_role(p)))
         )
         lines.append(
             (
                 ("▶ " if came else "→ " if picked else "  ", "value"),
                 (f"{_letter(chain, i)} ", "dim"),
                 (visible(candidate.text, n_text), "value" if came or picked else "dim" if by else "text"),
-                (f"{numbers.percent(candidate.p):>8}", p_role(candidate.p)),
+                (f"{percent(candidate.p):>8}", p_role(candidate.p)),
                 *after,
             )
         )

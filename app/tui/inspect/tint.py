@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from app.domain.probability import step
 from app.domain.trace import Origin, TokenTrace
 from app.tui.panels import numbers
 from app.tui.panels.line import Line
@@ -37,7 +38,9 @@ class Mark(NamedTuple):
 
 
 _LEVELS = "▁▂▃▄▅▆▇█"
-_P = (0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 0.95)
+_PROBABLE = (Mark("█", "high"), Mark("▆", "mid"), Mark("▄", "low"), Mark("▂", "low"), Mark("▁", "low"))
+"""Marks by the step of a probability."""
+_STEP_WORDS = ("≥50 %", "10–50 %", "1–10 %", "0.1–1 %", "<0.1 %")
 _ENTROPY = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
 _LATENCY = (0.5, 0.8, 1.25, 1.6, 2.0, 3.0, 5.0)
 _RISING = ("low", "low", "low", "mid", "mid", "high", "high", "high")
@@ -92,8 +95,7 @@ def mark(token: TokenTrace, tint: Tint, typical: float) -> Mark:
         case Tint.NONE:
             return Mark("", "text")
         case Tint.PROBABILITY:
-            level = bisect_right(_P, token.p)
-            return Mark(_LEVELS[level], _RISING[level])
+            return _PROBABLE[step(token.p)]
         case Tint.ENTROPY:
             level = bisect_right(_ENTROPY, token.entropy)
             return Mark(_LEVELS[level], _RISING[7 - level])
@@ -110,7 +112,10 @@ def legend(tint: Tint, typical: float) -> Line:
         case Tint.NONE:
             return ()
         case Tint.PROBABILITY:
-            return _scale("probability", ("< 10 %", "10–50 %", "≥ 50 %"), _RISING)
+            line: Line = (("p  ", "dim"),)
+            for step_mark, words in zip(_PROBABLE, _STEP_WORDS, strict=True):
+                line = (*line, step_mark, (f" {words}  ", "text"))
+            return line
         case Tint.ENTROPY:
             return _scale("entropy", ("< 1 bit", "1–3 bits", "≥ 3 bits"), _RISING[::-1])
         case Tint.LATENCY:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+from app.domain.probability import percent
 from app.domain.trace import TokenTrace, TopToken
 from app.tui.inspect.pieces import is_bytes, is_control
 from app.tui.inspect.tint import origin_words
-from app.tui.panels import numbers
 from app.tui.panels.line import Line, bar, first_row, visible, width_of
 from app.tui.panels.sections import p_role
 
@@ -87,7 +87,7 @@ def _candidate(
     return (
         ("▶ " if chosen else "  ", "value"),
         (name, role),
-        (f"{numbers.percent(token.p):>7} ", p_role(token.p)),
+        (f"{percent(token.p):>7} ", p_role(token.p)),
         (shown, p_role(token.p)),
     )
 
@@ -101,10 +101,10 @@ def _facts(token: TokenTrace, place: tuple[int, int], width: int) -> list[Line]:
         ("text", visible(f"“{token.text}”", width - 10).rstrip(), "value"),
         ("bytes", _bytes(token.text, width - 10) if kind != "control token" else "none: a control token", "text"),
         ("id", f"{token.id}" + (f"  ({kind})" if kind else ""), "text"),
-        ("p", f"{_p(token.p)}   rank {token.rank}", p_role(token.p)),
+        ("p", f"{percent(token.p)}   rank {token.rank}", p_role(token.p)),
         ("logprob", f"{token.logprob:.4f}", "text"),
         ("entropy", f"{token.entropy:.3f} bits", "text"),
-        ("p(end)", _p(token.p_end), "text"),
+        ("p(end)", percent(token.p_end), "text"),
         ("origin", origin_words(token.origin), "value"),
         ("ms", f"{_ms(token.ms)}   as text {_ms(token.text_ms)}", "text"),
     ]
@@ -120,15 +120,11 @@ def _facts(token: TokenTrace, place: tuple[int, int], width: int) -> list[Line]:
 
 
 def _ghost_p(token: TokenTrace) -> tuple[str, str]:
-    return f" {numbers.percent(token.ghosts[0].p)}", "dim"
+    return f" {percent(token.ghosts[0].p)}", "dim"
 
 
 def _ms(value: float) -> str:
     return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
-
-
-def _p(p: float) -> str:
-    return f"{p * 100:.3f} %"
 
 
 def _bytes(text: str, n_cells: int) -> str:

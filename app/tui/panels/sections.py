@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.domain.generation import FinishReason
+from app.domain.probability import percent
 from app.domain.text import one_line
 from app.protocol.events import ModelReady
 from app.tui.meter import RunMeter
@@ -211,7 +212,7 @@ def _candidates(meter: RunMeter, width: int, n: int) -> list[Line]:
             (
                 ("▶ " if candidate.chosen else "  ", "value"),
                 (visible(token.text, n_text), "value" if candidate.chosen else "text"),
-                (f"{numbers.percent(token.p):>7} ", role),
+                (f"{percent(token.p):>7} ", role),
                 (drawn, role),
             )
         )

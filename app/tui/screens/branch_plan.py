@@ -15,10 +15,15 @@ from textual.widgets.option_list import Option
 
 from app.domain.preset import Preset
 from app.domain.text import one_line
+from app.tui.screens.picker import FRAME, LOW, MAX_WIDTH, WIDTH
 from app.tui.screens.safe import Dialog
 from app.tui.steer.plan import MAX_BRANCHES, MIN_BRANCHES, Plan
 
 _DEFAULT_N = 4
+_OTHER_LINES, _OTHER_LINES_LOW = 14, 10
+"""Lines of the dialog beside its list, with air around them and, below `LOW` lines, without."""
+_N_NAME = 23
+"""Cells of a row before the description."""
 
 
 class BranchPlan(Dialog[Plan]):
@@ -60,8 +65,17 @@ class BranchPlan(Dialog[Plan]):
         options = self.query_one(OptionList)
         options.add_options([Option(self._row(name), id=name) for name in self._presets])
         options.highlighted = list(self._presets).index(self._current) if self._current in self._presets else 0
-        options.styles.max_height = max(2, self.size.height - 12)
         options.focus()
+        self._fit()
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Fits the list and its rows to the new size."""
+        self._fit()
+
+    def _fit(self) -> None:
+        # All but the list has a fixed height, the hints and the words on two lines where it is narrow.
+        others = _OTHER_LINES_LOW if self.size.height < LOW else _OTHER_LINES
+        self.query_one(OptionList).styles.max_height = max(1, self.size.height - others)
         self._show()
 
     @property
@@ -114,7 +128,8 @@ class BranchPlan(Dialog[Plan]):
 
     def _row(self, name: str) -> Content:
         mark = f"[{self._checked.index(name) + 1}]" if name in self._checked else "[ ]"
-        description = one_line(self._presets[name].description, 46)
+        room = min(WIDTH, int(self.size.width * MAX_WIDTH)) - FRAME - 2 - _N_NAME
+        description = one_line(self._presets[name].description, max(1, min(46, room)))
         return Content.assemble(
             (f"{mark} ", "$accent"), f"{one_line(name, 18):<19}", (description, "$foreground-muted")
         )

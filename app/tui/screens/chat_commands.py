@@ -17,7 +17,7 @@ from app.session.session import Session
 from app.tui.commands import COMMANDS
 from app.tui.flow.chat import Chat
 from app.tui.flow.choices import Choices
-from app.tui.flow.clip import copy
+from app.tui.flow.clip import say_who_took
 from app.tui.flow.conversations import Conversations
 from app.tui.flow.input_gate import Hold, InputGate
 from app.tui.flow.library import as_markdown
@@ -279,8 +279,12 @@ class ChatCommands(SafeScreen):
         self.copy(text, "conversation")
 
     def copy(self, text: str | None, what: str) -> None:
-        """Copies a text, and says where it went."""
-        self._do(copy(self._host, text, what, self.tell))
+        """Copies a text, named `what` in the notice that says who took it."""
+        if text:
+            self._host.copy_to_clipboard(text)
+            self._do(say_who_took(text, what, self.tell))
+        else:
+            self.tell(f"There is no {what} to copy.")
 
     def action_page_up(self) -> None:
         """Scrolls the conversation up."""

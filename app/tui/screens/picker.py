@@ -29,9 +29,9 @@ _N_PROBLEM_LINES = 4
 _OTHER_LINES = 13
 """Lines of a dialog beside its list and its detail: border, padding, title, field, hints, and air around it."""
 _OTHER_LINES_LOW = 6
-"""The same below `_LOW` lines, where `app.tcss` takes the air out; the hints may need two."""
-_LOW = 18
-_WIDTH, _MAX_WIDTH, _FRAME = 78, 0.96, 6
+"""The same below `LOW` lines, where `app.tcss` takes the air out; the hints may need two."""
+LOW = 18
+WIDTH, MAX_WIDTH, FRAME = 78, 0.96, 6
 """A dialog's width, the share of the screen that it has at most, and what border and padding take of it."""
 
 
@@ -180,7 +180,7 @@ class Picker(Dialog[str]):
     def _fit(self, n_detail: int | None = None) -> None:
         self._failed = False
         # All but the list has a fixed height, and nothing of it may be cut; the detail gives way first.
-        room = self.size.height - (_OTHER_LINES_LOW if self.size.height < _LOW else _OTHER_LINES)
+        room = self.size.height - (_OTHER_LINES_LOW if self.size.height < LOW else _OTHER_LINES)
         n_detail = max(0, min(self.N_DETAIL_LINES if n_detail is None else n_detail, room - 2))
         self.query_one(".dialog-detail").styles.height = n_detail
         self.query_one(OptionList).styles.max_height = max(1, room - n_detail)
@@ -192,7 +192,7 @@ class Picker(Dialog[str]):
         # The list has no columns: the tail is pushed to the right by hand.
         n_columns = self.query_one(OptionList).scrollable_content_region.width
         # Before the first layout: what `.dialog` will leave. Narrower rows would be seen for a moment.
-        n_columns = n_columns or min(_WIDTH, int(self.size.width * _MAX_WIDTH)) - _FRAME
+        n_columns = n_columns or min(WIDTH, int(self.size.width * MAX_WIDTH)) - FRAME
         width = max(20, n_columns - 2)
         tail = Content(one_line(row.tail, width // 2))
         mark = "● " if row.current else "  "

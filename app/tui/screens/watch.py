@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Static
 
 from app.domain.trace import Origin, TokenTrace
 from app.protocol.events import ModelReady
@@ -105,6 +104,7 @@ class WatchScreen(SafeScreen):
         self.flow.tint, self.flow.ghosts, self.flow.follow = Tint.ORIGIN, True, True
         self.legend = Legend(id="legend")
         self.tabs = Bar(id="tabs")
+        self.hints = Bar(id="hints", separator="   ")
 
     def compose(self) -> ComposeResult:
         """Lays the screen out."""
@@ -112,7 +112,7 @@ class WatchScreen(SafeScreen):
         yield self.page
         yield self.legend
         yield self.flow
-        yield Static(id="hints", markup=False)
+        yield self.hints
 
     def on_mount(self) -> None:
         """Shows the first page."""
@@ -174,6 +174,9 @@ class WatchScreen(SafeScreen):
 
     def _show_hints(self) -> None:
         panel = self.page.panel
-        drafts = "   d speculation" if panel == "speculation" else ""
-        wish = "" if panel == FIGURES else f"   c in the column: {self._choice.wish(panel)}"
-        self.query_one("#hints", Static).update(f"← → panel{wish}{drafts}   Esc close")
+        hints = [Segment(" panel", lead="← →", weight=3)]
+        if panel != FIGURES:
+            hints.append(Segment(f" in the column: {self._choice.wish(panel)}", lead="c", weight=1))
+        if panel == "speculation":
+            hints.append(Segment(" speculation", lead="d", weight=2))
+        self.hints.show([*hints, Segment(" close", lead="Esc", weight=4)])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app.domain.probability import percent
 from app.domain.text import one_line
-from app.tui.panels import numbers
 from app.tui.panels.line import Line, bar, first_row, spread, visible, width_of
 from app.tui.panels.sections import p_role
 from app.tui.steer.stepping import Alternative, Hold, Stepping
@@ -33,7 +33,7 @@ def _title(state: Stepping, width: int) -> Line:
     left: list[Line] = [((f"token {state.n_generated + 1:,}", "value"),)]
     if state.prediction is not None:
         left.append((("entropy ", "dim"), (f"{state.prediction.entropy:.2f} bits", "value")))
-        left.append((("end ", "dim"), (numbers.percent(state.prediction.p_end), "value")))
+        left.append((("end ", "dim"), (percent(state.prediction.p_end), "value")))
     if state.banned:
         names = " ".join(one_line(text, 12).strip() or "␣" for text in list(state.banned.values())[-3:])
         left.append((("banned ", "dim"), (f"{len(state.banned)}: {names}", "value")))
@@ -78,4 +78,4 @@ def _row(row: Alternative, at_cursor: bool, banned: bool, n_text: int, n_bar: in
 def _measure(p: float, n_bar: int, nothing: str, words: str = "") -> Sequence[tuple[str, str]]:
     if p <= 0:
         return ((f"{nothing:>{_P - 1}} ", "dim"), (words.ljust(n_bar) if len(words) <= n_bar else " " * n_bar, "text"))
-    return ((f"{numbers.percent(p):>{_P - 1}} ", p_role(p)), (bar(p, n_bar).ljust(n_bar), p_role(p)))
+    return ((f"{percent(p):>{_P - 1}} ", p_role(p)), (bar(p, n_bar).ljust(n_bar), p_role(p)))

@@ -36,8 +36,8 @@ _MOST_OF_A_TEXT = 4_000
 
 
 def strip(cells: Sequence[CellSpan], setting: Setting, width: int) -> Line:
-    """Returns one line: a letter a kind, lower case where nothing was computed, with `&` where other branches hold the
-    same cells, `!` at what is dropped next."""
+    """Returns one line: a letter a kind, lower case where nothing was computed, `&` at the end of what other branches
+    hold too, `!` at the beginning of what is dropped next."""
     spans: list[tuple[str, str]] = []
     dropped = _dropped(cells, setting)
     for index, (cell, n) in enumerate(zip(cells, share([cell.n_tokens for cell in cells], width), strict=True)):
@@ -46,7 +46,7 @@ def strip(cells: Sequence[CellSpan], setting: Setting, width: int) -> Line:
         text = (letter if cell.source in ("computed", "") else letter.lower()) * n
         if cell.n_sharers:
             role = "shared-block"
-            text = f"{text[0]}{_SHARED}" * (n // 2) + text[: n % 2] if n > 1 else _SHARED
+            text = text[: n - 1] + _SHARED * min(n, 1)
         if index == dropped:
             text = "!" + text[1:]
         spans.append((text, role))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import log10
 
+from app.domain.probability import percent
 from app.protocol.events import ModelReady
 from app.tui.meter import RunMeter
 from app.tui.panels import numbers
@@ -21,11 +22,11 @@ _LIKELY = 0.1
 def ending_forms(meter: RunMeter, width: int) -> Forms:
     """Returns the panel of the column in its forms, the fullest first."""
     ending = meter.ending
-    now = numbers.UNKNOWN if ending.now is None else p_of(ending.now)
+    now = numbers.UNKNOWN if ending.now is None else percent(ending.now)
     title = spread((("P(END OF TEXT)", "title"),), (("now ", "dim"), (now, "value")), width)
     curve: Line = ((levels([height_of(p) for p in ending.recent], width), "spark"),)
     most = ending.moments[:1]
-    words = f"most {p_of(most[0].p)} at token {most[0].at}" if most and ending.known else "most –"
+    words = f"most {percent(most[0].p)} at token {most[0].at}" if most and ending.known else "most –"
     figures: Line = ((f"{words} · ▁ 10⁻⁶ █ 1", "dim"),)
     return (title, curve, figures), (title, curve), (title,)
 
@@ -39,7 +40,7 @@ def ending_page(meter: RunMeter, model: ModelReady | None, setting: Setting, wid
     lines += [(), (("P(end of text) at each of the last tokens, on a log scale", "dim"),)]
     n_moments = min(4, len(ending.moments)) if ending.known else 0
     n_rows = max(2, min(8, height - len(lines) - n_moments - 2))
-    labels = {0: "100 %", n_rows - 1: "<10⁻⁶"}
+    labels = {0: "100 %", n_rows - 1: "≤10⁻⁴ %"}
     curve = [(height_of(p), height_of(p)) for p in list(ending.recent)[-2 * (width - 8) :]]
     strokes = [(0.0, high) for _, high in curve] if ending.known else []
     lines += [
@@ -52,16 +53,11 @@ def ending_page(meter: RunMeter, model: ModelReady | None, setting: Setting, wid
             lines.append(
                 (
                     (f"token {moment.at:<6}", "text"),
-                    (f"{p_of(moment.p):>9}  ", "value"),
+                    (f"{percent(moment.p):>9}  ", "value"),
                     (visible(moment.text, 24), "text"),
                 )
             )
     return lines[:height]
-
-
-def p_of(p: float) -> str:
-    """Returns a probability that may be very small."""
-    return numbers.percent(p) if p >= 0.001 or p == 0 else f"{p:.0e}".replace("e-0", "e-")
 
 
 def height_of(p: float) -> float:
@@ -76,12 +72,12 @@ def _verdict(meter: RunMeter) -> str:
     if not ending.known:
         return "The engine does not tell how likely an end was."
     if meter.stop is not None and meter.stop.kind == "eog":
-        return f"The model ended it: an end had {p_of(ending.now or 0.0)}, and was drawn."
+        return f"The model ended it: an end had {percent(ending.now or 0.0)}, and was drawn."
     n_likely = sum(moment.p >= _LIKELY for moment in ending.moments)
     if n_likely:
         times = "once" if n_likely == 1 else "many times" if n_likely > N_MOMENTS else f"{n_likely} times"
         return f"An end was likely (10 % or more) {times}, and another token was drawn."
-    most = p_of(_most(ending))
+    most = percent(_most(ending))
     if meter.phase is Phase.DONE:
         return f"The model did not end it: it gave an end never more than {most}."
     return f"It goes on because the model sees no end yet: never more than {most}."
@@ -93,8 +89,8 @@ def _most(ending: Ending) -> float:
 
 def _ledger(meter: RunMeter, model: ModelReady | None, setting: Setting) -> list[Line]:
     ending, limit = meter.ending, setting.sampling.max_tokens
-    now = numbers.UNKNOWN if ending.now is None else f"{p_of(ending.now)} at the last token"
-    far = "" if ending.survival is None else f"{p_of(ending.survival)} of plain draws come this far"
+    now = numbers.UNKNOWN if ending.now is None else f"{percent(ending.now)} at the last token"
+    far = "" if ending.survival is None else f"{percent(ending.survival)} of plain draws come this far"
     n_strings = len(setting.sampling.stop)
     used = numbers.UNKNOWN
     if model is not None and meter.context_known:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.domain.probability import percent
 from app.domain.text import quoted
 from app.domain.trace import TokenTrace
 from app.protocol.events import ModelReady
 from app.tui.meter import RunMeter
 from app.tui.panels import numbers
 from app.tui.phase import Phase
-from app.tui.watch.ending_view import p_of
 from app.tui.watch.setting import Setting
 
 
@@ -64,7 +64,7 @@ def _input(meter: RunMeter) -> str:
 
 def _prediction(first: TokenTrace, model: ModelReady | None) -> str:
     size = f"{model.n_vocab:,}" if model is not None else "all"
-    best = [f"{quoted(top.text)} {p_of(top.p)}" for top in first.top[:2]]
+    best = [f"{quoted(top.text)} {percent(top.p)}" for top in first.top[:2]]
     said = f" and gave {' and '.join(best)}" if best else ""
     return (
         f"One pass through the model gave each of the {size} tokens that it knows a probability to come next. "
@@ -83,7 +83,7 @@ def _sampling(meter: RunMeter, first: TokenTrace, setting: Setting) -> str:
     else:
         how = f"One of the likelier ones is drawn by lot, at temperature {sampling.temperature:g}."
     began = f"After the {meter.n_kept} tokens that were kept came" if meter.n_kept else "This reply began with"
-    return f"{how} {began} {quoted(first.text)}, number {first.rank} of the list with {p_of(first.p)}."
+    return f"{how} {began} {quoted(first.text)}, number {first.rank} of the list with {percent(first.p)}."
 
 
 def _feedback(meter: RunMeter, first: TokenTrace, model: ModelReady | None) -> str:

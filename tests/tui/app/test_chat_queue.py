@@ -51,7 +51,10 @@ async def test_a_new_conversation_gives_back_what_waits(tmp_path: Path) -> None:
         await pilot.press("ctrl+n")
         await until(lambda: not chat.chat.session.branch)
         assert chat.composer.text == "second\nthird"
-        assert told(app) == ["2 queued messages are in the composer."]
+        assert told(app) == [
+            "2 queued messages are in the composer.",
+            "The reply in “first” was stopped; what had come is kept. The history opens it again.",
+        ]
         assert chat.chat.waiting == []
 
 

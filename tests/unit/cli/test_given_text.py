@@ -148,11 +148,11 @@ def test_the_next_token_in_a_terminal_is_a_table_with_bars(tok, terminal) -> Non
     )
     out = tok("next", "Hi", engine=engine).out
     assert out.splitlines() == [
-        "8 tokens of prompt · entropy 1.50 bits · the reply ends here: 25.0 %",
+        "8 tokens of prompt · entropy 1.50 bits · the reply ends here: 25 %",
         "",
         "      token                       before                  after the chain",
-        '   1  " a↵"                          50.0 %  █████▌         100.0 %  ███████████',
-        '   2  "東京"                         50.0 %  █████▌       cut by min-p',
+        '   1  " a↵"                            50 %  █████▌           100 %  ███████████',
+        '   2  "東京"                           50 %  █████▌       cut by min-p',
         '   3  "x"                               0 %               cut by top-k',
         "",
         "chain: top-k 49,152 → 2 · min-p 2 → 1",

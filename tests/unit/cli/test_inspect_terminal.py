@@ -19,10 +19,10 @@ def test_a_score_in_a_terminal_is_the_text_with_a_legend_and_a_row_for_each_toke
         "",
         "  token                      p    rank    entropy  in its place",
         '  "a"                        –       –          –  nothing stands before it',
-        '  " b"                  50.0 %       1  2.00 bits',
-        '  \x1b[4;36m" c"\x1b[0m                  25.0 %       2  2.00 bits  " alt1" 50.0 %',
-        '  " d"                  50.0 %       1  2.00 bits',
-        '  \x1b[4;36m" e"\x1b[0m                  12.5 %       3  2.00 bits  " alt1" 50.0 %',
+        '  " b"                    50 %       1  2.00 bits',
+        '  \x1b[4;36m" c"\x1b[0m                    25 %       2  2.00 bits  " alt1" 50 %',
+        '  " d"                    50 %       1  2.00 bits',
+        '  \x1b[4;36m" e"\x1b[0m                    12 %       3  2.00 bits  " alt1" 50 %',
         "",
         "perplexity 3.3636 over 4 scored of 5 tokens (all with a token before them)",
     ]
@@ -33,11 +33,9 @@ def test_the_alternatives_that_are_asked_for_stand_in_each_row(tok, terminal) ->
     lines = tok("inspect", "a b c", "--top", "4", engine=engine).out.splitlines()
     assert lines[5:-2] == [
         '  "a"                        –       –          –  nothing stands before it',
-        '  " b"                  50.0 %       1  2.00 bits  " alt2" 25.0 %',
-        '                                                   " alt3" 12.5 %',
+        '  " b"                    50 %       1  2.00 bits  " alt2" 25 % · " alt3" 12 %',
         '                                                   " alt4" 6.2 %',
-        '  \x1b[4;36m" c"\x1b[0m                  25.0 %       2  2.00 bits  " alt1" 50.0 %',
-        '                                                   " alt3" 12.5 %',
+        '  \x1b[4;36m" c"\x1b[0m                    25 %       2  2.00 bits  " alt1" 50 % · " alt3" 12 %',
         '                                                   " alt4" 6.2 %',
     ]
     assert engine.scored[0].top_k == 4
@@ -47,7 +45,7 @@ def test_a_wide_terminal_has_alternatives_side_by_side(tok, terminal, monkeypatc
     monkeypatch.setenv("COLUMNS", "90")
     lines = tok("inspect", "a b", "--top", "4").out.splitlines()
     assert lines[6:8] == [
-        '  " b"                  50.0 %       1  2.00 bits  " alt2" 25.0 % · " alt3" 12.5 %',
+        '  " b"                    50 %       1  2.00 bits  " alt2" 25 % · " alt3" 12 %',
         '                                                   " alt4" 6.2 %',
     ]
 
@@ -58,7 +56,7 @@ def test_of_a_long_text_the_least_expected_tokens_alone_have_a_row(tok, terminal
     assert lines[4:-2] == [
         "  least expected             p    rank    entropy  in its place",
         *(
-            f'  \x1b[4;36m{name}\x1b[0m{"":{18 - len(name)}}    12.5 %       3  2.00 bits  " alt1" 50.0 %'
+            f'  \x1b[4;36m{name}\x1b[0m{"":{18 - len(name)}}      12 %       3  2.00 bits  " alt1" 50 %'
             for name in (f'" w{n}"' for n in (4, 9, 14, 19, 24, 29, 34, 39))
         ),
         "  8 of 41 tokens; --tokens shows all",

@@ -15,7 +15,14 @@ function make(tag, className, text) {
   return element;
 }
 
-const percent = (p) => (p === null ? "0 %" : (100 * p).toPrecision(3) + " %");
+// Written and graded as in app/domain/probability.py.
+function percent(p) {
+  const share = 100 * (p || 0);
+  if (share <= 0) return "0 %";
+  if (share < 0.0005) return "<0.001 %";
+  if (share >= 9.95) return (share >= 100 ? "100" : Math.min(share, 99).toFixed(0)) + " %";
+  return share.toFixed(share >= 0.095 ? 1 : share >= 0.0095 ? 2 : 3) + " %";
+}
 const ms = (value) => (value === null ? "–" : value.toFixed(value < 10 ? 2 : 1) + " ms");
 const visible = (text) => text.replaceAll(" ", "␣").replaceAll("\n", "⏎").replaceAll("\t", "⇥");
 
@@ -146,10 +153,10 @@ function showStages(data) {
   }
 }
 
-// Tints: three steps of heat, told by shade and by line
+// Tints: up to four steps of heat, told by shade and by line
 
 const STEPS = {
-  p: { of: (token) => -token.p, at: [-0.5, -0.2, -0.05], words: "p below 50 %, 20 % (dotted), 5 % (line)" },
+  p: { of: (token) => -token.p, at: [-0.5, -0.1, -0.01, -0.001], words: "p below 50 %, 10 % (dotted), 1 % (line), 0.1 % (double line)" },
   entropy: { of: (token) => token.entropy, at: [1, 3, 5], words: "entropy over 1, 3 (dotted), 5 bits (line)" },
   ms: { of: (token) => token.ms, at: null, words: "" },
 };
@@ -165,7 +172,7 @@ function paint() {
   const limits = steps && (steps.at || slow());
   for (const { data, span } of tokens) {
     const heat = steps ? limits.filter((limit) => steps.of(data) > limit).length : 0;
-    span.classList.remove("h1", "h2", "h3");
+    span.classList.remove("h1", "h2", "h3", "h4");
     if (heat) span.classList.add("h" + heat);
   }
   const words = tint === "ms" ? "slower than " + ms(limits[0]) + ", " + ms(limits[1]) + " (dotted), " + ms(limits[2]) + " (line)" : steps && steps.words;

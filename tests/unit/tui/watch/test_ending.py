@@ -3,8 +3,9 @@
 import msgspec
 import pytest
 
+from app.domain.probability import percent
 from app.tui.watch.ending import N_MOMENTS, N_RECENT, Ending, Moment
-from app.tui.watch.ending_view import height_of, p_of
+from app.tui.watch.ending_view import height_of
 from tests.fakes.engine_events import make_token
 
 
@@ -55,10 +56,10 @@ def test_the_likeliest_ends_stay_and_the_rest_goes():
         (1.0, "100 %", 1.0),
         (0.25, "25 %", pytest.approx(0.8997, abs=1e-4)),
         (0.001, "0.1 %", 0.5),
-        (0.0003, "3e-4", pytest.approx(0.4128, abs=1e-4)),
-        (1e-12, "1e-12", 0.0),
-        (0.0, "0.0 %", 0.0),
+        (0.0003, "0.03 %", pytest.approx(0.4128, abs=1e-4)),
+        (1e-12, "<0.001 %", 0.0),
+        (0.0, "0 %", 0.0),
     ],
 )
 def test_small_chances_are_written_and_drawn_by_their_decade(p, shown, height):
-    assert (p_of(p), height_of(p)) == (shown, height)
+    assert (percent(p), height_of(p)) == (shown, height)

@@ -1,0 +1,24 @@
+"""How a probability is written and graded: the same in the chat, on the command line and in the exported page. Pure."""
+
+from __future__ import annotations
+
+STEPS = (0.5, 0.1, 0.01, 0.001)
+"""The scale of every tint: step 0 is from the first of them up, step 4 below the last."""
+
+
+def step(p: float) -> int:
+    """Returns the step of a probability, 0 (likely) to 4 (hardly possible)."""
+    return sum(p < least for least in STEPS)
+
+
+def percent(p: float) -> str:
+    """Returns a probability in percent: two digits where they tell something, never 0 or 100 before it is."""
+    share = 100 * p
+    if share <= 0:
+        return "0 %"
+    if share < 0.0005:
+        return "<0.001 %"
+    if share >= 9.95:
+        return f"{min(share, 99):.0f} %" if share < 100 else "100 %"
+    n_decimals = 1 if share >= 0.095 else 2 if share >= 0.0095 else 3
+    return f"{share:.{n_decimals}f} %"
