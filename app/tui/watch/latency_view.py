@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import zip_longest
+from math import ceil
 
 from app.tui.meter import RunMeter
 from app.tui.pace import N_RECENT
@@ -12,8 +13,8 @@ from app.tui.watch.braille import plot, row_of
 from app.tui.watch.latency import Latency
 
 _HEADROOM = 1.6
-"""Above the 95th percentile: a single stall must not flatten the rest."""
-_MOST_OF_P50 = 8.0
+_TYPICAL = 0.9
+"""The scale ends at this share of the curve with some headroom: single stalls, cut off there, must not flatten it."""
 _NO_TREND = "the depth: too few tokens to tell"
 _NO_PARTS = "its parts are not told"
 _N_LABEL = 9
@@ -79,13 +80,16 @@ def _recent(meter: RunMeter) -> str:
 
 
 def _levels(meter: RunMeter) -> list[tuple[str, float]]:
-    pairs = (("p95", meter.p95_ms), ("p50", meter.p50_ms))
-    return [(name, value) for name, value in pairs if value is not None]
+    pairs, top = (("p95", meter.p95_ms), ("p50", meter.p50_ms)), _top(meter)
+    return [(name, value) for name, value in pairs if value is not None and value <= top]
 
 
 def _top(meter: RunMeter) -> float:
-    longest, p50, p95 = meter.latency.longest_ms, meter.p50_ms, meter.p95_ms
-    return min(longest, p95 * _HEADROOM, p50 * _MOST_OF_P50) if p50 and p95 else longest
+    highs = sorted(bucket.high for bucket in meter.latency.envelope.buckets)
+    if len(highs) < 3:
+        return meter.latency.longest_ms
+    typical = highs[min(ceil(_TYPICAL * len(highs)) - 1, len(highs) - 2)]
+    return min(meter.latency.longest_ms, typical * _HEADROOM) if typical else meter.latency.longest_ms
 
 
 def _curve(meter: RunMeter, width: int, height: int) -> list[Line]:

@@ -123,7 +123,7 @@ def test_a_plot_is_dots_two_by_four():
     assert written(plot([(0.0, 1.0)], (), 1.0, 1, 2)) == ["⡇", "⡇"]
     assert written(plot([], (0.0, 1.0), 1.0, 3, 1)) == ["⡁ ⡁"]
     assert written(plot([(0.0, 0.0)] * 8, (), 1.0, 2, 1)) == ["⣀⣀"]
-    assert written(plot([(5.0, 9.0)], (), 1.0, 1, 1)) == ["⠁"]
+    assert written(plot([(5.0, 9.0)], (), 1.0, 1, 1)) == ["▲"]
     assert written(plot([], (), 0.0, 3, 1)) == ["   "]
 
 

@@ -176,6 +176,14 @@ def test_a_stall_does_not_flatten_the_curve_and_is_told():
     assert "longest 900 ms, cut off" in written(latency_page(made, 76, 21))[-9]
 
 
+def test_one_stall_among_few_tokens_does_not_set_the_scale():
+    made = meter([token(0), token(1, ms=500.0)], n_plain=12)
+    lines = written(latency_page(made, 76, 21))
+    assert lines[1].startswith(" 16.0 ms ▲")
+    assert lines[1].count("▲") == 1
+    assert "longest 500 ms, cut off" in lines[-9]
+
+
 def chances(*values):
     return [token(at, p_end=p) for at, p in enumerate(values)]
 
