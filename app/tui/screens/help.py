@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -24,10 +23,10 @@ from app.tui.widgets.bar import Bar, Segment
 
 EDITING: tuple[tuple[str, str], ...] = (
     ("Enter", "Send; the border counts its tokens"),
-    ("Ctrl+J", "New line (Shift+Enter and Alt+Enter in some terminals)"),
+    ("Ctrl+J", "New line (also Shift+Enter, Alt+Enter)"),
     ("Up / Down", "Earlier and later prompts"),
     ("Ctrl+A / Ctrl+E", "Beginning and end of the line"),
-    ("Alt+Left / Alt+Right", "A word back or on, where something is written"),
+    ("Alt+Left / Alt+Right", "A word back or on, in what is written"),
     ("Ctrl+W / Ctrl+U / Ctrl+K", "Delete a word, to the start, to the end"),
     ("Ctrl+Z / Ctrl+Y", "Undo and redo"),
     ("Tab", "Go to the conversation and back"),
@@ -68,7 +67,10 @@ def user_files() -> list[tuple[str, str]]:
 
 
 def _short(path: Path) -> str:
-    home = os.path.expanduser("~")  # `~` itself where there is no home
+    try:
+        home = Path.home()
+    except RuntimeError:  # nobody knows where it is
+        return str(path)
     return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 

@@ -111,9 +111,9 @@ async def test_while_they_run_it_is_seen_how_many_cells_they_share(tmp_path: Pat
         await until(lambda: cells.shown[0].rstrip().endswith("  19 cells, & 10 shared with 1 branch"))
         await engine.release(8)
         await until(lambda: cells.shown[0].rstrip().endswith("  20 cells, & 10 shared with 3 branches"))
-        assert cells.shown[0].startswith("KV P&P&")
+        assert cells.shown[0].startswith("KV PPP")
         await pilot.press("right")
-        await until(lambda: cells.shown[0].startswith("KV p&p&"))
+        await until(lambda: cells.shown[0].startswith("KV ppp"))
         engine.run_free()
         await all_done(screen)
 
