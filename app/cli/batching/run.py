@@ -23,6 +23,7 @@ from app.cli.batching.lines import BadLine, Request, read_line, split_lines
 from app.cli.batching.options import BatchOptions
 from app.cli.batching.output import Order, OutputFile
 from app.cli.batching.progress import progress_for
+from app.cli.batching.window import window_for
 from app.cli.exit_codes import ExitCode
 from app.cli.launch import EngineLauncher
 from app.client.engine import Engine
@@ -134,11 +135,14 @@ async def _fly(
     engine: Engine,
     interrupt: Interrupt,
 ) -> int:
-    """Returns how many lines failed. The engine gets a slot a request, so that none shares cells with another."""
+    """Returns how many lines failed. The engine gets a slot a request."""
     parallel = max(1, min(options.parallel, todo.n_requests))
     if todo.n_requests:
-        slots = msgspec.structs.replace(setup.model.options, n_slots=parallel)
-        await load_model(engine, msgspec.structs.replace(setup.model, options=slots))
+        loaded = msgspec.structs.replace(setup.model.options, n_slots=parallel)
+        if loaded.n_ctx is None and setup.model.sizes:
+            requests = (line for line in todo.lines if isinstance(line, Request))
+            loaded = msgspec.structs.replace(loaded, n_ctx=window_for(requests, setup.model.sizes.n_ctx_train))
+        await load_model(engine, msgspec.structs.replace(setup.model, options=loaded))
     order = Order(write, [line.index for line in todo.lines], parallel * _AHEAD)
     bar = options.output != _STANDARD or not console.stdout_is_terminal()
     with progress_for(todo.n_total, todo.n_total - len(todo.lines), bar=bar) as progress:
