@@ -98,10 +98,15 @@ class Host:
         """
         return self.loaded.model.grammars.prepare(sampling)
 
-    def submit(self, command: Generate, arrived_s: float, notices: Collection[str] = ()) -> Reply:
-        """Builds the prompt of a request and queues it; `notices` are told with its start. Raises UnknownTokenError."""
+    def submit(
+        self, command: Generate, arrived_s: float, fitted: Fitted | None = None, notices: Collection[str] = ()
+    ) -> Reply:
+        """Queues a request with the prompt that `fitted` found for it, or finds now; raises as `fitted` does.
+
+        `notices` are told with its start.
+        """
         vocab, can_shift = self.loaded.model.vocab, self._can_shift
-        fitted = self._fitted(command)
+        fitted = fitted or self.fitted(command)
         prompt = fitted.prompt
         inside = begins_inside(prompt.ids[: len(prompt.ids) - prompt.n_kept], vocab, self._marks)
         sequence = Sequence(
@@ -131,13 +136,17 @@ class Host:
         return reply
 
     def fit(self, command: Tokenize) -> PromptFit:
-        """How the prompt of a request would fit, found as `submit` finds it; nothing is queued."""
+        """How the prompt of a request would fit; nothing is queued. Raises TooLongError."""
         sampling, policy = SamplingParams(max_tokens=command.max_tokens), command.context_policy
-        fitted = self._fitted(Generate(command.request_id, command.messages, sampling, context_policy=policy))
+        fitted = self.fitted(Generate(command.request_id, command.messages, sampling, context_policy=policy))
         shifts = policy == "shift" and self._can_shift
         return PromptFit(fitted.prompt.spans, fitted.n_messages, fitted.n_tokens, shifts)
 
-    def _fitted(self, command: Generate) -> Fitted:
+    def fitted(self, command: Generate) -> Fitted:
+        """The prompt of a request; takes long for a long text, and may be called from another thread than the loop's.
+
+        Raises UnknownTokenError, TooLongError.
+        """
         loaded = self.loaded
         return prepare(command, self.prompts, loaded.model.vocab, loaded.context.n_ctx, self._can_shift)
 

@@ -5,15 +5,38 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from app.domain.conversation import Role
 from app.domain.generation import PromptSpans
 from app.engine.context_policy import Fitted, fit_by_policy
 from app.engine.text.prompt import Prompt, PromptBuilder
 from app.engine.text.vocab import Vocab
 from app.protocol.commands import ChatMessage, Generate
 
+_SHORT = 16
+"""Bytes a token of a text that is not looked at further: every vocabulary has a token of so many."""
+
 
 class UnknownTokenError(Exception):
     """A token id that the vocabulary does not have: llama.cpp would abort the process."""
+
+
+class TooLongError(Exception):
+    """A prompt that cannot fit the context window, known before it is tokenised."""
+
+
+def check_size(messages: Sequence[ChatMessage], vocab: Vocab, n_ctx: int) -> None:
+    """Raises TooLongError where what the user says has more bytes than a full window of the longest tokens.
+
+    Of other messages a template may leave parts out.
+    """
+    said = (message.content.strip() for message in messages if message.role is Role.USER)
+    n_bytes = sum(len(text.encode(errors="replace")) for text in said)
+    if n_bytes <= _SHORT * n_ctx:
+        return
+    n_longest = max(len(vocab.pieces[token]) for token in range(vocab.n_vocab))
+    if n_bytes > n_longest * n_ctx:
+        n_least = -(-n_bytes // n_longest)
+        raise TooLongError(f"the prompt has at least {n_least} tokens, the context window holds {n_ctx}")
 
 
 def check_ids(vocab: Vocab, ids: Sequence[int]) -> None:
@@ -24,9 +47,13 @@ def check_ids(vocab: Vocab, ids: Sequence[int]) -> None:
 
 
 def prepare(command: Generate, prompts: PromptBuilder, vocab: Vocab, n_ctx: int, can_shift: bool) -> Fitted:
-    """The prompt of a request as its context policy wants it. Raises UnknownTokenError."""
+    """The prompt of a request as its context policy wants it. Raises UnknownTokenError, TooLongError."""
     check_ids(vocab, command.prompt_ids)
     check_ids(vocab, command.reply_ids)
+    if not command.prompt_ids:
+        # The other policies leave out older turns, but never the last message.
+        stays = command.messages if command.context_policy == "stop" else command.messages[-1:]
+        check_size(stays, vocab, n_ctx)
     kept = list(command.reply_ids)
 
     def build(messages: Sequence[ChatMessage]) -> Prompt:

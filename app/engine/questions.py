@@ -14,8 +14,10 @@ from app.domain.generation import FinishReason
 from app.domain.sampling import is_constrained
 from app.domain.trace import PromptToken
 from app.engine.background import Background, Then
+from app.engine.context_policy import Fitted
 from app.engine.core.happenings import Blocked, Finished, Happening, Held
 from app.engine.host import Host
+from app.engine.prompting import TooLongError, UnknownTokenError
 from app.engine.reply import Reply
 from app.engine.score import HELD, ScoreRun
 from app.engine.text.prompt import Prompt
@@ -53,7 +55,10 @@ class Questions:
         if host is None:
             self._refuse(command, _NO_MODEL)
         elif not _takes_long(command):
-            self._read(command, host)()
+            try:
+                self._read(command, host)()
+            except (TooLongError, UnknownTokenError) as error:
+                self._refuse(command, str(error))
         else:
             self._texts[command.request_id] = command
             self._background.start(
@@ -68,13 +73,27 @@ class Questions:
                 tokens = prompts.told(prompts.plain(text, bos=False, parse_special=special))
                 return lambda: self._tell(Tokenized(command.request_id, tokens))
             case Tokenize(fit_only=True):
-                return lambda: self._tell(Tokenized(command.request_id, fit=host.fit(command)))
+                fit = host.fit(command)
+                return lambda: self._tell(Tokenized(command.request_id, fit=fit))
             case Tokenize(messages=messages):
-                return lambda: self._tell(Tokenized(command.request_id, prompts.told(prompts.build(messages))))
+                tokens = prompts.told(prompts.build(messages))
+                return lambda: self._tell(Tokenized(command.request_id, tokens))
             case Predict(text=text):
                 ids = () if command.messages else tuple(prompts.plain(text, bos=True).ids)
+                if not command.messages and not ids:
+                    return lambda: self._refuse(command, "the prompt is empty")
                 notices = host.prepare(command.sampling) if is_constrained(command.sampling) else ()
-                return lambda: self._predict(command, ids, notices, host)
+                held = Generate(
+                    command.request_id,
+                    command.messages,
+                    command.sampling,
+                    command.top_k,
+                    prompt_ids=ids,
+                    n_steps=0,
+                    cacheable=command.cacheable,
+                )
+                fitted = host.fitted(held)
+                return lambda: self._predict(held, fitted, notices, host)
             case Score(text=text):
                 prompt = prompts.plain(text, bos=True)
                 told = prompts.told(prompt)
@@ -98,22 +117,9 @@ class Questions:
             case Score():
                 self._send(ScoreFinished(request_id, error=error))
 
-    def _predict(self, command: Predict, ids: tuple[int, ...], notices: tuple[str, ...], host: Host) -> None:
-        request_id = command.request_id
-        self._texts.pop(request_id, None)
-        if not command.messages and not ids:
-            self._refuse(command, "the prompt is empty")
-            return
-        held = Generate(
-            request_id,
-            command.messages,
-            command.sampling,
-            command.top_k,
-            prompt_ids=ids,
-            n_steps=0,
-            cacheable=command.cacheable,
-        )
-        self._predictions[request_id] = host.submit(held, time.perf_counter(), notices)
+    def _predict(self, held: Generate, fitted: Fitted, notices: tuple[str, ...], host: Host) -> None:
+        self._texts.pop(held.request_id, None)
+        self._predictions[held.request_id] = host.submit(held, time.perf_counter(), fitted, notices)
 
     def _score(self, command: Score, prompt: Prompt, told: Sequence[PromptToken], host: Host) -> None:
         self._texts.pop(command.request_id, None)
@@ -186,4 +192,5 @@ def _takes_long(command: Tokenize | Predict | Score) -> bool:
     """Whether others should not wait for what has to be done first: a long text, a grammar."""
     if isinstance(command, Predict) and is_constrained(command.sampling):
         return True
-    return len(command.text) > LONG and (isinstance(command, Score) or not command.messages)
+    messages = () if isinstance(command, Score) else command.messages
+    return len(command.text) + sum(len(message.content) for message in messages) > LONG

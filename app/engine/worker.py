@@ -12,6 +12,7 @@ from app.domain.generation import FinishReason, Timings, Usage
 from app.domain.sampling import is_constrained
 from app.engine.background import Background, Then
 from app.engine.bench import run_bench
+from app.engine.context_policy import Fitted
 from app.engine.core.backend import ComputeError
 from app.engine.core.happenings import (
     Accounted,
@@ -30,8 +31,8 @@ from app.engine.kvforget import kv_folder, remove_states
 from app.engine.native import library
 from app.engine.native.model import LoadCancelled, LoadError
 from app.engine.outbox import Outbox
-from app.engine.prompting import UnknownTokenError
-from app.engine.questions import Questions
+from app.engine.prompting import TooLongError, UnknownTokenError
+from app.engine.questions import LONG, Questions
 from app.engine.reply import Reply
 from app.engine.text.renderer import Renderer
 from app.engine.vitals import Vitals
@@ -67,6 +68,7 @@ from app.protocol.events import (
 
 EXIT_COMPUTE_FAILED = 70
 _PROGRESS_STEP = 0.01
+_REPLACED = "the model was replaced"
 _TEXT_S = 0.1
 """How long the end of the worker waits for a text that is tokenised for nobody any more."""
 
@@ -85,7 +87,7 @@ class Worker:
         self._replies: dict[int, Reply] = {}
         self._questions = Questions(self._outbox.send, lambda: self._inbox.wake())
         self._preparing = Background(lambda: self._inbox.wake())
-        """Requests whose grammar is compiled, which keeps nobody else waiting."""
+        """Requests whose grammar is compiled or whose long text is tokenised, which keeps nobody else waiting."""
         self._unprepared: set[int] = set()
         self._renderer = Renderer()
         library.start()
@@ -204,15 +206,15 @@ class Worker:
             self._host.resume(reply, command)
 
     def _load(self, command: LoadModel) -> None:
-        self._questions.end("the model was replaced")
+        self._questions.end(_REPLACED)
         for reply in self._replies.values():
-            reply.sequence.finish(FinishReason.ERROR, error="the model was replaced")
+            reply.sequence.finish(FinishReason.ERROR, error=_REPLACED)
             if reply.sequence.sampler:
                 reply.sequence.sampler.close()
             self._finished(reply)
         for request_id in list(self._unprepared):
             self._preparing.give_up(request_id)
-            self._unsubmitted(request_id, FinishReason.ERROR, "the model was replaced")
+            self._unsubmitted(request_id, FinishReason.ERROR, _REPLACED)
         self._unload()
         self._renderer.start()  # has its process ready by the time the model is loaded
         told = 0.0
@@ -248,29 +250,38 @@ class Worker:
         request_id, host, arrived_s = command.request_id, self._host, time.perf_counter()
         if host is None:
             self._unsubmitted(request_id, FinishReason.ERROR, "no model is loaded")
-        elif is_constrained(command.sampling):
+            return
+
+        def prepare() -> Then:
+            try:
+                notices = host.prepare(command.sampling) if is_constrained(command.sampling) else ()
+                fitted = host.fitted(command)
+            except TooLongError as error:
+                why = str(error)
+                return lambda: self._unsubmitted(request_id, FinishReason.CONTEXT, why)
+            return lambda: self._submit(host, command, arrived_s, fitted, notices)
+
+        def failed(error: str) -> None:
+            self._unsubmitted(request_id, FinishReason.ERROR, error)
+
+        n_characters = sum(len(message.content) for message in command.messages)
+        if is_constrained(command.sampling) or n_characters > LONG:
             self._unprepared.add(request_id)
+            self._preparing.start(request_id, prepare, failed)
+            return
+        try:
+            prepare()()
+        except UnknownTokenError as error:
+            failed(str(error))
 
-            def prepare() -> Then:
-                notices = host.prepare(command.sampling)
-                return lambda: self._submit(host, command, arrived_s, notices)
-
-            self._preparing.start(
-                request_id, prepare, lambda error: self._unsubmitted(request_id, FinishReason.ERROR, error)
-            )
-        else:
-            self._submit(host, command, arrived_s)
-
-    def _submit(self, host: Host, command: Generate, arrived_s: float, notices: tuple[str, ...] = ()) -> None:
+    def _submit(
+        self, host: Host, command: Generate, arrived_s: float, fitted: Fitted, notices: tuple[str, ...]
+    ) -> None:
         request_id = command.request_id
         self._unprepared.discard(request_id)
-        try:
-            reply = self._replies[request_id] = host.submit(command, arrived_s, notices)
-        except UnknownTokenError as error:
-            self._unsubmitted(request_id, FinishReason.ERROR, str(error))
-            return
-        if reply.fitted.n_messages:
-            self._outbox.send(ContextTrimmed(request_id, reply.fitted.n_messages, reply.fitted.n_tokens))
+        self._replies[request_id] = host.submit(command, arrived_s, fitted, notices)
+        if fitted.n_messages:
+            self._outbox.send(ContextTrimmed(request_id, fitted.n_messages, fitted.n_tokens))
 
     def _unsubmitted(self, request_id: int, reason: FinishReason, error: str = "") -> None:
         """Ends a request that the loop has not got."""

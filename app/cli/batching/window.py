@@ -1,4 +1,4 @@
-"""The context window that the lines of a batch need: a slot for each of many at once takes memory, and time to clear."""
+"""The context window that a batch needs: a slot for each of many at once takes memory, and time to clear."""
 
 from __future__ import annotations
 

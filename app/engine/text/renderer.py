@@ -34,12 +34,16 @@ class TemplateHungError(TemplateError):
 
 
 class Renderer:
-    """One child process, started when first needed and again after a template has brought it down. One thread's."""
+    """One child process, started when first needed and again after a template has brought it down.
+
+    Any thread may render; one waits for the other.
+    """
 
     def __init__(self, deadline_s: float = 2.0) -> None:
         self._deadline_s = deadline_s
         self._process: subprocess.Popen[bytes] | None = None
         self._is_ready = False
+        self._lock = threading.Lock()
 
     def start(self) -> None:
         """Starts the child and does not wait for it; where that fails, `render` says so."""
@@ -58,12 +62,13 @@ class Renderer:
 
         Raises TemplateError, TemplateHungError.
         """
-        self.start()
-        if not self._is_ready:
-            self._exchange(b"", _START_S)
-            self._is_ready = True
         request = json.dumps({"source": source, "context": context, "limit": limit}).encode()
-        answer: dict[str, str] = json.loads(self._exchange(request + b"\n", self._deadline_s))
+        with self._lock:
+            self.start()
+            if not self._is_ready:
+                self._exchange(b"", _START_S)
+                self._is_ready = True
+            answer: dict[str, str] = json.loads(self._exchange(request + b"\n", self._deadline_s))
         if "error" in answer:
             raise TemplateError(answer["error"])
         return answer["text"]

@@ -43,7 +43,12 @@ class FakeHost:
     def score_done(self, context: object) -> None:
         self.given_back.append(context)
 
-    def submit(self, command: Generate, arrived_s: float, notices: tuple[str, ...] = ()) -> SimpleNamespace:
+    def fitted(self, command: Generate) -> None:
+        return
+
+    def submit(
+        self, command: Generate, arrived_s: float, fitted: None, notices: tuple[str, ...] = ()
+    ) -> SimpleNamespace:
         sequence = Sequence(command.request_id, list(command.prompt_ids), command.sampling, 0, arrived_s)
         self.schedulers[0].submit(sequence)
         return SimpleNamespace(sequence=sequence)
