@@ -5,6 +5,7 @@ Reading checks all of it; writing is atomic. Which files there are is for `app.e
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
 import zlib
@@ -107,6 +108,7 @@ def write(
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         with os.fdopen(fd, "wb") as stream:
+            fcntl.flock(fd, fcntl.LOCK_EX)  # for `is_abandoned`; it goes with the process
             stream.write(head + ids.tobytes())
             for start in range(0, state.nbytes, _CHUNK_BYTES):
                 if must_stop():
@@ -118,3 +120,15 @@ def write(
     finally:
         temporary.unlink(missing_ok=True)
     return StateFile(path, ids, state.nbytes, crc)
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether a half written file belongs to no process any more. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(fd)
+    return True

@@ -26,7 +26,6 @@ from app.engine.kvforget import remove_states
 
 MAX_BYTES = 2 << 30
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
-_STALE_S = 3600.0
 _EDGE_BYTES = 1 << 20
 _MOST_WASTE = 4
 """A state is read where at least this share, 1/4, of it is wanted."""
@@ -101,6 +100,8 @@ class KvStore:
         self._queue: SimpleQueue[tuple[Ids, State, int] | None] = SimpleQueue()
         self._stop_at_s = float("inf")
         self._writer: threading.Thread | None = None
+        self._is_failing = False
+        self._clean()
 
     def under(self, adapters: AdapterSet) -> KvStore:
         """See `Archive.under`; a store of its own key in the same folder."""
@@ -204,9 +205,29 @@ class KvStore:
 
     def _write_all(self) -> None:
         while (job := self._queue.get()) is not None:
-            with suppress(OSError, GivenUpError):  # a cache that cannot be written is only slower
+            try:
                 self._write(*job)
-            del job  # the cells of a conversation, which would stay until the next one is saved
+            except GivenUpError:
+                continue
+            except OSError as error:
+                self._failed(error)
+            else:
+                self._is_failing = False
+
+    def _failed(self, error: OSError) -> None:
+        """Says once that nothing can be saved, until something can."""
+        if not self._is_failing:
+            self._is_failing = True
+            why = error.strerror or str(error)
+            self._notices.append(f"this conversation's state cannot be saved ({why}): it is computed again next time")
+            os.write(2, f"no state is saved in {self._folder}: {error}\n".encode(errors="replace"))
+
+    def _clean(self) -> None:
+        """Deletes what dead writers have left."""
+        for path in self._folder.glob("*.tmp"):
+            with suppress(OSError):  # another instance was quicker, or the folder is not ours to clean
+                if kvfile.is_abandoned(path):
+                    path.unlink()
 
     def _write(self, ids: Ids, state: State, conversation: int) -> None:
         size = kvfile.file_bytes(ids, state)
@@ -227,16 +248,15 @@ class KvStore:
             file.path.unlink(missing_ok=True)
 
     def _make_room(self, size: int) -> None:
-        """Deletes what was used longest ago, and what a killed writer has left, until `size` more bytes fit."""
+        """Deletes what was used longest ago until `size` more bytes fit beside all that is there or being written."""
         files: list[tuple[float, int, Path]] = []
+        total = size
         for path in self._folder.iterdir():
             with suppress(OSError):
                 status = path.stat()
+                total += status.st_size
                 if path.suffix == ".kv":
                     files.append((status.st_mtime, status.st_size, path))
-                elif path.suffix == ".tmp" and status.st_mtime < time.time() - _STALE_S:
-                    path.unlink()
-        total = sum(n for _, n, _ in files) + size
         for _, n, path in sorted(files):
             if total <= self._max_bytes:
                 return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import time
 import weakref
@@ -178,10 +180,49 @@ def test_a_file_cut_short_is_noticed(tmp_path: Path, n_bytes: int) -> None:
     assert files(tmp_path) == []
 
 
-def test_a_folder_that_cannot_be_used_only_saves_nothing(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_used_saves_nothing_and_says_so_once(tmp_path: Path) -> None:
     (tmp_path / "kv").write_text("a file")
-    fill(tmp_path / "kv", ([1], state()))
-    assert store(tmp_path / "kv").find([1], 1, usable=any_part) is None
+    made = store(tmp_path / "kv")
+    made.save([1], state())
+    made.save([2], state())
+    made.close(10)
+    assert made.find([1], 1, usable=any_part) is None
+    (notice,) = made.take_notices()
+    assert notice.startswith("this conversation's state cannot be saved (")
+
+
+def test_a_full_disk_is_told_and_told_again_after_it_had_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = [True, True, False, True]
+    whole = kvfile.write
+
+    def write(*given: object) -> kvfile.StateFile:
+        if full.pop(0):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return whole(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(kvfile, "write", write)
+    made = store(tmp_path)
+    for token in range(4):
+        made.save([token], state())
+    made.close(10)
+    told = "this conversation's state cannot be saved (No space left on device): it is computed again next time"
+    assert made.take_notices() == [told, told]
+    assert len(files(tmp_path)) == 1
+
+
+def test_what_a_dead_writer_left_is_deleted_at_the_start_and_what_is_being_written_counts(tmp_path: Path) -> None:
+    (tmp_path / "0123-dead.kv.1.tmp").write_bytes(bytes(500))
+    living = tmp_path / "0123-living.kv.1.tmp"
+    with living.open("wb") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        stream.write(bytes(600))
+        stream.flush()
+        made = store(tmp_path, max_bytes=1300)
+        assert files(tmp_path) == [living]
+        for token in (1, 2):
+            made.save([token], state(400))
+        made.close(10)
+    assert len(files(tmp_path)) == 2, "the limit has room for one state beside it"
 
 
 def test_no_time_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -283,8 +324,8 @@ def test_files_of_other_versions_and_half_written_ones_go_with_a_forgotten_conve
     (whole,) = files(tmp_path)
     (tmp_path / "0123-old.kv").write_bytes(b"TOKSKV\r\n\x01\x00\x00\x00" + bytes(100))
     (tmp_path / "0123-cut.kv").write_bytes(b"TOK")
-    (tmp_path / "0123-other.kv.9.tmp").write_bytes(whole.read_bytes()[:60])
     made = store(tmp_path)
+    (tmp_path / "0123-other.kv.9.tmp").write_bytes(whole.read_bytes()[:60])
     made.save([8, 9], state(), 7)
     made.close(10)
     (mine,) = (path for path in files(tmp_path) if kvfile.conversation_of(path) == 7)
