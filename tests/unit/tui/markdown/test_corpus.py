@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from rich.style import Style
 
 from app.tui.markdown.blocks import Block, Splitter, split
@@ -160,3 +162,30 @@ def test_whatever_is_selected_the_copy_is_a_stretch_of_the_source(width: int) ->
             if selected:
                 stretch = source[min(shown.start for shown in selected) : max(shown.end for shown in selected)]
                 assert stretch in text, (source, a, b, text)
+
+
+PIECES = st.sampled_from(
+    [
+        *("*", "**", "_", "__", "~~", "`", "``", "```", "~~~", "\n", "\n\n", "\n- ", "\n1. ", "\n> ", "\n# "),
+        *("\n```py\n", "+", "<!--", "-->", "<div>"),
+        *("\n```\n", "\n| a | b |\n|---|---|\n| ", "|", " | ", "[", "](", "](http://x)", ")", "!", "<", "&lt;", "\\"),
+        *("\\(", "\\)", "\\[", "\\]", "\\*", "$$", "$", " ", "  ", "    ", "\t", "word", "x", "1", "2.", "。"),
+        *("重点", "「"),
+        *("」", "é", "👩\u200d🚀", "(", ":", "---", "===", ".", "/", "C:\\", "{", "}", "=", "-"),
+        *("</div>", "[x]: y\n", "\\begin{a}", "\\end{a}", "~", "'", '"', "\u3000", "\xa0"),
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(PIECES, max_size=30).map("".join))
+def test_whatever_the_text_no_letter_and_no_digit_is_lost(text: str) -> None:
+    written = Counter(char for char in text if char.isalnum())
+    for width in (80, 40, 12):
+        shown = Counter("".join(line.text for block in split(text) for line in render(block, width, STYLES, GUTTER)))
+        assert not written - shown
+
+
+def test_an_emoji_of_several_code_points_in_code_costs_no_character() -> None:
+    lines = [line.text for block in split("```py\n" + "(👩\u200d🚀重)" * 12 + "\n```") for line in lines_of(block, 40)]
+    assert "".join("".join(lines).split()) == "py" + "(👩\u200d🚀重)" * 12
