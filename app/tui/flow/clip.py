@@ -19,7 +19,7 @@ async def say_who_took(text: str, what: str, tell: Callable[[str], None]) -> Non
     if taken_by == "system":
         tell(f"Copied to the system's clipboard: {n_chars}.")
         return
-    where = "tmux's buffer, which hands it to the terminal" if taken_by else "the terminal's clipboard (OSC 52)"
+    where = "tmux's buffer and offered to the terminal" if taken_by else "the terminal's clipboard (OSC 52)"
     words = f"{'Copied' if taken_by else 'Sent'} to {where}: {n_chars}."
     if not taken_by:
         words += " A terminal that does not allow it ignores it."

@@ -115,7 +115,7 @@ async def test_a_new_conversation_says_that_a_reply_was_stopped(tmp_path: Path) 
             "Sent to the terminal's clipboard (OSC 52): last reply, 6 characters. "
             "A terminal that does not allow it ignores it.",
         ),
-        ("tmux", "Copied to tmux's buffer, which hands it to the terminal: last reply, 6 characters."),
+        ("tmux", "Copied to tmux's buffer and offered to the terminal: last reply, 6 characters."),
         ("system", "Copied to the system's clipboard: last reply, 6 characters."),
     ],
 )
