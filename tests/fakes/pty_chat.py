@@ -9,6 +9,7 @@ from pathlib import Path
 from app.store.store import Store
 from app.tui.flow.memory import Memory
 from app.tui.run import drive
+from app.tui.terminal import paste
 from app.tui.terminal.guard import TerminalGuard
 from tests.fakes.chat_app import make_app
 from tests.fakes.scripted_engine import ScriptedEngine
@@ -19,6 +20,7 @@ async def main(folder: Path, text: str = "one two three four") -> int:
     engine = ScriptedEngine([reply(text)], gated=True)
     engine.permit(3)
     store = await Store.open(folder / "conversations.db")
+    paste.install()
     with TerminalGuard(kill_engine=lambda: None) as guard:
         return await drive(make_app(folder, engine, store=store, memory=Memory(folder / "remembered.json")), guard)
 
