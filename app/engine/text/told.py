@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from app.domain.trace import PromptToken
+from app.engine.text.align import sizes
 from app.engine.text.marks import without_marks
 from app.engine.text.tokenizer import Chunk
 from app.engine.text.vocab import Vocab, piece_text
@@ -34,15 +35,21 @@ class Teller:
         """The bytes of marked UTF-8 that the tokens of its chunks stand for; they sum to those of the unmarked text.
 
         A space that the vocabulary put in front is not of the text; white space that a special token swallowed
-        belongs to the token before it.
+        belongs to the token before it, and so does text that became no token at all.
         """
         found: list[int] = []
         starts = [start for start, _ in chunks] + [len(data)]
+        n_before = 0
         for (start, end), (_, ids) in zip(pairwise(starts), chunks, strict=True):
-            own = self.own_sizes(ids)
+            text = without_marks(data[start:end])
+            own = sizes(text, [self._vocab.named_pieces[token] for token in ids])
             if not own:
+                n_before += len(text)
                 continue
-            surplus = sum(own) - len(without_marks(data[start:end]))
-            own[0 if surplus > 0 else -1] -= min(surplus, own[0])
+            if n_before:
+                own[0] += n_before
+                n_before = 0
             found += own
+        if found:
+            found[-1] += n_before
         return found
