@@ -62,6 +62,10 @@ class _Options:
         list[str] | None,
         _option("A token that never comes: a text, a control token or #ID; may be repeated.", _LIMITS, metavar="TOKEN"),
     ]
+    ban_text: Annotated[
+        list[str] | None,
+        _option("A text that never comes, however it is cut into tokens; may be repeated.", _LIMITS, metavar="TEXT"),
+    ]
     force: Annotated[
         list[str] | None, _option("What the answer begins with; may be repeated.", _LIMITS, metavar="TOKEN")
     ]
@@ -171,7 +175,7 @@ def _read(given: dict[str, Any]) -> dict[str, object]:
         "thinking": _fields,
         "samplers": _stages,
     }
-    for name in ("stop", "ban", "force", "dry_sequence_breakers"):
+    for name in ("stop", "ban", "ban_text", "force", "dry_sequence_breakers"):
         readers[name] = tuple
     return {name: readers.get(name, lambda value: value)(value) for name, value in given.items()}
 

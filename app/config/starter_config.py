@@ -28,7 +28,7 @@ _TEXT = """\
 # Other keys: top_k, typical_p, top_n_sigma, xtc_probability, xtc_threshold, frequency_penalty, presence_penalty,
 # penalty_last_n, dry_multiplier, dry_base, dry_allowed_length, dry_penalty_last_n, dry_sequence_breakers,
 # dynatemp_range, dynatemp_exponent, adaptive_target, adaptive_decay, mirostat, mirostat_tau, mirostat_eta,
-# ban, force, exact; one of json_schema (JSON text; with schema_lenient), regex, grammar (GBNF text), lark
+# ban, ban_text, force, exact; one of json_schema (JSON text; with schema_lenient), regex, grammar (GBNF text), lark
 #[presets.haiku]
 #based_on = "creative"
 #description = "Seventeen syllables"

@@ -80,7 +80,9 @@ class SamplingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     logit_bias: dict[str, float] = {}
     """Added to the logits of tokens: `#ID`, a control token's name, or a text, each of whose tokens is meant."""
     ban: tuple[str, ...] = ()
-    """Tokens that are never sampled, named as in `logit_bias`."""
+    """Tokens that are never sampled, named as in `logit_bias`; a text of several tokens is banned as in `ban_text`."""
+    ban_text: tuple[str, ...] = ()
+    """Texts that never come in the reply, however they are cut into tokens; capitals matter."""
     force: tuple[str, ...] = ()
     """Tokens that the reply begins with, named as in `logit_bias`; they are put there, not sampled."""
     json_schema: str | None = None
@@ -145,7 +147,7 @@ def does_something(stage: Stage, params: SamplingParams) -> bool:
     """Whether a stage that runs has an effect, by the values that it takes from `params`."""
     penalties = (params.repeat_penalty, params.frequency_penalty, params.presence_penalty)
     return {
-        "logit-bias": bool(params.logit_bias or params.ban),
+        "logit-bias": bool(params.logit_bias or params.ban or params.ban_text),
         "penalties": penalties != (1.0, 0.0, 0.0) and params.penalty_last_n != 0,
         "dry": params.dry_multiplier > 0 and params.dry_penalty_last_n != 0,
         "top-n-sigma": params.top_n_sigma > 0,

@@ -22,6 +22,7 @@ from app.engine.core.thinking import ThinkingBlock
 from app.engine.kvforget import kv_folder
 from app.engine.kvstore import KvStore, state_key
 from app.engine.native import library
+from app.engine.native.bans import ban_notices
 from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.drafting import DraftModel
 from app.engine.native.loader import Loaded, describe, load
@@ -96,7 +97,8 @@ class Host:
 
         May take a second; touches nothing of the loop. Raises SamplingError.
         """
-        return self.loaded.model.grammars.prepare(sampling)
+        model = self.loaded.model
+        return (*model.grammars.prepare(sampling), *ban_notices(model, sampling))
 
     def submit(
         self, command: Generate, arrived_s: float, fitted: Fitted | None = None, notices: Collection[str] = ()

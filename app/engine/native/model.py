@@ -18,6 +18,7 @@ from app.engine.grammar.compiler import Grammars
 from app.engine.native import library
 from app.engine.native.bindings import C, Native
 from app.engine.native.lora import AdapterError, Adapters
+from app.engine.native.piece_index import PieceIndex
 from app.engine.native.vocab import NativeVocab
 from app.protocol.events import LayerPlacement
 
@@ -78,6 +79,7 @@ class NativeModel:
         self.suppressed = _suppressed(model)
         """Tokens that the GGUF says must never be sampled."""
         self.grammars = Grammars(self.vocab, self.token_ids)
+        self.pieces = PieceIndex(self.vocab)
         try:
             self.adapters = Adapters(model, options.lora)
         except AdapterError as error:

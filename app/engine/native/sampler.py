@@ -19,6 +19,7 @@ from app.engine.core import topk
 from app.engine.core.backend import ComputeError, Ids, Left, Logits, Shadow, StageReport
 from app.engine.grammar.matcher import Mask, Matcher
 from app.engine.native import stages
+from app.engine.native.bans import TextBans, banned_texts
 from app.engine.native.bindings import C, Native
 from app.engine.native.history import TokenWindow
 from app.engine.native.model import NativeModel
@@ -26,6 +27,8 @@ from app.engine.native.report import Reporter
 
 _FEW = 1024
 """So many allowed tokens are given to the chain without looking for the best of them first."""
+_TEXT_TOKENS = 256
+"""Of a prompt, so many last tokens may begin a banned text."""
 _ROW = np.dtype([("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
 
 
@@ -56,6 +59,10 @@ class NativeSampler:
         self._row_ids, self._row_logits = self._rows["id"], self._rows["logit"]
         self._first_row = self._rows.ctypes.data_as(C.llama_token_data_p)
         self._array = C.llama_token_data_array(self._first_row, n_vocab, -1, False)
+        texts = banned_texts(model, params)
+        self._texts = TextBans(texts, model.vocab, model.pieces) if texts else None
+        if self._texts:
+            self._rebias()
 
     def sample(self, logits: Logits, watch: Sequence[int] | None = None) -> int:
         """See `app.engine.core.backend.Sampler`. Raises ComputeError where the logits are not numbers."""
@@ -73,6 +80,7 @@ class NativeSampler:
             raise ComputeError("the grammar does not allow what comes here")
         C.llama_sampler_accept(self._chain, token)
         self._history.add(token)
+        self._follow_texts((token,))
 
     def foresee(self, logits: Logits, watch: Sequence[int], k: int) -> Left:
         """See `app.engine.core.backend.Sampler`: a clone of the chain has the same random state and is thrown away."""
@@ -107,8 +115,17 @@ class NativeSampler:
         self._bias(others | {token: bias for token, bias in self._own_biases.items() if token in tokens})
 
     def _bias(self, biases: dict[int, float]) -> None:
+        self._biases = biases
+        self._rebias()
+
+    def _follow_texts(self, tokens: Sequence[int]) -> None:
+        if self._texts and self._texts.push(tokens):
+            self._rebias()
+
+    def _rebias(self) -> None:
         """Makes the first stage anew, or removes it; the others keep their state."""
-        self._biases, self._biased = biases, np.array(list(biases), np.int64)
+        biases = self._biases | dict.fromkeys(self._texts.banned if self._texts else (), -math.inf)
+        self._biased = np.array(list(biases), np.int64)
         others = [C.llama_sampler_chain_remove(self._chain, 0) for _ in self._names]
         if self._names[0] == stages.BIAS:
             C.llama_sampler_free(others.pop(0))
@@ -211,6 +228,7 @@ class NativeSampler:
             for token in tokens[-self._history.window :]:
                 C.llama_sampler_accept(self._chain, token)
                 self._history.add(token)
+        self._follow_texts(tokens[-_TEXT_TOKENS:])
 
     def close(self) -> None:
         """Frees the chain and its stages. Idempotent."""

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 
 from app.domain.sampling import SamplingParams, Stage, does_something
+from app.engine.native.bans import banned_tokens
 from app.engine.native.bindings import C, Native
 from app.engine.native.model import NativeModel
 
@@ -26,8 +27,7 @@ def biases(model: NativeModel, params: SamplingParams) -> dict[int, float]:
     for name, bias in params.logit_bias.items():
         for token in model.token_ids(name):
             found[token] = found.get(token, 0.0) + bias
-    banned = [token for name in params.ban for token in model.token_ids(name)]
-    return found | dict.fromkeys((*banned, *model.suppressed), -math.inf)
+    return found | dict.fromkeys((*banned_tokens(model, params), *model.suppressed), -math.inf)
 
 
 def bias_stage(n_vocab: int, biases: dict[int, float]) -> Native:

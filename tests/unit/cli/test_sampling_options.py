@@ -66,6 +66,7 @@ def test_every_field_has_an_option() -> None:
         ("--mirostat-eta 0.2", "mirostat_eta", 0.2),
         ("--samplers top-k,temperature", "samplers", ("top-k", "temperature")),
         ("--ban rain --ban #7", "ban", ("rain", "#7")),
+        ("--ban-text delve --ban-text rain", "ban_text", ("delve", "rain")),
         ("--force Rain", "force", ("Rain",)),
         ("--bias rain=2.5 --bias #3=-1 --bias a=b=1", "logit_bias", {"rain": 2.5, "#3": -1.0, "a=b": 1.0}),
         ("--lora pirate --lora a=b=0.5 --lora calm=0", "lora", {"pirate": 1.0, "a=b": 0.5, "calm": 0.0}),
