@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
 from app.engine.branches import Branches
 from app.engine.context_policy import Fitted
+from app.engine.core.backend import SamplingError
 from app.engine.core.scheduler import Scheduler, look_up
 from app.engine.core.sequence import Sequence
 from app.engine.core.thinking import ThinkingBlock
@@ -97,8 +99,7 @@ class Host:
 
         May take a second; touches nothing of the loop. Raises SamplingError.
         """
-        model = self.loaded.model
-        return (*model.grammars.prepare(sampling), *ban_notices(model, sampling))
+        return self.loaded.model.grammars.prepare(sampling)
 
     def submit(
         self, command: Generate, arrived_s: float, fitted: Fitted | None = None, notices: Collection[str] = ()
@@ -128,6 +129,8 @@ class Host:
             block=ThinkingBlock(self._marks, vocab.named_pieces, inside=inside),
         )
         sequence.notices += notices
+        with suppress(SamplingError):  # told by the sampler
+            sequence.notices += ban_notices(self.loaded.model, command.sampling)
         if self._store and command.conversation:
             self._store.remember(command.conversation)
         reply = Reply(sequence, fitted, vocab, tell_prompt=command.tell_prompt)

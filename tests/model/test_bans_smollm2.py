@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from app.domain.conversation import Role
+from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError, SamplingError
+from app.engine.host import Host
 from app.engine.native.bans import TextBans, ban_notices, banned_texts, banned_tokens
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import Loaded
 from app.engine.native.model import NativeModel
+from app.engine.text.renderer import Renderer
+from app.protocol.commands import ChatMessage, Generate, LoadModel
 
 pytestmark = pytest.mark.model
 
@@ -140,3 +147,23 @@ def test_an_empty_text_and_a_ban_of_everything_are_errors(context: NativeContext
 
 def sampler_tokens(context: NativeContext, text: bytes) -> list[int]:
     return context._model.pieces.holding(text)  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_request_is_told_what_its_bans_mean(smollm2: Path) -> None:
+    renderer = Renderer()
+    host = Host(LoadModel(str(smollm2), LoadOptions(n_ctx=256)), lambda fraction: True, renderer)
+    try:
+        asked = (ChatMessage(Role.USER, "Hi"),)
+        plain, banned, wrong = (
+            host.submit(Generate(n, asked, SamplingParams(ban=ban, max_tokens=1)), 0.0).sequence
+            for n, ban in enumerate([(), ("delve",), ("#999999",)])
+        )
+        assert (plain.notices, wrong.notices) == ([], [])
+        assert banned.notices == ["'delve' is 2 tokens: none of them is banned, but the text as a whole"]
+        (scheduler,) = host.schedulers
+        while not scheduler.idle:
+            scheduler.step()
+        assert wrong.error == "there is no token #999999: the vocabulary has 49152"
+    finally:
+        host.close()
+        renderer.close()
