@@ -121,6 +121,8 @@ class Combined:
 
     def _names(self, name: str, node: dict[str, Json], place: Place) -> Json:
         at = place.down(name)
+        if (listed_names := _names_listed(node[name])) is not None:
+            return {"properties": dict.fromkeys(listed_names, True), "additionalProperties": False}
         regexes = self._name_regexes(node[name], at, 0)
         if regexes is None:
             return {"maxProperties": 0}
@@ -225,6 +227,14 @@ def listed(value: Json, place: Place) -> list[Part]:
     if len(value) > _MOST_ALTERNATIVES:
         raise SchemaError(place.pointer, f"more than {_MOST_ALTERNATIVES:,} schemas")
     return [Part(each, place.down(i)) for i, each in enumerate(value)]
+
+
+def _names_listed(names: Json) -> list[str] | None:
+    """The names that a schema for names lists; None where it says anything else."""
+    if not is_table(names) or set(names) - {"enum", "const", "type"} or names.get("type", "string") != "string":
+        return None
+    values = _values(names)
+    return None if values is None else [value for value in values if isinstance(value, str)]
 
 
 def _needs(node: dict[str, Json], key: str) -> bool:

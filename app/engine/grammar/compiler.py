@@ -27,6 +27,8 @@ _N_KEPT = 16
 """Grammars that are kept compiled: as many as a batch with changing schemas has in flight."""
 _OPTIONS = '%llguidance {"no_forcing": true}\n'
 """The model chooses how forced text is cut into tokens: no text is tokenised for it, whatever a grammar holds."""
+_MOST_AT_ONCE = 10_000
+"""Ways in which a text can be read at once: four for each of 1,000 keys that may come, and some more."""
 _WHITE_SPACE = r" |\n(?: {0,16}|\t{0,8})"
 """Between the tokens of JSON, at most once in each place: a model cannot fill its budget with it."""
 _Key = tuple[str, str, bool]
@@ -124,6 +126,8 @@ class Grammars:
             lark = to_lark(read_gbnf(text), self._token_ids, self._vocab.eog)
         except GbnfError as error:
             raise SamplingError(f"the grammar is wrong{error}") from error
+        except RecursionError as error:
+            raise SamplingError("the grammar is wrong: its rules are nested too deeply") from error
         return self._matcher(_lark(lark), "the grammar cannot be followed")
 
     def _matcher(self, grammar: str, wrong: str) -> Matcher:
@@ -151,7 +155,7 @@ class Grammars:
                 self._tokenizer = tokenizer_of(self._vocab)
             except ValueError as error:
                 raise SamplingError(str(error)) from error
-        limits = llguidance.LLParserLimits(verbose_errors=False)
+        limits = llguidance.LLParserLimits(max_items_in_row=_MOST_AT_ONCE, verbose_errors=False)
         return llguidance.LLMatcher(self._tokenizer, grammar, log_level=0, limits=limits)
 
 

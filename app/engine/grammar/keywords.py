@@ -12,7 +12,9 @@ from app.engine.grammar.pattern import PatternError, searched
 from app.engine.grammar.resources import Json, Place, SchemaError, is_list, is_table
 from app.engine.grammar.shapes import TYPES, all_of
 
-_MOST_ITEMS, _MOST_CHARACTERS, _MOST_DEEP = 1_000, 50_000, 64
+_MOST_ITEMS, _MOST_CHARACTERS, _MOST_DEEP, _MOST_KEYS = 1_000, 50_000, 64, 1_000
+_MOST_STATES = 20_000
+"""Of the automaton that divides: as many as the digits of the divisor say."""
 _MOST_EXACT = 2**53
 _DIGITS = 15
 
@@ -111,6 +113,8 @@ def _multiple(value: Json, place: Place, _node: dict[str, Json], _convert: Conve
     found = number(value, place)
     if found <= 0:
         raise SchemaError(place.pointer, "must be more than 0")
+    if int(repr(found).replace(".", "")) > _MOST_STATES:
+        raise SchemaError(place.pointer, f"{found} has more digits than can be held to")
     return {"multipleOf": found}
 
 
@@ -161,6 +165,8 @@ def _format(value: Json, place: Place, node: dict[str, Json], _convert: Convert)
 def _table(value: Json, place: Place, _node: dict[str, Json], convert: Convert) -> dict[str, Json]:
     if not is_table(value):
         raise SchemaError(place.pointer, "must be an object of schemas")
+    if len(value) > _MOST_KEYS:
+        raise SchemaError(place.pointer, f"more than {_MOST_KEYS:,} keys")
     return {"properties": {key: convert(each, place.down(key)) for key, each in value.items()}}
 
 

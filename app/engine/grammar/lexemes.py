@@ -11,8 +11,8 @@ from collections import defaultdict
 
 from app.engine.grammar.gbnf import Chars, Choice, Gbnf, GbnfError, Node, Ref, Repeat, Row, Token, TokenIds, children
 
-_MOST_PLACES = 1_500
-"""Characters of a grammar that are compared with each other; in a longer one each is a lexeme."""
+_MOST_NODES, _MOST_RULES, _MOST_PLACES = 20_000, 500, 1_500
+"""Parts of a grammar; and of one whose characters are compared with each other: in a larger one each is a lexeme."""
 _LONGEST_REGEX = 100_000
 _Terminal = Chars | Token
 
@@ -25,6 +25,8 @@ def to_lark(grammar: Gbnf, token_ids: TokenIds, eog: frozenset[int]) -> str:
 class _Writer:
     def __init__(self, grammar: Gbnf, token_ids: TokenIds, eog: frozenset[int]) -> None:
         self._rules = grammar.rules
+        if sum(map(_n_nodes, self._rules.values())) > _MOST_NODES:
+            raise GbnfError(f"it has more than {_MOST_NODES:,} characters, sets and rules")
         self._token_ids, self._eog = token_ids, eog
         self._names = {name: f"r{i}" for i, name in enumerate(self._rules)} | {"root": "start"}
         self._places = _Places(grammar)
@@ -83,10 +85,10 @@ class _Writer:
         return f"<[{ids[0]}]>"
 
     def _regex(self, node: Node, regular: set[str]) -> str | None:
-        """A regex for a part without recursion; None where it would be too long, or has a token in it."""
+        """A regex for a part without recursion; None where it would be too long or deep, or has a token in it."""
         try:
             return self._text(node, regular)
-        except _TooLongError:
+        except (_TooLongError, RecursionError):
             return None
 
     def _text(self, node: Node, regular: set[str]) -> str:
@@ -120,17 +122,22 @@ class _Places:
     def __init__(self, grammar: Gbnf) -> None:
         self._rules = grammar.rules
         self._empty: set[str] = set()
-        while any(self.is_empty(node) and name not in self._empty for name, node in self._rules.items()):
-            self._empty |= {name for name, node in self._rules.items() if self.is_empty(node)}
+        users, todo = _users(self._rules), list(self._rules)
+        while todo:
+            name = todo.pop()
+            if name not in self._empty and self.is_empty(self._rules[name]):
+                self._empty.add(name)
+                todo += users[name]
         self._firsts = {name: set[_Terminal]() for name in self._rules}
         self._after_rule = {name: set[_Terminal]() for name in self._rules}
         self._after: dict[_Terminal, set[_Terminal]] = defaultdict(set)
-        if sum(map(_n_places, self._rules.values())) > _MOST_PLACES:
+        if len(self._rules) > _MOST_RULES or sum(map(_n_places, self._rules.values())) > _MOST_PLACES:
             return
         size = -1
         while size != (size := self._size()):
-            for name, node in self._rules.items():
+            for name, node in reversed(self._rules.items()):
                 self._firsts[name] |= self._first(node)
+            for name, node in self._rules.items():
                 self._follow(node, self._after_rule[name])
 
     def is_empty(self, node: Node) -> bool:
@@ -202,17 +209,37 @@ class _Places:
                 self._follow(inner, after if most == 1 else after | self._first(inner))
 
 
+def _n_nodes(node: Node) -> int:
+    return 1 + sum(map(_n_nodes, children(node)))
+
+
 def _n_places(node: Node) -> int:
     return 1 if isinstance(node, Chars | Token) else sum(map(_n_places, children(node)))
 
 
 def _regular_rules(grammar: Gbnf) -> set[str]:
     """The rules that do not contain themselves."""
-    uses = {name: _refs(node) for name, node in grammar.rules.items()}
+    users = _users(grammar.rules)
+    n_open = {name: len(_refs(node)) for name, node in grammar.rules.items()}
+    todo = [name for name, n in n_open.items() if not n]
     regular: set[str] = set()
-    while found := {name for name, refs in uses.items() if name not in regular and refs <= regular}:
-        regular |= found
+    while todo:
+        name = todo.pop()
+        regular.add(name)
+        for user in users[name]:
+            n_open[user] -= 1
+            if not n_open[user]:
+                todo.append(user)
     return regular
+
+
+def _users(rules: dict[str, Node]) -> dict[str, list[str]]:
+    """By rule, the rules that refer to it."""
+    users: dict[str, list[str]] = {name: [] for name in rules}
+    for name, node in rules.items():
+        for ref in _refs(node):
+            users[ref].append(name)
+    return users
 
 
 def _refs(node: Node) -> set[str]:

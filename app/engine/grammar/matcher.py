@@ -43,9 +43,14 @@ class Matcher:
         return np.unpackbits(bits.view(np.uint8), count=self._n_vocab, bitorder="little").view(np.bool_)
 
     def accept(self, token: int) -> bool:
-        """Takes the reply's next token; False, changing nothing, where the grammar forbids it."""
+        """Takes the reply's next token; False, changing nothing, where the grammar forbids it.
+
+        Raises ComputeError as `mask` does.
+        """
         if self._matcher.try_consume_tokens([token]):
             return True
+        if self._matcher.is_error():
+            raise ComputeError(first_line(self._matcher.get_error()))
         # A grammar that cannot go on has stopped already, and takes nothing more.
         return token in self._eog and self._matcher.is_stopped() and self._matcher.is_accepting()
 

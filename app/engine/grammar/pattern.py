@@ -101,8 +101,7 @@ def _flat(choice: _Choice) -> list[tuple[_Part, ...]]:
         n_ways = 1
         for each in ways:
             n_ways *= len(each)
-        anchors = [part for part in row if isinstance(part, _Choice)]
-        if n_ways + len(rows) > _MOST_WAYS and anchors:
+        if n_ways > _MOST_WAYS:
             raise PatternError("anchors in too many alternatives", 0)
         rows += [tuple(part for parts in way for part in parts) for way in product(*ways)]
     return rows

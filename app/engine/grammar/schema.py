@@ -56,6 +56,7 @@ class Schema:
 _MEANINGS = (
     ("Unsatisfiable schema", "it allows nothing"),
     ("are not disjoint", "one key can match two of its `patternProperties`, which is not supported"),
+    ("schema too large", "it has too many combinations"),
     ("circular references with sibling keys", "a reference to itself beside other keywords is not supported"),
 )
 
