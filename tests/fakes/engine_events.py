@@ -154,6 +154,7 @@ def make_finished(
     hint: str = "",
     drafting: DraftCounts | None = None,
     cells: tuple[CellSpan, ...] = (),
+    incomplete: bool = False,
 ) -> GenerationFinished:
     """The end of a request, its times exact: 1 ms a new prompt token, `token_ms` a generated one."""
     n_new = n_prompt - n_cached
@@ -169,7 +170,7 @@ def make_finished(
         p95_ms=step_ms,
     )
     usage = Usage(n_prompt, n_cached, n_generated)
-    return GenerationFinished(request_id, reason, usage, timings, stop, error, hint, drafting, cells)
+    return GenerationFinished(request_id, reason, usage, timings, stop, error, hint, drafting, cells, incomplete)
 
 
 def make_lost(exit_code: int | None = -9, reason: str = "killed by SIGKILL") -> EngineLost:

@@ -90,3 +90,33 @@ PYDANTIC: dict[str, Any] = {
     "sets": {"properties": {"tags": {"items": {"type": "string"}, "type": "array", "uniqueItems": True}, "pair": {"maxItems": 2, "minItems": 2, "prefixItems": [{"type": "integer"}, {"type": "string"}], "type": "array"}}, "required": ["tags", "pair"], "title": "Sets", "type": "object"},
 }  # fmt: skip
 """As `model_json_schema` of pydantic 2 writes them. The last one has a set, which cannot be held to."""
+
+PERSON: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "maxLength": 40},
+        "age": {"type": "integer", "minimum": 1, "maximum": 120},
+        "email": {"type": "string", "format": "email", "maxLength": 40},
+        "height_m": {"type": "number", "minimum": 0.4, "maximum": 2.5},
+        "eyes": {"enum": ["blue", "brown", "green", "grey"]},
+        "hobbies": {"type": "array", "items": {"type": "string", "maxLength": 20}, "minItems": 1, "maxItems": 3},
+    },
+    "required": ["name", "age", "email", "height_m", "eyes", "hobbies"],
+    "additionalProperties": False,
+}
+POEM: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "title": {"type": "string", "minLength": 1, "maxLength": 40},
+        "mood": {"enum": ["happy", "sad", "calm"]},
+        "lines": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1, "maxLength": 60},
+            "minItems": 3,
+            "maxItems": 4,
+        },
+    },
+    "required": ["title", "mood", "lines"],
+    "additionalProperties": False,
+}
+"""What small models are asked for in the benchmark and, twice each, in the suite."""

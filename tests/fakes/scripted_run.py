@@ -114,7 +114,8 @@ class ScriptedRun:
             self._n_tokens += 1
             if self._n_left is not None:
                 self._n_left -= 1
-            yield TokensGenerated(request_id, token.text if token.n_bytes else "", (token,))
+            text = token.text if token.n_bytes else ""
+            yield TokensGenerated(request_id, text, (token,), len(text) if token.thinking else 0)
             if script.accounts.get(self._n_tokens):
                 yield CellsTold(request_id, script.accounts[self._n_tokens])
             if script.n_shifted and self._n_tokens == 1:
@@ -179,4 +180,5 @@ class ScriptedRun:
             hint=script.hint if failed else "",
             drafting=script.drafting,
             cells=script.cells,
+            incomplete=script.incomplete,
         )

@@ -54,6 +54,7 @@ class Reply:
     accounts: Mapping[int, tuple[CellSpan, ...]] = field(default_factory=dict[int, tuple[CellSpan, ...]])
     """What `CellsTold` tells, by how many tokens came before it."""
     notices: tuple[str, ...] = ()
+    incomplete: bool = False
     held_by: tuple[int, ...] = ()
     """The paused requests that it has to wait for at first."""
 
