@@ -212,10 +212,11 @@ class NativeSampler:
 
     def _allowed(self, logits: Logits, mask: Mask, *, every: bool, also: Sequence[int]) -> tuple[Ids, float]:
         """Those that a grammar allows too, and the largest logit of them."""
-        allowed = mask.nonzero()[0]
-        if not len(allowed):
+        n_allowed = np.count_nonzero(mask)
+        if not n_allowed:
             raise ComputeError("the grammar allows no token here: it can neither continue nor end")
-        if every or not self._keep or len(allowed) <= _FEW:
+        if every or not self._keep or n_allowed <= _FEW:
+            allowed = mask.nonzero()[0]
             return allowed, float(logits[allowed].max())
         masked = np.where(mask, logits, np.float32(-np.inf))
         found, maximum = self._candidates(masked, also)
