@@ -4,7 +4,7 @@ suite    JSON-Schema-Test-Suite of draft 2020-12, in one object {file: [groups]}
          An instance is a value: it is accepted where one order of its keys is. Formats are asserted, so that the tests
          of `format.json` which say that they are annotations are left out. Goals: 0 wrong, at most 35 % refused.
 replies  10 random replies each of schemas of many kinds, checked by `jsonschema`. Goal: 0 invalid.
-speed    Masks at vocabularies of 49k, 152k and 262k tokens, made up. Goals: 0.2 ms a token; an enum of 2,000 texts 1 ms.
+speed    Masks at made-up vocabularies of 49k, 152k and 262k tokens. Goals: 0.2 ms a token; enum of 2,000 texts 1 ms.
 model    24 persons and 24 poems of a real model, as `tok ask --schema` makes them. Goal: all parse and validate.
 """
 

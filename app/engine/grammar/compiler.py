@@ -7,6 +7,7 @@ be done in another thread than the loop's, ahead of the request that needs it.
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -25,12 +26,14 @@ from app.engine.grammar.vocabulary import Pieces, tokenizer_of
 
 _N_KEPT = 16
 """Grammars that are kept compiled: as many as a batch with changing schemas has in flight."""
-_OPTIONS = '%llguidance {"no_forcing": true}\n'
+_OPTIONS = '\n%llguidance {"no_forcing": true}\n'
 """The model chooses how forced text is cut into tokens: no text is tokenised for it, whatever a grammar holds."""
 _MOST_AT_ONCE = 10_000
 """Ways in which a text can be read at once: four for each of 1,000 keys that may come, and some more."""
-_WHITE_SPACE = r" |\n(?: {0,16}|\t{0,8})"
-"""Between the tokens of JSON, at most once in each place: a model cannot fill its budget with it."""
+_LAYOUT = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
+"""White space in JSON: at most a blank after a comma or a colon, so that no model fills its budget with it."""
+_PLACE = re.compile(r"^(?:at )?(\d+)\((\d+)\): ")
+"""Line and column, as llguidance writes them."""
 _Key = tuple[str, str, bool]
 
 
@@ -119,7 +122,7 @@ class Grammars:
             pattern = whole(text)
         except PatternError as error:
             raise SamplingError(f"the regular expression is wrong{error}") from error
-        return self._matcher(_lark(f"start: /{pattern}/\n"), "the regular expression cannot be followed")
+        return self._matcher(_lark(f"start: /{pattern}/"), "the regular expression cannot be followed")
 
     def _gbnf(self, text: str) -> Matcher:
         try:
@@ -133,7 +136,10 @@ class Grammars:
     def _matcher(self, grammar: str, wrong: str) -> Matcher:
         matcher = self._start(grammar)
         if matcher.is_error():
-            raise SamplingError(f"{wrong}: {first_line(matcher.get_error())}")
+            message = first_line(matcher.get_error())
+            place = _PLACE.match(message)
+            at = f" at line {place[1]}, column {place[2]}" if place else ""
+            raise SamplingError(f"{wrong}{at}: {message[place.end() if place else 0 :]}")
         return self._begin(matcher, wrong)
 
     def _begin(self, matcher: Any, wrong: str) -> Matcher:  # noqa: ANN401 -- an LLMatcher
@@ -160,10 +166,9 @@ class Grammars:
 
 
 def _lark(text: str) -> str:
-    return json.dumps({"grammars": [{"lark_grammar": _OPTIONS + text}]})
+    return json.dumps({"grammars": [{"lark_grammar": text + _OPTIONS}]})
 
 
 def _json(schema: dict[str, Any]) -> str:
-    options = {"whitespace_flexible": False, "whitespace_pattern": _WHITE_SPACE}
-    answer = {"name": "answer", "json_schema": schema | {"x-guidance": options}}
-    return json.dumps({"grammars": [{"lark_grammar": f"{_OPTIONS}start: @answer\n"}, answer]})
+    answer = {"name": "answer", "json_schema": schema | {"x-guidance": _LAYOUT}}
+    return json.dumps({"grammars": [{"lark_grammar": f"start: @answer{_OPTIONS}"}, answer]})
