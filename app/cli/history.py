@@ -7,11 +7,16 @@ from typing import Annotated
 import typer
 
 from app.cli.exit_codes import ExitCode
+from app.domain.conversation import ConversationKind
 
 
 def history(
     search: Annotated[
         list[str] | None, typer.Argument(metavar="SEARCH", help="Words that the title or one message holds.")
+    ] = None,
+    kind: Annotated[
+        ConversationKind | None,
+        typer.Option(help="Only chats, or only questions of `tok ask` that no chat went on with.", show_default=False),
     ] = None,
     limit: Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="N", help="At most this many.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
@@ -24,7 +29,7 @@ def history(
     from app.cli.tracing.stored import list_conversations, local_time, size, utc_time
 
     query = " ".join(search or ())
-    found = asyncio.run(list_conversations(query, limit + 1))
+    found = asyncio.run(list_conversations(query, limit + 1, kind))
     if as_json:
         console.print_json(
             [
@@ -35,6 +40,7 @@ def history(
                     "updated": utc_time(conversation.updated_ms),
                     "n_messages": conversation.n_messages,
                     "trace_bytes": n_bytes,
+                    "kind": conversation.kind.value,
                 }
                 for conversation, n_bytes in found[:limit]
             ],
@@ -42,11 +48,12 @@ def history(
         )
     elif found:
         print_table(
-            ("ID", "WHEN", "MESSAGES", "TRACES", "TITLE"),
+            ("ID", "WHEN", "KIND", "MESSAGES", "TRACES", "TITLE"),
             [
                 (
                     str(conversation.id),
                     local_time(conversation.updated_ms),
+                    conversation.kind.value,
                     str(conversation.n_messages),
                     size(n_bytes),
                     conversation.title,
@@ -55,7 +62,13 @@ def history(
             ],
         )
     else:
-        console.talk("tok: no conversation holds that" if query else "tok: no conversation is stored yet")
+        console.talk(
+            "tok: no conversation holds that"
+            if query
+            else "tok: there is none of that kind"
+            if kind
+            else "tok: no conversation is stored yet"
+        )
     if len(found) > limit:
         console.talk(f"tok: the newest {limit} of them; -n shows more")
     return ExitCode.OK

@@ -31,6 +31,8 @@ class LocatedModel(Struct, frozen=True, kw_only=True):
 
     name: str
     """As `-m` takes it: the catalogue's name, the file's name without ending, or the path as it was given."""
+    reference: str = ""
+    """As `-m` takes it in any folder: `name`, but a path is absolute."""
     title: str
     path: Path
     """Absolute."""
@@ -96,7 +98,7 @@ def _find(wanted: str | None, catalogue: Catalogue, models_dir: str | Path | Non
         return _from_file(path, model_name(path))
     path = Path(os.path.abspath(os.path.expanduser(wanted)))
     if _is_file(path):
-        return _from_file(path, wanted)
+        return _from_file(path, wanted, str(path))
     shown = one_line(wanted, 400)
     if os.sep in wanted and os.path.isdir(path):
         raise ModelError(
@@ -146,7 +148,8 @@ def _from_catalogue(spec: ModelSpec) -> LocatedModel:
     path = find_source(spec)
     if path is None:
         raise ModelError(f"the model `{one_line(spec.name)}` is not installed: {_where(spec)}", spec.install)
-    return LocatedModel(name=spec.name, title=one_line(spec.title or spec.name), path=path, options=spec.options)
+    title = one_line(spec.title or spec.name)
+    return LocatedModel(name=spec.name, reference=spec.name, title=title, path=path, options=spec.options)
 
 
 def _where(spec: ModelSpec) -> str:
@@ -155,5 +158,7 @@ def _where(spec: ModelSpec) -> str:
     return f"there is no file {one_line(spec.source, 400)}"
 
 
-def _from_file(path: Path, name: str) -> LocatedModel:
-    return LocatedModel(name=name, title=one_line(model_name(path)), path=path, options=LoadOptions())
+def _from_file(path: Path, name: str, reference: str = "") -> LocatedModel:
+    return LocatedModel(
+        name=name, reference=reference or name, title=one_line(model_name(path)), path=path, options=LoadOptions()
+    )

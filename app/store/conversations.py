@@ -52,12 +52,17 @@ def continue_as(connection: apsw.Connection, conversation_id: int, kind: Convers
     execute(connection, f"UPDATE conversation SET asked_id = {newest} WHERE id = ?", (conversation_id,))
 
 
-def last_id(connection: apsw.Connection, kind: ConversationKind) -> int | None:
-    """The last chat; or what `tok ask` wrote to last, whatever it has become, and the last chat where that is none."""
-    asked, last = "c.asked_id IS NOT NULL", "c.asked_id DESC"
-    if kind is ConversationKind.CHAT:
-        asked, last = "c.kind = 'chat'", _NEWEST_FIRST
-    sql = f"SELECT c.id FROM conversation AS c WHERE c.deleted_ms IS NULL AND {asked} ORDER BY {last} LIMIT 1"
+def last_id(connection: apsw.Connection, kind: ConversationKind | None) -> int | None:
+    """The conversation that was written to last; the last chat; or, for ASK, the one that `tok ask` wrote to last.
+
+    The last may have become a chat; where `tok ask` never wrote to any, it is the last chat.
+    """
+    which, order = {
+        None: ("true", _NEWEST_FIRST),
+        ConversationKind.CHAT: ("c.kind = 'chat'", _NEWEST_FIRST),
+        ConversationKind.ASK: ("c.asked_id IS NOT NULL", "c.asked_id DESC"),
+    }[kind]
+    sql = f"SELECT c.id FROM conversation AS c WHERE c.deleted_ms IS NULL AND {which} ORDER BY {order} LIMIT 1"
     row = execute(connection, sql).fetchone()
     if row is None and kind is ConversationKind.ASK:
         return last_id(connection, ConversationKind.CHAT)

@@ -164,8 +164,8 @@ class Store:
         """One, deleted or not; None where there is none."""
         return await self._read(lambda connection: conversations.look_up(connection, conversation_id))
 
-    async def last_conversation(self, kind: ConversationKind = ConversationKind.CHAT) -> Conversation | None:
-        """The chat that was written to last; or what `tok ask` goes on with, see `conversations.last_id`."""
+    async def last_conversation(self, kind: ConversationKind | None = None) -> Conversation | None:
+        """The one that was written to last, or the one that the chat or `tok ask` goes on with: see `last_id`."""
 
         def work(connection: apsw.Connection) -> Conversation | None:
             found = conversations.last_id(connection, kind)

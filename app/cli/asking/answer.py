@@ -106,6 +106,8 @@ class Answer:
             self.finish_reason = FinishReason.CONTEXT
 
     def _returned(self, *, continued: bool) -> None:
+        if self.exit_code is ExitCode.ENGINE_LOST:
+            self.hint = "nothing was answered; ask again to start the engine anew"
         if continued and self.error:
             self.hint = f"the conversation is as it was; {self.hint}"
             if self.finish_reason is FinishReason.CONTEXT:

@@ -5,30 +5,63 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+from msgspec import Struct
+
 from app.cli import console
 from app.cli.asking.options import AskOptions
 from app.cli.asking.setup import Setup
 from app.client.engine import Engine
 from app.config.paths import database_file, ensure_dir
+from app.domain.conversation import Conversation, ConversationKind, Message
 from app.domain.errors import StoreError, UsageError
 from app.session.session import Session
 from app.store.errors import store_error
 from app.store.store import Store
 
 
+class TakenUp(Struct, frozen=True):
+    """The conversation that a question goes on with, as it is before."""
+
+    conversation: Conversation
+    branch: list[Message]
+
+
+async def take_up() -> TakenUp:
+    """Reads the conversation that `-c` goes on with. Raises UsageError where there is none, StoreError."""
+    path = database_file()
+    none = UsageError("there is no conversation to continue", hint="ask without -c to begin one")
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise none from None
+    except OSError as error:
+        raise store_error(path, error) from error
+    store = await Store.open(path)
+    try:
+        last = await store.last_conversation(ConversationKind.ASK)
+        if last is None:
+            raise none
+        return TakenUp(last, await store.branch(last.id))
+    finally:
+        await store.close()
+
+
 @asynccontextmanager
 async def open_session(options: AskOptions, setup: Setup, engine: Engine) -> AsyncGenerator[Session]:
-    """Opens the conversation that the options ask for, and closes the store behind it.
+    """Opens the conversation that the setup is for, and closes the store behind it.
 
-    Raises UsageError when there is none to continue, StoreError when it cannot be read. A store that cannot be opened
-    for a new conversation is told of, and the answer is not kept.
+    Raises StoreError when it cannot be read. A store that cannot be opened for a new conversation is told of, and the
+    answer is not kept.
     """
-    store = await _open_store(options)
+    store = await _open_store(options, setup)
     try:
         kept = _session(options, setup, engine, store)
-        if options.continue_last and not await kept.open_last():
-            raise UsageError("there is no conversation to continue", hint="ask without -c to begin one")
+        if setup.continues is not None:
+            await kept.open(setup.continues)
         if options.save and not (store and store.read_only):
+            if options.model or options.preset or options.system is not None:
+                await kept.keep(setup.settings)
+                kept.preset = setup.preset
             yield kept
         else:
             unkept = _session(options, setup, engine, None)
@@ -52,11 +85,12 @@ def _session(options: AskOptions, setup: Setup, engine: Engine, store: Store | N
     # What is kept of a reply holds what was sent for it; `--trace` asks for that itself.
     session.tell_prompt = store is not None and setup.traces.keep
     session.trace_stages, session.speculate = options.trace_stages, setup.speculate
+    session.kind, session.settings = ConversationKind.ASK, setup.settings
     return session
 
 
-async def _open_store(options: AskOptions) -> Store | None:
-    if not options.save and not options.continue_last:
+async def _open_store(options: AskOptions, setup: Setup) -> Store | None:
+    if not options.save and setup.continues is None:
         return None
     path = database_file()
     try:
@@ -64,7 +98,7 @@ async def _open_store(options: AskOptions) -> Store | None:
         store = await Store.open(path)
     except (OSError, StoreError) as error:
         told = error if isinstance(error, StoreError) else store_error(path, error)
-        if options.continue_last:
+        if setup.continues is not None:
             raise told from error
         console.print_error(f"this answer is not kept: {told}", told.hint)
         return None

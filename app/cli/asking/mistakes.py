@@ -9,7 +9,7 @@ from app.domain.text import one_line
 
 
 def what_is_broken(
-    options: AskOptions, loaded: LoadedSettings, catalogue: Catalogue, preset: str, model: str | None
+    options: AskOptions, loaded: LoadedSettings, catalogue: Catalogue, preset: str | None, model: str | None
 ) -> str:
     """Returns what a mistake is in, of all that the command needs; empty when it can do without the bad parts.
 
@@ -17,16 +17,18 @@ def what_is_broken(
         options: tell what was chosen on the command line, where no setting counts.
         loaded: `config.toml`, with its problems.
         catalogue: both `models.toml`, with their problems.
-        preset: name of the preset in effect.
+        preset: name of the preset in effect; None is one that a conversation kept.
         model: name of the model in effect; None is the catalogue's default.
     """
     return _in_the_preset(options, loaded, preset) or _in_the_model(options, loaded, catalogue, model)
 
 
-def _in_the_preset(options: AskOptions, loaded: LoadedSettings, preset: str) -> str:
+def _in_the_preset(options: AskOptions, loaded: LoadedSettings, preset: str | None) -> str:
     keys = {problem.key for problem in loaded.problems}
     if "" in keys:
         return "`config.toml` cannot be read"
+    if preset is None:
+        return ""
     if options.preset is None and "preset" in keys:
         return "`preset` has a mistake"
     return f"the preset `{one_line(preset)}` has mistakes" if preset in loaded.flawed_presets else ""

@@ -9,7 +9,7 @@ from contextlib import aclosing, contextmanager
 import msgspec
 
 from app.cli import console
-from app.cli.asking.conversation import open_session
+from app.cli.asking.conversation import open_session, take_up
 from app.cli.asking.interrupt import Interrupt
 from app.cli.asking.loading import load_model
 from app.cli.asking.many import ManyAnswers
@@ -24,7 +24,8 @@ from app.session.events import BranchChanged, Gone, StoreFailed
 
 def run_ask(options: AskOptions, launcher: EngineLauncher) -> int:
     """Answers one question and returns the exit code. Raises TokscopeError for what goes wrong before the answer."""
-    setup = look_up(options)
+    taken_up = asyncio.run(take_up()) if options.continue_last else None
+    setup = look_up(options, taken_up and taken_up.conversation, taken_up.branch if taken_up else ())
     prompt = gather_prompt(options.prompt, options.files)
     return asyncio.run(_ask(options, setup, prompt, launcher))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 import msgspec
 from msgspec import Struct
 
@@ -13,10 +15,13 @@ from app.cli.overrides import with_overrides
 from app.config.catalogue import load_catalogue
 from app.config.presets import find_preset, load_presets
 from app.config.problems import render
-from app.config.settings import TraceSettings, load_settings
-from app.domain.errors import ConfigError
+from app.config.settings import Settings, TraceSettings, load_settings
+from app.domain.conversation import ChatSettings, Conversation, Message
+from app.domain.errors import ConfigError, ModelError
 from app.domain.preset import Preset
+from app.domain.text import one_line
 from app.models.locate import LocatedModel, locate
+from app.session.restore import restored
 
 
 class Setup(Struct, frozen=True):
@@ -24,33 +29,78 @@ class Setup(Struct, frozen=True):
 
     model: LocatedModel
     preset: Preset
+    """With the options of the command line."""
     speculate: bool | None
     trace_top_k: int
     """Alternatives that are kept with each token of an answer that is kept."""
     traces: TraceSettings
+    settings: ChatSettings
+    """What the conversation is kept with: without the sampling options, which hold for one answer."""
+    continues: int | None = None
+    """The conversation that the question goes on with; None begins one."""
 
 
-def look_up(options: AskOptions) -> Setup:
-    """Returns the model and the preset in effect.
+def look_up(options: AskOptions, conversation: Conversation | None = None, branch: Sequence[Message] = ()) -> Setup:
+    """Returns the model and the preset in effect: the options', else those of the conversation that is taken up.
 
-    Mistakes elsewhere are told on standard error. Raises ConfigError with every problem of the files where one is in
-    the preset or the model, ModelError, or UsageError for a sampling option out of range.
+    Mistakes elsewhere are told on standard error, and what of the conversation cannot be had. Raises ConfigError with
+    every problem of the files where one is in the preset or the model, ModelError, or UsageError for a sampling option
+    out of range.
     """
     loaded, catalogue = load_settings(), load_catalogue()
     settings, presets = loaded.settings, load_presets(loaded.settings)
-    name = options.preset or settings.preset
-    wanted = options.model or (presets[name].model if name in presets else None) or settings.model
+    kept = _kept(options, conversation, branch, presets, settings)
+    name = options.preset or (None if kept else settings.preset)
+    preset = kept.preset if kept and name is None else presets.get(name or "")
+    kept_model = "" if options.model or kept is None else kept.model
+    wanted = options.model or (preset.model if preset else None) or settings.model
     problems = [*loaded.problems, *catalogue.problems]
-    if broken := what_is_broken(options, loaded, catalogue, name, wanted):
+    if broken := what_is_broken(options, loaded, catalogue, name, kept_model or wanted):
         raise ConfigError(f"{broken}\n{render(problems)}", hint="`tok config edit` opens the configuration")
     warn_of(problems)
-    preset = find_preset(name, presets)
-    model = locate(wanted, catalogue, settings.models_dir, options.draft)
+    preset = preset or find_preset(name or "", presets)
+
+    def find(model: str | None) -> LocatedModel:
+        return locate(model, catalogue, settings.models_dir, options.draft)
+
+    model = _kept_model(kept_model, find, wanted) if kept_model else find(wanted)
     speculate = (settings.speculation == "ngram" or None) if options.speculate is None else options.speculate
-    preset = overridden(preset, options)
+    own = options.system if options.system is not None else kept.system if kept else None
+    chosen = ChatSettings(model=kept_model or model.reference, preset=preset, system=own)
+    if options.preset and options.system is None and own is not None:
+        console.talk("tok: the conversation keeps its own system prompt; -s gives it another")
+    preset = overridden(chosen.effective, options)
     if preset.sampling.exact and (options.speculate or options.draft):
         console.talk("tok: nothing is drafted: `exact` decodes in fixed steps, one token each")
-    return Setup(model, preset, speculate, settings.trace_top_k, settings.trace)
+    continues = conversation.id if conversation else None
+    return Setup(model, preset, speculate, settings.trace_top_k, settings.trace, chosen, continues)
+
+
+def _kept(
+    options: AskOptions,
+    conversation: Conversation | None,
+    branch: Sequence[Message],
+    presets: Mapping[str, Preset],
+    settings: Settings,
+) -> ChatSettings | None:
+    if conversation is None:
+        return None
+    found = restored(conversation, branch, presets, presets[settings.preset])
+    for notice in () if options.preset else found.notices:
+        console.talk(f"tok: {notice}")
+    return found.settings
+
+
+def _kept_model(kept: str, find: Callable[[str | None], LocatedModel], wanted: str | None) -> LocatedModel:
+    """The model that a conversation kept, or the one that answers in its place, which is said."""
+    try:
+        return find(kept)
+    except ModelError as error:
+        model = find(wanted)
+        console.print_error(
+            f"the conversation's model cannot be had ({error}): {one_line(model.name)} answers instead", error.hint
+        )
+        return model
 
 
 def overridden(preset: Preset, options: AskOptions) -> Preset:

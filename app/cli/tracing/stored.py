@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from app.cli import console
 from app.config.paths import database_file
-from app.domain.conversation import Conversation, Message, Role
+from app.domain.conversation import Conversation, ConversationKind, Message, Role
 from app.domain.errors import StoreError, UsageError
 from app.domain.reply_trace import ReplyTrace
 from app.store.store import Store
@@ -49,10 +49,15 @@ async def _store() -> AsyncGenerator[Store | None]:
         await store.close()
 
 
-async def list_conversations(query: str, limit: int) -> list[tuple[Conversation, int]]:
-    """The newest conversations that hold the words of `query`, each with the bytes of its traces. Raises StoreError."""
+async def list_conversations(
+    query: str, limit: int, kind: ConversationKind | None = None
+) -> list[tuple[Conversation, int]]:
+    """The newest conversations of a kind that hold the words of `query`, each with the bytes of its traces.
+
+    Raises StoreError.
+    """
     async with _store() as store:
-        found = await store.conversations(query, limit) if store else []
+        found = await store.conversations(query, limit, kind) if store else []
         return [(each, await store.trace_bytes(each.id)) for each in found] if store else []
 
 

@@ -55,7 +55,9 @@ def test_catalogue_name_in_a_package_that_is_not_imported(package: Path) -> None
     found = locate("starter", catalogue(STARTER), None)
     sizes = model_sizes(read_header(package))
     options = LoadOptions(n_ctx=512)
-    assert found == LocatedModel(name="starter", title="Starter 1M", path=package, options=options, sizes=sizes)
+    assert found == LocatedModel(
+        name="starter", reference="starter", title="Starter 1M", path=package, options=options, sizes=sizes
+    )
     assert "carrier_of_a_model" not in sys.modules
 
 
@@ -177,3 +179,15 @@ def test_what_is_there_and_no_file_is_said_to_be_none(tmp_path):
         with pytest.raises(ModelError) as caught:
             locate(str(tmp_path / name), catalogue(), None)
         assert str(caught.value) == f"{tmp_path / name} {message}"
+
+
+def test_a_reference_is_good_in_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("models", "here"):
+        (tmp_path / folder).mkdir()
+    write_tiny_gguf(tmp_path / "models" / "own.gguf")
+    write_tiny_gguf(tmp_path / "here" / "local.gguf")
+    catalogue = Catalogue(models={}, default="", problems=[])
+    monkeypatch.chdir(tmp_path / "here")
+    found = [locate(wanted, catalogue, tmp_path / "models") for wanted in ("own", "own.gguf", "./local.gguf", None)]
+    assert [each.reference for each in found] == ["own", "own", str(tmp_path / "here" / "local.gguf"), "own"]
+    assert found[2].name == "./local.gguf"

@@ -57,14 +57,15 @@ def test_a_data_folder_that_is_none_is_an_error(tok, tmp_path, monkeypatch, argu
 @pytest.mark.usefixtures("talk")
 def test_history_lists_the_newest_first_with_the_size_of_their_traces(tok) -> None:
     header, *rows = tok("history").out.splitlines()
-    assert header.split() == ["ID", "WHEN", "MESSAGES", "TRACES", "TITLE"]
-    pattern = r"(\d)\s+\d{4}-\d\d-\d\d \d\d:\d\d\s+(\d)\s+1 KiB\s+(.*)"
+    assert header.split() == ["ID", "WHEN", "KIND", "MESSAGES", "TRACES", "TITLE"]
+    pattern = r"(\d)\s+\d{4}-\d\d-\d\d \d\d:\d\d\s+ask\s+(\d)\s+1 KiB\s+(.*)"
     assert [re.fullmatch(pattern, row).groups() for row in rows] == [  # pyright: ignore[reportOptionalMemberAccess]
         ("2", "2", "<b>Break</b> it"),
         ("1", "4", "Name rain"),
     ]
     listed = tok("history", "--json").json
-    assert [list(each) for each in listed] == [["id", "title", "created", "updated", "n_messages", "trace_bytes"]] * 2
+    keys = ["id", "title", "created", "updated", "n_messages", "trace_bytes", "kind"]
+    assert [list(each) for each in listed] == [keys] * 2
     assert all(each["trace_bytes"] > 100 for each in listed)
 
 
@@ -178,7 +179,7 @@ def test_what_was_never_traced_is_told(tok) -> None:
     with config_file().open("a", encoding="utf-8") as file:
         file.write("[trace]\nkeep = false\n")
     tok("ask", "x", engine=ScriptedEngine(["Rain"]))
-    assert tok("history").out.splitlines()[1].split()[4] == "–"
+    assert tok("history").out.splitlines()[1].split()[5] == "–"
     outcome = tok("export", "trace", "1", "--json")
     assert (outcome.code, outcome.json["error"]["message"]) == (2, "nothing of it was traced")
 
