@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from app.cli.options import ContinueLast, DraftModel, Model, PresetName, ThemeName
+from app.cli.options import ContinueLast, DraftModel, Model, PresetName, SystemPrompt, ThemeName
 
 
 def chat(
     model: Model = None,
     preset: PresetName = None,
+    system: SystemPrompt = None,
     continue_last: ContinueLast = False,
     theme: ThemeName = None,
     draft: DraftModel = None,
@@ -16,4 +17,7 @@ def chat(
     from app.tui.options import ChatOptions
     from app.tui.run import run_chat
 
-    return run_chat(ChatOptions(model=model, preset=preset, continue_last=continue_last, theme=theme, draft=draft))
+    options = ChatOptions(
+        model=model, preset=preset, system=system, continue_last=continue_last, theme=theme, draft=draft
+    )
+    return run_chat(options)

@@ -28,17 +28,18 @@ from app.cli import (
 )
 from app.cli.coercion import use_plain_coercion
 from app.cli.exit_codes import EPILOG
-from app.cli.options import ContinueLast, DraftModel, Model, PresetName, ThemeName
+from app.cli.options import ContinueLast, DraftModel, Model, PresetName, SystemPrompt, ThemeName
 from app.cli.sections import SectionedCommand
 from app.domain.errors import UsageError
 
 _HELP = "Chat with a local language model and see the autoregressive loop, token by token. Alone, `tok` opens the chat."
 
 
-def _root(
+def _root(  # noqa: PLR0913, PLR0917 -- one parameter an option
     context: typer.Context,
     model: Model = None,
     preset: PresetName = None,
+    system: SystemPrompt = None,
     continue_last: ContinueLast = False,
     theme: ThemeName = None,
     draft: DraftModel = None,
@@ -49,8 +50,8 @@ def _root(
     if version_wanted:
         raise typer.Exit(version.version(context.obj))
     if context.invoked_subcommand is None:
-        return chat.chat(model, preset, continue_last, theme, draft)
-    if model or preset or continue_last or theme or draft:
+        return chat.chat(model, preset, system, continue_last, theme, draft)
+    if model or preset or system is not None or continue_last or theme or draft:
         raise UsageError(f"options of a command go behind its name: tok {context.invoked_subcommand} …")
     return None
 

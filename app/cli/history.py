@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated
 
 import typer
 
 from app.cli.exit_codes import ExitCode
-from app.domain.conversation import ConversationKind
+
+
+class Kind(Enum):
+    """The names of `ConversationKind`, without what that imports."""
+
+    CHAT = "chat"
+    ASK = "ask"
 
 
 def history(
@@ -15,7 +22,7 @@ def history(
         list[str] | None, typer.Argument(metavar="SEARCH", help="Words that the title or one message holds.")
     ] = None,
     kind: Annotated[
-        ConversationKind | None,
+        Kind | None,
         typer.Option(help="Only chats, or only questions of `tok ask` that no chat went on with.", show_default=False),
     ] = None,
     limit: Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="N", help="At most this many.")] = 50,
@@ -27,9 +34,10 @@ def history(
     from app.cli import console
     from app.cli.tables import print_table
     from app.cli.tracing.stored import list_conversations, local_time, size, utc_time
+    from app.domain.conversation import ConversationKind
 
     query = " ".join(search or ())
-    found = asyncio.run(list_conversations(query, limit + 1, kind))
+    found = asyncio.run(list_conversations(query, limit + 1, ConversationKind(kind.value) if kind else None))
     if as_json:
         console.print_json(
             [

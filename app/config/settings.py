@@ -67,6 +67,8 @@ class LoadedSettings(Struct, frozen=True, kw_only=True):
 
     settings: Settings
     problems: list[Problem]
+    given: frozenset[str] = frozenset()
+    """The top-level keys that the file sets, without those that are wrong."""
     flawed_presets: frozenset[str] = frozenset()
     """Names of the user's presets that a mistake is in, or in one that they are based on."""
 
@@ -83,10 +85,11 @@ def load_settings(path: Path | None = None) -> LoadedSettings:
         known = [*SHIPPED_PRESETS, *presets]
         document.report(("preset",), f"there is no preset `{preset}`", suggest_from=known, name=preset)
         del values["preset"]
+    given = frozenset(values)
     trace = subtable(document, (), document.data, "trace")
     values["trace"] = TraceSettings(**read_fields(document, ("trace",), trace, TraceSettings))
     settings = Settings(**values, keys=_read_keys(document), presets=presets)
-    return LoadedSettings(settings=settings, problems=document.sorted_problems(), flawed_presets=flawed)
+    return LoadedSettings(settings=settings, problems=document.sorted_problems(), given=given, flawed_presets=flawed)
 
 
 def _read_keys(document: Document) -> dict[str, str]:

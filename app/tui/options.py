@@ -12,6 +12,8 @@ class ChatOptions:
     model: str | None = None
     """A catalogue name or the path of a GGUF file."""
     preset: str | None = None
+    system: str | None = None
+    """A system prompt in place of the preset's; empty sends none."""
     continue_last: bool = False
     """Open the last conversation in place of an empty one."""
     theme: str | None = None

@@ -10,15 +10,18 @@ import gc
 import os
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from app.client.process import WorkerProcess, spawn
 from app.config.catalogue import load_catalogue
 from app.config.paths import data_dir, database_file, engine_log_file
-from app.config.presets import find_preset, load_presets
+from app.config.presets import load_presets
 from app.config.problems import Problem, summary
 from app.config.settings import LoadedSettings, load_settings
 from app.domain.preset import Preset
+from app.tui.flow.first_choices import first_preset
+from app.tui.flow.memory import Memory
 from app.tui.options import ChatOptions
 from app.tui.terminal import splash
 from app.tui.terminal.background import Answer, ask
@@ -43,13 +46,14 @@ def run_chat(options: ChatOptions) -> int:
         print(f"tok: {reason}; `tok ask` answers anywhere, in a pipe too.", file=sys.stderr)
         return USAGE
     loaded = load_settings()
-    preset = find_preset(options.preset or loaded.settings.preset, load_presets(loaded.settings))
+    memory = Memory(data_dir() / "remembered.json")
+    preset, notices = first_preset(options.preset, loaded, memory)
     worker = _spawn()
     gc.disable()  # until the first paint: the collector takes a fifth of the imports' time
     before_textual()
     with TerminalGuard(kill_engine=worker.kill if worker else lambda: None) as guard:
         splash.show("Ask anything")
-        return asyncio.run(_run(options, loaded, preset, worker, guard))
+        return asyncio.run(_run(_Start(options, loaded, preset, memory, notices), worker, guard))
 
 
 def before_textual() -> None:
@@ -78,15 +82,21 @@ async def drive(app: TokscopeApp, guard: TerminalGuard) -> int:
     return 128 + guard.signum if guard.signum else app.return_code or 0
 
 
-async def _run(
-    options: ChatOptions, loaded: LoadedSettings, preset: Preset, worker: WorkerProcess | None, guard: TerminalGuard
-) -> int:
+@dataclass(frozen=True)
+class _Start:
+    options: ChatOptions
+    loaded: LoadedSettings
+    preset: Preset
+    memory: Memory
+    notices: tuple[str, ...]
+
+
+async def _run(start: _Start, worker: WorkerProcess | None, guard: TerminalGuard) -> int:
     # Imported here: Textual takes a quarter of a second, in which the worker starts.
     from app.client.worker_client import WorkerClient
     from app.config.themes import load_themes
     from app.store.store import Store
     from app.tui.app import TokscopeApp
-    from app.tui.flow.memory import Memory
     from app.tui.services import Services
     from app.tui.terminal import paste
 
@@ -95,17 +105,18 @@ async def _run(
 
     catalogue = load_catalogue()
     terminal = ask() if not wants_no_color() else Answer(None, "")
+    loaded = start.loaded
     services = Services(
-        options=options,
+        options=start.options,
         settings=loaded.settings,
         presets=load_presets(loaded.settings),
-        preset=preset,
+        preset=start.preset,
         catalogue=catalogue,
         engine=WorkerClient(engine_log_file(), process=worker),
         open_store=open_store,
         load_themes=load_themes,
-        memory=Memory(data_dir() / "remembered.json"),
-        notices=_notices([*loaded.problems, *catalogue.problems]),
+        memory=start.memory,
+        notices=(*_notices([*loaded.problems, *catalogue.problems]), *start.notices),
         dark_background=terminal.dark,
         typed=terminal.typed,
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from textual.geometry import Region
 from textual.selection import Selection
 
 from app.client.engine import Engine
@@ -106,6 +107,12 @@ def shown(chat: ChatScreen) -> str:
     """The transcript as it is drawn."""
     selected = chat.transcript.get_selection(Selection(None, None))
     return selected[0] if selected else ""
+
+
+def drawn(chat: ChatScreen) -> str:
+    """What of the transcript is in view, notices included, on one line."""
+    strips = chat.transcript.render_lines(Region(0, 0, *chat.transcript.size))
+    return " ".join(" ".join(strip.text for strip in strips).split())
 
 
 def bar(chat: ChatScreen, name: str) -> str:

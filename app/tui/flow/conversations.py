@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 
 from app.domain.conversation import Conversation, Message
 from app.domain.text import one_line
 from app.tui.flow.chat import Chat
+from app.tui.flow.chat_settings import SettingsSwitch
 from app.tui.flow.library import Library
 from app.tui.screens.dialogs import AskLine, Confirm
 from app.tui.screens.history import HistoryPicker
@@ -16,28 +17,33 @@ from app.tui.screens.safe import Ask
 class Conversations:
     """Opens, renames and deletes; shows the branch after every change."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- each is a part of the screen, or a function of it
         self,
         chat: Chat,
         library: Library,
+        settings: SettingsSwitch,
         *,
-        show: Callable[[list[Message]], None],
+        show: Callable[[list[Message], Sequence[str]], None],
         give_back: Callable[[], bool],
         ask: Ask,
         run: Callable[[Coroutine[object, object, None]], None],
         tell: Callable[[str], None],
     ) -> None:
-        """Takes what it needs as functions.
+        """Takes what it needs.
 
         Args:
-            show: puts a branch on the screen.
+            chat: the chat on the screen.
+            library: the stored conversations.
+            settings: switches to what answers a conversation.
+            show: puts a branch on the screen, and notices below it.
             give_back: puts what waits into the composer.
-            ask: shows a dialog and waits for its result.
+            ask: shows a dialog.
             run: runs work that opens a dialog, in the background.
             tell: shows a notice.
         """
         self._chat = chat
         self._library = library
+        self._settings = settings
         self._show_branch = show
         self._give_back = give_back
         self._ask = ask
@@ -48,18 +54,19 @@ class Conversations:
         """Begins an empty conversation."""
         await self._leave()
         self._chat.session.new()
+        self._settings.begin()
         self._show()
 
     async def open(self, conversation_id: int) -> None:
         """Opens a stored conversation."""
         await self._leave()
         await self._chat.session.open(conversation_id)
-        self._show()
+        await self._show_opened()
 
     async def open_last(self) -> None:
         """Opens the conversation used last, if there is one."""
         if await self._chat.session.open_last():
-            self._show()
+            await self._show_opened(with_options=True)
         else:
             self._tell("There is no conversation to continue yet.")
 
@@ -103,6 +110,7 @@ class Conversations:
             self._give_back()
             await self._chat.settle()
         if await self._library.delete(conversation):
+            self._settings.begin()
             self._show()
 
     async def bring_back(self) -> Conversation | None:
@@ -139,6 +147,10 @@ class Conversations:
             title = one_line(conversation.title, 40)
             self._tell(f"The reply in “{title}” was stopped; what had come is kept. The history opens it again.")
 
-    def _show(self) -> None:
-        self._show_branch(self._chat.session.branch)
+    async def _show_opened(self, *, with_options: bool = False) -> None:
+        notices = await self._settings.opened(with_options=with_options)
+        self._show(notices)
+
+    def _show(self, notices: Sequence[str] = ()) -> None:
+        self._show_branch(self._chat.session.branch, notices)
         self._chat.advance()  # what was sent while the one before was being left

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 
 from textual import events, on
@@ -21,12 +21,14 @@ from app.tui.commands import COMMANDS
 from app.tui.flow import lines, pace
 from app.tui.flow.budget import BudgetWatch, ask, state_of
 from app.tui.flow.chat import Chat
+from app.tui.flow.chat_settings import SettingsSwitch
 from app.tui.flow.choices import Choices
 from app.tui.flow.conversations import Conversations
 from app.tui.flow.draft_keeper import DraftKeeper
 from app.tui.flow.input_router import InputRouter
 from app.tui.flow.library import Library, n_tokens, prompts
 from app.tui.flow.loader import EngineLoader
+from app.tui.flow.model_loads import ModelLoads
 from app.tui.flow.other_windows import LOOK_S, OtherWindows
 from app.tui.flow.pump import Pump
 from app.tui.flow.turns import Listener, TurnRunner
@@ -78,7 +80,6 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         self._models_dir = Path(services.settings.models_dir) if services.settings.models_dir else None
         self._idle_timer: Timer | None = None
         self._stall_timer: Timer | None = None
-        self._wanted: str | None = None
         self.header = Bar(separator=" · ", id="header")
         self.welcome = Welcome([("Enter", "send"), *self._welcome_keys()], id="welcome")
         self.transcript = Transcript(id="transcript")
@@ -140,17 +141,34 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         self.drafts = DraftKeeper(
             services.memory, lambda: "\n".join(filter(None, [*self.chat.waiting, self.composer.unsent]))
         )
+        self.settings = SettingsSwitch(
+            session,
+            self.loader,
+            services,
+            load=lambda wanted, *, chosen=False: self.loads.load(wanted, chosen=chosen),
+            tell=self.tell,
+        )
+        self.loads = ModelLoads(
+            self.chat,
+            self.loader,
+            self.settings,
+            adopt=self._adopt,
+            stopped=self._stopped_for_model,
+            remark=self._remark,
+            run=lambda work: self.run_worker(self._told(work), group="load", exclusive=True),
+        )
         library = Library(session.store, session, services.engine.forget)
         self.conversations = Conversations(
             self.chat,
             library,
+            self.settings,
             show=self._show,
             give_back=self.give_back,
             ask=self._ask,
             run=self._open,
             tell=self.tell,
         )
-        self.choices = Choices(host, self._ask, session, self.loader, wardrobe)
+        self.choices = Choices(host, self._ask, session, self.loader, wardrobe, self.settings)
         self.bring_steering()
         self.watching = Watching(host, session, self.meter, services.memory, self.panels, self.status_line, self.loader)
         self.watching.read_only = self.read_only
@@ -199,14 +217,17 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         if not self._host.is_headless:
             self.call_later(pace.warm_up)
             self.call_later(pace.freeze_garbage)
-        self.load_model(self._wanted_model())
         self.set_interval(LOOK_S, self._look_at_store)
-        self._look_at_store()
+        if self._services.options.continue_last:
+            self.run_worker(self._begin_with_last(), group="store")
+        else:
+            self.loads.first()
+            self._look_at_store()
 
-    def _store_opened(self) -> None:
-        self._do(self.conversations.sweep())
-        if self._services.options.continue_last and not self._session.branch:
-            self._do(self.conversations.open_last())
+    async def _begin_with_last(self) -> None:
+        await self._look_and_go_on()
+        if not self._continues:
+            self.loads.first()
 
     def _look_at_store(self) -> None:
         self.run_worker(self._look_and_go_on(), group="store")
@@ -221,31 +242,9 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         self.refresh_state()
         self._count_versions()
 
-    def _wanted_model(self) -> str | None:
-        services = self._services
-        return services.options.model or self._session.preset.model or services.settings.model
-
-    def load_model(self, wanted: str | None, then: Callable[[], None] | None = None) -> None:
-        """Loads a model in place of the one before; a load in progress is given up."""
-        self._wanted = wanted
-        self.run_worker(self._told(self._load(wanted, then)), group="load", exclusive=True)
-
-    def reload(self, then: Callable[[], None] | None = None) -> None:
-        """Loads the model that was wanted last."""
-        self.load_model(self._wanted, then)
-
-    async def _load(self, wanted: str | None, then: Callable[[], None] | None) -> None:
-        if self.chat.stop():
-            await self.chat.settle()
-            again = self._keymap.label("regenerate")
-            self.tell(f"The reply was stopped for the other model; what had come is kept. {again} writes it again.")
-        draft = self._services.options.draft if wanted == self._wanted_model() else None
-        model = await self.loader.load(wanted, draft)
-        if model is not None:
-            self._adopt(model)
-            if then:
-                then()
-        self.chat.advance()
+    def _stopped_for_model(self) -> None:
+        again = self._keymap.label("regenerate")
+        self.tell(f"The reply was stopped for the other model; what had come is kept. {again} writes it again.")
 
     def _adopt(self, model: ModelReady) -> None:
         if self.loader.located is not None:
@@ -264,7 +263,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         self.chat.submit(event.text)
         if self._services.engine.state is EngineState.LOST and self.loader.status.error:
             # It died while it loaded: a message is reason enough to try once more.
-            self.reload()
+            self.loads.again()
 
     @on(Composer.Changed, "#composer")
     def _written(self) -> None:
@@ -297,6 +296,9 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         self.composer.paste(text)
         self.tell("What you pasted is in the composer.")
 
+    def _remark(self, text: str) -> None:
+        self.transcript.notice(text, failed=True)
+
     def _returned(self, message: Message) -> None:
         self.give_back()  # what waited behind it would be sent without it
         self.composer.put_draft(message.content)
@@ -306,8 +308,10 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
 
     # Showing
 
-    def _show(self, branch: Sequence[Message]) -> None:
+    def _show(self, branch: Sequence[Message], notices: Sequence[str] = ()) -> None:
         self.transcript.show(branch)
+        for notice in notices:
+            self._remark(notice)
         self.composer.set_history(prompts(branch))
         self._reset_meter()
         self.refresh_panels()

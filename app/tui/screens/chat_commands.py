@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from time import monotonic
 
@@ -21,6 +21,7 @@ from app.tui.flow.clip import say_who_took
 from app.tui.flow.conversations import Conversations
 from app.tui.flow.input_gate import Hold, InputGate
 from app.tui.flow.library import as_markdown
+from app.tui.flow.model_loads import ModelLoads
 from app.tui.flow.wardrobe import Wardrobe
 from app.tui.keymap import Keymap
 from app.tui.screens.help import Help, user_files
@@ -47,6 +48,7 @@ class ChatCommands(SafeScreen):
     chat: Chat
     conversations: Conversations
     choices: Choices
+    loads: ModelLoads
     watching: Watching
     step_dock: StepDock
     _host: App[int]
@@ -57,14 +59,8 @@ class ChatCommands(SafeScreen):
     gate: InputGate
     _escaped_at_s = -_TWICE_S
     _models_dir: Path | None
-
-    @abstractmethod
-    def load_model(self, wanted: str | None, then: Callable[[], None] | None = None) -> None:
-        """Loads a model in place of the one before; `then` is called when it is there."""
-
-    @abstractmethod
-    def reload(self, then: Callable[[], None] | None = None) -> None:
-        """Loads the model that was wanted last, starting the engine if it is gone."""
+    _continues: bool = False
+    """Whether the last chat is being opened, or was."""
 
     @abstractmethod
     def refresh_state(self) -> None:
@@ -73,6 +69,18 @@ class ChatCommands(SafeScreen):
     @abstractmethod
     def refresh_panels(self) -> None:
         """Shows the meter's figures."""
+
+    def _store_opened(self) -> None:
+        self._do(self.conversations.sweep())
+        if self._services.options.continue_last and not self._session.branch:
+            self._continues = True
+            self._do(self._continue_last())
+
+    async def _continue_last(self) -> None:
+        try:
+            await self.conversations.open_last()
+        finally:
+            self.loads.first()
 
     def tell(self, text: str, severity: SeverityLevel = "information", timeout_s: float | None = None) -> None:
         """Shows a passing notice above what is being written or chosen."""
@@ -182,7 +190,7 @@ class ChatCommands(SafeScreen):
         if self.chat.can_regenerate():
             self.chat.regenerate()
         elif self._services.engine.state is EngineState.LOST and not self.chat.running:
-            self.reload(self._reply_again)
+            self.loads.again(self._reply_again)
         else:
             self.tell("There is no reply to write again now.")
 
@@ -190,7 +198,7 @@ class ChatCommands(SafeScreen):
         """Ends the engine and loads the model again; a reply that was being written is written again."""
         again = self._reply_again if self.chat.running else None
         self._services.engine.restart()
-        self.reload(again)
+        self.loads.again(again)
 
     def _reply_again(self) -> None:
         if self.chat.can_regenerate():
@@ -223,7 +231,7 @@ class ChatCommands(SafeScreen):
     async def _choose_model(self) -> None:
         wanted = await self.choices.model(self._services.catalogue, self._models_dir)
         if wanted is not None:
-            self.load_model(wanted)
+            self.loads.load(wanted, chosen=True)
 
     def action_preset(self) -> None:
         """Chooses another preset."""

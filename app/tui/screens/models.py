@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from app.domain.text import one_line
 from app.models.listing import ModelRow
-from app.tui.screens.picker import Picker, Row, matches
+from app.tui.screens.default_picker import DefaultPicker
+from app.tui.screens.picker import Row, matches
 
 
 def size_text(size_bytes: int) -> str:
@@ -16,16 +17,17 @@ def size_text(size_bytes: int) -> str:
     return f"{mib:.0f} MiB" if mib < 1000 else f"{mib / 1024:.1f} GiB"
 
 
-class ModelPicker(Picker):
+class ModelPicker(DefaultPicker):
     """Result: the name of an installed model."""
 
     TITLE_TEXT: ClassVar[str] = "Models"
+    SETTING: ClassVar[str] = "model"
     NOTHING: ClassVar[str] = "No model found. A folder of GGUF files: models_dir in config.toml."
     N_DETAIL_LINES: ClassVar[int] = 2
 
-    def __init__(self, models: Sequence[ModelRow], current: str) -> None:
+    def __init__(self, models: Sequence[ModelRow], current: str, defaults: dict[str, str]) -> None:
         """`current` is the name of the model that is loaded, empty when none is."""
-        super().__init__()
+        super().__init__(defaults)
         self._models = {model.name: model for model in models}
         self._current = current
 
@@ -48,6 +50,7 @@ class ModelPicker(Picker):
         else:
             tail, detail = "not installed", one_line(model.install, 200) or "not installed"
         title = model.title or model.name
+        tail = self.marked(model.name, tail)
         return Row(model.name, title, tail, detail, current=model.name == self._current, muted=not self._usable(model))
 
     def choose(self, row: Row) -> None:
@@ -56,6 +59,13 @@ class ModelPicker(Picker):
             super().choose(row)
         else:
             self.notify(row.detail, severity="warning", markup=False)
+
+    def may_be_default(self, row: Row) -> bool:
+        """Whether its file is there and good; says what is wrong otherwise."""
+        usable = self._usable(self._models[row.id])
+        if not usable:
+            self.notify(row.detail, severity="warning", markup=False)
+        return usable
 
     @staticmethod
     def _usable(model: ModelRow) -> bool:

@@ -8,7 +8,8 @@ from typing import ClassVar
 from app.domain.preset import Preset
 from app.domain.sampling import SamplingParams
 from app.domain.text import one_line
-from app.tui.screens.picker import Picker, Row, matches
+from app.tui.screens.default_picker import DefaultPicker
+from app.tui.screens.picker import Row, matches
 
 
 def describe(preset: Preset) -> str:
@@ -27,10 +28,11 @@ def describe(preset: Preset) -> str:
     return "\n".join([one_line(preset.description, 120), first, rest, system])
 
 
-class PresetPicker(Picker):
+class PresetPicker(DefaultPicker):
     """Result: the name of a preset."""
 
     TITLE_TEXT: ClassVar[str] = "Presets"
+    SETTING: ClassVar[str] = "preset"
     N_DETAIL_LINES: ClassVar[int] = 5
 
     @staticmethod
@@ -38,15 +40,15 @@ class PresetPicker(Picker):
         temperature = preset.sampling.temperature
         return f"temperature {temperature:g}" if temperature else "greedy"
 
-    def __init__(self, presets: Mapping[str, Preset], current: str) -> None:
-        super().__init__()
+    def __init__(self, presets: Mapping[str, Preset], current: str, defaults: dict[str, str]) -> None:
+        super().__init__(defaults)
         self._presets = presets
         self._current = current
 
     async def find(self, query: str) -> Sequence[Row]:
         """Returns the presets whose name or description has the words of `query`."""
         return [
-            Row(name, name, self._tail(preset), describe(preset), current=name == self._current)
+            Row(name, name, self.marked(name, self._tail(preset)), describe(preset), current=name == self._current)
             for name, preset in self._presets.items()
             if matches(query, name, preset.description)
         ]

@@ -36,7 +36,7 @@ async def test_another_model_answers_what_waits(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(120, 36)):
         chat = await writing(app)
-        chat.load_model("tiny")
+        chat.loads.load("tiny")
         engine.run_free()
         await until(lambda: len(chat.chat.session.branch) == 6 and not chat.chat.running)
         asked = [message.content for message in chat.chat.session.branch[::2]]

@@ -10,7 +10,7 @@ from app.protocol.commands import Generate
 from app.protocol.events import EngineLost, GenerationEvent
 from app.store.store import Store
 from app.tui.flow.memory import Memory
-from tests.fakes.chat_app import answered, contents, make_app, ready, shown, until
+from tests.fakes.chat_app import answered, contents, drawn, make_app, ready, shown, until
 from tests.fakes.engine_events import make_finished
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.tui.steer.branching import all_done, planned
@@ -43,8 +43,7 @@ async def test_a_first_message_that_does_not_fit_is_back_and_nothing_else_is_the
         await until(lambda: chat.composer.text == "whales" and not chat.chat.running)
         assert (contents(chat), chat.chat.session.conversation) == ([], None)
         assert await store.conversations() == []
-        text = " ".join(shown(chat).split())
-        assert f"{TOO_LONG}. What you wrote is back in the composer. Ctrl+N begins anew" in text
+        await until(lambda: f"{TOO_LONG}. What you wrote is back in the composer. Ctrl+N begins anew" in drawn(chat))
         assert not chat.has_class("-empty")
         await pilot.press("ctrl+n")
         await until(lambda: chat.has_class("-empty"))
@@ -61,7 +60,7 @@ async def test_a_later_one_leaves_a_conversation_that_goes_on(tmp_path: Path) ->
         await until(lambda: chat.composer.text == "whales" and not chat.chat.running)
         assert contents(chat) == ["first", "one"]
         assert "whales" not in shown(chat)
-        assert TOO_LONG in " ".join(shown(chat).split())
+        await until(lambda: TOO_LONG in drawn(chat))
         assert chat.composer.take_draft() == "whales"
         await pilot.press(*"brief", "enter")
         await answered(chat, 4)
@@ -74,9 +73,9 @@ async def test_an_engine_that_is_lost_before_it_begins_gives_the_message_back(tm
         chat = await ready(app)
         await pilot.press(*"storm", "enter")
         await until(lambda: chat.composer.text == "storm" and not chat.chat.running)
-        text = " ".join(shown(chat).split())
-        assert "The engine was lost (killed). What you wrote is back in the composer." in text
-        assert "The next message starts it again." in text
+        lost = "The engine was lost (killed). What you wrote is back in the composer."
+        await until(lambda: lost in drawn(chat))
+        assert "The next message starts it again." in drawn(chat)
 
 
 async def test_what_waits_behind_it_comes_back_in_its_order(tmp_path: Path) -> None:

@@ -6,14 +6,13 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from textual.selection import Selection
 
 from app.domain.conversation import ReplyState
 from app.domain.generation import FinishReason
 from app.protocol.commands import Generate
 from app.protocol.events import GenerationEvent, LoadFailed
 from app.tui.screens.chat import ChatScreen
-from tests.fakes.chat_app import answered, bar, make_app, ready, shown, until
+from tests.fakes.chat_app import answered, bar, drawn, make_app, ready, shown, until
 from tests.fakes.engine_events import make_finished, make_lost
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Load, Reply, reply
@@ -22,12 +21,6 @@ from tests.fakes.stored import children
 
 def said(chat: ChatScreen) -> list[tuple[str, str, ReplyState]]:
     return [(message.role.value, message.content, message.state) for message in chat.chat.session.branch]
-
-
-def noticed(chat: ChatScreen) -> str:
-    """The transcript as it is drawn, on one line."""
-    selected = chat.transcript.get_selection(Selection(None, None))
-    return " ".join(selected[0].split()) if selected else ""
 
 
 async def test_a_question_is_answered(tmp_path: Path) -> None:
@@ -163,7 +156,7 @@ async def test_without_a_model_the_chat_says_what_to_do_and_the_rest_works(tmp_p
         await pilot.press(*"hi", "enter")
         await until(lambda: chat.chat.waiting == ["hi"])
         await until(lambda: "Ctrl+O chooses a model" in bar(chat, "queue"))
-        chat.load_model("tiny")
+        chat.loads.load("tiny")
         await answered(chat)
         assert said(chat)[1][1] == "answer"
 
@@ -189,7 +182,7 @@ async def test_a_store_that_fails_is_told_and_the_chat_goes_on(tmp_path: Path) -
     app = make_app(tmp_path, ScriptedEngine(["answer"]), store_fails=True)
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
-        assert "not saved" in bar(chat, "header")
+        await until(lambda: "not saved" in bar(chat, "header"))
         chat.chat.submit("hi")
         await answered(chat)
         assert said(chat)[1][1] == "answer"
@@ -235,7 +228,7 @@ async def test_what_the_engine_says_of_the_prompt_stands_above_the_reply_and_is_
         for text in told:
             await pilot.press(*"why?", "enter")
             await until(lambda text=text: chat.transcript.last_reply() == text and not chat.chat.running)
-        screen = noticed(chat)
+        screen = drawn(chat)
         assert screen.count(failed) == 2
         assert screen.index(failed) < screen.index("one") < screen.index("two")
         assert screen.index("three") < screen.rindex(failed) < screen.index("four")
@@ -256,7 +249,7 @@ async def test_a_message_that_waits_for_paused_replies_says_what_it_waits_for(
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
         await pilot.press(*"why?", "enter")
-        await until(lambda: told in noticed(chat))
+        await until(lambda: told in drawn(chat))
         await until(lambda: "waiting for a paused reply to end" in " ".join(" ".join(chat.panels.shown).split()))
         engine.run_free()
         await until(lambda: not chat.chat.running)

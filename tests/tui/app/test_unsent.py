@@ -78,4 +78,6 @@ def test_kill_9_loses_no_draft_and_a_running_chat_keeps_its_own(tmp_path: Path) 
                 assert "another" not in third.text
                 third.type("\x11")
                 assert third.wait() == 0, third.last_words
-    assert Memory(tmp_path / "remembered.json").take_unsent() in ("half a thought", "half a thought\nanother")
+    left = Memory(tmp_path / "remembered.json").take_unsent().split("\n")
+    # Which of the two was kept last depends on how long the third one took to start.
+    assert sorted(left) in (["half a thought"], ["another", "half a thought"])

@@ -26,6 +26,7 @@ async def test_an_old_reply_is_watched_as_a_new_one(tmp_path: Path) -> None:
         await ready(app)
         assert app.screen_of_chat is not None
         app.screen_of_chat.meter.screen.ticked(1.0, 0.5, 0.1)  # of a turn in another conversation
+        await app.screen_of_chat.conversations.open_last()
         await pilot.press("f7")
         await until(lambda: isinstance(app.screen, WatchScreen))
         await pilot.pause()

@@ -253,7 +253,7 @@ async def test_speculation_is_turned_off_for_a_draft_model_and_on_for_the_model_
         assert await asked_for(4) is False
         chat.action_speculate()
         assert await asked_for(6) is None
-        chat.load_model("tiny")
+        chat.loads.load("tiny")
         await until(lambda: len(scripted.loads) == 2 and chat.loader.ready)
         assert await asked_for(8) is None  # which has nothing to draft with
         chat.action_speculate()
