@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from app.domain.conversation import Conversation, Message, Role
+from app.domain.conversation import Conversation, ConversationKind, Message, Role
 from app.domain.errors import StoreError
 from app.session.session import Session
 from app.store.store import Store
@@ -20,9 +20,9 @@ class Library:
         self._session = session
         self._deleted: list[tuple[Conversation, bool]] = []
 
-    async def find(self, query: str) -> list[Conversation]:
-        """Returns the conversations whose title or text has `query`, newest first; all for an empty one."""
-        return await self._store.conversations(query)
+    async def find(self, query: str, kind: ConversationKind | None = None) -> list[Conversation]:
+        """Returns the conversations of a kind whose title or text has `query`, newest first; all for an empty one."""
+        return await self._store.conversations(query, kind=kind)
 
     async def rename(self, conversation_id: int, title: str) -> None:
         """Gives a conversation another title."""

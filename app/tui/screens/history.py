@@ -8,8 +8,9 @@ from typing import ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
+from textual.widgets import Static
 
-from app.domain.conversation import Conversation
+from app.domain.conversation import Conversation, ConversationKind
 from app.domain.errors import TokscopeError
 from app.domain.text import one_line
 from app.tui.flow.library import Library
@@ -27,6 +28,14 @@ def ago(then_ms: int, now_ms: int) -> str:
     return "now"
 
 
+_KINDS: dict[ConversationKind | None, str] = {
+    ConversationKind.CHAT: "chats",
+    ConversationKind.ASK: "questions of tok ask",
+    None: "chats and questions",
+}
+"""What is listed, in the order in which F3 goes through it."""
+
+
 class HistoryPicker(Picker):
     """Result: the id of the conversation to open, as text."""
 
@@ -34,11 +43,12 @@ class HistoryPicker(Picker):
         Binding("f2", "rename", show=False, priority=True),
         Binding("ctrl+d", "delete", show=False, priority=True),
         Binding("ctrl+z", "undo", show=False, priority=True),
+        Binding("f3", "kind", show=False, priority=True),
     ]
-    TITLE_TEXT: ClassVar[str] = "History"
+    TITLE_TEXT: ClassVar[str] = "History: chats"
     PLACEHOLDER: ClassVar[str] = "find in titles and texts"
-    NOTHING: ClassVar[str] = "No conversation found."
-    HINTS: ClassVar[str] = "Enter open   F2 rename   Ctrl+D delete   Ctrl+Z undo   Esc close"
+    NOTHING: ClassVar[str] = "Nothing found here. F3 lists the questions of tok ask, then all."
+    HINTS: ClassVar[str] = "Enter open   F2 rename   F3 questions   Ctrl+D delete   Ctrl+Z undo   Esc close"
 
     def __init__(
         self,
@@ -56,23 +66,32 @@ class HistoryPicker(Picker):
         self._remove = remove
         self._bring_back = bring_back
         self._found: dict[str, Conversation] = {}
+        self._kind: ConversationKind | None = ConversationKind.CHAT
 
     async def find(self, query: str) -> Sequence[Row]:
         """Asks the store."""
-        conversations = await self._library.find(query)
+        conversations = await self._library.find(query, self._kind)
         self._found = {str(conversation.id): conversation for conversation in conversations}
         return [self._row(conversation) for conversation in conversations]
 
     def _row(self, conversation: Conversation) -> Row:
         when = ago(conversation.updated_ms, time.time_ns() // 1_000_000)
         n = conversation.n_messages
+        asked = "question · " if conversation.kind is ConversationKind.ASK else ""
         return Row(
             str(conversation.id),
             conversation.title or "untitled",
-            when,
+            f"{asked}{when}",
             f"{n} message{'' if n == 1 else 's'}",
             current=self._library.is_shown(conversation),
         )
+
+    async def action_kind(self) -> None:
+        """Shows the questions of `tok ask` in place of the chats, then both, then the chats again."""
+        kinds = list(_KINDS)
+        self._kind = kinds[(kinds.index(self._kind) + 1) % len(kinds)]
+        self.query_one(".dialog-title", Static).update(f"History: {_KINDS[self._kind]}")
+        await self.refill()
 
     def action_rename(self) -> None:
         """Asks for another title."""
