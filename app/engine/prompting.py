@@ -21,7 +21,15 @@ class UnknownTokenError(Exception):
 
 
 class TooLongError(Exception):
-    """A prompt that cannot fit the context window, known before it is tokenised."""
+    """A prompt that cannot fit the context window, known before it is tokenised.
+
+    Attributes:
+        n_least: it has so many tokens or more.
+    """
+
+    def __init__(self, n_least: int, n_ctx: int) -> None:
+        super().__init__(f"the prompt has at least {n_least} tokens, the context window holds {n_ctx}")
+        self.n_least = n_least
 
 
 def check_size(messages: Sequence[ChatMessage], vocab: Vocab, n_ctx: int) -> None:
@@ -36,7 +44,7 @@ def check_size(messages: Sequence[ChatMessage], vocab: Vocab, n_ctx: int) -> Non
     n_longest = max(len(vocab.pieces[token]) for token in range(vocab.n_vocab))
     if n_bytes > n_longest * n_ctx:
         n_least = -(-n_bytes // n_longest)
-        raise TooLongError(f"the prompt has at least {n_least} tokens, the context window holds {n_ctx}")
+        raise TooLongError(n_least, n_ctx)
 
 
 def check_ids(vocab: Vocab, ids: Sequence[int]) -> None:

@@ -73,8 +73,8 @@ class Questions:
                 tokens = prompts.told(prompts.plain(text, bos=False, parse_special=special))
                 return lambda: self._tell(Tokenized(command.request_id, tokens))
             case Tokenize(fit_only=True):
-                fit = host.fit(command)
-                return lambda: self._tell(Tokenized(command.request_id, fit=fit))
+                answer = _fit(command, host)
+                return lambda: self._tell(answer)
             case Tokenize(messages=messages):
                 tokens = prompts.told(prompts.build(messages))
                 return lambda: self._tell(Tokenized(command.request_id, tokens))
@@ -194,3 +194,10 @@ def _takes_long(command: Tokenize | Predict | Score) -> bool:
         return True
     messages = () if isinstance(command, Score) else command.messages
     return len(command.text) + sum(len(message.content) for message in messages) > LONG
+
+
+def _fit(command: Tokenize, host: Host) -> Tokenized:
+    try:
+        return Tokenized(command.request_id, fit=host.fit(command))
+    except TooLongError as error:
+        return Tokenized(command.request_id, error=str(error), n_least=error.n_least)

@@ -242,6 +242,8 @@ class Tokenized(Struct, frozen=True, tag=True, array_like=True):
     error: str = ""
     fit: PromptFit | None = None
     """Where it was asked for."""
+    n_least: int = 0
+    """Where a prompt cannot fit, and so is not counted: it has so many tokens or more."""
 
 
 class Predicted(Struct, frozen=True, tag=True, array_like=True):

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from app.client.engine import Engine
 from app.domain.conversation import Message, Role
-from app.domain.generation import ContextPolicy
+from app.domain.generation import ContextPolicy, PromptSpans
 from app.domain.preset import Preset
 from app.protocol.commands import ChatMessage, Tokenize
 from app.protocol.events import PromptFit, Tokenized
@@ -75,7 +75,11 @@ async def budget_of(engine: Engine, preset: Preset, branch: Sequence[Message], t
         )
     )
     model = engine.model
-    if not isinstance(answer, Tokenized) or answer.fit is None or model is None:
+    if not isinstance(answer, Tokenized) or model is None:
+        return None
+    if answer.n_least:
+        return Budget(model.n_ctx, PromptFit(PromptSpans(n_turn=answer.n_least)), sampling.max_tokens, at_least=True)
+    if answer.fit is None:
         return None
     return Budget(model.n_ctx, answer.fit, sampling.max_tokens, at_least)
 

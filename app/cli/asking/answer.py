@@ -101,7 +101,9 @@ class Answer:
         if event.finish_reason is FinishReason.ERROR:
             self.fail(event.error or "the engine refused the request", event.hint)
         elif event.finish_reason is FinishReason.CONTEXT and not event.usage.n_generated:
-            size = f"{event.usage.n_prompt} tokens of prompt in a context window of {self.n_ctx}"
+            # What cannot fit is refused before it is counted, and the engine says how long it is at least.
+            counted = f"{event.usage.n_prompt} tokens of prompt in a context window of {self.n_ctx}"
+            size = counted if event.usage.n_prompt else event.error
             self.fail(f"the prompt is too long: {size}", "ask with less, or raise `n_ctx` in models.toml")
             self.finish_reason = FinishReason.CONTEXT
 

@@ -242,10 +242,6 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         self.refresh_state()
         self._count_versions()
 
-    def _stopped_for_model(self) -> None:
-        again = self._keymap.label("regenerate")
-        self.tell(f"The reply was stopped for the other model; what had come is kept. {again} writes it again.")
-
     def _adopt(self, model: ModelReady) -> None:
         if self.loader.located is not None:
             self._session.model_name = self.loader.located.name

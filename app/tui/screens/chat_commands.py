@@ -76,6 +76,10 @@ class ChatCommands(SafeScreen):
             self._continues = True
             self._do(self._continue_last())
 
+    def _stopped_for_model(self) -> None:
+        again = self._keymap.label("regenerate")
+        self.tell(f"The reply was stopped for the other model; what had come is kept. {again} writes it again.")
+
     async def _continue_last(self) -> None:
         try:
             await self.conversations.open_last()

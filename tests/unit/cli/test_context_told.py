@@ -94,3 +94,13 @@ def test_a_first_question_that_does_not_fit_is_not_kept(tok, monkeypatch) -> Non
     assert (outcome.code, outcome.out) == (1, "")
     assert "the conversation is as it was" not in outcome.err
     assert tok("history", "--json").json == []
+
+
+def test_a_prompt_that_was_refused_before_it_was_counted_is_told_in_the_engines_words(tok, monkeypatch) -> None:
+    engine, least = ScriptedEngine(), "the prompt has at least 9000 tokens, the context window holds 8192"
+
+    async def refusing(command):
+        yield make_finished(command.request_id, FinishReason.CONTEXT, n_prompt=0, error=least)
+
+    monkeypatch.setattr(engine, "generate", refusing)
+    assert f"tok: the prompt is too long: {least}\n" in tok("ask", "whales", engine=engine).err

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from app.domain.conversation import Message, Role
 from app.domain.generation import ContextPolicy
+from app.protocol.events import Tokenized
 from app.session.budget import MAX_CHARS, budget_of
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.unit.session.session_helpers import PRESET
@@ -48,3 +49,15 @@ async def test_of_a_long_conversation_what_is_sent_in_any_case_is_counted(policy
     assert budget.at_least
     asked = engine.tokenized[0]
     assert ([each.content for each in asked.messages], asked.context_policy) == (counted, "stop")
+
+
+async def test_what_the_engine_knows_to_be_too_long_without_counting_is_a_lower_bound_too(monkeypatch):
+    engine = ScriptedEngine()
+
+    async def refusing(command):
+        return Tokenized(command.request_id, error="the prompt has at least 9876 tokens", n_least=9876)
+
+    monkeypatch.setattr(engine, "tokenize", refusing)
+    budget = await budget_of(engine, PRESET, [], "word " * 30_000)
+    assert budget
+    assert (budget.at_least, budget.n_prompt, budget.refused) == (True, 9_800, True)
