@@ -148,7 +148,10 @@ class SettingsSwitch:
         try:
             found = self._loader.find(wanted, None)
         except ModelError as error:
-            return (self.in_place_of(wanted, str(error)),)
+            if self._loader.ready:
+                return (self.in_place_of(wanted, str(error)),)
+            self._load(wanted)  # fails, which is said once another model is there
+            return ()
         located = self._loader.located
         if located is None or found.reference != located.reference or self._loader.status.error:
             self._load(found.reference)

@@ -45,15 +45,13 @@ class ModelLoads:
         self._remark = remark
         self._run = run
         self._wanted: str | None = None
-        self._first: str | None = None
         self._draft_for: str | None = None
         self._begun = False
 
     def first(self) -> None:
         """Loads the model to start with, unless a conversation that was opened has brought its own."""
-        self._first = self._settings.first_model()
         if not self._begun:
-            self.load(self._first)
+            self.load(self._settings.first_model())
 
     def load(self, wanted: str | None, *, chosen: bool = False, then: _Then = None) -> None:
         """Loads a model in place of the one before; a load in progress is given up. `then` is called when it is there.
@@ -77,10 +75,11 @@ class ModelLoads:
         loader, before = self._loader, self._loader.located
         draft = self._settings.draft if wanted == self._draft_for else None
         model, failed = await loader.load(wanted, draft), loader.status
-        if model is None and not (chosen_for or failed.cancelled or wanted == self._first):
-            other = before.reference if before and before.reference != wanted else self._first
-            model = await loader.load(other)
-            self._remark(self._settings.in_place_of(wanted or "", failed.error))
+        if model is None and not (chosen_for or failed.cancelled):
+            other = before.reference if before and before.reference != wanted else self._settings.first_model()
+            if other != wanted:
+                model = await loader.load(other)
+                self._remark(self._settings.in_place_of(wanted or "", failed.error))
         if model is not None:
             self._adopt(model)
             if chosen_for and loader.located is not None:

@@ -145,7 +145,8 @@ async def test_continuing_with_a_model_that_is_gone_loads_the_usual_one(tmp_path
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
         assert uses(chat, engine) == ("creative", "You are a pirate.", "tiny")
-        await until(lambda: "/gone/big.gguf cannot be had" in drawn(chat))
+        remark = "This conversation's model /gone/big.gguf cannot be had (there is no file /gone/big.gguf): "
+        await until(lambda: f"{remark}Tiny is used instead." in drawn(chat))
         assert [each.settings for each in await store.conversations()] == [replace(PIRATE, model="/gone/big.gguf")]
 
 
