@@ -89,10 +89,10 @@ async def test_a_token_is_told_with_its_candidates(tmp_path: Path) -> None:
             "text      “␣water.”",
             "bytes     20 77 61 74 65 72 2e",
             "id        102",
-            "p         25.000 %   rank 2",
+            "p         25 %   rank 2",
             "logprob   -1.3863",
             "entropy   2.000 bits",
-            "p(end)    0.000 %",
+            "p(end)    0 %",
             "origin    sampled",
         ]
         assert [row[38:].split() for row in rows(screen)[1:4]] == [
@@ -120,7 +120,7 @@ async def test_keys_go_to_sections_tints_surprises_and_text(tmp_path: Path) -> N
         await press(pilot, "tab", "2", "1", "shift+tab")
         assert "▸Prompt" in screen.tabs.text
         await press(pilot, "1", "t")
-        assert "probability" in screen.legend.shown[0]
+        assert screen.legend.shown[0].startswith("p  █ ≥50 %")
         await press(pilot, "n")
         assert "no token with p < 10 % or entropy ≥ 3 bits" in screen.header.text
         await press(pilot, "slash", *"thr", "enter")

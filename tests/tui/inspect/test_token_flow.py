@@ -77,8 +77,8 @@ async def test_a_tint_puts_a_mark_under_every_token() -> None:
         assert flow.shown == ["The sky is blue"]
         flow.tint = Tint.PROBABILITY
         # p is 1/2, 1/4, 1/8, 1/16
-        assert flow.shown == ["The sky is blue", "▆▆ ▅▅▅ ▄▄ ▃▃▃▃"]
-        assert "".join(text for text, _ in flow.legend) == "probability  ▁▂▃ < 10 %  ▄▅ 10–50 %  ▆▇█ ≥ 50 %"
+        assert flow.shown == ["The sky is blue", "██ ▆▆▆ ▆▆ ▄▄▄▄"]
+        assert "".join(text for text, _ in flow.legend) == ("p  █ ≥50 %  ▆ 10–50 %  ▄ 1–10 %  ▂ 0.1–1 %  ▁ <0.1 %  ")
         flow.tint = Tint.ENTROPY
         assert flow.shown[1] == "▅▅ ▅▅▅ ▅▅ ▅▅▅▅"
         flow.tint = Tint.LATENCY
