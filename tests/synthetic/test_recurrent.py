@@ -13,6 +13,7 @@ os.environ["GGML_NO_BACKTRACE"] = "1"
 from app.domain.generation import PromptSpans
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
+from app.engine.branches import Branches
 from app.engine.core.backend import Logits
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
@@ -108,3 +109,51 @@ def test_edits_and_repeats_say_what_a_fresh_prompt_would(context: NativeContext)
         (fresh, n_fresh), *_ = replies(context, prompt)
         assert n_fresh == 0
         assert said == fresh
+
+
+def together(*schedulers: Scheduler, prompts: list[list[int]]) -> list[Sequence]:
+    """Greedy replies to prompts that come at once, to the last of the schedulers."""
+    params = SamplingParams(temperature=0, max_tokens=12, ban=("<|im_end|>",))
+    asked = [Sequence(number, list(prompt), params, 0, 0.0) for number, prompt in enumerate(prompts)]
+    for sequence in asked:
+        schedulers[-1].submit(sequence)
+    while not all(scheduler.idle for scheduler in schedulers):
+        for scheduler in schedulers:
+            scheduler.step()
+    assert all(scheduler.check_integrity() == [] for scheduler in schedulers)
+    return asked
+
+
+def test_two_that_begin_alike_share_what_a_checkpoint_holds_and_say_what_each_would_alone(
+    context: NativeContext,
+) -> None:
+    prompts = [[*PROMPT, 5, 6], [*PROMPT, 7, 8, 9]]
+    asked = together(Scheduler(context), prompts=prompts)
+    assert [each.n_cached for each in asked] == [0, 120]
+    for each in asked:
+        (fresh, _), *_ = replies(context, each.prompt)
+        assert each.generated == fresh
+
+
+def test_branches_share_their_prompt_and_say_what_each_would_alone(context: NativeContext) -> None:
+    main = Scheduler(context)
+    branches = Branches(context, main)
+    try:
+        asked = together(main, branches.scheduler, prompts=[PROMPT] * 3)
+        assert [each.n_cached for each in asked] == [0, 119, 119]
+        (fresh, _), *_ = replies(context, PROMPT)
+        assert [each.generated for each in asked] == [fresh] * 3
+    finally:
+        branches.context.close()
+
+
+def test_branches_of_a_conversation_begin_with_a_checkpoint_of_it(context: NativeContext) -> None:
+    main = Scheduler(context)
+    branches = Branches(context, main)
+    try:
+        (first,) = together(main, prompts=[PROMPT])
+        asked = together(main, branches.scheduler, prompts=[PROMPT] * 2)
+        assert [each.n_cached for each in asked] == [119, 119]
+        assert [each.generated for each in asked] == [first.generated] * 2
+    finally:
+        branches.context.close()
