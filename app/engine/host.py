@@ -29,7 +29,7 @@ from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.drafting import DraftModel
 from app.engine.native.loader import Loaded, describe, load
 from app.engine.native.model import LoadError
-from app.engine.prompting import UnknownTokenError, check_ids, prepare
+from app.engine.prompting import UnknownTokenError, check_ids, check_size, prepare
 from app.engine.reply import Reply
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.renderer import Renderer
@@ -141,9 +141,9 @@ class Host:
         return reply
 
     def fit(self, command: Tokenize) -> PromptFit:
-        """How the prompt of a request would fit; nothing is queued. Raises TooLongError."""
+        """How the prompt of a request would fit; nothing is queued."""
         sampling, policy = SamplingParams(max_tokens=command.max_tokens), command.context_policy
-        fitted = self.fitted(Generate(command.request_id, command.messages, sampling, context_policy=policy))
+        fitted = self._fitted(Generate(command.request_id, command.messages, sampling, context_policy=policy))
         shifts = policy == "shift" and self._can_shift
         return PromptFit(fitted.prompt.spans, fitted.n_messages, fitted.n_tokens, shifts)
 
@@ -152,6 +152,10 @@ class Host:
 
         Raises UnknownTokenError, TooLongError.
         """
+        check_size(command, self.loaded.model.vocab, self.loaded.context.n_ctx)
+        return self._fitted(command)
+
+    def _fitted(self, command: Generate) -> Fitted:
         loaded = self.loaded
         return prepare(command, self.prompts, loaded.model.vocab, loaded.context.n_ctx, self._can_shift)
 

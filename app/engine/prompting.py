@@ -32,14 +32,16 @@ class TooLongError(Exception):
         self.n_least = n_least
 
 
-def check_size(messages: Sequence[ChatMessage], vocab: Vocab, n_ctx: int) -> None:
+def check_size(command: Generate, vocab: Vocab, n_ctx: int) -> None:
     """Raises TooLongError where what the user says has more bytes than a full window of the longest tokens.
 
-    Of other messages a template may leave parts out.
+    Of other messages a template may leave parts out. All policies but `stop` leave out older turns, but never the last
+    message.
     """
-    said = (message.content.strip() for message in messages if message.role is Role.USER)
+    stays = command.messages if command.context_policy == "stop" else command.messages[-1:]
+    said = (message.content.strip() for message in stays if message.role is Role.USER)
     n_bytes = sum(len(text.encode(errors="replace")) for text in said)
-    if n_bytes <= _SHORT * n_ctx:
+    if command.prompt_ids or n_bytes <= _SHORT * n_ctx:
         return
     n_longest = max(len(vocab.pieces[token]) for token in range(vocab.n_vocab))
     if n_bytes > n_longest * n_ctx:
@@ -55,13 +57,9 @@ def check_ids(vocab: Vocab, ids: Sequence[int]) -> None:
 
 
 def prepare(command: Generate, prompts: PromptBuilder, vocab: Vocab, n_ctx: int, can_shift: bool) -> Fitted:
-    """The prompt of a request as its context policy wants it. Raises UnknownTokenError, TooLongError."""
+    """The prompt of a request as its context policy wants it. Raises UnknownTokenError."""
     check_ids(vocab, command.prompt_ids)
     check_ids(vocab, command.reply_ids)
-    if not command.prompt_ids:
-        # The other policies leave out older turns, but never the last message.
-        stays = command.messages if command.context_policy == "stop" else command.messages[-1:]
-        check_size(stays, vocab, n_ctx)
     kept = list(command.reply_ids)
 
     def build(messages: Sequence[ChatMessage]) -> Prompt:

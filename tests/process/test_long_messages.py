@@ -8,8 +8,8 @@ from app.domain.conversation import Role
 from app.domain.generation import FinishReason
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
-from app.protocol.commands import Abort, ChatMessage, Generate, LoadModel, Predict, Tokenize
-from app.protocol.events import GenerationFinished, ModelReady, Predicted, Tokenized
+from app.protocol.commands import Abort, ChatMessage, Generate, LoadModel, Predict
+from app.protocol.events import GenerationFinished, ModelReady, Predicted
 from tests.fakes.smollm2 import smollm2_path
 from tests.process.raw_worker import RawWorker
 
@@ -31,9 +31,8 @@ def test_what_cannot_fit_is_refused_before_it_is_tokenised(loaded: RawWorker) ->
     assert (finished.finish_reason, finished.usage.n_prompt) == (FinishReason.CONTEXT, 0)
     assert finished.error.startswith("the prompt has at least ")
     assert finished.error.endswith(" tokens, the context window holds 1024")
-    loaded.send(Predict(2, ONE_WORD, SAMPLING), Tokenize(3, messages=ONE_WORD, fit_only=True))
-    answers = loaded.until(Predicted), loaded.until(Tokenized)
-    assert [answer.error for answer in answers] == [finished.error] * 2
+    loaded.send(Predict(2, ONE_WORD, SAMPLING))
+    assert loaded.until(Predicted).error == finished.error
 
 
 def test_a_long_message_is_given_up_while_it_is_tokenised_and_others_go_on_meanwhile(loaded: RawWorker) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from app.cli.batching.lines import Request
 from app.domain.fit import default_n_ctx
 
-_TEMPLATE = 2048
+_TEMPLATE = 1024
 """Tokens that a template may write around the messages."""
 _MESSAGE = 64
 """Tokens that it may write around each of them."""

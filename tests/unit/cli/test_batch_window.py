@@ -16,12 +16,12 @@ def request(text: str, max_tokens: int | None) -> Request:
 
 
 def test_the_longest_line_decides_by_its_bytes() -> None:
-    assert window_for([request("short", 500), request("ä" * 300, 24)], 32768) == 2048 + 64 + 600 + 24
+    assert window_for([request("short", 500), request("ä" * 300, 24)], 32768) == 1024 + 64 + 600 + 24
 
 
 @pytest.mark.parametrize(
     ("requests", "n_ctx_train"),
-    [([request("x", 10), request("x", None)], 32768), ([request("x" * 9000, 10)], 32768), ([request("x", 10)], 2048)],
+    [([request("x", 10), request("x", None)], 32768), ([request("x" * 9000, 10)], 32768), ([request("x", 10)], 1024)],
 )
 def test_the_usual_window_stays_where_it_is_no_larger_or_a_reply_has_no_limit(
     requests: list[Request], n_ctx_train: int

@@ -260,3 +260,19 @@ def test_rows_of_one_decode_are_in_the_order_of_their_streams() -> None:
         scheduler.step()
     assert all([seq_id for seq_id, _ in batch] == sorted(seq_id for seq_id, _ in batch) for batch in backend.batches)
     assert [seq_id for seq_id, _ in backend.batches[-1]] == [0, 1, 2]
+
+
+def test_a_slot_whose_cells_are_still_to_be_copied_is_given_to_nobody_before_the_decode() -> None:
+    archive = MemoryArchive()
+    backend = toy(2, n_window=WINDOW)
+    scheduler = Scheduler(backend, archive=archive)
+    other = [15 - i % 14 for i in range(300)]
+    run(Scheduler(toy(1), archive=archive), submitted=(request(other), request([15] * 300, 2)))
+    run(scheduler, submitted=(request([*SYSTEM, *[15] * 100], 3, conversation=1),))
+    copy, restored = request([*SYSTEM, 14], 4, conversation=2), request([*other, 3, 9], 5, conversation=3)
+    scheduler.submit(copy)
+    scheduler.submit(restored)
+    scheduler.step()
+    assert (copy.n_shared, restored.phase) == (200, Phase.WAITING)
+    run(scheduler)
+    assert (copy.n_cached, restored.n_restored) == (200, 301)
