@@ -47,7 +47,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """Name of a theme; `auto` follows the terminal's background."""
     models_dir: str | None = None
     """A folder of GGUF files, `~` expanded; a relative one starts at the folder of `config.toml`."""
-    trace_top_k: Annotated[int, Meta(ge=0, le=100)] = 10
+    trace_top_k: Annotated[int, Meta(ge=0, le=100)] = 40
     """Alternatives kept with each token."""
     show_panels: bool = True
     fps: Annotated[int, Meta(ge=1, le=120)] | None = None

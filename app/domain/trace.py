@@ -97,6 +97,8 @@ class TokenTrace(Struct, frozen=True, array_like=True, gc=False):
     """
     thinking: bool = False
     """Whether the preset's set for thinking was in force for it."""
+    log_total: float = 0.0
+    """Natural logarithm of the softmax's denominator, so that a token's logit is its logprob and this; 0: not known."""
 
 
 class PromptToken(Struct, frozen=True, array_like=True, gc=False):

@@ -37,6 +37,7 @@ def token_trace(vocab: Vocab, sampled: Sampled, n_bytes: int, top: tuple[TopToke
         text_ms,
         top_tokens(vocab, sampled.ghosts) if sampled.ghosts else (),
         sampled.thinking,
+        measured.log_total,
     )
 
 

@@ -2,8 +2,8 @@
 
 Every field is a column over all tokens; each distinct pair of id and text stands once, in a dictionary. Figures are
 float32: a probability keeps seven digits, where a trace promises 1e-5. The bytes of a column lie in planes (all first
-bytes, then all second ones…), because exponents and high bytes repeat and the rest is noise. With ten alternatives a
-token takes about 115 bytes in a reply of 100 tokens and 80 in one of 1,000; the stage report adds 135.
+bytes, then all second ones…), because exponents and high bytes repeat and the rest is noise. With 40 alternatives a
+token takes about 320 bytes in a reply of 100 tokens and 240 in one of 1,000; the stage report adds to that.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ def pack(trace: ReplyTrace) -> bytes:
         "decode_ms": [token.decode_ms for token in tokens],
         "sample_ms": [token.sample_ms for token in tokens],
         "text_ms": [token.text_ms for token in tokens],
+        "log_total": [token.log_total for token in tokens],
         "top_p": [top.p for top in tops],
         "ghost_p": [ghost.p for ghost in ghosts],
         "stage_p": [p for stage in stages for p in stage.p],
@@ -155,6 +156,7 @@ def _trace(blob: _Blob) -> ReplyTrace:
         floats["text_ms"],
         _candidates(pieces, ints["ghost"], floats["ghost_p"], ints["n_ghosts"]),
         (each == 1 for each in ints["thinking"]),
+        floats.get("log_total") or [0.0] * len(ints["token"]),
         strict=True,
     )
     prompt = zip(ints["prompt"], ints["prompt_bytes"], ints["prompt_control"], strict=True)

@@ -18,6 +18,7 @@ from app.engine.core.sequence import Sequence
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import Loaded
 from app.tui.inspect.chain import Truth, computed
+from app.tui.inspect.draws import draw_of
 
 pytestmark = pytest.mark.model
 
@@ -76,6 +77,47 @@ def ran(context: NativeContext, seen: list[int], logits: Logits, params: Samplin
     return TokenTrace(token, "", 1.0, float(p[token]), 0.0, 1, 1.0, top, stages=report.stages, draw=report.draw)
 
 
+WITHOUT_RECORD = BASES | {
+    "all penalties": SamplingParams(seed=8, repeat_penalty=1.2, frequency_penalty=0.3, presence_penalty=0.2),
+    "only top-p": SamplingParams(seed=9, temperature=0.8, top_k=0, top_p=0.9, min_p=0.0),
+    "creative": SamplingParams(seed=10, temperature=1.5, top_k=20, min_p=0.02),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_RECORD)
+def test_without_a_record_the_chain_follows_from_the_seed_and_the_ids(
+    loaded: Loaded, context: NativeContext, name: str
+) -> None:
+    params, prompt = replace(WITHOUT_RECORD[name], max_tokens=60), loaded.model.vocab.tokenize(PROMPT)
+    scheduler = Scheduler(context)
+    scheduler.submit(Sequence(1, list(prompt), params, 40, 0.0))
+    tokens: list[TokenTrace] = []
+    while not scheduler.idle:
+        for happened in scheduler.step():
+            if isinstance(happened, Sampled):
+                measured = happened.measured
+                top = tuple(TopToken(each, "", p) for each, p in measured.top)
+                tokens.append(
+                    replace(
+                        TokenTrace(happened.token, "", 1.0, measured.p, measured.logprob, 1, 1.0, top),
+                        log_total=measured.log_total,
+                    )
+                )
+    ids = [*prompt, *(token.id for token in tokens)]
+    n_exact = 0
+    for at, token in enumerate(tokens):
+        u = draw_of(tokens, at, 0, params.seed or 0)
+        chain = computed(token, params, params, ids[: len(prompt) + at], u)
+        assert chain is not None
+        if chain.truth is Truth.EXACT:
+            n_exact += 1
+            assert chain.pick is not None
+            assert token.top[chain.pick].id == token.id
+        assert chain.why != "its own chain comes out differently"
+    # Top-p alone may keep more tokens than the 40 that are stored.
+    assert n_exact >= (0.5 if name == "only top-p" else 0.8) * len(tokens), f"{n_exact} of {len(tokens)}"
+
+
 @pytest.mark.parametrize("name", BASES)
 def test_exact_is_what_llama_cpp_does(context: NativeContext, rows: list[tuple[list[int], Logits]], name: str) -> None:
     n_exact = Counter[int]()
@@ -84,7 +126,7 @@ def test_exact_is_what_llama_cpp_does(context: NativeContext, rows: list[tuple[l
         token = ran(context, seen, logits, before)
         for n, change in enumerate(CHANGES):
             after = replace(before, **change)
-            mine, real = computed(token, before, after, set(seen)), ran(context, seen, logits, after)
+            mine, real = computed(token, before, after, seen), ran(context, seen, logits, after)
             assert mine is not None
             if mine.truth is not Truth.EXACT:
                 continue

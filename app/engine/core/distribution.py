@@ -26,6 +26,8 @@ class Measured:
     """(id, probability), most likely first."""
     p_end: float = 0.0
     """Of all end-of-generation tokens together."""
+    log_total: float = 0.0
+    """Natural logarithm of the sum of exp(logit)."""
 
 
 class Distribution:
@@ -70,7 +72,7 @@ class Distribution:
         top = [(token, weight / total) for token, weight in zip(best.tolist(), weights[best].tolist(), strict=True)]
         p_end = sum(map(weights.item, self._eog)) / total
         entropy = max(0.0, (log_total - _dot(weights, shifted) / total) / _LN2)
-        return Measured(math.exp(logprob), logprob, rank, entropy, top, p_end)
+        return Measured(math.exp(logprob), logprob, rank, entropy, top, p_end, log_total - falling.item(0))
 
     def p(self, token: int) -> float:
         """The probability of another token in the row that was measured last."""

@@ -1,19 +1,20 @@
 """The sampler chain on the stored candidates of one token: as it was recorded, or computed again with other parameters.
 
-`exact` is said only where it is proven: the recorded stages come out the same by this computation, and no candidate
-that is not stored can survive. Everything else is `approximate`, with the reason.
+`exact` is said only where it is proven: no candidate that is not stored can survive, the draw that follows from the
+seed gives the token that came, and stages that were recorded come out the same. Everything else is `approximate`, with
+the reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin, TokenTrace
-from app.tui.inspect.basis import NEAR, Basis, basis
+from app.tui.inspect.basis import NEAR, Basis, Step, basis, recorded_step
 from app.tui.inspect.survivors import INF, Survivors
 from app.tui.inspect.unmodelled import stages_on, unmodelled
 
@@ -28,16 +29,6 @@ class Truth(StrEnum):
     RECORDED = "recorded"
     EXACT = "exact"
     APPROXIMATE = "approximate"
-
-
-class Step(NamedTuple):
-    """What one stage did. Counts are bounds; `INF` is the whole vocabulary."""
-
-    name: str
-    n_in: tuple[float, float]
-    n_out: tuple[float, float]
-    p: tuple[float, ...]
-    """Of the stored candidates after the stage; 0 for one that was cut."""
 
 
 class Chain(NamedTuple):
@@ -68,7 +59,7 @@ def recorded(token: TokenTrace) -> Chain | None:
     """Returns the chain as the engine reported it; None where it did not."""
     if not token.stages or not token.top:
         return None
-    steps = tuple(_step(stage.name, stage.n_in, stage.n_out, stage.p) for stage in token.stages)
+    steps = tuple(recorded_step(stage) for stage in token.stages)
     best = sorted(range(len(token.top)), key=lambda i: -steps[-1].p[i])
     order = _order(token, best, [step.name for step in steps], steps[-1].p)
     chosen = next((i for i, candidate in enumerate(token.top) if candidate.id == token.id), None)
@@ -76,17 +67,22 @@ def recorded(token: TokenTrace) -> Chain | None:
 
 
 def computed(
-    token: TokenTrace, before: SamplingParams, after: SamplingParams, seen: Collection[int] = ()
+    token: TokenTrace, before: SamplingParams, after: SamplingParams, ids: Sequence[int] = (), u: float | None = None
 ) -> Chain | None:
     """Returns what the chain does with `after`, where it ran with `before`; None without stored candidates.
 
-    `seen`: the ids of all tokens before this one, those of the prompt included; empty if they are not known.
+    Args:
+        token: what was sampled.
+        before, after: the parameters that it ran with, and those to compute with.
+        ids: all tokens before this one, those of the prompt included; empty if they are not known.
+        u: the random number of its draw by the seed; None if it is not known. A recorded one comes first.
     """
+    u = token.draw.u if token.draw is not None else u
     if not token.top or token.top[0].p <= 0:
         return None
-    start = basis(token, before, seen)
-    chain, survivors = _run(token, start, after)
-    why = _doubt(token, start, before, after, survivors)
+    start = basis(token, before, ids)
+    chain, survivors = _run(token, start, after, u)
+    why = _doubt(token, start, before, after, survivors, u)
     if not why and _at_an_edge(chain):
         why = "the draw falls on the edge between two tokens"
     return chain._replace(truth=Truth.APPROXIMATE, why=why) if why else chain
@@ -102,9 +98,9 @@ def intervals(order: Sequence[int], p: Sequence[float]) -> list[tuple[int, float
     return found
 
 
-def _run(token: TokenTrace, start: Basis, params: SamplingParams) -> tuple[Chain, Survivors]:
-    survivors = Survivors(start.p, start.n_known, start.bound)
-    steps = [_step(stage.name, stage.n_in, stage.n_out, stage.p) for stage in start.stages]
+def _run(token: TokenTrace, start: Basis, params: SamplingParams, u: float | None) -> tuple[Chain, Survivors]:
+    survivors = Survivors(start.p, start.n_known, start.bound, start.rest)
+    steps = list(start.steps)
     names = stages_on(params)
     for name in names:
         n_in = (survivors.low, survivors.high)
@@ -126,13 +122,8 @@ def _run(token: TokenTrace, start: Basis, params: SamplingParams) -> tuple[Chain
         best = start.order[0]
         return Chain(tuple(steps), Truth.EXACT, "", (best,), None, best), survivors
     order = _order(token, start.order, names, steps[-1].p)
-    u = token.draw.u if token.draw is not None else None
     pick = next((i for i, _, high in intervals(order, steps[-1].p) if u < high), None) if u is not None else None
     return Chain(tuple(steps), Truth.EXACT, "", order, u, pick), survivors
-
-
-def _step(name: str, n_in: int, n_out: int, p: tuple[float, ...]) -> Step:
-    return Step(name, (n_in, n_in), (n_out, n_out), p)
 
 
 def _order(token: TokenTrace, best: Sequence[int], names: Sequence[str], p: Sequence[float]) -> tuple[int, ...]:
@@ -141,7 +132,14 @@ def _order(token: TokenTrace, best: Sequence[int], names: Sequence[str], p: Sequ
     return tuple(i for i in order if p[i] > 0)
 
 
-def _doubt(token: TokenTrace, start: Basis, before: SamplingParams, after: SamplingParams, survivors: Survivors) -> str:
+def _doubt(
+    token: TokenTrace,
+    start: Basis,
+    before: SamplingParams,
+    after: SamplingParams,
+    survivors: Survivors,
+    u: float | None,
+) -> str:
     """Returns why a computed chain may differ from the real one; empty where it cannot."""
     names = dict.fromkeys([*unmodelled(before), *unmodelled(after)])
     doubts = (
@@ -149,10 +147,10 @@ def _doubt(token: TokenTrace, start: Basis, before: SamplingParams, after: Sampl
         (token.origin is Origin.GRAMMAR, "the grammar excluded the most likely token"),
         (bool(names), f"not computed here: {', '.join(names)}"),
         (bool(start.doubt), start.doubt),
-        (not token.stages, "the stages were not recorded"),
         (not _is_known(start, survivors, after), f"only {len(token.top)} tokens are stored, and others may survive"),
         (_has_equals(start, survivors, after), "two tokens are equally likely"),
         (bool(token.stages) and not _reproduces(token, start, before), "the recorded stages come out differently"),
+        (not token.stages and not _comes_out(token, start, before, u), "its own chain comes out differently"),
     )
     return next((why for holds, why in doubts if holds), "")
 
@@ -168,7 +166,7 @@ def _has_equals(start: Basis, survivors: Survivors, params: SamplingParams) -> b
 
 def _reproduces(token: TokenTrace, start: Basis, params: SamplingParams) -> bool:
     """Whether the chain computed from the stored candidates is the one that was recorded."""
-    chain, _ = _run(token, start, params)
+    chain, _ = _run(token, start, params, token.draw.u if token.draw is not None else None)
     if [step.name for step in chain.steps] != [stage.name for stage in token.stages]:
         return False
     for step, stage in zip(chain.steps, token.stages, strict=True):
@@ -178,6 +176,12 @@ def _reproduces(token: TokenTrace, start: Basis, params: SamplingParams) -> bool
         known = low == high <= start.n_known
         if known and any(abs(mine - its) > _SAME for mine, its in zip(step.p, stage.p, strict=True)):
             return False
+    return chain.pick is None or token.top[chain.pick].id == token.id
+
+
+def _comes_out(token: TokenTrace, start: Basis, params: SamplingParams, u: float | None) -> bool:
+    """Whether the chain computed from the stored candidates gives the token that came, as far as that is known."""
+    chain, _ = _run(token, start, params, u)
     return chain.pick is None or token.top[chain.pick].id == token.id
 
 

@@ -14,6 +14,7 @@ from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams, thinking_params
 from app.domain.trace import TokenTrace
 from app.tui.inspect.chain import Chain, computed, recorded
+from app.tui.inspect.draws import draw_of
 from app.tui.inspect.knobs import WhatIf
 from app.tui.inspect.pieces import is_control
 
@@ -132,12 +133,13 @@ class Inspection:
         self._take(trace)
         return True
 
-    def seen(self, token: int) -> frozenset[int]:
-        """Returns the ids of all tokens before one of the reply's; empty where the prompt's are not known."""
+    def before(self, token: int) -> list[int]:
+        """Returns the ids of all tokens before one of the reply's, in order; empty where the prompt's are not known."""
         if self.trace is None or not self.trace.prompt:
-            return frozenset()
-        ids = [*(each.id for each in self.trace.prompt), *(each.id for each in self.trace.tokens[:token])]
-        return frozenset(ids)
+            return []
+        # What was kept of an older reply is the end of the prompt too.
+        own = self.trace.tokens[self.trace.n_kept : token]
+        return [*(each.id for each in self.trace.prompt), *(each.id for each in own)]
 
     def sampling(self, token: int) -> SamplingParams:
         """Returns what a token was sampled with; inside a thinking block that may be another set."""
@@ -152,7 +154,8 @@ class Inspection:
         shown, sampling = self.trace.tokens[token], self.sampling(token)
         if what_if is None and (chain := recorded(shown)) is not None:
             return chain
-        return computed(shown, sampling, what_if.params if what_if is not None else sampling, self.seen(token))
+        u = draw_of(self.trace.tokens, token, self.trace.n_kept, self.trace.seed)
+        return computed(shown, sampling, what_if.params if what_if is not None else sampling, self.before(token), u)
 
     async def _version(self, message: Message) -> tuple[int, int]:
         versions = [each.id for each in (await self._traces.versions([message]))[message.id]]

@@ -8,14 +8,15 @@ from string import ascii_lowercase
 from app.domain.probability import percent
 from app.domain.text import one_line
 from app.domain.trace import Origin, TokenTrace
-from app.tui.inspect.chain import Chain, Step, Truth, intervals
+from app.tui.inspect.basis import Step
+from app.tui.inspect.chain import Chain, Truth, intervals
 from app.tui.inspect.survivors import INF
-from app.tui.inspect.token_view import WIDE
 from app.tui.panels.line import Line, bar, first_row, visible, width_of, wrap
 from app.tui.panels.sections import p_role
 
-_STAGES = 34
-_GAP = 2
+_COLUMN = 9
+"""Cells of a stage's column."""
+_SHORT = {"temperature": "temp", "penalties": "penalty", "top-n-sigma": "sigma", "logit-bias": "bias"}
 _LETTERS = ascii_lowercase + ascii_lowercase.upper()
 _ROLES = {Truth.RECORDED: "ok", Truth.EXACT: "ok", Truth.APPROXIMATE: "warn"}
 
@@ -38,16 +39,9 @@ def sampler_lines(token: TokenTrace, chain: Chain | None, knobs: Line, hint: str
         return [(("SAMPLER", "title"),), *(((line, "text"),) for line in wrap(reason, width, 2))]
     head = _head(chain, knobs, hint, width)
     foot = [*_draw(token, chain, width), *([knobs] if knobs else [])]
-    left = height - len(head) - len(foot)
-    stages = [_names(), *(_stage(step) for step in _fitting(chain.steps, left - 1))]
-    if width >= WIDE:
-        rows = _candidates(token, chain, width - _STAGES - _GAP, left)
-        middle = [_beside(stages[i : i + 1], rows[i : i + 1]) for i in range(max(len(stages), len(rows)))][:left]
-    else:
-        middle = [*stages[: max(2, left // 2)]]
-        middle += _candidates(token, chain, width, left - len(middle))
-    gap: list[Line] = [()] if len(middle) < left else []
-    return [*head, *middle, *gap, *foot][:height]
+    table = _table(token, chain, width, height - len(head) - len(foot))
+    gap: list[Line] = [()] if len(head) + len(table) + len(foot) < height else []
+    return [*head, *table, *gap, *foot][:height]
 
 
 def count(bounds: tuple[float, float]) -> str:
@@ -69,50 +63,55 @@ def _head(chain: Chain, knobs: Line, hint: str, width: int) -> list[Line]:
     return [*lines, ((one_line(hint, width), "dim"),)] if hint else lines
 
 
-def _fitting(steps: Sequence[Step], height: int) -> list[Step]:
-    """Leaves stages out that cut nothing, the first ones first, where there is no room for all; never the draw."""
-    shown = list(steps)
-    for step in steps[:-1]:
-        if len(shown) > height and step.n_in == step.n_out:
-            shown.remove(step)
-    return shown
-
-
-def _names() -> Line:
-    return ((f"{'stage':<13}{'in':>9}   {'out':>8}", "dim"),)
-
-
-def _stage(step: Step) -> Line:
-    cut = step.n_out != step.n_in
-    return (
-        (f"{one_line(step.name, 12):<13}", "text"),
-        (f"{count(step.n_in):>9}", "dim"),
-        (" → ", "dim"),
-        (f"{count(step.n_out):>8}", "value" if cut else "dim"),
-    )
-
-
-def _candidates(token: TokenTrace, chain: Chain, width: int, height: int) -> list[Line]:
-    n_text = max(6, min(16, width // 3))
-    n_bar = max(0, width - n_text - 22)
-    lines: list[Line] = [((f"    {'candidate':<{n_text}}{'before':>8}{'after':>9}", "dim"),)]
-    first = first_row(chain.pick or 0, len(token.top), height - 1)
-    for i, candidate in list(enumerate(token.top))[first : first + max(0, height - 1)]:
+def _table(token: TokenTrace, chain: Chain, width: int, height: int) -> list[Line]:
+    """Returns a row for each stored candidate and a column for each stage, with what it left of p and how many."""
+    n_text = max(6, min(16, width // 4))
+    room = max(1, (width - n_text - 4) // _COLUMN - 1)
+    steps, n_hidden = _fitting(chain.steps, room)
+    n_bar = max(0, width - n_text - 4 - _COLUMN * (1 + len(steps)) - 1)
+    names = "".join(f"{_name(step):>{_COLUMN}}" for step in steps)
+    left = "".join(f"{count(step.n_out):>{_COLUMN}}" for step in steps)
+    first_in = count(chain.steps[0].n_in)
+    lines: list[Line] = [
+        ((f"    {'p after':<{n_text}}{'model':>{_COLUMN}}{names}{f'  +{n_hidden}' if n_hidden else ''}", "dim"),),
+        ((f"    {'left':<{n_text}}{first_in:>{_COLUMN}}", "dim"), (left, "value")),
+    ]
+    n_rows = max(0, height - len(lines))
+    first = first_row(chain.pick or 0, len(token.top), n_rows)
+    for i, candidate in list(enumerate(token.top))[first : first + n_rows]:
         by, p = chain.cut_by(i), chain.p[i]
         came, picked = candidate.id == token.id, i == chain.pick
-        after: Line = (
-            ((f"   ✂ {by}", "dim"),) if by else ((f" {percent(p):>8} ", p_role(p)), (bar(p, n_bar), p_role(p)))
+        line: Line = (
+            ("▶ " if came else "→ " if picked else "  ", "value"),
+            (f"{_letter(chain, i)} ", "dim"),
+            (visible(candidate.text, n_text), "value" if came or picked else "dim" if by else "text"),
+            (f"{percent(candidate.p):>{_COLUMN}}", p_role(candidate.p)),
         )
-        lines.append(
-            (
-                ("▶ " if came else "→ " if picked else "  ", "value"),
-                (f"{_letter(chain, i)} ", "dim"),
-                (visible(candidate.text, n_text), "value" if came or picked else "dim" if by else "text"),
-                (f"{percent(candidate.p):>8}", p_role(candidate.p)),
-                *after,
-            )
-        )
+        # A cut by a stage that is not shown stands under the first one that is.
+        at = next((n for n, step in enumerate(steps) if step.name == by), 0) if by else -1
+        for n, step in enumerate(steps):
+            cell = "✂" if n == at else percent(step.p[i]) if step.p[i] > 0 else ""
+            line = (*line, (f"{cell:>{_COLUMN}}", p_role(step.p[i]) if step.p[i] > 0 else "dim"))
+        lines.append(line if by else (*line, (" ", "text"), (bar(p, n_bar), p_role(p))))
     return lines
+
+
+def _fitting(steps: Sequence[Step], room: int) -> tuple[list[Step], int]:
+    """Returns the stages that are shown, and how many are not: those that cut nothing first, then the first ones.
+
+    The draw changes nothing that is not seen in the stage before it.
+    """
+    shown = list(steps[:-1]) if len(steps) > 1 and steps[-1].name == "dist" else list(steps)
+    n_all = len(shown)
+    for step in list(shown):
+        if len(shown) > room and step.n_in == step.n_out and step.name != "temperature":
+            shown.remove(step)
+    shown = shown[-room:]
+    return shown, n_all - len(shown)
+
+
+def _name(step: Step) -> str:
+    return one_line(_SHORT.get(step.name, step.name), _COLUMN - 1)
 
 
 def _draw(token: TokenTrace, chain: Chain, width: int) -> list[Line]:
@@ -146,7 +145,7 @@ def _undrawn(chain: Chain, picked: str) -> str:
         return f"greedy: no draw, the most likely one is taken{picked}"
     if chain.truth is Truth.RECORDED:
         return f"{chain.steps[-1].name} draws in a way of its own{picked}"
-    return "where the draw fell is not known: the stages were not recorded"
+    return "where the draw fell is not known"
 
 
 def _at(parts: Sequence[tuple[int, float, float]], place: float, chain: Chain) -> str:
@@ -158,8 +157,3 @@ def _letter(chain: Chain, candidate: int) -> str:
         return " "
     at = chain.order.index(candidate)
     return _LETTERS[at] if at < len(_LETTERS) else "+"
-
-
-def _beside(left: Sequence[Line], right: Sequence[Line]) -> Line:
-    first = left[0] if left else ()
-    return (*first, (" " * max(1, _STAGES + _GAP - width_of(first)), "text"), *(right[0] if right else ()))

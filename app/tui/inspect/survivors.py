@@ -23,20 +23,22 @@ class Survivors:
         low, high: at least and at most so many survive; INF is all there are.
     """
 
-    def __init__(self, p: Sequence[float], n_known: int, bound: float) -> None:
+    def __init__(self, p: Sequence[float], n_known: int, bound: float, rest: tuple[float, float] | None = None) -> None:
         """Begins with probabilities of candidates, best first; there must be some, and the first is above 0.
 
         Args:
             p: of all that are stored.
             n_known: so many of them are certainly the most likely of the vocabulary.
             bound: what any token but those can have at most.
+            rest: what all but the known ones weigh together, at least and at most; None is what is left to 1.
         """
         self.low = self.high = INF
         self._n_known = n_known
         self._weights = [value / p[0] for value in p]
         self._bound = bound / p[0]
         # What all but the known ones weigh together.
-        self._rest_low = self._rest_high = max(0.0, 1.0 - math.fsum(p[:n_known])) / p[0]
+        left = max(0.0, 1.0 - math.fsum(p[:n_known]))
+        self._rest_low, self._rest_high = (value / p[0] for value in rest or (left, left))
         self._sum()
 
     @property

@@ -58,10 +58,10 @@ async def test_the_sampler_tells_each_stage_who_it_cut_and_where_the_draw_fell(t
         shown = rows(await inspected(app, pilot, "home", "2"))
         assert shown[:5] == [
             "SAMPLER  recorded",
-            "stage               in        out       candidate       before    after",
-            "top-k           49,152 →        2   ▶ a Warm              50 %     67 % ████",
-            "temperature          2 →        2     b ␣alt2             25 %     33 % ██",
-            "dist                 2 →        2       ␣alt3             12 %   ✂ top-k",
+            "    p after             model    top-k     temp",
+            "    left               49,152        2        2",
+            "▶ a Warm                 50 %     67 %     67 % ████████████████████",
+            "  b ␣alt2                25 %     33 %     33 % ██████████",
         ]
         assert shown[-2:] == [f"0 {'a' * 49}{'b' * 25} 1", f"{' ' * 48}▲ u = 0.6250 → Warm"]
 
@@ -78,9 +78,10 @@ async def test_the_arrows_move_the_knobs_and_the_pick_changes(tmp_path: Path) ->
         # At temperature 2 the weights are the square roots: 0.586 and 0.414, and the same draw falls on the other.
         await pilot.press(*["up"] * 20)
         await pilot.pause()
-        assert rows(screen)[2:4] == [
-            "top-k              all →        2   ▶ a Warm              50 %     59 % ███▌",
-            "temperature          2 →        2   → b ␣alt2             25 %     41 % ██▌",
+        assert rows(screen)[2:5] == [
+            "    left                  all        2        2",
+            "▶ a Warm                 50 %     67 %     59 % █████████████████▋",
+            "→ b ␣alt2                25 %     33 %     41 % ████████████▍",
         ]
         assert rows(screen)[-2:] == [
             f"{' ' * 12}u = 0.6250 → ␣alt2 in place of Warm ▲",
@@ -88,9 +89,10 @@ async def test_the_arrows_move_the_knobs_and_the_pick_changes(tmp_path: Path) ->
         ]
         await pilot.press("right", "down")
         await pilot.pause()
-        assert rows(screen)[2:4] == [
-            "top-k              all →        1   ▶ a Warm              50 %    100 % ██████",
-            "temperature          1 →        1       ␣alt2             25 %   ✂ top-k",
+        assert rows(screen)[2:5] == [
+            "    left                  all        1        1",
+            "▶ a Warm                 50 %    100 %    100 % ██████████████████████████████",
+            "    ␣alt2                25 %        ✂",
         ]
         assert rows(screen)[-1] == " temperature 2  ◂top-k 1▸  top-p off   min-p off"
         await pilot.press("backspace")

@@ -101,7 +101,7 @@ def test_config_show_is_toml_and_has_every_setting(tok, model: Path) -> None:
 
     settings = tomllib.loads(tok("config", "show").out)
     assert settings["model"] == str(model)
-    assert settings["trace_top_k"] == 10
+    assert settings["trace_top_k"] == 40
     assert settings["trace"] == {"keep": True, "max_mib": 256, "stages": False}
 
 

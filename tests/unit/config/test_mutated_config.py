@@ -136,7 +136,7 @@ def test_all_at_once_and_the_good_parts_are_used(tmp_path: Path) -> None:
     loaded = load_settings(path)
     assert [underlined(p) for p in loaded.problems] == ["tehme", "trace_top_k", "fps", "temperature", "top_k", "seed"]
     settings = loaded.settings
-    assert (settings.theme, settings.trace_top_k, settings.fps) == ("auto", 10, None)
+    assert (settings.theme, settings.trace_top_k, settings.fps) == ("auto", 40, None)
     assert (settings.preset, settings.model, settings.show_panels) == ("mine", "smollm2", False)
     sampling = settings.presets["mine"].sampling
     assert (sampling.temperature, sampling.top_k, sampling.min_p, sampling.repeat_penalty) == (0.8, 40, 0.1, 1.2)

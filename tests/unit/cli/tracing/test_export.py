@@ -58,7 +58,7 @@ def test_a_data_folder_that_is_none_is_an_error(tok, tmp_path, monkeypatch, argu
 def test_history_lists_the_newest_first_with_the_size_of_their_traces(tok) -> None:
     header, *rows = tok("history").out.splitlines()
     assert header.split() == ["ID", "WHEN", "KIND", "MESSAGES", "TRACES", "TITLE"]
-    pattern = r"(\d)\s+\d{4}-\d\d-\d\d \d\d:\d\d\s+ask\s+(\d)\s+1 KiB\s+(.*)"
+    pattern = r"(\d)\s+\d{4}-\d\d-\d\d \d\d:\d\d\s+ask\s+(\d)\s+\d KiB\s+(.*)"
     assert [re.fullmatch(pattern, row).groups() for row in rows] == [  # pyright: ignore[reportOptionalMemberAccess]
         ("2", "2", "<b>Break</b> it"),
         ("1", "4", "Name rain"),
@@ -91,7 +91,7 @@ def test_json_has_each_token_with_its_part_of_the_text(tok) -> None:
         (" hail.", " hail."),
         ("<|im_end|>", ""),
     ]
-    assert (trace["rest"], len(trace["prompt"]), len(trace["tokens"][0]["top"])) == ("", 20, 10)
+    assert (trace["rest"], len(trace["prompt"]), len(trace["tokens"][0]["top"])) == ("", 20, 40)
     assert document["messages"][0]["trace"] is None
 
 

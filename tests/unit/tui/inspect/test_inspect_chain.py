@@ -105,7 +105,7 @@ def test_what_if_is_exact(changes: dict[str, Any], p: tuple[float, ...] | None, 
         ({"top_k": 0, "top_p": 0.95}, {}, "only 4 tokens are stored, and others may survive"),
         ({"top_k": 0, "min_p": 0.1}, {}, "only 4 tokens are stored, and others may survive"),
         ({"top_k": 0, "min_p": 0.125}, {}, "only 4 tokens are stored, and others may survive"),
-        ({"top_k": 2}, {"stages": ()}, "the stages were not recorded"),
+        ({"top_k": 2}, {"stages": (), "id": 13}, "its own chain comes out differently"),
         ({"top_k": 2}, {"origin": Origin.FORCED}, "this token was forced"),
         ({"top_k": 2}, {"origin": Origin.GRAMMAR}, "the grammar excluded the most likely token"),
         ({"top_k": 2}, {"draw": Draw(2 / 3, 0.5, 1.0)}, "the draw falls on the edge between two tokens"),
@@ -167,7 +167,7 @@ def penalised() -> TokenTrace:
 
 def test_penalties_are_taken_from_the_record() -> None:
     # What is not stored can have grown 1.6 times at most, to 0.1: no more than the fourth.
-    chain = computed(penalised(), PENALISED, replace(PENALISED, top_k=2), seen={11})
+    chain = computed(penalised(), PENALISED, replace(PENALISED, top_k=2), ids=[11])
     assert chain is not None
     assert [step.name for step in chain.steps] == ["penalties", "top-k", "temperature", "dist"]
     assert near(chain.p, (0.0, 2 / 3, 1 / 3, 0.0))
@@ -175,16 +175,58 @@ def test_penalties_are_taken_from_the_record() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seen", "why"),
+    ("ids", "why"),
     [
         ((), "the prompt's tokens were not kept, so that the penalties are not known"),
         ((11, 12, 13, 14), "every stored token may have been penalised"),
     ],
 )
-def test_penalties_that_cannot_be_known_are_approximate(seen: tuple[int, ...], why: str) -> None:
-    chain = computed(penalised(), PENALISED, PENALISED, seen)
+def test_penalties_that_cannot_be_known_are_approximate(ids: tuple[int, ...], why: str) -> None:
+    chain = computed(penalised(), PENALISED, PENALISED, ids)
     assert chain is not None
     assert (chain.truth, chain.why) == (Truth.APPROXIMATE, why)
+
+
+def unrecorded(**changes: Any) -> TokenTrace:
+    return token(stages=(), draw=None, **changes)
+
+
+def test_without_a_record_the_chain_is_exact_by_the_number_that_the_seed_gives() -> None:
+    chain = computed(unrecorded(), PLAIN, PLAIN, u=0.6)
+    assert chain is not None
+    assert (chain.truth, chain.why, chain.u, chain.pick) == (Truth.EXACT, "", 0.6, 1)
+    assert [step.name for step in chain.steps] == ["top-k", "temperature", "dist"]
+    elsewhere = computed(unrecorded(), PLAIN, PLAIN, u=0.1)
+    assert elsewhere is not None
+    assert (elsewhere.truth, elsewhere.why) == (Truth.APPROXIMATE, "its own chain comes out differently")
+    unknown = computed(unrecorded(), PLAIN, PLAIN)
+    assert unknown is not None
+    assert (unknown.truth, unknown.u, unknown.pick) == (Truth.EXACT, None, None)
+
+
+def test_penalties_are_computed_from_the_ids_before() -> None:
+    # Logits: ln 2p, so that 11 stands at 0 and the others below. Twice 11 and once 13 in the last three.
+    log_total = -math.log(0.5)
+    params = replace(PLAIN, repeat_penalty=2.0, frequency_penalty=0.5, presence_penalty=0.25, penalty_last_n=3)
+    weights = (0.5 * math.exp(-1.25), 0.25, 0.5 * math.exp(2 * math.log(0.25) - 0.75), 0.0625)
+    chain = computed(unrecorded(log_total=log_total), params, params, [13, 11, 11, 13])
+    assert chain is not None
+    assert (chain.truth, chain.why) == (Truth.EXACT, "")
+    assert [step.name for step in chain.steps] == ["penalties", "top-k", "temperature", "dist"]
+    # The last of the four that are stored bounds all that are not: three are certain, and top-k keeps three.
+    kept = (weights[0], weights[1], 0.0, weights[3])
+    assert near(chain.p, tuple(weight / math.fsum(kept) for weight in kept))
+
+
+def test_penalties_of_an_old_trace_without_its_logits_are_not_computed() -> None:
+    params = replace(PLAIN, repeat_penalty=2.0)
+    chain = computed(unrecorded(), params, params, [11])
+    assert chain is not None
+    assert (chain.truth, chain.why) == (Truth.APPROXIMATE, "not computed here: penalties")
+    raising = replace(PLAIN, presence_penalty=-1.0)
+    chain = computed(unrecorded(), raising, raising, [11])
+    assert chain is not None
+    assert chain.why == "the penalties may raise tokens that are not stored"
 
 
 def test_the_draw_goes_by_id_where_nothing_sorts() -> None:

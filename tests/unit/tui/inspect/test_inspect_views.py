@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Draw, Origin, PromptToken, StageTrace, TokenTrace, TopToken
-from app.tui.inspect.chain import Step, computed, recorded
+from app.tui.inspect.basis import Step
+from app.tui.inspect.chain import computed, recorded
 from app.tui.inspect.find import next_surprise, next_text
 from app.tui.inspect.knobs import WhatIf
 from app.tui.inspect.prompt_view import prompt_legend, prompt_lines
@@ -101,13 +102,25 @@ def test_the_sampler_tells_the_stages_and_the_draw() -> None:
     lines = sampler_lines(sampled, recorded(sampled), (), "", (80, 9))
     assert text(lines) == [
         "SAMPLER  recorded",
-        "stage               in        out       candidate       before    after",
-        "top-k           49,152 →        2   ▶ a ␣sky              50 %     67 % █████▍",
-        "temperature          2 →        2     b ␣alt2             25 %     33 % ██▋",
-        "dist                 2 →        2       ␣alt3             12 %   ✂ top-k",
+        "    p after             model    top-k     temp",
+        "    left               49,152        2        2",
+        "▶ a ␣sky                 50 %     67 %     67 % █████████████████████▍",
+        "  b ␣alt2                25 %     33 %     33 % ██████████▋",
+        "    ␣alt3                12 %        ✂",
         "",
         "0 " + "a" * 51 + "b" * 25 + " 1",
         "  " + " " * 19 + "▲ u = 0.2500 → ␣sky",
+    ]
+
+
+def test_where_not_every_stage_fits_the_last_ones_stay_and_a_cut_is_still_seen() -> None:
+    sampled = token(stages=STAGES, draw=Draw(0.25, 0.0, 2 / 3))
+    assert text(sampler_lines(sampled, recorded(sampled), (), "", (40, 9)))[1:6] == [
+        "    p after       model     temp  +1",
+        "    left         49,152        2",
+        "▶ a ␣sky           50 %     67 % ████▋",
+        "  b ␣alt2          25 %     33 % ██▍",
+        "    ␣alt3          12 %        ✂",
     ]
 
 
@@ -126,18 +139,24 @@ def test_a_what_if_that_changes_the_outcome_says_so() -> None:
         sampler_lines(sampled, computed(sampled, PLAIN, warmer.params), warmer.line(), "", (80, 10)),
     )
     assert shown[0] == "WHAT IF  exact"
-    assert shown[2] == "top-k              all →        2   ▶ a ␣sky              50 %     65 % █████▎"
+    assert shown[2:4] == [
+        "    left                  all        2        2",
+        "▶ a ␣sky                 50 %     67 %     65 % ████████████████████▉",
+    ]
     assert shown[-1] == "◂temperature 1.1▸  top-k 2   top-p off   min-p off"
     hot = replace(PLAIN, temperature=5.0)
     shown = text(sampler_lines(sampled, computed(sampled, PLAIN, hot), warmer.line(), "", (80, 10)))
     assert shown[-2].strip() == "u = 0.6250 → ␣alt2 in place of ␣sky ▲"
-    assert shown[3].startswith("temperature          2 →        2   → b ␣alt2")
+    assert shown[4].startswith("→ b ␣alt2")
 
 
-def test_the_sampler_without_a_record_says_what_to_do() -> None:
+def test_the_sampler_without_a_record_is_computed() -> None:
     shown = text(sampler_lines(token(), computed(token(), PLAIN, PLAIN), (), "r records", (80, 12)))
-    assert shown[:2] == ["SAMPLER  approximate: the stages were not recorded", "r records"]
-    assert shown[-1] == "  where the draw fell is not known: the stages were not recorded"
+    assert shown[0] == "SAMPLER  exact"
+    assert shown[-1] == "  where the draw fell is not known"
+    unknown = replace(PLAIN, typical_p=0.5)
+    shown = text(sampler_lines(token(), computed(token(), unknown, unknown), (), "r records", (80, 12)))
+    assert shown[:2] == ["SAMPLER  approximate: not computed here: typical", "r records"]
     forced = token(origin=Origin.FORCED)
     chain = computed(forced, PLAIN, PLAIN)
     assert text(sampler_lines(forced, chain, (), "", (80, 12))) == [
@@ -145,12 +164,6 @@ def test_the_sampler_without_a_record_says_what_to_do() -> None:
         "This token was forced: no sampler chose it.",
     ]
     assert text(sampler_lines(token(), None, (), "", (80, 12)))[1] == "No candidates are stored: trace_top_k is 0."
-
-
-def test_where_there_is_no_room_stages_that_cut_nothing_are_left_out() -> None:
-    sampled = token(stages=STAGES, draw=Draw(0.25, 0.0, 2 / 3))
-    shown = text(sampler_lines(sampled, recorded(sampled), (), "", (80, 6)))
-    assert [row.split()[0] for row in shown[1:4]] == ["stage", "top-k", "dist"]
 
 
 @pytest.mark.parametrize(

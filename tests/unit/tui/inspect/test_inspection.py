@@ -84,10 +84,13 @@ async def test_control_tokens_and_what_came_before_are_known_from_the_prompt() -
     inspection = Inspection(kept)
     await inspection.open(4)
     assert inspection.controls == {1, 2}
-    assert inspection.seen(0) == {1, 7}
-    assert inspection.seen(1) == {1, 7, 100}
+    assert inspection.before(0) == [1, 7]
+    assert inspection.before(1) == [1, 7, 100]
+    kept.live = replace(kept.live, n_kept=1, prompt=(*prompt, PromptToken(100, "a", 1)))
+    assert inspection.look_again()
+    assert inspection.before(1) == [1, 7, 100]
     await inspection.step(-1)
-    assert inspection.seen(0) == frozenset()
+    assert inspection.before(0) == []
 
 
 async def test_inside_a_thinking_block_the_what_if_begins_with_its_own_set() -> None:
@@ -99,7 +102,7 @@ async def test_inside_a_thinking_block_the_what_if_begins_with_its_own_set() -> 
     assert [inspection.sampling(i).temperature for i in range(2)] == [1.5, 0.5]
     chain = inspection.chain(0, None)
     assert chain is not None
-    assert chain.why == "the stages were not recorded"
+    assert [step.name for step in chain.steps if step.name == "temperature"] == ["temperature"]
 
 
 async def test_without_a_reply_it_says_so() -> None:
