@@ -97,7 +97,7 @@ async def test_the_history_finds_by_text(tmp_path: Path) -> None:
         await until(lambda: titles(picker) == ["sea"])
         await pilot.press(*"xyz")
         await until(lambda: titles(picker) == [])
-        assert str(picker.query_one(".dialog-detail", Static).render()) == "No conversation found."
+        assert str(picker.query_one(".dialog-detail", Static).render()) == HistoryPicker.NOTHING
 
 
 async def test_the_history_renames(tmp_path: Path) -> None:
