@@ -18,7 +18,15 @@ from app.domain.text import safe_json, safe_text
 
 
 class OutputClosedError(Exception):
-    """Whoever read our standard output has gone away (`tok ask … | head -1`); there is nobody to tell."""
+    """Whoever read our standard output has gone away (`tok ask … | head -1`); there is nobody to tell.
+
+    Attributes:
+        hung_up: whether it was a terminal, as SIGHUP says too, before or after the write that failed.
+    """
+
+    def __init__(self, *, hung_up: bool = False) -> None:
+        super().__init__()
+        self.hung_up = hung_up
 
 
 def open_standard_streams() -> None:
@@ -52,8 +60,8 @@ def write_out(text: str) -> None:
         out.flush()
     except OSError as error:
         _abandon_stdout()
-        if error.errno in (errno.EPIPE, errno.ECONNRESET):
-            raise OutputClosedError from error
+        if error.errno in (errno.EPIPE, errno.ECONNRESET, errno.EIO):
+            raise OutputClosedError(hung_up=error.errno == errno.EIO) from error
         raise TokscopeError(f"cannot write to standard output: {error.strerror}") from error
 
 

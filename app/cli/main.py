@@ -43,8 +43,8 @@ def main(argv: Sequence[str], launcher: EngineLauncher | None = None) -> int:
         except (EndedBySignal, KeyboardInterrupt) as end:
             known = end if isinstance(end, EndedBySignal) else EndedBySignal(signal.SIGINT)
             return _report(arguments, str(known), "", EXIT_CODES[known.number])
-        except console.OutputClosedError:
-            return ExitCode.OK
+        except console.OutputClosedError as closed:
+            return ExitCode.HUNG_UP if closed.hung_up else ExitCode.OK
         except TokscopeError as error:
             return _report(arguments, str(error), error.hint, exit_code_of(error))
         except Exception as error:

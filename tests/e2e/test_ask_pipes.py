@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -89,15 +90,16 @@ def test_the_same_seed_gives_the_same_answer() -> None:
     assert first["seed"] == 7
 
 
-def test_ctrl_c_keeps_the_text_and_the_json() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_keeps_the_text_and_the_json(number: signal.Signals) -> None:
     with tok("ask", LONG, "--jsonl", *ENDLESS) as process:
         assert process.stdout
         while json.loads(process.stdout.readline())["event"] != "text":
             pass
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         rest, errors = process.communicate(timeout=20)
     report = json.loads(rest.splitlines()[-1])
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert (report["event"], report["finish_reason"]) == ("finished", "abort")
     assert report["text"]
     assert errors == b""
@@ -115,6 +117,29 @@ def test_a_killed_worker_is_told_and_the_text_kept() -> None:
     assert process.returncode == 5
     assert (report["error"]["kind"], report["finish_reason"]) == ("engine_lost", "error")
     assert report["text"]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the worker through /proc")
+def test_a_stopped_worker_is_told_and_goes_on_when_it_wakes() -> None:
+    with tok("ask", LONG, *ENDLESS) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.read(1)
+        os.kill(worker_of(process), signal.SIGSTOP)
+        told = process.stderr.readline() + process.stderr.readline()
+        assert re.fullmatch(rb"tok: the engine has not answered for \d s\nhint: waiting; Ctrl-C ends it\n", told)
+        os.kill(worker_of(process), signal.SIGCONT)
+        assert process.stderr.readline() == b"tok: the engine answers again\n"
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (143, b"")
+
+
+def test_a_terminal_that_goes_away_ends_it_as_its_signal_does() -> None:
+    with Terminal([*TOK, "ask", LONG, *ENDLESS]) as terminal:
+        terminal.wait_for(r"\w+ \w+ \w+")
+        terminal.hang_up()
+        assert terminal.process.wait(20) == 129
 
 
 def test_on_a_terminal_ctrl_c_ends_the_line() -> None:

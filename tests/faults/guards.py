@@ -54,18 +54,7 @@ def switched_off(guard: Guard, copy: Path) -> Verdict:
     file.write_text(text.replace(guard.line, guard.instead), encoding="utf-8")
     try:
         done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                *guard.test.split(),
-                "-x",
-                "-q",
-                "-p",
-                "no:cacheprovider",
-                "--timeout",
-                "60",
-            ],
+            [*_PYTEST, *guard.tests],
             cwd=copy,
             env=os.environ | {"PYTHONPATH": str(copy)},
             capture_output=True,
