@@ -359,7 +359,10 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         loading = now.load.fraction is not None
         if self._stall_timer is not None:
             self._stall_timer.resume() if now.running or loading or now.stall else self._stall_timer.pause()
-        self.stall_line.show(lines.stall_line(now.stall, self._keymap, loading=loading))
+        line = lines.stall_line(now.stall, self._keymap, loading=loading)
+        if line and not self.stall_line.display and self._host.screen is not self:
+            self.tell(line[0].text, "warning")  # the line itself is behind another screen
+        self.stall_line.show(line)
         self.stall_line.display = now.stall is not None
 
     def _situation(self) -> lines.Situation:

@@ -192,3 +192,18 @@ async def play(steps):
     for mailbox in mailboxes:
         events = list(mailbox._events)
         assert [isinstance(event, TERMINAL) for event in events] == [False] * (len(events) - 1) + [True]
+
+
+async def test_an_event_before_hello_ends_the_worker():
+    process = PretendedProcess()
+    connection = Connection(process, Graces(), lambda _: None)
+    process.say(encode(LoadProgress(0.5)))
+    await turn()
+    assert (connection.condemned, connection._verdict) == (True, "broke the protocol: LoadProgress out of order")
+
+
+async def test_a_second_hello_ends_the_worker():
+    connection, process, _ = await greeted()
+    process.say(encode(make_hello()))
+    await turn()
+    assert (process.killed, connection._verdict) == (True, "broke the protocol: Hello out of order")
