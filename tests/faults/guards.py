@@ -19,7 +19,8 @@ from pathlib import Path
 from msgspec import Struct, convert
 
 _ROOT = Path(__file__).parents[2]
-_PYTEST = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--timeout", "60")
+_PYTEST = (sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--timeout", "40")
+_LONGEST_S = 120
 _COPIED = ("app", "tests", "pyproject.toml", "models.toml", "themes", "README.md", "CHANGELOG.md")
 
 
@@ -59,9 +60,11 @@ def switched_off(guard: Guard, copy: Path) -> Verdict:
             env=os.environ | {"PYTHONPATH": str(copy)},
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=_LONGEST_S,
             check=False,
         )
+    except subprocess.TimeoutExpired:
+        return Verdict(guard, is_red=True, last_line=f"no end within {_LONGEST_S} s")
     finally:
         file.write_text(text, encoding="utf-8")
     lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
