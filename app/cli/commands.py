@@ -76,7 +76,7 @@ def command_line() -> Command:
     root.command(cls=SectionedCommand)(inspect.inspect)
     root.command(cls=SectionedCommand)(tokenize.tokenize)
     root.command()(bench.bench)
-    root.command(cls=SectionedCommand)(history.history)
+    root.add_typer(history.commands)
     root.add_typer(export.commands)
     root.add_typer(models.commands)
     root.add_typer(presets.commands)

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
+from app.cli.default_group import DefaultGroup
+from app.cli.deleting import list_deleted, purge, restore, rm
 from app.cli.exit_codes import ExitCode
+from app.cli.sections import SectionedCommand
+from app.domain.errors import UsageError
+
+commands = typer.Typer(
+    name="history",
+    help="List, delete, restore and erase stored conversations. Without a command's name it lists them.",
+    cls=DefaultGroup,
+    rich_markup_mode=None,
+)
 
 
 class Kind(Enum):
@@ -27,8 +38,13 @@ def history(
     ] = None,
     limit: Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="N", help="At most this many.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+    deleted: Annotated[bool, typer.Option("--deleted", help="List what was deleted and can be restored.")] = False,
 ) -> int:
     """List stored conversations, the newest first; `tok export trace ID` makes a page of one."""
+    if deleted:
+        if search:
+            raise UsageError("--deleted lists everything that was deleted, and takes no words")
+        return list_deleted(as_json=as_json)
     import asyncio
 
     from app.cli import console
@@ -80,3 +96,9 @@ def history(
     if len(found) > limit:
         console.talk(f"tok: the newest {limit} of them; -n shows more")
     return ExitCode.OK
+
+
+commands.command("list", cls=SectionedCommand)(history)
+commands.command(cls=SectionedCommand)(rm)
+commands.command(cls=SectionedCommand)(restore)
+commands.command(cls=SectionedCommand)(purge)

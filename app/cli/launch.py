@@ -5,7 +5,7 @@ Spawning costs milliseconds; the worker then loads its native library while the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +56,23 @@ class EngineLauncher:
             return WorkerClient(log_path)
         early, self._early = self._early, None
         return WorkerClient(engine_log_file(), process=early)
+
+    async def forget(self, conversation_ids: Collection[int]) -> None:
+        """Starts a worker, has it delete what it saved of these conversations, and ends it. Raises EngineLostError."""
+        from app.client.worker_client import WorkerClient
+        from app.domain.errors import EngineLostError
+        from app.protocol.events import EngineLost
+
+        engine = self.engine()
+        try:
+            engine.forget(conversation_ids)
+            if isinstance(engine, WorkerClient) and isinstance(lost := await engine.start(), EngineLost):
+                raise EngineLostError(
+                    f"the engine's saved states of what was erased are still there: {lost.reason}",
+                    "They are in the folder `kv` of the cache, and can be deleted by hand.",
+                )
+        finally:
+            await engine.close()
 
     def greet(self) -> Hello | EngineLost:
         """Starts a worker, returns what it says of itself or why it could not, and ends it."""

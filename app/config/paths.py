@@ -72,6 +72,11 @@ def engine_log_file() -> Path:
     return cache_dir() / "engine.log"
 
 
+def copied_file() -> Path:
+    """What was copied and may be too long for the terminal's clipboard."""
+    return cache_dir() / "copied.md"
+
+
 def ensure_dir(path: Path) -> Path:
     """Creates a folder, and what is missing above it, for this user only (0700); returns it. Raises OSError."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)

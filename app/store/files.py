@@ -40,6 +40,11 @@ def set_aside(database: Path) -> Path:
     return target
 
 
+def damaged_copies(database: Path) -> list[Path]:
+    """The files that `set_aside` moved away."""
+    return sorted(database.parent.glob(f"{_glob_escape(database.name)}.corrupt-*"))
+
+
 def backups(database: Path) -> list[Path]:
     """The copies made by `back_up`."""
     return sorted(database.parent.glob(f"{_glob_escape(database.name)}.backup-v*"))

@@ -218,14 +218,10 @@ class Store:
         await self._write(work)
         await self._call(self._forget_copies)
 
-    async def purge_expired(self) -> list[int]:
-        """Purges what was deleted longer than UNDO_MS ago; returns the ids."""
+    async def expired(self) -> list[Conversation]:
+        """What was deleted longer than UNDO_MS ago, and is to be purged."""
         before_ms = conversations.now_ms() - UNDO_MS
-        expired = await self._read(lambda connection: conversations.deleted(connection, before_ms))
-        ids = [each.id for each in expired]
-        if ids:
-            await self.purge(*ids)
-        return ids
+        return await self._read(lambda connection: conversations.deleted(connection, before_ms))
 
     async def set_tip(self, conversation_id: int, message_id: int) -> None:
         """Shows the branch that ends in this message."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from app.client.engine import Engine
 from app.config.paths import database_file, ensure_dir
 from app.domain.conversation import Conversation, ConversationKind, Message
 from app.domain.errors import StoreError, UsageError
+from app.session.erasing import erase_expired
 from app.session.session import Session
 from app.store.errors import store_error
 from app.store.store import Store
@@ -37,6 +38,8 @@ async def take_up() -> TakenUp:
     except OSError as error:
         raise store_error(path, error) from error
     store = await Store.open(path)
+    for notice in store.notices:
+        console.talk(f"tok: {notice}")
     try:
         last = await store.last_conversation(ConversationKind.ASK)
         if last is None:
@@ -54,6 +57,9 @@ async def open_session(options: AskOptions, setup: Setup, engine: Engine) -> Asy
     answer is not kept.
     """
     store = await _open_store(options, setup)
+    if store is not None and not store.read_only:
+        with suppress(StoreError):  # what cannot be erased now is at the next start
+            engine.forget(await erase_expired(store))
     try:
         kept = _session(options, setup, engine, store)
         if setup.continues is not None:

@@ -27,7 +27,8 @@ class TracedMessage(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def _store() -> AsyncGenerator[Store | None]:
+async def opened_store() -> AsyncGenerator[Store | None]:
+    """The store; None where nothing was ever stored. Raises StoreError."""
     path = database_file()
     try:
         path.stat()
@@ -56,14 +57,14 @@ async def list_conversations(
 
     Raises StoreError.
     """
-    async with _store() as store:
+    async with opened_store() as store:
         found = await store.conversations(query, limit, kind) if store else []
         return [(each, await store.trace_bytes(each.id)) for each in found] if store else []
 
 
 async def load_conversation(conversation_id: int) -> tuple[str, list[TracedMessage]]:
     """The title of a conversation, and the messages of the branch that it shows. Raises UsageError or StoreError."""
-    async with _store() as store:
+    async with opened_store() as store:
         if store is None:
             raise _missing(f"conversation {conversation_id}")
         conversation = await store.conversation(conversation_id)
@@ -73,7 +74,7 @@ async def load_conversation(conversation_id: int) -> tuple[str, list[TracedMessa
 
 async def load_reply(message_id: int) -> tuple[str, list[TracedMessage]]:
     """The title of a reply's conversation, and the reply behind what it answers. Raises UsageError or StoreError."""
-    async with _store() as store:
+    async with opened_store() as store:
         if store is None:
             raise _missing(f"message {message_id}")
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from app.config.paths import cache_dir, ensure_dir
+from app.config.paths import copied_file, ensure_dir
 from app.tui.terminal.clipboard import hand_over
 
 _TERMINAL_LIMIT = 70_000
@@ -30,7 +30,8 @@ async def say_who_took(text: str, what: str, tell: Callable[[str], None]) -> Non
 
 def _written(text: str) -> str:
     try:
-        path = ensure_dir(cache_dir()) / "copied.md"
+        path = copied_file()
+        ensure_dir(path.parent)
         path.touch(mode=0o600)
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 from app.config.paths import cache_dir, ensure_dir
 from app.domain.conversation import Message
 from app.domain.errors import StoreError
+from app.session.erasing import erase_expired
 from app.session.session import Session
 from app.store.store import Store
 from app.tui.flow.library import as_markdown
@@ -46,7 +47,7 @@ def _write(unsaved: list[Message]) -> str:
 async def close_store(store: Store, forget: Callable[[Collection[int]], None], *, works: bool) -> None:
     """Erases what was deleted too long ago to be brought back, where the store works, and closes it."""
     with suppress(StoreError):  # what cannot be erased now is at the next start
-        if works and (erased := await store.purge_expired()):
+        if works and (erased := await erase_expired(store)):
             forget(erased)
     with suppress(StoreError):
         await store.close()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from app.domain.conversation import Conversation, ConversationKind, Message, Role
 from app.domain.errors import StoreError
+from app.session.erasing import erase_expired
 from app.session.session import Session
 from app.store.store import Store
 
@@ -52,7 +53,7 @@ class Library:
         """
         if self._opened is None:
             return
-        ids = [] if self._opened.read_only else await self._opened.purge_expired()
+        ids = [] if self._opened.read_only else await erase_expired(self._opened)
         ids += [each.id for each in await self._opened.deleted()]
         if ids:
             self._forget(ids)

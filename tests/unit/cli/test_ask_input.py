@@ -181,7 +181,10 @@ def test_a_damaged_history_that_was_set_aside_is_told(tok, tmp_path: Path, monke
     monkeypatch.setenv("TOKSCOPE_DATA_DIR", str(tmp_path))
     outcome = tok("ask", "x", engine=ScriptedEngine(["fine"]))
     aside = tmp_path / "conversations.db.corrupt-1"
-    assert outcome.err == f"tok: The database was damaged. It is kept as {aside}; a new one was started.\n"
+    assert outcome.err == (
+        "tok: The database was damaged: nothing of it could be read, and a new one was started."
+        f" The damaged file is kept as {aside}.\n"
+    )
 
 
 class EndedInLoad(ScriptedEngine):

@@ -1,0 +1,174 @@
+"""`tok history rm`, `restore`, `purge` and `--deleted`; and that what is erased is in no file any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from app.config.paths import cache_dir, config_dir, copied_file, data_dir, database_file, ensure_dir
+from app.domain.conversation import Role
+from app.domain.reply_trace import ReplyTrace
+from app.domain.trace import TokenTrace
+from app.session.erasing import erase_expired
+from app.store import conversations, database, schema
+from app.store.store import UNDO_MS, Store
+from tests.fakes.scripted_engine import ScriptedEngine
+
+SECRET = "xyzzysecret"
+TOKEN = TokenTrace(id=5, text=SECRET, ms=1.0, p=0.5, logprob=-0.7, rank=1, entropy=1.0)
+
+
+def with_store(work: Callable[[Store], Awaitable[object]]) -> None:
+    async def run() -> None:
+        ensure_dir(data_dir())
+        store = await Store.open(database_file())
+        await work(store)
+        await store.close()
+
+    asyncio.run(run())
+
+
+@pytest.fixture
+def filled() -> None:
+    async def fill(store: Store) -> None:
+        for title in ("sea", SECRET):
+            conversation, asked = await store.start_conversation(title, f"{title} asked " * 300)
+            reply = await store.add_message(conversation.id, asked.id, Role.ASSISTANT, f"{title} answered")
+            await store.save_trace(reply.id, ReplyTrace(tokens=(TOKEN,) if title == SECRET else ()))
+
+    with_store(fill)
+
+
+def files_with(word: str) -> list[str]:
+    found = [path for folder in (data_dir(), cache_dir(), config_dir()) for path in folder.rglob("*") if path.is_file()]
+    return sorted(path.name for path in found if word.encode() in path.read_bytes())
+
+
+def test_what_is_deleted_is_listed_apart_and_restored(tok, filled) -> None:
+    outcome = tok("history", "rm", "2", "--json")
+    assert outcome.json == [{"id": 2, "title": SECRET}]
+    assert [each["id"] for each in tok("history", "--json").json] == [1]
+    (deleted,) = tok("history", "--deleted", "--json").json
+    assert (deleted["id"], deleted["title"], deleted["n_messages"]) == (2, SECRET, 2)
+    assert tok("history", "--deleted").out.splitlines()[1].split()[0] == "2"
+    assert tok("history", "restore", "2").err == f"tok: restored 2  {SECRET}\n"
+    assert [each["id"] for each in tok("history", "list", "--json").json] == [2, 1]
+    assert tok("history", "--deleted", "--json").json == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rm", "9"], "there is no conversation 9"),
+        (["rm", "1", "9"], "there is no conversation 9"),
+        (["restore", "1"], "conversation 1 is not deleted"),
+        (["restore", "9"], "there is no deleted conversation 9"),
+        (["purge", "1"], "conversation 1 is not deleted"),
+        (["rm"], "Missing argument"),
+        (["rm", "x"], "is not a whole number"),
+        (["list", "--deleted", "word"], "--deleted lists everything"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_a_usage_error_and_changes_nothing(tok, filled, arguments: list[str], message: str) -> None:
+    outcome = tok("history", *arguments)
+    assert outcome.code == 2
+    assert message in outcome.err
+    assert len(tok("history", "--json").json) == 2
+
+
+def test_words_are_searched_for_whatever_they_are(tok, filled) -> None:
+    assert [each["id"] for each in tok("history", "sea", "--json").json] == [1]
+    assert tok("history", "list", "rm", "--json").json == []
+    assert "Commands:" in tok("history", "--help").out
+
+
+def test_erased_text_is_in_no_file(tok, filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "MIGRATIONS", [*schema.MIGRATIONS, lambda _: None])
+    tok("history")  # the migration makes a backup
+    ensure_dir(cache_dir())
+    copied_file().write_text(f"{SECRET} copied")
+    assert files_with(SECRET) == ["conversations.db", f"conversations.db.backup-v{len(schema.MIGRATIONS)}", "copied.md"]
+    tok("history", "rm", "2")
+    engine = ScriptedEngine()
+    outcome = tok("history", "purge", "2", engine=engine)
+    assert outcome.err == f"tok: erased 2  {SECRET}\n"
+    assert engine.forgotten == [2]
+    assert files_with(SECRET) == []
+    assert files_with("sea answered") == ["conversations.db"]
+    assert tok("history", "restore", "2").code == 2
+
+
+def test_without_numbers_everything_deleted_is_erased(tok, filled) -> None:
+    tok("history", "rm", "1", "2")
+    assert [each["id"] for each in tok("history", "purge", "--json").json] == [2, 1]
+    assert files_with(SECRET) == files_with("sea answered") == []
+    outcome = tok("history", "purge")
+    assert (outcome.code, outcome.err) == (0, "tok: there is nothing deleted to erase\n")
+
+
+def test_a_damaged_file_that_was_kept_is_named(tok, filled) -> None:
+    kept = database_file().with_name("conversations.db.corrupt-1")
+    kept.write_text(SECRET)
+    tok("history", "rm", "2")
+    assert str(kept) in tok("history", "purge").err
+
+
+def test_after_the_undo_time_it_is_erased_by_the_next_question(tok, filled, model, monkeypatch) -> None:
+    tok("history", "rm", "2")
+    engine = ScriptedEngine()
+    assert tok("ask", "hello", engine=engine).code == 0
+    assert (engine.forgotten, files_with(SECRET)) == ([], ["conversations.db"])
+    engine = ScriptedEngine()
+    now = conversations.now_ms
+    monkeypatch.setattr(conversations, "now_ms", lambda: now() + UNDO_MS + 1000)
+    assert tok("ask", "hello", engine=engine).code == 0
+    assert engine.forgotten == [2]
+    assert files_with(SECRET) == []
+
+
+def test_only_what_was_deleted_long_ago_is_erased(filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work(store: Store) -> None:
+        await store.delete(2)
+        now = conversations.now_ms
+        monkeypatch.setattr(conversations, "now_ms", lambda: now() + UNDO_MS - 60_000)
+        await store.delete(1)
+        assert await erase_expired(store) == []
+        monkeypatch.setattr(conversations, "now_ms", lambda: now() + UNDO_MS + 60_000)
+        assert await erase_expired(store) == [2]
+        assert [each.id for each in await store.deleted()] == [1]
+
+    with_store(work)
+
+
+def test_a_read_only_history_is_listed_and_not_changed(tok, filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(database, "private_file", refuse)
+    outcome = tok("history", "--json")
+    assert [each["id"] for each in outcome.json] == [2, 1]
+    assert "cannot be written (Permission denied): it is only read" in outcome.err
+    assert len(tok("export", "trace", "2", "--json").json["messages"]) == 2
+    outcome = tok("history", "rm", "1")
+    assert outcome.code == 1
+    assert "cannot be written (Permission denied)" in outcome.err
+
+
+def test_a_read_only_history_is_continued_and_the_answer_is_not_kept(
+    tok, filled, model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    engine = ScriptedEngine(["wide"])
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "private_file", refuse)
+        outcome = tok("ask", "-c", "how wide?", engine=engine)
+    assert (outcome.code, outcome.out) == (0, "wide\n")
+    assert outcome.err.count("this answer is not kept") == 1
+    assert [each.role for each in engine.requests[0].messages][-3:] == [Role.USER, Role.ASSISTANT, Role.USER]
+    assert [each["n_messages"] for each in tok("history", "--json").json] == [2, 2]
