@@ -180,6 +180,9 @@ class NativeSampler:
         self._near = None
         if not self._keep:
             return None, logits.item(logits.argmax())
+        if not self._history.window and not len(self._biased):  # each small array costs what a decode left cold
+            self._near, _, maximum = topk.candidates(logits, self._keep)
+            return self._near, maximum
         moved = self._history.ids()
         if also and self._history.window:
             moved = np.union1d(moved, also)
