@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ class Measured:
 class Distribution:
     """Reuses its buffers from step to step; one per loop.
 
-    Sums are dot products, which add float32 in blocks: probabilities are within 1e-6 of a float64 softmax.
+    Sums are of float32 in blocks: probabilities are within 1e-6 of a float64 softmax.
     """
 
     def __init__(self, n_vocab: int, eog: Iterable[int] = ()) -> None:
@@ -42,7 +43,6 @@ class Distribution:
         self._total = 1.0
         self._shifted = np.empty(n_vocab, np.float32)
         self._weights = np.empty(n_vocab, np.float32)
-        self._ones = np.ones(n_vocab, np.float32)
 
     def best(self, logits: Logits, k: int) -> list[int]:
         """The ids of the `k` most likely tokens, most likely first."""
@@ -58,15 +58,15 @@ class Distribution:
             near = topk.best(logits, max(k, 1))
         falling = -logits[near]
         order = falling.argsort(kind="stable")
-        falling = falling[order]
-        np.add(logits, falling[0], out=shifted)
+        ordered: list[float] = falling[order].tolist()
+        np.add(logits, ordered[0], out=shifted)
         np.exp(shifted, out=weights)
-        total = self._total = float(weights.dot(self._ones))
+        total = self._total = float(np.add.reduce(weights))
         log_total = math.log(total)
         logprob = shifted.item(chosen) - log_total
         own: float = logits.item(chosen)
-        rank = 1 + int(falling.searchsorted(-own))
-        if rank > len(falling):  # else: nothing outside `near` is larger than its smallest value
+        rank = 1 + bisect_left(ordered, -own)
+        if rank > len(ordered):  # else: nothing outside `near` is larger than its smallest value
             rank = 1 + int(np.count_nonzero(logits > own))
         best = near[order[:k]]
         top = [(token, weight / total) for token, weight in zip(best.tolist(), weights[best].tolist(), strict=True)]

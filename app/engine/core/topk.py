@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from app.engine.core.backend import Ids, Logits
 
@@ -23,15 +24,22 @@ def candidates(values: Logits, k: int) -> tuple[Ids, float, float]:
     n, k = len(values), min(k, len(values))
     n_blocks = min(n, max(_BLOCKS, _BLOCKS_PER_K * k))
     n_blocked = n - n % n_blocks
-    maxima = np.maximum.reduce(values[:n_blocked].reshape(-1, n_blocks), axis=0)
-    maxima.sort()
-    maximum = maxima.item(n_blocks - 1)
+    blocks = values[:n_blocked].reshape(-1, n_blocks)
+    maxima = np.maximum.reduce(blocks, axis=0)
+    ordered = np.sort(maxima)
+    maximum = ordered.item(n_blocks - 1)
     if n_blocked < n:
         maximum = float(np.maximum(maximum, values[n_blocked:].max()))
-    threshold = maxima.item(n_blocks - k)
+    threshold = ordered.item(n_blocks - k)
     if math.isnan(threshold):  # values that are no numbers come last in a sort, and are above nothing
         return np.arange(n), -np.inf, maximum
-    return (values >= threshold).nonzero()[0], threshold, maximum
+    columns = (maxima >= threshold).nonzero()[0]
+    above: npt.NDArray[np.bool_] = blocks[:, columns] >= threshold
+    rows, at = above.nonzero()
+    found: Ids = rows * n_blocks + columns[at]
+    if n_blocked < n:
+        found = np.concatenate((found, (values[n_blocked:] >= threshold).nonzero()[0] + n_blocked))
+    return found, threshold, maximum
 
 
 def best(values: Logits, k: int) -> Ids:

@@ -52,6 +52,8 @@ class NativeSampler:
         self._biases = self._own_biases = stages.biases(model, params)
         self._biased = np.array(list(self._biases), np.int64)
         self._keep = stages.keep(params)
+        self._moves = "xtc" in self._names
+        """Whether a stage moves the pointer to the candidates."""
         self._near: Ids | None = None
         n_vocab = model.vocab.n_vocab
         self._all = np.arange(n_vocab, dtype=np.int32)
@@ -160,10 +162,12 @@ class NativeSampler:
         array = self._array
         if not 0 <= array.selected < array.size:
             raise ComputeError("the sampler chain selected nothing")
-        chosen = array.data[array.selected]
-        if chosen.logit == -math.inf:
+        at: int = array.selected
+        if self._moves:
+            at += (ctypes.addressof(array.data.contents) - ctypes.addressof(self._first_row.contents)) // _ROW.itemsize
+        if self._row_logits.item(at) == -math.inf:
             raise ComputeError("every token that may come is banned")
-        return int(chosen.id)
+        return self._row_ids.item(at)
 
     @property
     def report(self) -> StageReport:
@@ -210,7 +214,8 @@ class NativeSampler:
         self._row_ids[:n] = self._all if ids is None else ids
         self._row_logits[:n] = logits if ids is None else logits[ids]
         array = self._array
-        array.data = self._first_row  # XTC moves the pointer
+        if self._moves:
+            array.data = self._first_row
         array.size, array.selected, array.sorted = n, -1, False
 
     def _allowed(self, logits: Logits, mask: Mask, *, every: bool, also: Sequence[int]) -> tuple[Ids, float]:
