@@ -71,9 +71,6 @@ class Database:
 
     def close(self) -> None:
         """Ends it; the last instance folds the write-ahead log into the file."""
-        if self.path and _identity(self.path) != self._identity:
-            # The log of this name belongs to another database now: it must not be folded in, or deleted.
-            self.connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self.connection.close()
         if self._presence:
             self._presence.leave(clean=not self._damaged)
