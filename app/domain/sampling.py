@@ -138,6 +138,11 @@ def is_constrained(params: SamplingParams) -> bool:
     return any(getattr(params, name) is not None for name in CONSTRAINTS)
 
 
+def needs_grammar(params: SamplingParams) -> bool:
+    """Whether a grammar has to be compiled for a reply, or for the thinking before it."""
+    return is_constrained(params) or any(params.thinking.get(name) is not None for name in CONSTRAINTS)
+
+
 def without_constraint(params: SamplingParams) -> SamplingParams:
     """The same for a reply of any form."""
     return structs.replace(params, **dict.fromkeys(CONSTRAINTS))

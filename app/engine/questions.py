@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from app.domain.generation import FinishReason
-from app.domain.sampling import is_constrained
+from app.domain.sampling import needs_grammar
 from app.domain.trace import PromptToken
 from app.engine.background import Background, Then
 from app.engine.context_policy import Fitted
@@ -82,7 +82,7 @@ class Questions:
                 ids = () if command.messages else tuple(prompts.plain(text, bos=True).ids)
                 if not command.messages and not ids:
                     return lambda: self._refuse(command, "the prompt is empty")
-                notices = host.prepare(command.sampling) if is_constrained(command.sampling) else ()
+                notices = host.prepare(command.sampling) if needs_grammar(command.sampling) else ()
                 held = Generate(
                     command.request_id,
                     command.messages,
@@ -190,7 +190,7 @@ class Questions:
 
 def _takes_long(command: Tokenize | Predict | Score) -> bool:
     """Whether others should not wait for what has to be done first: a long text, a grammar."""
-    if isinstance(command, Predict) and is_constrained(command.sampling):
+    if isinstance(command, Predict) and needs_grammar(command.sampling):
         return True
     messages = () if isinstance(command, Score) else command.messages
     return len(command.text) + sum(len(message.content) for message in messages) > LONG

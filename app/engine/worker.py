@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.domain.generation import FinishReason, Timings, Usage
-from app.domain.sampling import is_constrained
+from app.domain.sampling import needs_grammar
 from app.engine.background import Background, Then
 from app.engine.bench import run_bench
 from app.engine.context_policy import Fitted
@@ -254,7 +254,7 @@ class Worker:
 
         def prepare() -> Then:
             try:
-                notices = host.prepare(command.sampling) if is_constrained(command.sampling) else ()
+                notices = host.prepare(command.sampling) if needs_grammar(command.sampling) else ()
                 fitted = host.fitted(command)
             except TooLongError as error:
                 why = str(error)
@@ -265,7 +265,7 @@ class Worker:
             self._unsubmitted(request_id, FinishReason.ERROR, error)
 
         n_characters = sum(len(message.content) for message in command.messages)
-        if is_constrained(command.sampling) or n_characters > LONG:
+        if needs_grammar(command.sampling) or n_characters > LONG:
             self._unprepared.add(request_id)
             self._preparing.start(request_id, prepare, failed)
             return

@@ -78,6 +78,7 @@ class Cases:
         if self._depth > _DEEPEST:
             raise SchemaError(place.pointer, "what is unevaluated is too deep inside references")
         place = place.within(node)
+        self._reader.resources.spend(place)
         self._depth += 1
         try:
             cases = [Case(self._reader.own(node, place), self._seen(node, place))]

@@ -134,6 +134,7 @@ class Combined:
         self, names: Json, place: Place, depth: int
     ) -> list[str] | None:
         """Patterns that every key has to match; None where there can be no key."""
+        self._reader.resources.spend(place)
         if names is False:
             return None
         if names is True:
@@ -187,6 +188,7 @@ class Combined:
     def _disjoint(self, one: Part, other: Part, depth: int = 0) -> bool:  # noqa: PLR0911 -- one a reason
         """Whether nothing can be of both, as far as a short look tells."""
         one, other = self._target(one), self._target(other)
+        self._reader.resources.spend(one.place)
         if one.node is False or other.node is False:
             return True
         if not (is_table(one.node) and is_table(other.node)) or depth > _DEEPEST:

@@ -31,6 +31,8 @@ class _Writer:
         self._names = {name: f"r{i}" for i, name in enumerate(self._rules)} | {"root": "start"}
         self._places = _Places(grammar)
         self._regular = _regular_rules(grammar)
+        self._texts: dict[str, str | None] = {}
+        """By rule; None for one that is too long."""
 
     def write(self) -> str:
         root = self._rules["root"]
@@ -100,7 +102,7 @@ class _Writer:
             case Ref(name):
                 if name not in regular:
                     raise _TooLongError
-                text = f"(?:{self._text(self._rules[name], regular)})"
+                text = self._rule_text(name, regular)
             case Row(parts):
                 text = "".join(self._text(each, regular) for each in parts)
             case Choice(ways):
@@ -108,6 +110,16 @@ class _Writer:
             case Repeat(inner, least, most):
                 text = f"(?:{self._text(inner, regular)}){_suffix(least, most)}"
         if len(text) > _LONGEST_REGEX:
+            raise _TooLongError
+        return text
+
+    def _rule_text(self, name: str, regular: set[str]) -> str:
+        """The regex of a rule, found once. Raises _TooLongError."""
+        if name not in self._texts:
+            self._texts[name] = None
+            self._texts[name] = f"(?:{self._text(self._rules[name], regular)})"
+        text = self._texts[name]
+        if text is None:
             raise _TooLongError
         return text
 

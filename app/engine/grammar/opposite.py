@@ -42,6 +42,7 @@ class Opposites:
         if self._depth > _DEEPEST:
             raise SchemaError(place.pointer, "the opposite of this is nested too deeply")
         place = place.within(node)
+        self._resources.spend(place)
         self._depth += 1
         try:
             return any_of(self._keyword(name, node, place) for name in node)

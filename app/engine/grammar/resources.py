@@ -11,6 +11,7 @@ from typing import Any, TypeGuard
 from urllib.parse import unquote, urldefrag, urljoin
 
 Json = Any
+_MOST_STEPS = 100_000
 
 TABLES = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
 LISTS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
@@ -83,9 +84,10 @@ def parts_of(node: Json, place: Place) -> Iterator[Part]:
 
 
 class Resources:
-    """Finds the target of a reference."""
+    """Finds the target of a reference, and limits how often parts are looked at: references multiply them."""
 
     def __init__(self, root: Json) -> None:
+        self._n_left = _MOST_STEPS
         self._resources: dict[str, Part] = {}
         self._anchors: dict[tuple[str, str], Part] = {}
         self._dynamic: dict[str, list[Part]] = {}
@@ -108,6 +110,12 @@ class Resources:
                 self._anchors[base, anchor] = part
                 if name == "$dynamicAnchor":
                     self._dynamic.setdefault(anchor, []).append(part)
+
+    def spend(self, place: Place) -> None:
+        """Counts one look at a part. Raises SchemaError after very many."""
+        self._n_left -= 1
+        if self._n_left < 0:
+            raise SchemaError(place.pointer, "the schema has too many combinations")
 
     def find(self, ref: Json, place: Place) -> Part:
         """What a `$ref` at `place` means. Raises SchemaError."""

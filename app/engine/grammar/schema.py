@@ -9,6 +9,7 @@ change no value: keys come in the order of `properties`, whole numbers without a
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ _DIALECTS = "json-schema.org/"
 _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 _MOST_PARTS, _DEEPEST, _MOST_TRIED = 20_000, 100, 200
 _N_NAMED = 5
+_BLAME_S = 1.0
+"""How long is looked for the part that a refusal is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,10 @@ class Schema:
         kind, what = next((kind for kind in _MEANINGS if kind[0] in message), ("", message))
         found = ""
         definitions = {"$defs": self.clean["$defs"]} if "$defs" in self.clean else {}
+        ends_s = time.monotonic() + _BLAME_S
         for pointer, part in self.places[:_MOST_TRIED]:
+            if time.monotonic() > ends_s:
+                break
             if len(pointer) <= len(found) or not is_table(part):
                 continue
             said = refusal(part | definitions)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from app.engine.grammar.resources import Json, is_list
 
+_FEW = 64
 TYPES = ("null", "boolean", "number", "string", "array", "object")
 
 
@@ -30,7 +31,7 @@ def any_of(parts: Iterable[Json]) -> Json:
     for part in parts:
         if part is True or part == {}:
             return True
-        if part is not False and part not in left:
+        if part is not False and (len(left) > _FEW or part not in left):
             left.append(part)
     if not left:
         return False
