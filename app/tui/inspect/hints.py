@@ -39,5 +39,5 @@ def hints(mode: Mode, section: Section, *, n_replies: int) -> list[Hint]:
         Section.PROMPT: [],
     }[section]
     replies = [("< >", "reply")] if n_replies > 1 else []
-    rest = [("d", "drafts"), ("f", "type")] if section is not Section.PROMPT else []
+    rest = [("y", "copy command"), ("d", "drafts"), ("f", "type")] if section is not Section.PROMPT else []
     return [("←→↑↓", "token"), ("Tab", "section"), *own, *replies, *rest, ("Esc", "close")]

@@ -74,9 +74,14 @@ class Inspection:
         self._traces.trace_stages = not self._traces.trace_stages
 
     @property
+    def branch(self) -> list[Message]:
+        """The messages shown, root first."""
+        return self._traces.branch
+
+    @property
     def replies(self) -> list[Message]:
         """Those of the branch, oldest first."""
-        return [message for message in self._traces.branch if message.role is Role.ASSISTANT]
+        return [message for message in self.branch if message.role is Role.ASSISTANT]
 
     @property
     def place(self) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 
 from textual.notifications import SeverityLevel
 
-from app.domain.conversation import Role
+from app.domain.conversation import ChatSettings, Role
 from app.session.session import Session
 from app.tui.inspect.find import token_after
 from app.tui.inspect.fork import ForkWanted
@@ -66,6 +66,8 @@ class InspectCommands:
         if not any(message.role is Role.ASSISTANT for message in self._session.branch):
             self.tell("There is no reply to inspect yet.")
             return
-        screen = InspectorScreen(self._session, message_id, section, self.read_only, token)
+        session = self._session
+        settings = session.settings or ChatSettings(model=session.model_name, preset=session.preset)
+        screen = InspectorScreen(session, message_id, section, self.read_only, token, settings)
         if (wanted := await self._ask(screen)) is not None:
             self.fork(wanted)

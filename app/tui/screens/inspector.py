@@ -8,10 +8,12 @@ from textual import on
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
+from app.tui.flow.clip import say_who_took
 from app.tui.inspect.find import SURPRISE, next_surprise, next_text
 from app.tui.inspect.fork import ForkWanted
 from app.tui.inspect.hints import Mode, Section
 from app.tui.inspect.knobs import WhatIf
+from app.tui.inspect.reproduce import command_of
 from app.tui.inspect.token_view import candidate_at
 from app.tui.screens.inspector_view import SECTIONS, InspectorView
 from app.tui.widgets.details import Details
@@ -38,6 +40,7 @@ class InspectorScreen(InspectorView):
         Binding("w", "what_if", show=False),
         Binding("backspace", "reset", show=False),
         Binding("r", "record", show=False),
+        Binding("y", "copy_command", show=False),
         Binding("q,f3", "cancel", show=False),
     ]
 
@@ -125,6 +128,22 @@ class InspectorScreen(InspectorView):
         self.inspection.toggle_stages()
         on_now = self.inspection.records_stages
         self._say("stages: recorded from the next reply on" if on_now else "stages: not recorded any more")
+
+    def action_copy_command(self) -> None:
+        """Copies the command that writes the reply again."""
+        inspection, settings = self.inspection, self._settings
+        if inspection.trace is None or inspection.message is None or settings is None:
+            self._say("no command: the reply's trace or settings are not known")
+            return
+        branch = inspection.branch
+        ids = [message.id for message in branch]
+        before = branch[: ids.index(inspection.message.id)] if inspection.message.id in ids else []
+        command, why_not = command_of(before, inspection.trace, settings)
+        if not command:
+            self._say(f"no command: {why_not}")
+            return
+        self.app.copy_to_clipboard(command)  # pyright: ignore[reportUnknownMemberType]  App is generic in its result
+        self.run_worker(say_who_took(command, "command that writes this reply again", self._say))
 
     # Forks
 

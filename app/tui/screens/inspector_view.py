@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 
+from app.domain.conversation import ChatSettings
 from app.tui.inspect.fork import ForkWanted
 from app.tui.inspect.hints import Mode, Section, hints
 from app.tui.inspect.inspection import Inspection, Traces, why_empty
@@ -41,6 +42,7 @@ class InspectorView(Dialog[ForkWanted]):
         section: Section = Section.TOKEN,
         read_only: str = "",
         token: int | None = None,
+        settings: ChatSettings | None = None,
     ) -> None:
         """Takes what it looks at.
 
@@ -50,12 +52,14 @@ class InspectorView(Dialog[ForkWanted]):
             section: the one to begin with.
             read_only: why nothing can be changed, where it cannot.
             token: the one to begin with; None for the first one, or the last one of a reply that is still written.
+            settings: of the conversation; None where they are not known.
         """
         super().__init__()
         self.inspection = Inspection(traces)
         self._message_id = message_id
         self._read_only = read_only
         self._token = token
+        self._settings = settings
         self._section = section
         self._mode = Mode.LOOK
         self._picked: int | None = None
@@ -130,11 +134,17 @@ class InspectorView(Dialog[ForkWanted]):
         n_replies = self._n_replies = len(inspection.replies)
         place, n_versions = inspection.version
         versions = [f"version {place} of {n_versions}"] if n_versions > 1 else []
-        where = [f"reply {inspection.place + 1} of {n_replies}", *versions, numbers.tokens(len(inspection.tokens))]
+        seed = [f"seed {inspection.trace.seed}"] if inspection.tokens and inspection.trace is not None else []
+        n_tokens = numbers.tokens(len(inspection.tokens))
+        where = [f"reply {inspection.place + 1} of {n_replies}", *versions, n_tokens]
         state = "◉ writing" if inspection.live else ""
         self.header.show(
-            [Segment("Inspector", "bold $primary", weight=3), *(Segment(text, weight=2) for text in where)],
-            [Segment(text) for text in (self._said, state) if text],
+            [
+                Segment("Inspector", "bold $primary", weight=3),
+                *(Segment(text, weight=2) for text in where),
+                *(Segment(text, weight=0) for text in seed),
+            ],
+            [Segment(text, weight=1) for text in (self._said, state) if text],
         )
         self.tabs.show([self._tab(section) for section in Section])
         self.keys.show([Segment(f" {words}", lead=key, weight=key == "Esc") for key, words in self._hints()])

@@ -83,7 +83,7 @@ async def test_a_token_is_told_with_its_candidates(tmp_path: Path) -> None:
         await asked(app)
         screen = await opened(app, pilot, "right", "right")
         assert screen.flow.shown == ["Rain is water.<|im_end|>"]
-        assert screen.header.text.strip() == "Inspector · reply 1 of 1 · 4 tokens"
+        assert screen.header.text.strip() == "Inspector · reply 1 of 1 · 4 tokens · seed 42"
         assert [row[:36].rstrip() for row in rows(screen)[:9]] == [
             "TOKEN 3 of 4",
             "text      “␣water.”",
@@ -163,14 +163,14 @@ async def test_the_header_tells_which_version_of_a_reply_it_is(tmp_path: Path) -
         chat.chat.submit("go on")
         await until(lambda: len(chat.chat.session.branch) == 4 and not chat.chat.running)
         screen = await opened(app, pilot)
-        assert screen.header.text.strip() == "Inspector · reply 2 of 2 · 2 tokens"
+        assert screen.header.text.strip() == "Inspector · reply 2 of 2 · 2 tokens · seed 42"
         await press(pilot, "less_than_sign")
-        assert screen.header.text.strip() == "Inspector · reply 1 of 2 · version 2 of 2 · 4 tokens"
+        assert screen.header.text.strip() == "Inspector · reply 1 of 2 · version 2 of 2 · 4 tokens · seed 42"
         await press(pilot, "escape")
         await pilot.press("alt+left")
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
         screen = await opened(app, pilot)
-        assert screen.header.text.strip() == "Inspector · reply 1 of 1 · version 1 of 2 · 2 tokens"
+        assert screen.header.text.strip() == "Inspector · reply 1 of 1 · version 1 of 2 · 2 tokens · seed 42"
 
 
 async def test_the_token_that_came_is_no_alternative(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ async def test_a_reply_without_a_trace_says_why(tmp_path: Path) -> None:
         screen = InspectorScreen(Kept(trace), None)
         await app.push_screen(screen)
         await until(lambda: screen.flow.n_tokens)
-        assert screen.header.text.strip() == "Inspector · reply 2 of 2 · 4 tokens"
+        assert screen.header.text.strip() == "Inspector · reply 2 of 2 · 4 tokens · seed 42"
         await press(pilot, "less_than_sign")
         assert screen.flow.n_tokens == 0
         assert rows(screen)[0] == "No trace is kept of this reply."
