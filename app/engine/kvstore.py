@@ -208,11 +208,12 @@ class KvStore:
             try:
                 self._write(*job)
             except GivenUpError:
-                continue
+                pass  # the worker ends
             except OSError as error:
                 self._failed(error)
             else:
                 self._is_failing = False
+            del job  # the cells of a conversation, which would stay until the next one is saved
 
     def _failed(self, error: OSError) -> None:
         """Says once that nothing can be saved, until something can."""

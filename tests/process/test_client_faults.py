@@ -109,6 +109,16 @@ async def test_a_load_behind_one_that_cannot_be_cancelled_gets_a_worker_of_its_o
     assert (await load(client, LoadModel("/models/other.gguf"))).path == "/models/other.gguf"
 
 
+async def test_a_load_right_after_a_restart_goes_to_the_new_worker(start_client):
+    client = start_client()
+    await load(client)
+    first = client.hello.pid
+    client.restart()
+    assert isinstance(await load(client), ModelReady)
+    assert client.hello.pid != first
+    assert not alive(first)
+
+
 async def test_a_frame_cut_by_the_death_is_dropped(start_client, tmp_path):
     client = start_client("--fault", "token:truncated", "--after", "2", "--once", str(tmp_path / "once"))
     await load(client)
