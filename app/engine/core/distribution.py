@@ -72,7 +72,7 @@ class Distribution:
         top = [(token, weight / total) for token, weight in zip(best.tolist(), weights[best].tolist(), strict=True)]
         p_end = sum(map(weights.item, self._eog)) / total
         entropy = max(0.0, (log_total - _dot(weights, shifted) / total) / _LN2)
-        return Measured(math.exp(logprob), logprob, rank, entropy, top, p_end, log_total - falling.item(0))
+        return Measured(math.exp(logprob), logprob, rank, entropy, top, p_end, log_total - ordered[0])
 
     def p(self, token: int) -> float:
         """The probability of another token in the row that was measured last."""
