@@ -117,7 +117,7 @@ def _special(text: bytes, token: int, attributes: int) -> SpecialToken:
 
 
 def on_big_stack(work: Callable[[], T]) -> T:
-    """Runs `work` in a thread with room for the recursion of std::regex or a grammar; re-raises what it raises."""
+    """Runs `work` in a thread with room for the recursion of std::regex; re-raises what it raises."""
     results: list[T] = []
     errors: list[BaseException] = []
 

@@ -23,6 +23,7 @@ RECORD = GenerationRecord(
     n_dropped_messages=2,
     n_dropped_tokens=300,
     n_shifted_tokens=40,
+    incomplete=True,
 )
 
 

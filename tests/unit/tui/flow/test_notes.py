@@ -25,3 +25,7 @@ def test_what_was_left_out_or_forgotten_is_told() -> None:
 
 def test_one_message_is_one() -> None:
     assert left_out(1, 5) == "the oldest message (5 tokens) left out"
+
+
+def test_a_reply_that_ended_inside_its_grammar_says_so() -> None:
+    assert note(FinishReason.LENGTH, incomplete=True) == "length limit; incomplete: it ended inside its grammar"
