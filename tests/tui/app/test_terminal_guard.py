@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ import pytest
 
 from app.domain.conversation import ReplyState
 from app.store.store import Store
+from app.tui.terminal.guard import TerminalGuard
 
 ROOT = Path(__file__).resolve().parents[3]
 _MODE = re.compile(rb"\x1b\[\?(\d+)([hl])")
@@ -157,3 +159,17 @@ def test_what_is_typed_before_the_first_paint_is_answered(chat: PtyChat) -> None
     chat.read_until(b"\x1b[?1049h")
     chat.type(b"go\r")
     chat.read_until(b"two")
+
+
+def test_a_hang_up_is_seen_where_no_signal_comes() -> None:
+    master, slave = pty.openpty()
+    guard = TerminalGuard(kill_engine=lambda: None, grace_s=3600.0)
+    guard._fd = slave
+    left: list[int] = []
+    guard.ask_first(left.append)
+    watch = threading.Thread(target=guard._watch_hangup, daemon=True)
+    watch.start()
+    os.close(master)
+    watch.join(20)
+    os.close(slave)
+    assert left == [128 + signal.SIGHUP]
