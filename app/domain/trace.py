@@ -124,7 +124,18 @@ class Prediction(Struct, frozen=True, array_like=True):
     after: tuple[TopToken, ...]
     """The most likely tokens that the chain leaves, best first, at most k, with their probabilities there."""
     stages: tuple[StageTrace, ...] = ()
-    """What each stage did; `StageTrace.p` is in the order of `before`."""
+    """What each stage did; `StageTrace.p` is in the order of `before`, then of `raised`."""
+    raised: tuple[TopToken, ...] = ()
+    """Those of `after` that are not among `before`, with their probabilities before the chain."""
+    raised_ranks: tuple[int, ...] = ()
+    """Where these stand among all tokens before the chain."""
+
+    def after_of(self, index: int) -> float:
+        """The probability after the chain of a token by its place in `before` and then `raised`."""
+        if self.stages:
+            return self.stages[-1].p[index]
+        token = (*self.before, *self.raised)[index]
+        return next((each.p for each in self.after if each.id == token.id), 0.0)
 
 
 def cuts(top: Sequence[TopToken], stages: Sequence[StageTrace]) -> list[list[TopToken]]:

@@ -44,4 +44,6 @@ def token_trace(vocab: Vocab, sampled: Sampled, n_bytes: int, top: tuple[TopToke
 def prediction(vocab: Vocab, prospect: Prospect) -> Prediction:
     """What may come next."""
     before, after = top_tokens(vocab, prospect.before), top_tokens(vocab, prospect.after)
-    return Prediction(prospect.entropy, prospect.p_end, before, after, prospect.stages)
+    raised = top_tokens(vocab, ((token, p) for token, p, _ in prospect.raised))
+    ranks = tuple(rank for _, _, rank in prospect.raised)
+    return Prediction(prospect.entropy, prospect.p_end, before, after, prospect.stages, raised, ranks)

@@ -211,12 +211,43 @@ async def test_a_raw_text_is_predicted_without_a_template(client: WorkerClient) 
 async def test_what_a_grammar_and_a_greedy_choice_take_away_is_told_as_theirs(client: WorkerClient) -> None:
     _, prediction = await predicted(client, k=3, grammar='root ::= "yes" | "no"', temperature=0.0)
     first, last = prediction.stages
-    assert (first.name, first.n_in, first.p) == ("grammar", 49152, (0.0, 0.0, 0.0))
-    assert (last.name, last.n_in, last.n_out, last.p) == ("greedy", first.n_out, 1, (0.0, 0.0, 0.0))
+    assert (first.name, first.n_in, first.p[:3]) == ("grammar", 49152, (0.0, 0.0, 0.0))
+    # What is drawn has a row too, though it is not among the three best before the grammar.
+    assert (last.name, last.n_in, last.n_out, last.p) == ("greedy", first.n_out, 1, (0.0, 0.0, 0.0, 1.0))
+    assert [token.id for token in prediction.raised] == [prediction.after[0].id]
+    assert prediction.raised_ranks[0] > 3
+    assert 0 < prediction.raised[0].p < prediction.before[-1].p
     assert [top.p for top in prediction.after] == [1.0]
     assert "yes".startswith(prediction.after[0].text) or "no".startswith(prediction.after[0].text)
     _, prediction = await predicted(client, k=3, temperature=0.0)
     assert [(stage.name, stage.n_out, stage.p) for stage in prediction.stages] == [("greedy", 1, (1.0, 0.0, 0.0))]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_there_are_rows_for_the_best_of_both_sides_with_their_real_values(client: WorkerClient) -> None:
+    text = "one one one one two two three. The next word is"
+    params = SamplingParams(temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, frequency_penalty=3.0, presence_penalty=2.0)
+    few = (await client.predict(Predict(client.next_request_id(), (), params, 4, text))).prediction
+    every = (await client.predict(Predict(client.next_request_id(), (), params, 100, text))).prediction
+    assert few.raised, "the penalties moved nothing: the test says nothing"
+    before = {token.id: (token.p, rank) for rank, token in enumerate(every.before, 1)}
+    after = {token.id: token.p for token in every.after}
+    assert {token.id for token in few.after} <= {token.id for token in (*few.before, *few.raised)}
+    for i, token in enumerate((*few.before, *few.raised)):
+        assert token.p == pytest.approx(before[token.id][0], abs=1e-6)
+        assert few.after_of(i) == pytest.approx(after[token.id], abs=1e-6)
+        assert few.after_of(i) > 0
+    assert [before[token.id][1] for token in few.raised] == list(few.raised_ranks)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_bans_and_top_n_sigma_are_counted_as_cutting(client: WorkerClient) -> None:
+    params = SamplingParams(ban=("#5", "#6", "#7"), top_n_sigma=1.0, samplers=("top-n-sigma", "temperature"))
+    answer = await client.predict(Predict(client.next_request_id(), (), params, 4, "The capital of France is"))
+    bias, sigma, temperature, dist = answer.prediction.stages
+    assert (bias.name, bias.n_in - bias.n_out) == ("logit-bias", 3)
+    assert (sigma.n_in, sigma.n_out < 1000) == (bias.n_out, True)
+    assert (temperature.n_in, temperature.n_out, dist.n_in) == (sigma.n_out, sigma.n_out, sigma.n_out)
 
 
 @pytest.mark.asyncio(loop_scope="module")

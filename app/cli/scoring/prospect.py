@@ -53,6 +53,9 @@ def run_next(options: AskOptions, launcher: EngineLauncher, *, raw: bool, k: int
             raise GenerationError(answer.error or "the engine made no prediction")
         for notice in answer.notices:
             console.talk(f"tok: {notice}")
+        xtc = next((stage for stage in answer.prediction.stages if stage.name == "xtc"), None)
+        if xtc is not None:
+            console.talk(f"tok: {_outcome_of(xtc, setup.preset.sampling.xtc_probability)}")
         return answer.n_prompt, answer.prediction
 
     n_prompt, prediction = ask_engine(launcher, for_one(setup.model), ask)
@@ -65,12 +68,26 @@ def run_next(options: AskOptions, launcher: EngineLauncher, *, raw: bool, k: int
     return ExitCode.OK
 
 
+def _outcome_of(xtc: StageTrace, chance: float) -> str:
+    """What is to know of a chain with a chance in it: the figures are those of one of its two outcomes."""
+    n_removed = xtc.n_in - xtc.n_out
+    return (
+        f"xtc removes the likeliest tokens with a chance of {percent(chance)}; in the figures here it removes "
+        f"{n_removed or 'none'}. Another --seed may draw the other outcome; --xtc-probability 0 and 1 show each."
+    )
+
+
 def prediction_object(n_prompt: int, prediction: Prediction) -> dict[str, Any]:
-    """The object of `tok next --json`. `cut` names those of `before` that a stage took away, by id."""
-    cut_off = cuts(prediction.before, prediction.stages)
+    """The object of `tok next --json`. `before` holds the k best before, and then those of
+    the k best after that are not among them; `cut` names those of it that a stage took away, by id."""
+    cut_off = cuts(_rows(prediction), prediction.stages)
+    ranks = {token.id: rank for token, rank in zip(prediction.raised, prediction.raised_ranks, strict=True)}
     return {
         "prompt": {"n_tokens": n_prompt},
-        "before": _ranked(prediction.before),
+        "before": [
+            *_ranked(prediction.before),
+            *({"id": t.id, "text": t.text, "p": t.p, "rank": ranks[t.id]} for t in prediction.raised),
+        ],
         "after": _ranked(prediction.after),
         "stages": [
             {"name": s.name, "n_in": s.n_in, "n_out": s.n_out, "cut": [top.id for top in cut]}
@@ -87,35 +104,43 @@ def _ranked(tokens: tuple[TopToken, ...]) -> list[dict[str, Any]]:
     return [{"id": t.id, "text": t.text, "p": t.p, "rank": rank} for t, rank in zip(tokens, ranks, strict=True)]
 
 
+def _rows(prediction: Prediction) -> tuple[TopToken, ...]:
+    return (*prediction.before, *prediction.raised)
+
+
+def _places(prediction: Prediction) -> list[int]:
+    return [*range(1, len(prediction.before) + 1), *prediction.raised_ranks]
+
+
 def _cut_by(prediction: Prediction) -> dict[int, StageTrace]:
-    stages = zip(prediction.stages, cuts(prediction.before, prediction.stages), strict=True)
+    stages = zip(prediction.stages, cuts(_rows(prediction), prediction.stages), strict=True)
     return {token.id: stage for stage, cut in stages for token in cut}
 
 
 def _print_lines(prediction: Prediction) -> None:
     """Tabs between the columns: for `cut`, `awk` and spreadsheets."""
-    cut_by, after = _cut_by(prediction), {top.id: top.p for top in prediction.after}
+    cut_by, places = _cut_by(prediction), _places(prediction)
     lines = ["rank\tid\tbefore\tafter\tcut_by\ttext\n"]
-    for place, top in enumerate(prediction.before, 1):
+    for i, top in enumerate(_rows(prediction)):
         stage = cut_by.get(top.id)
         name = stage.name if stage else ""
         text = console.json_of(top.text)
-        lines.append(f"{place}\t{top.id}\t{top.p:.6g}\t{after.get(top.id, 0.0):.6g}\t{name}\t{text}\n")
+        lines.append(f"{places[i]}\t{top.id}\t{top.p:.6g}\t{prediction.after_of(i):.6g}\t{name}\t{text}\n")
     console.write_out("".join(lines))
 
 
 def _show(n_prompt: int, prediction: Prediction) -> None:
     free = shutil.get_terminal_size().columns - _BESIDE_BARS
     width = max(_NARROWEST_BAR, min(_WIDEST_BAR, free // 2))
-    cut_by, after = _cut_by(prediction), {top.id: top.p for top in prediction.after}
+    cut_by, places = _cut_by(prediction), _places(prediction)
     bits, end = prediction.entropy, percent(prediction.p_end)
     console.print_line(f"{n_prompt:,} tokens of prompt · entropy {bits:.2f} bits · the reply ends here: {end}")
     console.print_line()
     console.print_line(f"{'':>4}  {'token':<26}  {'before':<{width + 11}}  after the chain")
-    for place, top in enumerate(prediction.before, 1):
+    for i, top in enumerate(_rows(prediction)):
         stage = cut_by.get(top.id)
-        rest = f"cut by {stage.name}" if stage else _bar(after.get(top.id, 0.0), width)
-        console.print_line(f"{place:>4}  {padded(quoted(top.text), 26)}  {_bar(top.p, width)}  {rest}".rstrip())
+        rest = f"cut by {stage.name}" if stage else _bar(prediction.after_of(i), width)
+        console.print_line(f"{places[i]:>4}  {padded(quoted(top.text), 26)}  {_bar(top.p, width)}  {rest}".rstrip())
     console.print_line()
     columns = shutil.get_terminal_size().columns
     for line in textwrap.wrap(f"chain: {' · '.join(map(_stage, prediction.stages))}", columns, subsequent_indent="  "):

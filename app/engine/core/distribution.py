@@ -74,6 +74,10 @@ class Distribution:
         entropy = max(0.0, (log_total - _dot(weights, shifted) / total) / _LN2)
         return Measured(math.exp(logprob), logprob, rank, entropy, top, p_end, log_total - ordered[0])
 
+    def rank(self, logits: Logits, token: int) -> int:
+        """Where a token stands among all: 1 is the most likely."""
+        return 1 + int(np.count_nonzero(logits > logits[token]))
+
     def p(self, token: int) -> float:
         """The probability of another token in the row that was measured last."""
         return self._weights.item(token) / self._total

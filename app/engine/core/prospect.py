@@ -20,11 +20,18 @@ class Prospect:
     after: list[tuple[int, float]]
     """The same of those that the chain leaves."""
     stages: tuple[StageTrace, ...]
+    raised: list[tuple[int, float, int]]
+    """(id, probability, rank) before the chain of those that are in `after` and not in `before`."""
 
 
 def foresee(distribution: Distribution, sampler: Sampler, logits: Logits, k: int) -> Prospect:
     """The `k` most likely tokens and what the sampler's chain would make of them. Raises ComputeError."""
     best = distribution.best(logits, max(1, k))
-    left = sampler.foresee(logits, best[:k], k)
+    watch = best[:k]
+    left = sampler.foresee(logits, watch, k)
+    raised = [token for token, _ in left.after if token not in watch]
+    if raised:
+        left = sampler.foresee(logits, [*watch, *raised], k)
     measured = distribution.measure(logits, best[0], k)
-    return Prospect(measured.entropy, measured.p_end, measured.top, left.after, left.stages)
+    ranked = [(token, distribution.p(token), distribution.rank(logits, token)) for token in raised]
+    return Prospect(measured.entropy, measured.p_end, measured.top, left.after, left.stages, ranked)

@@ -61,9 +61,7 @@ class Reporter:
         told += traces
         chances = _chances(view)
         if self._names[-1] == "greedy" and chances.any():
-            chosen = int(array.data[array.selected].id)
-            told[-1] = StageTrace("greedy", len(view), 1, tuple(float(token == chosen) for token in watch))
-            return Left([(chosen, 1.0)][:k], tuple(told))
+            return Left([(int(array.data[array.selected].id), 1.0)][:k], tuple(told))
         best = np.lexsort((view["id"], -chances))[:k]
         after = [(int(view["id"][i]), float(chances[i])) for i in best if chances[i] > 0]
         return Left(after, tuple(told))
@@ -96,17 +94,30 @@ def _stages(chain: Native) -> list[Native]:
 def _run(
     names: list[str], stages: list[Native], array: Native, rows: Rows, watch: Sequence[int]
 ) -> tuple[list[StageTrace], Rows]:
-    """Applies one stage after the other; what each one did, and the rows that are left."""
+    """Applies one stage after the other; what each one did, and the rows that are left.
+
+    A token that a stage leaves at minus infinity is cut: bans and top-n-sigma take nothing out of the rows.
+    """
     traces: list[StageTrace] = []
     base = rows.ctypes.data
-    view = rows
+    view = rows[: int(array.size)]
+    n_in = _n_alive(view)
     for name, stage in zip(names, stages, strict=True):
-        n_in = int(array.size)
         C.llama_sampler_apply(stage, ctypes.byref(array))
         start = ((ctypes.cast(array.data, ctypes.c_void_p).value or base) - base) // _ROW_BYTES
         view = rows[start : start + int(array.size)]
-        traces.append(StageTrace(name, n_in, len(view), _watched(view, watch)))
+        if name == "greedy" and n_in:
+            chosen = int(view["id"][array.selected])
+            traces.append(StageTrace(name, n_in, 1, tuple(float(token == chosen) for token in watch)))
+            continue
+        n_out = _n_alive(view)
+        traces.append(StageTrace(name, n_in, n_out, _watched(view, watch)))
+        n_in = n_out
     return traces, view
+
+
+def _n_alive(view: Rows) -> int:
+    return int(np.count_nonzero(view["logit"] > -np.inf))
 
 
 def _chances(view: Rows) -> npt.NDArray[np.float64]:

@@ -64,7 +64,7 @@ def _heads(n_text: int, n_bar: int) -> Line:
 
 
 def _row(row: Alternative, at_cursor: bool, banned: bool, n_text: int, n_bar: int) -> Line:
-    rank = f"{row.rank:>3} " if row.rank is not None else "  – "
+    rank = f"{row.rank:>3} " if row.rank < 1000 else "1k+ "
     return (
         ("▶ " if at_cursor else "  ", "value"),
         (rank, "dim"),

@@ -29,24 +29,24 @@ class Hold(Enum):
 
 @dataclass(frozen=True)
 class Alternative:
-    """A token that could come next. `before` and `after` the chain: its probability, 0 where it is not among them."""
+    """A token that could come next. `before` and `after`: its probability before and after the chain."""
 
     id: int
     text: str
-    rank: int | None
-    """None for one that only the chain brought up."""
+    rank: int
+    """Before the chain."""
     before: float
     after: float
 
 
 def alternatives(prediction: Prediction) -> tuple[Alternative, ...]:
-    """Returns the candidates, those before the chain first, in their order."""
-    after = {token.id: token.p for token in prediction.after}
-    rows = [
-        Alternative(token.id, token.text, rank, token.p, after.pop(token.id, 0.0))
-        for rank, token in enumerate(prediction.before, 1)
-    ]
-    return (*rows, *(Alternative(t.id, t.text, None, 0.0, t.p) for t in prediction.after if t.id in after))
+    """Returns the best before the chain, then those that are among the best after it alone."""
+    tokens = (*prediction.before, *prediction.raised)
+    ranks = (*range(1, len(prediction.before) + 1), *prediction.raised_ranks)
+    return tuple(
+        Alternative(token.id, token.text, rank, token.p, prediction.after_of(i))
+        for i, (token, rank) in enumerate(zip(tokens, ranks, strict=True))
+    )
 
 
 class Stepping:

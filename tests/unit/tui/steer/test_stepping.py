@@ -17,6 +17,8 @@ PREDICTION = Prediction(
         TopToken(2, "<|im_end|>", 0.004),
     ),
     after=(TopToken(8, " sea", 0.6), TopToken(7, " sky", 0.3), TopToken(11, " fog", 0.1)),
+    raised=(TopToken(11, " fog", 0.002),),
+    raised_ranks=(17,),
 )
 
 
@@ -36,7 +38,7 @@ def test_candidates_keep_the_order_before_the_chain_and_what_only_the_chain_brou
         Alternative(8, " sea", 2, 0.25, 0.6),
         Alternative(9, "\n", 3, 0.125, 0.0),
         Alternative(2, "<|im_end|>", 4, 0.004, 0.0),
-        Alternative(11, " fog", None, 0.0, 0.1),
+        Alternative(11, " fog", 17, 0.002, 0.1),
     )
 
 
@@ -50,7 +52,7 @@ def test_the_panel_shows_both_distributions_and_names_what_is_cut() -> None:
         "▶   2 ␣sea                  25 % ████▎                 60 % ██████████▎",
         "    3 ↵                     12 % ██▏                    cut",
         "    4 <|im_end|>           0.4 % ▏                      cut",
-        "    – ␣fog                     –                       10 % █▊",
+        "   17 ␣fog                 0.2 % ▏                     10 % █▊",
     ]
 
 
