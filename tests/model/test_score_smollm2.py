@@ -225,7 +225,7 @@ async def test_what_a_grammar_and_a_greedy_choice_take_away_is_told_as_theirs(cl
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_there_are_rows_for_the_best_of_both_sides_with_their_real_values(client: WorkerClient) -> None:
-    text = "one one one one two two three. The next word is"
+    text = "red red red red red red"
     params = SamplingParams(temperature=1.0, top_k=0, top_p=1.0, min_p=0.0, frequency_penalty=3.0, presence_penalty=2.0)
     few = (await client.predict(Predict(client.next_request_id(), (), params, 4, text))).prediction
     every = (await client.predict(Predict(client.next_request_id(), (), params, 100, text))).prediction
