@@ -48,7 +48,7 @@ class _Tokens:
         ]
 
     def __call__(self, text: bytes) -> list[int]:
-        raise NotImplementedError("a grammar is matched token by token: no text is tokenised for it")
+        raise TypeError("a grammar is matched token by token: no text is tokenised for it")
 
 
 def tokenizer_of(vocab: Pieces) -> Any:  # noqa: ANN401 -- an LLTokenizer, which is not imported before it is needed

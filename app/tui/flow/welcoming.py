@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from app.client.engine import EngineState
 from app.protocol.events import ModelReady
+from app.tui.commands import COMMANDS
 from app.tui.flow.lines import Situation, loading_word
+from app.tui.keymap import Keymap
 from app.tui.widgets.welcome import Welcome
+
+_KEYS = ("stop", "history", "model", "palette", "help", "quit")
 
 
 def show_state(welcome: Welcome, now: Situation) -> None:
@@ -27,3 +31,9 @@ def facts(model: ModelReady) -> str:
     size = f"{model.n_params / 1e9:.1f} B" if model.n_params >= 1e9 else f"{model.n_params / 1e6:.0f} M"
     where = f"CPU, {model.n_threads} threads" if model.on_cpu else " + ".join(p.device for p in model.placement)
     return f"{size} parameters · context {model.n_ctx} · {where}"
+
+
+def welcome_keys(keymap: Keymap) -> list[tuple[str, str]]:
+    """Returns the keys that a new user needs first, each with its hint; those without a key are left out."""
+    hints = {command.id: command.hint for command in COMMANDS}
+    return [("Enter", "send"), *((keymap.label(name), hints[name]) for name in _KEYS if keymap.label(name))]

@@ -17,7 +17,6 @@ from app.client.engine import EngineState
 from app.domain.conversation import Message
 from app.protocol.events import ModelReady
 from app.session.session import Session
-from app.tui.commands import COMMANDS
 from app.tui.flow import lines, pace
 from app.tui.flow.budget import BudgetWatch, ask, state_of
 from app.tui.flow.chat import Chat
@@ -33,7 +32,7 @@ from app.tui.flow.other_windows import LOOK_S, OtherWindows
 from app.tui.flow.pump import Pump
 from app.tui.flow.turns import Listener, TurnRunner
 from app.tui.flow.wardrobe import Wardrobe
-from app.tui.flow.welcoming import show_state
+from app.tui.flow.welcoming import show_state, welcome_keys
 from app.tui.keymap import Keymap
 from app.tui.meter import RunMeter
 from app.tui.panels.column import PanelColumn
@@ -56,7 +55,6 @@ from app.tui.widgets.welcome import Welcome
 _IDLE_S = 1.0
 _STALL_S = 0.5
 """How often a busy engine is looked at."""
-_WELCOME_KEYS = ("stop", "history", "model", "palette", "help", "quit")
 
 
 class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
@@ -81,7 +79,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         self._idle_timer: Timer | None = None
         self._stall_timer: Timer | None = None
         self.header = Bar(separator=" · ", id="header")
-        self.welcome = Welcome([("Enter", "send"), *self._welcome_keys()], id="welcome")
+        self.welcome = Welcome(welcome_keys(keymap), id="welcome")
         self.transcript = Transcript(id="transcript")
         self.queue = Bar(id="queue")
         self.stall_line = Bar(id="stall")
@@ -382,10 +380,6 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             others_reply=session.others_reply,
             gone=session.gone,
         )
-
-    def _welcome_keys(self) -> list[tuple[str, str]]:
-        hints = {command.id: command.hint for command in COMMANDS}
-        return [(self._keymap.label(name), hints[name]) for name in _WELCOME_KEYS if self._keymap.label(name)]
 
     # Work in the background
 
