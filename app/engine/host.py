@@ -106,7 +106,7 @@ class Host:
     ) -> Reply:
         """Queues a request with the prompt that `fitted` found for it, or finds now; raises as `fitted` does.
 
-        `notices` are told with its start.
+        `notices` are sent with its start.
         """
         vocab, can_shift = self.loaded.model.vocab, self._can_shift
         fitted = fitted or self.fitted(command)

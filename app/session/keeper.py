@@ -126,7 +126,7 @@ class Keeper:
                 self.fail(error)
 
     async def continue_as(self, conversation_id: int, kind: ConversationKind) -> None:
-        """Notes who goes on with a stored conversation."""
+        """Notes who continues a stored conversation."""
         if self._store and not self._broken and conversation_id > 0:
             try:
                 await self._store.continue_as(conversation_id, kind)

@@ -33,7 +33,7 @@ class Seen(Struct, frozen=True):
 
 
 class Others:
-    """See the module. `lock` is held while the branch may change."""
+    """Follows one session; `lock` is held while its branch may change."""
 
     def __init__(self, store: Store | None, keeper: Keeper, place: Place, running: Running) -> None:
         self._store = store

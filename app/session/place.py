@@ -120,7 +120,7 @@ class Place:
         return message
 
     async def continue_as(self, kind: ConversationKind, settings: ChatSettings) -> None:
-        """Notes who goes on with the conversation, and what answers it where that was never kept."""
+        """Notes who continues the conversation, and its settings if they were never kept."""
         conversation = self.conversation
         if conversation is None:
             return

@@ -52,7 +52,7 @@ class Session:
         preset, model_name, trace_top_k, trace_stages, speculate, tell_prompt, step_from_start: may be set at any time;
             the next turn uses them. `model_name` empty stands for the title of the model that is loaded.
             `step_from_start` pauses a reply before its first token, but not several at once.
-        kind: who goes on with conversations here; those that the chat goes on with are chats.
+        kind: who continues conversations here; one that the chat continues is a chat.
         settings: what a conversation that begins is kept with; None: the preset, and the model by its name.
     """
 
@@ -246,7 +246,7 @@ class Session:
             self.stop()
 
     async def open_last(self) -> bool:
-        """Opens the conversation that one of this kind goes on with; False when there is none. Raises StoreError."""
+        """Opens the last conversation that this kind may continue; False when there is none. Raises StoreError."""
         last = await self.store.last_conversation(self.kind) if self.store else None
         if last:
             await self.open(last.id)

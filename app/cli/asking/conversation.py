@@ -21,14 +21,14 @@ from app.store.store import Store
 
 
 class TakenUp(Struct, frozen=True):
-    """The conversation that a question goes on with, as it is before."""
+    """The conversation that a question continues, as it was before."""
 
     conversation: Conversation
     branch: list[Message]
 
 
 async def take_up() -> TakenUp:
-    """Reads the conversation that `-c` goes on with. Raises UsageError where there is none, StoreError."""
+    """Reads the conversation that `-c` continues. Raises UsageError when there is none, StoreError."""
     path = database_file()
     none = UsageError("there is no conversation to continue", hint="ask without -c to begin one")
     try:
@@ -53,7 +53,7 @@ async def take_up() -> TakenUp:
 async def open_session(options: AskOptions, setup: Setup, engine: Engine) -> AsyncGenerator[Session]:
     """Opens the conversation that the setup is for, and closes the store behind it.
 
-    Raises StoreError when it cannot be read. A store that cannot be opened for a new conversation is told of, and the
+    Raises StoreError when it cannot be read. A store that cannot be opened for a new conversation is reported, and the
     answer is not kept.
     """
     store = await _open_store(options, setup)

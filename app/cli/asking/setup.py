@@ -37,13 +37,13 @@ class Setup(Struct, frozen=True):
     settings: ChatSettings
     """What the conversation is kept with: without the sampling options, which hold for one answer."""
     continues: int | None = None
-    """The conversation that the question goes on with; None begins one."""
+    """The conversation that the question continues; None begins one."""
 
 
 def look_up(options: AskOptions, conversation: Conversation | None = None, branch: Sequence[Message] = ()) -> Setup:
     """Returns the model and the preset in effect: the options', else those of the conversation that is taken up.
 
-    Mistakes elsewhere are told on standard error, and what of the conversation cannot be had. Raises ConfigError with
+    Prints other mistakes, and what the conversation has to do without, on standard error. Raises ConfigError with
     every problem of the files where one is in the preset or the model, ModelError, or UsageError for a sampling option
     out of range.
     """

@@ -64,7 +64,7 @@ def _const(value: Json, place: Place, _node: dict[str, Json], _convert: Convert)
 
 
 def constant(value: Json, place: Place, depth: int = 0) -> Json:
-    """A value that is meant as it stands; whole numbers as such. Raises SchemaError."""
+    """A literal value; whole numbers as integers. Raises SchemaError."""
     if depth > _MOST_DEEP:
         raise SchemaError(place.pointer, f"nested deeper than {_MOST_DEEP}")
     if is_list(value):

@@ -35,7 +35,7 @@ class Schema:
 
     clean: dict[str, Any]
     notices: tuple[str, ...]
-    """What the user should know: what of it has no effect."""
+    """Notices for the user: the keywords that have no effect."""
     places: tuple[tuple[str, Json], ...]
     """Its parts with their pointers in the text that was given."""
 
