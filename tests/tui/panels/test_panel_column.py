@@ -207,7 +207,7 @@ async def test_the_chosen_token_beyond_the_shown_ones_is_marked_with_its_rank():
         app.feed(meter)
         await pilot.pause()
         row = next(line for line in app.drawn() if line.startswith("▶"))
-        assert row == "▶ ␣fog         <0.1 % rank 57"
+        assert row == "▶ ␣fog         0.04 % rank 57"
 
 
 async def test_only_changed_lines_are_painted(monkeypatch):

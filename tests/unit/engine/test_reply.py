@@ -183,7 +183,11 @@ def test_white_space_that_a_special_token_swallowed_belongs_to_the_token_before_
 def test_a_held_request_tells_what_may_come() -> None:
     reply = begin(request())
     reply.sequence.generated += [97, 98]
-    stages = (StageTrace("greedy", 9, 1, (1.0, 0.0)),)
-    held = Held(reply.sequence, Prospect(1.5, 0.25, [(97, 0.6), (VOCAB.im_end, 0.25)], [(97, 1.0)], stages))
+    stages = (StageTrace("greedy", 9, 1, (0.0, 0.0, 1.0)),)
+    best = [(97, 0.6), (VOCAB.im_end, 0.25)]
+    held = Held(reply.sequence, Prospect(1.5, 0.25, best, [(98, 1.0)], stages, [(98, 0.05, 5)]))
     before = (TopToken(97, "a", 0.6), TopToken(VOCAB.im_end, "<|im_end|>", 0.25))
-    assert reply.paused(held) == Paused(1, 2, Prediction(1.5, 0.25, before, (TopToken(97, "a", 1.0),), stages))
+    after, raised = (TopToken(98, "b", 1.0),), (TopToken(98, "b", 0.05),)
+    expected = Prediction(1.5, 0.25, before, after, stages, raised, (5,))
+    assert reply.paused(held) == Paused(1, 2, expected)
+    assert [expected.after_of(i) for i in range(3)] == [0.0, 0.0, 1.0]
