@@ -144,7 +144,7 @@ class InspectorView(Dialog[ForkWanted]):
                 *(Segment(text, weight=2) for text in where),
                 *(Segment(text, weight=0) for text in seed),
             ],
-            [Segment(text, weight=1) for text in (self._said, state) if text],
+            [Segment(text, weight=4) for text in (self._said, state) if text],
         )
         self.tabs.show([self._tab(section) for section in Section])
         self.keys.show([Segment(f" {words}", lead=key, weight=key == "Esc") for key, words in self._hints()])
