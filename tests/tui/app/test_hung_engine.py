@@ -142,7 +142,7 @@ async def test_a_queue_is_not_fed_to_an_engine_that_keeps_dying(tmp_path: Path) 
         await answered(chat)
         assert chat.chat.session.branch[-1].state is ReplyState.INTERRUPTED
         assert chat.chat.waiting == ["second"]
-        assert "as the engine was lost" in bar(chat, "queue")
+        await until(lambda: "as the engine was lost" in bar(chat, "queue"))
         chat.chat.submit("third")
         await answered(chat, 6)
         assert contents(chat)[2:] == ["second", "whole", "third", "more"]
