@@ -57,6 +57,7 @@ def test_the_same_run_comes_again_to_the_last_bit(run: Path) -> None:
     assert found["max_dp"] == 0.0
 
 
+@pytest.mark.slow
 def test_a_run_whose_window_was_shifted_comes_again(tmp_path: Path) -> None:
     folder = config_dir()
     folder.mkdir(parents=True)

@@ -118,6 +118,7 @@ def test_without_a_record_the_chain_follows_from_the_seed_and_the_ids(
     assert n_exact >= (0.5 if name == "only top-p" else 0.8) * len(tokens), f"{n_exact} of {len(tokens)}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BASES)
 def test_exact_is_what_llama_cpp_does(context: NativeContext, rows: list[tuple[list[int], Logits]], name: str) -> None:
     n_exact = Counter[int]()

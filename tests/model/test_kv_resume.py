@@ -52,6 +52,7 @@ def text(events: list[object]) -> str:
     return "".join(event.text for event in events if isinstance(event, TokensGenerated))
 
 
+@pytest.mark.slow
 async def test_another_worker_goes_on_where_one_has_ended(tmp_path: Path, smollm2: Path) -> None:
     first = await loaded(tmp_path, smollm2)
     reply = text(await ask(first, STORY))

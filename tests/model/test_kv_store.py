@@ -68,6 +68,7 @@ def test_a_restored_conversation_continues_as_it_would_have(make, prompt: list[i
     assert restored.notices == []
 
 
+@pytest.mark.slow
 def test_a_copied_prefix_continues_as_a_computed_one(make, prompt: list[int]) -> None:
     scheduler = Scheduler(make(n_slots=2))
     run(scheduler, [*prompt, *reversed(prompt[:300])])
@@ -80,6 +81,7 @@ def test_a_copied_prefix_continues_as_a_computed_one(make, prompt: list[int]) ->
     assert shared.generated[:4] == fresh.generated[:4]
 
 
+@pytest.mark.slow
 def test_a_state_of_another_layout_is_refused_deleted_and_computed(make, prompt: list[int], tmp_path: Path) -> None:
     """The key names the layout; where it lies, llama.cpp's own check is the last one."""
     first = Scheduler(make(), archive=KvStore(tmp_path, KEY))
@@ -103,6 +105,7 @@ def test_another_number_of_slots_is_another_layout(make, prompt: list[int], tmp_
     assert two.n_cells(1) == 0
 
 
+@pytest.mark.slow
 def test_a_state_longer_than_the_window_is_refused(make, prompt: list[int], tmp_path: Path) -> None:
     first = Scheduler(make(), archive=KvStore(tmp_path, KEY))
     run(first, prompt)

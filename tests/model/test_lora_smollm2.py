@@ -31,6 +31,7 @@ def replied(host: Host, number: int, lora: dict[str, float] | None) -> tuple[lis
     return reply.sequence.generated, reply.sequence.n_cached
 
 
+@pytest.mark.slow
 def test_a_switch_changes_the_reply_and_the_way_back_restores_it(smollm2: Path, tmp_path: Path) -> None:
     library.start()
     path = write_lora(tmp_path / "style.gguf", n_layers=30, n_embd=576, strength=2.0)

@@ -14,7 +14,7 @@ from app.protocol.commands import LoadModel, Score
 from app.protocol.events import ScoreFinished
 from tests.process.streams import collect
 
-pytestmark = pytest.mark.model
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 TEXT = Path(__file__).resolve().parents[2] / "LICENSE"
 SHA256 = "cfc7749b96f63bd31c3c42b5c471bf756814053e847c10f3eb003417bc523d30"

@@ -38,7 +38,13 @@ GEMMA2 = Shape(
 )
 
 
-@pytest.fixture(scope="module", params=["gemma2", *ARCHITECTURES])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "gemma2",
+        *(name if name == "gemma3" else pytest.param(name, marks=pytest.mark.slow) for name in ARCHITECTURES),
+    ],
+)
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
     library.start()
     shape = GEMMA2 if request.param == "gemma2" else WindowedShape(architecture=request.param)
