@@ -21,7 +21,7 @@ from app.store.store import Store
 
 
 class Place:
-    """See the module. `conversation` is None until the first message; `branch` has the root first.
+    """The conversation and its branch. `conversation` is None until the first message; `branch` has the root first.
 
     Attributes:
         gone: what another program did to the conversation, as far as it is known.

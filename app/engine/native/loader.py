@@ -169,7 +169,7 @@ def _can_cut(context: NativeContext) -> bool:
 
 
 def describe(loaded: Loaded, path: str, load_ms: float, sizes: ModelSizes | None = None) -> ModelReady:
-    """What the app is told: every figure read back from llama.cpp, but for `pass_bytes`, which the header says."""
+    """Describes a loaded model: every figure is read back from llama.cpp, only `pass_bytes` comes from the header."""
     model, context = loaded.model, loaded.context
     return ModelReady(
         path=path,

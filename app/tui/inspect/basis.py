@@ -1,6 +1,6 @@
 """What a what-if begins with: the stored candidates, best first, after the stages that no knob moves.
 
-Penalties are computed from the ids of the tokens before, or taken from the record where there is one. They only make
+Penalties are computed from the ids of the tokens before, or taken from a recorded chain. They only make
 tokens less likely, and only tokens that came before: what is not stored is bounded by what is.
 """
 

@@ -1,4 +1,4 @@
-"""Signals end a command as Ctrl-C does, each with its exit code; an engine that hangs is told on standard error."""
+"""Signals end a command as Ctrl-C does, each with its exit code; a hung engine is reported on standard error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The worker's way in: urgent commands are told of at once, and no native call outlives the app."""
+"""The worker's way in: urgent commands are announced at once, and no native call outlives the app."""
 
 from __future__ import annotations
 
