@@ -22,8 +22,7 @@ def complete_model(incomplete: str) -> list[str]:
 
 def complete_preset(incomplete: str) -> list[str]:
     """Returns the preset names that begin with `incomplete`."""
-    from app.config.presets import load_presets
-    from app.config.settings import load_settings
+    from app.config.settings import load_presets, load_settings
 
     try:
         return _matching(load_presets(load_settings().settings), incomplete)

@@ -23,8 +23,7 @@ def list_() -> int:
     """List every preset; `*` marks the one that is used when none is named."""
     from app.cli.configuration import warn_of
     from app.cli.tables import print_table
-    from app.config.presets import load_presets
-    from app.config.settings import load_settings
+    from app.config.settings import load_presets, load_settings
 
     loaded = load_settings()
     warn_of(loaded.problems)
@@ -48,8 +47,8 @@ def show(
     """Show one preset as the table that `config.toml` would hold, every value spelt out."""
     from app.cli.configuration import spelt_out, toml_lines, warn_of
     from app.cli.console import print_line
-    from app.config.presets import find_preset, load_presets
-    from app.config.settings import load_settings
+    from app.config.presets import find_preset
+    from app.config.settings import load_presets, load_settings
 
     loaded = load_settings()
     warn_of(loaded.problems)

@@ -5,16 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.config.problems import nearest
-from app.config.settings import Settings
-from app.config.shipped_presets import SHIPPED_PRESETS
 from app.domain.errors import ConfigError
 from app.domain.preset import Preset
 from app.domain.text import one_line
-
-
-def load_presets(settings: Settings) -> dict[str, Preset]:
-    """Returns every preset by name, the shipped ones first."""
-    return SHIPPED_PRESETS | settings.presets
 
 
 def find_preset(name: str, presets: Mapping[str, Preset]) -> Preset:

@@ -100,3 +100,8 @@ def _read_keys(document: Document) -> dict[str, str]:
         else:
             document.report(("keys", command), f'`{command}` must be the name of a key, as in "ctrl+r"')
     return keys
+
+
+def load_presets(settings: Settings) -> dict[str, Preset]:
+    """Returns every preset by name, the shipped ones first."""
+    return SHIPPED_PRESETS | settings.presets

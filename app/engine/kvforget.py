@@ -10,7 +10,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
-from app.engine import kvfile
+from app.engine.kvfile import conversation_of
 
 
 def kv_folder(cache: Path) -> Path:
@@ -24,7 +24,7 @@ def remove_states(folder: Path, conversations: Collection[int]) -> int:
     n_removed = 0
     for path in (*folder.glob("*.kv"), *folder.glob("*.tmp")):
         try:
-            conversation = kvfile.conversation_of(path)
+            conversation = conversation_of(path)
             if conversation in conversations or (conversation is None and path.suffix == ".kv"):
                 path.unlink(missing_ok=True)
                 n_removed += 1

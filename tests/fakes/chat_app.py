@@ -12,8 +12,7 @@ from textual.selection import Selection
 
 from app.client.engine import Engine
 from app.config.catalogue import Catalogue
-from app.config.presets import load_presets
-from app.config.settings import Settings
+from app.config.settings import Settings, load_presets
 from app.config.themes import load_themes
 from app.domain.model import ModelSpec
 from app.store.store import Store

@@ -13,9 +13,9 @@ from app.cli.asking.options import AskOptions
 from app.cli.configuration import warn_of
 from app.cli.overrides import with_overrides
 from app.config.catalogue import load_catalogue
-from app.config.presets import find_preset, load_presets
+from app.config.presets import find_preset
 from app.config.problems import render
-from app.config.settings import Settings, TraceSettings, load_settings
+from app.config.settings import Settings, TraceSettings, load_presets, load_settings
 from app.domain.conversation import ChatSettings, Conversation, Message
 from app.domain.errors import ConfigError, ModelError
 from app.domain.preset import Preset

@@ -1,8 +1,8 @@
 import msgspec
 import pytest
 
-from app.config.presets import find_preset, load_presets
-from app.config.settings import Settings
+from app.config.presets import find_preset
+from app.config.settings import Settings, load_presets
 from app.domain.errors import ConfigError
 from app.domain.preset import Preset
 from app.domain.sampling import CANONICAL, SamplingParams, does_something
