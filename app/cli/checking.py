@@ -14,8 +14,7 @@ from app.config.locator import Path as KeyPath
 from app.config.settings import Settings
 from app.domain.errors import ModelError
 from app.domain.text import one_line
-from app.models.folder import files_in_folder
-from app.models.locate import locate
+from app.models.locate import files_in_folder, locate
 from app.tui.commands import COMMANDS
 from app.tui.keymap import why_unusable
 

@@ -11,7 +11,7 @@ def complete_model(incomplete: str) -> list[str]:
     """Returns the names of the catalogue and of files in `models_dir` that begin with `incomplete`."""
     from app.config.catalogue import load_catalogue
     from app.config.settings import load_settings
-    from app.models.folder import files_in_folder
+    from app.models.locate import files_in_folder
 
     try:
         own = files_in_folder(load_settings().settings.models_dir)

@@ -71,7 +71,7 @@ def edit() -> int:
     """Open `config.toml` in $VISUAL or $EDITOR, creating it first; then check it."""
     from app.cli.editor import open_editor
     from app.config.paths import config_file, ensure_dir
-    from app.config.starter_config import default_config_text
+    from app.config.writer import default_config_text
 
     file = config_file()
     if not file.exists():

@@ -36,9 +36,8 @@ def plan(
 
     from app.config.catalogue import load_catalogue
     from app.config.settings import load_settings
-    from app.models.gguf import read_header
+    from app.models.gguf import model_sizes, plan_load, read_header
     from app.models.locate import locate
-    from app.models.plan import model_sizes, plan_load
     from app.protocol.events import Hello
 
     settings = load_settings().settings

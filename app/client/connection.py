@@ -16,21 +16,10 @@ from typing import Any
 
 from app.client.engine import Stall
 from app.client.liveness import TICK_S, Liveness
-from app.client.mailbox import Backlog, Mailbox, weight
+from app.client.mailbox import SPARE, Backlog, Mailbox, Request, RequestEnd, most_for, weight
 from app.client.process import WorkerProcess, describe_exit
-from app.client.requests import SPARE, Request, RequestEnd, most_for
 from app.protocol.codec import FrameError, encode, event_decoder
-from app.protocol.commands import (
-    Abort,
-    CancelLoad,
-    Command,
-    Forget,
-    LoadModel,
-    Pause,
-    Ping,
-    Resume,
-    Shutdown,
-)
+from app.protocol.commands import Abort, CancelLoad, Command, Forget, LoadModel, Pause, Ping, Resume, Shutdown
 from app.protocol.events import (
     PROTOCOL_VERSION,
     EngineLost,

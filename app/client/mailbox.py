@@ -1,8 +1,4 @@
-"""The queue between the pipe and one reader. A reader that lags gets adjacent token deltas as one event.
-
-The engine never waits for the screen, but what lies unread is bounded: `Backlog` counts it, and the pipe is not read
-while there is too much.
-"""
+"""The queue between the pipe and one reader: adjacent token events merge when the reader lags; its size is bounded."""
 
 from __future__ import annotations
 
@@ -11,7 +7,42 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from app.protocol.events import Event, TokensGenerated
+from app.protocol.commands import Bench, Generate, Predict, Score, Tokenize
+from app.protocol.events import (
+    BenchFinished,
+    Event,
+    GenerationFinished,
+    Predicted,
+    ScoreFinished,
+    Tokenized,
+    TokensGenerated,
+)
+
+Request = Generate | Bench | Tokenize | Predict | Score
+"""A command with a stream of events of its own, answered under its request_id."""
+
+RequestEnd = GenerationFinished | BenchFinished | Tokenized | Predicted | ScoreFinished
+"""The last event of a request that its worker lived to answer."""
+
+SPARE = 10_000
+"""Events that a request, a load, or requests that are over may bring beyond what can be expected of them."""
+
+
+def most_for(command: Request, n_ctx: int) -> float:
+    """The most that a worker can send for a request, as `mailbox.weight` counts; more is a flood.
+
+    A reply has no more tokens than the window of `n_ctx` tokens, unless it is shifted; a text no more than bytes.
+    """
+    match command:
+        case Generate():
+            return float("inf") if command.context_policy == "shift" else 3 * n_ctx + SPARE
+        case Score():
+            return 2 * len(command.text.encode(errors="replace")) + SPARE
+        case Bench():
+            return command.n_reps + SPARE
+        case _:
+            return SPARE
+
 
 E = TypeVar("E", bound=Event)
 

@@ -17,9 +17,9 @@ from msgspec.structs import replace
 
 from app.client.connection import Connection, Graces
 from app.client.engine import EngineState, Stall
+from app.client.liveness import CrashLog
+from app.client.mailbox import Request, RequestEnd
 from app.client.process import WorkerProcess, spawn
-from app.client.requests import Request, RequestEnd
-from app.client.supervision import CrashLog
 from app.domain.generation import FinishReason, Timings, Usage
 from app.protocol.codec import FrameError
 from app.protocol.commands import Bench, Generate, LoadModel, Pause, Predict, Resume, Score, Tokenize

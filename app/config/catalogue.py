@@ -1,25 +1,49 @@
-"""The catalogue of models: the shipped `models.toml`, and over it the user's.
-
-Tells what is known of each model, not whether its file is there (`app.models`). In the user's file an entry with a
-shipped name changes only the keys that it gives.
-"""
+"""The catalogue of models: the shipped `models.toml`, overlaid by the user's, with the LoRA adapters of each model."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from msgspec import Struct
 
-from app.config.adapters import read_adapters
 from app.config.document import Document, read_document
 from app.config.fields import field_names, read_fields, subtable
-from app.config.paths import user_models_file
+from app.config.locator import Path as KeyPath
+from app.config.paths import models_toml, user_models_file
 from app.config.problems import Problem
-from app.config.resources import models_toml
-from app.domain.model import LoadOptions, ModelSpec
+from app.domain.model import LoadOptions, LoraAdapter, ModelSpec
+
+
+def read_adapters(document: Document, at: KeyPath, value: object) -> tuple[LoraAdapter, ...]:
+    """Returns the usable adapters, named and with absolute paths; reports the others to `document`.
+
+    A relative path starts at the folder of the file.
+    """
+    if not isinstance(value, list):
+        document.report(at, '`lora` must be a list, as in `lora = [{ path = "style.gguf", scale = 1.0 }]`')
+        return ()
+    found: dict[str, LoraAdapter] = {}
+    for number, item in enumerate(cast("list[object]", value), 1):
+        if not isinstance(item, dict):
+            document.report(at, f"`lora` has a wrong item {number}: it must be a table with a `path`")
+            continue
+        table = cast("dict[str, Any]", item)
+        given = read_fields(document, at, table, LoraAdapter)
+        if not given.get("path"):
+            if "path" not in table or given.get("path") == "":
+                document.report(at, f"`lora` has a wrong item {number}: it has no `path` of a GGUF file")
+            continue
+        path = document.path.parent / Path(os.path.expanduser(given["path"]))
+        name = given.get("name") or path.stem
+        if name in found:
+            document.report(at, f"`lora` has two adapters `{name}`: give one of them a `name`")
+            continue
+        found[name] = LoraAdapter(path=str(path), name=name, scale=given.get("scale", 1.0))
+    return tuple(found.values())
+
 
 PACKAGE_SOURCE = "package:"
 """Begins the source of a model that lies inside an installed Python package."""

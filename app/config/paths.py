@@ -1,8 +1,4 @@
-"""Where the user's own files lie: the platform's folders for `tokscope`, or TOKSCOPE_{CONFIG,DATA,CACHE}_DIR.
-
-Only names paths. Raises ConfigError where no home folder is known to put them in. Whoever writes a file calls
-`ensure_dir` first and deals with its OSError.
-"""
+"""Where files lie: the user's own folders (or TOKSCOPE_{CONFIG,DATA,CACHE}_DIR) and the files shipped with the app."""
 
 from __future__ import annotations
 
@@ -81,3 +77,21 @@ def ensure_dir(path: Path) -> Path:
     """Creates a folder, and what is missing above it, for this user only (0700); returns it. Raises OSError."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
+
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_WHEEL_DATA = _PACKAGE / "_data"
+
+
+def _root() -> Path:
+    return _WHEEL_DATA if _WHEEL_DATA.is_dir() else _PACKAGE.parent
+
+
+def models_toml() -> Path:
+    """The shipped model catalogue."""
+    return _root() / "models.toml"
+
+
+def themes_dir() -> Path:
+    """The folder of shipped themes, one `NAME.toml` each."""
+    return _root() / "themes"

@@ -15,10 +15,9 @@ from msgspec import Meta, Struct
 from app.config.document import Document, read_document
 from app.config.fields import read_fields, subtable
 from app.config.paths import config_file
-from app.config.preset_tables import read_presets
+from app.config.presets import DEFAULT_PRESET, SHIPPED_PRESETS, read_presets
 from app.config.problems import Problem
-from app.config.shipped_presets import DEFAULT_PRESET, SHIPPED_PRESETS
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 
 
 class TraceSettings(Struct, frozen=True, kw_only=True):

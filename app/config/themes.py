@@ -13,9 +13,8 @@ from msgspec import Struct
 
 from app.config.document import Document, read_document
 from app.config.fields import read_fields, subtable
-from app.config.paths import user_themes_dir
+from app.config.paths import themes_dir, user_themes_dir
 from app.config.problems import Problem
-from app.config.resources import themes_dir
 
 DEFAULT_DARK = "graphite"
 DEFAULT_LIGHT = "paper"

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.domain.generation import FinishReason, Stop, Timings, Usage
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 
 
 class Role(StrEnum):

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from app.domain.model import LoadOptions
-from app.domain.sizes import ModelSizes
+from app.domain.model import LoadOptions, ModelSizes
 
 DEFAULT_N_CTX = 8192
 SMALLEST_N_CTX = 512

@@ -1,14 +1,12 @@
-"""How the next token is chosen: the parameters of the sampler chain and the limits of one reply.
-
-Names and defaults follow llama.cpp's `common_params_sampling`; a value that switches a stage off is documented
-on its field. Knows nothing of the chain itself (`app.engine.native.sampler`).
-"""
+"""How the next token is chosen: the parameters of the sampler chain, limits of a reply, and presets."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
 from msgspec import Meta, Struct, ValidationError, convert, structs
+
+from app.domain.generation import ContextPolicy
 
 Stage = Literal[
     "logit-bias",
@@ -163,3 +161,17 @@ def does_something(stage: Stage, params: SamplingParams) -> bool:
         "xtc": params.xtc_probability > 0 and params.xtc_threshold <= _XTC_MOST,
         "temperature": True,
     }[stage]
+
+
+class Preset(Struct, frozen=True, kw_only=True):
+    """What `-p NAME` selects."""
+
+    name: str
+    description: str = ""
+    system: str | None = None
+    """System prompt; None sends none."""
+    model: str | None = None
+    """Catalogue name that the preset is meant for; None leaves the choice to the user."""
+    sampling: SamplingParams = SamplingParams()
+    context: ContextPolicy = "stop"
+    """What happens when the conversation outgrows the context window."""

@@ -1,14 +1,15 @@
-"""The trace of one token: what was chosen, how likely it was, what else could have been, how long it took.
-
-And what is known of tokens that nobody sampled: those of a prompt, and those that may come next.
-"""
+"""The trace of one token (what was chosen, how likely it was, the alternatives, how long it took) and of one reply."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from itertools import accumulate
 
 from msgspec import Struct
+
+from app.domain.generation import CellSpan, DraftCounts
+from app.domain.sampling import SamplingParams
 
 
 class Origin(StrEnum):
@@ -147,3 +148,29 @@ def cuts(top: Sequence[TopToken], stages: Sequence[StageTrace]) -> list[list[Top
         found.append([token for token, was, still in zip(top, alive, left, strict=False) if was and not still])
         alive = left
     return found
+
+
+class ReplyTrace(Struct, frozen=True, kw_only=True):
+    """Grows while the reply streams; the bytes of `tokens` lie side by side in the reply's content."""
+
+    tokens: tuple[TokenTrace, ...] = ()
+    prompt: tuple[PromptToken, ...] = ()
+    """What was really sent: the rendered template; empty where it was not asked for."""
+    n_cached: int = 0
+    """How many of the prompt's tokens were in the KV cache already."""
+    sampling: SamplingParams = SamplingParams()
+    seed: int = 0
+    cells: tuple[CellSpan, ...] = ()
+    drafting: DraftCounts | None = None
+    n_kept: int = 0
+    """How many of the first tokens come from an older reply: they are also the last ones of the prompt."""
+
+    def ends(self) -> list[int]:
+        """Where each token's bytes end in the UTF-8 of the reply's content."""
+        return list(accumulate(token.n_bytes for token in self.tokens))
+
+
+def text_before(content: str, trace: ReplyTrace, n_tokens: int) -> str:
+    """The text of a reply's first `n_tokens` tokens."""
+    end = sum(token.n_bytes for token in trace.tokens[:n_tokens])
+    return content.encode()[:end].decode("utf-8", "ignore")

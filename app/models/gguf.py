@@ -1,26 +1,24 @@
-"""What a GGUF file says of itself, read in pure Python before the engine is asked to load it.
-
-A damaged file can abort llama.cpp's process, so this reader is strict and comes first; it cannot know of everything
-that would (`app.models.gguf_checks`). Knows the metadata keys of
-language models; the bytes are `app.models.gguf_parser`'s. Texts of the file are hostile: made safe here, once.
-"""
+"""What a GGUF file says of itself, read in pure Python before the engine loads it, and the memory it needs."""
 
 from __future__ import annotations
 
 import re
 import stat
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from app.domain.errors import ModelError
+from app.domain.fit import Memory, Plan, fit
+from app.domain.model import LoadOptions, LoraAdapter, ModelSizes
 from app.domain.text import one_line
 from app.models.ggml_types import FILE_TYPES
 from app.models.gguf_checks import abort_reason
 from app.models.gguf_parser import GgufContent, GgufError, Skipped, Tensor, Value, parse_gguf
 from app.models.shards import other_parts
+from app.protocol.events import Device
 
 _INPUT = "token_embd.weight"
 _BLOCK = re.compile(r"blk\.(\d+)\.")
@@ -189,3 +187,56 @@ def _quant(metadata: Metadata, tensors: list[Tensor]) -> str:
     for tensor in tensors:
         sizes[tensor.type.name] += tensor.n_elements
     return sizes.most_common(1)[0][0]
+
+
+def model_sizes(header: GgufHeader, adapter_bytes: int = 0) -> ModelSizes:
+    """The figures that `app.domain.fit` needs. Adapters lie with the weights that they change: in each layer a part."""
+    own_output = 0 if header.tied else header.output_bytes
+    per_layer = -(-adapter_bytes // max(1, len(header.layer_bytes)))
+    return ModelSizes(
+        layer_bytes=tuple(n_bytes + per_layer for n_bytes in header.layer_bytes),
+        input_bytes=header.other_bytes - own_output,
+        output_bytes=header.output_bytes,
+        n_embd=header.n_embd,
+        n_ff=header.n_ff,
+        n_head=header.n_head,
+        kv_width=header.n_head_kv * (header.n_embd_head_k + header.n_embd_head_v),
+        n_vocab=header.n_vocab,
+        n_ctx_train=header.n_ctx_train,
+        tied=header.tied,
+        pass_bytes=header.pass_bytes,
+    )
+
+
+def plan_load(sizes: ModelSizes, devices: Sequence[Device], options: LoadOptions) -> Plan:
+    """How an engine that sees `devices` would load the model now."""
+    memories = [Memory(device.name, device.kind, device.free_bytes) for device in devices]
+    return fit(sizes, memories, options)
+
+
+def check_adapter(adapter: LoraAdapter, architecture: str) -> int:
+    """Returns the size of the file in bytes. Raises ModelError where it cannot be an adapter for `architecture`."""
+    path = Path(adapter.path)
+    name = one_line(adapter.name or path.stem)
+    try:
+        content, size_bytes = read_content(path)
+    except ModelError as error:
+        raise ModelError(
+            f"the adapter `{name}`: {error}", "`lora` of the model's entry in models.toml names it."
+        ) from error
+    kinds = [content.metadata.get(key) for key in ("general.type", "adapter.type")]
+    if kinds != ["adapter", "lora"]:
+        what = one_line(str(kinds[0] or "model"))
+        raise ModelError(
+            f"the adapter `{name}`: {one_line(str(path), 400)} is no LoRA adapter (its type is {what})",
+            "llama.cpp's convert_lora_to_gguf.py makes one of a PEFT adapter.",
+        )
+    meant = content.metadata.get("general.architecture")
+    if meant != architecture:
+        raise ModelError(
+            f"the adapter `{name}` is for models of architecture {one_line(str(meant))}, this one is {architecture}",
+            "An adapter works only with the model that it was trained on.",
+        )
+    if not isinstance(content.metadata.get("adapter.lora.alpha"), float):
+        raise ModelError(f"the adapter `{name}`: {one_line(str(path), 400)} is damaged: it has no alpha", "")
+    return size_bytes

@@ -10,10 +10,8 @@ from app.config.catalogue import Catalogue
 from app.domain.errors import ModelError
 from app.domain.model import LoraAdapter
 from app.domain.text import one_line
-from app.models.adapters import check_adapter
-from app.models.folder import files_in_folder
-from app.models.gguf import read_header
-from app.models.locate import find_source
+from app.models.gguf import check_adapter, read_header
+from app.models.locate import files_in_folder, find_source
 
 
 class ModelRow(Struct, frozen=True, kw_only=True):

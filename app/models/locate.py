@@ -1,8 +1,4 @@
-"""Finds the file of a model: by its name in the catalogue, by its name in the models folder, or by its path.
-
-The file's header is checked before it is handed out: most files that would abort the engine are refused in words here,
-and what passes costs the engine's process at most. A package that carries a model is found, never imported.
-"""
+"""Finds the file of a model: by its name in the catalogue or the models folder, or by its path."""
 
 from __future__ import annotations
 
@@ -16,14 +12,33 @@ from msgspec import Struct
 from app.config.catalogue import PACKAGE_SOURCE, Catalogue
 from app.config.problems import nearest
 from app.domain.errors import ModelError
-from app.domain.model import LoadOptions, ModelSpec
-from app.domain.sizes import ModelSizes
+from app.domain.model import LoadOptions, ModelSizes, ModelSpec
 from app.domain.text import one_line
-from app.models.adapters import check_adapter
-from app.models.folder import files_in_folder
-from app.models.gguf import read_header
-from app.models.plan import model_sizes
-from app.models.shards import model_name
+from app.models.gguf import check_adapter, model_sizes, read_header
+from app.models.shards import is_later_part, model_name
+
+_PATTERNS = ("*.gguf", "*/*.gguf", "*/*/*.gguf")
+
+
+def files_in_folder(folder: str | Path | None) -> dict[str, Path]:
+    """Returns absolute paths by model name, sorted; the file nearest to the top wins a name.
+
+    A split model is its first part. Projectors (`mmproj*`) are no models. A folder that is missing or cannot be read
+    has no files.
+    """
+    if not folder:
+        return {}
+    root = Path(os.path.abspath(os.path.expanduser(folder)))
+    files: dict[str, Path] = {}
+    for pattern in _PATTERNS:
+        try:
+            found = sorted(root.glob(pattern))
+        except OSError:
+            continue
+        for path in found:
+            if not is_later_part(path) and not path.name.startswith("mmproj"):
+                files.setdefault(model_name(path), path)
+    return files
 
 
 class LocatedModel(Struct, frozen=True, kw_only=True):

@@ -9,9 +9,8 @@ from msgspec import Struct
 
 from app.domain.conversation import Role
 from app.domain.generation import ContextPolicy, PromptSpans
-from app.domain.model import LoadOptions
+from app.domain.model import LoadOptions, ModelSizes
 from app.domain.sampling import SamplingParams
-from app.domain.sizes import ModelSizes
 
 
 class ChatMessage(Struct, frozen=True, array_like=True):

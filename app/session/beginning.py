@@ -10,9 +10,8 @@ from msgspec.structs import replace
 
 from app.domain.conversation import Message, Role
 from app.domain.errors import ForkError
-from app.domain.preset import Preset
-from app.domain.reply_trace import ReplyTrace, text_before
-from app.domain.trace import TokenTrace
+from app.domain.sampling import Preset
+from app.domain.trace import ReplyTrace, TokenTrace, text_before
 
 _NOT_ITS_TEXT = re.compile(r"<.*>", re.DOTALL)
 """A control token, or bytes that are no whole character: its piece is a name, see `TopToken.text`."""

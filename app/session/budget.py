@@ -10,10 +10,10 @@ from msgspec.structs import replace
 from app.client.engine import Engine
 from app.domain.conversation import Message, Role
 from app.domain.generation import ContextPolicy, PromptSpans
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.protocol.commands import ChatMessage, Tokenize
 from app.protocol.events import PromptFit, Tokenized
-from app.session.prompt import prompt_messages, sendable
+from app.session.tree import prompt_messages, sendable
 
 MAX_CHARS = 200_000
 """Of all messages together: more would keep the engine from a request sent meanwhile, so only part is counted."""

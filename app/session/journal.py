@@ -1,12 +1,51 @@
-"""Writes a growing text away while it grows: often enough to lose little, seldom enough to cost nothing.
-
-Knows neither the store nor the engine: it is given the one thing that it calls.
-"""
+"""Keeps what a reply yields while it streams: its text, saved every so often, and the trace of its tokens."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+
+from msgspec.structs import replace
+
+from app.domain.sampling import SamplingParams
+from app.domain.trace import ReplyTrace, TokenTrace
+from app.protocol.events import GenerationEvent, GenerationFinished, GenerationStarted, PromptRendered, TokensGenerated
+
+
+class Recorder:
+    """The trace of one reply, begun with the tokens that are kept of an older one."""
+
+    def __init__(self, sampling: SamplingParams, kept: Sequence[TokenTrace] = ()) -> None:
+        self._tokens = list(kept)
+        self._rest = ReplyTrace(sampling=sampling, n_kept=len(kept))
+        self._made: ReplyTrace | None = None
+
+    @property
+    def n_generated(self) -> int:
+        """Tokens that came from the engine."""
+        return len(self._tokens) - self._rest.n_kept
+
+    def add(self, event: GenerationEvent) -> None:
+        """Takes one event of the reply's request."""
+        match event:
+            case TokensGenerated(tokens=tokens):
+                self._tokens += tokens
+            case GenerationStarted(n_cached=n_cached, seed=seed):
+                self._rest = replace(self._rest, n_cached=n_cached, seed=seed)
+            case PromptRendered(tokens=tokens):
+                self._rest = replace(self._rest, prompt=tokens)
+            case GenerationFinished(cells=cells, drafting=drafting):
+                self._rest = replace(self._rest, cells=cells, drafting=drafting)
+            case _:
+                return
+        self._made = None
+
+    def trace(self) -> ReplyTrace:
+        """All that is known so far; the same value as long as nothing comes."""
+        if self._made is None:
+            self._made = replace(self._rest, tokens=tuple(self._tokens))
+        return self._made
+
 
 INTERVAL_S = 0.2
 """Rest after a write. With the write itself no text waits longer than the promised 250 ms."""

@@ -24,13 +24,12 @@ from app.domain.conversation import (
     Role,
 )
 from app.domain.errors import GoneError, StoreError
-from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
+from app.domain.trace import ReplyTrace
 from app.session.events import StoreFailed
-from app.session.title import title_of
-from app.session.tree import oldest_first
-from app.store.packing import FORMAT, pack, unpack
+from app.session.tree import oldest_first, title_of
 from app.store.store import Store
+from app.store.traces import FORMAT, pack, unpack
 
 
 class _Remembered(Struct):

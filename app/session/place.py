@@ -14,9 +14,7 @@ from app.domain.conversation import ChatSettings, Conversation, ConversationKind
 from app.domain.errors import GoneError, StoreError
 from app.session.events import BranchChanged, Gone
 from app.session.keeper import Keeper
-from app.session.prompt import sendable
-from app.session.title import title_of
-from app.session.tree import branch_through
+from app.session.tree import branch_through, sendable, title_of
 from app.store.store import Store
 
 

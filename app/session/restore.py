@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from app.domain.conversation import ChatSettings, Conversation, Message
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.domain.text import one_line
 
 

@@ -1,21 +1,75 @@
-"""The turns of a session: the one that runs, or the several that run at once, and those that ran last.
-
-Knows neither conversations nor what a turn begins with.
-"""
+"""The running turns of a session, one or several with their presets, and the merged stream of their events."""
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import TypeVar
+
+from msgspec.structs import replace
 
 from app.client.engine import Engine
 from app.domain.conversation import Message
-from app.domain.reply_trace import ReplyTrace
+from app.domain.sampling import N_SEEDS, Preset
+from app.domain.trace import ReplyTrace
 from app.protocol.commands import Resume
 from app.session.events import TurnEvent
 from app.session.keeper import Keeper
-from app.session.merge import merge
 from app.session.turn import Turn, TurnOptions
+
+T = TypeVar("T")
+
+
+async def merge(streams: Sequence[AsyncGenerator[T]]) -> AsyncGenerator[tuple[int, T]]:
+    """Yields what comes, as it comes, with the index of its stream; each stream keeps its order.
+
+    An exception of one stream ends all. However this ends, every stream is closed before.
+    """
+    queue: asyncio.Queue[tuple[int, T] | Exception | None] = asyncio.Queue(maxsize=len(streams))
+
+    async def pump(index: int, stream: AsyncGenerator[T]) -> None:
+        try:
+            async with aclosing(stream):
+                async for item in stream:
+                    await queue.put((index, item))
+        except Exception as error:
+            await queue.put(error)
+        else:
+            await queue.put(None)
+
+    tasks = [asyncio.create_task(pump(index, stream)) for index, stream in enumerate(streams)]
+    try:
+        n_open = len(tasks)
+        while n_open:
+            got = await queue.get()
+            if isinstance(got, Exception):
+                raise got
+            if got is None:
+                n_open -= 1
+            else:
+                yield got
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def variants(presets: Sequence[Preset], n: int, first_seed: int | None = None) -> list[Preset]:
+    """Returns a preset for each of `n` replies: the presets in turn, each time with the next seed.
+
+    A preset's own seed is where its seeds begin, else `first_seed` (a random one, if None) for all alike, so that
+    different presets are compared on the same draws.
+    """
+    start = secrets.randbelow(N_SEEDS) if first_seed is None else first_seed
+    made: list[Preset] = []
+    for index in range(n):
+        preset = presets[index % len(presets)]
+        seed = start if preset.sampling.seed is None else preset.sampling.seed
+        seed = (seed + index // len(presets)) % N_SEEDS
+        made.append(replace(preset, sampling=replace(preset.sampling, seed=seed)))
+    return made
 
 
 class Running:

@@ -17,24 +17,16 @@ from app.config.settings import TraceSettings
 from app.domain.conversation import ChatSettings, Conversation, ConversationKind, Message
 from app.domain.errors import TokscopeError
 from app.domain.generation import FinishReason
-from app.domain.preset import Preset
-from app.domain.reply_trace import ReplyTrace
+from app.domain.sampling import Preset
+from app.domain.trace import ReplyTrace
 from app.protocol.events import GenerationFinished
 from app.session.beginning import NOTHING, Beginning, fork_of, rewrite_of
-from app.session.events import (
-    BranchChanged,
-    ForkReread,
-    Gone,
-    MessageReturned,
-    MessageStored,
-    TurnEvent,
-)
+from app.session.events import BranchChanged, ForkReread, Gone, MessageReturned, MessageStored, TurnEvent
 from app.session.keeper import Keeper
 from app.session.others import Others, Seen
 from app.session.place import Place
-from app.session.running import Running
+from app.session.running import Running, variants
 from app.session.turn import TurnOptions, complete
-from app.session.variants import variants
 from app.store.store import Store
 
 T = TypeVar("T")

@@ -1,14 +1,25 @@
-"""The shape of a conversation: which message follows which, which branch leads through one of them. Pure.
-
-A child is always younger than its parent. Messages that are only in memory have negative ids, which count down, and are
-younger than all that are stored.
-"""
+"""The tree of messages: the branch through a message, a request made from it, and a conversation's title."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from app.domain.conversation import Message
+from app.domain.conversation import Message, Role
+from app.domain.sampling import Preset
+from app.domain.text import one_line
+from app.protocol.commands import ChatMessage
+
+
+def sendable(text: str) -> str:
+    """What is kept, and sent, of a text that was typed: halves of surrogate pairs become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def prompt_messages(preset: Preset, branch: Sequence[Message]) -> tuple[ChatMessage, ...]:
+    """The preset's system prompt and the branch. Partial replies are part of it, replies without text are not."""
+    system = (ChatMessage(Role.SYSTEM, preset.system),) if preset.system else ()
+    said = (m for m in branch if m.content or m.role is not Role.ASSISTANT)
+    return (*system, *(ChatMessage(m.role, m.content) for m in said))
 
 
 def oldest_first(messages: Iterable[Message]) -> list[Message]:
@@ -33,3 +44,12 @@ def branch_through(messages: Iterable[Message], message_id: int) -> list[Message
 
 def _age(message: Message) -> tuple[bool, int]:
     return message.id < 0, abs(message.id)
+
+
+TITLE_LIMIT = 60
+
+
+def title_of(text: str) -> str:
+    """The title of a conversation that begins with `text`: its first line that says something, made safe."""
+    lines = (one_line(line, TITLE_LIMIT) for line in text.splitlines())
+    return next(filter(None, lines), "New conversation")

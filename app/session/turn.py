@@ -14,8 +14,8 @@ from msgspec.structs import replace
 
 from app.client.engine import Engine
 from app.domain.conversation import Message, ReplyState, Role
-from app.domain.preset import Preset
-from app.domain.reply_trace import ReplyTrace
+from app.domain.sampling import Preset
+from app.domain.trace import ReplyTrace
 from app.protocol.commands import Generate
 from app.protocol.events import (
     ContextShifted,
@@ -27,11 +27,10 @@ from app.protocol.events import (
 )
 from app.session.beginning import NOTHING, Beginning
 from app.session.events import ReplyFinished, ReplyStarted, TurnEvent
-from app.session.journal import Journal
+from app.session.journal import Journal, Recorder
 from app.session.keeper import Keeper
 from app.session.outcome import Closed, End, Losses, outcome
-from app.session.prompt import prompt_messages
-from app.session.recorder import Recorder
+from app.session.tree import prompt_messages
 
 T = TypeVar("T")
 

@@ -1,17 +1,44 @@
-"""The rows of conversations: SQL in, values out. Synchronous; called with an open transaction or for reading."""
+"""The rows of conversations and the search over them. Synchronous; called with an open transaction."""
 
 from __future__ import annotations
 
 import time
+import unicodedata
 from typing import Any
 
 import apsw
 import msgspec
+from msgspec import Struct
 
 from app.domain.conversation import ChatSettings, Conversation, ConversationKind
 from app.domain.errors import GoneError
-from app.store.search import parse
 from app.store.sql import execute
+
+_UNSPACED = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
+
+
+class Search(Struct, frozen=True):
+    """A search made ready: `match` for FTS5 (empty: none) and `likes` patterns with the escape sign `\\`."""
+
+    match: str
+    likes: tuple[str, ...]
+
+
+def parse(query: str) -> Search:
+    """Never fails, whatever the text."""
+    words = query.replace("\0", " ").encode("utf-8", "replace").decode("utf-8").split()
+    indexed = [word for word in words if _indexed(word)]
+    match = " AND ".join('"' + word.replace('"', '""') + '"*' for word in indexed)
+    return Search(match, tuple(f"%{_like_escape(word)}%" for word in words if not _indexed(word)))
+
+
+def _indexed(word: str) -> bool:
+    return word.isalnum() and not any(unicodedata.name(c, "").startswith(_UNSPACED) for c in word)
+
+
+def _like_escape(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
 
 _SELECT = """
     SELECT c.id, c.title, c.tip_id, c.created_ms, c.updated_ms,

@@ -14,12 +14,12 @@ from pathlib import Path
 import apsw
 
 from app.domain.errors import StoreError
-from app.store import presence, read_only
-from app.store.errors import store_error
+from app.store import files as read_only
+from app.store import presence
 from app.store.files import back_up, private_file, private_folder, set_aside
 from app.store.salvage import salvage
 from app.store.schema import APPLICATION_ID, MIGRATIONS
-from app.store.sql import execute, pragma
+from app.store.sql import execute, pragma, store_error
 
 BUSY_MS = 5000
 """How long a call waits for another program's lock."""

@@ -24,14 +24,14 @@ from app.domain.conversation import (
     Role,
 )
 from app.domain.errors import StoreError
-from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
 from app.domain.text import one_line
+from app.domain.trace import ReplyTrace
 from app.store import conversations, messages, traces
 from app.store.database import BUSY_MS, Database
-from app.store.errors import store_error
 from app.store.files import backups
-from app.store.packing import pack, unpack
+from app.store.sql import store_error
+from app.store.traces import pack, unpack
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from app.config.catalogue import load_catalogue
 from app.config.paths import data_dir, database_file, engine_log_file
 from app.config.problems import Problem, summary
 from app.config.settings import LoadedSettings, load_presets, load_settings
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.tui.flow.first_choices import first_preset
 from app.tui.flow.memory import Memory
 from app.tui.options import ChatOptions

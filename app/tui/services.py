@@ -9,7 +9,7 @@ from app.client.engine import Engine
 from app.config.catalogue import Catalogue
 from app.config.settings import Settings
 from app.config.themes import LoadedThemes
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.store.store import Store
 from app.tui.flow.memory import Memory
 from app.tui.options import ChatOptions

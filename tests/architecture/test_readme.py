@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.cli.exit_codes import ExitCode
+from app.config.presets import SHIPPED_PRESETS
 from app.config.settings import Settings
-from app.config.shipped_presets import SHIPPED_PRESETS
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

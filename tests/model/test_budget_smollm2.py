@@ -13,13 +13,12 @@ from app.client.connection import Graces
 from app.client.worker_client import WorkerClient
 from app.domain.generation import ContextPolicy, FinishReason, PromptSpans
 from app.domain.model import LoadOptions
-from app.domain.preset import Preset
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import Preset, SamplingParams
 from app.protocol.commands import Generate, LoadModel, Tokenize
 from app.protocol.events import ContextTrimmed, GenerationFinished, GenerationStarted, ModelReady, PromptFit
 from app.session.budget import Budget, budget_of
-from app.session.prompt import prompt_messages
 from app.session.session import Session
+from app.session.tree import prompt_messages
 from app.store.store import Store
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]

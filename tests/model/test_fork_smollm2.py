@@ -13,10 +13,8 @@ from app.client.connection import Graces
 from app.client.worker_client import WorkerClient
 from app.domain.conversation import Message
 from app.domain.model import LoadOptions
-from app.domain.preset import Preset
-from app.domain.reply_trace import ReplyTrace, text_before
-from app.domain.sampling import SamplingParams
-from app.domain.trace import Origin
+from app.domain.sampling import Preset, SamplingParams
+from app.domain.trace import Origin, ReplyTrace, text_before
 from app.protocol.commands import LoadModel
 from app.protocol.events import GenerationStarted, ModelReady
 from app.session.events import ForkReread, TurnEvent

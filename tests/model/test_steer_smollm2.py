@@ -13,8 +13,7 @@ from textual.pilot import Pilot
 from app.client.connection import Graces
 from app.client.worker_client import WorkerClient
 from app.config.catalogue import load_catalogue
-from app.domain.preset import Preset
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import Preset, SamplingParams
 from app.domain.trace import Origin
 from app.tui.app import TokscopeApp
 from app.tui.inspect.fork import ForkWanted

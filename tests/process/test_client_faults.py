@@ -11,7 +11,7 @@ import pytest
 
 from app.client.connection import Graces
 from app.client.engine import EngineState
-from app.client.supervision import WINDOW_S, CrashLog
+from app.client.liveness import WINDOW_S, CrashLog
 from app.client.worker_client import WorkerClient
 from app.domain.generation import FinishReason
 from app.protocol.commands import LoadModel

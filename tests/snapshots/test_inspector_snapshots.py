@@ -10,9 +10,8 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from app.domain.conversation import Message, Role
-from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
-from app.domain.trace import Draw, Origin, PromptToken, StageTrace, TokenTrace, TopToken
+from app.domain.trace import Draw, Origin, PromptToken, ReplyTrace, StageTrace, TokenTrace, TopToken
 from app.tui.app import TokscopeApp
 from app.tui.options import ChatOptions
 from app.tui.screens.inspector import InspectorScreen

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from app.domain.preset import Preset
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import Preset, SamplingParams
 from app.tui.app import TokscopeApp
 from app.tui.screens.branch_plan import BranchPlan
 from app.tui.screens.branches import BranchesScreen

@@ -16,7 +16,7 @@ from app.domain.conversation import Conversation, ConversationKind, Message
 from app.domain.errors import StoreError, UsageError
 from app.session.erasing import erase_expired
 from app.session.session import Session
-from app.store.errors import store_error
+from app.store.sql import store_error
 from app.store.store import Store
 
 

@@ -18,7 +18,7 @@ from app.config.problems import render
 from app.config.settings import Settings, TraceSettings, load_presets, load_settings
 from app.domain.conversation import ChatSettings, Conversation, Message
 from app.domain.errors import ConfigError, ModelError
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.domain.text import one_line
 from app.models.locate import LocatedModel, locate
 from app.session.restore import restored

@@ -14,8 +14,7 @@ from app.cli.overrides import with_overrides
 from app.config.problems import nearest
 from app.domain.conversation import Role
 from app.domain.errors import UsageError
-from app.domain.preset import Preset
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import Preset, SamplingParams
 from app.domain.text import one_line
 from app.protocol.commands import ChatMessage
 

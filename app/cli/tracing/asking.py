@@ -22,8 +22,8 @@ from app.cli.tracing.verdict import count
 from app.domain.errors import TokscopeError
 from app.protocol.events import ModelReady
 from app.session.events import TurnEvent
-from app.session.prompt import prompt_messages
 from app.session.session import Session
+from app.session.tree import prompt_messages
 from app.tui.replay.recording import ModelOfRecord
 
 

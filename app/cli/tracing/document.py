@@ -8,8 +8,8 @@ from typing import Any
 from app.cli.tracing.named import to_named
 from app.cli.tracing.stored import TracedMessage, utc_time
 from app.domain.conversation import GenerationRecord, Message, ReplyState, Role
-from app.domain.reply_trace import ReplyTrace
 from app.domain.text import one_line
+from app.domain.trace import ReplyTrace
 from app.tui.replay.recording import Recording
 
 

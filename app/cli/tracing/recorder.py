@@ -11,7 +11,7 @@ import msgspec
 from app import __version__
 from app.cli.tracing.lines import KINDS, Header, event_line, header_line, token_lines
 from app.domain.generation import FinishReason, Timings, Usage
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.domain.text import safe_json
 from app.domain.trace import PromptToken
 from app.protocol.commands import ChatMessage

@@ -12,7 +12,7 @@ from app.cli import console
 from app.config.paths import database_file
 from app.domain.conversation import Conversation, ConversationKind, Message, Role
 from app.domain.errors import StoreError, UsageError
-from app.domain.reply_trace import ReplyTrace
+from app.domain.trace import ReplyTrace
 from app.store.store import Store
 
 _N_NAMED = 12

@@ -14,9 +14,8 @@ from collections.abc import Mapping
 import msgspec
 import numpy as np
 
-from app.domain.model import KvType, LoadOptions
+from app.domain.model import MIN_OUTPUTS, KvType, LoadOptions
 from app.domain.sampling import SamplingParams
-from app.domain.sizes import MIN_OUTPUTS
 from app.engine.core.backend import AdapterSet, ComputeError, Decoded, Logits
 from app.engine.core.batch import Batch
 from app.engine.native import library
@@ -44,7 +43,7 @@ _FLASH_SET = re.compile(r"Flash Attention (enabled|disabled)")
 _MEMORY_SHARE = 0.8
 _MOST_OUTPUTS = 64
 _VALUES_PER_EMBEDDING = 12
-"""Activations of a row are about so many times its embedding (see `app.domain.sizes`)."""
+"""Activations of a row are about so many times its embedding (see `app.domain.model`)."""
 _LOGITS_BYTES = 64 << 20
 """Of one batch, where every row has logits."""
 _OK, _NO_SLOT, _ABORTED, _NO_MEMORY = 0, 1, 2, -2

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from app.domain.fit import Memory, Plan, default_n_ctx, fit, shortfalls
-from app.domain.model import LoadOptions
-from app.domain.sizes import ModelSizes
+from app.domain.model import LoadOptions, ModelSizes
 from app.engine.core.backend import ComputeError, Decoded
 from app.engine.native import library
 from app.engine.native.attempt import Attempt

@@ -11,8 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-from app.domain.model import LoadOptions
-from app.domain.sizes import ModelSizes
+from app.domain.model import LoadOptions, ModelSizes
 from app.engine.core.backend import SamplingError
 from app.engine.grammar.compiler import Grammars
 from app.engine.native import library

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from app.domain.conversation import ChatSettings
 from app.domain.errors import ModelError
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.domain.text import one_line
 from app.models.locate import LocatedModel
 from app.session.restore import restored

@@ -9,7 +9,7 @@ from pathlib import Path
 from textual.app import App
 
 from app.config.catalogue import Catalogue
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.models.listing import list_models
 from app.session.session import Session
 from app.tui.flow.chat_settings import SettingsSwitch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.config.presets import find_preset
 from app.config.settings import LoadedSettings, load_presets
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.domain.text import one_line
 from app.tui.flow.memory import Memory
 

@@ -7,8 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
-from app.domain.reply_trace import ReplyTrace
-from app.domain.trace import TokenTrace
+from app.domain.trace import ReplyTrace, TokenTrace
 
 LOW_P = 0.1
 HIGH_ENTROPY = 3.0

@@ -10,9 +10,8 @@ from typing import Protocol
 
 from app.domain.conversation import Message, ReplyState, Role
 from app.domain.errors import StoreError
-from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams, thinking_params
-from app.domain.trace import TokenTrace
+from app.domain.trace import ReplyTrace, TokenTrace
 from app.tui.inspect.chain import Chain, computed, recorded
 from app.tui.inspect.draws import draw_of
 from app.tui.inspect.knobs import WhatIf

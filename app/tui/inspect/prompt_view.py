@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.domain.reply_trace import ReplyTrace
+from app.domain.trace import ReplyTrace
 from app.tui.inspect.tint import Mark
 from app.tui.panels.line import Line, bar, visible
 

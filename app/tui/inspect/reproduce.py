@@ -12,11 +12,10 @@ from typing import Any, cast
 
 from msgspec.structs import replace
 
-from app.config.shipped_presets import SHIPPED_PRESETS
+from app.config.presets import SHIPPED_PRESETS
 from app.domain.conversation import ChatSettings, Message, Role
-from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
-from app.domain.trace import Origin
+from app.domain.trace import Origin, ReplyTrace
 
 _BASE = SHIPPED_PRESETS["plain"]
 _NAMES = {"json_schema": "schema", "logit_bias": "bias", "dry_sequence_breakers": "dry-breaker"}

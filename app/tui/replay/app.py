@@ -10,7 +10,7 @@ from app.config.catalogue import Catalogue
 from app.config.settings import Settings, TraceSettings
 from app.config.themes import load_themes
 from app.domain.conversation import Role
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.domain.text import one_line
 from app.session.session import Session
 from app.store.store import Store

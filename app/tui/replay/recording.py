@@ -6,9 +6,8 @@ from msgspec import Struct
 
 from app.domain.generation import ContextPolicy
 from app.domain.model import LoadOptions
-from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
-from app.domain.trace import PromptToken, TokenTrace
+from app.domain.trace import PromptToken, ReplyTrace, TokenTrace
 from app.protocol.commands import ChatMessage
 from app.protocol.events import GenerationEvent, GenerationFinished, GenerationStarted, ModelReady, TokensGenerated
 

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.domain.text import one_line
 from app.tui.screens.picker import FRAME, LOW, MAX_WIDTH, WIDTH
 from app.tui.screens.safe import Dialog

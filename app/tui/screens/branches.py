@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Grid
 
 from app.domain.conversation import Message
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.domain.text import one_line
 from app.protocol.events import GenerationFinished, ModelReady, SlotsHeld
 from app.session.events import ReplyFinished, ReplyStarted, TurnEvent

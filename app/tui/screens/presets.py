@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from app.domain.preset import Preset
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import Preset, SamplingParams
 from app.domain.text import one_line
 from app.tui.screens.default_picker import DefaultPicker
 from app.tui.screens.picker import Row, matches

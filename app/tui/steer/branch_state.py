@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.domain.conversation import Message
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.domain.text import one_line
 from app.protocol.events import TokensGenerated
 from app.session.events import (

@@ -8,10 +8,10 @@ from contextlib import aclosing
 
 from app.domain.conversation import Message, Role
 from app.domain.errors import TokscopeError
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.protocol.events import ModelReady
 from app.session.events import MessageReturned, MessageStored, StoreFailed
-from app.session.variants import variants
+from app.session.running import variants
 from app.tui.flow.chat import Chat
 from app.tui.screens.branch_plan import BranchPlan
 from app.tui.screens.branches import BranchesScreen

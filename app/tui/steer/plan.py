@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 
 MIN_BRANCHES, MAX_BRANCHES = 2, 8
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from app.domain.conversation import GenerationRecord
 from app.domain.generation import PromptSpans
-from app.domain.reply_trace import ReplyTrace
-from app.domain.trace import TokenTrace
+from app.domain.trace import ReplyTrace, TokenTrace
 from app.protocol.events import (
     ContextShifted,
     GenerationEvent,

@@ -9,11 +9,10 @@ import pytest
 from msgspec.structs import replace
 
 from app.config.catalogue import Catalogue
-from app.config.shipped_presets import SHIPPED_PRESETS
+from app.config.presets import SHIPPED_PRESETS
 from app.domain.conversation import ChatSettings, Conversation, ConversationKind, Role
 from app.domain.model import ModelSpec
-from app.domain.preset import Preset
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import Preset, SamplingParams
 from app.protocol.events import LoadFailed
 from app.store.store import Store
 from app.tui.app import TokscopeApp

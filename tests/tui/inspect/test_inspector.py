@@ -9,7 +9,7 @@ from textual import events
 from textual.pilot import Pilot
 
 from app.domain.conversation import Message, ReplyState, Role
-from app.domain.reply_trace import ReplyTrace
+from app.domain.trace import ReplyTrace
 from app.tui.app import TokscopeApp
 from app.tui.inspect.fork import ForkWanted
 from app.tui.screens.chat import ChatScreen

@@ -7,8 +7,7 @@ from pathlib import Path
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
-from app.domain.preset import Preset
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import Preset, SamplingParams
 from app.domain.trace import Draw, PromptToken, StageTrace
 from app.tui.app import TokscopeApp
 from app.tui.screens.inspector import InspectorScreen

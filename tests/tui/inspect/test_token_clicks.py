@@ -10,7 +10,7 @@ from textual.events import Click
 from textual.pilot import Pilot
 
 from app.config.settings import TraceSettings
-from app.domain.reply_trace import ReplyTrace
+from app.domain.trace import ReplyTrace
 from app.tui.app import TokscopeApp
 from app.tui.screens.chat import ChatScreen
 from app.tui.screens.inspect_commands import InspectCommands

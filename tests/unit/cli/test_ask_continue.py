@@ -11,7 +11,7 @@ import pytest
 from app.config.paths import config_file, database_file
 from app.domain.conversation import ChatSettings, Conversation, ConversationKind, GenerationRecord, ReplyState, Role
 from app.domain.generation import FinishReason
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.store.store import Store
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.tiny_gguf import write_tiny_gguf

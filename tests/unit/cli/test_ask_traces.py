@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.config.paths import config_file, database_file
-from app.domain.reply_trace import ReplyTrace
+from app.domain.trace import ReplyTrace
 from app.store.store import Store
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.unit.cli.conftest import Tok

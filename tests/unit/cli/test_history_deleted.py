@@ -10,8 +10,7 @@ import pytest
 
 from app.config.paths import cache_dir, config_dir, copied_file, data_dir, database_file, ensure_dir
 from app.domain.conversation import Role
-from app.domain.reply_trace import ReplyTrace
-from app.domain.trace import TokenTrace
+from app.domain.trace import ReplyTrace, TokenTrace
 from app.session.erasing import erase_expired
 from app.store import conversations, database, schema
 from app.store.store import UNDO_MS, Store

@@ -1,6 +1,6 @@
 """Three crashes in five minutes are too many."""
 
-from app.client.supervision import WINDOW_S, CrashLog
+from app.client.liveness import WINDOW_S, CrashLog
 
 
 def test_the_third_crash_within_the_window_is_too_many():

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from app.config import paths, resources
+from app.config import paths
+from app.config import paths as resources
 from app.config.check import check_config
 from app.config.settings import Settings, load_settings
-from app.config.starter_config import default_config_text
+from app.config.writer import default_config_text
 
 
 def test_paths_follow_the_environment(tmp_path: Path) -> None:

@@ -4,8 +4,7 @@ import pytest
 from app.config.presets import find_preset
 from app.config.settings import Settings, load_presets
 from app.domain.errors import ConfigError
-from app.domain.preset import Preset
-from app.domain.sampling import CANONICAL, SamplingParams, does_something
+from app.domain.sampling import CANONICAL, Preset, SamplingParams, does_something
 
 
 def test_shipped() -> None:

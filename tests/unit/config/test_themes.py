@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config.resources import themes_dir
+from app.config.paths import themes_dir
 from app.config.themes import (
     ANSI_COLORS,
     APP_VARIABLES,

@@ -6,8 +6,7 @@ import msgspec
 import pytest
 
 from app.domain.fit import Memory, fit
-from app.domain.model import KvType, LoadOptions
-from app.domain.sizes import ModelSizes
+from app.domain.model import KvType, LoadOptions, ModelSizes
 
 MIB, GIB = 1 << 20, 1 << 30
 SIZES = ModelSizes(

@@ -9,10 +9,9 @@ import pytest
 from app.config.catalogue import Catalogue
 from app.domain.errors import ModelError
 from app.domain.model import LoadOptions, LoraAdapter, ModelSpec
-from app.models.gguf import read_header
+from app.models.gguf import model_sizes, read_header
 from app.models.listing import AdapterRow, list_models
 from app.models.locate import locate
-from app.models.plan import model_sizes
 from tests.fakes.tiny_gguf import write_tiny_gguf
 from tests.synthetic.lora import write_lora
 

@@ -7,10 +7,9 @@ import pytest
 from app.config.catalogue import Catalogue
 from app.domain.errors import ModelError
 from app.domain.model import LoadOptions, ModelSpec
-from app.models.gguf import read_header
+from app.models.gguf import model_sizes, read_header
 from app.models.listing import ModelRow, list_models
 from app.models.locate import LocatedModel, locate
-from app.models.plan import model_sizes
 from tests.fakes.tiny_gguf import write_tiny_gguf
 
 

@@ -6,8 +6,7 @@ import msgspec
 
 from app.domain.fit import Memory
 from app.domain.model import LoadOptions
-from app.models.gguf import read_header
-from app.models.plan import model_sizes, plan_load
+from app.models.gguf import model_sizes, plan_load, read_header
 from app.protocol.events import Device
 from tests.fakes.tiny_gguf import gguf_bytes, llama_metadata, write_tiny_gguf
 from tests.synthetic.shapes import SHAPES, metadata, tensors

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from app.domain.conversation import Role
 from app.domain.generation import CellSpan, FinishReason, PromptSpans, Stop
-from app.domain.model import KvType, LoadOptions
+from app.domain.model import KvType, LoadOptions, ModelSizes
 from app.domain.sampling import SamplingParams
-from app.domain.sizes import ModelSizes
 from app.domain.trace import Prediction, PromptToken, StageTrace, TopToken
 from app.protocol.codec import MAX_FRAME_BYTES, FrameError, command_decoder, encode, event_decoder
 from app.protocol.commands import (

@@ -7,8 +7,7 @@ import asyncio
 import pytest
 
 from app.domain.conversation import Message
-from app.domain.preset import Preset
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import Preset, SamplingParams
 from app.session.events import TurnEvent
 from app.session.session import Session
 from app.store.store import Store

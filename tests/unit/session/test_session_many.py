@@ -9,10 +9,9 @@ import msgspec
 import pytest
 
 from app.domain.conversation import ReplyState
-from app.domain.preset import Preset
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import Preset, SamplingParams
 from app.session.events import MessageStored, ReplyFinished
-from app.session.merge import merge
+from app.session.running import merge
 from app.store.store import Store
 from tests.fakes.scripts import reply
 from tests.fakes.stored import children

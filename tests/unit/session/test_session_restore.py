@@ -6,8 +6,7 @@ from msgspec.structs import replace
 
 from app.domain.conversation import ChatSettings, Conversation, GenerationRecord, Message, Role
 from app.domain.generation import FinishReason
-from app.domain.preset import Preset
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import Preset, SamplingParams
 from app.session.restore import restored
 
 MINE = Preset(name="mine", system="Be brief.", sampling=SamplingParams(temperature=0.3))

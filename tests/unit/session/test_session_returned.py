@@ -11,8 +11,8 @@ from app.domain.errors import GenerationError
 from app.domain.generation import FinishReason, Timings, Usage
 from app.protocol.events import EngineLost, GenerationFinished
 from app.session.events import MessageReturned, TurnEvent
+from app.session.running import variants
 from app.session.session import Session
-from app.session.variants import variants
 from app.store.store import Store
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.unit.session.session_helpers import PRESET, all_of, kinds, session_with, stored_branch, with_reply

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from app.domain.conversation import Message, Role
-from app.domain.reply_trace import ReplyTrace
+from app.domain.trace import ReplyTrace
 from app.protocol.events import TokensGenerated
 from app.session.beginning import rewrite_of
 from app.session.events import ReplyFinished, ReplyStarted

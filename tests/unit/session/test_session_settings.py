@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from app.domain.conversation import ChatSettings, ConversationKind
 from app.domain.errors import StoreError
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.store.store import Store
 from tests.unit.session.session_helpers import PRESET, all_of, session_with
 

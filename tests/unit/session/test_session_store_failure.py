@@ -6,7 +6,7 @@ import pytest
 
 from app.domain.conversation import ReplyState
 from app.domain.errors import StoreError
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.session.events import StoreFailed
 from app.session.session import Session
 from app.store.store import Store

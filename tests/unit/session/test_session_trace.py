@@ -10,7 +10,7 @@ from app.config.settings import TraceSettings
 from app.domain.conversation import ReplyState
 from app.domain.errors import StoreError
 from app.domain.generation import CellSpan, DraftCounts
-from app.domain.reply_trace import ReplyTrace, text_before
+from app.domain.trace import ReplyTrace, text_before
 from app.protocol.events import GenerationStarted, TokensGenerated
 from app.session.events import ReplyFinished, StoreFailed
 from app.session.session import Session

@@ -9,16 +9,11 @@ import pytest
 
 from app.domain.conversation import ReplyState, Role
 from app.domain.generation import FinishReason, Stop, Usage
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.protocol.commands import ChatMessage
-from app.protocol.events import (
-    GenerationFinished,
-    GenerationStarted,
-    PrefillProgress,
-    TokensGenerated,
-)
+from app.protocol.events import GenerationFinished, GenerationStarted, PrefillProgress, TokensGenerated
 from app.session.events import MessageStored, ReplyFinished, ReplyStarted
-from app.session.title import title_of
+from app.session.tree import title_of
 from app.store.store import Store
 from tests.fakes.scripts import reply
 from tests.fakes.stored import children

@@ -8,8 +8,7 @@ import apsw
 import pytest
 
 from app.domain.conversation import ChatSettings, ConversationKind, Role
-from app.domain.preset import Preset
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import Preset, SamplingParams
 from app.store import database, schema
 from app.store.store import Store
 

@@ -10,10 +10,9 @@ import msgspec
 import pytest
 
 from app.domain.generation import CellSpan, DraftCounts
-from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
-from app.domain.trace import Draw, Origin, PromptToken, StageTrace, TokenTrace, TopToken
-from app.store.packing import FORMAT, pack, unpack
+from app.domain.trace import Draw, Origin, PromptToken, ReplyTrace, StageTrace, TokenTrace, TopToken
+from app.store.traces import FORMAT, pack, unpack
 
 FIGURES = ("ms", "p", "logprob", "entropy", "p_end", "decode_ms", "sample_ms", "text_ms")
 

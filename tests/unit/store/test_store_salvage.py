@@ -12,11 +12,9 @@ import pytest
 
 from app.domain.conversation import GenerationRecord, Message, ReplyState, Role
 from app.domain.generation import FinishReason, Timings, Usage
-from app.domain.reply_trace import ReplyTrace
-from app.domain.trace import TokenTrace
+from app.domain.trace import ReplyTrace, TokenTrace
 from app.store.database import Database
-from app.store.pages import Pages
-from app.store.salvage import Salvaged, salvage
+from app.store.salvage import Pages, Salvaged, salvage
 from app.store.store import Store
 from tests.fakes.stored import children
 

@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.conversation import ReplyState, Role
-from app.store.conversations import find
+from app.store.conversations import Search, find, parse
 from app.store.database import Database
-from app.store.search import Search, parse
 from app.store.store import Store
 
 

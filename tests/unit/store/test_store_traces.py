@@ -9,8 +9,8 @@ import pytest
 
 from app.domain.conversation import Message, ReplyState, Role
 from app.domain.errors import StoreError
-from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
+from app.domain.trace import ReplyTrace
 from app.store import database, schema
 from app.store.store import Store
 from tests.fakes.engine_events import make_token

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from app.domain.fit import Memory, Plan, fit
-from app.domain.model import LoadOptions
-from app.domain.sizes import ModelSizes
+from app.domain.model import LoadOptions, ModelSizes
 from app.engine.native import drafting
 from app.engine.native.context import ContextError
 from app.engine.native.drafting import DraftModel

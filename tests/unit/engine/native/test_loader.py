@@ -7,8 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from app.domain.fit import Memory
-from app.domain.model import LoadOptions
-from app.domain.sizes import ModelSizes
+from app.domain.model import LoadOptions, ModelSizes
 from app.engine.native import loader
 from app.engine.native.attempt import Attempt
 from app.engine.native.context import ContextError

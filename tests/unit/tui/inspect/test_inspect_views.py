@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
-from app.domain.trace import Draw, Origin, PromptToken, StageTrace, TokenTrace, TopToken
+from app.domain.trace import Draw, Origin, PromptToken, ReplyTrace, StageTrace, TokenTrace, TopToken
 from app.tui.inspect.basis import Step
 from app.tui.inspect.chain import computed, recorded
 from app.tui.inspect.find import next_surprise, next_text

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from app.domain.conversation import Message, ReplyState, Role
-from app.domain.reply_trace import ReplyTrace
 from app.domain.sampling import SamplingParams
-from app.domain.trace import PromptToken
+from app.domain.trace import PromptToken, ReplyTrace
 from app.tui.inspect.inspection import Inspection, why_empty
 from tests.fakes.engine_events import make_eog, make_token
 

@@ -7,10 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from app.domain.conversation import ChatSettings, Message, Role
-from app.domain.preset import Preset
-from app.domain.reply_trace import ReplyTrace
-from app.domain.sampling import SamplingParams
-from app.domain.trace import Origin
+from app.domain.sampling import Preset, SamplingParams
+from app.domain.trace import Origin, ReplyTrace
 from app.tui.inspect.reproduce import command_of
 from tests.fakes.engine_events import make_token
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.domain.generation import PromptSpans
-from app.domain.preset import Preset
+from app.domain.sampling import Preset
 from app.protocol.events import GenerationStarted, TokensGenerated
 from app.tui.steer.branch_state import Branch, together_tps
 from tests.fakes.engine_events import make_finished, make_token

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.preset import Preset
-from app.domain.sampling import N_SEEDS, SamplingParams
-from app.session.variants import variants
+from app.domain.sampling import N_SEEDS, Preset, SamplingParams
+from app.session.running import variants
 from app.tui.steer.columns import Arrangement, arrange
 from app.tui.steer.plan import Plan
 

@@ -2,7 +2,7 @@
 
 from app.domain.conversation import GenerationRecord
 from app.domain.generation import CellSpan, FinishReason, Timings, Usage
-from app.domain.reply_trace import ReplyTrace
+from app.domain.trace import ReplyTrace
 from app.protocol.events import ContextShifted, GenerationFinished, TokensGenerated
 from app.tui.meter import RunMeter
 from app.tui.watch.recall import events_of
