@@ -30,8 +30,8 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["GGML_NO_BACKTRACE"] = "1"  # read when the library is loaded; else an abort starts a debugger
 
-    from app.engine.heap import give_back_freed_blocks
-    from app.engine.worker import Worker
+    from app.engine.process.vitals import give_back_freed_blocks
+    from app.engine.process.worker import Worker
 
     give_back_freed_blocks()
     return Worker(in_fd, out_fd, Path(cache) if cache else None).run()

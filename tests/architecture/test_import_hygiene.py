@@ -72,6 +72,6 @@ def test_the_chat_imports_no_native_code() -> None:
 
 
 def test_the_worker_imports_nothing_of_the_app() -> None:
-    loaded = imports_of("import app.engine.worker")
+    loaded = imports_of("import app.engine.process.worker")
     floors = {"app.cli", "app.tui", "app.session", "app.client", "app.store", "app.models", "app.config"}
     assert not loaded & (floors | {"textual", "rich", "typer", "apsw"})

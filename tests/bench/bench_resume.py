@@ -15,7 +15,7 @@ from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
-from app.engine.kvstore import KvStore
+from app.engine.kv.store import KvStore
 from app.engine.native import library
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import load

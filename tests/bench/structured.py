@@ -174,9 +174,9 @@ def model(path: Path | None, n_each: int) -> bool:
     """Persons and poems of a real model; returns whether all are what their schemas say."""
     from app.domain.conversation import Role
     from app.domain.model import LoadOptions
-    from app.engine.core.happenings import Finished
-    from app.engine.host import Host
+    from app.engine.core.events import Finished
     from app.engine.native import library
+    from app.engine.requests.service import Host
     from app.engine.text.renderer import Renderer
     from app.protocol.commands import ChatMessage, Generate, LoadModel
     from tests.fakes.smollm2 import smollm2_path

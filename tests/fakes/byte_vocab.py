@@ -18,7 +18,7 @@ _TEXT = {EMPTY: b"", HELLO: b"hello", BRACE_QUOTE: b'{"'}
 
 
 class ByteVocab:
-    """Fits `app.engine.grammar.vocabulary.Pieces`."""
+    """Fits `app.engine.grammar.matcher.Pieces`."""
 
     n_vocab = 263
     eog = frozenset((EOG, OTHER_EOG))

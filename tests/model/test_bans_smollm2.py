@@ -11,11 +11,11 @@ from app.domain.conversation import Role
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError, SamplingError
-from app.engine.host import Host
 from app.engine.native.bans import TextBans, ban_notices, banned_texts, banned_tokens
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import Loaded
 from app.engine.native.model import NativeModel
+from app.engine.requests.service import Host
 from app.engine.text.renderer import Renderer
 from app.protocol.commands import ChatMessage, Generate, LoadModel
 

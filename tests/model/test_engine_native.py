@@ -15,7 +15,7 @@ from app.domain.generation import FinishReason
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import Decoded, SamplingError
-from app.engine.core.happenings import Sampled
+from app.engine.core.events import Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native.context import NativeContext

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from app.domain.sampling import SamplingParams
 from app.domain.trace import TokenTrace, TopToken
 from app.engine.core.backend import Logits
-from app.engine.core.happenings import Sampled
+from app.engine.core.events import Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native.context import NativeContext

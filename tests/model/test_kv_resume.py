@@ -13,7 +13,7 @@ from app.domain.conversation import Role
 from app.domain.generation import FinishReason
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
-from app.engine import kvfile
+from app.engine.kv import file as kvfile
 from app.protocol.commands import ChatMessage, Generate, LoadModel
 from app.protocol.events import (
     ContextShifted,

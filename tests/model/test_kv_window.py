@@ -11,14 +11,14 @@ from app.domain.conversation import Role
 from app.domain.generation import FinishReason
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
-from app.engine.context_policy import fit
-from app.engine.core.happenings import Shifted
+from app.engine.core.events import Shifted
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
-from app.engine.host import Host
 from app.engine.native import library
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import Loaded
+from app.engine.requests.prompting import fit
+from app.engine.requests.service import Host
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate

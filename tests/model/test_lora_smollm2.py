@@ -9,8 +9,8 @@ import pytest
 from app.domain.conversation import Role
 from app.domain.model import LoadOptions, LoraAdapter
 from app.domain.sampling import SamplingParams
-from app.engine.host import Host
 from app.engine.native import library
+from app.engine.requests.service import Host
 from app.engine.text.renderer import Renderer
 from app.protocol.commands import ChatMessage, Generate, LoadModel
 from tests.synthetic.lora import write_lora

@@ -11,7 +11,7 @@ import pytest
 from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import Logits
-from app.engine.core.happenings import Held, Sampled
+from app.engine.core.events import Held, Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.core.thinking import ThinkingBlock

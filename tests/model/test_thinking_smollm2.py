@@ -9,9 +9,9 @@ import pytest
 from app.domain.conversation import Role
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
-from app.engine.core.happenings import Sampled
-from app.engine.host import Host
+from app.engine.core.events import Sampled
 from app.engine.native import library
+from app.engine.requests.service import Host
 from app.engine.text.renderer import Renderer
 from app.protocol.commands import ChatMessage, Generate, LoadModel
 

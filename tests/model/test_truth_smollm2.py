@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin
-from app.engine.core.happenings import Happening, Held, Sampled
+from app.engine.core.events import Happening, Held, Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native.context import NativeContext

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from app.domain.sampling import SamplingParams
-from app.engine.branches import Branches
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native.context import NativeContext
-from app.engine.native.state import Part, in_streams
+from app.engine.native.memory import Part, in_streams
+from app.engine.requests.service import Branches
 
 pytestmark = pytest.mark.model
 PROMPT = list(range(1000, 1060))

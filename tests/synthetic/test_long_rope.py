@@ -12,8 +12,8 @@ os.environ["GGML_NO_BACKTRACE"] = "1"
 from app.domain.conversation import Role
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
-from app.engine.host import Host
 from app.engine.native import library
+from app.engine.requests.service import Host
 from app.engine.text.renderer import Renderer
 from app.protocol.commands import ChatMessage, Generate, LoadModel
 from tests.synthetic import shapes

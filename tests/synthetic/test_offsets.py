@@ -16,8 +16,8 @@ os.environ["GGML_NO_BACKTRACE"] = "1"
 from app.engine.native import library
 from app.engine.native.bindings import C
 from app.engine.native.vocab import NativeVocab
+from app.engine.text.align import Teller
 from app.engine.text.tokenizer import Tokenizer
-from app.engine.text.told import Teller
 from tests.synthetic.pieces import sentencepiece, unigram, wordpiece, write_vocabulary
 from tests.synthetic.vocabulary import made
 

@@ -13,13 +13,13 @@ os.environ["GGML_NO_BACKTRACE"] = "1"
 from app.domain.generation import PromptSpans
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
-from app.engine.branches import Branches
 from app.engine.core.backend import Logits
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native import library
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import Loaded, load
+from app.engine.requests.service import Branches
 from app.models.gguf import read_header
 from tests.synthetic.recurrent import RecurrentShape
 from tests.synthetic.writer import write_model

@@ -14,15 +14,15 @@ os.environ["GGML_NO_BACKTRACE"] = "1"
 
 from app.domain.model import KvType, LoadOptions
 from app.domain.sampling import SamplingParams
-from app.engine.branches import Branches
 from app.engine.core.backend import Logits
-from app.engine.core.happenings import Sampled
+from app.engine.core.events import Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
-from app.engine.kvstore import KvStore
+from app.engine.kv.store import KvStore
 from app.engine.native import library
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import Loaded, load
+from app.engine.requests.service import Branches
 from app.models.gguf import read_header
 from tests.synthetic.shapes import Shape
 from tests.synthetic.windowed import ARCHITECTURES, WindowedShape

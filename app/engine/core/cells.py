@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from app.domain.generation import CellSpan
 from app.engine.core.backend import Backend
-from app.engine.core.happenings import Accounted
+from app.engine.core.events import Accounted
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import Slot, SlotTable
 

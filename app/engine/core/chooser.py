@@ -9,8 +9,8 @@ from app.domain.generation import FinishReason
 from app.domain.trace import Origin
 from app.engine.core.backend import Backend, ComputeError, Logits
 from app.engine.core.distribution import Distribution
-from app.engine.core.happenings import Happening, Held, Sampled
-from app.engine.core.prospect import foresee
+from app.engine.core.events import Happening, Held, Sampled
+from app.engine.core.preview import foresee
 from app.engine.core.sequence import Phase, Sequence
 
 _FORESEEN = 10

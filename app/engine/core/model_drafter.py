@@ -15,8 +15,8 @@ import numpy as np
 from app.engine.core.backend import Backend, ComputeError, Decoded, Logits, Sampler, Shadow
 from app.engine.core.costs import typical
 from app.engine.core.draft import MODEL, NO_DRAFT, Draft
-from app.engine.core.pace import Pace
 from app.engine.core.slots import common_prefix
+from app.engine.core.tuning import Pace
 
 _ALL_RIGHT = 0.4
 """A draft ends before a token with which it is all right with less than this chance."""

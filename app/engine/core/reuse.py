@@ -42,7 +42,7 @@ class Saved(Protocol):
 
 
 class Archive(Protocol):
-    """Keeps states beyond the life of their slot. `app.engine.kvstore` keeps them in files."""
+    """Keeps states beyond the life of their slot. `app.engine.kv.store` keeps them in files."""
 
     def find(self, prompt: Many[int], at_least: int, usable: Callable[[int, int], bool]) -> Saved | None:
         """What has the longest prefix in common with `prompt`, `at_least` tokens.

@@ -6,9 +6,9 @@ from collections.abc import Sequence as Many
 from dataclasses import dataclass
 
 from app.engine.core.backend import Backend
-from app.engine.core.prefill import ChunkSize
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.speculation import LONGEST_DRAFT
+from app.engine.core.tuning import ChunkSize
 
 
 @dataclass(slots=True)

@@ -16,12 +16,12 @@ from app.engine.core.backend import Backend, ComputeError, Decoded, Sampler
 from app.engine.core.cells import Accounts
 from app.engine.core.chooser import Chooser
 from app.engine.core.draft import Drafter, NGramDrafter
-from app.engine.core.happenings import Blocked, Finished, Happening, Held, Prefilled, Started
-from app.engine.core.pace import Pace
+from app.engine.core.events import Blocked, Finished, Happening, Held, Prefilled, Started
 from app.engine.core.reuse import Archive, Reuse
 from app.engine.core.rows import Rows, build, running
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import SlotState, SlotTable
+from app.engine.core.tuning import Pace
 from app.engine.core.window import forget_shifted, make_room
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from app.domain.generation import FinishReason
 from app.engine.core.backend import Backend
-from app.engine.core.happenings import Shifted
+from app.engine.core.events import Shifted
 from app.engine.core.sequence import Phase, Sequence
 
 N_SINK = 4

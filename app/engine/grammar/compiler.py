@@ -19,10 +19,9 @@ from app.domain.sampling import CONSTRAINTS, SamplingParams, thinking_params
 from app.engine.core.backend import ComputeError, SamplingError
 from app.engine.grammar.gbnf import GbnfError, TokenIds, read_gbnf
 from app.engine.grammar.lexemes import to_lark
-from app.engine.grammar.matcher import Matcher, first_line
+from app.engine.grammar.matcher import Matcher, Pieces, first_line, tokenizer_of
 from app.engine.grammar.pattern import PatternError, whole
 from app.engine.grammar.schema import read_schema
-from app.engine.grammar.vocabulary import Pieces, tokenizer_of
 
 _N_KEPT = 16
 """Grammars that are kept compiled: as many as a batch with changing schemas has in flight."""

@@ -1,12 +1,9 @@
-"""A grammar's state in one reply, by llguidance: the mask of the whole vocabulary in microseconds.
-
-llguidance walks a trie of the vocabulary's bytes with a lexer and an Earley parser (github.com/guidance-ai/llguidance).
-"""
+"""A grammar's state in one reply, by llguidance over the model's vocabulary: the mask of all tokens in microseconds."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -71,3 +68,56 @@ class Matcher:
 def first_line(message: str) -> str:
     """The first line of a message of llguidance's: what follows describes its own insides."""
     return next((line.strip() for line in message.splitlines() if line.strip()), "llguidance gives no reason")[:300]
+
+
+SLICES = (r'[^"\\\x00-\x1F\x7F]{1,10}', r'[^"\\\x00-\x1F\x7F]{1,30}', r'[^"\\\x00-\x1F\x7F]+')
+"""What masks are precomputed for: the inside of strings, most of most replies (llguidance's own choice for JSON)."""
+
+
+class Pieces(Protocol):
+    """The tables of a vocabulary that are needed."""
+
+    n_vocab: int
+    eog: frozenset[int]
+
+    @property
+    def pieces(self) -> Mapping[int, bytes]:
+        """Bytes as text by id; empty for control tokens."""
+        ...
+
+    @property
+    def named_pieces(self) -> Mapping[int, bytes]:
+        """The same with control tokens by name."""
+        ...
+
+    @property
+    def non_text(self) -> Collection[int]:
+        """Tokens that stand for no text, whatever their piece is: control tokens, tags, unknown and unused ones."""
+        ...
+
+
+class _Tokens:
+    """What llguidance asks of a tokenizer."""
+
+    bos_token_id = None
+
+    def __init__(self, vocab: Pieces) -> None:
+        special = {*vocab.non_text, *vocab.eog}
+        self.eos_token_id = min(vocab.eog)
+        self.special_token_ids = sorted(special)
+        self.tokens = [
+            vocab.named_pieces[token] if token in special else vocab.pieces[token] for token in range(vocab.n_vocab)
+        ]
+
+    def __call__(self, text: bytes) -> list[int]:
+        raise TypeError("a grammar is matched token by token: no text is tokenised for it")
+
+
+def tokenizer_of(vocab: Pieces) -> Any:  # noqa: ANN401 -- an LLTokenizer, which is not imported before it is needed
+    """llguidance's view of a vocabulary. Raises ValueError for one without an end-of-generation token."""
+    import llguidance
+
+    if not vocab.eog:
+        raise ValueError("the vocabulary has no end-of-generation token: a constrained answer could not end")
+    wrapper = llguidance.TokenizerWrapper(_Tokens(vocab))
+    return llguidance.LLTokenizer(wrapper, eos_token=sorted(vocab.eog), slices=list(SLICES))

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import SamplingError
 from app.engine.native.model import NativeModel
-from app.engine.native.piece_index import PieceIndex
-from app.engine.native.vocab import NativeVocab
+from app.engine.native.vocab import NativeVocab, PieceIndex
 
 _MOST_VARIANTS = 6
 

@@ -1,8 +1,4 @@
-"""One llama_context: implements `app.engine.core.backend.Backend` and checks what would abort the process.
-
-Sequences are separate streams of `n_ctx` cells each, so that a reply does not depend on its neighbours; or they are
-unified in one pool, so that branches of one prompt share its cells.
-"""
+"""One llama_context: implements `app.engine.core.backend.Backend` and checks what would abort the process."""
 
 from __future__ import annotations
 
@@ -21,11 +17,36 @@ from app.engine.core.batch import Batch
 from app.engine.native import library
 from app.engine.native.bindings import C, Native
 from app.engine.native.machine import available_bytes, physical_cores
-from app.engine.native.memory import NativeMemory
+from app.engine.native.memory import NativeMemory, parts_of
 from app.engine.native.model import NativeModel
-from app.engine.native.rows import NativeBatch
 from app.engine.native.sampler import NativeSampler
-from app.engine.native.state import parts_of
+
+
+class NativeBatch:
+    """A llama_batch whose arrays are those of a `Batch`."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self._n_seq = np.ones(batch.capacity, np.int32)
+        self._seq_pointers = (batch.seq_ids.ctypes.data + 4 * np.arange(batch.capacity)).astype(np.uintp)
+        pointer: Native = ctypes.POINTER
+        self._rows = C.llama_batch(
+            0,
+            batch.tokens.ctypes.data_as(pointer(C.llama_token)),
+            None,
+            batch.positions.ctypes.data_as(pointer(C.llama_pos)),
+            self._n_seq.ctypes.data_as(pointer(ctypes.c_int32)),
+            self._seq_pointers.ctypes.data_as(pointer(pointer(C.llama_seq_id))),
+            batch.outputs.ctypes.data_as(pointer(ctypes.c_int8)),
+        )
+
+    def rows(self) -> Native:
+        """The rows as llama_decode takes them."""
+        if not self._batch.n:
+            raise ValueError("empty batch")
+        self._rows.n_tokens = self._batch.n
+        return self._rows
+
 
 KV_TYPES = {
     KvType.F32: 0,

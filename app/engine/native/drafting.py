@@ -10,11 +10,10 @@ from app.domain.fit import Plan
 from app.domain.model import LoadOptions
 from app.engine.core.backend import Sampler
 from app.engine.core.model_drafter import ModelDrafter
-from app.engine.core.pace import Pace
+from app.engine.core.tuning import Pace
 from app.engine.native import library
-from app.engine.native.attempt import is_of_memory
 from app.engine.native.context import ContextError, NativeContext
-from app.engine.native.loader import Loaded
+from app.engine.native.loader import Loaded, is_of_memory
 from app.engine.native.model import LoadError, NativeModel
 
 _FIRST_CHECKED = 5

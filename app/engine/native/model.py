@@ -17,8 +17,7 @@ from app.engine.grammar.compiler import Grammars
 from app.engine.native import library
 from app.engine.native.bindings import C, Native
 from app.engine.native.lora import AdapterError, Adapters
-from app.engine.native.piece_index import PieceIndex
-from app.engine.native.vocab import NativeVocab
+from app.engine.native.vocab import NativeVocab, PieceIndex
 from app.protocol.events import LayerPlacement
 
 _ASSIGNED = re.compile(r"layer\s+\d+ assigned to device (\S+?),?(?:\s|$)")

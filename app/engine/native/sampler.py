@@ -21,9 +21,9 @@ from app.engine.grammar.matcher import Mask, Matcher
 from app.engine.native import stages
 from app.engine.native.bans import TextBans, banned_texts
 from app.engine.native.bindings import C, Native
-from app.engine.native.history import TokenWindow
 from app.engine.native.model import NativeModel
 from app.engine.native.report import Reporter
+from app.engine.native.stages import TokenWindow
 
 _FEW = 1024
 """So many allowed tokens are given to the chain without looking for the best of them first."""

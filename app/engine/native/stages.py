@@ -1,18 +1,45 @@
-"""The stages of a sampler chain, made from `SamplingParams`; each is one llama_sampler.
-
-Knows which stages are on, in what order they run, and how many candidates the first narrow one keeps.
-"""
+"""The stages of a sampler chain, made from `SamplingParams`; each is one llama_sampler."""
 
 from __future__ import annotations
 
 import ctypes
 import math
+from collections import Counter, deque
 from collections.abc import Callable
 
+import numpy as np
+
 from app.domain.sampling import SamplingParams, Stage, does_something
+from app.engine.core.backend import Ids
 from app.engine.native.bans import banned_tokens
 from app.engine.native.bindings import C, Native
 from app.engine.native.model import NativeModel
+
+
+class TokenWindow:
+    """The last `window` tokens, counted."""
+
+    def __init__(self, window: int) -> None:
+        self.window = window
+        self._tokens: deque[int] = deque()
+        self._counts: Counter[int] = Counter()
+
+    def add(self, token: int) -> None:
+        """Takes the newest token and forgets the oldest."""
+        if not self.window:
+            return
+        self._tokens.append(token)
+        self._counts[token] += 1
+        if len(self._tokens) > self.window:
+            oldest = self._tokens.popleft()
+            self._counts[oldest] -= 1
+            if not self._counts[oldest]:
+                del self._counts[oldest]
+
+    def ids(self) -> Ids:
+        """Each distinct token once."""
+        return np.fromiter(self._counts, np.int64, len(self._counts))
+
 
 BIAS = "logit-bias"
 _MIN_KEEP = 1

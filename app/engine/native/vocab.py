@@ -1,13 +1,12 @@
-"""A model's vocabulary as tables filled as they are used, and raw tokenisation that cannot overflow the stack.
-
-Implements `app.engine.text.vocab.Vocab`; templates, guards and special tokens in text are that package's business.
-"""
+"""A model's vocabulary as tables filled as they are used, and tokenisation that cannot overflow the stack."""
 
 from __future__ import annotations
 
 import ctypes
 import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -138,3 +137,27 @@ def on_big_stack(work: Callable[[], T]) -> T:
     if errors:
         raise errors[0]
     return results[0]
+
+
+class PieceIndex:
+    """Finds the tokens of one vocabulary by how their text begins, or by what it holds. Control tokens have no text."""
+
+    def __init__(self, vocab: NativeVocab) -> None:
+        self._vocab = vocab
+
+    def beginning(self, text: bytes) -> list[int]:
+        """The tokens whose text begins with `text`."""
+        at, found = bisect_left(self._pieces, (text, -1)), list[int]()
+        while at < len(self._pieces) and self._pieces[at][0].startswith(text):
+            found.append(self._pieces[at][1])
+            at += 1
+        return found
+
+    def holding(self, text: bytes) -> list[int]:
+        """The tokens whose text contains `text`."""
+        return [token for piece, token in self._pieces if text in piece]
+
+    @cached_property
+    def _pieces(self) -> list[tuple[bytes, int]]:
+        pieces = self._vocab.pieces
+        return sorted((pieces[token], token) for token in range(self._vocab.n_vocab) if pieces[token])

@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.conversation import Role
 from app.domain.generation import PromptSpans
-from app.engine.context_policy import fit
+from app.engine.requests.prompting import fit
 from app.engine.text.prompt import Prompt
 from app.protocol.commands import ChatMessage
 

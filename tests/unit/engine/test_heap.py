@@ -9,7 +9,7 @@ import pytest
 SCRIPT = """
 import ctypes, sys
 if sys.argv[1] == "guarded":
-    from app.engine.heap import give_back_freed_blocks
+    from app.engine.process.vitals import give_back_freed_blocks
     give_back_freed_blocks()
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, (ctypes.c_size_t,), (ctypes.c_void_p,)

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from app.engine import inbox
-from app.engine.inbox import Inbox
+from app.engine.process import inbox
+from app.engine.process.inbox import Inbox
 from app.protocol.codec import encode
 from app.protocol.commands import Abort, Command, Pause, Ping, Shutdown
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine import kvfile
-from app.engine.kvforget import remove_states
-from app.engine.kvstore import KvStore, state_key
+from app.engine.kv import file as kvfile
+from app.engine.kv.file import remove_states
+from app.engine.kv.store import KvStore, state_key
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 

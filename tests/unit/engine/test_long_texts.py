@@ -9,8 +9,8 @@ import pytest
 
 from app.domain.sampling import SamplingParams
 from app.domain.trace import PromptToken
-from app.engine.host import Host
-from app.engine.questions import LONG, Questions
+from app.engine.requests.queries import LONG, Questions
+from app.engine.requests.service import Host
 from app.protocol.commands import Predict, Score, Tokenize
 from app.protocol.events import Event, Predicted, ScoreFinished, Tokenized
 

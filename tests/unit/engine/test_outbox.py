@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.engine.outbox import Outbox
+from app.engine.process.outbox import Outbox
 from app.protocol.codec import event_decoder
 from app.protocol.events import PrefillProgress, TokensGenerated
 from tests.fakes.engine_events import make_token

@@ -11,8 +11,8 @@ from app.domain.trace import PromptToken
 from app.engine.core.backend import ComputeError
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
-from app.engine.host import Host
-from app.engine.questions import Questions
+from app.engine.requests.queries import Questions
+from app.engine.requests.service import Host
 from app.engine.text.prompt import Prompt
 from app.protocol.commands import Generate, Predict, Score
 from app.protocol.events import Event, Predicted, ScoreFinished

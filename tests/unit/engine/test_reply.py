@@ -10,17 +10,16 @@ from app.domain.conversation import Role
 from app.domain.generation import Stop
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin, Prediction, StageTrace, TokenTrace, TopToken
-from app.engine.context_policy import Fitted
 from app.engine.core.distribution import Measured
-from app.engine.core.happenings import Held, Sampled
-from app.engine.core.prospect import Prospect
+from app.engine.core.events import Held, Sampled
+from app.engine.core.preview import Prospect
 from app.engine.core.sequence import Sequence
-from app.engine.prompting import UnknownTokenError, prepare
-from app.engine.reply import Reply
+from app.engine.requests.prompting import Fitted, UnknownTokenError, prepare
+from app.engine.requests.reply import Reply
+from app.engine.text.align import Teller
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.template import ChatTemplate
 from app.engine.text.tokenizer import Tokenizer
-from app.engine.text.told import Teller
 from app.protocol.commands import ChatMessage, Generate
 from app.protocol.events import Paused
 from tests.unit.engine.text.toy_vocab import ToyVocab

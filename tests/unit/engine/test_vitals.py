@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.engine.vitals import Vitals
+from app.engine.process.vitals import Vitals
 
 
 class World:

@@ -7,7 +7,7 @@ from collections.abc import Sequence as Many
 
 from app.domain.generation import CellSpan, FinishReason, PromptSpans
 from app.domain.sampling import SamplingParams
-from app.engine.core.happenings import Accounted, Held, Prefilled, Sampled, Started
+from app.engine.core.events import Accounted, Held, Prefilled, Sampled, Started
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from tests.fakes.toy_native import ToyBackend

@@ -6,7 +6,7 @@ from app.domain.generation import PromptSpans
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import Decoded
 from app.engine.core.checkpoints import MOST_OF_A_SLOT, Checkpoints
-from app.engine.core.happenings import Prefilled
+from app.engine.core.events import Prefilled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.core.slots import SlotTable

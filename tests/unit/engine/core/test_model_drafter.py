@@ -14,10 +14,10 @@ from app.engine.core.backend import ComputeError, Decoded, Sampler
 from app.engine.core.costs import CostCurve
 from app.engine.core.draft import MODEL, Draft
 from app.engine.core.model_drafter import ModelDrafter
-from app.engine.core.pace import Pace
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.core.speculation import Speculation
+from app.engine.core.tuning import Pace
 from tests.fakes.toy_native import EOG, ToyBackend, ToySampler
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.engine.core.pace import Pace
+from app.engine.core.tuning import Pace
 from tests.fakes.toy_native import ToyBackend
 
 

@@ -10,7 +10,7 @@ import pytest
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin
 from app.engine.core.draft import Draft
-from app.engine.core.happenings import Sampled
+from app.engine.core.events import Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from tests.fakes.toy_native import ToyBackend

@@ -10,7 +10,7 @@ from app.domain.generation import FinishReason, Usage
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin
 from app.engine.core.backend import ComputeError, Decoded
-from app.engine.core.happenings import Accounted, Finished, Happening, Prefilled, Sampled, Started
+from app.engine.core.events import Accounted, Finished, Happening, Prefilled, Sampled, Started
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.core.slots import SlotState

@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError, Decoded
-from app.engine.core.happenings import Finished
+from app.engine.core.events import Finished
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.scoring import ScoredId, Scoring, check_window
 from app.engine.core.sequence import Sequence

@@ -15,7 +15,7 @@ from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin
 from app.engine.core.costs import CostCurve
 from app.engine.core.draft import NGramDrafter
-from app.engine.core.happenings import Sampled
+from app.engine.core.events import Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.core.speculation import Speculation

@@ -13,7 +13,7 @@ from app.domain.generation import CellSpan, FinishReason, PromptSpans
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin, StageTrace
 from app.engine.core.backend import ComputeError
-from app.engine.core.happenings import Accounted, Blocked, Finished, Happening, Held, Prefilled, Sampled, Started
+from app.engine.core.events import Accounted, Blocked, Finished, Happening, Held, Prefilled, Sampled, Started
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import SlotState

@@ -8,7 +8,7 @@ from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin
 from app.engine.core.backend import ComputeError
-from app.engine.core.happenings import Sampled
+from app.engine.core.events import Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.core.thinking import ThinkingBlock

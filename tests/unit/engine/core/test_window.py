@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.domain.generation import FinishReason, PromptSpans
 from app.domain.sampling import SamplingParams
-from app.engine.core.happenings import Happening, Shifted
+from app.engine.core.events import Happening, Shifted
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from tests.fakes.toy_native import ToyBackend

@@ -9,8 +9,8 @@ import pytest
 from app.domain.fit import Memory
 from app.domain.model import LoadOptions, ModelSizes
 from app.engine.native import loader
-from app.engine.native.attempt import Attempt
 from app.engine.native.context import ContextError
+from app.engine.native.loader import Attempt
 from app.engine.native.model import LoadCancelled, LoadError
 
 GIB = 1 << 30

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.text.stops import StopScanner
+from app.engine.text.detokenizer import StopScanner
 
 
 def scan(stops: list[str], parts: list[str]) -> tuple[str, str | None]:

@@ -19,10 +19,9 @@ from queue import SimpleQueue
 
 import numpy as np
 
-from app.engine import kvfile
 from app.engine.core.backend import AdapterSet
-from app.engine.kvfile import GivenUpError, Ids, State, StateFile, UnfitError
-from app.engine.kvforget import remove_states
+from app.engine.kv import file as kvfile
+from app.engine.kv.file import GivenUpError, Ids, State, StateFile, UnfitError, remove_states
 
 MAX_BYTES = 2 << 30
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$")

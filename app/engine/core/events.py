@@ -8,7 +8,7 @@ from app.domain.generation import CellSpan
 from app.domain.trace import Origin
 from app.engine.core.backend import StageReport
 from app.engine.core.distribution import Measured
-from app.engine.core.prospect import Prospect
+from app.engine.core.preview import Prospect
 from app.engine.core.sequence import Sequence
 
 

@@ -10,32 +10,20 @@ from pathlib import Path
 
 from app.domain.generation import FinishReason, Timings, Usage
 from app.domain.sampling import needs_grammar
-from app.engine.background import Background, Then
-from app.engine.bench import run_bench
-from app.engine.context_policy import Fitted
 from app.engine.core.backend import ComputeError
-from app.engine.core.happenings import (
-    Accounted,
-    Blocked,
-    Finished,
-    Happening,
-    Held,
-    Prefilled,
-    Sampled,
-    Shifted,
-    Started,
-)
-from app.engine.host import Host
-from app.engine.inbox import Inbox
-from app.engine.kvforget import kv_folder, remove_states
+from app.engine.core.events import Accounted, Blocked, Finished, Happening, Held, Prefilled, Sampled, Shifted, Started
+from app.engine.kv.file import kv_folder, remove_states
 from app.engine.native import library
 from app.engine.native.model import LoadCancelled, LoadError
-from app.engine.outbox import Outbox
-from app.engine.prompting import TooLongError, UnknownTokenError
-from app.engine.questions import LONG, Questions
-from app.engine.reply import Reply
+from app.engine.process.inbox import Inbox
+from app.engine.process.outbox import Outbox
+from app.engine.process.vitals import Vitals
+from app.engine.requests.background import Background, Then
+from app.engine.requests.prompting import Fitted, TooLongError, UnknownTokenError
+from app.engine.requests.queries import LONG, Questions, run_bench
+from app.engine.requests.reply import Reply
+from app.engine.requests.service import Host
 from app.engine.text.renderer import Renderer
-from app.engine.vitals import Vitals
 from app.protocol.commands import (
     Abort,
     Bench,

@@ -9,8 +9,8 @@ from app.engine.core.backend import ComputeError
 from app.engine.core.distribution import Measured
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.scoring import SMALLEST_WINDOW, ScoredId, Scoring, check_window
-from app.engine.host import Host
-from app.engine.telling import top_tokens
+from app.engine.requests.service import Host
+from app.engine.requests.wire import top_tokens
 from app.engine.text.prompt import Prompt
 from app.engine.text.vocab import piece_text
 from app.protocol.commands import Score

@@ -1,29 +1,28 @@
-"""Requests that generate nothing: the tokens of a text, the next token's distribution, how likely a text is.
-
-A prediction is an ordinary request that is held before its first token and then given up, so that it takes what lies in
-the cache and leaves there what the next request needs. A text is scored between the steps of the loop. A long text is
-tokenised beside the loop, so that it keeps nobody waiting and can be given up.
-"""
+"""Requests that generate nothing: the tokens of a text, the next token's distribution, scores, raw measurements."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from itertools import islice
 
 from app.domain.generation import FinishReason
 from app.domain.sampling import needs_grammar
 from app.domain.trace import PromptToken
-from app.engine.background import Background, Then
-from app.engine.context_policy import Fitted
-from app.engine.core.happenings import Blocked, Finished, Happening, Held
-from app.engine.host import Host
-from app.engine.prompting import TooLongError, UnknownTokenError
-from app.engine.reply import Reply
-from app.engine.score import HELD, ScoreRun
+from app.engine.core.backend import ComputeError
+from app.engine.core.events import Blocked, Finished, Happening, Held
+from app.engine.native.loader import Loaded
+from app.engine.native.raw import RawRun, measure
+from app.engine.requests.background import Background, Then
+from app.engine.requests.prompting import Fitted, TooLongError, UnknownTokenError
+from app.engine.requests.reply import Reply
+from app.engine.requests.score import HELD, ScoreRun
+from app.engine.requests.service import Host
 from app.engine.text.prompt import Prompt
 from app.protocol.codec import FrameError
-from app.protocol.commands import Generate, Predict, Score, Tokenize
-from app.protocol.events import Event, Predicted, ScoreFinished, Tokenized
+from app.protocol.commands import Bench, Generate, Predict, Score, Tokenize
+from app.protocol.events import BenchFinished, BenchMeasured, Event, Predicted, ScoreFinished, Tokenized
 
 _NO_MODEL = "no model is loaded"
 _ABORTED = "it was aborted"
@@ -201,3 +200,25 @@ def _fit(command: Tokenize, host: Host) -> Tokenized:
         return Tokenized(command.request_id, fit=host.fit(command))
     except TooLongError as error:
         return Tokenized(command.request_id, error=str(error), n_least=error.n_least)
+
+
+def run_bench(
+    command: Bench, loaded: Loaded | None, send: Callable[[Event], None], stopped: Callable[[], bool]
+) -> None:
+    """Sends one BenchMeasured a repetition and one BenchFinished; a failure is told, never raised."""
+    error = ""
+    if loaded is None:
+        error = "no model is loaded"
+    elif not (command.n_prompt > 0) ^ (command.n_gen > 0):
+        error = "one of n_prompt and n_gen must be 0"
+    else:
+        run = RawRun(command.n_prompt, command.n_gen, command.depth)
+        n_threads = loaded.context.n_threads
+        seconds = measure(loaded.model, loaded.options, n_threads, run, warm_up=command.warm_up, stopped=stopped)
+        try:
+            with closing(seconds):
+                for elapsed in islice(seconds, command.n_reps):
+                    send(BenchMeasured(command.request_id, elapsed))
+        except ComputeError as failure:
+            error = str(failure)
+    send(BenchFinished(command.request_id, error))

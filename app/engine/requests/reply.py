@@ -7,12 +7,11 @@ from collections.abc import Callable
 
 from app.domain.generation import FinishReason, Stop
 from app.domain.trace import TokenTrace
-from app.engine.context_policy import Fitted
-from app.engine.core.happenings import Held, Sampled
+from app.engine.core.events import Held, Sampled
 from app.engine.core.sequence import Sequence
-from app.engine.telling import prediction, token_trace, top_tokens
-from app.engine.text.detokenizer import Detokenizer
-from app.engine.text.stops import StopScanner
+from app.engine.requests.prompting import Fitted
+from app.engine.requests.wire import prediction, token_trace, top_tokens
+from app.engine.text.detokenizer import Detokenizer, StopScanner
 from app.engine.text.vocab import Vocab, piece_text
 from app.protocol.events import GenerationFinished, GenerationStarted, Paused
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from app.domain.trace import Prediction, TokenTrace, TopToken
-from app.engine.core.happenings import Sampled
-from app.engine.core.prospect import Prospect
+from app.engine.core.events import Sampled
+from app.engine.core.preview import Prospect
 from app.engine.text.vocab import Vocab, piece_text
 
 

@@ -1,7 +1,4 @@
-"""The file of one saved KV state: magic, version, key, conversation, counts, checksums, token ids, payload.
-
-Reading checks all of it; writing is atomic. Which files there are is for `app.engine.kvstore` to know.
-"""
+"""The file of one saved KV state (magic, version, key, conversation, checksums, tokens, state) and its removal."""
 
 from __future__ import annotations
 
@@ -9,7 +6,8 @@ import fcntl
 import os
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,3 +130,26 @@ def is_abandoned(path: Path) -> bool:
     finally:
         os.close(fd)
     return True
+
+
+def kv_folder(cache: Path) -> Path:
+    """Where the states lie in the folder of caches."""
+    return cache / "kv"
+
+
+def remove_states(folder: Path, conversations: Collection[int]) -> int:
+    """Deletes the states of conversations, half written ones too, and what no version of now can read; returns how
+    many. What cannot be deleted is written to the log."""
+    n_removed = 0
+    for path in (*folder.glob("*.kv"), *folder.glob("*.tmp")):
+        try:
+            conversation = conversation_of(path)
+            if conversation in conversations or (conversation is None and path.suffix == ".kv"):
+                path.unlink(missing_ok=True)
+                n_removed += 1
+        except FileNotFoundError:
+            continue  # another instance was quicker
+        except OSError as error:
+            with suppress(OSError):
+                os.write(2, f"a saved state is not deleted: {error}\n".encode())
+    return n_removed

@@ -1,7 +1,4 @@
-"""A loaded model and all that serves it: contexts, schedulers, the draft model, the prompts.
-
-Made by a load, closed by the next one; the worker holds at most one.
-"""
+"""A loaded model and all that serves it: contexts, schedulers, the draft model, the prompts."""
 
 from __future__ import annotations
 
@@ -15,22 +12,20 @@ import msgspec
 
 from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
-from app.engine.branches import Branches
-from app.engine.context_policy import Fitted
 from app.engine.core.backend import SamplingError
 from app.engine.core.scheduler import Scheduler, look_up
 from app.engine.core.sequence import Sequence
 from app.engine.core.thinking import ThinkingBlock
-from app.engine.kvforget import kv_folder
-from app.engine.kvstore import KvStore, state_key
+from app.engine.kv.file import kv_folder
+from app.engine.kv.store import KvStore, state_key
 from app.engine.native import library
 from app.engine.native.bans import ban_notices
 from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.drafting import DraftModel
 from app.engine.native.loader import Loaded, describe, load
 from app.engine.native.model import LoadError
-from app.engine.prompting import UnknownTokenError, check_ids, check_size, prepare
-from app.engine.reply import Reply
+from app.engine.requests.prompting import Fitted, UnknownTokenError, check_ids, check_size, prepare
+from app.engine.requests.reply import Reply
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
@@ -38,6 +33,19 @@ from app.engine.text.thinking import begins_inside, reply_format
 from app.engine.text.tokenizer import Tokenizer
 from app.protocol.commands import Generate, LoadModel, Resume, Tokenize
 from app.protocol.events import ModelReady, PromptFit, PromptRendered
+
+MAX_BRANCHES = 16
+
+
+class Branches:
+    """A second context, whose sequences share the cells of what they have in common."""
+
+    def __init__(self, beside: NativeContext, main: Scheduler) -> None:
+        """`main`: of the context `beside`. Raises ContextError where memory does not allow it."""
+        self.context = beside.branching(MAX_BRANCHES)
+        self.scheduler = Scheduler(self.context)
+        self.scheduler.reuse.stand_beside(main.reuse)
+
 
 CHATML_END = "<|im_end|>"
 _SAVE_S = 0.8

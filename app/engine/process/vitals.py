@@ -1,11 +1,8 @@
-"""What the worker can say of its own progress while its loop is inside a long native call.
-
-A step of the loop is progress, and so is work inside one: CPU time used, pages or blocks read. A slow prefill or a load
-from a slow disk shows such work; a driver that does not come back shows none.
-"""
+"""What the worker reports of its progress during a long native call, and how its heap gives memory back."""
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import time
 from collections.abc import Callable
@@ -58,3 +55,25 @@ def _work() -> tuple[float, int]:
         return time.process_time(), 0
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime, usage.ru_majflt + usage.ru_inblock
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
+_MMAP_BYTES = 4 << 20
+"""Above the distribution of any vocabulary, which comes and goes with every token."""
+_TRIM_BYTES = 16 << 20
+_ARENAS = 2
+
+
+def give_back_freed_blocks() -> None:
+    """Sets glibc's thresholds; does nothing where the C library is another one. Call it before much is allocated."""
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return
+    for option, value in (
+        (_M_MMAP_THRESHOLD, _MMAP_BYTES),
+        (_M_TRIM_THRESHOLD, _TRIM_BYTES),
+        (_M_ARENA_MAX, _ARENAS),
+    ):
+        mallopt(option, value)

@@ -1,0 +1,1 @@
+"""What a request is made of: the model service, prompts, replies, queries and scores."""
