@@ -33,9 +33,9 @@ def explain(  # noqa: PLR0913 -- one parameter an option
     if prompt is None:
         if sampling or any(option is not None for option in (model, preset, system, speculate, draft)):
             raise UsageError("these options need a PROMPT", hint="without one nothing is asked of a model")
+        from app.analysis.ending import Setting
+        from app.analysis.story import story
         from app.cli.explaining import print_story
-        from app.tui.watch.setting import Setting
-        from app.tui.watch.story import story
 
         print_story(story(None, None, Setting()))
         return 0

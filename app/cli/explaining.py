@@ -8,6 +8,9 @@ import textwrap
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from app.analysis.ending import Setting
+from app.analysis.meter import RunMeter
+from app.analysis.story import STEPS, TRICKS, Chapter, story
 from app.cli import console
 from app.cli.asking.one import OneAnswer
 from app.cli.asking.options import AskOptions
@@ -18,9 +21,6 @@ from app.cli.launch import EngineLauncher
 from app.protocol.events import EngineLost, GenerationEvent, ModelReady
 from app.session.events import TurnEvent
 from app.session.session import Session
-from app.tui.meter import RunMeter
-from app.tui.watch.setting import Setting
-from app.tui.watch.story import STEPS, TRICKS, Chapter, story
 
 _WIDEST = 80
 

@@ -18,16 +18,16 @@ from textual.containers import Horizontal, Vertical
 from textual.geometry import Region
 from textual.widgets import Static
 
+from app.analysis.ending import Setting
+from app.analysis.meter import RunMeter
 from app.domain.generation import PromptSpans
 from app.domain.trace import TokenTrace, TopToken
 from app.protocol.events import GenerationStarted, LayerPlacement, ModelReady, PrefillProgress, TokensGenerated
 from app.tui.inspect.tint import Tint
-from app.tui.meter import RunMeter
 from app.tui.panels.choice import PANELS, PanelChoice
 from app.tui.panels.column import PanelColumn
 from app.tui.panels.status import StatusLine
 from app.tui.watch.pages import PAGES, page
-from app.tui.watch.setting import Setting
 from app.tui.widgets.token_flow import TokenFlow
 
 N_TICKS = 200

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from app.analysis.chain import Truth, computed
 from app.domain.sampling import SamplingParams
 from app.domain.trace import TokenTrace, TopToken
 from app.engine.core.backend import Logits
@@ -17,7 +18,6 @@ from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import Loaded
-from app.tui.inspect.chain import Truth, computed
 from app.tui.inspect.draws import draw_of
 
 pytestmark = pytest.mark.model

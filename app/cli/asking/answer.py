@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from app.analysis.drafting import Drafting
 from app.cli.exit_codes import ExitCode
 from app.domain.generation import DraftCounts, FinishReason, Stop, Timings, Usage
 from app.domain.trace import TokenTrace, cuts
@@ -20,7 +21,6 @@ from app.protocol.events import (
     TokensGenerated,
 )
 from app.session.events import MessageReturned, TurnEvent
-from app.tui.watch.drafting import Drafting
 
 
 class Answer:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from app.analysis.drafting import Drafting
 from app.cli import console
 from app.cli.asking.answer import Answer
 from app.domain.generation import DraftCounts
-from app.tui.watch.drafting import Drafting
 
 
 def print_stats(answer: Answer) -> None:

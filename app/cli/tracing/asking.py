@@ -11,6 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from app.analysis.recording import ModelOfRecord
 from app.cli import console
 from app.cli.asking.one import Asking
 from app.cli.asking.setup import Setup
@@ -24,7 +25,6 @@ from app.protocol.events import ModelReady
 from app.session.events import TurnEvent
 from app.session.session import Session
 from app.session.tree import prompt_messages
-from app.tui.replay.recording import ModelOfRecord
 
 
 class TracedAnswer:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from app.analysis.recording import Recording
 from app.cli.tracing.named import to_named
 from app.cli.tracing.stored import TracedMessage, utc_time
 from app.domain.conversation import GenerationRecord, Message, ReplyState, Role
 from app.domain.text import one_line
 from app.domain.trace import ReplyTrace
-from app.tui.replay.recording import Recording
 
 
 def document_of(

@@ -12,19 +12,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from app.analysis.recording import ModelOfRecord
 from app.cli.tracing.named import to_named
 from app.domain.generation import ContextPolicy, PromptSpans
 from app.domain.sampling import SamplingParams
 from app.domain.trace import PromptToken
 from app.protocol.commands import ChatMessage
-from app.protocol.events import (
-    ContextShifted,
-    ContextTrimmed,
-    GenerationFinished,
-    PrefillProgress,
-    TokensGenerated,
-)
-from app.tui.replay.recording import ModelOfRecord
+from app.protocol.events import ContextShifted, ContextTrimmed, GenerationFinished, PrefillProgress, TokensGenerated
 
 FORMAT = "tokscope-trace"
 VERSION = 1

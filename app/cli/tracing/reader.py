@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import msgspec
 
+from app.analysis.recording import Recording
 from app.cli.tracing.lines import END, FORMAT, HEADER, KINDS, TEXT, TOKEN, VERSION, Header
 from app.cli.tracing.named import from_named
 from app.domain.errors import UsageError
@@ -22,7 +23,6 @@ from app.protocol.events import (
     PromptRendered,
     TokensGenerated,
 )
-from app.tui.replay.recording import Recording
 
 REQUEST_ID = 0
 """What a recording's events carry; who plays them puts the id of his own request there."""

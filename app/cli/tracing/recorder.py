@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from app import __version__
+from app.analysis.recording import ModelOfRecord
 from app.cli.tracing.lines import KINDS, Header, event_line, header_line, token_lines
 from app.domain.generation import FinishReason, Timings, Usage
 from app.domain.sampling import Preset
@@ -25,7 +26,6 @@ from app.protocol.events import (
     PromptRendered,
     TokensGenerated,
 )
-from app.tui.replay.recording import ModelOfRecord
 
 _NAMES = {kind: name for name, kind in KINDS.items()}
 

@@ -7,6 +7,7 @@ from contextlib import aclosing
 
 from msgspec.structs import replace
 
+from app.analysis.recording import Recording
 from app.cli import console
 from app.cli.asking.interrupt import Interrupt
 from app.cli.asking.loading import load_model
@@ -25,7 +26,6 @@ from app.domain.trace import TokenTrace
 from app.models.locate import LocatedModel, locate
 from app.protocol.commands import Generate
 from app.protocol.events import EngineLost, GenerationFinished, ModelReady, TokensGenerated
-from app.tui.replay.recording import Recording
 
 
 def run_verify(recording: Recording, model: str | None, launcher: EngineLauncher, *, as_json: bool) -> int:

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.analysis import units as numbers
 from app.client.engine import EngineState
 from app.domain.generation import ContextPolicy
 from app.session.budget import Budget, budget_of
 from app.session.session import Session
 from app.tui.flow.chat import Chat
 from app.tui.flow.notes import left_out
-from app.tui.panels import numbers
 
 PAUSE_S = 0.4
 

@@ -9,8 +9,8 @@ import asyncio
 from collections.abc import Callable
 from time import perf_counter, thread_time
 
+from app.analysis.token_rate import ScreenClock
 from app.tui.flow.pace import PANELS_HZ, next_delay_s
-from app.tui.watch.clock import ScreenClock
 
 
 class Pump:

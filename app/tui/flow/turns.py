@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
+from app.analysis.meter import RunMeter
 from app.domain.conversation import Message
 from app.domain.errors import TokscopeError
 from app.domain.generation import FinishReason
@@ -32,7 +33,6 @@ from app.session.events import (
 )
 from app.tui.flow.notes import end_note, failed, left_out, loss, waits
 from app.tui.flow.pump import Pump
-from app.tui.meter import RunMeter
 from app.tui.widgets.transcript import Transcript
 
 

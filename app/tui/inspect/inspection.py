@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from app.analysis.chain import Chain, computed, recorded
 from app.domain.conversation import Message, ReplyState, Role
 from app.domain.errors import StoreError
 from app.domain.sampling import SamplingParams, thinking_params
 from app.domain.trace import ReplyTrace, TokenTrace
-from app.tui.inspect.chain import Chain, computed, recorded
 from app.tui.inspect.draws import draw_of
 from app.tui.inspect.knobs import WhatIf
 from app.tui.inspect.pieces import is_control

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import ascii_lowercase
 
+from app.analysis.chain import Chain, Truth, intervals
+from app.analysis.survivors import INF
+from app.analysis.what_if import Step
 from app.domain.probability import percent
 from app.domain.text import one_line
 from app.domain.trace import Origin, TokenTrace
-from app.tui.inspect.basis import Step
-from app.tui.inspect.chain import Chain, Truth, intervals
-from app.tui.inspect.survivors import INF
 from app.tui.panels.line import Line, bar, first_row, visible, width_of, wrap
 from app.tui.panels.sections import p_role
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from app.analysis import units as numbers
 from app.domain.probability import step
 from app.domain.trace import Origin, TokenTrace
-from app.tui.panels import numbers
 from app.tui.panels.line import Line
 
 

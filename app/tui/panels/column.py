@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from textual import events
 
+from app.analysis.meter import RunMeter
 from app.protocol.events import ModelReady
-from app.tui.meter import RunMeter
 from app.tui.panels.choice import PanelChoice
 from app.tui.panels.layout import fit
 from app.tui.panels.line import Line

@@ -12,12 +12,12 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from app.analysis.ending import Setting
+from app.analysis.meter import RunMeter
 from app.domain.text import safe_text
 from app.protocol.events import ModelReady
-from app.tui.meter import RunMeter
 from app.tui.panels.line import Line
 from app.tui.panels.palette import palette
-from app.tui.watch.setting import Setting
 
 
 class Lines(Widget):

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from app.analysis import units as numbers
+from app.analysis.ending import Setting
+from app.analysis.meter import Phase, RunMeter
 from app.domain.generation import FinishReason
 from app.domain.probability import percent
 from app.domain.text import one_line
 from app.protocol.events import ModelReady
-from app.tui.meter import RunMeter
-from app.tui.panels import numbers
 from app.tui.panels.choice import PANELS, PanelChoice, Wish
 from app.tui.panels.line import Forms, Line, bar, big, gauge, share, spark, spread, visible, width_of, wrap
-from app.tui.phase import Phase
 from app.tui.watch.cells_view import cells_forms
 from app.tui.watch.drafting_view import drafting_forms
 from app.tui.watch.ending_view import ending_forms
 from app.tui.watch.latency_view import latency_forms
-from app.tui.watch.setting import Setting
 
 N_CANDIDATES = 10
 _CHOSEN = 100

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
+from app.analysis.recording import Recording
 from app.config.catalogue import Catalogue
 from app.config.settings import Settings, TraceSettings
 from app.config.themes import load_themes
@@ -21,7 +22,6 @@ from app.tui.keymap import Keymap
 from app.tui.options import ChatOptions
 from app.tui.replay.clock import ReplayClock
 from app.tui.replay.engine import ReplayEngine
-from app.tui.replay.recording import Recording
 from app.tui.replay.screen import ReplayScreen
 from app.tui.services import Services
 

@@ -10,6 +10,7 @@ from contextlib import aclosing
 
 from msgspec.structs import replace
 
+from app.analysis.recording import Recording
 from app.client.engine import EngineState, Stall
 from app.domain.generation import FinishReason, Timings, Usage
 from app.protocol.commands import Bench, Generate, LoadModel, Predict, Resume, Score, Tokenize
@@ -28,7 +29,6 @@ from app.protocol.events import (
     TokensGenerated,
 )
 from app.tui.replay.clock import ReplayClock
-from app.tui.replay.recording import Recording
 
 NO_MODEL = "this is a replay: there is no model"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from app.analysis.recording import Recording
 from app.config.paths import data_dir
 from app.config.settings import load_settings
-from app.tui.replay.recording import Recording
 from app.tui.run import USAGE, before_textual, drive
 from app.tui.terminal import splash
 from app.tui.terminal.background import Answer, ask

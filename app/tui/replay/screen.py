@@ -7,6 +7,7 @@ from pathlib import Path
 from textual import events
 from textual.app import App, ComposeResult
 
+from app.analysis.recording import Recording
 from app.client.engine import Engine
 from app.domain.conversation import Role
 from app.domain.text import one_line
@@ -19,7 +20,6 @@ from app.tui.flow.wardrobe import Wardrobe
 from app.tui.inspect.fork import ForkWanted
 from app.tui.keymap import Keymap
 from app.tui.replay.clock import ReplayClock
-from app.tui.replay.recording import Recording
 from app.tui.screens.chat import ChatScreen
 from app.tui.services import Services
 from app.tui.widgets.bar import Bar, Segment

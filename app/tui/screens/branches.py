@@ -10,13 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Grid
 
+from app.analysis import units as numbers
 from app.domain.conversation import Message
 from app.domain.sampling import Preset
 from app.domain.text import one_line
 from app.protocol.events import GenerationFinished, ModelReady, SlotsHeld
 from app.session.events import ReplyFinished, ReplyStarted, TurnEvent
 from app.tui.flow.notes import end_note, failed, waits
-from app.tui.panels import numbers
 from app.tui.screens.safe import Dialog
 from app.tui.steer.branch_cells import BranchCells
 from app.tui.steer.branch_column import Column

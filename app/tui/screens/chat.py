@@ -13,6 +13,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 from textual.worker import Worker
 
+from app.analysis.meter import RunMeter
 from app.client.engine import EngineState
 from app.domain.conversation import Message
 from app.protocol.events import ModelReady
@@ -34,7 +35,6 @@ from app.tui.flow.turns import Listener, TurnRunner
 from app.tui.flow.wardrobe import Wardrobe
 from app.tui.flow.welcoming import show_state, welcome_keys
 from app.tui.keymap import Keymap
-from app.tui.meter import RunMeter
 from app.tui.panels.column import PanelColumn
 from app.tui.panels.status import StatusLine
 from app.tui.screens.bindings import bindings_for

@@ -12,13 +12,13 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from app.analysis.story import STEPS, TRICKS, Chapter
 from app.config import paths
 from app.domain.text import safe_text
 from app.tui.commands import COMMANDS
 from app.tui.keymap import Keymap, key_label
 from app.tui.screens.safe import Dialog
 from app.tui.views import VIEWS
-from app.tui.watch.story import STEPS, TRICKS, Chapter
 from app.tui.widgets.bar import Bar, Segment
 
 EDITING: tuple[tuple[str, str], ...] = (

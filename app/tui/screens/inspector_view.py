@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 
+from app.analysis import units as numbers
 from app.domain.conversation import ChatSettings
 from app.tui.inspect.fork import ForkWanted
 from app.tui.inspect.hints import Mode, Section, hints
@@ -19,7 +20,6 @@ from app.tui.inspect.knobs import WhatIf
 from app.tui.inspect.prompt_view import prompt_legend, prompt_lines
 from app.tui.inspect.sampler_view import sampler_lines
 from app.tui.inspect.token_view import token_lines
-from app.tui.panels import numbers
 from app.tui.panels.line import Line, wrap
 from app.tui.screens.safe import Dialog
 from app.tui.widgets.bar import Bar, Segment

@@ -8,16 +8,16 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from app.analysis.ending import Setting
+from app.analysis.meter import RunMeter
 from app.domain.trace import Origin, TokenTrace
 from app.protocol.events import ModelReady
 from app.tui.inspect.tint import Tint, mark
-from app.tui.meter import RunMeter
 from app.tui.panels.choice import PanelChoice
 from app.tui.panels.line import Line
 from app.tui.panels.lines import Lines
 from app.tui.screens.safe import SafeScreen
 from app.tui.watch.pages import FIGURES, PAGES, page
-from app.tui.watch.setting import Setting
 from app.tui.widgets.bar import Bar, Segment
 from app.tui.widgets.token_flow import TokenFlow
 

@@ -7,23 +7,22 @@ from collections.abc import Coroutine
 
 from textual.app import App
 
+from app.analysis.ending import Setting
+from app.analysis.meter import Phase, RunMeter
+from app.analysis.recording import events_of
+from app.analysis.story import story
 from app.domain.conversation import Role
 from app.domain.sampling import SamplingParams
 from app.session.session import Session
 from app.tui.flow.loader import EngineLoader
 from app.tui.flow.memory import Memory
-from app.tui.meter import RunMeter
 from app.tui.panels.choice import PanelChoice
 from app.tui.panels.column import PanelColumn
 from app.tui.panels.status import StatusLine
-from app.tui.phase import Phase
 from app.tui.screens.help import Story
 from app.tui.screens.panel_picker import PanelPicker
 from app.tui.screens.watch import WatchScreen
 from app.tui.watch.pages import PAGES, page_of
-from app.tui.watch.recall import events_of
-from app.tui.watch.setting import Setting
-from app.tui.watch.story import story
 
 
 class Watching:

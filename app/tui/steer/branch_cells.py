@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app.analysis import units as numbers
+from app.analysis.ending import Setting
+from app.analysis.meter import RunMeter
 from app.protocol.events import ModelReady
-from app.tui.meter import RunMeter
-from app.tui.panels import numbers
 from app.tui.panels.line import Line, width_of
 from app.tui.panels.lines import Lines
 from app.tui.watch.cells_view import strip
-from app.tui.watch.setting import Setting
 
 _NARROWEST = 20
 """Cells below which a strip says nothing."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from app.analysis import units as numbers
+from app.analysis.meter import Phase, RunMeter
 from app.domain.conversation import Message
 from app.domain.sampling import Preset
 from app.domain.text import one_line
@@ -16,9 +18,6 @@ from app.session.events import (
     StoreFailed,
     TurnEvent,
 )
-from app.tui.meter import RunMeter
-from app.tui.panels import numbers
-from app.tui.phase import Phase
 
 
 class Branch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from app.tui.panels import numbers
+from app.analysis import units as numbers
 from app.tui.steer.branch_state import Branch
 from app.tui.widgets.bar import Segment
 

@@ -11,8 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input
 
+from app.analysis.meter import RunMeter
 from app.protocol.events import ModelReady
-from app.tui.meter import RunMeter
 from app.tui.panels.line import Line
 from app.tui.panels.lines import Lines
 from app.tui.steer.step_control import StepControl

@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from app.analysis import units as numbers
+from app.analysis.ending import Setting
+from app.analysis.meter import RunMeter
 from app.domain.generation import CellSpan
 from app.protocol.events import ModelReady
-from app.tui.meter import RunMeter
-from app.tui.panels import numbers
 from app.tui.panels.line import Forms, Line, share, spread, visible, width_of
-from app.tui.watch.setting import Setting
 
 _KINDS = {
     "system": ("S", "system"),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from app.tui.meter import RunMeter
-from app.tui.panels import numbers
+from app.analysis import units as numbers
+from app.analysis.drafting import ENOUGH_PLAIN, Drafting
+from app.analysis.ending import Setting
+from app.analysis.meter import RunMeter
 from app.tui.panels.line import Forms, Line, bar, levels, spread
-from app.tui.watch.drafting import ENOUGH_PLAIN, Drafting
-from app.tui.watch.setting import Setting
 
 
 def drafting_forms(meter: RunMeter, setting: Setting, width: int) -> Forms:

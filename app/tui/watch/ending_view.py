@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from math import log10
 
+from app.analysis import units as numbers
+from app.analysis.ending import N_MOMENTS, Ending, Setting
+from app.analysis.meter import Phase, RunMeter
 from app.domain.probability import percent
 from app.protocol.events import ModelReady
-from app.tui.meter import RunMeter
-from app.tui.panels import numbers
 from app.tui.panels.line import Forms, Line, levels, spread, visible, wrap
-from app.tui.phase import Phase
 from app.tui.watch.braille import plot
-from app.tui.watch.ending import N_MOMENTS, Ending
-from app.tui.watch.setting import Setting
 
 _DECADES = 6
 """The scale: 10^-6 is at the foot, 1 at the top."""

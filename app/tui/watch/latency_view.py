@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import zip_longest
 from math import ceil
 
-from app.tui.meter import RunMeter
-from app.tui.pace import N_RECENT
-from app.tui.panels import numbers
+from app.analysis import units as numbers
+from app.analysis.latency import Latency
+from app.analysis.meter import RunMeter
+from app.analysis.token_rate import N_RECENT
 from app.tui.panels.line import Forms, Line, bar, spread, width_of, wrap
 from app.tui.watch.braille import plot, row_of
-from app.tui.watch.latency import Latency
 
 _HEADROOM = 1.6
 _TYPICAL = 0.9

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
+from app.analysis.ending import Setting
+from app.analysis.meter import RunMeter
 from app.protocol.events import ModelReady
-from app.tui.meter import RunMeter
 from app.tui.panels.choice import PANELS, PanelChoice
 from app.tui.panels.layout import fit
 from app.tui.panels.line import BLANK, Line, width_of
@@ -14,7 +15,6 @@ from app.tui.watch.cells_view import cells_page
 from app.tui.watch.drafting_view import drafting_page
 from app.tui.watch.ending_view import ending_page
 from app.tui.watch.latency_view import latency_page
-from app.tui.watch.setting import Setting
 
 FIGURES = "figures"
 PAGES: dict[str, str] = {panel.name: panel.title for panel in PANELS if panel.extra} | {FIGURES: "All figures"}

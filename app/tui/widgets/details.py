@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from textual import events
 from textual.message import Message
 
+from app.analysis.meter import RunMeter
 from app.protocol.events import ModelReady
-from app.tui.meter import RunMeter
 from app.tui.panels.line import Line
 from app.tui.panels.lines import Lines
 

@@ -5,6 +5,7 @@ from textual.app import App
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 
+from app.analysis.meter import RunMeter
 from app.domain.generation import FinishReason, PromptSpans, Stop, Timings, Usage
 from app.domain.trace import TokenTrace, TopToken
 from app.protocol.events import (
@@ -15,7 +16,6 @@ from app.protocol.events import (
     PrefillProgress,
     TokensGenerated,
 )
-from app.tui.meter import RunMeter
 from app.tui.panels.column import PanelColumn
 from app.tui.panels.status import StatusLine, status
 

@@ -5,19 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from app.analysis.recording import ModelOfRecord, Recording
 from app.domain.conversation import Role
 from app.domain.generation import FinishReason, PromptSpans
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.protocol.commands import ChatMessage
-from app.protocol.events import (
-    GenerationEvent,
-    GenerationStarted,
-    PrefillProgress,
-    PromptRendered,
-    TokensGenerated,
-)
-from app.tui.replay.recording import ModelOfRecord, Recording
+from app.protocol.events import GenerationEvent, GenerationStarted, PrefillProgress, PromptRendered, TokensGenerated
 from tests.fakes.engine_events import make_finished, make_prompt, make_ready, make_token
 
 MESSAGES = (

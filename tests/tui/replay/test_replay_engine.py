@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from app.analysis.recording import Recording
 from app.client.engine import Engine, EngineState
 from app.domain.conversation import Role
 from app.domain.generation import FinishReason
@@ -14,7 +15,6 @@ from app.protocol.commands import Bench, ChatMessage, Generate, LoadModel, Predi
 from app.protocol.events import GenerationEvent, GenerationFinished, GenerationStarted, TokensGenerated
 from app.tui.replay.clock import FASTEST, ReplayClock
 from app.tui.replay.engine import NO_MODEL, ReplayEngine
-from app.tui.replay.recording import Recording
 
 ASK = Generate(7, (ChatMessage(Role.USER, "?"),), SamplingParams())
 

@@ -2,6 +2,10 @@
 
 import pytest
 
+from app.analysis.context import ContextUse
+from app.analysis.meter import Phase, RunMeter
+from app.analysis.survivors import Candidate
+from app.analysis.token_rate import N_RECENT, N_SAMPLES, Pace
 from app.domain.generation import FinishReason, PromptSpans, Stop, Timings, Usage
 from app.domain.trace import TokenTrace, TopToken
 from app.protocol.events import (
@@ -12,11 +16,6 @@ from app.protocol.events import (
     PrefillProgress,
     TokensGenerated,
 )
-from app.tui.meter import RunMeter
-from app.tui.pace import N_RECENT, N_SAMPLES, Pace
-from app.tui.phase import Phase
-from app.tui.watch.candidates import Candidate
-from app.tui.watch.context import ContextUse
 
 
 def token(ms, token_id=1, text="a", p=0.5, rank=1, top=()):

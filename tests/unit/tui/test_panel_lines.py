@@ -3,8 +3,8 @@
 import pytest
 from rich.cells import cell_len
 
-from app.tui.meter import RunMeter
-from app.tui.panels import numbers
+from app.analysis import units as numbers
+from app.analysis.meter import RunMeter
 from app.tui.panels.layout import fit
 from app.tui.panels.line import bar, big, first_row, share, spark, spread, visible, wrap
 from app.tui.panels.sections import Section, sections

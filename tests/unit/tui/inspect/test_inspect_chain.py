@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from app.analysis.chain import Truth, computed, intervals, recorded
+from app.analysis.what_if import lowering
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Draw, Origin, StageTrace, TokenTrace, TopToken
-from app.tui.inspect.chain import Truth, computed, intervals, recorded
-from app.tui.inspect.unmodelled import lowering
 from tests.fakes.engine_events import make_token
 
 N_VOCAB = 1000

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
+from app.analysis.chain import computed, recorded
+from app.analysis.survivors import INF
+from app.analysis.what_if import Step
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Draw, Origin, PromptToken, ReplyTrace, StageTrace, TokenTrace, TopToken
-from app.tui.inspect.basis import Step
-from app.tui.inspect.chain import computed, recorded
 from app.tui.inspect.find import next_surprise, next_text
 from app.tui.inspect.knobs import WhatIf
 from app.tui.inspect.prompt_view import prompt_legend, prompt_lines
 from app.tui.inspect.sampler_view import count, sampler_lines
-from app.tui.inspect.survivors import INF
 from app.tui.inspect.token_view import candidate_at, token_lines
 from app.tui.panels.line import Line, width_of
 from tests.fakes.engine_events import make_token

@@ -2,6 +2,8 @@
 
 import pytest
 
+from app.analysis.ending import Setting
+from app.analysis.meter import RunMeter
 from app.domain.generation import CellSpan, FinishReason, PromptSpans, Timings, Usage
 from app.domain.trace import PromptToken
 from app.protocol.events import (
@@ -13,9 +15,7 @@ from app.protocol.events import (
     PromptRendered,
     TokensGenerated,
 )
-from app.tui.meter import RunMeter
 from app.tui.watch.cells_view import cells_forms, cells_page, strip
-from app.tui.watch.setting import Setting
 from tests.fakes.engine_events import make_ready, make_token
 
 MODEL = make_ready(n_ctx=100)

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
+from app.analysis.drafting import ENOUGH_DRAFTS, ENOUGH_PLAIN, Drafting
 from app.domain.generation import DraftCounts
 from app.domain.trace import Origin, TopToken
-from app.tui.watch.drafting import ENOUGH_DRAFTS, ENOUGH_PLAIN, Drafting
 from tests.fakes.engine_events import make_token
 
 GHOSTS = (TopToken(7, " no", 0.2), TopToken(8, " never", 0.0))

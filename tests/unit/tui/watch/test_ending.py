@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from app.analysis.ending import N_MOMENTS, N_RECENT, Ending, Moment
 from app.domain.probability import percent
-from app.tui.watch.ending import N_MOMENTS, N_RECENT, Ending, Moment
 from app.tui.watch.ending_view import height_of
 from tests.fakes.engine_events import make_token
 

@@ -3,10 +3,10 @@
 import msgspec
 import pytest
 
+from app.analysis.latency import N_BUCKETS, Envelope, Latency, Share
+from app.analysis.token_rate import ScreenClock
 from app.domain.trace import Origin
 from app.tui.watch.braille import plot
-from app.tui.watch.clock import ScreenClock
-from app.tui.watch.latency import N_BUCKETS, Envelope, Latency, Share
 from tests.fakes.engine_events import make_token
 
 

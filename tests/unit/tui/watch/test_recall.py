@@ -1,11 +1,11 @@
 """The figures of an old reply, told again from what is kept of it."""
 
+from app.analysis.meter import RunMeter
+from app.analysis.recording import events_of
 from app.domain.conversation import GenerationRecord
 from app.domain.generation import CellSpan, FinishReason, Timings, Usage
 from app.domain.trace import ReplyTrace
 from app.protocol.events import ContextShifted, GenerationFinished, TokensGenerated
-from app.tui.meter import RunMeter
-from app.tui.watch.recall import events_of
 from tests.fakes.engine_events import make_token
 
 

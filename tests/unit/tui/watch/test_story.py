@@ -5,21 +5,15 @@ import re
 import msgspec
 import pytest
 
+from app.analysis.ending import Setting
+from app.analysis.meter import RunMeter
+from app.analysis.story import story
 from app.domain.generation import FinishReason, PromptSpans, Stop, Timings, Usage
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin, PromptToken
-from app.protocol.events import (
-    GenerationFinished,
-    GenerationStarted,
-    PrefillProgress,
-    PromptRendered,
-    TokensGenerated,
-)
+from app.protocol.events import GenerationFinished, GenerationStarted, PrefillProgress, PromptRendered, TokensGenerated
 from app.tui.commands import COMMANDS
-from app.tui.meter import RunMeter
 from app.tui.views import VIEWS
-from app.tui.watch.setting import Setting
-from app.tui.watch.story import story
 from tests.fakes.engine_events import make_ready, make_token
 
 MODEL = make_ready()

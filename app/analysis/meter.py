@@ -1,11 +1,16 @@
-"""The figures of one reply, folded from its events.
-
-Every time is the engine's; nothing here reads a clock. Knows no widget: panels read the figures, five times a second.
-What is watched beside speed and counts is folded in `app.tui.watch`.
-"""
+"""The figures of one reply, folded from its events."""
 
 from __future__ import annotations
 
+from enum import StrEnum
+
+from app.analysis.context import ContextUse, Held, live_cells, with_account, without_lost
+from app.analysis.drafting import Drafting
+from app.analysis.ending import Ending
+from app.analysis.finish import finish_line, finish_word
+from app.analysis.latency import Latency
+from app.analysis.survivors import Candidate, candidates_of
+from app.analysis.token_rate import N_RECENT, Pace, ScreenClock, rate
 from app.domain.generation import CellSpan, FinishReason, PromptSpans, Stop, Timings
 from app.domain.text import one_line
 from app.domain.trace import PromptToken, TokenTrace
@@ -23,15 +28,19 @@ from app.protocol.events import (
     SlotsHeld,
     TokensGenerated,
 )
-from app.tui.finish import finish_line, finish_word
-from app.tui.pace import N_RECENT, Pace, rate
-from app.tui.phase import Phase
-from app.tui.watch.candidates import Candidate, candidates_of
-from app.tui.watch.clock import ScreenClock
-from app.tui.watch.context import ContextUse, Held, live_cells, with_account, without_lost
-from app.tui.watch.drafting import Drafting
-from app.tui.watch.ending import Ending
-from app.tui.watch.latency import Latency
+
+
+class Phase(StrEnum):
+    """From nothing asked to the end of the reply."""
+
+    IDLE = "idle"
+    QUEUED = "queued"
+    PREFILL = "prefill"
+    DECODE = "decode"
+    PAUSED = "paused"
+    """Held before its next token."""
+    DONE = "done"
+
 
 ENOUGH_NEW = 16
 """Prompt tokens from which the cost of one is known: a pass of few takes as long as a pass of many."""

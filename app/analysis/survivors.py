@@ -1,15 +1,14 @@
-"""Which of the stored candidates survive the sampler's stages, when only the most likely ones are stored.
-
-Top-k, top-p, min-p and temperature keep the most likely tokens, so that all there is to know is how many: between `low`
-and `high`. Where both are the same and no more than what is known, nothing was guessed. Knows no token and no screen.
-"""
+"""The alternatives to a token, and which stored candidates survive the sampler's stages."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate
+
+from app.domain.trace import TokenTrace, TopToken
 
 INF = math.inf
 _NEAR = 1e-5
@@ -105,3 +104,23 @@ class Survivors:
         """Returns how many of the most likely ones weigh that much together; INF where the known ones do not."""
         n = bisect_left(self._sums, total, 0, self._n_known + 1)
         return max(1, n) if n <= self._n_known else INF
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One of the tokens that could have come next."""
+
+    token: TopToken
+    chosen: bool
+    rank: int
+
+
+def candidates_of(token: TokenTrace | None, limit: int) -> tuple[Candidate, ...]:
+    """The `limit` likeliest in a token's place, best first; a chosen one not among them takes the last place."""
+    if token is None or limit < 1:
+        return ()
+    rows = [Candidate(top, top.id == token.id, rank) for rank, top in enumerate(token.top[:limit], 1)]
+    if not any(row.chosen for row in rows):
+        chosen = Candidate(TopToken(token.id, token.text, token.p), True, token.rank)
+        rows = [*rows[: limit - 1], chosen]
+    return tuple(rows)

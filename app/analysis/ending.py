@@ -1,7 +1,4 @@
-"""How near a reply was to its end at each token: the probability that the model gave to stopping there.
-
-Before the sampler chain, as the engine measures it. Bounded memory, O(1) a token.
-"""
+"""How near a reply was to its end at each token, and how the reply was requested."""
 
 from __future__ import annotations
 
@@ -10,6 +7,10 @@ from dataclasses import dataclass
 from heapq import heappush, heappushpop
 from math import exp, inf, log1p
 
+from msgspec import Struct
+
+from app.domain.generation import ContextPolicy
+from app.domain.sampling import SamplingParams
 from app.domain.trace import TokenTrace
 
 N_RECENT = 256
@@ -76,3 +77,11 @@ class Ending:
     def finished(self, by_token: bool) -> None:
         """The reply is over. `by_token`: its last token is the end itself."""
         self._ended = by_token and self.n > 0
+
+
+class Setting(Struct, frozen=True):
+    """Taken from the session by who shows the figures."""
+
+    speculate: bool = False
+    policy: ContextPolicy = "stop"
+    sampling: SamplingParams = SamplingParams()

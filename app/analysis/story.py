@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.analysis import units as numbers
+from app.analysis.ending import Setting
+from app.analysis.meter import Phase, RunMeter
 from app.domain.probability import percent
 from app.domain.text import quoted
 from app.domain.trace import TokenTrace
 from app.protocol.events import ModelReady
-from app.tui.meter import RunMeter
-from app.tui.panels import numbers
-from app.tui.phase import Phase
-from app.tui.watch.setting import Setting
 
 
 @dataclass(frozen=True)

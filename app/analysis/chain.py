@@ -12,11 +12,10 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
 
+from app.analysis.survivors import INF, Survivors
+from app.analysis.what_if import NEAR, Basis, Step, basis, recorded_step, stages_on, unmodelled
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin, TokenTrace
-from app.tui.inspect.basis import NEAR, Basis, Step, basis, recorded_step
-from app.tui.inspect.survivors import INF, Survivors
-from app.tui.inspect.unmodelled import stages_on, unmodelled
 
 _SAME = 1e-4
 _EDGE = 1e-5

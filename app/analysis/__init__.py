@@ -1,0 +1,1 @@
+"""Everything computed from events and traces, without a screen."""
