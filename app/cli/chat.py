@@ -14,7 +14,7 @@ def chat(
     draft: DraftModel = None,
 ) -> int:
     """Open the chat (what `tok` does when it is given no command)."""
-    from app.tui.options import ChatOptions
+    from app.tui.common.options import ChatOptions
     from app.tui.run import run_chat
 
     options = ChatOptions(

@@ -15,8 +15,8 @@ from app.config.settings import Settings
 from app.domain.errors import ModelError
 from app.domain.text import one_line
 from app.models.locate import files_in_folder, locate
-from app.tui.commands import COMMANDS
-from app.tui.keymap import why_unusable
+from app.tui.common.commands import COMMANDS
+from app.tui.common.keymap import why_unusable
 
 
 def judge_models(document: Document, settings: Settings, catalogue: Catalogue) -> None:

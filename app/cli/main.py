@@ -59,7 +59,7 @@ def main(argv: Sequence[str], launcher: EngineLauncher | None = None) -> int:
 def _dispatch(arguments: list[str], engines: EngineLauncher) -> int:
     # The chat, without the tenth of a second that typer takes; a shell that completes gives no arguments either.
     if not arguments and _COMPLETING not in os.environ:
-        from app.tui.options import ChatOptions
+        from app.tui.common.options import ChatOptions
         from app.tui.run import run_chat
 
         return run_chat(ChatOptions())

@@ -44,6 +44,6 @@ def replay(  # noqa: PLR0913, PLR0917 -- one parameter an option
         from app.cli.tracing.verify import run_verify
 
         return run_verify(recording, model, context.obj, as_json=as_json)
-    from app.tui.replay.run import run_replay
+    from app.tui.replay.app import run_replay
 
     return run_replay(recording, speed=1.0 if speed is None else speed, theme=theme)

@@ -17,19 +17,18 @@ from textual.widgets import Input, TextArea
 from app.domain.text import safe_text
 from app.session.session import Session
 from app.store.store import Store
-from app.tui.crash import write_report
-from app.tui.flow.ending import close_store, last_words
-from app.tui.flow.input_gate import InputGate
-from app.tui.flow.wardrobe import Wardrobe
-from app.tui.keymap import Keymap, resolve
-from app.tui.screens.bindings import bindings_for
-from app.tui.screens.chat import ChatScreen
-from app.tui.screens.help import Help
-from app.tui.screens.safe import Dialog, Opened, SafeScreen
-from app.tui.services import Services
-from app.tui.terminal.ahead import Ahead
+from app.tui.chat.closing import close_store, last_words
+from app.tui.chat.input import InputGate
+from app.tui.chat.screen import ChatScreen
+from app.tui.common.crash import write_report
+from app.tui.common.keymap import Keymap, bindings_for, resolve
+from app.tui.common.services import Services
+from app.tui.common.theme import VARIABLE_DEFAULTS, ThemeSituation
+from app.tui.common.theme_manager import Wardrobe
+from app.tui.dialogs.help import Help
+from app.tui.dialogs.safe import Dialog, Opened, SafeScreen
+from app.tui.terminal.background import Ahead
 from app.tui.terminal.gate import wants_no_color
-from app.tui.theme import VARIABLE_DEFAULTS, ThemeSituation
 
 _TWICE_S = 3.0
 """Two presses of the interrupt key within this time quit; the notice lasts as long."""

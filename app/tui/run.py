@@ -19,9 +19,8 @@ from app.config.paths import data_dir, database_file, engine_log_file
 from app.config.problems import Problem, summary
 from app.config.settings import LoadedSettings, load_presets, load_settings
 from app.domain.sampling import Preset
-from app.tui.flow.first_choices import first_preset
-from app.tui.flow.memory import Memory
-from app.tui.options import ChatOptions
+from app.tui.common.options import ChatOptions
+from app.tui.common.preferences import Memory, first_preset
 from app.tui.terminal import splash
 from app.tui.terminal.background import Answer, ask
 from app.tui.terminal.gate import wants_no_color, why_not
@@ -96,7 +95,7 @@ async def _run(start: _Start, worker: WorkerProcess | None, guard: TerminalGuard
     from app.config.themes import load_themes
     from app.store.store import Store
     from app.tui.app import TokscopeApp
-    from app.tui.services import Services
+    from app.tui.common.services import Services
     from app.tui.terminal import paste
 
     async def open_store() -> Store:

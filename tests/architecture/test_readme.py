@@ -37,7 +37,7 @@ def test_a_setting_is_documented(name: str) -> None:
 
 
 def test_the_keys_are_those_of_the_chat() -> None:
-    from app.tui.commands import COMMANDS
+    from app.tui.common.commands import COMMANDS
 
     spelt = {"escape": "Esc", "pageup": "PageUp", "pagedown": "PageDown"}
     for command in COMMANDS:

@@ -23,12 +23,12 @@ from app.analysis.meter import RunMeter
 from app.domain.generation import PromptSpans
 from app.domain.trace import TokenTrace, TopToken
 from app.protocol.events import GenerationStarted, LayerPlacement, ModelReady, PrefillProgress, TokensGenerated
-from app.tui.inspect.tint import Tint
 from app.tui.panels.choice import PANELS, PanelChoice
 from app.tui.panels.column import PanelColumn
+from app.tui.panels.pages import PAGES, page
 from app.tui.panels.status import StatusLine
-from app.tui.watch.pages import PAGES, page
-from app.tui.widgets.token_flow import TokenFlow
+from app.tui.tokens.reply import TokenFlow
+from app.tui.tokens.tint import Tint
 
 N_TICKS = 200
 TOKENS_A_TICK = 18

@@ -67,7 +67,7 @@ def run_app(rate: float, fps: float, seconds: float, report: int) -> None:
     from textual.screen import Screen
 
     from app.domain.conversation import Message, Role
-    from app.tui.widgets.transcript import Transcript
+    from app.tui.transcript.widget import Transcript
 
     frames: list[float] = []
     paint = Screen._on_timer_update  # pyright: ignore[reportPrivateUsage]  (counts frames)

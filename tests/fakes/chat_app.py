@@ -17,10 +17,10 @@ from app.config.themes import load_themes
 from app.domain.model import ModelSpec
 from app.store.store import Store
 from app.tui.app import TokscopeApp
-from app.tui.flow.memory import Memory
-from app.tui.options import ChatOptions
-from app.tui.screens.chat import ChatScreen
-from app.tui.services import Services
+from app.tui.chat.screen import ChatScreen
+from app.tui.common.options import ChatOptions
+from app.tui.common.preferences import Memory
+from app.tui.common.services import Services
 from app.tui.widgets.bar import Bar
 from tests.fakes.tiny_gguf import write_tiny_gguf
 

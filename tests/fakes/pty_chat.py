@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from app.store.store import Store
-from app.tui.flow.memory import Memory
+from app.tui.common.preferences import Memory
 from app.tui.run import drive
 from app.tui.terminal import paste
 from app.tui.terminal.guard import TerminalGuard

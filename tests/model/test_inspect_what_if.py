@@ -18,7 +18,7 @@ from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import Loaded
-from app.tui.inspect.draws import draw_of
+from app.tui.inspector.reproduce import draw_of
 
 pytestmark = pytest.mark.model
 

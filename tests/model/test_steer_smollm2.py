@@ -16,11 +16,11 @@ from app.config.catalogue import load_catalogue
 from app.domain.sampling import Preset, SamplingParams
 from app.domain.trace import Origin
 from app.tui.app import TokscopeApp
-from app.tui.inspect.fork import ForkWanted
-from app.tui.screens.branch_plan import BranchPlan
-from app.tui.screens.branches import BranchesScreen
-from app.tui.screens.chat import ChatScreen
-from app.tui.steer.branch_column import Column
+from app.tui.branches.column import Column
+from app.tui.branches.plan import BranchPlan
+from app.tui.branches.screen import BranchesScreen
+from app.tui.chat.screen import ChatScreen
+from app.tui.versions.fork import ForkWanted
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import answered, make_app, ready, told, until
 

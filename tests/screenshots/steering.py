@@ -8,10 +8,10 @@ from pathlib import Path
 
 from textual.widgets._toast import Toast
 
-from app.tui.inspect.fork import ForkWanted
-from app.tui.screens.branch_plan import BranchPlan
-from app.tui.screens.branches import BranchesScreen
-from app.tui.steer.branch_column import Column
+from app.tui.branches.column import Column
+from app.tui.branches.plan import BranchPlan
+from app.tui.branches.screen import BranchesScreen
+from app.tui.versions.fork import ForkWanted
 from tests.fakes.chat_app import until
 from tests.screenshots.window import SIZES, Window, opened
 

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from app.client.worker_client import WorkerClient
 from app.config.catalogue import load_catalogue
 from app.tui.app import TokscopeApp
-from app.tui.screens.chat import ChatScreen
+from app.tui.chat.screen import ChatScreen
 from tests.fakes.chat_app import make_app, ready, until
 
 FOLDER = Path(__file__).parent

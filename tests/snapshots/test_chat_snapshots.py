@@ -10,9 +10,9 @@ from textual.pilot import Pilot
 
 from app.protocol.events import LoadFailed
 from app.tui.app import TokscopeApp
-from app.tui.options import ChatOptions
-from app.tui.screens.chat import ChatScreen
-from app.tui.screens.picker import Picker
+from app.tui.chat.screen import ChatScreen
+from app.tui.common.options import ChatOptions
+from app.tui.dialogs.picker import Picker
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Load, reply

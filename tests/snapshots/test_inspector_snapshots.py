@@ -13,8 +13,8 @@ from app.domain.conversation import Message, Role
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Draw, Origin, PromptToken, ReplyTrace, StageTrace, TokenTrace, TopToken
 from app.tui.app import TokscopeApp
-from app.tui.options import ChatOptions
-from app.tui.screens.inspector import InspectorScreen
+from app.tui.common.options import ChatOptions
+from app.tui.inspector.screen import InspectorScreen
 from tests.fakes.chat_app import make_app, ready, until
 from tests.fakes.engine_events import make_eog, make_token
 from tests.fakes.scripted_engine import ScriptedEngine

@@ -10,9 +10,9 @@ from textual.pilot import Pilot
 
 from app.domain.sampling import Preset, SamplingParams
 from app.tui.app import TokscopeApp
-from app.tui.screens.branch_plan import BranchPlan
-from app.tui.screens.branches import BranchesScreen
-from app.tui.screens.rewrite import Rewrite
+from app.tui.branches.plan import BranchPlan
+from app.tui.branches.screen import BranchesScreen
+from app.tui.versions.fork import Rewrite
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 

@@ -13,11 +13,11 @@ from textual.pilot import Pilot
 from app.domain.generation import CellSpan, DraftCounts, PromptSpans
 from app.domain.trace import Origin, TokenTrace, TopToken
 from app.tui.app import TokscopeApp
-from app.tui.flow.memory import Memory
-from app.tui.options import ChatOptions
-from app.tui.screens.chat import ChatScreen
-from app.tui.screens.help import Help
-from app.tui.screens.watch import WatchScreen
+from app.tui.chat.screen import ChatScreen
+from app.tui.common.options import ChatOptions
+from app.tui.common.preferences import Memory
+from app.tui.dialogs.help import Help
+from app.tui.panels.screen import WatchScreen
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripted_engine import ScriptedEngine

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from app.cli.benching.rows import RATE, Row
-from app.tui.panels.line import bar
+from app.tui.widgets.line import bar
 
 _SMALLEST_BAR = 8
 _GAP = 2

@@ -24,7 +24,7 @@ from app.domain.text import quoted
 from app.domain.trace import Prediction, StageTrace, TopToken, cuts
 from app.protocol.commands import ChatMessage, Predict
 from app.protocol.events import EngineLost
-from app.tui.panels.line import bar
+from app.tui.widgets.line import bar
 
 _TIED = "\u00a0"
 """A blank that no line is broken at."""

@@ -13,9 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.tui.markdown.dialect import parser
-from app.tui.markdown.fence import Fence, open_fence
-from app.tui.markdown.plain import is_plain_paragraph
-from app.tui.markdown.withhold import shown_part
+from app.tui.markdown.fence import Fence, is_plain_paragraph, open_fence, shown_part
 
 if TYPE_CHECKING:
     from markdown_it.token import Token

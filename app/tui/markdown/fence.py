@@ -1,9 +1,42 @@
-"""One top-level fence read line by line, as markdown-it does, so that an open one is never parsed again."""
+"""Text that still grows: an open fence, a last line that may become a marker, a paragraph without markup."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+
+# A line that begins with a letter starts no other block and continues the paragraph; the rest has no inline markup.
+_PLAIN = re.compile(r"(?:[^\W\d_][^\n\t\\`*_<~]*\n)*[^\W\d_][^\n\t\\`*_<~]*\n?\Z")
+
+
+def is_plain_paragraph(text: str) -> bool:
+    """True if `text` is one paragraph (so far) that Markdown shows as it stands."""
+    return _PLAIN.match(text) is not None and "](" not in text
+
+
+_ONLY_MARKERS = re.compile(r"[ \t]*(?:[-+*_=~`#>|:. \t]+|\d{1,9}[.)]?[ \t]*)\Z")
+_FENCE_OR_ROW = re.compile(r"[ \t]*(?:```|~~~|\|)")
+_CLOSING = re.compile(r" {0,3}(?:`+|~+)[ \t]*\Z")
+
+
+def shown_part(text: str, *, in_fence: bool) -> str:
+    """Returns `text` without a last line that would flicker; inside a fence `text` is its unfinished line."""
+    at = text.rfind("\n") + 1
+    if in_fence:
+        return "" if _CLOSING.match(text) else text
+    if at < len(text) and (_ONLY_MARKERS.match(text, at) or _FENCE_OR_ROW.match(text, at)):
+        text = text[:at]
+    return _without_header_row(text) if text.endswith("\n") else text
+
+
+def _without_header_row(text: str) -> str:
+    """A first row of pipes is no table before its second row is there."""
+    head, _, last = text.removesuffix("\n").rpartition("\n")
+    if not last.lstrip().startswith("|"):
+        return text
+    previous = head.rpartition("\n")[2]
+    return text if previous.lstrip().startswith("|") else head + "\n" * bool(head)
+
 
 _OPEN = re.compile(r"( {0,3})(`{3,}(?=[^`]*\Z)|~{3,})(.*)\Z", re.DOTALL)
 

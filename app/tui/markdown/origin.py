@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from app.tui.markdown.blocks import Block, Kind
 from app.tui.markdown.fence import Fence, open_fence
-from app.tui.markdown.units import Unit
+from app.tui.markdown.placing import Unit
 
 _BLANK = " \t"
 

@@ -14,11 +14,11 @@ from app.domain.text import safe_text
 from app.tui.markdown.blocks import Block, Kind
 from app.tui.markdown.code import add_code
 from app.tui.markdown.dialect import parser
+from app.tui.markdown.fence import is_plain_paragraph
 from app.tui.markdown.inline import inline_lines
 from app.tui.markdown.lines import Line, LineBuilder, Span
 from app.tui.markdown.places import TAB, placed, placed_run, rows_of
 from app.tui.markdown.placing import placed_tokens
-from app.tui.markdown.plain import is_plain_paragraph
 from app.tui.markdown.styles import MarkdownStyles
 from app.tui.markdown.table import add_table
 

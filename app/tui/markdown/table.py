@@ -10,10 +10,9 @@ from rich.cells import cell_len
 from rich.style import Style
 
 from app.tui.markdown.inline import inline_lines
-from app.tui.markdown.lines import LineBuilder, Span, cut_spans
+from app.tui.markdown.lines import LineBuilder, Span, cut_spans, wrap
 from app.tui.markdown.places import placed_run
 from app.tui.markdown.styles import MarkdownStyles
-from app.tui.markdown.wrap import wrap
 
 if TYPE_CHECKING:
     from markdown_it.token import Token

@@ -12,12 +12,12 @@ from app.domain.generation import FinishReason
 from app.domain.probability import percent
 from app.domain.text import one_line
 from app.protocol.events import ModelReady
+from app.tui.panels.cells import cells_forms
 from app.tui.panels.choice import PANELS, PanelChoice, Wish
-from app.tui.panels.line import Forms, Line, bar, big, gauge, share, spark, spread, visible, width_of, wrap
-from app.tui.watch.cells_view import cells_forms
-from app.tui.watch.drafting_view import drafting_forms
-from app.tui.watch.ending_view import ending_forms
-from app.tui.watch.latency_view import latency_forms
+from app.tui.panels.drafting import drafting_forms
+from app.tui.panels.ending import ending_forms
+from app.tui.panels.latency import latency_forms
+from app.tui.widgets.line import Forms, Line, bar, big, gauge, share, spark, spread, visible, width_of, wrap
 
 N_CANDIDATES = 10
 _CHOSEN = 100

@@ -9,9 +9,9 @@ from rich.cells import cell_len
 from app.analysis import units as numbers
 from app.analysis.meter import Phase, RunMeter
 from app.protocol.events import ModelReady
-from app.tui.panels.line import Line, width_of, wrap
-from app.tui.panels.lines import Lines
 from app.tui.panels.sections import finish_role
+from app.tui.widgets.line import Line, width_of, wrap
+from app.tui.widgets.lines import Lines
 
 _SEPARATOR = (" │ ", "dim")
 _MAX_RESERVED = 24

@@ -1,14 +1,17 @@
-"""The application around a replay, and what it is given in place of an engine, a store and a catalogue."""
+"""The application around a replay, what stands in for engine, store and catalogue, and how it is run."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from typing import ClassVar
 
 from msgspec.structs import replace
 
 from app.analysis.recording import Recording
 from app.config.catalogue import Catalogue
-from app.config.settings import Settings, TraceSettings
+from app.config.paths import data_dir
+from app.config.settings import Settings, TraceSettings, load_settings
 from app.config.themes import load_themes
 from app.domain.conversation import Role
 from app.domain.sampling import Preset
@@ -16,14 +19,18 @@ from app.domain.text import one_line
 from app.session.session import Session
 from app.store.store import Store
 from app.tui.app import TokscopeApp
-from app.tui.flow.memory import Memory
-from app.tui.flow.wardrobe import Wardrobe
-from app.tui.keymap import Keymap
-from app.tui.options import ChatOptions
-from app.tui.replay.clock import ReplayClock
-from app.tui.replay.engine import ReplayEngine
+from app.tui.common.keymap import Keymap
+from app.tui.common.options import ChatOptions
+from app.tui.common.preferences import Memory
+from app.tui.common.services import Services
+from app.tui.common.theme_manager import Wardrobe
+from app.tui.replay.engine import ReplayClock, ReplayEngine
 from app.tui.replay.screen import ReplayScreen
-from app.tui.services import Services
+from app.tui.run import USAGE, before_textual, drive
+from app.tui.terminal import splash
+from app.tui.terminal.background import Answer, ask
+from app.tui.terminal.gate import wants_no_color, why_not
+from app.tui.terminal.guard import TerminalGuard
 
 
 class BorrowedMemory(Memory):
@@ -94,3 +101,27 @@ def make_services(
         memory=memory,
         dark_background=dark,
     )
+
+
+def run_replay(recording: Recording, *, speed: float, theme: str | None) -> int:
+    """Plays it until the user leaves; returns the process's exit code. A speed of 0 shows all at once."""
+    if reason := why_not():
+        print(f"tok: {reason}; `tok replay --verify` and `tok export trace` work without.", file=sys.stderr)
+        return USAGE
+    before_textual()
+    with TerminalGuard(kill_engine=lambda: None) as guard:
+        splash.show("")
+        return asyncio.run(_run(recording, speed, theme, guard))
+
+
+async def _run(recording: Recording, speed: float, theme: str | None, guard: TerminalGuard) -> int:
+    pass
+    from app.tui.replay.engine import ReplayClock
+    from app.tui.terminal import paste
+
+    terminal = ask() if not wants_no_color() else Answer(None, "")
+    clock = ReplayClock(speed)
+    memory = BorrowedMemory(data_dir() / "remembered.json")
+    services = make_services(recording, clock, load_settings().settings, memory, theme=theme, dark=terminal.dark)
+    paste.install()
+    return await drive(ReplayApp(services, recording, clock), guard)

@@ -1,12 +1,11 @@
-"""An engine that has no model: a plain request plays a recording, on the recording's clock.
-
-Esc ends it as it ends a reply. What cannot be answered from a recording is refused.
-"""
+"""An engine without a model: a request plays a recording, on a clock with a speed that can be held."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
+from time import monotonic
 
 from msgspec.structs import replace
 
@@ -28,7 +27,66 @@ from app.protocol.events import (
     Tokenized,
     TokensGenerated,
 )
-from app.tui.replay.clock import ReplayClock
+
+SLOWEST, FASTEST = 1 / 64, 64.0
+
+
+class ReplayClock:
+    """Starts at 0 when `start` is called. A speed of 0 is none at all: every time has come already."""
+
+    def __init__(self, speed: float, now: Callable[[], float] = monotonic) -> None:
+        self.speed = speed
+        self.held = False
+        self._now = now
+        self._at_ms = 0.0
+        self._since = now()
+        self._changed = asyncio.Event()
+
+    def start(self) -> None:
+        """Goes back to 0 and runs."""
+        self._at_ms, self._since, self.held = 0.0, self._now(), False
+        self._wake()
+
+    def hold(self, *, held: bool) -> None:
+        """Stops the time, or lets it go on."""
+        self._settle()
+        self.held = held
+        self._wake()
+
+    def change_speed(self, factor: float) -> None:
+        """Makes it faster or slower, within limits; no effect on a replay without a speed."""
+        self._settle()
+        self.speed = self.speed and min(FASTEST, max(SLOWEST, self.speed * factor))
+        self._wake()
+
+    @property
+    def at_ms(self) -> float:
+        """The recorded time that it is now."""
+        return self._at_ms if self.held else self._at_ms + (self._now() - self._since) * 1000 * self.speed
+
+    async def until(self, at_ms: float, given_up: Callable[[], bool]) -> None:
+        """Waits for a recorded time, or until `given_up` holds, which is looked at after every `wake`."""
+        while not given_up() and (self.held or (self.speed and self.at_ms < at_ms)):
+            left_s = None if self.held else (at_ms - self.at_ms) / 1000 / self.speed
+            changed = self._changed
+            try:
+                async with asyncio.timeout(left_s):
+                    await changed.wait()
+            except TimeoutError:
+                pass
+        await asyncio.sleep(0)  # without a speed nothing else would let the screen draw
+
+    def wake(self) -> None:
+        """Lets whoever waits look again."""
+        self._wake()
+
+    def _settle(self) -> None:
+        self._at_ms, self._since = self.at_ms, self._now()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
 
 NO_MODEL = "this is a replay: there is no model"
 

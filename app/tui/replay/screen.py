@@ -13,15 +13,15 @@ from app.domain.conversation import Role
 from app.domain.text import one_line
 from app.models.locate import LocatedModel
 from app.session.session import Session
-from app.tui.commands import COMMANDS, action_of
-from app.tui.flow import pace
-from app.tui.flow.loader import EngineLoader
-from app.tui.flow.wardrobe import Wardrobe
-from app.tui.inspect.fork import ForkWanted
-from app.tui.keymap import Keymap
-from app.tui.replay.clock import ReplayClock
-from app.tui.screens.chat import ChatScreen
-from app.tui.services import Services
+from app.tui.chat.loading import EngineLoader
+from app.tui.chat.screen import ChatScreen
+from app.tui.common import frame_rate as pace
+from app.tui.common.commands import COMMANDS, action_of
+from app.tui.common.keymap import Keymap
+from app.tui.common.services import Services
+from app.tui.common.theme_manager import Wardrobe
+from app.tui.replay.engine import ReplayClock
+from app.tui.versions.fork import ForkWanted
 from app.tui.widgets.bar import Bar, Segment
 
 _MUTED = "$foreground-muted"

@@ -1,7 +1,4 @@
-"""Asks the terminal whether its background is dark, before the app takes the terminal over.
-
-What somebody types meanwhile comes in between the answers; it is kept.
-"""
+"""Asks the terminal whether its background is dark, and keeps what is typed before there is a composer."""
 
 from __future__ import annotations
 
@@ -13,6 +10,8 @@ import termios
 import time
 import tty
 from typing import NamedTuple
+
+from textual import events
 
 _QUERY = b"\x1b]11;?\x1b\\\x1b[c"
 """OSC 11 (the background's colour), then DA1, which every terminal answers: no need to wait for silence."""
@@ -72,3 +71,36 @@ def _ask(timeout_s: float) -> bytes:
     finally:
         termios.tcsetattr(fd, termios.TCSADRAIN, before)
     return reply
+
+
+class Ahead:
+    """Keeps what is written. Backspace is done here: replayed in one burst it would come after the keys behind it."""
+
+    def __init__(self, text: str) -> None:
+        """Begins with `text`, in which a line's end is Enter."""
+        self._kept: list[events.Event] = [
+            events.Key("enter", "\r") if char == "\n" else events.Key(char, char) for char in text
+        ]
+        self._open = True
+
+    def keep(self, event: events.Event) -> bool:
+        """Keeps an event that writes; False for any other, and for all once they were taken."""
+        if not self._open or event.is_forwarded:
+            return False
+        if isinstance(event, events.Key) and event.key == "ctrl+j":
+            event = events.Key("enter", "\r")  # Enter too, if it was typed before the terminal went raw
+        if isinstance(event, events.Key) and event.key == "backspace":
+            if self._kept and isinstance(last := self._kept[-1], events.Key) and last.is_printable:
+                self._kept.pop()
+            return True
+        writes = isinstance(event, events.Paste) or (
+            isinstance(event, events.Key) and (event.is_printable or event.key == "enter")
+        )
+        if writes:
+            self._kept.append(event)
+        return writes
+
+    def take(self) -> list[events.Event]:
+        """Returns what was kept, oldest first, and keeps no more."""
+        self._open = False
+        return self._kept

@@ -1,8 +1,4 @@
-"""Gives the terminal back whatever ends the app: a signal, a hang-up, an exception, and by its guardian SIGKILL too.
-
-A signal first asks the app to end by itself, so that the reply so far is kept; when it has not ended within the grace
-period, or a second signal comes, a few bytes made beforehand restore the terminal and the process leaves at once.
-"""
+"""Restores the terminal whatever ends the app: a signal, a hang-up, an exception, and by a second process SIGKILL."""
 
 from __future__ import annotations
 
@@ -17,7 +13,59 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from app.tui.terminal.guardian import Guardian
+_BYE = b"."
+_IGNORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP, signal.SIGTTOU)
+
+
+class Guardian:
+    """Stands from its making until it is dismissed or the app is dead."""
+
+    def __init__(self, attributes: list[Any] | None, restore: bytes) -> None:
+        """`attributes`: what the terminal gets back; `restore`: what is written to it.
+
+        Raises OSError: it cannot be made.
+        """
+        wakes, self._pipe = os.pipe()
+        try:
+            self._pid = os.fork()
+        except OSError:
+            os.close(wakes)
+            os.close(self._pipe)
+            raise
+        if not self._pid:
+            try:
+                _watch(wakes, attributes, restore)
+            finally:
+                os._exit(0)
+        os.close(wakes)
+
+    def dismiss(self) -> None:
+        """Sends it away: the terminal has been given back. Idempotent."""
+        pipe, self._pipe = self._pipe, -1
+        if pipe < 0:
+            return
+        with suppress(OSError):
+            os.write(pipe, _BYE)
+        os.close(pipe)
+        with suppress(ChildProcessError):
+            os.waitpid(self._pid, 0)
+
+
+def _watch(wakes: int, attributes: list[Any] | None, restore: bytes) -> None:
+    group = os.getpgrp()
+    os.setpgid(0, 0)  # who kills the app's whole group does not mean the terminal
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
+    os.closerange(3, wakes)
+    os.closerange(wakes + 1, os.sysconf("SC_OPEN_MAX"))
+    if os.read(wakes, 1) == _BYE:
+        return
+    with suppress(OSError, termios.error):
+        # A shell that has taken its terminal back by now has set it as it wants it.
+        if attributes is not None and os.tcgetpgrp(0) == group:
+            termios.tcsetattr(0, termios.TCSANOW, attributes)
+    os.write(2, restore)
+
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGINT)
 _MODES_OFF = (2004, 1000, 1002, 1003, 1006, 1015, 1016, 1004, 2048, 2026)

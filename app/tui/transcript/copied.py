@@ -13,12 +13,10 @@ from textual.geometry import Offset
 from textual.selection import Selection
 
 from app.tui.markdown.blocks import Kind
-from app.tui.transcript.clicked import before_safe
-from app.tui.transcript.entry import Entry
+from app.tui.transcript.entry import GUTTER, Entry, Look, Voice
 from app.tui.transcript.laid import Laid, Shown, shown_text
 from app.tui.transcript.layout import Layout
-from app.tui.transcript.look import GUTTER, Look, Voice
-from app.tui.transcript.selection import logical_text
+from app.tui.transcript.selection import before_safe, logical_text
 
 Spot = tuple[int, int]
 """A row of an entry, and a character of it."""

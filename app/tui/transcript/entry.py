@@ -1,20 +1,52 @@
-"""One message of the transcript: its blocks, which of them are laid out, how high they are (or are thought to be).
-
-Knows widths and lines; refuses to know the screen, scrolling and its neighbours.
-"""
+"""One message of the transcript: its speaker and styles, its blocks, which are laid out, and their heights."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum, auto
 from itertools import accumulate
 
 from app.domain.text import safe_text
 from app.tui.markdown.blocks import Block, Kind, Splitter
-from app.tui.markdown.lines import Line, LineBuilder
+from app.tui.markdown.lines import Line, LineBuilder, Span
 from app.tui.markdown.render import render
-from app.tui.transcript.look import GUTTER, Look, Voice
+from app.tui.markdown.styles import MarkdownStyles
+
+GUTTER = 2
+
+
+class Voice(Enum):
+    """Who speaks: decides the gutter, and whether the text is Markdown."""
+
+    USER = auto()
+    ASSISTANT = auto()
+    SYSTEM = auto()
+    NOTICE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What lines depend on besides the text."""
+
+    width: int
+    styles: MarkdownStyles
+
+    def gutter(self, voice: Voice, *, is_first: bool) -> tuple[Span, Span]:
+        """Returns what stands before the first line of a part of a message and before its others."""
+        styles = self.styles
+        match voice:
+            case Voice.USER:
+                first, rest = ("▌ ", styles.user), ("▌ ", styles.user)
+            case Voice.ASSISTANT:
+                first, rest = ("◆ ", styles.assistant), ("  ", styles.base)
+            case Voice.SYSTEM:
+                first, rest = ("§ ", styles.muted), ("  ", styles.base)
+            case Voice.NOTICE:
+                first, rest = ("  ", styles.base), ("  ", styles.base)
+        return (first if is_first else rest), rest
+
 
 PLAIN_PIECE = 8000
 """Characters of plain text that are laid out together: a pasted megabyte costs only what is seen of it."""

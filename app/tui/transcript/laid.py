@@ -9,10 +9,9 @@ from app.tui.markdown.blocks import Kind
 from app.tui.markdown.lines import Line
 from app.tui.markdown.origin import fence_around, line_starts
 from app.tui.markdown.places import place_at, places_in
+from app.tui.markdown.placing import Table, Unit, units_of
 from app.tui.markdown.render import render
-from app.tui.markdown.units import Table, Unit, units_of
-from app.tui.transcript.entry import Entry
-from app.tui.transcript.look import Look, Voice
+from app.tui.transcript.entry import Entry, Look, Voice
 
 
 class Shown(NamedTuple):

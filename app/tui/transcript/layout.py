@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from itertools import accumulate
 
 from app.tui.markdown.lines import Line
-from app.tui.transcript.entry import Entry
-from app.tui.transcript.look import Look
+from app.tui.transcript.entry import Entry, Look
 
 
 class Layout:

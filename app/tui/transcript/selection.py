@@ -1,14 +1,10 @@
-"""Text under a selection: words and paragraphs to select, cells to highlight, and the logical text of notes to copy.
-
-Logical text is what is shown, wrapped lines joined again, without gutters, the label and padding of code and trailing
-spaces.
-Offsets count characters of a shown line, not cells. Nothing here raises for offsets that no longer exist.
-"""
+"""Text under a selection or a click: words and paragraphs, cells to highlight, the character of a cell."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import accumulate
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -17,7 +13,30 @@ from textual.geometry import Offset
 from textual.selection import Selection
 from textual.strip import Strip
 
+from app.domain.text import safe_text
 from app.tui.markdown.lines import Line
+from app.tui.transcript.entry import Entry, Look, Voice
+from app.tui.transcript.laid import Laid, shown_text
+
+
+def character_at(entry: Entry, part: int, row: int, cell: int, look: Look) -> int | None:
+    """Returns the offset in `entry.source` of what stands in a cell of a row of a part.
+
+    None where that is nothing of a reply's own: bullets' indents, borders, padding, notes, and what others wrote.
+    """
+    if entry.voice is not Voice.ASSISTANT or part >= len(entry.parts):
+        return None
+    at = Laid(entry, part, look).offset_at(row, cell)
+    return None if at is None else before_safe(entry, at)
+
+
+def before_safe(entry: Entry, at: int) -> int:
+    """Returns the offset in `entry.source` of what stands at an offset of the text that is shown of it."""
+    if len(entry.source) == len(shown_text(entry)):
+        return at
+    ends = accumulate(len(safe_text(char)) for char in entry.source)
+    return next((k for k, end in enumerate(ends) if end > at), len(entry.source))
+
 
 LineAt = Callable[[int], Line | None]
 

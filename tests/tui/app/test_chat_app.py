@@ -9,7 +9,7 @@ import pytest
 from textual import events
 
 from app.tui.app import _TWICE_S  # pyright: ignore[reportPrivateUsage] a bound of the test
-from app.tui.screens.chat import ChatScreen
+from app.tui.chat.screen import ChatScreen
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import make_app, ready, told, until
 from tests.fakes.scripted_engine import ScriptedEngine

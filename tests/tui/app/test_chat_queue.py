@@ -8,8 +8,8 @@ import pytest
 
 from app.store.store import Store
 from app.tui.app import TokscopeApp
-from app.tui.flow.memory import Memory
-from app.tui.screens.chat import ChatScreen
+from app.tui.chat.screen import ChatScreen
+from app.tui.common.preferences import Memory
 from tests.fakes.chat_app import make_app, ready, told, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply

@@ -9,7 +9,7 @@ from app.domain.generation import FinishReason
 from app.protocol.commands import Generate
 from app.protocol.events import EngineLost, GenerationEvent
 from app.store.store import Store
-from app.tui.flow.memory import Memory
+from app.tui.common.preferences import Memory
 from tests.fakes.chat_app import answered, contents, drawn, make_app, ready, shown, until
 from tests.fakes.engine_events import make_finished
 from tests.fakes.scripted_engine import ScriptedEngine

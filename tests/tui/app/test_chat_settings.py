@@ -16,9 +16,9 @@ from app.domain.sampling import Preset, SamplingParams
 from app.protocol.events import LoadFailed
 from app.store.store import Store
 from app.tui.app import TokscopeApp
-from app.tui.flow.memory import Memory
-from app.tui.options import ChatOptions
-from app.tui.screens.chat import ChatScreen
+from app.tui.chat.screen import ChatScreen
+from app.tui.common.options import ChatOptions
+from app.tui.common.preferences import Memory
 from tests.fakes.chat_app import answered, bar, drawn, make_app, ready, told, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Load

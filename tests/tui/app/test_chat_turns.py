@@ -11,7 +11,7 @@ from app.domain.conversation import ReplyState
 from app.domain.generation import FinishReason
 from app.protocol.commands import Generate
 from app.protocol.events import GenerationEvent, LoadFailed
-from app.tui.screens.chat import ChatScreen
+from app.tui.chat.screen import ChatScreen
 from tests.fakes.chat_app import answered, bar, drawn, make_app, ready, shown, until
 from tests.fakes.engine_events import make_finished, make_lost
 from tests.fakes.scripted_engine import ScriptedEngine

@@ -9,8 +9,8 @@ import pytest
 from textual import events
 
 from app.domain.conversation import Role
-from app.tui.flow import clip
 from app.tui.terminal import clipboard
+from app.tui.terminal import clipboard as clip
 from tests.fakes.chat_app import answered, contents, make_app, ready, told, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply

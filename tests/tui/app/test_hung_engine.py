@@ -8,7 +8,7 @@ import pytest
 
 from app.client.engine import EngineState, Stall
 from app.domain.conversation import ReplyState
-from app.tui.screens.chat import ChatScreen
+from app.tui.chat.screen import ChatScreen
 from tests.fakes.chat_app import answered, bar, contents, make_app, ready, shown, told, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply, reply

@@ -11,15 +11,13 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from app.tui.app import TokscopeApp
-from app.tui.screens.chat import ChatScreen
-from app.tui.screens.dialogs import AskLine
-from app.tui.screens.help import Help
-from app.tui.screens.inspector import InspectorScreen
-from app.tui.screens.models import ModelPicker
-from app.tui.screens.palette import Palette
-from app.tui.screens.picker import Picker
-from app.tui.screens.presets import PresetPicker
-from app.tui.screens.watch import WatchScreen
+from app.tui.chat.screen import ChatScreen
+from app.tui.dialogs.confirm import AskLine
+from app.tui.dialogs.help import Help
+from app.tui.dialogs.picker import Picker
+from app.tui.dialogs.pickers import ModelPicker, Palette, PresetPicker
+from app.tui.inspector.screen import InspectorScreen
+from app.tui.panels.screen import WatchScreen
 from tests.fakes.chat_app import answered, contents, make_app, ready, told, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply

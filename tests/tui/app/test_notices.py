@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.widgets._toast import Toast
 
-from app.tui.options import ChatOptions
+from app.tui.common.options import ChatOptions
 from tests.fakes.chat_app import make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
 

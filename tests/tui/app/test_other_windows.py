@@ -9,9 +9,9 @@ import pytest
 
 from app.domain.conversation import Conversation, ReplyState, Role
 from app.store.store import Store
-from app.tui.flow import other_windows
-from app.tui.options import ChatOptions
-from app.tui.screens import chat as chat_screen
+from app.tui.chat import other_windows
+from app.tui.chat import screen as chat_screen
+from app.tui.common.options import ChatOptions
 from tests.fakes.chat_app import answered, bar, contents, make_app, ready, shown, told, until
 from tests.fakes.scripted_engine import ScriptedEngine
 

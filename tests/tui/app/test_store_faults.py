@@ -14,12 +14,12 @@ from app.domain.conversation import Role
 from app.store import store as store_module
 from app.store.store import Store
 from app.tui.app import TokscopeApp
-from app.tui.flow import other_windows
-from app.tui.options import ChatOptions
-from app.tui.screens import chat as chat_screen
-from app.tui.screens import picker as picker_module
-from app.tui.screens.dialogs import AskLine, Confirm
-from app.tui.screens.history import HistoryPicker
+from app.tui.chat import other_windows
+from app.tui.chat import screen as chat_screen
+from app.tui.chat.history import HistoryPicker
+from app.tui.common.options import ChatOptions
+from app.tui.dialogs import picker as picker_module
+from app.tui.dialogs.confirm import AskLine, Confirm
 from tests.fakes.chat_app import answered, bar, contents, make_app, ready, shown, told, until
 from tests.fakes.scripted_engine import ScriptedEngine
 

@@ -12,7 +12,7 @@ import pytest
 from textual import events
 
 from app.tui.app import TokscopeApp
-from app.tui.screens.chat import ChatScreen
+from app.tui.chat.screen import ChatScreen
 from app.tui.terminal.background import Answer, ask, typed_ahead
 from tests.fakes.chat_app import make_app, until
 from tests.fakes.scripted_engine import ScriptedEngine

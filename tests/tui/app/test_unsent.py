@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.tui.flow.memory import Memory
+from app.tui.common.preferences import Memory
 from tests.e2e.terminal import Terminal
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine

@@ -12,7 +12,7 @@ from app.domain.generation import PromptSpans
 from app.protocol.commands import ChatMessage, Tokenize
 from app.protocol.events import PromptFit
 from app.session.budget import MAX_CHARS
-from app.tui.screens.chat import ChatScreen
+from app.tui.chat.screen import ChatScreen
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply

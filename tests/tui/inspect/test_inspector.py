@@ -11,9 +11,9 @@ from textual.pilot import Pilot
 from app.domain.conversation import Message, ReplyState, Role
 from app.domain.trace import ReplyTrace
 from app.tui.app import TokscopeApp
-from app.tui.inspect.fork import ForkWanted
-from app.tui.screens.chat import ChatScreen
-from app.tui.screens.inspector import InspectorScreen
+from app.tui.chat.screen import ChatScreen
+from app.tui.inspector.screen import InspectorScreen
+from app.tui.versions.fork import ForkWanted
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 

@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from app.domain.sampling import Preset, SamplingParams
 from app.domain.trace import Draw, PromptToken, StageTrace
 from app.tui.app import TokscopeApp
-from app.tui.screens.inspector import InspectorScreen
+from app.tui.inspector.screen import InspectorScreen
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.engine_events import make_eog, make_token
 from tests.fakes.scripted_engine import ScriptedEngine

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.config.settings import TraceSettings
-from app.tui.screens.inspector import InspectorScreen
+from app.tui.inspector.screen import InspectorScreen
 from tests.fakes.chat_app import make_app, until
 from tests.fakes.scripted_engine import ScriptedEngine
 

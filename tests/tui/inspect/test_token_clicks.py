@@ -12,10 +12,10 @@ from textual.pilot import Pilot
 from app.config.settings import TraceSettings
 from app.domain.trace import ReplyTrace
 from app.tui.app import TokscopeApp
-from app.tui.screens.chat import ChatScreen
-from app.tui.screens.inspect_commands import InspectCommands
-from app.tui.screens.inspector import InspectorScreen
-from app.tui.widgets.transcript import Transcript
+from app.tui.chat.inspect_actions import InspectCommands
+from app.tui.chat.screen import ChatScreen
+from app.tui.inspector.screen import InspectorScreen
+from app.tui.transcript.widget import Transcript
 from tests.fakes.chat_app import make_app, until
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripted_engine import ScriptedEngine

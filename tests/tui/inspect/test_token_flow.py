@@ -7,9 +7,9 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from app.domain.trace import Origin, TokenTrace, TopToken
-from app.tui.inspect.tint import Tint
-from app.tui.theme import VARIABLE_DEFAULTS
-from app.tui.widgets.token_flow import TokenFlow
+from app.tui.common.theme import VARIABLE_DEFAULTS
+from app.tui.tokens.reply import TokenFlow
+from app.tui.tokens.tint import Tint
 from tests.fakes.engine_events import make_token
 
 

@@ -13,8 +13,7 @@ from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
 from app.protocol.commands import Bench, ChatMessage, Generate, LoadModel, Predict, Score, Tokenize
 from app.protocol.events import GenerationEvent, GenerationFinished, GenerationStarted, TokensGenerated
-from app.tui.replay.clock import FASTEST, ReplayClock
-from app.tui.replay.engine import NO_MODEL, ReplayEngine
+from app.tui.replay.engine import FASTEST, NO_MODEL, ReplayClock, ReplayEngine
 
 ASK = Generate(7, (ChatMessage(Role.USER, "?"),), SamplingParams())
 

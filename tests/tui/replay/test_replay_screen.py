@@ -10,12 +10,12 @@ from app.analysis.recording import Recording
 from app.config.paths import data_dir
 from app.config.settings import Settings, TraceSettings
 from app.domain.generation import FinishReason
-from app.tui.flow.memory import Memory
+from app.tui.common.preferences import Memory
+from app.tui.inspector.screen import InspectorScreen
+from app.tui.panels.screen import WatchScreen
 from app.tui.replay.app import BorrowedMemory, ReplayApp, make_services
-from app.tui.replay.clock import ReplayClock
+from app.tui.replay.engine import ReplayClock
 from app.tui.replay.screen import ReplayScreen
-from app.tui.screens.inspector import InspectorScreen
-from app.tui.screens.watch import WatchScreen
 from tests.fakes.chat_app import until
 
 

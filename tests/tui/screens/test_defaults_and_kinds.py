@@ -11,9 +11,8 @@ from app.config.paths import config_file
 from app.config.settings import load_settings
 from app.domain.conversation import ConversationKind
 from app.store.store import Store
-from app.tui.screens.history import HistoryPicker
-from app.tui.screens.models import ModelPicker
-from app.tui.screens.presets import PresetPicker
+from app.tui.chat.history import HistoryPicker
+from app.tui.dialogs.pickers import ModelPicker, PresetPicker
 from tests.fakes.chat_app import make_app, ready, told, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.tui.screens.test_dialogs import opened, titles

@@ -12,18 +12,15 @@ from textual.widgets import OptionList, Static
 
 from app.domain.conversation import Role
 from app.store.store import Store
-from app.tui.commands import COMMANDS
-from app.tui.flow.memory import Memory
-from app.tui.options import ChatOptions
-from app.tui.screens.chat import ChatScreen
-from app.tui.screens.dialogs import AskLine, Confirm
-from app.tui.screens.help import Help
-from app.tui.screens.history import HistoryPicker
-from app.tui.screens.models import ModelPicker
-from app.tui.screens.palette import Palette
-from app.tui.screens.picker import Picker, Row
-from app.tui.screens.presets import PresetPicker
-from app.tui.screens.themes import ThemePicker
+from app.tui.chat.history import HistoryPicker
+from app.tui.chat.screen import ChatScreen
+from app.tui.common.commands import COMMANDS
+from app.tui.common.options import ChatOptions
+from app.tui.common.preferences import Memory
+from app.tui.dialogs.confirm import AskLine, Confirm
+from app.tui.dialogs.help import Help
+from app.tui.dialogs.picker import Picker, Row
+from app.tui.dialogs.pickers import ModelPicker, Palette, PresetPicker, ThemePicker
 from tests.fakes.chat_app import make_app, ready, told, until
 from tests.fakes.scripted_engine import ScriptedEngine
 

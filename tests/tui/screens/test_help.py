@@ -9,14 +9,14 @@ from textual.events import Key
 from textual.pilot import Pilot
 
 from app.tui.app import TokscopeApp
-from app.tui.commands import COMMANDS
-from app.tui.screens.branch_plan import BranchPlan
-from app.tui.screens.chat import ChatScreen
-from app.tui.screens.help import Help
-from app.tui.screens.inspector import InspectorScreen
-from app.tui.screens.palette import Palette
-from app.tui.screens.watch import WatchScreen
-from app.tui.views import VIEWS
+from app.tui.branches.plan import BranchPlan
+from app.tui.chat.screen import ChatScreen
+from app.tui.common.commands import COMMANDS
+from app.tui.common.views import VIEWS
+from app.tui.dialogs.help import Help
+from app.tui.dialogs.pickers import Palette
+from app.tui.inspector.screen import InspectorScreen
+from app.tui.panels.screen import WatchScreen
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine

@@ -10,10 +10,10 @@ import pytest
 from textual._compositor import LayoutUpdate
 
 from app.tui.app import TokscopeApp
-from app.tui.screens.chat import ChatScreen
-from app.tui.screens.inspector import InspectorScreen
-from app.tui.screens.palette import Palette
-from app.tui.screens.watch import WatchScreen
+from app.tui.chat.screen import ChatScreen
+from app.tui.dialogs.pickers import Palette
+from app.tui.inspector.screen import InspectorScreen
+from app.tui.panels.screen import WatchScreen
 from tests.fakes.chat_app import make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 

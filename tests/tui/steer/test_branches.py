@@ -12,9 +12,8 @@ from app.domain.conversation import ReplyState
 from app.domain.generation import CellSpan, FinishReason
 from app.protocol.commands import Generate
 from app.protocol.events import GenerationEvent
-from app.tui.screens.branch_plan import BranchPlan
-from app.tui.steer.branch_cells import BranchCells
-from app.tui.steer.branch_column import Column
+from app.tui.branches.column import BranchCells, Column
+from app.tui.branches.plan import BranchPlan
 from tests.fakes.chat_app import answered, contents, make_app, ready, shown, told, until
 from tests.fakes.engine_events import make_finished
 from tests.fakes.scripted_engine import ScriptedEngine, reply

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.domain.conversation import ReplyState, Role
-from app.tui.screens.help import Help
-from app.tui.steer.branch_column import Column
+from app.tui.branches.column import Column
+from app.tui.dialogs.help import Help
 from tests.fakes.chat_app import contents, make_app, ready, shown, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 from tests.tui.steer.branching import all_done, line, planned, siblings, texts

@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from app.domain.conversation import ReplyState
 from app.protocol.commands import Resume
 from app.tui.app import TokscopeApp
-from app.tui.screens.chat import ChatScreen
+from app.tui.chat.screen import ChatScreen
 from tests.fakes.chat_app import answered, bar, contents, make_app, ready, told, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 

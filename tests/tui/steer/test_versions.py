@@ -10,8 +10,7 @@ from app.client.engine import EngineState
 from app.domain.errors import StoreError
 from app.session.session import Session
 from app.store.store import Store
-from app.tui.inspect.fork import ForkWanted
-from app.tui.screens.rewrite import Rewrite
+from app.tui.versions.fork import ForkWanted, Rewrite
 from tests.fakes.chat_app import answered, contents, make_app, ready, shown, told, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 from tests.unit.session.session_helpers import slow

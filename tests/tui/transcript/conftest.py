@@ -6,7 +6,7 @@ import pytest
 from textual.app import App, ComposeResult
 
 from app.domain.conversation import Message, ReplyState, Role
-from app.tui.widgets.transcript import Transcript
+from app.tui.transcript.widget import Transcript
 
 
 class TranscriptApp(App[None]):

@@ -7,7 +7,7 @@ from textual.app import App, ComposeResult
 
 from app.domain.conversation import Message, Role
 from app.tui.transcript.layout import Layout
-from app.tui.widgets.transcript import Transcript
+from app.tui.transcript.widget import Transcript
 
 TEXT = "\n\n".join(
     f"## Part {n}\n\n"

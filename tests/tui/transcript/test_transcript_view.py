@@ -7,7 +7,7 @@ from textual.events import MouseScrollDown, MouseScrollUp
 from textual.widgets import Static
 
 from app.domain.conversation import ReplyState, Role
-from app.tui.widgets.transcript_view import WHEEL_ROWS
+from app.tui.transcript.view import WHEEL_ROWS
 
 SIZES = pytest.mark.parametrize("size", [(80, 24), (200, 50)])
 REPLY = "# Rain\n\nIt **falls** from clouds.\n\n" + "".join(f"{k}. item {k}\n" for k in range(1, 60))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from app.tui.app import TokscopeApp
-from app.tui.screens.help import Help
-from app.tui.screens.palette import Palette
+from app.tui.dialogs.help import Help
+from app.tui.dialogs.pickers import Palette
 from tests.fakes.chat_app import make_app, ready, until
 from tests.tui.watch.watched import asked, engine
 

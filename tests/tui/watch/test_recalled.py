@@ -8,9 +8,9 @@ import pytest
 
 from app.analysis.meter import Phase
 from app.store.store import Store
-from app.tui.options import ChatOptions
+from app.tui.chat.screen import ChatScreen
+from app.tui.common.options import ChatOptions
 from app.tui.panels.status import StatusLine
-from app.tui.screens.chat import ChatScreen
 from tests.fakes.chat_app import make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.store.store import Store
-from app.tui.options import ChatOptions
-from app.tui.screens.watch import WatchScreen
+from app.tui.common.options import ChatOptions
+from app.tui.panels.screen import WatchScreen
 from tests.fakes.chat_app import make_app, ready, until
 from tests.tui.watch.watched import asked, engine, picking, remembering, watching
 

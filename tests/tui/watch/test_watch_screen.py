@@ -9,12 +9,12 @@ import pytest
 
 from app.domain.generation import CellSpan, PromptSpans
 from app.domain.model import LoadOptions
-from app.tui.flow.memory import Memory
-from app.tui.options import ChatOptions
+from app.tui.chat.screen import ChatScreen
+from app.tui.common.options import ChatOptions
+from app.tui.common.preferences import Memory
+from app.tui.dialogs.pickers import Palette
 from app.tui.panels.choice import Wish
-from app.tui.screens.chat import ChatScreen
-from app.tui.screens.palette import Palette
-from app.tui.screens.watch import WatchScreen
+from app.tui.panels.screen import WatchScreen
 from tests.fakes.chat_app import answered, make_app, make_catalogue, ready, told, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply

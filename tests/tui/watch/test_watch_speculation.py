@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.tui.screens.chat import ChatScreen
-from app.tui.screens.watch import WatchScreen
+from app.tui.chat.screen import ChatScreen
+from app.tui.panels.screen import WatchScreen
 from tests.fakes.chat_app import make_app, until
 from tests.tui.watch.watched import asked, engine
 

@@ -8,10 +8,9 @@ from textual.pilot import Pilot
 from app.domain.generation import CellSpan, DraftCounts, PromptSpans
 from app.domain.trace import Origin, TokenTrace, TopToken
 from app.tui.app import TokscopeApp
-from app.tui.flow.memory import Memory
-from app.tui.screens.chat import ChatScreen
-from app.tui.screens.panel_picker import PanelPicker
-from app.tui.screens.watch import WatchScreen
+from app.tui.chat.screen import ChatScreen
+from app.tui.common.preferences import Memory
+from app.tui.panels.screen import PanelPicker, WatchScreen
 from tests.fakes.chat_app import answered, ready, until
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripted_engine import ScriptedEngine

@@ -11,7 +11,7 @@ import pytest
 from app.cli.checking import judge_keys
 from app.config.check import check_config
 from app.config.paths import config_file, ensure_dir
-from app.tui.keymap import resolve
+from app.tui.common.keymap import resolve
 from tests.fakes.tiny_gguf import write_tiny_gguf
 
 

@@ -9,7 +9,7 @@ import pytest
 from app.cli.scoring.told import _look  # pyright: ignore[reportPrivateUsage] no other way
 from app.domain.probability import STEPS, percent, step
 from app.domain.trace import TokenTrace
-from app.tui.inspect.tint import Tint, legend, mark
+from app.tui.tokens.tint import Tint, legend, mark
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.tui.commands import COMMANDS
-from app.tui.keymap import key_label, resolve, why_unusable
+from app.tui.common.commands import COMMANDS
+from app.tui.common.keymap import key_label, resolve, why_unusable
 
 EDITING = {"ctrl+a", "ctrl+e", "ctrl+k", "ctrl+u", "ctrl+w", "ctrl+d", "ctrl+z", "ctrl+y", "ctrl+x", "ctrl+v"}
 

@@ -5,9 +5,9 @@ from rich.cells import cell_len
 
 from app.analysis import units as numbers
 from app.analysis.meter import RunMeter
-from app.tui.panels.layout import fit
-from app.tui.panels.line import bar, big, first_row, share, spark, spread, visible, wrap
+from app.tui.panels.column import fit
 from app.tui.panels.sections import Section, sections
+from app.tui.widgets.line import bar, big, first_row, share, spark, spread, visible, wrap
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from app.tui.common.theme import ThemeSituation, pick_theme
 from app.tui.terminal.background import parse_reply
-from app.tui.theme import ThemeSituation, pick_theme
 
 ALL = ["graphite", "paper", "terminal", "ember"]
 

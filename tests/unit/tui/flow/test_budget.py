@@ -10,7 +10,7 @@ import pytest
 from app.domain.generation import ContextPolicy, PromptSpans
 from app.protocol.events import PromptFit
 from app.session.budget import Budget
-from app.tui.flow.budget import PAUSE_S, BudgetWatch, Told, words
+from app.tui.chat.budget import PAUSE_S, BudgetWatch, Told, words
 
 
 def budget(n_turn: int, n_history: int = 0, *, n_messages: int = 0, n_tokens: int = 0, shifts: bool = False) -> Budget:

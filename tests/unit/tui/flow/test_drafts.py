@@ -6,12 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.tui.flow.drafts import Drafts
+from app.tui.common.preferences import Drafts
 
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from app.tui.flow.drafts import Drafts
+from app.tui.common.preferences import Drafts
 drafts = Drafts(Path(sys.argv[1]))
 drafts.keep(sys.argv[2]) if sys.argv[2:] else drafts.take()
 os.kill(os.getpid(), signal.SIGKILL)

@@ -8,8 +8,7 @@ import pytest
 
 from app.config.settings import load_settings
 from app.domain.errors import ConfigError
-from app.tui.flow.first_choices import first_preset, remember_preset
-from app.tui.flow.memory import Memory
+from app.tui.common.preferences import Memory, first_preset, remember_preset
 
 
 @pytest.mark.parametrize(

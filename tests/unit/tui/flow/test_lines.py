@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.client.engine import EngineState
-from app.tui.flow.lines import Situation, header_left, header_right, key_hints, queue_line
-from app.tui.flow.loader import LoadStatus
-from app.tui.keymap import resolve
+from app.tui.chat.loading import LoadStatus
+from app.tui.chat.status import Situation, header_left, header_right, key_hints, queue_line
+from app.tui.common.keymap import resolve
 from app.tui.widgets.bar import Segment
 from tests.fakes.engine_events import make_ready
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.tui.flow.memory import Memory
+from app.tui.common.preferences import Memory
 
 
 def test_a_choice_is_recalled_by_the_next_session(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from app.domain.conversation import GenerationRecord, Message, ReplyState, Role
 from app.domain.generation import FinishReason
-from app.tui.flow.notes import end_note, left_out
+from app.tui.transcript.notes import end_note, left_out
 
 
 def note(reason: FinishReason = FinishReason.STOP, **losses: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.protocol.events import LayerPlacement
-from app.tui.flow.pace import flush_interval_s, next_delay_s
+from app.tui.common.frame_rate import flush_interval_s, next_delay_s
 from tests.fakes.engine_events import make_ready
 
 CPU = make_ready(placement=(LayerPlacement("CPU", 31),))

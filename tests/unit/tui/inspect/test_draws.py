@@ -5,7 +5,7 @@ import pytest
 from msgspec.structs import replace
 
 from app.domain.trace import Origin
-from app.tui.inspect.draws import draw_of, draws
+from app.tui.inspector.reproduce import draw_of, draws
 from tests.fakes.engine_events import make_token
 
 

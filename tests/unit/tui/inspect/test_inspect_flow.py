@@ -7,8 +7,7 @@ import random
 import pytest
 from rich.cells import cell_len
 
-from app.tui.inspect.flow import FlowLayout
-from app.tui.inspect.pieces import Piece
+from app.tui.tokens.layout import FlowLayout, Piece
 
 
 def laid(texts: list[str], width: int) -> FlowLayout:

@@ -6,7 +6,7 @@ from random import Random
 from statistics import median
 
 from app.domain.trace import TokenTrace
-from app.tui.inspect.tint import Typical
+from app.tui.tokens.tint import Typical
 from tests.fakes.engine_events import make_token
 
 

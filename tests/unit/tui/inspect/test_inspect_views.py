@@ -12,12 +12,11 @@ from app.analysis.survivors import INF
 from app.analysis.what_if import Step
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Draw, Origin, PromptToken, ReplyTrace, StageTrace, TokenTrace, TopToken
-from app.tui.inspect.find import next_surprise, next_text
-from app.tui.inspect.knobs import WhatIf
-from app.tui.inspect.prompt_view import prompt_legend, prompt_lines
-from app.tui.inspect.sampler_view import count, sampler_lines
-from app.tui.inspect.token_view import candidate_at, token_lines
-from app.tui.panels.line import Line, width_of
+from app.tui.inspector.find import next_surprise, next_text
+from app.tui.inspector.prompt import prompt_legend, prompt_lines
+from app.tui.inspector.sampler import WhatIf, count, sampler_lines
+from app.tui.inspector.token import candidate_at, token_lines
+from app.tui.widgets.line import Line, width_of
 from tests.fakes.engine_events import make_token
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from app.domain.conversation import Message, ReplyState, Role
 from app.domain.sampling import SamplingParams
 from app.domain.trace import PromptToken, ReplyTrace
-from app.tui.inspect.inspection import Inspection, why_empty
+from app.tui.inspector.inspection import Inspection, why_empty
 from tests.fakes.engine_events import make_eog, make_token
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from app.domain.conversation import ChatSettings, Message, Role
 from app.domain.sampling import Preset, SamplingParams
 from app.domain.trace import Origin, ReplyTrace
-from app.tui.inspect.reproduce import command_of
+from app.tui.inspector.reproduce import command_of
 from tests.fakes.engine_events import make_token
 
 SETTINGS = ChatSettings(model="/models/a b.gguf", preset=Preset(name="mine"), system="Be short.")

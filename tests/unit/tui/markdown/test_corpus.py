@@ -19,14 +19,13 @@ from hypothesis import strategies as st
 from rich.style import Style
 
 from app.tui.markdown.blocks import Block, Splitter, split
+from app.tui.markdown.fence import shown_part
 from app.tui.markdown.lines import Line
 from app.tui.markdown.render import render
 from app.tui.markdown.styles import markdown_styles
-from app.tui.markdown.withhold import shown_part
 from app.tui.transcript.copied import copied_from
-from app.tui.transcript.entry import Entry
+from app.tui.transcript.entry import Entry, Look, Voice
 from app.tui.transcript.laid import Laid
-from app.tui.transcript.look import Look, Voice
 
 STYLES = markdown_styles(Style(color="#e0e0e0", bgcolor="#101010"), {"primary": "#3366ff"}, "monokai")
 GUTTER = (("  ", STYLES.base), ("  ", STYLES.base))

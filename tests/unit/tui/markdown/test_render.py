@@ -9,11 +9,10 @@ from rich.style import Style
 from app.domain.text import safe_text
 from app.tui.markdown import render as rendering
 from app.tui.markdown.blocks import Block, Kind, split
-from app.tui.markdown.lines import Line
-from app.tui.markdown.plain import is_plain_paragraph
+from app.tui.markdown.fence import is_plain_paragraph
+from app.tui.markdown.lines import Line, wrap
 from app.tui.markdown.render import render
 from app.tui.markdown.styles import markdown_styles
-from app.tui.markdown.wrap import wrap
 
 STYLES = markdown_styles(Style(color="#e0e0e0", bgcolor="#101010"), {"primary": "#3366ff"}, "monokai")
 GUTTER = (("  ", STYLES.base), ("  ", STYLES.base))

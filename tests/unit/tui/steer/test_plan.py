@@ -6,8 +6,8 @@ import pytest
 
 from app.domain.sampling import N_SEEDS, Preset, SamplingParams
 from app.session.running import variants
-from app.tui.steer.columns import Arrangement, arrange
-from app.tui.steer.plan import Plan
+from app.tui.branches.column import Arrangement, arrange
+from app.tui.branches.plan import Plan
 
 WARM, OWN = Preset(name="warm"), Preset(name="own", sampling=SamplingParams(seed=7))
 GREEDY = Preset(name="greedy", sampling=SamplingParams(temperature=0.0))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from app.domain.trace import Prediction, TopToken
 from app.protocol.events import Paused
-from app.tui.steer.step_lines import step_lines
-from app.tui.steer.stepping import Alternative, Hold, Stepping, alternatives
+from app.tui.step.state import Alternative, Hold, Stepping, alternatives, step_lines
 
 PREDICTION = Prediction(
     1.75,

@@ -12,9 +12,8 @@ from app.tui.markdown.dialect import MAX_NESTING
 from app.tui.markdown.lines import Line
 from app.tui.markdown.render import MAX_MARKED
 from app.tui.markdown.styles import markdown_styles
-from app.tui.transcript.clicked import character_at
-from app.tui.transcript.entry import Entry, note_block
-from app.tui.transcript.look import Look, Voice
+from app.tui.transcript.entry import Entry, Look, Voice, note_block
+from app.tui.transcript.selection import character_at
 
 STYLES = markdown_styles(Style(color="#e0e0e0", bgcolor="#101010"), {"primary": "#3366ff"}, "monokai")
 NOTHING = "·"

@@ -7,9 +7,8 @@ from textual.selection import Selection
 
 from app.tui.markdown.styles import markdown_styles
 from app.tui.transcript.copied import copied
-from app.tui.transcript.entry import Entry, note_block
+from app.tui.transcript.entry import Entry, Look, Voice, note_block
 from app.tui.transcript.layout import Layout
-from app.tui.transcript.look import Look, Voice
 
 STYLES = markdown_styles(Style(color="#e0e0e0", bgcolor="#101010"), {"primary": "#3366ff"}, "monokai")
 WIDTH = 40

@@ -15,7 +15,7 @@ from app.protocol.events import (
     PromptRendered,
     TokensGenerated,
 )
-from app.tui.watch.cells_view import cells_forms, cells_page, strip
+from app.tui.panels.cells import cells_forms, cells_page, strip
 from tests.fakes.engine_events import make_ready, make_token
 
 MODEL = make_ready(n_ctx=100)

@@ -5,7 +5,7 @@ import pytest
 
 from app.analysis.ending import N_MOMENTS, N_RECENT, Ending, Moment
 from app.domain.probability import percent
-from app.tui.watch.ending_view import height_of
+from app.tui.panels.ending import height_of
 from tests.fakes.engine_events import make_token
 
 

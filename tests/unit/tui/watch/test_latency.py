@@ -6,7 +6,7 @@ import pytest
 from app.analysis.latency import N_BUCKETS, Envelope, Latency, Share
 from app.analysis.token_rate import ScreenClock
 from app.domain.trace import Origin
-from app.tui.watch.braille import plot
+from app.tui.panels.latency import plot
 from tests.fakes.engine_events import make_token
 
 

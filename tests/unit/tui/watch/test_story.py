@@ -12,8 +12,8 @@ from app.domain.generation import FinishReason, PromptSpans, Stop, Timings, Usag
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin, PromptToken
 from app.protocol.events import GenerationFinished, GenerationStarted, PrefillProgress, PromptRendered, TokensGenerated
-from app.tui.commands import COMMANDS
-from app.tui.views import VIEWS
+from app.tui.common.commands import COMMANDS
+from app.tui.common.views import VIEWS
 from tests.fakes.engine_events import make_ready, make_token
 
 MODEL = make_ready()

@@ -1,0 +1,1 @@
+"""Several replies to one message at once, side by side."""

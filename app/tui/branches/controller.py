@@ -1,0 +1,98 @@
+"""Several replies at once: asks for the plan, streams them, and goes on with the one that is picked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing
+
+from app.domain.conversation import Message, Role
+from app.domain.errors import TokscopeError
+from app.domain.sampling import Preset
+from app.protocol.events import ModelReady
+from app.session.events import MessageReturned, MessageStored, StoreFailed
+from app.session.running import variants
+from app.tui.branches.plan import BranchPlan
+from app.tui.branches.screen import BranchesScreen
+from app.tui.chat.send_queue import Chat
+from app.tui.dialogs.safe import Ask
+from app.tui.widgets.composer import Composer
+
+
+class Branching:
+    """See the module."""
+
+    def __init__(
+        self,
+        chat: Chat,
+        composer: Composer,
+        presets: Mapping[str, Preset],
+        *,
+        ask: Ask,
+        show: Callable[[Sequence[Message]], None],
+        tell: Callable[[str], None],
+        look: Callable[[], tuple[float, str, ModelReady | None]],
+    ) -> None:
+        """`look` tells the shortest time between two flushes, the style of code, and the model."""
+        self._chat = chat
+        self._composer = composer
+        self._presets = presets
+        self._ask = ask
+        self._show = show
+        self._tell = tell
+        self._look = look
+
+    async def start(self) -> None:
+        """Replies to what is in the composer, or again to the last message where that is empty."""
+        session = self._chat.session
+        draft = self._composer.draft
+        content = draft if draft.strip() else None
+        last = next((m.content for m in reversed(session.branch) if m.role is Role.USER), None)
+        prompt = last if content is None else content
+        if prompt is None:
+            self._tell("Write a message first; then several replies to it come at once.")
+            return
+        if not self._chat.can_send:
+            self._tell("Several replies at once can be started when the engine is free.")
+            return
+        presets = {**self._presets, session.preset.name: session.preset}
+        plan = await self._ask(BranchPlan(prompt, content is None, presets, session.preset.name))
+        if plan is None or not self._chat.can_send:
+            return
+        if content is not None:
+            self._composer.take_draft()
+        self._chat.run(self._run(prompt, content, variants(plan.presets, plan.n_branches)))
+
+    async def _run(self, prompt: str, content: str | None, presets: list[Preset]) -> None:
+        session = self._chat.session
+        before = session.branch[-1] if content is None and session.branch[-1].role is Role.ASSISTANT else None
+        screen = BranchesScreen(prompt, presets, session.stop, *self._look())
+        streaming = asyncio.create_task(self._stream(screen, content, presets))
+        picked = None
+        try:
+            picked = await self._ask(screen)
+        finally:
+            session.stop()
+            await streaming
+        replies = screen.replies
+        chosen = replies[picked] if picked is not None else before or replies[screen.current]
+        try:
+            if chosen is not None:
+                await session.choose(chosen)
+        finally:
+            self._show(session.branch)
+
+    async def _stream(self, screen: BranchesScreen, content: str | None, presets: list[Preset]) -> None:
+        try:
+            async with aclosing(self._chat.session.branches(content, presets)) as stream:
+                async for index, event in stream:
+                    if isinstance(event, StoreFailed):
+                        self._tell(f"Not saved: {event.message}")
+                    elif isinstance(event, MessageReturned):
+                        self._composer.put_draft(event.message.content)
+                    elif not isinstance(event, MessageStored):
+                        screen.fold(index, event)
+        except TokscopeError as error:
+            self._tell(error.told)
+        finally:
+            screen.finished()

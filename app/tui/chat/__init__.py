@@ -1,0 +1,1 @@
+"""The chat screen and the objects that do its work."""

@@ -1,0 +1,206 @@
+"""Who gets what is typed or pasted; keys wait while a dialog opens or closes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import NamedTuple
+
+from textual import events
+from textual.timer import Timer
+from textual.widget import Widget
+
+from app.tui.common.commands import action_of
+from app.tui.step.dock import StepDock
+from app.tui.transcript.view import SCROLL_KEYS
+from app.tui.transcript.widget import Transcript
+from app.tui.widgets.composer import Composer, is_typed
+
+_Input = events.Key | events.Paste
+
+
+class Hold:
+    """One reason to keep input; compared by identity."""
+
+
+class InputGate:
+    """Open while nobody holds it."""
+
+    def __init__(
+        self,
+        *,
+        deliver: Callable[[events.Event], Awaitable[None]],
+        later: Callable[[Callable[[], Awaitable[None]]], object],
+        passes: Callable[[str], bool],
+        opening: Callable[[], bool],
+    ) -> None:
+        """Takes what it needs as functions.
+
+        Args:
+            deliver: gives an event to what has the focus now.
+            later: runs a callback after the messages that the app has received so far.
+            passes: tells whether a key acts whatever is held, as the one that quits does.
+            opening: tells whether the screen on top cannot take input yet.
+        """
+        self._deliver = deliver
+        self._later = later
+        self._passes = passes
+        self._opening = opening
+        self._holds: set[Hold] = set()
+        self._kept: deque[_Input] = deque()
+
+    def hold(self) -> Hold:
+        """Keeps input from now on, until this hold is released or `open` is called."""
+        hold = Hold()
+        self._holds.add(hold)
+        return hold
+
+    def release(self, hold: Hold) -> None:
+        """Ends one hold; a second time does nothing."""
+        self._holds.discard(hold)
+        self._wake()
+
+    def open(self) -> None:
+        """Ends every hold: what input was kept for can take it."""
+        self._holds.clear()
+        self._wake()
+
+    def keep(self, event: events.Event) -> bool:
+        """Keeps an event while the gate is held or earlier input waits; returns whether it did."""
+        if not isinstance(event, _Input) or event.is_forwarded or not (self._kept or self._closed):
+            return False
+        if isinstance(event, events.Key) and self._passes(event.key):
+            return False
+        self._kept.append(event)
+        self._wake()
+        return True
+
+    @property
+    def _closed(self) -> bool:
+        return bool(self._holds) or self._opening()
+
+    def _wake(self) -> None:
+        if self._kept and not self._closed:
+            self._later(self._drain)
+
+    async def _drain(self) -> None:
+        while self._kept and not self._closed:
+            await self._deliver(self._kept.popleft())
+
+
+LONE_S = 0.4
+"""A letter followed by another one within this time is text: slower than most people type."""
+_REGRET_S = 3.0
+"""A letter that has run a command is text after all when others follow it within this time."""
+_WORDS = {"alt+left": -1, "alt+right": 1}
+"""Keys that move by words in a text, whatever command they run elsewhere."""
+
+
+class _Acted(NamedTuple):
+    char: str
+    action: str
+    at_s: float
+
+
+class InputRouter:
+    """One per chat."""
+
+    def __init__(
+        self,
+        composer: Composer,
+        transcript: Transcript,
+        dock: StepDock,
+        *,
+        focused: Callable[[], Widget | None],
+        focus: Callable[[Widget], None],
+        run: Callable[[str], None],
+        later: Callable[[float, Callable[[], None]], Timer],
+    ) -> None:
+        """Takes what it needs as functions.
+
+        Args:
+            composer: gets the text.
+            transcript: where single letters may be commands.
+            dock: its panel keeps the keys that steer a held reply.
+            focused: returns the widget with the focus.
+            focus: gives the focus to a widget at once.
+            run: runs an action.
+            later: calls a function after so many seconds.
+        """
+        self._composer = composer
+        self._transcript = transcript
+        self._dock = dock
+        self._focused = focused
+        self._focus = focus
+        self._run = run
+        self._later = later
+        self._lone: events.Key | None = None
+        self._timer: Timer | None = None
+        self._acted: _Acted | None = None
+
+    def route(self, event: events.Key | events.Paste) -> bool:
+        """Moves the focus to where `event` belongs; True where it was dealt with and must not go on."""
+        focused = self._focused()
+        if focused is self._dock.line:
+            return False
+        if focused is self._composer:
+            if isinstance(event, events.Key) and event.key == "tab" and self._dock.has_class("-shown"):
+                self._focus(self._dock.panel)
+                return True
+            word = _WORDS.get(event.key, 0) if isinstance(event, events.Key) and self._composer.text else 0
+            if word:
+                self._composer.call_later(self._composer.move_word, word)
+            return bool(word)
+        if isinstance(event, events.Paste):
+            self._write_letters()
+            self._to_composer()
+            return False
+        if is_typed(event):
+            return self._type(event, focused)
+        if focused is self._transcript and event.key not in SCROLL_KEYS:
+            self._write_lone()
+            if self._composer.edits(event.key):
+                self._to_composer()
+        return False
+
+    def _type(self, event: events.Key, focused: Widget | None) -> bool:
+        char = event.character or ""
+        if focused is self._dock.panel and self._dock.panel.takes(char):
+            return False
+        is_command = focused is self._transcript and not self._composer.text and bool(action_of(char))
+        if is_command and self._lone is None:
+            self._lone = event
+            self._timer = self._later(LONE_S, self._act)
+            return True
+        self._write_letters()
+        self._to_composer()
+        return False
+
+    def _act(self) -> None:
+        if self._lone is not None:
+            char, self._lone = self._lone.character or "", None
+            self._acted = _Acted(char, action_of(char), monotonic())
+            self._run(self._acted.action)
+
+    def _write_letters(self) -> None:
+        """Writes the letters that were taken for commands and were the beginning of a text."""
+        acted, self._acted = self._acted, None
+        fresh = acted is not None and self._lone is None and monotonic() - acted.at_s < _REGRET_S
+        if acted is not None and fresh and self._focused() is self._transcript and not self._composer.text:
+            self._composer.type(acted.char)
+            if acted.action == "screen.step":
+                self._run(acted.action)  # again, which undoes it
+        self._write_lone()
+
+    def _write_lone(self) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        if self._lone is not None:
+            char, self._lone = self._lone.character or "", None
+            self._to_composer()
+            self._composer.type(char)
+
+    def _to_composer(self) -> None:
+        self._composer.display = True  # it is hidden while a reply is held
+        self._focus(self._composer)

@@ -1,0 +1,1 @@
+"""Dialogs and the base classes of every screen."""

@@ -1,0 +1,236 @@
+"""A dialog that finds one row among many: type to filter, arrows to move, Enter to choose, Ctrl+D to make it the default."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from app.config.writer import write_setting
+from app.domain.errors import ConfigError, TokscopeError
+from app.domain.text import one_line, safe_text
+from app.tui.dialogs.safe import Dialog
+from app.tui.widgets.entry import LineInput
+
+_AGAIN_S = 1.0
+"""When rows that could not be found are looked for again."""
+_N_PROBLEM_LINES = 4
+_OTHER_LINES = 13
+"""Lines of a dialog beside its list and its detail: border, padding, title, field, hints, and air around it."""
+_OTHER_LINES_LOW = 6
+"""The same below `LOW` lines, where `app.tcss` takes the air out; the hints may need two."""
+LOW = 18
+WIDTH, MAX_WIDTH, FRAME = 78, 0.96, 6
+"""A dialog's width, the share of the screen that it has at most, and what border and padding take of it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One choice. Its texts are taken literally and made safe here."""
+
+    id: str
+    title: str
+    tail: str = ""
+    """Shown at the right, muted."""
+    detail: str = ""
+    """Shown below the list while the row is highlighted; may have several lines."""
+    current: bool = False
+    muted: bool = False
+
+
+def matches(query: str, *texts: str) -> bool:
+    """Tells whether every word of `query` is somewhere in `texts`, whatever the case."""
+    haystack = " ".join(texts).casefold()
+    return all(word in haystack for word in query.casefold().split())
+
+
+class Picker(Dialog[str]):
+    """The base; a subclass tells the rows. Its result is the id of the chosen row, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "move('cursor_up')", show=False),
+        Binding("down", "move('cursor_down')", show=False),
+        Binding("pageup", "move('page_up')", show=False, priority=True),
+        Binding("pagedown", "move('page_down')", show=False, priority=True),
+    ]
+
+    TITLE_TEXT: ClassVar[str] = ""
+    PLACEHOLDER: ClassVar[str] = "type to find"
+    NOTHING: ClassVar[str] = "nothing found"
+    HINTS: ClassVar[str] = "Enter choose   Esc close"
+    N_DETAIL_LINES: ClassVar[int] = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: dict[str, Row] = {}
+        self._failed = False
+        """Whether the detail's lines say what went wrong."""
+
+    @abstractmethod
+    async def find(self, query: str) -> Sequence[Row]:
+        """Returns the rows to show for what was typed. A TokscopeError is shown, and they are looked for again."""
+
+    def compose(self) -> ComposeResult:
+        """Lays the dialog out."""
+        with Vertical(classes="dialog"):
+            yield Static(self.TITLE_TEXT, classes="dialog-title", markup=False)
+            yield LineInput(placeholder=self.PLACEHOLDER, classes="dialog-find", select_on_focus=False)
+            yield OptionList(classes="dialog-list", markup=False)
+            yield Static("", classes="dialog-detail", markup=False)
+            yield Static(self.HINTS, classes="dialog-hints", markup=False)
+
+    async def on_mount(self) -> None:
+        """Shows the rows, the current one highlighted."""
+        self._fit()
+        await self.refill()
+        self.query_one(Input).focus()
+
+    async def refill(self, keep: str | None = None) -> None:
+        """Finds the rows again; highlights the row `keep`, else the current one, else the first."""
+        try:
+            rows = await self.find(self.query_one(Input).value.strip())
+        except TokscopeError as error:
+            rows: Sequence[Row] = ()
+            self.show_problem(error)
+            self.set_timer(_AGAIN_S, self._find_again)
+        else:
+            self._fit()
+        self._rows = {row.id: row for row in rows}
+        options = self.query_one(OptionList)
+        options.clear_options()
+        options.add_options([Option(self._prompt(row), id=row.id) for row in rows])
+        if not rows:
+            if not self._failed:
+                self._show_detail(self.NOTHING)
+            return
+        wanted = [row.id for row in rows if row.id == keep] or [row.id for row in rows if row.current]
+        options.highlighted = options.get_option_index(wanted[0]) if wanted else 0
+
+    @property
+    def rows(self) -> list[Row]:
+        """What was found, in its order."""
+        return list(self._rows.values())
+
+    @property
+    def highlighted(self) -> Row | None:
+        """The row under the cursor."""
+        option = self.query_one(OptionList).highlighted_option
+        return self._rows.get(option.id or "") if option is not None else None
+
+    def action_move(self, how: str) -> None:
+        """Moves the cursor of the list while the text field keeps the focus."""
+        getattr(self.query_one(OptionList), f"action_{how}")()
+
+    async def on_resize(self, _event: events.Resize) -> None:
+        """Fits the list and its rows to the new size."""
+        self._fit()
+        if self._rows:
+            await self.refill(self.highlighted.id if self.highlighted else None)
+
+    @on(Input.Changed)
+    async def _typed(self, _event: Input.Changed) -> None:
+        await self.refill()
+
+    @on(Input.Submitted)
+    def _entered(self, _event: Input.Submitted) -> None:
+        if (row := self.highlighted) is not None:
+            self.choose(row)
+
+    @on(OptionList.OptionSelected)
+    def _clicked(self, event: OptionList.OptionSelected) -> None:
+        if (row := self._rows.get(event.option_id or "")) is not None:
+            self.choose(row)
+
+    @on(OptionList.OptionHighlighted)
+    def _moved(self, event: OptionList.OptionHighlighted) -> None:
+        if (row := self._rows.get(event.option_id or "")) is not None:
+            if self._failed:
+                self._fit()
+            self._show_detail(row.detail)
+            self.row_highlighted(row)
+
+    def choose(self, row: Row) -> None:
+        """Ends the dialog with a row."""
+        self.dismiss(row.id)
+
+    def show_problem(self, error: TokscopeError) -> None:
+        """Says below the list what went wrong, until another row is highlighted or rows are found."""
+        self._fit(_N_PROBLEM_LINES)
+        self._failed = True
+        self._show_detail(safe_text(error.told))
+
+    async def _find_again(self) -> None:
+        if self._failed and not self._rows:
+            await self.refill()
+
+    def row_highlighted(self, row: Row) -> None:
+        """Is told of the row under the cursor."""
+
+    def _fit(self, n_detail: int | None = None) -> None:
+        self._failed = False
+        # All but the list has a fixed height, and nothing of it may be cut; the detail gives way first.
+        room = self.size.height - (_OTHER_LINES_LOW if self.size.height < LOW else _OTHER_LINES)
+        n_detail = max(0, min(self.N_DETAIL_LINES if n_detail is None else n_detail, room - 2))
+        self.query_one(".dialog-detail").styles.height = n_detail
+        self.query_one(OptionList).styles.max_height = max(1, room - n_detail)
+
+    def _show_detail(self, text: str) -> None:
+        self.query_one(".dialog-detail", Static).update(Content(text))
+
+    def _prompt(self, row: Row) -> Content:
+        # The list has no columns: the tail is pushed to the right by hand.
+        n_columns = self.query_one(OptionList).scrollable_content_region.width
+        # Before the first layout: what `.dialog` will leave. Narrower rows would be seen for a moment.
+        n_columns = n_columns or min(WIDTH, int(self.size.width * MAX_WIDTH)) - FRAME
+        width = max(20, n_columns - 2)
+        tail = Content(one_line(row.tail, width // 2))
+        mark = "● " if row.current else "  "
+        room = width - tail.cell_length - len(mark) - 2
+        title = Content(one_line(row.title, 300)).truncate(room, ellipsis=True)
+        gap = " " * max(2, width - len(mark) - title.cell_length - tail.cell_length)
+        style = "$foreground-muted" if row.muted else ""
+        return Content.assemble((mark, "$accent"), title.stylize(style), gap, tail.stylize("$foreground-muted"))
+
+
+class DefaultPicker(Picker):
+    """The base of the model and the preset picker."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+d", "make_default", show=False, priority=True)]
+    HINTS: ClassVar[str] = "Enter choose   Ctrl+D make default   Esc close"
+    SETTING: ClassVar[str] = ""
+    """The key of `config.toml`."""
+
+    def __init__(self, defaults: dict[str, str]) -> None:
+        """`defaults` are those of now by their settings; another one is put into it."""
+        super().__init__()
+        self._defaults = defaults
+
+    async def action_make_default(self) -> None:
+        """Makes the row under the cursor what new chats and `tok ask` start with."""
+        if (row := self.highlighted) is None or not self.may_be_default(row):
+            return
+        try:
+            path = write_setting(self.SETTING, row.id)
+        except ConfigError as error:
+            self.notify(safe_text(error.told), severity="error", markup=False)
+            return
+        self._defaults[self.SETTING] = row.id
+        self.notify(safe_text(f"{row.id} is the default now ({self.SETTING} in {path})."), markup=False)
+        await self.refill(row.id)
+
+    def may_be_default(self, row: Row) -> bool:
+        """Whether a row can be chosen at all."""
+        return bool(row.id)
+
+    def marked(self, name: str, tail: str) -> str:
+        """The tail of a row, with a mark where it is the default."""
+        return " · ".join(filter(None, ("default" if name == self._defaults[self.SETTING] else "", tail)))

@@ -1,0 +1,1 @@
+"""The inspector: a reply's tokens, the sampler and the prompt."""

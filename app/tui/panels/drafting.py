@@ -1,0 +1,110 @@
+"""How the figures of drafting are written, small and large. Pure."""
+
+from __future__ import annotations
+
+from app.analysis import units as numbers
+from app.analysis.drafting import ENOUGH_PLAIN, Drafting
+from app.analysis.ending import Setting
+from app.analysis.meter import RunMeter
+from app.tui.widgets.line import Forms, Line, bar, levels, spread
+
+
+def drafting_forms(meter: RunMeter, setting: Setting, width: int) -> Forms:
+    """Returns the panel of the column in its forms, the fullest first."""
+    drafting = meter.drafting
+    counts = drafting.counts
+    state = f"{counts.n_accepted} of {counts.n_drafted} accepted" if counts.n_steps else _state(drafting, setting)
+    title = spread((("SPECULATION", "title"),), ((state, "value" if counts.n_steps else "dim"),), width)
+    kinds: Line = (
+        ("bonus ", "dim"),
+        (numbers.count(drafting.n_bonus), "value"),
+        ("  rejected ", "dim"),
+        (numbers.count(drafting.n_rejected), "value"),
+        ("  mean ", "dim"),
+        (_mean(drafting), "value"),
+    )
+    places: Line = (("by place ", "dim"), (levels(drafting.acceptance, width - 9), "high"))
+    gain: Line = (_gain_in_short(drafting),)
+    return (title, kinds, places, gain), (title, gain), (title,)
+
+
+def drafting_page(meter: RunMeter, setting: Setting, width: int, height: int) -> list[Line]:
+    """Returns the whole story in at most `height` lines."""
+    drafting, counts = meter.drafting, meter.drafting.counts
+    figures = (
+        ("drafted", counts.n_drafted, "value"),
+        ("accepted", counts.n_accepted, "high"),
+        ("bonus", drafting.n_bonus, "spark"),
+        ("rejected", drafting.n_rejected, "low"),
+        ("drafts", counts.n_steps, "value"),
+    )
+    row: list[tuple[str, str]] = []
+    for name, n, role in figures:
+        row += [(f"{name} ", "dim"), (f"{n:<6}", role)]
+    lines: list[Line] = [
+        spread((("SPECULATION", "title"),), ((_state(drafting, setting), "dim"),), width),
+        tuple(row),
+        (("accepted of a draft on average ", "dim"), (_mean(drafting), "value")),
+        *_gain(drafting),
+        (("accepted by place in the draft, once those before it were", "dim"),),
+    ]
+    n_rows = max(0, height - len(lines))
+    pairs = [pair for pair in zip(counts.drafted_at, counts.accepted_at, strict=True) if pair[0]][:n_rows]
+    for place, (n_drafted, n_accepted) in enumerate(pairs, 1):
+        share = n_accepted / n_drafted
+        track = max(4, min(40, width - 30))
+        lines.append(
+            (
+                (f"{place:>3} ", "value"),
+                (f"{bar(share, track):<{track}} ", "high"),
+                (f"{numbers.percent(share):>7}", "value"),
+                (f"  {n_accepted} of {n_drafted}", "dim"),
+            )
+        )
+    return lines[:height]
+
+
+def _state(drafting: Drafting, setting: Setting) -> str:
+    if drafting.counts.n_steps:
+        return "in this reply: on"
+    if drafting.asked is None:
+        return "on, no draft yet" if setting.speculate else "off"
+    return "on, no draft seemed to pay" if drafting.asked else "off in this reply"
+
+
+def _mean(drafting: Drafting) -> str:
+    mean = drafting.mean_accepted
+    return numbers.UNKNOWN if mean is None else f"{mean:.1f}"
+
+
+def _gain_in_short(drafting: Drafting) -> tuple[str, str]:
+    gain = drafting.gain
+    if gain is None:
+        return (_unknown(drafting), "dim")
+    if gain.saved_ms >= 0:
+        return (f"gain ×{gain.ratio:.2f}: saved {numbers.ms(gain.saved_ms)}", "ok")
+    return (f"loss ×{gain.ratio:.2f}: cost {numbers.ms(-gain.saved_ms)}", "bad")
+
+
+def _unknown(drafting: Drafting) -> str:
+    if not drafting.counts.n_steps:
+        return "nothing drafted, nothing gained"
+    kind = "plain steps" if drafting.n_plain < ENOUGH_PLAIN else "drafts"
+    return f"gain unknown: not enough {kind}"
+
+
+def _gain(drafting: Drafting) -> list[Line]:
+    gain = drafting.gain
+    first: Line = (("against plain decoding: ", "dim"), _gain_in_short(drafting))
+    if gain is None:
+        return [first, ()]
+    return [
+        first,
+        (
+            ("a token took ", "dim"),
+            (numbers.ms(gain.drafted_ms), "value"),
+            (f" in {drafting.n_timed_steps} steps with drafts, ", "dim"),
+            (numbers.ms(gain.plain_ms), "value"),
+            (f" in {drafting.n_plain} plain ones", "dim"),
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""Step mode: a reply held before its next token."""

@@ -1,0 +1,1 @@
+"""Tokens as wrapped text, under a cursor and a tint."""

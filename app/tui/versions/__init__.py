@@ -1,0 +1,1 @@
+"""Versions of a message: forks, rewrites, and the ways between them."""
