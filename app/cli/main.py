@@ -10,10 +10,9 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from app.cli import console
-from app.cli.exit_codes import ExitCode, exit_code_of
-from app.cli.launch import EngineLauncher
-from app.cli.signals import EXIT_CODES, EndedBySignal, raise_when_signalled
+from app.cli.common import console
+from app.cli.common.exit_codes import EXIT_CODES, EndedBySignal, ExitCode, exit_code_of, raise_when_signalled
+from app.cli.common.launching import EngineLauncher
 from app.domain.errors import TokscopeError
 from app.domain.text import safe_text
 
@@ -65,7 +64,7 @@ def _dispatch(arguments: list[str], engines: EngineLauncher) -> int:
         return run_chat(ChatOptions())
     import typer
 
-    from app.cli.commands import command_line
+    from app.cli.tree import command_line
 
     try:
         result = command_line().main(arguments, prog_name="tok", standalone_mode=False, obj=engines)

@@ -1,6 +1,6 @@
 """Everything that is wrong with the user's configuration, over all of its files: what `tok config check` shows.
 
-Judges what this floor knows; the floors above pass in judges of what only they know (`app.cli.checking`).
+Judges what this floor knows; the floors above pass in judges of what only they know (`app.cli.common.configuration`).
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def imports_of(statement: str) -> set[str]:
 
 
 def test_asking_imports_neither_screen_nor_native_code() -> None:
-    assert not imports_of("import app.cli.asking.run") & {"textual", "rich", "llama_cpp", "numpy", "jinja2", "pydantic"}
+    assert not imports_of("import app.cli.ask.run") & {"textual", "rich", "llama_cpp", "numpy", "jinja2", "pydantic"}
 
 
 def test_the_chat_imports_no_native_code() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.exit_codes import ExitCode
+from app.cli.common.exit_codes import ExitCode
 from app.config.presets import SHIPPED_PRESETS
 from app.config.settings import Settings
 

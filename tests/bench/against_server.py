@@ -20,7 +20,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from app.cli.benching.probe import Probe, user
+from app.cli.bench.probe import Probe, user
 from app.client.worker_client import WorkerClient
 from app.config.catalogue import load_catalogue
 from app.domain.conversation import Role

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from statistics import median
 
-from app.cli.benching.probe import Probe, user
+from app.cli.bench.probe import Probe, user
 from app.client.worker_client import WorkerClient
 from app.config.catalogue import load_catalogue
 from app.domain.model import LoadOptions

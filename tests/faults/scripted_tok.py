@@ -11,9 +11,9 @@ import resource
 import signal
 import sys
 
-from app.cli.launch import EngineLauncher
+from app.cli.common.exit_codes import raise_when_signalled
+from app.cli.common.launching import EngineLauncher
 from app.cli.main import main
-from app.cli.signals import raise_when_signalled
 from tests.fakes.scripted_engine import ScriptedEngine
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from app.cli.launch import EngineLauncher
+from app.cli.common.launching import EngineLauncher
 from app.cli.main import main
-from app.cli.scoring import inspection, prospect, tokens
+from app.cli.score import inspection, tokens
+from app.cli.score import preview as prospect
 from app.config.paths import config_file, ensure_dir
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.tiny_gguf import write_tiny_gguf

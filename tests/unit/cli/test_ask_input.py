@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.asking.prompt import MAX_INPUT_BYTES
+from app.cli.common.inputs import MAX_INPUT_BYTES
 from app.config.paths import config_file
 from app.protocol.codec import encode
 from app.protocol.commands import Generate, LoadModel

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from app.cli.launch import EngineLauncher
+from app.cli.common.launching import EngineLauncher
 from app.cli.main import main
 from app.config.paths import database_file
 from app.domain.conversation import ReplyState
@@ -114,7 +114,7 @@ def test_a_reader_that_leaves_ends_the_request_quietly(monkeypatch, capsys: pyte
     engine = ScriptedEngine(["one two three"])
     out = BrokenPipe()
     monkeypatch.setattr(sys, "stdout", out)
-    monkeypatch.setattr("app.cli.console._abandon_stdout", lambda: None)
+    monkeypatch.setattr("app.cli.common.console._abandon_stdout", lambda: None)
     assert main(["ask", "hi"], EngineLauncher(lambda: engine)) == 0
     assert out.written == ["one"]
     assert capsys.readouterr().err == ""

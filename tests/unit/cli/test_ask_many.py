@@ -9,7 +9,7 @@ import signal
 
 import pytest
 
-from app.cli.launch import EngineLauncher
+from app.cli.common.launching import EngineLauncher
 from app.cli.main import main
 from app.config.paths import database_file
 from app.domain.generation import DraftCounts, FinishReason

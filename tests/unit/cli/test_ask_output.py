@@ -155,7 +155,7 @@ def test_the_engine_is_always_closed(tok) -> None:
 def test_hostile_text_is_made_visible_only_on_a_terminal(tok, monkeypatch: pytest.MonkeyPatch) -> None:
     hostile = Reply(pieces=("a\x1b]0;title\x07b",))
     assert tok("ask", "hi", engine=ScriptedEngine([hostile])).out == "a\x1b]0;title\x07b\n"
-    monkeypatch.setattr("app.cli.console.stdout_is_terminal", lambda: True)
+    monkeypatch.setattr("app.cli.common.console.stdout_is_terminal", lambda: True)
     assert tok("ask", "hi", engine=ScriptedEngine([hostile])).out == "a␛]0;title␇b\n"
 
 
@@ -201,7 +201,7 @@ def test_the_text_of_json_stays_as_it_was(tok) -> None:
 
 def test_newlines_are_held_back_only_until_text_follows(tok, monkeypatch: pytest.MonkeyPatch) -> None:
     written: list[str] = []
-    monkeypatch.setattr("app.cli.console.write_out", written.append)
+    monkeypatch.setattr("app.cli.common.console.write_out", written.append)
     tok("ask", "hi", engine=ScriptedEngine([Reply(pieces=("a\n", "b\n", "\n"))]))
     assert written == ["a", "\nb", "\n"]
 

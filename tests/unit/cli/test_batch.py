@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.launch import EngineLauncher
+from app.cli.common.launching import EngineLauncher
 from app.cli.main import main
 from app.config.paths import config_file
 from app.domain.generation import FinishReason

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.batching.earlier import redone_file
+from app.cli.batch.earlier import redone_file
 from app.cli.main import main
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply

@@ -8,8 +8,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.cli.batching.lines import split_lines
-from app.cli.batching.output import Order
+from app.cli.batch.lines import split_lines
+from app.cli.batch.output import Order
 
 
 @given(st.permutations(range(8)))

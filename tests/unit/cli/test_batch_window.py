@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.cli.batching.lines import Request
-from app.cli.batching.window import window_for
+from app.cli.batch.lines import Request
+from app.cli.batch.run import window_for
 from app.domain.conversation import Role
 from app.domain.sampling import SamplingParams
 from app.protocol.commands import ChatMessage

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.benching.run import SUITES
+from app.cli.bench.run import SUITES
 from app.protocol.events import LoadFailed
 from tests.fakes.engine_events import make_lost, make_ready
 from tests.fakes.scripted_engine import ScriptedEngine

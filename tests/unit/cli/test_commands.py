@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app import __version__
-from app.cli.exit_codes import ExitCode
+from app.cli.common.exit_codes import ExitCode
 from app.config.paths import config_file
 
 
@@ -66,7 +66,7 @@ def test_a_bug_is_told_without_a_traceback(tok, model, monkeypatch: pytest.Monke
     def explode(*_: object) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("app.cli.asking.run.look_up", explode)
+    monkeypatch.setattr("app.cli.ask.run.look_up", explode)
     outcome = tok("ask", "x", "--json")
     assert (outcome.code, outcome.json["error"]["message"]) == (1, "ZeroDivisionError: oh")
     assert "Traceback" not in outcome.err
@@ -159,7 +159,7 @@ def test_h_is_help(tok, command: list[str]) -> None:
 
 
 def test_names_are_completed(model) -> None:
-    from app.cli.completion import complete_model, complete_preset, complete_theme
+    from app.cli.common.completion import complete_model, complete_preset, complete_theme
 
     assert complete_preset("pre") == ["precise"]
     assert complete_model("smol") == ["smollm2"]

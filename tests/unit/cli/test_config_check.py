@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.checking import judge_keys
+from app.cli.common.configuration import judge_keys
 from app.config.check import check_config
 from app.config.paths import config_file, ensure_dir
 from app.tui.common.keymap import resolve

@@ -2,7 +2,7 @@
 
 import json
 
-from app.cli import console
+from app.cli.common import console
 
 HOSTILE = {"text": "\x1b[2J\x7f\x9b31m\u202e\u2028\ud800\U000e0041é"}
 

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.scoring.inspection import Inspection
-from app.cli.scoring.told import Rows
+from app.cli.score.inspection import Inspection, Rows
 from app.domain.conversation import Role
 from app.domain.trace import Prediction, StageTrace, TopToken
 from app.protocol.commands import ChatMessage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.cli.launch import EngineLauncher
+from app.cli.common.launching import EngineLauncher
 from app.protocol.events import Device, Hello
 from tests.fakes.engine_events import make_hello, make_lost
 

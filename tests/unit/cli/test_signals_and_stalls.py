@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.launch import EngineLauncher
+from app.cli.common.launching import EngineLauncher
 from app.cli.main import main
 from app.client.engine import Stall
 from tests.fakes.chat_app import until
@@ -129,7 +129,7 @@ def test_an_engine_that_hangs_is_told_once_and_so_is_its_return(stall, words, co
 
     monkeypatch.setattr(sys, "stdin", Standard())
     said: list[str] = []
-    monkeypatch.setattr("app.cli.console.talk", said.append)
+    monkeypatch.setattr("app.cli.common.console.talk", said.append)
     engine = ScriptedEngine(["one two three"], gated=True)
 
     async def act() -> None:

@@ -6,7 +6,7 @@ from importlib import resources
 
 import pytest
 
-from app.cli.scoring.told import _look  # pyright: ignore[reportPrivateUsage] no other way
+from app.cli.score.inspection import _look  # pyright: ignore[reportPrivateUsage] no other way
 from app.domain.probability import STEPS, percent, step
 from app.domain.trace import TokenTrace
 from app.tui.tokens.tint import Tint, legend, mark

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.benching.plot import bars
-from app.cli.benching.probe import Run
-from app.cli.benching.report import figure, progress
-from app.cli.benching.rows import MS, RATE, RATIO, Report, Row, ratio, read_report
+from app.cli.bench.probe import Run
+from app.cli.bench.report import bars, figure, progress
+from app.cli.bench.rows import MS, RATE, RATIO, Report, Row, ratio, read_report
 from app.domain.errors import UsageError
 
 ROWS = (

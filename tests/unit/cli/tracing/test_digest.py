@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.tracing.digest import Digest, model_digest
+from app.cli.trace.digest import Digest, model_digest
 from app.config.paths import cache_dir
 from app.domain.errors import ModelError
 

@@ -9,7 +9,7 @@ import re
 import pytest
 from msgspec import Struct
 
-from app.cli.tracing.named import from_named, to_named
+from app.cli.trace.format import from_named, to_named
 from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Draw, Origin, StageTrace, TokenTrace, TopToken

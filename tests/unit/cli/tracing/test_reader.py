@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.tracing.reader import read_trace
+from app.cli.trace.reader import read_trace
 from app.domain.errors import UsageError
 from app.domain.generation import FinishReason
 from app.protocol.commands import ChatMessage

@@ -1,0 +1,1 @@
+"""What `tok ask` does: gather the prompt, run one request, report."""

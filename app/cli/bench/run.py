@@ -1,0 +1,122 @@
+"""Runs suites one after another and gathers their rows. What a suite cannot measure is a row that says why."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import os
+import platform
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from app import __version__
+from app.cli.bench import basic, batch, depth, reuse, speculation
+from app.cli.bench.probe import Probe
+from app.cli.bench.report import progress
+from app.cli.bench.rows import Report, Row
+from app.cli.common import console
+from app.cli.common.interrupt import Interrupt
+from app.cli.common.launching import EngineLauncher
+from app.client.engine import Engine
+from app.config.catalogue import load_catalogue
+from app.config.settings import load_settings
+from app.domain.errors import GenerationError, UsageError
+from app.models.locate import LocatedModel, locate
+from app.protocol.commands import LoadModel
+
+Suite = Callable[[Probe, int], AsyncGenerator[Row]]
+
+SUITES: dict[str, Suite] = {
+    basic.SUITE: basic.measure,
+    depth.SUITE: depth.measure,
+    speculation.SUITE: speculation.measure,
+    reuse.SUITE: reuse.measure,
+    batch.SUITE: batch.measure,
+}
+ALL = "all"
+
+
+class BenchOptions(Struct, frozen=True, kw_only=True):
+    """What the command line asks for."""
+
+    model: str | None
+    draft: str | None
+    suites: tuple[str, ...]
+    n_reps: int
+
+
+def chosen(wanted: Sequence[str]) -> tuple[str, ...]:
+    """Returns the suites by name, in their own order. Raises UsageError for one that there is not."""
+    for name in wanted:
+        if name not in SUITES and name != ALL:
+            raise UsageError(f"there is no suite `{name}`", hint=f"suites: {', '.join([*SUITES, ALL])}")
+    return tuple(name for name in SUITES if name in wanted or ALL in wanted)
+
+
+def run_bench(options: BenchOptions, launcher: EngineLauncher) -> Report:
+    """Measures and returns the report; progress is told on standard error. Raises TokscopeError."""
+    settings = load_settings().settings
+    model = locate(options.model or settings.model, load_catalogue(), settings.models_dir, options.draft)
+    with tempfile.TemporaryDirectory(prefix="tok-bench-") as folder:  # no saved state of anybody's is used or evicted
+        return asyncio.run(_measure(options, model, launcher, Path(folder)))
+
+
+async def _measure(options: BenchOptions, model: LocatedModel, launcher: EngineLauncher, folder: Path) -> Report:
+    engine = launcher.engine(folder / "engine.log")
+    rows: list[Row] = []
+    try:
+        with Interrupt(engine) as interrupt:
+            try:
+                probe = Probe(engine, LoadModel(str(model.path), model.options, model.sizes))
+                await probe.load()
+                for name in options.suites:
+                    async for row in _guarded(name, probe, options.n_reps):
+                        console.talk(progress(row))
+                        rows.append(row)
+            except asyncio.CancelledError:
+                if interrupt.requested:
+                    raise interrupt.ended from None
+                raise
+        return Report(environment=_environment(engine, model), rows=tuple(rows))
+    finally:
+        await engine.close()
+
+
+async def _guarded(name: str, probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
+    """One suite; a request that the engine refuses ends it with a row that says so."""
+    try:
+        async for row in SUITES[name](probe, n_reps):
+            yield row
+    except GenerationError as error:
+        yield Row(suite=name, name="the rest", unit="", missing=str(error))
+
+
+def _environment(engine: Engine, model: LocatedModel) -> dict[str, Any]:
+    ready, hello = engine.model, engine.hello
+    assert ready is not None
+    assert hello is not None
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "tokscope": __version__,
+        "build": ready.build,
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "n_cpus": os.cpu_count(),
+        "devices": [
+            {"name": device.name, "description": device.description, "kind": device.kind} for device in hello.devices
+        ],
+        "model": model.title,
+        "file": Path(ready.path).name,
+        "architecture": ready.architecture,
+        "quant": ready.quant,
+        "n_params": ready.n_params,
+        "model_bytes": ready.model_bytes,
+        "n_ctx": ready.n_ctx,
+        "n_threads": ready.n_threads,
+        "placement": {on.device: on.n_layers for on in ready.placement},
+        "flash_attn": ready.flash_attn,
+    }

@@ -1,0 +1,92 @@
+"""`tok ask`: one question, one answer, for people and for pipes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.common.options import (
+    AskOptions,
+    ContinueLast,
+    DraftModel,
+    Format,
+    Model,
+    Overwrite,
+    PresetName,
+    PromptFiles,
+    Question,
+    Speculate,
+    Stats,
+    SystemPrompt,
+    TraceTo,
+)
+from app.cli.common.sampling import takes_sampling
+from app.domain.errors import UsageError
+
+
+@takes_sampling
+def ask(
+    context: typer.Context,
+    *,
+    prompt: Question = None,
+    model: Model = None,
+    preset: PresetName = None,
+    system: SystemPrompt = None,
+    file: PromptFiles = None,
+    n: Annotated[
+        int, typer.Option("-n", min=1, max=16, metavar="N", help="How many answers, at once, to choose from.")
+    ] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON event a line, as it happens.")] = False,
+    stats: Stats = False,
+    logprobs: Annotated[
+        int | None,
+        typer.Option(min=0, max=100, metavar="K", help="With --json, --jsonl, --trace: each token and K alternatives."),
+    ] = None,
+    trace_stages: Annotated[
+        bool,
+        typer.Option("--trace-stages", help="Like --logprobs (10 if not given), with what each sampling stage did."),
+    ] = False,
+    trace: TraceTo = None,
+    overwrite: Overwrite = False,
+    speculate: Speculate = None,
+    draft: DraftModel = None,
+    no_stream: Annotated[bool, typer.Option("--no-stream", help="Print the answer when it is complete.")] = False,
+    continue_last: ContinueLast = False,
+    no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing of this in the history.")] = False,
+    sampling: dict[str, Any],
+) -> int:
+    """Answer once and exit."""
+    if as_json and as_jsonl:
+        raise UsageError("--json and --jsonl exclude each other")
+    for name, wanted in {"--logprobs": logprobs is not None, "--trace-stages": trace_stages}.items():
+        if wanted and not (as_json or as_jsonl or trace):
+            raise UsageError(f"{name} needs --json, --jsonl or --trace", hint="plain text has no place for it")
+    if trace and str(trace) == "-":
+        raise UsageError("--trace needs a file", hint="standard output has the answer; `tok trace … -o -` has none")
+    if trace and n > 1:
+        raise UsageError("--trace takes one answer, not several", hint="leave -n out, or ask seed by seed")
+    options = AskOptions(
+        prompt=prompt,
+        model=model,
+        preset=preset,
+        system=system,
+        files=tuple(file or ()),
+        sampling=sampling,
+        n=n,
+        format=Format.JSON if as_json else Format.JSONL if as_jsonl else Format.TEXT,
+        stats=stats,
+        logprobs=10 if trace_stages and logprobs is None else logprobs,
+        trace_stages=trace_stages,
+        trace=trace,
+        overwrite=overwrite,
+        speculate=speculate,
+        draft=draft,
+        stream=not no_stream,
+        continue_last=continue_last,
+        save=not no_save,
+    )
+    from app.cli.ask.run import run_ask
+
+    return run_ask(options, context.obj)

@@ -1,0 +1,54 @@
+"""`tok explain`: how a reply comes about, in general or with the figures of one that is made now."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.common.options import AskOptions, DraftModel, Model, PresetName, Speculate, SystemPrompt
+from app.cli.common.sampling import takes_sampling
+from app.domain.errors import UsageError
+
+_N_TOP = 10
+
+
+@takes_sampling
+def explain(  # noqa: PLR0913 -- one parameter an option
+    context: typer.Context,
+    *,
+    prompt: Annotated[
+        str | None,
+        typer.Argument(metavar="PROMPT", help="A question to answer and explain by; without one no model is loaded."),
+    ] = None,
+    model: Model = None,
+    preset: PresetName = None,
+    system: SystemPrompt = None,
+    speculate: Speculate = None,
+    draft: DraftModel = None,
+    sampling: dict[str, Any],
+) -> int:
+    """Tell how a reply comes about: the five steps of the loop and what makes it fast."""
+    if prompt is None:
+        if sampling or any(option is not None for option in (model, preset, system, speculate, draft)):
+            raise UsageError("these options need a PROMPT", hint="without one nothing is asked of a model")
+        from app.analysis.ending import Setting
+        from app.analysis.story import story
+        from app.cli.ask.explain import print_story
+
+        print_story(story(None, None, Setting()))
+        return 0
+    options = AskOptions(
+        prompt=prompt,
+        model=model,
+        preset=preset,
+        system=system,
+        sampling=sampling,
+        logprobs=_N_TOP,
+        speculate=speculate,
+        draft=draft,
+        save=False,
+    )
+    from app.cli.ask.explain import run_explain
+
+    return run_explain(options, context.obj)

@@ -1,0 +1,65 @@
+"""`tok export`: what is stored, as a file for others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.common.exit_codes import ExitCode
+from app.cli.common.groups import SectionedCommand
+from app.domain.errors import UsageError
+
+commands = typer.Typer(name="export", help="Export what is stored.", rich_markup_mode=None)
+
+
+@commands.command(cls=SectionedCommand)
+def trace(
+    source: Annotated[
+        str, typer.Argument(metavar="ID", help="A conversation (`tok history`), or a file of `tok trace`.")
+    ],
+    message: Annotated[
+        bool, typer.Option("--message", help="ID is the number of one reply: an `id` in the JSON of its conversation.")
+    ] = False,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one page that needs no network.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same as one JSON object.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it is there.")] = False,
+) -> int:
+    """Export the tokens of a conversation's replies, with all that the inspector shows of them."""
+    if (html is None) != as_json:
+        raise UsageError("say where the trace goes: --html FILE or --json")
+    import asyncio
+
+    from app.cli.common import console
+    from app.cli.trace.document import document_of, recorded
+    from app.cli.trace.reader import read_trace
+    from app.cli.trace.stored import load_conversation, load_reply
+    from app.domain.text import one_line
+
+    if source.isdecimal():
+        title, messages = asyncio.run((load_reply if message else load_conversation)(int(source)))
+    elif message:
+        raise UsageError(f"--message needs the number of a reply, and {source!r} is none")
+    elif not Path(source).exists():
+        raise UsageError(
+            f"there is no file {one_line(source)}", hint="ID is a number of `tok history`, or what `tok trace -o` wrote"
+        )
+    else:
+        title, messages = recorded(read_trace(Path(source), partial=True))
+    if not any(each.trace for each in messages):
+        raise UsageError(
+            "nothing of it was traced", hint="`keep = true` under [trace] keeps the traces of the replies to come"
+        )
+    if html is None:
+        console.print_json(document_of(title, messages), indent=2)
+        return ExitCode.OK
+    from app.cli.trace.document import render
+    from app.cli.trace.file import opened
+
+    with opened(html, overwrite=overwrite) as sink:
+        sink.write(render(title, messages))
+    console.talk(f"tok: written to {sink.name}")
+    return ExitCode.OK

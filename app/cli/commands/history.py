@@ -1,0 +1,272 @@
+"""`tok history`: the stored conversations, and what their traces take. `tok history rm`, `restore`, `purge`: deletes conversations, undoes that, and erases them for good."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.common.exit_codes import ExitCode
+from app.cli.common.groups import DefaultGroup, SectionedCommand
+from app.domain.errors import UsageError
+
+if TYPE_CHECKING:
+    from app.cli.common.launching import EngineLauncher
+    from app.domain.conversation import Conversation
+    from app.store.store import Store
+
+Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Conversations, as `tok history` numbers them.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON array of what was changed.")]
+
+
+def rm(ids: Ids, as_json: AsJson = False) -> int:
+    """Delete conversations; `restore` undoes it for 24 hours."""
+    from app.cli.common import console
+    from app.store.store import UNDO_MS
+
+    changed = _run(ids, deleted=False, work="delete")
+    _report(changed, "deleted", as_json)
+    hours = UNDO_MS // 3_600_000
+    console.talk(f"tok: `tok history restore ID` brings back within {hours} hours what was deleted")
+    return ExitCode.OK
+
+
+def restore(ids: Ids, as_json: AsJson = False) -> int:
+    """Bring deleted conversations back."""
+    _report(_run(ids, deleted=True, work="restore"), "restored", as_json)
+    return ExitCode.OK
+
+
+def purge(
+    context: typer.Context,
+    ids: Annotated[
+        list[int] | None, typer.Argument(metavar="[ID]...", help="Deleted conversations; without any, all of them.")
+    ] = None,
+    as_json: AsJson = False,
+) -> int:
+    """Erase deleted conversations now.
+
+    Their text goes from the database, its search index, its log and its backups, with the traces, the saved states of
+    the engine and what was copied to a file.
+    """
+    from app.cli.common import console
+    from app.store.files import damaged_copies
+
+    purged = _run(ids, deleted=True, work="purge", launcher=context.obj)
+    _report(purged, "erased", as_json)
+    if not purged:
+        console.talk("tok: there is nothing deleted to erase")
+    from app.config.paths import database_file
+
+    for path in damaged_copies(database_file()) if purged else ():
+        console.talk(f"tok: {path} is a damaged file that was kept, and may hold their text: delete it when you can")
+    return ExitCode.OK
+
+
+def list_deleted(*, as_json: bool) -> int:
+    """Prints what can be restored."""
+    import asyncio
+
+    from app.cli.common import console
+    from app.cli.common.console import print_table
+    from app.cli.trace.stored import local_time, opened_store, utc_time
+    from app.store.store import UNDO_MS
+
+    async def read() -> list[Conversation]:
+        async with opened_store() as store:
+            return await store.deleted() if store else []
+
+    found = asyncio.run(read())
+    if as_json:
+        console.print_json(
+            [
+                {
+                    "id": each.id,
+                    "title": each.title,
+                    "n_messages": each.n_messages,
+                    "deleted": utc_time(each.deleted_ms or 0),
+                    "erased_after": utc_time((each.deleted_ms or 0) + UNDO_MS),
+                }
+                for each in found
+            ],
+            indent=2,
+        )
+    elif found:
+        rows = [
+            (
+                str(each.id),
+                local_time(each.deleted_ms or 0),
+                local_time((each.deleted_ms or 0) + UNDO_MS),
+                str(each.n_messages),
+                each.title,
+            )
+            for each in found
+        ]
+        print_table(("ID", "DELETED", "ERASED AFTER", "MESSAGES", "TITLE"), rows)
+    else:
+        console.talk("tok: no deleted conversation can be restored")
+    return ExitCode.OK
+
+
+def _run(
+    ids: list[int] | None, *, deleted: bool, work: str, launcher: EngineLauncher | None = None
+) -> list[Conversation]:
+    """Does `work` with conversations that are, or are not, deleted; returns them. With a mistake nothing is done."""
+    import asyncio
+
+    from app.cli.trace.stored import opened_store
+
+    async def run() -> list[Conversation]:
+        async with opened_store() as store:
+            if store is None:
+                if ids:
+                    raise _missing(ids[0], deleted=deleted)
+                return []
+            chosen = await _chosen(store, ids, deleted=deleted)
+            if work == "purge":
+                await _erase(store, [each.id for each in chosen], launcher)
+            else:
+                for each in chosen:
+                    await (store.delete(each.id) if work == "delete" else store.restore(each.id))
+            return chosen
+
+    return asyncio.run(run())
+
+
+async def _chosen(store: Store, ids: list[int] | None, *, deleted: bool) -> list[Conversation]:
+    if ids is None:
+        return await store.deleted()
+    chosen: list[Conversation] = []
+    for conversation_id in dict.fromkeys(ids):
+        found = await store.look_up(conversation_id)
+        if found is None or (found.deleted_ms is not None) is not deleted:
+            raise _missing(conversation_id, deleted=deleted, there=found is not None)
+        chosen.append(found)
+    return chosen
+
+
+async def _erase(store: Store, ids: list[int], launcher: EngineLauncher | None) -> None:
+    from app.session.erasing import erase
+
+    if not ids:
+        return
+    await erase(store, ids)
+    if launcher:
+        await launcher.forget(ids)
+
+
+def _missing(conversation_id: int, *, deleted: bool, there: bool = False) -> UsageError:
+    if deleted and there:
+        return UsageError(
+            f"conversation {conversation_id} is not deleted", hint=f"`tok history rm {conversation_id}` deletes it"
+        )
+    if there:
+        return UsageError(
+            f"conversation {conversation_id} is deleted already", hint="`tok history --deleted` lists what is"
+        )
+    which = "deleted conversation" if deleted else "conversation"
+    listing = "tok history --deleted" if deleted else "tok history"
+    return UsageError(f"there is no {which} {conversation_id}", hint=f"`{listing}` lists them")
+
+
+def _report(changed: list[Conversation], what: str, as_json: bool) -> None:
+    from app.cli.common import console
+    from app.domain.text import one_line
+
+    if as_json:
+        console.print_json([{"id": each.id, "title": each.title} for each in changed], indent=2)
+        return
+    for each in changed:
+        console.talk(f"tok: {what} {each.id}  {one_line(each.title)}")
+
+
+commands = typer.Typer(
+    name="history",
+    help="List, delete, restore and erase stored conversations. Without a command's name it lists them.",
+    cls=DefaultGroup,
+    rich_markup_mode=None,
+)
+
+
+class Kind(Enum):
+    """The names of `ConversationKind`, without what that imports."""
+
+    CHAT = "chat"
+    ASK = "ask"
+
+
+def history(
+    search: Annotated[
+        list[str] | None, typer.Argument(metavar="SEARCH", help="Words that the title or one message holds.")
+    ] = None,
+    kind: Annotated[
+        Kind | None,
+        typer.Option(help="Only chats, or only questions of `tok ask` that no chat went on with.", show_default=False),
+    ] = None,
+    limit: Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="N", help="At most this many.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+    deleted: Annotated[bool, typer.Option("--deleted", help="List what was deleted and can be restored.")] = False,
+) -> int:
+    """List stored conversations, the newest first; `tok export trace ID` makes a page of one."""
+    if deleted:
+        if search:
+            raise UsageError("--deleted lists everything that was deleted, and takes no words")
+        return list_deleted(as_json=as_json)
+    import asyncio
+
+    from app.cli.common import console
+    from app.cli.common.console import print_table
+    from app.cli.trace.stored import list_conversations, local_time, size, utc_time
+    from app.domain.conversation import ConversationKind
+
+    query = " ".join(search or ())
+    found = asyncio.run(list_conversations(query, limit + 1, ConversationKind(kind.value) if kind else None))
+    if as_json:
+        console.print_json(
+            [
+                {
+                    "id": conversation.id,
+                    "title": conversation.title,
+                    "created": utc_time(conversation.created_ms),
+                    "updated": utc_time(conversation.updated_ms),
+                    "n_messages": conversation.n_messages,
+                    "trace_bytes": n_bytes,
+                    "kind": conversation.kind.value,
+                }
+                for conversation, n_bytes in found[:limit]
+            ],
+            indent=2,
+        )
+    elif found:
+        print_table(
+            ("ID", "WHEN", "KIND", "MESSAGES", "TRACES", "TITLE"),
+            [
+                (
+                    str(conversation.id),
+                    local_time(conversation.updated_ms),
+                    conversation.kind.value,
+                    str(conversation.n_messages),
+                    size(n_bytes),
+                    conversation.title,
+                )
+                for conversation, n_bytes in found[:limit]
+            ],
+        )
+    else:
+        console.talk(
+            "tok: no conversation holds that"
+            if query
+            else "tok: there is none of that kind"
+            if kind
+            else "tok: no conversation is stored yet"
+        )
+    if len(found) > limit:
+        console.talk(f"tok: the newest {limit} of them; -n shows more")
+    return ExitCode.OK
+
+
+commands.command("list", cls=SectionedCommand)(history)
+commands.command(cls=SectionedCommand)(rm)
+commands.command(cls=SectionedCommand)(restore)
+commands.command(cls=SectionedCommand)(purge)

@@ -1,0 +1,57 @@
+"""`tok inspect`: how likely a given text is under a model, token by token, and its perplexity."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.common.options import Model
+
+
+def inspect(  # noqa: PLR0913 -- one parameter an option
+    context: typer.Context,
+    *,
+    text: Annotated[
+        str | None, typer.Argument(metavar="TEXT", help="The text, as it is; without one standard input is read.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read it from a file; - is standard input.")
+    ] = None,
+    model: Model = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            "--top",
+            min=0,
+            max=100,
+            metavar="K",
+            help="Alternatives of each token: the K likeliest in its place.",
+            show_default="5 in the JSON, 1 in a terminal",
+        ),
+    ] = None,
+    rows: Annotated[
+        bool | None,
+        typer.Option(
+            "--tokens/--no-tokens",
+            help="In a terminal, a row for each token, or for the least expected ones alone.",
+            show_default="each of up to 40 tokens; with --top each",
+        ),
+    ] = None,
+    n_ctx: Annotated[
+        int | None,
+        typer.Option(
+            "--ctx",
+            min=4,
+            metavar="N",
+            help="Tokens of context that a token is scored in, as llama-perplexity's -c.",
+            show_default="the whole window",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> int:
+    """Score a text: probability, rank and entropy of each token, and the perplexity."""
+    from app.cli.score.inspection import InspectOptions, run_inspect
+
+    return run_inspect(InspectOptions(text, file, model, top, rows, n_ctx or 0, as_json), context.obj)

@@ -1,0 +1,78 @@
+"""An engine with a model for one command: loads it, asks it, and reports on standard error what the user should know."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from app.cli.common import console
+from app.cli.common.interrupt import Interrupt
+from app.cli.common.launching import EngineLauncher
+from app.cli.common.options import AskOptions
+from app.cli.common.setup import look_up
+from app.client.engine import Engine
+from app.domain.errors import EngineLostError, ModelError
+from app.models.locate import LocatedModel
+from app.protocol.commands import LoadModel
+from app.protocol.events import EngineLost, LoadFailed, ModelReady
+
+
+async def load_model(engine: Engine, model: LocatedModel) -> ModelReady:
+    """Loads `model` and tells its notices. Raises ModelError or EngineLostError."""
+    async with aclosing(engine.load(LoadModel(str(model.path), model.options, model.sizes))) as events:
+        async for event in events:
+            match event:
+                case ModelReady():
+                    for notice in event.notices:
+                        console.talk(f"tok: {notice}")
+                    return event
+                case LoadFailed():
+                    raise ModelError(f"cannot load {model.name}: {event.reason}", event.hint)
+                case EngineLost():
+                    raise EngineLostError(f"the engine was lost while it loaded {model.name}: {event.reason}")
+                case _:
+                    pass
+    raise EngineLostError("the engine ended without a word")
+
+
+T = TypeVar("T")
+Question = Callable[[Engine, Interrupt], Awaitable[T]]
+
+
+def find_model(name: str | None, **load_options: int) -> LocatedModel:
+    """The model that is named, or that of the settings, to be loaded for one request alone. Raises as `look_up`."""
+    return for_one(look_up(AskOptions(model=name)).model, **load_options)
+
+
+def for_one(model: LocatedModel, **load_options: int) -> LocatedModel:
+    """With one slot, which is made sooner, no drafting, and `load_options` in place of its own."""
+    return replace(model, options=replace(model.options, n_slots=1, draft=None, **load_options))
+
+
+def ask_engine(launcher: EngineLauncher, model: LocatedModel, question: Question[T]) -> T:
+    """Loads the model, asks and ends the engine. Raises TokscopeError, or EndedBySignal for Ctrl-C and its like."""
+    return asyncio.run(_ask(launcher, model, question))
+
+
+async def _ask(launcher: EngineLauncher, model: LocatedModel, question: Question[T]) -> T:
+    engine = launcher.engine()
+    try:
+        with Interrupt(engine) as interrupt:
+            try:
+                await load_model(engine, model)
+                return await question(engine, interrupt)
+            except asyncio.CancelledError:
+                if interrupt.requested:
+                    raise interrupt.ended from None
+                raise
+    finally:
+        await engine.close()
+
+
+def lost(event: EngineLost) -> EngineLostError:
+    """What is told of an engine that died over a question."""
+    return EngineLostError(f"the engine was lost: {event.reason}", hint="ask again to start the engine anew")

@@ -1,0 +1,265 @@
+"""The sampling options, declared once for every command that generates, and how they override a preset."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import msgspec
+import typer
+
+from app.cli.common.inputs import read_grammar, read_schema
+from app.config.problems import nearest
+from app.domain.errors import UsageError
+from app.domain.sampling import CANONICAL, CONSTRAINTS, SamplingParams, thinking_params
+from app.domain.text import one_line
+
+_LIMITS, _SETS, _REPEATS, _SHAPES = "Length and form", "Sampling", "Repetition", "Sampling, further"
+_FORM = "Grammar (one of them)"
+_FORMS = {"json_schema": "--schema", "json_mode": "--json-mode", "regex": "--regex", "grammar": "--grammar"}
+"""Options of which one answer can have one."""
+
+
+def _option(
+    text: str, panel: str, *names: str, metavar: str = "X", min: float | None = None, max: float | None = None
+) -> Any:  # noqa: ANN401 -- what typer.Option returns
+    return typer.Option(*names, help=text, rich_help_panel=panel, metavar=metavar, min=min, max=max, show_default=False)
+
+
+class _Options:
+    """The fields of `SamplingParams` in the order of the help text; None is what was not given."""
+
+    temperature: Annotated[float | None, _option("0 is greedy.", _SETS, min=0.0, max=100.0)]
+    top_k: Annotated[int | None, _option("Keep the k most likely tokens; 0 keeps all.", _SETS, min=0)]
+    top_p: Annotated[float | None, _option("Nucleus; 1 is off.", _SETS, min=0.0, max=1.0)]
+    min_p: Annotated[
+        float | None, _option("Drop what is less likely than this share of the best.", _SETS, min=0.0, max=1.0)
+    ]
+    seed: Annotated[int | None, _option("Seed of the random draw.", _SETS, min=0, max=4294967294)]
+
+    max_tokens: Annotated[int | None, _option("Longest answer in tokens.", _LIMITS, min=1)]
+    stop: Annotated[list[str] | None, _option("Text that ends the answer; may be repeated.", _LIMITS, metavar="TEXT")]
+    json_schema: Annotated[
+        Path | None, _option("A JSON Schema that the answer follows.", _FORM, "--schema", metavar="FILE")
+    ]
+    schema_lenient: Annotated[
+        bool | None,
+        _option("Ignore, with a notice, what of the schema cannot be held to.", _FORM, "--schema-lenient"),
+    ]
+    json_mode: Annotated[bool | None, _option("The answer is a JSON object.", _FORM, "--json-mode")]
+    regex: Annotated[
+        str | None, _option("A regular expression that the whole answer matches.", _FORM, metavar="PATTERN")
+    ]
+    grammar: Annotated[
+        Path | None,
+        _option("A grammar that the answer follows: GBNF, or Lark if the file ends in .lark.", _FORM, metavar="FILE"),
+    ]
+    ban: Annotated[
+        list[str] | None,
+        _option("A token that never comes: a text, a control token or #ID; may be repeated.", _LIMITS, metavar="TOKEN"),
+    ]
+    ban_text: Annotated[
+        list[str] | None,
+        _option("A text that never comes, however it is cut into tokens; may be repeated.", _LIMITS, metavar="TEXT"),
+    ]
+    force: Annotated[
+        list[str] | None, _option("What the answer begins with; may be repeated.", _LIMITS, metavar="TOKEN")
+    ]
+    logit_bias: Annotated[
+        list[str] | None,
+        _option("Add to a token's logit; may be repeated.", _LIMITS, "--bias", metavar="TOKEN=VALUE"),
+    ]
+
+    thinking: Annotated[
+        list[str] | None,
+        _option(
+            "Another value inside a thinking block, as in temperature=1.2; may be repeated.",
+            _LIMITS,
+            metavar="FIELD=VALUE",
+        ),
+    ]
+    lora: Annotated[
+        list[str] | None,
+        _option(
+            "A LoRA adapter of the model and its scale (1 if left out), the others off; may be repeated.",
+            _LIMITS,
+            metavar="NAME[=SCALE]",
+        ),
+    ]
+
+    repeat_penalty: Annotated[float | None, _option("1 is off.", _REPEATS, min=0.0, max=10.0)]
+    frequency_penalty: Annotated[float | None, _option("0 is off.", _REPEATS, min=-10.0, max=10.0)]
+    presence_penalty: Annotated[float | None, _option("0 is off.", _REPEATS, min=-10.0, max=10.0)]
+    penalty_last_n: Annotated[
+        int | None, _option("How many tokens the penalties look back on; -1 is all.", _REPEATS, min=-1)
+    ]
+    dry_multiplier: Annotated[float | None, _option("Strength of DRY; 0 is off.", _REPEATS, min=0.0)]
+    dry_base: Annotated[float | None, _option("DRY's growth a token.", _REPEATS, min=1.0)]
+    dry_allowed_length: Annotated[int | None, _option("Repeats that DRY allows.", _REPEATS, min=1)]
+    dry_penalty_last_n: Annotated[int | None, _option("How far DRY looks back; -1 is all.", _REPEATS, min=-1)]
+    dry_sequence_breakers: Annotated[
+        list[str] | None,
+        _option("Text over which DRY does not look; may be repeated.", _REPEATS, "--dry-breaker", metavar="TEXT"),
+    ]
+
+    typical_p: Annotated[float | None, _option("Locally typical; 1 is off.", _SHAPES, min=0.0, max=1.0)]
+    top_n_sigma: Annotated[
+        float | None, _option("Keep what is within n standard deviations of the best logit; 0 is off.", _SHAPES)
+    ]
+    xtc_probability: Annotated[float | None, _option("Chance of XTC; 0 is off.", _SHAPES, min=0.0, max=1.0)]
+    xtc_threshold: Annotated[
+        float | None, _option("XTC takes the best of those above it away.", _SHAPES, min=0.0, max=1.0)
+    ]
+    dynatemp_range: Annotated[
+        float | None, _option("Temperature by entropy, plus or minus this; 0 is off.", _SHAPES, min=0.0)
+    ]
+    dynatemp_exponent: Annotated[float | None, _option("How entropy becomes temperature.", _SHAPES, min=0.0)]
+    adaptive_target: Annotated[
+        float | None, _option("Adaptive-p draws near this probability; negative is off.", _SHAPES, min=-1.0, max=1.0)
+    ]
+    adaptive_decay: Annotated[float | None, _option("Memory of adaptive-p.", _SHAPES, min=0.0, max=0.99)]
+    mirostat: Annotated[int | None, _option("Mirostat 1 or 2; 0 is off.", _SHAPES, min=0, max=2)]
+    mirostat_tau: Annotated[float | None, _option("Surprise that Mirostat aims at, in bits.", _SHAPES, min=0.0)]
+    mirostat_eta: Annotated[float | None, _option("Mirostat's learning rate.", _SHAPES, min=0.0)]
+    samplers: Annotated[
+        str | None,
+        _option(
+            "The stages in their order, as in `top-k,temperature`; others do not run, bans and biases do.",
+            _SHAPES,
+            metavar="STAGES",
+        ),
+    ]
+    exact: Annotated[
+        bool | None,
+        _option("Alone, uncached, in fixed steps: same seed, same text on this build.", _SHAPES, "--exact/--no-exact"),
+    ]
+
+
+def takes_sampling(command: Callable[..., int]) -> Callable[..., int]:
+    """Gives a command the options above; those that were given reach it as `sampling`, by field of SamplingParams."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [parameter for parameter in signature.parameters.values() if parameter.name != "sampling"]
+    kinds = get_type_hints(_Options, include_extras=True)
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for name, kind in kinds.items()
+    ]
+
+    @wraps(command)
+    def run(**given: Any) -> int:  # noqa: ANN401 -- whatever the options are
+        sampling = {name: value for name in kinds if (value := given.pop(name)) not in (None, [], ())}
+        return command(**given, sampling=_read(sampling))
+
+    vars(run)["__signature__"] = signature.replace(parameters=[*own, *added])
+    return run
+
+
+def _read(given: dict[str, Any]) -> dict[str, object]:
+    """Turns what typer gives into values of the fields. Raises UsageError."""
+    forms = [option for name, option in _FORMS.items() if given.get(name)]
+    if len(forms) > 1:
+        raise UsageError(f"{forms[0]} and {forms[1]} exclude each other", hint="an answer has one form")
+    if given.pop("json_mode", False):
+        return _read(given) | {"json_schema": '{"type": "object"}'}
+    if (path := given.get("grammar")) and path.suffix.lower() == ".lark":
+        return _read({name: value for name, value in given.items() if name != "grammar"}) | {"lark": read_grammar(path)}
+    readers: dict[str, Callable[[Any], object]] = {
+        "grammar": read_grammar,
+        "json_schema": read_schema,
+        "logit_bias": _biases,
+        "lora": _scales,
+        "thinking": _fields,
+        "samplers": _stages,
+    }
+    for name in ("stop", "ban", "ban_text", "force", "dry_sequence_breakers"):
+        readers[name] = tuple
+    return {name: readers.get(name, lambda value: value)(value) for name, value in given.items()}
+
+
+def _stages(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _biases(texts: Sequence[str]) -> dict[str, float]:
+    biases: dict[str, float] = {}
+    for text in texts:
+        token, equals, value = text.rpartition("=")
+        try:
+            bias = float(value)
+        except ValueError:
+            bias = float("nan")
+        if not equals or not token or not abs(bias) < float("inf"):
+            raise UsageError(
+                f"--bias {text!r} is not TOKEN=VALUE", hint='as in --bias "rain=2.5"; --ban never lets it come'
+            )
+        biases[token] = bias
+    return biases
+
+
+def _scales(texts: Sequence[str]) -> dict[str, float]:
+    scales: dict[str, float] = {}
+    for text in texts:
+        name, _, value = text.rpartition("=") if "=" in text else (text, "", "1")
+        try:
+            scales[name] = float(value)
+        except ValueError:
+            scales[name] = float("nan")
+        if not name or not abs(scales[name]) < float("inf"):
+            raise UsageError(f"--lora {text!r} is not NAME=SCALE", hint="as in --lora pirate=0.5")
+    return scales
+
+
+def _fields(texts: Sequence[str]) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"--thinking {text!r} is not FIELD=VALUE", hint="as in --thinking temperature=1.2")
+        try:
+            fields[name] = json.loads(value)
+        except ValueError:
+            fields[name] = value
+    return fields
+
+
+_INVALID = re.compile(r"Invalid enum value '(.+?)'")
+_PLACE = re.compile(r"^(.*) - at `(?:key in )?\$\.(\w+)(.*)`$")
+
+
+def with_overrides(sampling: SamplingParams, values: Mapping[str, object]) -> SamplingParams:
+    """Returns `sampling` with `values`, by field name, in place of its own. Raises UsageError that names the field."""
+    fields = SamplingParams.__struct_fields__
+    for name in values:
+        if name not in fields:
+            close = nearest(name, fields)
+            hint = f"did you mean `{close}`?" if close else "`tok presets show balanced` lists them all"
+            raise UsageError(f"there is no sampling field `{one_line(name, 60)}`", hint)
+    merged: dict[str, object] = msgspec.structs.asdict(sampling)
+    given = [name for name in CONSTRAINTS if values.get(name) is not None]
+    if len(given) > 1:
+        raise UsageError(f"`{given[0]}` and `{given[1]}` exclude each other", hint="an answer has one form")
+    merged |= dict.fromkeys(CONSTRAINTS) if given else {}
+    merged |= values
+    try:
+        changed = msgspec.convert(merged, SamplingParams)
+        thinking_params(changed)
+    except msgspec.ValidationError as error:
+        raise _explained(str(error)) from error
+    return changed
+
+
+def _explained(message: str) -> UsageError:
+    place = _PLACE.match(message)
+    what, field, inside = place.groups() if place else (message, "", "")
+    hint = ""
+    if field == "samplers":
+        unknown = _INVALID.match(what)
+        close = nearest(unknown[1], CANONICAL) if unknown else ""
+        hint = f"{f'did you mean `{close}`? ' if close else ''}the stages are {', '.join(CANONICAL)}"
+    where = f"`{field}` is wrong{' inside' if inside else ''}: " if field else ""
+    return UsageError(f"{where}{what[:1].lower()}{what[1:]}", hint)

@@ -1,1 +1,0 @@
-"""What a model makes of a given text: its tokens, how likely each is, what would come next. Nothing is generated."""
