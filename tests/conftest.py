@@ -6,10 +6,13 @@ import gc
 import os
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from app.store.store import Store
 
 _TERMINAL_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "COLORTERM", "COLORFGBG", "COLUMNS", "LINES")
 
@@ -40,6 +43,22 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Configuration, data and cache of a test live and die with it."""
     for kind in ("CONFIG", "DATA", "CACHE"):
         monkeypatch.setenv(f"TOKSCOPE_{kind}_DIR", str(tmp_path / "tokscope" / kind.lower()))
+
+
+@pytest.fixture(autouse=True)
+def store_threads_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The thread of a store that a test leaves open ends with the test: it would keep the app alive it started in."""
+    stores: list[Store] = []
+    init = Store.__init__
+
+    def kept(self: Store, path: Path | None) -> None:
+        init(self, path)
+        stores.append(self)
+
+    monkeypatch.setattr(Store, "__init__", kept)
+    yield
+    for store in stores:
+        store._thread.shutdown(wait=False)  # pyright: ignore[reportPrivateUsage] a closed store's has ended already
 
 
 @pytest.fixture(autouse=True)

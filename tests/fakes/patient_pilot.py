@@ -7,10 +7,14 @@ second, twice for every key: half of these tests' time was spent there.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from time import monotonic
+from typing import Any
 
 import pytest
 from textual import app, pilot
+from textual._styles_cache import StylesCache
+from textual.css.stylesheet import Stylesheet
 
 _ROUNDS = 3
 """Rounds of the event loop with nothing else to run, after which it is quiet; other threads and timers do not count."""
@@ -32,8 +36,25 @@ async def _drawn(_min_s: float = 0.0) -> None:
     await _quiet()
 
 
+_parse = Stylesheet._parse_rules  # pyright: ignore[reportPrivateUsage]
+_parsed: dict[tuple[Any, ...], Any] = {}
+
+
+def _parse_once(self: Stylesheet, css: str, *args: Any, **named: Any) -> Any:
+    key = css, args, *named.items(), *self._variables.items()  # pyright: ignore[reportPrivateUsage]
+    if key not in _parsed:
+        _parsed[key] = _parse(self, css, *args, **named)
+    return _parsed[key]
+
+
 @pytest.fixture(autouse=True)
-def patient_pilot(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key is waited for until it is handled, `pilot.pause()` until it is drawn."""
+def patient_pilot(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A key is waited for until it is handled, `pilot.pause()` until it is drawn; the same styles are parsed once.
+
+    The cache of what was drawn is emptied after each test: it keeps a thousand widgets' lines alive.
+    """
     monkeypatch.setattr(app, "wait_for_idle", _quiet)
     monkeypatch.setattr(pilot, "wait_for_idle", _drawn)
+    monkeypatch.setattr(Stylesheet, "_parse_rules", _parse_once)
+    yield
+    StylesCache.get_inner_outer.cache_clear()
