@@ -12,6 +12,7 @@ from app.domain.generation import PromptSpans
 from app.protocol.commands import ChatMessage, Tokenize
 from app.protocol.events import PromptFit
 from app.session.budget import MAX_CHARS
+from app.tui.chat import budget
 from app.tui.chat.screen import ChatScreen
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
@@ -19,6 +20,11 @@ from tests.fakes.scripts import reply
 
 TRIMMED = PromptFit(PromptSpans(5, 300, 40), 4, 1300)
 WIDE = "does not fit: the 4 oldest messages (1,300 tokens) left out · 40 tokens · 7,847 left"
+
+
+@pytest.fixture(autouse=True)
+def short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "PAUSE_S", 0.02)
 
 
 def lower_border(chat: ChatScreen) -> str:
