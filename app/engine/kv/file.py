@@ -103,10 +103,8 @@ def write(
     head = _HEADER.pack(_MAGIC, VERSION, key, conversation, len(ids), state.nbytes, crc, 0)[:-4]
     head += struct.pack("<I", zlib.crc32(ids.tobytes(), zlib.crc32(head)))
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        with os.fdopen(fd, "wb") as stream:
-            fcntl.flock(fd, fcntl.LOCK_EX)  # for `is_abandoned`; it goes with the process
+        with os.fdopen(_locked(temporary), "wb") as stream:
             stream.write(head + ids.tobytes())
             for start in range(0, state.nbytes, _CHUNK_BYTES):
                 if must_stop():
@@ -114,22 +112,30 @@ def write(
                 stream.write(state.data[start : start + _CHUNK_BYTES])
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(temporary, path)
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
     return StateFile(path, ids, state.nbytes, crc)
 
 
-def is_abandoned(path: Path) -> bool:
-    """Whether a half written file belongs to no process any more. Raises OSError."""
+def _locked(path: Path) -> int:
+    """Creates a file that `remove_abandoned` leaves alone as long as this process has it open. Raises OSError."""
+    while True:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if os.fstat(fd).st_nlink:
+            return fd
+        os.close(fd)  # deleted before it was locked
+
+
+def remove_abandoned(path: Path) -> None:
+    """Deletes a half written file; raises OSError where a process still writes it, or where it cannot be deleted."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        path.unlink()
     finally:
         os.close(fd)
-    return True
 
 
 def kv_folder(cache: Path) -> Path:

@@ -226,8 +226,7 @@ class KvStore:
         """Deletes what dead writers have left."""
         for path in self._folder.glob("*.tmp"):
             with suppress(OSError):  # another instance was quicker, or the folder is not ours to clean
-                if kvfile.is_abandoned(path):
-                    path.unlink()
+                kvfile.remove_abandoned(path)
 
     def _write(self, ids: Ids, state: State, conversation: int) -> None:
         size = kvfile.file_bytes(ids, state)

@@ -225,6 +225,27 @@ def test_what_a_dead_writer_left_is_deleted_at_the_start_and_what_is_being_writt
     assert len(files(tmp_path)) == 2, "the limit has room for one state beside it"
 
 
+@pytest.mark.parametrize("place", ["before it is locked", "before it has its name"])
+def test_another_store_that_starts_leaves_a_file_that_is_being_written_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    module, name = (fcntl, "flock") if place == "before it is locked" else (os, "replace")
+    called, starts = getattr(module, name), [OTHER]
+
+    def late(*given: object) -> None:
+        if starts:
+            store(tmp_path, starts.pop())
+        called(*given)
+
+    monkeypatch.setattr(module, name, late)
+    made = store(tmp_path)
+    made.save([1, 2], state())
+    made.close(10)
+    assert not starts
+    assert made.take_notices() == []
+    assert [path.suffix for path in files(tmp_path)] == [".kv"]
+
+
 def test_no_time_leaves_nothing_behind(tmp_path: Path) -> None:
     made = store(tmp_path)
     made._stop_at_s = 0.0
