@@ -1,4 +1,5 @@
-"""`tok history`: the stored conversations, and what their traces take. `tok history rm`, `restore`, `purge`: deletes conversations, undoes that, and erases them for good."""
+"""`tok history`: the stored conversations, and what their traces take; `rm`, `restore` and `purge` delete them, bring
+them back, and erase them for good."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The format of a trace file: JSON lines, each an object with `event`; values of the wire as objects with named keys."""
+"""The format of a trace file: JSON lines, each an object with `event`; values of the wire are objects with keys."""
 
 from __future__ import annotations
 
