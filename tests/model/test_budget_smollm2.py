@@ -53,8 +53,8 @@ async def worker(folder: Path, model: Path, options: LoadOptions) -> AsyncGenera
     await client.close()
 
 
-def preset(policy: ContextPolicy, **sampling: object) -> Preset:
-    made = SamplingParams(temperature=0.0, max_tokens=24, **sampling)  # pyright: ignore[reportArgumentType]  of one field each
+def preset(policy: ContextPolicy, max_tokens: int = 12, **sampling: object) -> Preset:
+    made = SamplingParams(temperature=0.0, max_tokens=max_tokens, **sampling)  # pyright: ignore[reportArgumentType]  of one field each
     return Preset(name="test", system="Answer briefly.", context=policy, sampling=made)
 
 
@@ -106,7 +106,7 @@ async def test_what_is_told_is_what_is_sent(tmp_path: Path, smollm2: Path, polic
 async def test_a_template_that_leaves_thinking_out_is_counted_without_it(tmp_path: Path, smollm2: Path) -> None:
     options = LoadOptions(n_ctx=N_CTX, chat_template=STRIPS_THINKING)
     async with worker(tmp_path, smollm2, options) as client:
-        thinks = preset("stop", grammar='root ::= "<think>one two three four</think>" "Blue."')
+        thinks = preset("stop", 24, grammar='root ::= "<think>one two three four</think>" "Blue."')
         session = Session(client, await Store.in_memory(), preset=thinks)
         for text in DRAFTS[:2]:
             told, was, _ = await sent(session, text)

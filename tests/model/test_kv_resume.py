@@ -86,8 +86,8 @@ async def test_nothing_of_a_conversation_that_is_not_kept_is_written(tmp_path: P
 
 
 async def test_policies_through_the_worker(tmp_path: Path, smollm2: Path) -> None:
-    client = await loaded(tmp_path, smollm2, n_ctx=512)
-    turns = [word for i in range(30) for word in (f"This is message number {i}, is it not?", f"It is number {i}.")]
+    client = await loaded(tmp_path, smollm2, n_ctx=256)
+    turns = [word for i in range(16) for word in (f"This is message number {i}, is it not?", f"It is number {i}.")]
     refused = await ask(client, *turns, "Last?")
     assert [type(event) for event in refused] == [GenerationFinished]
     assert refused[0].finish_reason is FinishReason.CONTEXT  # type: ignore[attr-defined]
@@ -95,13 +95,13 @@ async def test_policies_through_the_worker(tmp_path: Path, smollm2: Path) -> Non
     dropped = await ask(client, *turns, "Last?", context_policy="drop-oldest-turns")
     assert isinstance(dropped[0], ContextTrimmed)
     assert dropped[0].n_messages % 2 == 0
-    assert started(dropped).n_prompt + dropped[0].n_tokens > 512
+    assert started(dropped).n_prompt + dropped[0].n_tokens > 256
 
-    shifted = await ask(client, *turns, "Count to a thousand.", max_tokens=600, context_policy="shift")
+    shifted = await ask(client, *turns, "Count to a thousand.", max_tokens=300, context_policy="shift")
     assert isinstance(shifted[0], ContextTrimmed)
     end = shifted[-1]
     assert isinstance(end, GenerationFinished)
-    if end.usage.n_prompt + end.usage.n_generated > 512:
+    if end.usage.n_prompt + end.usage.n_generated > 256:
         assert any(isinstance(event, ContextShifted) for event in shifted)
     await client.close()
 

@@ -10,6 +10,7 @@ import pytest
 
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
+from app.engine.core.reuse import WORTH
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.kv.store import KvStore
@@ -52,7 +53,7 @@ def prompt(loaded: Loaded) -> list[int]:
 
 def test_a_restored_conversation_continues_as_it_would_have(make, prompt: list[int], tmp_path: Path) -> None:
     first = Scheduler(make(), archive=KvStore(tmp_path, KEY))
-    run(first, prompt)
+    run(first, prompt[:WORTH])
     store = KvStore(tmp_path, KEY)
     first.reuse._archive = store
     first.reuse.keep_all(float("inf"))
@@ -98,7 +99,7 @@ def test_a_state_of_another_layout_is_refused_deleted_and_computed(make, prompt:
 def test_another_number_of_slots_is_another_layout(make, prompt: list[int], tmp_path: Path) -> None:
     """llama.cpp counts streams; that is why the key names them."""
     one, two = make(), make(n_slots=2)
-    run(Scheduler(one), prompt, 1)
+    run(Scheduler(one), prompt[:50], 1)
     state = one.read_state(0)
     assert state is not None
     assert not two.write_state(1, state)

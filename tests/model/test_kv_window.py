@@ -75,7 +75,7 @@ def test_a_shifted_reply_goes_on_past_the_window(builder: PromptBuilder, small: 
     assert small.can_shift
     prompt = builder.build(conversation(3))
     scheduler = Scheduler(small)
-    sequence = Sequence(1, prompt.ids, SamplingParams(seed=3, max_tokens=400), 0, 0.0)
+    sequence = Sequence(1, prompt.ids, SamplingParams(seed=3, max_tokens=320), 0, 0.0)
     sequence.spans, sequence.shift = prompt.spans, True
     small_eog, small.eog = small.eog, frozenset()  # so that the reply is long enough
     try:
@@ -87,7 +87,7 @@ def test_a_shifted_reply_goes_on_past_the_window(builder: PromptBuilder, small: 
     finally:
         small.eog = small_eog
     assert sequence.finish_reason is FinishReason.LENGTH
-    assert len(sequence.generated) == 400
+    assert len(sequence.generated) == 320
     assert len(shifts) >= 2
     assert {shift.n_kept for shift in shifts} == {prompt.spans.n_system}
     assert scheduler.slots.slots[0].tokens == prompt.ids[: prompt.spans.n_system]

@@ -144,7 +144,7 @@ async def test_a_score_is_aborted_between_two_chunks_and_leaves_the_engine_whole
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_reply_comes_while_a_long_text_is_scored(client: WorkerClient) -> None:
     request_id = client.next_request_id()
-    async with aclosing(client.score(Score(request_id, TEXT * 40, 0, 256))) as events:
+    async with aclosing(client.score(Score(request_id, TEXT * 40, 0, 64))) as events:
         await anext(events)
         sampling = SamplingParams(temperature=0.0, max_tokens=3)
         reply = await collect(client.generate(Generate(client.next_request_id(), HI, sampling)))
