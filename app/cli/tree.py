@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated
 
 import typer
@@ -56,8 +57,9 @@ def _root(  # noqa: PLR0913, PLR0917 -- one parameter an option
     return None
 
 
+@cache
 def command_line() -> Command:
-    """Returns the whole command line, ready to be called with arguments."""
+    """Returns the whole command line, ready to be called with arguments; it is built once."""
     root = typer.Typer(
         rich_markup_mode=None,
         help=_HELP,

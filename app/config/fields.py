@@ -9,11 +9,13 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, TypeGuard, Union, cast, get_args, get_origin
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import FieldInfo
 
 from app.config.document import Document
 from app.config.locator import Path
@@ -34,9 +36,14 @@ _LIMIT = re.compile(r"Expected `(.+?)` ([<>]=?) (.+)$")
 _WRONG_TYPE = re.compile(r"Expected `(.+?)`(?: of length .+)?, got `(.+?)`$")
 
 
+@cache
+def _fields(struct: type[Struct]) -> dict[str, FieldInfo]:
+    return {field.name: field for field in msgspec.structs.fields(struct)}
+
+
 def field_names(struct: type[Struct]) -> list[str]:
     """The keys that a table for `struct` may hold."""
-    return [field.name for field in msgspec.structs.fields(struct)]
+    return list(_fields(struct))
 
 
 def read_fields(
@@ -51,7 +58,7 @@ def read_fields(
         struct: whose fields are valid keys.
         also: further valid keys, which the caller reads.
     """
-    fields = {field.name: field for field in msgspec.structs.fields(struct)}
+    fields = _fields(struct)
     others = set(also)
     good: dict[str, Any] = {}
     for key, value in table.items():
