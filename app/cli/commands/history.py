@@ -1,5 +1,4 @@
-"""`tok history`: the stored conversations, and what their traces take; `rm`, `restore` and `purge` delete them, bring
-them back, and erase them for good."""
+"""`tok history`: lists stored conversations and what their traces take; deletes, restores and erases them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An engine with a model for one command: loads it, asks it, reports on standard error what the user should know."""
+"""An engine with a model for one command: loads it, asks it, and reports problems on standard error."""
 
 from __future__ import annotations
 

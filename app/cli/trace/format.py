@@ -1,4 +1,4 @@
-"""The format of a trace file: JSON lines, each an object with `event`; values of the wire are objects with keys."""
+"""The format of a trace file: JSON lines, each an object with `event`; wire values as objects with named keys."""
 
 from __future__ import annotations
 

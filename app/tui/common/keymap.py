@@ -1,7 +1,7 @@
-"""Which key runs which command: the defaults of `app.tui.common.commands` with the user's `[keys]` laid over them.
+"""Which key runs which command: the defaults of `app.tui.common.commands`, overridden by the user's `[keys]`.
 
 Pure. A key is usable when every terminal can send it and typing does not need it.
-Makes Textual bindings from the keymap."""
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A dialog that finds one row among many: type to filter, arrows to move, Enter to choose, Ctrl+D for the default."""
+"""A dialog that finds one row among many: type to filter, Enter to choose, Ctrl+D to make it the default."""
 
 from __future__ import annotations
 

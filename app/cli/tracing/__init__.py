@@ -1,1 +1,0 @@
-"""Traces as files: recorded while a reply comes, read back, verified, and made into a page."""
