@@ -117,7 +117,7 @@ def render(title: str, messages: Sequence[TracedMessage]) -> bytes:
 
 
 def _part(name: str) -> str:
-    return resources.files("app.cli.tracing").joinpath("page_parts", name).read_text(encoding="utf-8")
+    return resources.files("app.cli.trace").joinpath("page_parts", name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:

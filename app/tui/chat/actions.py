@@ -1,4 +1,4 @@
-"""The chat's commands, each a line or two; the work is done in `app.tui.flow` by the objects that the screen brings."""
+"""The chat's commands, each a line or two; the work is done in `app.tui.chat` by the objects that the screen brings."""
 
 from __future__ import annotations
 

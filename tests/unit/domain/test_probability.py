@@ -48,5 +48,5 @@ def test_every_tint_has_the_same_steps(p: float, place: int) -> None:
 
 
 def test_the_exported_page_has_them_too() -> None:
-    script = resources.files("app.cli.tracing").joinpath("page_parts", "page.js").read_text(encoding="utf-8")
+    script = resources.files("app.cli.trace").joinpath("page_parts", "page.js").read_text(encoding="utf-8")
     assert f"at: [{', '.join(f'-{least}' for least in STEPS)}]" in script
