@@ -20,8 +20,9 @@ from app.store.store import Store
 from app.tui.chat.closing import close_store, last_words
 from app.tui.chat.input import InputGate
 from app.tui.chat.screen import ChatScreen
+from app.tui.common.bindings import bindings_for
 from app.tui.common.crash import write_report
-from app.tui.common.keymap import Keymap, bindings_for, resolve
+from app.tui.common.keymap import Keymap, resolve
 from app.tui.common.services import Services
 from app.tui.common.theme import VARIABLE_DEFAULTS, ThemeSituation
 from app.tui.common.theme_manager import Wardrobe

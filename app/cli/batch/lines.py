@@ -10,7 +10,7 @@ from typing import Any, cast
 import msgspec
 from msgspec import Struct
 
-from app.cli.common.sampling import with_overrides
+from app.cli.common.overrides import with_overrides
 from app.config.problems import nearest
 from app.domain.conversation import Role
 from app.domain.errors import UsageError

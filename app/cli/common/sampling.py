@@ -1,23 +1,22 @@
-"""The sampling options, declared once for every command that generates, and how they override a preset."""
+"""The sampling options, declared once for every command that generates; `takes_sampling` gives them to one.
+
+Knows their names, kinds and limits, and turns texts and files into the values of `SamplingParams`' fields; imports no
+msgspec, so that `--help` stays fast. A test compares the two lists.
+"""
 
 from __future__ import annotations
 
 import inspect
 import json
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
-import msgspec
 import typer
 
 from app.cli.common.inputs import read_grammar, read_schema
-from app.config.problems import nearest
 from app.domain.errors import UsageError
-from app.domain.sampling import CANONICAL, CONSTRAINTS, SamplingParams, thinking_params
-from app.domain.text import one_line
 
 _LIMITS, _SETS, _REPEATS, _SHAPES = "Length and form", "Sampling", "Repetition", "Sampling, further"
 _FORM = "Grammar (one of them)"
@@ -225,41 +224,3 @@ def _fields(texts: Sequence[str]) -> dict[str, object]:
         except ValueError:
             fields[name] = value
     return fields
-
-
-_INVALID = re.compile(r"Invalid enum value '(.+?)'")
-_PLACE = re.compile(r"^(.*) - at `(?:key in )?\$\.(\w+)(.*)`$")
-
-
-def with_overrides(sampling: SamplingParams, values: Mapping[str, object]) -> SamplingParams:
-    """Returns `sampling` with `values`, by field name, in place of its own. Raises UsageError that names the field."""
-    fields = SamplingParams.__struct_fields__
-    for name in values:
-        if name not in fields:
-            close = nearest(name, fields)
-            hint = f"did you mean `{close}`?" if close else "`tok presets show balanced` lists them all"
-            raise UsageError(f"there is no sampling field `{one_line(name, 60)}`", hint)
-    merged: dict[str, object] = msgspec.structs.asdict(sampling)
-    given = [name for name in CONSTRAINTS if values.get(name) is not None]
-    if len(given) > 1:
-        raise UsageError(f"`{given[0]}` and `{given[1]}` exclude each other", hint="an answer has one form")
-    merged |= dict.fromkeys(CONSTRAINTS) if given else {}
-    merged |= values
-    try:
-        changed = msgspec.convert(merged, SamplingParams)
-        thinking_params(changed)
-    except msgspec.ValidationError as error:
-        raise _explained(str(error)) from error
-    return changed
-
-
-def _explained(message: str) -> UsageError:
-    place = _PLACE.match(message)
-    what, field, inside = place.groups() if place else (message, "", "")
-    hint = ""
-    if field == "samplers":
-        unknown = _INVALID.match(what)
-        close = nearest(unknown[1], CANONICAL) if unknown else ""
-        hint = f"{f'did you mean `{close}`? ' if close else ''}the stages are {', '.join(CANONICAL)}"
-    where = f"`{field}` is wrong{' inside' if inside else ''}: " if field else ""
-    return UsageError(f"{where}{what[:1].lower()}{what[1:]}", hint)

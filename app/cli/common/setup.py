@@ -10,7 +10,7 @@ from msgspec import Struct
 from app.cli.common import console
 from app.cli.common.configuration import warn_of, what_is_broken
 from app.cli.common.options import AskOptions
-from app.cli.common.sampling import with_overrides
+from app.cli.common.overrides import with_overrides
 from app.config.catalogue import load_catalogue
 from app.config.presets import find_preset
 from app.config.problems import render

@@ -35,7 +35,8 @@ from app.tui.chat.steer_actions import SteerCommands
 from app.tui.chat.turns import Listener, Pump, TurnRunner
 from app.tui.chat.welcome import Welcome, show_state, welcome_keys
 from app.tui.common import frame_rate as pace
-from app.tui.common.keymap import Keymap, bindings_for
+from app.tui.common.bindings import bindings_for
+from app.tui.common.keymap import Keymap
 from app.tui.common.services import Services
 from app.tui.common.theme_manager import Wardrobe
 from app.tui.panels.column import PanelColumn

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from textual.binding import Binding, BindingsMap
-
 from app.domain.text import one_line
 from app.tui.common.commands import COMMANDS, Command
 
@@ -106,15 +104,3 @@ def _unknown(command_id: str, known: Iterable[str]) -> str:
     near = get_close_matches(command_id, list(known), n=1)
     suggestion = f"; did you mean {near[0]!r}?" if near else ""
     return f"[keys] there is no command {one_line(command_id, 40)!r}{suggestion}"
-
-
-def bindings_for(namespace: str, keymap: Keymap) -> BindingsMap:
-    """Returns the bindings of the commands whose action belongs to `namespace`: `app` or `screen`.
-
-    They have priority: a command's key is a command wherever the focus is, the user's choice included.
-    """
-    return BindingsMap(
-        Binding(",".join(keymap.keys[command.id]), command.action, command.title, show=False, priority=True)
-        for command in COMMANDS
-        if command.action.startswith(f"{namespace}.") and keymap.keys[command.id]
-    )

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from app.cli.common import sampling as sampling_options
-from app.cli.common.sampling import with_overrides
+from app.cli.common.overrides import with_overrides
 from app.config.paths import config_file
 from app.domain.errors import UsageError
 from app.domain.generation import DraftCounts, FinishReason
