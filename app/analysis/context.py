@@ -90,12 +90,12 @@ def live_cells(held: Held, spans: PromptSpans, n_ctx: int) -> tuple[CellSpan, ..
     return tuple(part for part in (*left, CellSpan("free", max(0, n_ctx - sum(counts)))) if part.n_tokens)
 
 
-def with_account(reckoned: Sequence[CellSpan], told: Sequence[CellSpan]) -> tuple[CellSpan, ...]:
+def with_account(reckoned: Sequence[CellSpan], reported: Sequence[CellSpan]) -> tuple[CellSpan, ...]:
     """Returns the reckoned spans with the sources, times and sharers that an account told of their first cells.
 
     What was computed since then has no time yet: a span that goes on without one has its `last_at` 0.
     """
-    known = [span for span in told if span.kind != "free"]
+    known = [span for span in reported if span.kind != "free"]
     ends = [0, *accumulate(span.n_tokens for span in known)]
     spans: list[CellSpan] = []
     start = 0

@@ -15,7 +15,7 @@ from app.domain.generation import CellSpan, FinishReason, PromptSpans, Stop, Tim
 from app.domain.text import one_line
 from app.domain.trace import PromptToken, TokenTrace
 from app.protocol.events import (
-    CellsTold,
+    CellsReported,
     ContextShifted,
     ContextTrimmed,
     EngineLost,
@@ -91,7 +91,7 @@ class RunMeter:
         self.n_kept = 0
         """Tokens that the reply begins with, kept from an older one: the prompt's last ones, not generated."""
         self._cells: tuple[CellSpan, ...] = ()
-        self._told: tuple[CellSpan, ...] = ()
+        self._reported_cells: tuple[CellSpan, ...] = ()
         """The engine's last account while it runs."""
 
     def reset(self, n_history: int | None = 0) -> None:
@@ -120,8 +120,8 @@ class RunMeter:
                 self._source = "restored" if event.n_restored else "shared" if event.n_shared else "reused"
             case SlotsHeld():
                 self.held_by = event.held_by
-            case CellsTold():
-                self._told = event.cells
+            case CellsReported():
+                self._reported_cells = event.cells
             case PromptRendered():
                 self.prompt = event.tokens
             case Paused():
@@ -133,7 +133,7 @@ class RunMeter:
                     self._token(token)
             case ContextShifted():
                 self.n_shifted += event.n_discarded
-                self._told = ()  # its cells have moved
+                self._reported_cells = ()  # its cells have moved
             case ContextTrimmed():
                 pass  # the prompt's own figures come with GenerationStarted
             case GenerationFinished():
@@ -240,7 +240,7 @@ class RunMeter:
             self.n_shifted,
             self.n_kept,
         )
-        return with_account(live_cells(held, self.spans, n_ctx), self._told)
+        return with_account(live_cells(held, self.spans, n_ctx), self._reported_cells)
 
     def candidates(self, limit: int) -> tuple[Candidate, ...]:
         """The `limit` likeliest at the last step, best first; a chosen one not among them takes the last place."""
@@ -254,7 +254,7 @@ class RunMeter:
         self.n_prefilled, self.prefill_ms, self.ttft_ms = 0, 0.0, None
         self.n_generated, self.n_shifted, self.decode_ms, self.tokens = 0, 0, 0.0, []
         self.prompt, self.stop, self._cells, self._source, self.n_kept = (), None, (), "reused", 0
-        self._told, self.held_by = (), ()
+        self._reported_cells, self.held_by = (), ()
         self.drafting, self.latency, self.ending = Drafting(), Latency(), Ending()
         self._pace, self._final = Pace(), Timings()
 

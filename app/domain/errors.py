@@ -18,7 +18,7 @@ class TokscopeError(Exception):
         self.hint = hint
 
     @property
-    def told(self) -> str:
+    def full_message(self) -> str:
         """The message, and the hint on a line of its own."""
         return "\n".join(filter(None, (str(self), self.hint)))
 

@@ -67,7 +67,7 @@ class Generate(Struct, frozen=True, tag=True, array_like=True):
     """Text that the reply goes on with: tokenised as content, forced token by token, measured and told like others."""
     n_steps: int | None = None
     """How many tokens come before the request pauses, as if `Pause` was sent: 0 is before the first; None: never."""
-    tell_prompt: bool = False
+    include_prompt: bool = False
     """Whether `PromptRendered` follows `GenerationStarted`."""
     conversation: int = 0
     """What `Forget` calls the conversation whose state may be saved; 0: it has no name, and only age removes it."""

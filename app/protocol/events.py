@@ -133,7 +133,7 @@ class GenerationStarted(Struct, frozen=True, tag=True, array_like=True):
     """The prompt's last tokens that are the beginning of the reply: kept from an older one, counted in this turn."""
 
 
-class CellsTold(Struct, frozen=True, tag=True, array_like=True):
+class CellsReported(Struct, frozen=True, tag=True, array_like=True):
     """The window of a request now, as in `GenerationFinished`.
 
     Comes after `GenerationStarted` and whenever a phase begins, cells were forgotten or others share more or fewer of
@@ -317,7 +317,7 @@ GenerationEvent = (
     ContextTrimmed
     | SlotsHeld
     | GenerationStarted
-    | CellsTold
+    | CellsReported
     | PromptRendered
     | PrefillProgress
     | TokensGenerated
@@ -335,7 +335,7 @@ Event = (
     | ContextTrimmed
     | SlotsHeld
     | GenerationStarted
-    | CellsTold
+    | CellsReported
     | PromptRendered
     | PrefillProgress
     | TokensGenerated

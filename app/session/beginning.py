@@ -19,7 +19,7 @@ _NOT_ITS_TEXT = re.compile(r"<.*>", re.DOTALL)
 _PART_OF_A_CHARACTER = re.compile("<0x[0-9A-F]{2}>$")
 
 
-class Beginning(Struct, frozen=True, kw_only=True):
+class ReplyPrefix(Struct, frozen=True, kw_only=True):
     """By default nothing: the reply is sampled from its first token on."""
 
     kept: str = ""
@@ -40,12 +40,12 @@ class Beginning(Struct, frozen=True, kw_only=True):
         return replace(preset, sampling=replace(preset.sampling, force=tuple(f"#{each}" for each in self.force_ids)))
 
 
-NOTHING = Beginning()
+NOTHING = ReplyPrefix()
 
 
 def fork_of(
     reply: Message, trace: ReplyTrace | None, n_tokens: int, force_ids: Sequence[int], text: str, model: str
-) -> Beginning:
+) -> ReplyPrefix:
     """The beginning of a sibling that keeps the first `n_tokens` tokens of `reply`, under the model that is loaded.
 
     An empty `model` is not known, and taken for the reply's own: the engine is lost, and will load the last one again.
@@ -59,11 +59,11 @@ def fork_of(
     kept = text_before(reply.content, trace, n_tokens)
     if reply.generation and _is_by_another(reply, model) and (n_tokens or force_ids):
         forced = "".join(_text_of(each, trace, n_tokens + i, model) for i, each in enumerate(force_ids))
-        return Beginning(text=kept + forced + text, reread_from=reply.generation.model)
-    return Beginning(kept=kept, tokens=trace.tokens[:n_tokens], force_ids=tuple(force_ids), text=text)
+        return ReplyPrefix(text=kept + forced + text, reread_from=reply.generation.model)
+    return ReplyPrefix(kept=kept, tokens=trace.tokens[:n_tokens], force_ids=tuple(force_ids), text=text)
 
 
-def rewrite_of(reply: Message, trace: ReplyTrace | None, text: str, model: str) -> Beginning:
+def rewrite_of(reply: Message, trace: ReplyTrace | None, text: str, model: str) -> ReplyPrefix:
     """The beginning of a sibling of `reply` that begins with `text`: its own tokens as far as they fit, then the rest.
 
     Raises ForkError when it is no reply.
@@ -71,10 +71,10 @@ def rewrite_of(reply: Message, trace: ReplyTrace | None, text: str, model: str) 
     _check_reply(reply)
     text = text.encode("utf-8", "replace").decode("utf-8")
     if trace is None or _is_by_another(reply, model):
-        return Beginning(text=text)
+        return ReplyPrefix(text=text)
     n_tokens = _n_in_common(reply.content, trace, text)
     kept = text_before(reply.content, trace, n_tokens)
-    return Beginning(kept=kept, tokens=trace.tokens[:n_tokens], text=text.removeprefix(kept))
+    return ReplyPrefix(kept=kept, tokens=trace.tokens[:n_tokens], text=text.removeprefix(kept))
 
 
 def _n_in_common(content: str, trace: ReplyTrace, text: str) -> int:

@@ -4,7 +4,7 @@ A turn is, in this order: `MessageStored` (not for another reply to an older mes
 `ReplyStarted` just before the `GenerationStarted` that gave birth to the reply, and `ReplyFinished` last. A request
 that ends before it has started leaves no reply, and so neither of the two: `MessageReturned` is last then, unless the
 user stopped it. `BranchChanged` comes before all of them where another program changed the conversation, then
-`ForkReread`, where it must be told. `StoreFailed` may come anywhere, once until saving
+`PrefixRecomputed`, where it must be told. `StoreFailed` may come anywhere, once until saving
 works again.
 """
 
@@ -54,7 +54,7 @@ class BranchChanged(Struct, frozen=True):
     """Set once, when it is noticed or, in a turn, undone."""
 
 
-class ForkReread(Struct, frozen=True):
+class PrefixRecomputed(Struct, frozen=True):
     """The kept part of a fork is by a model that is not loaded: its text is forced, and measured by the one that is."""
 
     model: str
@@ -84,7 +84,7 @@ TurnEvent = (
     BranchChanged
     | MessageStored
     | MessageReturned
-    | ForkReread
+    | PrefixRecomputed
     | ReplyStarted
     | GenerationEvent
     | ReplyFinished

@@ -39,7 +39,7 @@ class _Remembered(Struct):
     """Packed: as values, the traces of a long chat would take hundreds of megabytes."""
 
 
-class Keeper:
+class MessageLog:
     """See the module. What is only in memory has a negative id, until `catch_up` has stored it."""
 
     def __init__(self, store: Store | None, traces: TraceSettings) -> None:

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from app.domain.conversation import ReplyState
 from app.domain.errors import StoreError
 from app.session.events import BranchChanged, StoreFailed
-from app.session.keeper import Keeper
+from app.session.keeper import MessageLog
 from app.session.place import Place
-from app.session.running import Running
+from app.session.running import ActiveTurns
 from app.session.turn import complete
 from app.store.store import Store
 
@@ -35,7 +35,7 @@ class Seen(Struct, frozen=True):
 class Others:
     """Follows one session; `lock` is held while its branch may change."""
 
-    def __init__(self, store: Store | None, keeper: Keeper, place: Place, running: Running) -> None:
+    def __init__(self, store: Store | None, keeper: MessageLog, place: Place, running: ActiveTurns) -> None:
         self._store = store
         self._keeper = keeper
         self._place = place

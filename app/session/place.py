@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from app.domain.conversation import ChatSettings, Conversation, ConversationKind, Message, ReplyState, Role
 from app.domain.errors import GoneError, StoreError
 from app.session.events import BranchChanged, Gone
-from app.session.keeper import Keeper
+from app.session.keeper import MessageLog
 from app.session.tree import branch_through, sendable, title_of
 from app.store.store import Store
 
@@ -25,7 +25,7 @@ class Place:
         gone: what another program did to the conversation, as far as it is known.
     """
 
-    def __init__(self, store: Store | None, keeper: Keeper) -> None:
+    def __init__(self, store: Store | None, keeper: MessageLog) -> None:
         self._store = store
         self._keeper = keeper
         self.conversation: Conversation | None = None

@@ -16,7 +16,7 @@ from app.domain.sampling import N_SEEDS, Preset
 from app.domain.trace import ReplyTrace
 from app.protocol.commands import Resume
 from app.session.events import TurnEvent
-from app.session.keeper import Keeper
+from app.session.keeper import MessageLog
 from app.session.turn import Turn, TurnOptions
 
 T = TypeVar("T")
@@ -72,10 +72,10 @@ def variants(presets: Sequence[Preset], n: int, first_seed: int | None = None) -
     return made
 
 
-class Running:
+class ActiveTurns:
     """See the module. `claim` and `release` guard that one turn, or one change of branch, happens at a time."""
 
-    def __init__(self, engine: Engine, keeper: Keeper) -> None:
+    def __init__(self, engine: Engine, keeper: MessageLog) -> None:
         self._engine = engine
         self._keeper = keeper
         self.stopped = False

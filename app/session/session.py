@@ -20,19 +20,19 @@ from app.domain.generation import FinishReason
 from app.domain.sampling import Preset
 from app.domain.trace import ReplyTrace
 from app.protocol.events import GenerationFinished
-from app.session.beginning import NOTHING, Beginning, fork_of, rewrite_of
-from app.session.events import BranchChanged, ForkReread, Gone, MessageReturned, MessageStored, TurnEvent
-from app.session.keeper import Keeper
+from app.session.beginning import NOTHING, ReplyPrefix, fork_of, rewrite_of
+from app.session.events import BranchChanged, Gone, MessageReturned, MessageStored, PrefixRecomputed, TurnEvent
+from app.session.keeper import MessageLog
 from app.session.others import Others, Seen
 from app.session.place import Place
-from app.session.running import Running, variants
+from app.session.running import ActiveTurns, variants
 from app.session.turn import TurnOptions, complete
 from app.store.store import Store
 
 T = TypeVar("T")
 Ids = Sequence[int]
 KEEP = TraceSettings()
-Begin = Callable[[Message, ReplyTrace | None], Beginning]
+Begin = Callable[[Message, ReplyTrace | None], ReplyPrefix]
 
 
 class Session:
@@ -65,13 +65,13 @@ class Session:
         self.trace_top_k = trace_top_k
         self.trace_stages = False
         self.speculate: bool | None = None
-        self.tell_prompt = False
+        self.include_prompt = False
         self.step_from_start = False
         self.kind = ConversationKind.CHAT
         self.settings: ChatSettings | None = None
-        self._keeper = Keeper(store, traces)
+        self._keeper = MessageLog(store, traces)
         self._place = Place(store, self._keeper)
-        self._running = Running(engine, self._keeper)
+        self._running = ActiveTurns(engine, self._keeper)
         self._others = Others(store, self._keeper, self._place, self._running)
         self._met: BranchChanged | None = None
         """What others did since the turn before."""
@@ -141,7 +141,7 @@ class Session:
     ) -> AsyncGenerator[TurnEvent]:
         """Streams a sibling of `reply` that keeps its first `n_tokens` tokens, goes on with what is forced, then alone.
 
-        Where another model is loaded than the reply's, `ForkReread` comes first. ForkError: so many are not known.
+        Where another model is loaded than the reply's, `PrefixRecomputed` comes first. ForkError: so many are not known.
         """
         model = self._options().model_name
         begin = partial(fork_of, n_tokens=n_tokens, force_ids=force_ids, text=text, model=model)
@@ -282,7 +282,7 @@ class Session:
         if at is None:
             return
         if beginning.reread_from:
-            yield ForkReread(beginning.reread_from)
+            yield PrefixRecomputed(beginning.reread_from)
         events = self._running.one(self.branch, at, self._options(beginning, n_steps))
         async with aclosing(self._or_returned(self.branch, events)) as answered:
             async for event in answered:
@@ -336,7 +336,7 @@ class Session:
     def _settings(self) -> ChatSettings:
         return self.settings or ChatSettings(model=self.model_name, preset=self.preset)
 
-    def _options(self, beginning: Beginning = NOTHING, n_steps: int | None = None) -> TurnOptions:
+    def _options(self, beginning: ReplyPrefix = NOTHING, n_steps: int | None = None) -> TurnOptions:
         loaded = self.engine.model
         return TurnOptions(
             preset=beginning.of(self.preset),
@@ -344,7 +344,7 @@ class Session:
             trace_top_k=self.trace_top_k,
             trace_stages=self.trace_stages,
             speculate=self.speculate,
-            tell_prompt=self.tell_prompt,
+            include_prompt=self.include_prompt,
             n_steps=0 if n_steps is None and self.step_from_start else n_steps,
             beginning=beginning,
         )

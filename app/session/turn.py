@@ -25,10 +25,10 @@ from app.protocol.events import (
     GenerationStarted,
     TokensGenerated,
 )
-from app.session.beginning import NOTHING, Beginning
+from app.session.beginning import NOTHING, ReplyPrefix
 from app.session.events import ReplyFinished, ReplyStarted, TurnEvent
 from app.session.journal import Journal, Recorder
-from app.session.keeper import Keeper
+from app.session.keeper import MessageLog
 from app.session.outcome import Closed, End, Losses, outcome
 from app.session.tree import prompt_messages
 
@@ -53,18 +53,20 @@ class TurnOptions(Struct, frozen=True, kw_only=True):
     trace_top_k: int
     trace_stages: bool = False
     speculate: bool | None = None
-    tell_prompt: bool = False
+    include_prompt: bool = False
     n_steps: int | None = None
     """How many tokens come before the reply pauses; None: never."""
     branch: bool = False
     """Whether this is one of several replies at once, which share the cells of their prompt."""
-    beginning: Beginning = NOTHING
+    beginning: ReplyPrefix = NOTHING
 
 
 class Turn:
     """One reply to the message at `branch[at]`, from the request to its row's last state."""
 
-    def __init__(self, engine: Engine, keeper: Keeper, options: TurnOptions, branch: list[Message], at: int) -> None:
+    def __init__(
+        self, engine: Engine, keeper: MessageLog, options: TurnOptions, branch: list[Message], at: int
+    ) -> None:
         self.request_id = engine.next_request_id()
         self._engine = engine
         self._keeper = keeper
@@ -135,7 +137,7 @@ class Turn:
             reply_ids=tuple(token.id for token in options.beginning.tokens),
             reply_text=options.beginning.text,
             n_steps=options.n_steps,
-            tell_prompt=options.tell_prompt,
+            include_prompt=options.include_prompt,
             conversation=self._keeper.current_conversation(parent.conversation_id) if self._keeper.saving else 0,
         )
 

@@ -25,7 +25,7 @@ from app.tui.common.crash import write_report
 from app.tui.common.keymap import Keymap, resolve
 from app.tui.common.services import Services
 from app.tui.common.theme import VARIABLE_DEFAULTS, ThemeSituation
-from app.tui.common.theme_manager import Wardrobe
+from app.tui.common.theme_manager import ThemeManager
 from app.tui.dialogs.help import Help
 from app.tui.dialogs.safe import Dialog, Opened, SafeScreen
 from app.tui.terminal.background import Ahead
@@ -65,7 +65,7 @@ class TokscopeApp(App[int]):
         self.services = services
         self._keys = resolve(services.settings.keys)
         self._bindings = BindingsMap.merge([bindings_for("app", self._keys)])
-        self._wardrobe = Wardrobe(
+        self._wardrobe = ThemeManager(
             self,
             services.load_themes,
             services.memory,
@@ -113,9 +113,9 @@ class TokscopeApp(App[int]):
         self.call_later(self._write_ahead)
         self.theme_changed_signal.subscribe(self, self._restyle)
         for notice in [*self.services.notices, *self._keys.notices, *self._notices]:
-            self.tell(notice, "warning")
+            self.announce(notice, "warning")
 
-    def make_chat(self, session: Session, keymap: Keymap, wardrobe: Wardrobe) -> ChatScreen:
+    def make_chat(self, session: Session, keymap: Keymap, wardrobe: ThemeManager) -> ChatScreen:
         """Makes the screen that the app shows first."""
         return ChatScreen(self, self.services, session, keymap, wardrobe)
 
@@ -171,7 +171,7 @@ class TokscopeApp(App[int]):
     async def _write_ahead(self) -> None:
         if self.screen_of_chat is not None and (unsent := self.services.memory.take_unsent()):
             self.screen_of_chat.composer.put_draft(unsent)
-            self.tell("What you had not sent is in the composer.")
+            self.announce("What you had not sent is in the composer.")
         for event in self._ahead.take():
             await super().on_event(event)
 
@@ -196,7 +196,7 @@ class TokscopeApp(App[int]):
         await self.services.engine.close()
         return lost
 
-    def tell(self, text: str, severity: SeverityLevel = "information", timeout_s: float | None = None) -> None:
+    def announce(self, text: str, severity: SeverityLevel = "information", timeout_s: float | None = None) -> None:
         """Shows a passing notice; the text may come from anywhere."""
         if self.screen_of_chat is not None:
             self.screen_of_chat.place_notices()
@@ -233,7 +233,7 @@ class TokscopeApp(App[int]):
         self._interrupted_at = now
         stopped = self.screen_of_chat is not None and self.screen_of_chat.stop_all()
         key = self._keys.label("interrupt")
-        self.tell(f"Stopped. {key} again quits." if stopped else f"{key} again quits.", timeout_s=_TWICE_S)
+        self.announce(f"Stopped. {key} again quits." if stopped else f"{key} again quits.", timeout_s=_TWICE_S)
 
     def _selection(self) -> str:
         focused = self.focused

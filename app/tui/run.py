@@ -23,7 +23,7 @@ from app.tui.common.options import ChatOptions
 from app.tui.common.preferences import Memory, first_preset
 from app.tui.terminal import splash
 from app.tui.terminal.background import Answer, ask
-from app.tui.terminal.gate import wants_no_color, why_not
+from app.tui.terminal.gate import unsupported_reason, wants_no_color
 from app.tui.terminal.guard import TerminalGuard
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def run_chat(options: ChatOptions) -> int:
     Raises:
         ConfigError: there is no preset of the name that was asked for.
     """
-    if reason := why_not():
+    if reason := unsupported_reason():
         print(f"tok: {reason}; `tok ask` answers anywhere, in a pipe too.", file=sys.stderr)
         return USAGE
     loaded = load_settings()

@@ -27,7 +27,7 @@ from app.tui.panels.choice import PANELS, PanelChoice
 from app.tui.panels.column import PanelColumn
 from app.tui.panels.pages import PAGES, page
 from app.tui.panels.status import StatusLine
-from app.tui.tokens.reply import TokenFlow
+from app.tui.tokens.reply import ReplyTokens
 from app.tui.tokens.tint import Tint
 
 N_TICKS = 200
@@ -64,7 +64,7 @@ class Bench(App[str]):
         with Horizontal():
             with Vertical():
                 yield Static()
-                yield TokenFlow()
+                yield ReplyTokens()
                 yield StatusLine()
             yield PanelColumn()
 
@@ -76,7 +76,7 @@ class Bench(App[str]):
         meter.apply(GenerationStarted(1, 859, 812, PromptSpans(34, 778, 47), 7))
         meter.apply(PrefillProgress(1, 47, 47, 41.2))
         column, status, blank = self.query_one(PanelColumn), self.query_one(StatusLine), self.query_one(Static)
-        flow = self.query_one(TokenFlow)
+        flow = self.query_one(ReplyTokens)
         flow.tint, flow.ghosts, flow.follow = Tint.ORIGIN, True, True
         fold: list[float] = []
         rows = []

@@ -84,12 +84,12 @@ def reply_in_the_chat(
         try:
             chat.until_drawn("ready")
             chat.press(PROMPT.encode() + b"\r")
-            chat.until_told("first")
+            chat.until_reported("first")
             for keys, text in steps:
                 chat.press(keys)
                 chat.until_drawn(text)
             chat.measure()
-            cost = msgspec.convert(chat.until_told("finished"), Cost)
+            cost = msgspec.convert(chat.until_reported("finished"), Cost)
             chat.press(_QUIT)
             chat.until_drawn(_LEFT.decode())
         finally:
@@ -112,7 +112,7 @@ class _Chat:
         )
         os.close(slave)
         theirs.close()
-        self._drawn = self._told = b""
+        self._drawn = self._reported = b""
 
     def press(self, keys: bytes) -> None:
         """Presses keys; what was drawn before does not count any more."""
@@ -128,14 +128,14 @@ class _Chat:
         while text.encode() not in self._drawn:
             self._take(f"{text!r} to be drawn")
 
-    def until_told(self, name: str) -> dict[str, Any]:
+    def until_reported(self, name: str) -> dict[str, Any]:
         """Returns what the chat tells under this name."""
         while True:
-            line, end, rest = self._told.partition(b"\n")
+            line, end, rest = self._reported.partition(b"\n")
             if not end:
                 self._take(f"the report {name!r}")
                 continue
-            self._told = rest
+            self._reported = rest
             if (event := json.loads(line)).pop("event") == name:
                 return event
 
@@ -152,8 +152,8 @@ class _Chat:
         if not ready:
             raise SystemExit(f"the chat said nothing for {_SILENT_S:.0f} s; {awaited} was awaited")
         if self._reports in ready:
-            if not (told := self._reports.recv(1 << 16)):
+            if not (reported := self._reports.recv(1 << 16)):
                 raise SystemExit(f"the chat ended; {awaited} was awaited")
-            self._told += told
+            self._reported += reported
         if self._master in ready:
             self._drawn += os.read(self._master, 1 << 16)

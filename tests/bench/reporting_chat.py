@@ -40,7 +40,7 @@ class Report:
         match event:
             case TokensGenerated(tokens=tokens):
                 if not self._n_seen:
-                    self._tell({"event": "first"})
+                    self._announce({"event": "first"})
                 self._n_seen += len(tokens)
                 if self._begin is not None:
                     self._n_measured += len(tokens)
@@ -51,7 +51,7 @@ class Report:
             case GenerationFinished(timings=timings):
                 cpu_s, wall_s = (end - begin for begin, end in zip(self._begin or self._end, self._end, strict=True))
                 figures = {"n_tokens": self._n_measured, "ms": self._ms, "cpu_s": cpu_s, "wall_s": wall_s}
-                self._tell({"event": "finished", "decode_tps": timings.decode_tps, **figures})
+                self._announce({"event": "finished", "decode_tps": timings.decode_tps, **figures})
             case _:
                 pass
 
@@ -61,7 +61,7 @@ class Report:
         except BlockingIOError:
             return False
 
-    def _tell(self, event: dict[str, Any]) -> None:
+    def _announce(self, event: dict[str, Any]) -> None:
         self._other_side.sendall(json.dumps(event).encode() + b"\n")
 
 

@@ -176,7 +176,7 @@ def model(path: Path | None, n_each: int) -> bool:
     from app.domain.model import LoadOptions
     from app.engine.core.events import Finished
     from app.engine.native import library
-    from app.engine.requests.service import Host
+    from app.engine.requests.service import ModelService
     from app.engine.text.renderer import Renderer
     from app.protocol.commands import ChatMessage, Generate, LoadModel
     from tests.fakes.smollm2 import smollm2_path
@@ -184,7 +184,7 @@ def model(path: Path | None, n_each: int) -> bool:
     library.start()
     renderer = Renderer()
     command = LoadModel(str(path or smollm2_path()), LoadOptions(n_ctx=1024))
-    host = Host(command, lambda fraction: True, renderer)
+    host = ModelService(command, lambda fraction: True, renderer)
     wrong, n_tokens, began = 0, 0, time.perf_counter()
     for name, schema, asked in (
         ("person", PERSON, "Describe a person as JSON."),

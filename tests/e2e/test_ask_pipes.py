@@ -50,14 +50,14 @@ def test_a_reader_of_one_line_ends_it_quietly() -> None:
     assert (done.stdout, done.stderr) == (b"0 0\n", b"")
 
 
-def test_closed_standard_output_is_told() -> None:
+def test_closed_standard_output_is_reported() -> None:
     done = shell("tok ask hi --max-tokens 3 >&-")
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr.startswith(b"tok: standard output is closed\n")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_is_told() -> None:
+def test_a_full_disk_is_reported() -> None:
     done = shell("tok ask hi --max-tokens 3 > /dev/full")
     assert done.returncode == 1
     assert done.stderr == b"tok: cannot write to standard output: No space left on device\n"
@@ -106,7 +106,7 @@ def test_a_signal_keeps_the_text_and_the_json(number: signal.Signals) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the worker through /proc")
-def test_a_killed_worker_is_told_and_the_text_kept() -> None:
+def test_a_killed_worker_is_reported_and_the_text_kept() -> None:
     with tok("ask", LONG, "--jsonl", *ENDLESS) as process:
         assert process.stdout
         while json.loads(process.stdout.readline())["event"] != "text":
@@ -120,14 +120,14 @@ def test_a_killed_worker_is_told_and_the_text_kept() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="finds the worker through /proc")
-def test_a_stopped_worker_is_told_and_goes_on_when_it_wakes() -> None:
+def test_a_stopped_worker_is_reported_and_goes_on_when_it_wakes() -> None:
     with tok("ask", LONG, *ENDLESS) as process:
         assert process.stdout
         assert process.stderr
         assert process.stdout.read(1)
         os.kill(worker_of(process), signal.SIGSTOP)
-        told = process.stderr.readline() + process.stderr.readline()
-        assert re.fullmatch(rb"tok: the engine has not answered for \d s\nhint: waiting; Ctrl-C ends it\n", told)
+        reported = process.stderr.readline() + process.stderr.readline()
+        assert re.fullmatch(rb"tok: the engine has not answered for \d s\nhint: waiting; Ctrl-C ends it\n", reported)
         os.kill(worker_of(process), signal.SIGCONT)
         assert process.stderr.readline() == b"tok: the engine answers again\n"
         process.send_signal(signal.SIGTERM)

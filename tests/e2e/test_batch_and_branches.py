@@ -22,7 +22,7 @@ def tok(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run([*TOK, *arguments], stdin=subprocess.DEVNULL, capture_output=True, timeout=55, check=False)
 
 
-def test_an_answer_follows_its_grammar_and_tells_each_stage(tmp_path: Path) -> None:
+def test_an_answer_follows_its_grammar_and_shows_each_stage(tmp_path: Path) -> None:
     (tmp_path / "g.gbnf").write_text('root ::= "Yes." | "No."\n')
     done = tok("ask", "Is rain wet?", "--grammar", str(tmp_path / "g.gbnf"), "--json", "--trace-stages", "--seed", "1")
     report = json.loads(done.stdout)
@@ -35,7 +35,7 @@ def test_an_answer_follows_its_grammar_and_tells_each_stage(tmp_path: Path) -> N
         assert token["draw"]["low"] <= token["draw"]["u"] <= token["draw"]["high"] + 1e-6
 
 
-def test_a_wrong_grammar_is_told_with_its_place(tmp_path: Path) -> None:
+def test_a_wrong_grammar_is_reported_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "g.gbnf").write_text('root ::= "yes" |\nrest ::= "no"\n')
     done = tok("ask", "x", "--grammar", str(tmp_path / "g.gbnf"), "--json")
     assert done.returncode == 1

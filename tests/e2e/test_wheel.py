@@ -58,8 +58,8 @@ def test_the_wheel_carries_the_catalogue_and_the_themes(wheel: Path) -> None:
 
 
 def test_the_code_is_the_wheels(installed: Path, tmp_path: Path) -> None:
-    told = run(installed / "python", "-c", "import app; print(app.__file__)", cwd=tmp_path)
-    assert Path(told.strip()).is_relative_to(installed.parent)
+    reported = run(installed / "python", "-c", "import app; print(app.__file__)", cwd=tmp_path)
+    assert Path(reported.strip()).is_relative_to(installed.parent)
 
 
 def test_version_and_presets_from_another_folder(installed: Path, tmp_path: Path) -> None:

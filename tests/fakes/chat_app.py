@@ -118,6 +118,6 @@ def bar(chat: ChatScreen, name: str) -> str:
     return chat.query_one(f"#{name}", Bar).text
 
 
-def told(app: TokscopeApp) -> list[str]:
+def reported(app: TokscopeApp) -> list[str]:
     """The notifications that are on the screen."""
     return [notification.message for notification in app._notifications]  # pyright: ignore[reportPrivateUsage] no other way

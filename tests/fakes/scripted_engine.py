@@ -256,19 +256,19 @@ class ScriptedEngine:
             yield ScoreFinished(command.request_id, error=error)
             return
         tokens = scored(command.text, command.top_k)
-        told: list[TokenTrace] = []
+        reported: list[TokenTrace] = []
         self._gate.n_open += 1
         try:
-            while len(told) < len(tokens):
+            while len(reported) < len(tokens):
                 await self._gate.step(lambda: self.closed or command.request_id in self.aborted)
                 if self.closed or command.request_id in self.aborted:
                     break
-                part = tokens[len(told) : len(told) + 4]
-                told += part
+                part = tokens[len(reported) : len(reported) + 4]
+                reported += part
                 yield Scored(command.request_id, tuple(part))
-            nll = -sum(token.logprob for token in told)
-            error = "it was aborted" if len(told) < len(tokens) else ""
-            ended = ScoreFinished(command.request_id, len(told), max(0, len(told) - 1), nll, error)
+            nll = -sum(token.logprob for token in reported)
+            error = "it was aborted" if len(reported) < len(tokens) else ""
+            ended = ScoreFinished(command.request_id, len(reported), max(0, len(reported) - 1), nll, error)
             yield self._closed() or ended
         finally:
             self._gate.n_open -= 1

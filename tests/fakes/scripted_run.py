@@ -11,7 +11,7 @@ from app.domain.generation import FinishReason, PromptSpans, Stop
 from app.domain.trace import Prediction, TokenTrace
 from app.protocol.commands import Generate, Resume
 from app.protocol.events import (
-    CellsTold,
+    CellsReported,
     ContextShifted,
     ContextTrimmed,
     GenerationEvent,
@@ -56,7 +56,7 @@ class ScriptedRun:
         self._force([int(name[1:]) for name in names], command.reply_text)
         self._rest: deque[str | TokenTrace] = deque(script.tokens or script.pieces)
         self._predictions = deque(script.predictions)
-        self._told = -1, make_prediction("")
+        self._reported = -1, make_prediction("")
         """The last `Paused`: after how many tokens, and what it foretold."""
         if script.finish is FinishReason.STOP and script.stop and script.stop.kind == "eog":
             self._rest.append(make_eog(ms=script.token_ms, n_top=command.trace_top_k, stages=command.trace_stages))
@@ -85,10 +85,10 @@ class ScriptedRun:
             await self._gate.step(self._given_up)
         seed = self._command.sampling.seed or script.seed
         yield GenerationStarted(request_id, script.n_prompt, script.n_cached, spans, seed, script.notices)
-        if self._command.tell_prompt:
+        if self._command.include_prompt:
             yield PromptRendered(request_id, tuple(script.prompt) or make_prompt(script.n_prompt))
         if script.accounts.get(0):
-            yield CellsTold(request_id, script.accounts[0])
+            yield CellsReported(request_id, script.accounts[0])
         for n_done in split_evenly(n_new, script.n_prefill_steps):
             await self._gate.step(self._given_up)
             if self._given_up():
@@ -101,8 +101,8 @@ class ScriptedRun:
                 await self._gate.step(lambda: self._given_up() or self._n_left == 0)
             if self._n_left == 0 and not self._given_up():
                 self._paused = True
-                self._told = self._n_tokens, self._prediction()
-                yield Paused(request_id, *self._told)
+                self._reported = self._n_tokens, self._prediction()
+                yield Paused(request_id, *self._reported)
                 await self._gate.hold(lambda: not self._paused or self._given_up())
                 ends = False
                 if not self._given_up():
@@ -117,7 +117,7 @@ class ScriptedRun:
             text = token.text if token.n_bytes else ""
             yield TokensGenerated(request_id, text, (token,), len(text) if token.thinking else 0)
             if script.accounts.get(self._n_tokens):
-                yield CellsTold(request_id, script.accounts[self._n_tokens])
+                yield CellsReported(request_id, script.accounts[self._n_tokens])
             if script.n_shifted and self._n_tokens == 1:
                 yield ContextShifted(request_id, 4, script.n_shifted)
         if script.dies_after is None:
@@ -149,7 +149,7 @@ class ScriptedRun:
         ms = self._script.token_ms + (0 if index else self._script.n_prompt - self._script.n_cached)
         if self._forced:
             token_id, text = self._forced.popleft()
-            before = self._told[1] if self._told[0] == index else self._geometric()
+            before = self._reported[1] if self._reported[0] == index else self._geometric()
             known = {top.id: top.text for top in before.before}
             text = text or known.get(token_id or 0, f" #{token_id}")
             token = make_forced(text, index, before, token_id=token_id)

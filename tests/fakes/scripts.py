@@ -52,7 +52,7 @@ class Reply:
     drafting: DraftCounts | None = None
     cells: tuple[CellSpan, ...] = ()
     accounts: Mapping[int, tuple[CellSpan, ...]] = field(default_factory=dict[int, tuple[CellSpan, ...]])
-    """What `CellsTold` tells, by how many tokens came before it."""
+    """What `CellsReported` tells, by how many tokens came before it."""
     notices: tuple[str, ...] = ()
     incomplete: bool = False
     held_by: tuple[int, ...] = ()

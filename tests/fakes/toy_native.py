@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from app.domain.sampling import SamplingParams
 from app.domain.trace import StageTrace
-from app.engine.core.backend import AdapterSet, ComputeError, Decoded, Left, Logits, SamplingError, StageReport
+from app.engine.core.backend import AdapterSet, ComputeError, Decoded, Logits, PreviewResult, SamplingError, StageReport
 from app.engine.core.batch import Batch
 
 EOG = 0
@@ -38,10 +38,10 @@ class ToySampler:
         self.force(token)
         return token
 
-    def foresee(self, logits: Logits, watch: Sequence[int], k: int) -> Left:
+    def preview(self, logits: Logits, watch: Sequence[int], k: int) -> PreviewResult:
         token = self.best(logits)
         stage = StageTrace("greedy", len(logits), 1, tuple(float(each == token) for each in watch))
-        return Left([(token, 1.0)], (stage,))
+        return PreviewResult([(token, 1.0)], (stage,))
 
     def shadow(self) -> ToyShadow:
         return ToyShadow(self)

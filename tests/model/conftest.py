@@ -13,7 +13,7 @@ os.environ["GGML_NO_BACKTRACE"] = "1"
 from app.domain.model import LoadOptions
 from app.engine.native import library
 from app.engine.native.context import NativeContext
-from app.engine.native.loader import Loaded, load
+from app.engine.native.loader import LoadedModel, load
 from tests.fakes.smollm2 import smollm2_path
 
 
@@ -23,7 +23,7 @@ def smollm2() -> Path:
 
 
 @pytest.fixture(scope="session")
-def loaded(smollm2: Path) -> Iterator[Loaded]:
+def loaded(smollm2: Path) -> Iterator[LoadedModel]:
     library.start()
     loaded = load(str(smollm2), LoadOptions(n_ctx=1024), lambda fraction: True)
     yield loaded
@@ -31,7 +31,7 @@ def loaded(smollm2: Path) -> Iterator[Loaded]:
 
 
 @pytest.fixture
-def context(loaded: Loaded) -> NativeContext:
+def context(loaded: LoadedModel) -> NativeContext:
     """The loaded model's context with an empty cache."""
     loaded.context.clear_abort()
     for seq_id in range(loaded.context.n_slots):

@@ -13,9 +13,9 @@ from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError, SamplingError
 from app.engine.native.bans import TextBans, ban_notices, banned_texts, banned_tokens
 from app.engine.native.context import NativeContext
-from app.engine.native.loader import Loaded
+from app.engine.native.loader import LoadedModel
 from app.engine.native.model import NativeModel
-from app.engine.requests.service import Host
+from app.engine.requests.service import ModelService
 from app.engine.text.renderer import Renderer
 from app.protocol.commands import ChatMessage, Generate, LoadModel
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.model
 
 
 @pytest.fixture(scope="module")
-def model(loaded: Loaded) -> NativeModel:
+def model(loaded: LoadedModel) -> NativeModel:
     return loaded.model
 
 
@@ -105,14 +105,14 @@ def test_what_a_ban_does_not_do_is_said(model: NativeModel) -> None:
     assert ban_notices(model, SamplingParams(ban=(" blue",), ban_text=("blue", "Blue"))) == []
 
 
-def test_a_banned_text_is_cut_by_the_first_stage_and_what_is_told_agrees(
+def test_a_banned_text_is_cut_by_the_first_stage_and_what_is_reported_agrees(
     context: NativeContext, model: NativeModel
 ) -> None:
     whole = model.pieces.holding(b"rain")
     sampler = context.sampler(SamplingParams(seed=1, ban_text=("rain",)))
     logits = np.zeros(context.n_vocab, np.float32)
     logits[whole[0]] = 20.0
-    left = sampler.foresee(logits, [whole[0]], 5)
+    left = sampler.preview(logits, [whole[0]], 5)
     assert left.stages[0].name == "logit-bias"
     assert left.stages[0].p == (0.0,)
     assert sampler.sample(logits, [whole[0]]) not in whole
@@ -149,9 +149,9 @@ def sampler_tokens(context: NativeContext, text: bytes) -> list[int]:
     return context._model.pieces.holding(text)  # pyright: ignore[reportPrivateUsage]
 
 
-def test_a_request_is_told_what_its_bans_mean(smollm2: Path) -> None:
+def test_a_request_is_reported_what_its_bans_mean(smollm2: Path) -> None:
     renderer = Renderer()
-    host = Host(LoadModel(str(smollm2), LoadOptions(n_ctx=256)), lambda fraction: True, renderer)
+    host = ModelService(LoadModel(str(smollm2), LoadOptions(n_ctx=256)), lambda fraction: True, renderer)
     try:
         asked = (ChatMessage(Role.USER, "Hi"),)
         plain, banned, wrong = (

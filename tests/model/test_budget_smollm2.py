@@ -60,8 +60,8 @@ def preset(policy: ContextPolicy, max_tokens: int = 12, **sampling: object) -> P
 
 async def sent(session: Session, text: str) -> tuple[Budget, PromptFit | None, GenerationFinished]:
     """What was told before, what the request's own events then said, and its end."""
-    told = await budget_of(session.engine, session.preset, session.branch, text)
-    assert told is not None
+    reported = await budget_of(session.engine, session.preset, session.branch, text)
+    assert reported is not None
     trimmed, started, finished = (0, 0), None, None
     async with aclosing(session.send(text)) as events:
         async for event in events:
@@ -76,23 +76,23 @@ async def sent(session: Session, text: str) -> tuple[Budget, PromptFit | None, G
                     pass
     assert finished is not None
     if started is None:
-        return told, None, finished
-    assert finished.usage.n_prompt == started.n_prompt == told.n_prompt
-    return told, PromptFit(started.spans, *trimmed, session.preset.context == "shift"), finished
+        return reported, None, finished
+    assert finished.usage.n_prompt == started.n_prompt == reported.n_prompt
+    return reported, PromptFit(started.spans, *trimmed, session.preset.context == "shift"), finished
 
 
 @pytest.mark.parametrize("policy", ["stop", "drop-oldest-turns", "shift"])
-async def test_what_is_told_is_what_is_sent(tmp_path: Path, smollm2: Path, policy: ContextPolicy) -> None:
+async def test_what_is_reported_is_what_is_sent(tmp_path: Path, smollm2: Path, policy: ContextPolicy) -> None:
     async with worker(tmp_path, smollm2, LoadOptions(n_ctx=N_CTX)) as client:
         session = Session(client, await Store.in_memory(), preset=preset(policy))
         n_started = n_trimmed = 0
         for text in DRAFTS:
-            told, was, finished = await sent(session, text)
-            assert told.refused == (was is None) == bool(finished.error)
+            reported, was, finished = await sent(session, text)
+            assert reported.refused == (was is None) == bool(finished.error)
             if was is None:
                 assert finished.finish_reason is FinishReason.CONTEXT
                 continue
-            assert told.fit == was
+            assert reported.fit == was
             n_started += 1
             n_trimmed += was.n_messages > 0
         if policy == "stop":
@@ -109,8 +109,8 @@ async def test_a_template_that_leaves_thinking_out_is_counted_without_it(tmp_pat
         thinks = preset("stop", 24, grammar='root ::= "<think>one two three four</think>" "Blue."')
         session = Session(client, await Store.in_memory(), preset=thinks)
         for text in DRAFTS[:2]:
-            told, was, _ = await sent(session, text)
-            assert told.fit == was
+            reported, was, _ = await sent(session, text)
+            assert reported.fit == was
         assert session.branch[1].content == "<think>one two three four</think>Blue."
         whole = prompt_messages(session.preset, session.branch)
         answer = await client.tokenize(Tokenize(client.next_request_id(), messages=whole))
@@ -129,7 +129,7 @@ async def test_a_message_that_is_sent_meanwhile_is_answered_and_so_is_the_questi
             event.finish_reason async for event in client.generate(request) if isinstance(event, GenerationFinished)
         ]
         assert reasons[0] in (FinishReason.LENGTH, FinishReason.STOP)
-        told = await question
-        assert told is not None
-        assert told.refused
-        assert told.fit.spans == PromptSpans(told.fit.spans.n_system, 0, told.n_message)
+        reported = await question
+        assert reported is not None
+        assert reported.refused
+        assert reported.fit.spans == PromptSpans(reported.fit.spans.n_system, 0, reported.n_message)

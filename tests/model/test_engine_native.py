@@ -19,7 +19,7 @@ from app.engine.core.events import Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native.context import NativeContext
-from app.engine.native.loader import Loaded, describe, load
+from app.engine.native.loader import LoadedModel, describe, load
 from app.engine.native.model import LoadCancelled, LoadError
 
 pytestmark = pytest.mark.model
@@ -39,7 +39,7 @@ CHAINS = {
 
 
 @pytest.mark.parametrize("name", CHAINS)
-def test_a_chain_chooses_what_llama_cpp_chooses(loaded: Loaded, name: str) -> None:
+def test_a_chain_chooses_what_llama_cpp_chooses(loaded: LoadedModel, name: str) -> None:
     """Against llama_sampler_apply on the whole vocabulary, over a history that repeats itself."""
     rng = np.random.default_rng(4)
     mine = loaded.context.sampler(CHAINS[name])
@@ -61,7 +61,7 @@ def test_a_chain_chooses_what_llama_cpp_chooses(loaded: Loaded, name: str) -> No
     reference.close()
 
 
-def test_the_account_of_the_model_is_true(loaded: Loaded, smollm2: Path) -> None:
+def test_the_account_of_the_model_is_true(loaded: LoadedModel, smollm2: Path) -> None:
     ready = describe(loaded, str(smollm2), 1.0)
     assert (ready.architecture, ready.quant, ready.n_vocab, ready.n_ctx) == ("llama", "Q4_1", 49152, 1024)
     assert ready.n_params == 134_515_008
@@ -70,7 +70,7 @@ def test_the_account_of_the_model_is_true(loaded: Loaded, smollm2: Path) -> None
     assert ready.has_template
 
 
-def test_probabilities_are_those_of_an_exact_softmax(loaded: Loaded, context: NativeContext) -> None:
+def test_probabilities_are_those_of_an_exact_softmax(loaded: LoadedModel, context: NativeContext) -> None:
     scheduler = Scheduler(context)
     ids = loaded.model.vocab.tokenize(b"The capital of France is")
     scheduler.submit(Sequence(1, ids, SamplingParams(temperature=0, max_tokens=1), 10, 0.0))
@@ -84,7 +84,7 @@ def test_probabilities_are_those_of_an_exact_softmax(loaded: Loaded, context: Na
     assert loaded.model.vocab.pieces[sampled.token] == b" Paris"
 
 
-def test_cached_and_fresh_prefill_agree(loaded: Loaded, context: NativeContext) -> None:
+def test_cached_and_fresh_prefill_agree(loaded: LoadedModel, context: NativeContext) -> None:
     scheduler = Scheduler(context)
     ids = loaded.model.vocab.tokenize(b"One two three four five six seven eight nine ten eleven")
     replies = []
@@ -138,7 +138,7 @@ def test_what_would_abort_the_process_is_refused(context: NativeContext) -> None
     context.clear(0)
 
 
-def test_quantised_kv_is_smaller(loaded: Loaded) -> None:
+def test_quantised_kv_is_smaller(loaded: LoadedModel) -> None:
     options = LoadOptions(kv_type="q8_0", n_slots=1, flash_attn="on")  # type: ignore[arg-type]
     context = NativeContext(loaded.model, options, 1024)
     assert context.kv_bytes < loaded.context.kv_bytes / 3
@@ -157,7 +157,7 @@ def test_a_file_that_is_no_model_is_an_error_with_llama_cpps_reason(tmp_path: Pa
         load(str(path), LoadOptions(), lambda fraction: True)
 
 
-def test_long_runs_do_not_overflow_the_tokenizer(loaded: Loaded) -> None:
+def test_long_runs_do_not_overflow_the_tokenizer(loaded: LoadedModel) -> None:
     assert sum(len(loaded.model.vocab.pieces[i]) for i in loaded.model.vocab.tokenize(b"=" * 60_000)) == 60_000
 
 
@@ -173,7 +173,7 @@ NEW_CHAINS = {
 
 
 @pytest.mark.parametrize("name", NEW_CHAINS)
-def test_every_other_stage_runs_the_same_watched_or_not(loaded: Loaded, name: str) -> None:
+def test_every_other_stage_runs_the_same_watched_or_not(loaded: LoadedModel, name: str) -> None:
     """The watched chain runs stage by stage on the whole vocabulary, the other on the candidates that matter."""
     rng = np.random.default_rng(8)
     fast, watched = loaded.context.sampler(NEW_CHAINS[name]), loaded.context.sampler(NEW_CHAINS[name])
@@ -185,7 +185,7 @@ def test_every_other_stage_runs_the_same_watched_or_not(loaded: Loaded, name: st
     watched.close()
 
 
-def test_a_ban_and_a_bias_reach_their_tokens(loaded: Loaded) -> None:
+def test_a_ban_and_a_bias_reach_their_tokens(loaded: LoadedModel) -> None:
     logits = np.zeros(loaded.context.n_vocab, np.float32)
     logits[[20, 21, 22]] = 5.0, 6.0, 7.0
     sampler = loaded.context.sampler(SamplingParams(temperature=0, ban=("#22",), logit_bias={"#20": 1.5}))
@@ -194,12 +194,12 @@ def test_a_ban_and_a_bias_reach_their_tokens(loaded: Loaded) -> None:
 
 
 @pytest.mark.parametrize("name", ["#49152", "#999999999"])
-def test_a_token_that_does_not_exist_is_refused(loaded: Loaded, name: str) -> None:
+def test_a_token_that_does_not_exist_is_refused(loaded: LoadedModel, name: str) -> None:
     with pytest.raises(SamplingError, match="49152"):
         loaded.context.sampler(SamplingParams(ban=(name,)))
 
 
-def test_the_stage_report_accounts_for_every_candidate(loaded: Loaded) -> None:
+def test_the_stage_report_accounts_for_every_candidate(loaded: LoadedModel) -> None:
     params = SamplingParams(seed=42, top_k=40, top_p=0.9, min_p=0.05, repeat_penalty=1.1)
     sampler, rng = loaded.context.sampler(params), np.random.default_rng(1)
     for step in range(20):
@@ -224,7 +224,7 @@ def test_the_stage_report_accounts_for_every_candidate(loaded: Loaded) -> None:
 YES_NO = 'root ::= "yes" | "no"'
 
 
-def test_what_a_grammar_took_away_is_a_stage_of_its_own(loaded: Loaded) -> None:
+def test_what_a_grammar_took_away_is_a_stage_of_its_own(loaded: LoadedModel) -> None:
     logits = np.zeros(loaded.context.n_vocab, np.float32)
     (yes,), (no,), (rain,) = (loaded.model.vocab.tokenize(text) for text in (b"yes", b"no", b" rain"))
     logits[[rain, yes, no]] = 20.0, 12.0, 12.0
@@ -242,7 +242,9 @@ def test_what_a_grammar_took_away_is_a_stage_of_its_own(loaded: Loaded) -> None:
     sampler.close()
 
 
-def generate(context: NativeContext, loaded: Loaded, prompt: bytes, params: SamplingParams) -> tuple[Sequence, str]:
+def generate(
+    context: NativeContext, loaded: LoadedModel, prompt: bytes, params: SamplingParams
+) -> tuple[Sequence, str]:
     for seq_id in range(context.n_slots):
         context.clear(seq_id)
     scheduler = Scheduler(context)
@@ -258,7 +260,7 @@ def test_a_grammar_that_allows_nothing_is_refused(context: NativeContext) -> Non
         context.sampler(SamplingParams(grammar='root ::= "a" [^\\x00-\\U0010FFFF]'))
 
 
-def test_a_reply_cannot_leave_its_grammar(context: NativeContext, loaded: Loaded) -> None:
+def test_a_reply_cannot_leave_its_grammar(context: NativeContext, loaded: LoadedModel) -> None:
     for seed in range(5):
         params = SamplingParams(seed=seed, grammar=YES_NO, max_tokens=20)
         sequence, text = generate(context, loaded, b"Is the sky blue?", params)
@@ -266,7 +268,7 @@ def test_a_reply_cannot_leave_its_grammar(context: NativeContext, loaded: Loaded
         assert sequence.finish_reason is FinishReason.STOP
 
 
-def test_a_reply_follows_a_json_schema(context: NativeContext, loaded: Loaded) -> None:
+def test_a_reply_follows_a_json_schema(context: NativeContext, loaded: LoadedModel) -> None:
     schema = {
         "type": "object",
         "properties": {"name": {"enum": ["Ann", "Bob"]}, "age": {"type": "integer", "minimum": 1, "maximum": 99}},
@@ -296,19 +298,21 @@ def test_a_reply_follows_a_json_schema(context: NativeContext, loaded: Loaded) -
         (SamplingParams(grammar=YES_NO, json_schema="{}"), "json_schema and grammar exclude each other"),
     ],
 )
-def test_a_wrong_grammar_or_schema_is_told_with_its_place(loaded: Loaded, params: SamplingParams, says: str) -> None:
+def test_a_wrong_grammar_or_schema_is_reported_with_its_place(
+    loaded: LoadedModel, params: SamplingParams, says: str
+) -> None:
     with pytest.raises(SamplingError, match=says):
         loaded.context.sampler(params)
 
 
-def test_a_schema_may_allow_anything(context: NativeContext, loaded: Loaded) -> None:
+def test_a_schema_may_allow_anything(context: NativeContext, loaded: LoadedModel) -> None:
     params = SamplingParams(seed=1, json_schema='{"type": "array", "items": {}, "minItems": 1}', max_tokens=60)
     sequence, text = generate(context, loaded, b"A list as JSON:", params)
     assert sequence.error == ""
     assert text.startswith("[")
 
 
-def test_exact_runs_give_the_same_text(context: NativeContext, loaded: Loaded) -> None:
+def test_exact_runs_give_the_same_text(context: NativeContext, loaded: LoadedModel) -> None:
     params = SamplingParams(seed=11, exact=True, max_tokens=24)
     texts = {generate(context, loaded, b"Once upon a time", params)[1] for _ in range(2)}
     assert len(texts) == 1

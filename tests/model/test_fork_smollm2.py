@@ -17,7 +17,7 @@ from app.domain.sampling import Preset, SamplingParams
 from app.domain.trace import Origin, ReplyTrace, text_before
 from app.protocol.commands import LoadModel
 from app.protocol.events import GenerationStarted, ModelReady
-from app.session.events import ForkReread, TurnEvent
+from app.session.events import PrefixRecomputed, TurnEvent
 from app.session.session import Session
 from app.store.store import Store
 
@@ -37,7 +37,7 @@ async def session(smollm2: Path, tmp_path: Path) -> AsyncGenerator[Session]:
         async with aclosing(client.load(LoadModel(str(smollm2), LoadOptions(n_ctx=512, n_slots=1)))) as events:
             assert isinstance([event async for event in events][-1], ModelReady)
         session = Session(client, store, preset=GREEDY)
-        session.tell_prompt = True
+        session.include_prompt = True
         yield session
     finally:
         await client.close()
@@ -107,7 +107,7 @@ async def test_what_another_model_wrote_is_read_again_and_measured(session: Sess
     session.model_name = "another"
     session.preset = replace(GREEDY, sampling=replace(GREEDY.sampling, max_tokens=12))
     events, new, after = await run(session, session.fork(old, 8))
-    assert isinstance(events[0], ForkReread)
+    assert isinstance(events[0], PrefixRecomputed)
     assert new.content.startswith(text_before(old.content, before, 8))
     assert [(token.id, token.origin) for token in after.tokens[:8]] == [
         (token.id, Origin.FORCED) for token in before.tokens[:8]

@@ -17,7 +17,7 @@ from app.engine.core.events import Sampled
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native.context import NativeContext
-from app.engine.native.loader import Loaded
+from app.engine.native.loader import LoadedModel
 from app.tui.inspector.reproduce import draw_of
 
 pytestmark = pytest.mark.model
@@ -49,7 +49,7 @@ N_TOKENS, N_TOP = 25, 20
 
 
 @pytest.fixture
-def rows(loaded: Loaded, context: NativeContext) -> list[tuple[list[int], Logits]]:
+def rows(loaded: LoadedModel, context: NativeContext) -> list[tuple[list[int], Logits]]:
     """What came before each token of a greedy reply, and its logits."""
     ids = loaded.model.vocab.tokenize(PROMPT)
     scheduler = Scheduler(context)
@@ -86,7 +86,7 @@ WITHOUT_RECORD = BASES | {
 
 @pytest.mark.parametrize("name", WITHOUT_RECORD)
 def test_without_a_record_the_chain_follows_from_the_seed_and_the_ids(
-    loaded: Loaded, context: NativeContext, name: str
+    loaded: LoadedModel, context: NativeContext, name: str
 ) -> None:
     params, prompt = replace(WITHOUT_RECORD[name], max_tokens=60), loaded.model.vocab.tokenize(PROMPT)
     scheduler = Scheduler(context)

@@ -15,14 +15,14 @@ from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.kv.store import KvStore
 from app.engine.native.context import NativeContext
-from app.engine.native.loader import Loaded
+from app.engine.native.loader import LoadedModel
 
 pytestmark = pytest.mark.model
 KEY = b"k" * 32
 
 
 @pytest.fixture
-def make(loaded: Loaded) -> Iterator[object]:
+def make(loaded: LoadedModel) -> Iterator[object]:
     made: list[NativeContext] = []
 
     def make(n_ctx: int = 1024, n_slots: int = 1, **options: object) -> NativeContext:
@@ -46,7 +46,7 @@ def run(scheduler: Scheduler, prompt: list[int], max_tokens: int = 12) -> Sequen
 
 
 @pytest.fixture
-def prompt(loaded: Loaded) -> list[int]:
+def prompt(loaded: LoadedModel) -> list[int]:
     text = b"The harbour town lay quiet under the first snow, and nobody on the quay saw the small boat come in. "
     return loaded.model.vocab.tokenize(text * 30)[:600]
 
@@ -116,6 +116,6 @@ def test_a_state_longer_than_the_window_is_refused(make, prompt: list[int], tmp_
     assert run(small, prompt[:400], 2).n_restored == 0
 
 
-def test_the_probe_says_that_this_cache_can_be_cut(loaded: Loaded) -> None:
+def test_the_probe_says_that_this_cache_can_be_cut(loaded: LoadedModel) -> None:
     assert loaded.context.partial_removal
     assert not any("cannot be cut" in notice for notice in loaded.notices)

@@ -16,9 +16,9 @@ from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native import library
 from app.engine.native.context import NativeContext
-from app.engine.native.loader import Loaded
+from app.engine.native.loader import LoadedModel
 from app.engine.requests.prompting import fit
-from app.engine.requests.service import Host
+from app.engine.requests.service import ModelService
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
@@ -28,14 +28,14 @@ pytestmark = pytest.mark.model
 
 
 @pytest.fixture
-def small(loaded: Loaded) -> Iterator[NativeContext]:
+def small(loaded: LoadedModel) -> Iterator[NativeContext]:
     context = NativeContext(loaded.model, LoadOptions(n_slots=1), 256)
     yield context
     context.close()
 
 
 @pytest.fixture
-def builder(loaded: Loaded) -> Iterator[PromptBuilder]:
+def builder(loaded: LoadedModel) -> Iterator[PromptBuilder]:
     renderer = Renderer()
     renderer.start()
     yield PromptBuilder(
@@ -96,7 +96,7 @@ def test_a_shifted_reply_goes_on_past_the_window(builder: PromptBuilder, small: 
 def test_a_model_that_cannot_be_cut_is_not_shifted_and_says_so(smollm2: Path) -> None:
     library.start()
     renderer = Renderer()
-    host = Host(LoadModel(str(smollm2), LoadOptions(n_ctx=256)), lambda fraction: True, renderer)
+    host = ModelService(LoadModel(str(smollm2), LoadOptions(n_ctx=256)), lambda fraction: True, renderer)
     asked = Generate(1, (ChatMessage(Role.USER, "Hi"),), SamplingParams(), context_policy="shift")
     try:
         assert host.submit(asked, 0.0).sequence.shift

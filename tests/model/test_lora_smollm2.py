@@ -10,7 +10,7 @@ from app.domain.conversation import Role
 from app.domain.model import LoadOptions, LoraAdapter
 from app.domain.sampling import SamplingParams
 from app.engine.native import library
-from app.engine.requests.service import Host
+from app.engine.requests.service import ModelService
 from app.engine.text.renderer import Renderer
 from app.protocol.commands import ChatMessage, Generate, LoadModel
 from tests.synthetic.lora import write_lora
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.model
 STORY = "Once upon a time there was a small lighthouse, and every night its keeper lit the lamp. " * 20
 
 
-def replied(host: Host, number: int, lora: dict[str, float] | None) -> tuple[list[int], int]:
+def replied(host: ModelService, number: int, lora: dict[str, float] | None) -> tuple[list[int], int]:
     """The greedy reply to a long message, and how much of the prompt came out of the cache."""
     params = SamplingParams(temperature=0, max_tokens=12, lora=lora)
     reply = host.submit(Generate(number, (ChatMessage(Role.USER, STORY),), params), 0.0)
@@ -38,7 +38,7 @@ def test_a_switch_changes_the_reply_and_the_way_back_restores_it(smollm2: Path, 
     options = LoadOptions(n_ctx=1024, lora=(LoraAdapter(name="style", path=str(path)),))
     renderer = Renderer()
     cache = tmp_path / "cache"
-    first = Host(LoadModel(str(smollm2), options), lambda fraction: True, renderer, cache)
+    first = ModelService(LoadModel(str(smollm2), options), lambda fraction: True, renderer, cache)
     try:
         tuned, _ = replied(first, 1, None)
         plain, n_cached = replied(first, 2, {})
@@ -48,7 +48,7 @@ def test_a_switch_changes_the_reply_and_the_way_back_restores_it(smollm2: Path, 
         assert replied(first, 4, {"style": 1.0}) == (tuned, replied(first, 5, None)[1])
     finally:
         first.close()
-    again = Host(LoadModel(str(smollm2), options), lambda fraction: True, renderer, cache)
+    again = ModelService(LoadModel(str(smollm2), options), lambda fraction: True, renderer, cache)
     try:
         half, n_cached = replied(again, 1, {"style": 0.5})
         assert n_cached == 0

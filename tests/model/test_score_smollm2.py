@@ -21,7 +21,7 @@ from app.domain.trace import Prediction, TokenTrace
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.scoring import ScoredId, Scoring
 from app.engine.native.context import NativeContext
-from app.engine.native.loader import Loaded
+from app.engine.native.loader import LoadedModel
 from app.protocol.commands import ChatMessage, Generate, LoadModel, Predict, Score, Tokenize
 from app.protocol.events import GenerationFinished, GenerationStarted, Scored, ScoreFinished, TokensGenerated
 from tests.process.streams import collect
@@ -53,7 +53,7 @@ def run(context: NativeContext, tokens: list[int]) -> list[ScoredId]:
 
 
 def test_each_token_has_the_p_the_rank_and_the_entropy_of_an_exact_softmax(
-    loaded: Loaded, context: NativeContext, monkeypatch: pytest.MonkeyPatch
+    loaded: LoadedModel, context: NativeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[npt.NDArray[np.float64]] = []
     logits = context.logits
@@ -79,7 +79,7 @@ def test_each_token_has_the_p_the_rank_and_the_entropy_of_an_exact_softmax(
         assert each.measured.top[0][0] == int(row.argmax())
 
 
-def test_a_row_stands_for_the_tokens_before_it_in_its_window(loaded: Loaded, context: NativeContext) -> None:
+def test_a_row_stands_for_the_tokens_before_it_in_its_window(loaded: LoadedModel, context: NativeContext) -> None:
     tokens = loaded.model.vocab.tokenize(TEXT.encode())[: N_CTX + 4]
     found = run(context, tokens)
     for index in (1, 5, N_CTX - 1, N_CTX, N_CTX + 3):
@@ -208,7 +208,7 @@ async def test_a_raw_text_is_predicted_without_a_template(client: WorkerClient) 
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_what_a_grammar_and_a_greedy_choice_take_away_is_told_as_theirs(client: WorkerClient) -> None:
+async def test_what_a_grammar_and_a_greedy_choice_take_away_is_reported_as_theirs(client: WorkerClient) -> None:
     _, prediction = await predicted(client, k=3, grammar='root ::= "yes" | "no"', temperature=0.0)
     first, last = prediction.stages
     assert (first.name, first.n_in, first.p[:3]) == ("grammar", 49152, (0.0, 0.0, 0.0))

@@ -37,7 +37,7 @@ def holders(context: NativeContext) -> list[tuple[int, frozenset[int]]]:
     return [(position, frozenset(numbers(n))) for position, n in (numbers(2) for _ in range(n_cells))]
 
 
-def told(scheduler: Scheduler, sequence: Sequence) -> list[int]:
+def reported(scheduler: Scheduler, sequence: Sequence) -> list[int]:
     """How many others hold each cell of a sequence, as its account says."""
     spans = [span for span in scheduler.account(sequence) if span.kind != "free"]
     return [span.n_sharers for span in spans for _ in range(span.n_tokens)]
@@ -67,7 +67,7 @@ def test_the_account_of_shared_cells_is_what_the_cache_holds_at_every_step(conte
             running = [branch for branch in branches if branch.slot and branch.finish_reason is None]
             for branch in running:
                 assert branch.slot is not None
-                found = told(scheduler, branch)
+                found = reported(scheduler, branch)
                 assert found == held(cells, branch.slot.seq_id)
                 most = max(most, sum(n == N_BRANCHES - 1 for n in found))
         assert n_steps > 5
@@ -79,6 +79,6 @@ def test_the_account_of_shared_cells_is_what_the_cache_holds_at_every_step(conte
         cells = holders(pool)
         for sequence in (other, *(each for each in branches if each.slot is not other.slot)):
             assert sequence.slot is not None
-            assert told(scheduler, sequence) == held(cells, sequence.slot.seq_id)
+            assert reported(scheduler, sequence) == held(cells, sequence.slot.seq_id)
     finally:
         pool.close()

@@ -20,7 +20,7 @@ from app.engine.core.sequence import Sequence
 from app.engine.core.speculation import Speculation
 from app.engine.native.context import NativeContext
 from app.engine.native.drafting import DraftModel
-from app.engine.native.loader import Loaded
+from app.engine.native.loader import LoadedModel
 from app.engine.native.model import LoadError
 from tests.fakes.tiny_gguf import write_tiny_gguf
 
@@ -32,7 +32,7 @@ MARGIN = 0.1
 
 
 def generate(
-    loaded: Loaded, drafter: Callable[[int, Sampler], Drafter], params: SamplingParams, *, speculate: bool
+    loaded: LoadedModel, drafter: Callable[[int, Sampler], Drafter], params: SamplingParams, *, speculate: bool
 ) -> tuple[Sequence, list[Sampled]]:
     for seq_id in range(loaded.context.n_slots):
         loaded.context.clear(seq_id)
@@ -56,7 +56,7 @@ def assert_same_text(plain: list[Sampled], fast: list[Sampled]) -> None:
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_n_gram_drafts_are_accepted_and_change_no_token(
-    context: NativeContext, loaded: Loaded, temperature: float
+    context: NativeContext, loaded: LoadedModel, temperature: float
 ) -> None:
     params = SamplingParams(temperature=temperature, seed=3, max_tokens=60, ban=("<|im_end|>",))
     _, plain = generate(loaded, lambda seq_id, sampler: NGramDrafter(), params, speculate=False)
@@ -72,7 +72,7 @@ def test_n_gram_drafts_are_accepted_and_change_no_token(
 @pytest.mark.parametrize(("temperature", "share"), [(0.0, 0.7), (1.0, 0.9)])
 def test_a_model_that_drafts_for_itself_is_nearly_always_right(
     context: NativeContext,
-    loaded: Loaded,
+    loaded: LoadedModel,
     smollm2: Path,
     monkeypatch: pytest.MonkeyPatch,
     temperature: float,
@@ -97,7 +97,7 @@ def test_a_model_that_drafts_for_itself_is_nearly_always_right(
     "params",
     [{}, {"top_k": 3, "repeat_penalty": 1.9}, {"mirostat": 2}, {"repeat_penalty": 1.2, "xtc_probability": 0.5}],
 )
-def test_a_shadow_chooses_what_the_sampler_will(loaded: Loaded, params: dict[str, Any]) -> None:
+def test_a_shadow_chooses_what_the_sampler_will(loaded: LoadedModel, params: dict[str, Any]) -> None:
     rng = np.random.default_rng(2)
     rows = [(rng.standard_normal(loaded.context.n_vocab) * 3).astype(np.float32) for _ in range(6)]
     sampler = loaded.context.sampler(SamplingParams(seed=9, temperature=1.2, **params))
@@ -110,7 +110,7 @@ def test_a_shadow_chooses_what_the_sampler_will(loaded: Loaded, params: dict[str
     sampler.close()
 
 
-def test_a_shadow_refuses_logits_that_are_no_numbers(loaded: Loaded) -> None:
+def test_a_shadow_refuses_logits_that_are_no_numbers(loaded: LoadedModel) -> None:
     sampler = loaded.context.sampler(SamplingParams())
     shadow = sampler.shadow()
     with pytest.raises(ComputeError):
@@ -120,13 +120,13 @@ def test_a_shadow_refuses_logits_that_are_no_numbers(loaded: Loaded) -> None:
     sampler.close()
 
 
-def test_a_vocabulary_that_does_not_match_is_refused_with_the_difference(loaded: Loaded, tmp_path: Path) -> None:
+def test_a_vocabulary_that_does_not_match_is_refused_with_the_difference(loaded: LoadedModel, tmp_path: Path) -> None:
     other = write_tiny_gguf(tmp_path / "other.gguf")
     with pytest.raises(LoadError):
         DraftModel(str(other), loaded, LoadOptions(n_ctx=512))
 
 
-def test_what_a_draft_costs_is_measured_again_now_and_then(loaded: Loaded, smollm2: Path) -> None:
+def test_what_a_draft_costs_is_measured_again_now_and_then(loaded: LoadedModel, smollm2: Path) -> None:
     draft = DraftModel(str(smollm2), loaded, LoadOptions(n_ctx=256))
     try:
         sampler = loaded.context.sampler(SamplingParams())

@@ -22,7 +22,7 @@ from app.tui.branches.screen import BranchesScreen
 from app.tui.chat.screen import ChatScreen
 from app.tui.versions.fork import ForkWanted
 from app.tui.widgets.bar import Bar
-from tests.fakes.chat_app import answered, make_app, ready, told, until
+from tests.fakes.chat_app import answered, make_app, ready, reported, until
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
 
@@ -81,7 +81,7 @@ async def test_a_reply_is_stepped_typed_into_and_run_on(tmp_path: Path) -> None:
         assert reply.generation.usage.n_generated == len(trace.tokens)
 
 
-async def test_a_fork_tells_what_the_engine_reused(tmp_path: Path) -> None:
+async def test_a_fork_shows_what_the_engine_reused(tmp_path: Path) -> None:
     async with chatting(tmp_path) as (app, chat, _):
         chat.chat.submit("Name three fruits.")
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running, LONG)
@@ -93,7 +93,7 @@ async def test_a_fork_tells_what_the_engine_reused(tmp_path: Path) -> None:
         chat.fork(ForkWanted(old, 3, (other.id,)))
         await until(lambda: chat.chat.session.branch[-1].id != old.id and not chat.chat.running, LONG)
         n_prompt = old.generation.usage.n_prompt
-        assert told(app)[-1] == f"Forked at token 4: reused {n_prompt + 2}, computed 1."
+        assert reported(app)[-1] == f"Forked at token 4: reused {n_prompt + 2}, computed 1."
         new = chat.chat.session.branch[-1]
         kept = await chat.chat.session.load_trace(new.id)
         assert kept is not None

@@ -16,7 +16,7 @@ from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.core.thinking import ThinkingBlock
 from app.engine.native.context import NativeContext
-from app.engine.native.loader import Loaded
+from app.engine.native.loader import LoadedModel
 
 pytestmark = pytest.mark.model
 
@@ -24,7 +24,11 @@ COLOURS = {"type": "array", "items": {"enum": ["red", "green", "blue"]}, "minIte
 
 
 def run(
-    context: NativeContext, loaded: Loaded, params: SamplingParams, prompt: bytes = b"Colours as JSON:", **how: object
+    context: NativeContext,
+    loaded: LoadedModel,
+    params: SamplingParams,
+    prompt: bytes = b"Colours as JSON:",
+    **how: object,
 ) -> tuple[Sequence, list[Sampled], str]:
     for seq_id in range(context.n_slots):
         context.clear(seq_id)
@@ -37,7 +41,7 @@ def run(
     return sequence, sampled, b"".join(loaded.model.vocab.pieces[i] for i in sequence.generated).decode()
 
 
-def logits_after(context: NativeContext, loaded: Loaded, prompt: bytes) -> Logits:
+def logits_after(context: NativeContext, loaded: LoadedModel, prompt: bytes) -> Logits:
     tokens = loaded.model.vocab.tokenize(prompt)
     context.batch.clear()
     first = context.batch.add(tokens, 0, 0, 1)
@@ -49,12 +53,12 @@ def logits_after(context: NativeContext, loaded: Loaded, prompt: bytes) -> Logit
     "chain", [{}, {"temperature": 1.0, "top_k": 3, "top_p": 0.9, "min_p": 0.0}, {"typical_p": 0.9, "top_k": 0}]
 )
 def test_the_preview_is_the_distribution_that_is_drawn_from(
-    context: NativeContext, loaded: Loaded, chain: dict[str, float]
+    context: NativeContext, loaded: LoadedModel, chain: dict[str, float]
 ) -> None:
     logits = logits_after(context, loaded, b"Is the sky blue? Answer yes, no or perhaps. ")
     params = SamplingParams(regex="yes|no|maybe|perhaps", **chain)  # type: ignore[arg-type]
     preview = context.sampler(params)
-    foreseen = dict(preview.foresee(logits, [], 20).after)
+    foreseen = dict(preview.preview(logits, [], 20).after)
     assert sum(foreseen.values()) == pytest.approx(1.0, abs=1e-6)
     drawn: Counter[int] = Counter()
     for seed in range(400):
@@ -67,7 +71,7 @@ def test_the_preview_is_the_distribution_that_is_drawn_from(
         assert drawn[token] / 400 == pytest.approx(p, abs=4 * (p * (1 - p) / 400) ** 0.5 + 0.005)
 
 
-def test_with_the_stages_watched_or_not_the_same_token_is_drawn(context: NativeContext, loaded: Loaded) -> None:
+def test_with_the_stages_watched_or_not_the_same_token_is_drawn(context: NativeContext, loaded: LoadedModel) -> None:
     logits = logits_after(context, loaded, b"Colours as JSON:")
     for seed in range(20):
         params = SamplingParams(seed=seed, json_schema="{}", repeat_penalty=1.2)
@@ -82,7 +86,7 @@ def test_with_the_stages_watched_or_not_the_same_token_is_drawn(context: NativeC
 
 @pytest.mark.parametrize("temperature", [0.0, 0.9])
 def test_drafts_change_nothing_of_a_constrained_reply(
-    context: NativeContext, loaded: Loaded, temperature: float
+    context: NativeContext, loaded: LoadedModel, temperature: float
 ) -> None:
     params = SamplingParams(temperature=temperature, seed=3, json_schema=json.dumps(COLOURS), max_tokens=80)
     plain, _, text = run(context, loaded, params)
@@ -95,7 +99,7 @@ def test_drafts_change_nothing_of_a_constrained_reply(
     assert not plain.incomplete
 
 
-def test_a_shadow_stays_in_the_grammar_and_leaves_it_where_it_is(context: NativeContext, loaded: Loaded) -> None:
+def test_a_shadow_stays_in_the_grammar_and_leaves_it_where_it_is(context: NativeContext, loaded: LoadedModel) -> None:
     sampler = context.sampler(SamplingParams(temperature=0, regex="(red|blue), (red|blue)"))
     flat = np.zeros(context.n_vocab, np.float32)
     shadow = sampler.shadow()
@@ -108,7 +112,7 @@ def test_a_shadow_stays_in_the_grammar_and_leaves_it_where_it_is(context: Native
     sampler.close()
 
 
-def test_a_draft_is_cut_where_the_grammar_ends_it(context: NativeContext, loaded: Loaded) -> None:
+def test_a_draft_is_cut_where_the_grammar_ends_it(context: NativeContext, loaded: LoadedModel) -> None:
     sampler = context.sampler(SamplingParams(regex="yes"))
     yes, no = (loaded.model.vocab.tokenize(text)[0] for text in (b"yes", b"no"))
     assert sampler.n_fitting([no]) == 0
@@ -116,7 +120,7 @@ def test_a_draft_is_cut_where_the_grammar_ends_it(context: NativeContext, loaded
     sampler.close()
 
 
-def test_a_reply_that_a_limit_cuts_off_is_incomplete(context: NativeContext, loaded: Loaded) -> None:
+def test_a_reply_that_a_limit_cuts_off_is_incomplete(context: NativeContext, loaded: LoadedModel) -> None:
     params = SamplingParams(temperature=0, json_schema=json.dumps(COLOURS), max_tokens=4)
     sequence, _, _ = run(context, loaded, params)
     assert (sequence.finish_reason, sequence.incomplete) == (FinishReason.LENGTH, True)
@@ -126,7 +130,7 @@ def test_a_reply_that_a_limit_cuts_off_is_incomplete(context: NativeContext, loa
 
 
 def test_the_grammar_waits_for_the_end_of_the_thinking_that_the_prompt_began(
-    context: NativeContext, loaded: Loaded
+    context: NativeContext, loaded: LoadedModel
 ) -> None:
     pieces = loaded.model.vocab.named_pieces
     close = {"logit_bias": {">": 60.0}}
@@ -142,7 +146,7 @@ def test_the_grammar_waits_for_the_end_of_the_thinking_that_the_prompt_began(
 
 
 def test_a_held_reply_shows_what_the_grammar_leaves_also_after_a_ban_and_forced_tokens(
-    context: NativeContext, loaded: Loaded
+    context: NativeContext, loaded: LoadedModel
 ) -> None:
     vocab = loaded.model.vocab
     params = SamplingParams(seed=1, grammar='root ::= "yes" | "no, " [a-z]+', max_tokens=12)
@@ -163,7 +167,7 @@ def test_a_held_reply_shows_what_the_grammar_leaves_also_after_a_ban_and_forced_
     assert not sequence.error
 
 
-def test_persons_and_poems_parse_and_validate(context: NativeContext, loaded: Loaded) -> None:
+def test_persons_and_poems_parse_and_validate(context: NativeContext, loaded: LoadedModel) -> None:
     from jsonschema import Draft202012Validator
 
     from tests.fakes.schemas import PERSON, POEM

@@ -11,7 +11,7 @@ from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.engine.core.events import Sampled
 from app.engine.native import library
-from app.engine.requests.service import Host
+from app.engine.requests.service import ModelService
 from app.engine.text.renderer import Renderer
 from app.protocol.commands import ChatMessage, Generate, LoadModel
 
@@ -24,7 +24,7 @@ def test_what_is_inside_the_marks_is_chosen_by_the_second_set(smollm2: Path) -> 
     library.start()
     renderer = Renderer()
     options = LoadOptions(n_ctx=256, thinking=("(", ")"))
-    host = Host(LoadModel(str(smollm2), options), lambda fraction: True, renderer)
+    host = ModelService(LoadModel(str(smollm2), options), lambda fraction: True, renderer)
     inside = {"logit_bias": {")": 100.0}}
     try:
         (scheduler,) = host.schedulers

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin
-from app.engine.core.events import Happening, Held, Sampled
+from app.engine.core.events import Held, Sampled, StepEvent
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native.context import NativeContext
-from app.engine.native.loader import Loaded
+from app.engine.native.loader import LoadedModel
 
 pytestmark = pytest.mark.model
 
@@ -60,9 +60,9 @@ def clear(context: NativeContext) -> Scheduler:
     return Scheduler(context)
 
 
-def turn(scheduler: Scheduler, when_held: Callable[[Sequence], None] = lambda sequence: None) -> list[Happening]:
+def turn(scheduler: Scheduler, when_held: Callable[[Sequence], None] = lambda sequence: None) -> list[StepEvent]:
     """Steps until there is nothing to do; after every step the cache holds what the slots say."""
-    happened: list[Happening] = []
+    happened: list[StepEvent] = []
     while not scheduler.idle:
         new = scheduler.step()
         happened += new
@@ -73,7 +73,7 @@ def turn(scheduler: Scheduler, when_held: Callable[[Sequence], None] = lambda se
     return happened
 
 
-def tokens(happened: list[Happening]) -> list[int]:
+def tokens(happened: list[StepEvent]) -> list[int]:
     return [each.token for each in happened if isinstance(each, Sampled)]
 
 
@@ -84,7 +84,7 @@ def exact_softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 @pytest.mark.parametrize("temperature", [0.8, 3.0])
 def test_every_figure_of_every_token_is_that_of_an_exact_softmax(
-    loaded: Loaded, context: NativeContext, monkeypatch: pytest.MonkeyPatch, temperature: float
+    loaded: LoadedModel, context: NativeContext, monkeypatch: pytest.MonkeyPatch, temperature: float
 ) -> None:
     rows = Rows(context, monkeypatch)
     scheduler = Scheduler(context)
@@ -106,7 +106,7 @@ def test_every_figure_of_every_token_is_that_of_an_exact_softmax(
 
 
 @pytest.mark.parametrize("name", CHAINS)
-def test_stepping_changes_no_token(loaded: Loaded, context: NativeContext, name: str) -> None:
+def test_stepping_changes_no_token(loaded: LoadedModel, context: NativeContext, name: str) -> None:
     """Looking at what comes next draws nothing and remembers nothing, whatever the chain."""
     prompt = loaded.model.vocab.tokenize(PROMPT)
     plain = Sequence(1, prompt, limited(CHAINS[name]), 5, 0.0)
@@ -125,7 +125,7 @@ def test_stepping_changes_no_token(loaded: Loaded, context: NativeContext, name:
         assert token in [each for each, _ in before.prospect.after] or len(before.prospect.after) == 5
 
 
-def test_what_is_foreseen_is_what_is_drawn_from(loaded: Loaded, context: NativeContext) -> None:
+def test_what_is_foreseen_is_what_is_drawn_from(loaded: LoadedModel, context: NativeContext) -> None:
     """The stages that are told before the draw are those that the draw then reports."""
     params = SamplingParams(seed=8, repeat_penalty=1.2, top_p=0.9, max_tokens=N_TOKENS, ban=("<|im_end|>",))
     sequence = Sequence(1, loaded.model.vocab.tokenize(PROMPT), params, 8, 0.0, trace_stages=True, n_left=0)
@@ -149,7 +149,7 @@ def test_what_is_foreseen_is_what_is_drawn_from(loaded: Loaded, context: NativeC
         assert sum(p for _, p in before.prospect.after) <= 1 + 1e-9
 
 
-def test_nothing_is_computed_again_and_the_cache_holds_every_token(loaded: Loaded, context: NativeContext) -> None:
+def test_nothing_is_computed_again_and_the_cache_holds_every_token(loaded: LoadedModel, context: NativeContext) -> None:
     """Pause, resume, forced and banned tokens: after each step as many cells as tokens were computed."""
     prompt = loaded.model.vocab.tokenize(PROMPT)
     sequence = Sequence(1, prompt, limited(SamplingParams(seed=1), 12), 5, 0.0, n_left=2)
@@ -193,7 +193,7 @@ def test_nothing_is_computed_again_and_the_cache_holds_every_token(loaded: Loade
 
 
 @pytest.mark.parametrize("name", [name for name in CHAINS if name not in ("grammar", "mirostat 1")])
-def test_a_ban_keeps_the_state_of_the_other_stages(loaded: Loaded, name: str) -> None:
+def test_a_ban_keeps_the_state_of_the_other_stages(loaded: LoadedModel, name: str) -> None:
     """A ban of a token that never comes changes no draw; one of a token that comes takes just that one away."""
     rng = np.random.default_rng(8)
     plain, banned = loaded.context.sampler(CHAINS[name]), loaded.context.sampler(CHAINS[name])
@@ -216,36 +216,36 @@ def test_a_ban_keeps_the_state_of_the_other_stages(loaded: Loaded, name: str) ->
 
 
 @pytest.mark.parametrize("name", [name for name in CHAINS if name not in ("grammar", "mirostat 1")])
-def test_what_was_banned_and_is_no_more_draws_as_if_it_had_never_been(loaded: Loaded, name: str) -> None:
+def test_what_was_banned_and_is_no_more_draws_as_if_it_had_never_been(loaded: LoadedModel, name: str) -> None:
     rng = np.random.default_rng(8)
     plain, freed = loaded.context.sampler(CHAINS[name]), loaded.context.sampler(CHAINS[name])
     for _ in range(20):
         logits = (rng.standard_normal(loaded.context.n_vocab) * 4).astype(np.float32)
         watch = np.argsort(-logits)[:5].tolist()
-        before = freed.foresee(logits, watch, 10)
+        before = freed.preview(logits, watch, 10)
         freed.ban(watch[:2])
-        assert not {token for token, _ in freed.foresee(logits, watch, 10).after} & set(watch[:2])
+        assert not {token for token, _ in freed.preview(logits, watch, 10).after} & set(watch[:2])
         freed.unban(watch[:2])
-        assert freed.foresee(logits, watch, 10) == before
+        assert freed.preview(logits, watch, 10) == before
         assert freed.sample(logits) == plain.sample(logits)
     for sampler in (plain, freed):
         sampler.close()
 
 
-def test_the_bans_and_biases_of_a_preset_stay_where_others_are_taken_back(loaded: Loaded) -> None:
+def test_the_bans_and_biases_of_a_preset_stay_where_others_are_taken_back(loaded: LoadedModel) -> None:
     params = SamplingParams(seed=1, ban=("#20",), logit_bias={"#21": 3.0})
     sampler = loaded.context.sampler(params)
     logits = np.zeros(loaded.context.n_vocab, np.float32)
     logits[[20, 21, 22]] = 9.0
-    before = sampler.foresee(logits, [20, 21, 22], 10)
+    before = sampler.preview(logits, [20, 21, 22], 10)
     assert before.after[0][0] == 21
     sampler.ban([20, 21, 22])
     sampler.unban([20, 21, 22, 23])
-    assert sampler.foresee(logits, [20, 21, 22], 10) == before
+    assert sampler.preview(logits, [20, 21, 22], 10) == before
     sampler.close()
 
 
-def test_a_fork_computes_one_token_and_goes_on_as_the_reply_did(loaded: Loaded, context: NativeContext) -> None:
+def test_a_fork_computes_one_token_and_goes_on_as_the_reply_did(loaded: LoadedModel, context: NativeContext) -> None:
     prompt = loaded.model.vocab.tokenize(PROMPT)
     params = limited(SamplingParams(temperature=0, repeat_penalty=1.3))
     first = Sequence(1, prompt, params, 5, 0.0)
@@ -265,7 +265,7 @@ def test_a_fork_computes_one_token_and_goes_on_as_the_reply_did(loaded: Loaded, 
     assert context.n_cells(0) == len(prompt) + 10 + 3
 
 
-def test_what_is_kept_of_a_reply_moves_its_grammar(loaded: Loaded, context: NativeContext) -> None:
+def test_what_is_kept_of_a_reply_moves_its_grammar(loaded: LoadedModel, context: NativeContext) -> None:
     vocab = loaded.model.vocab
     params = SamplingParams(seed=1, grammar='root ::= "yes, certainly" | "no"', max_tokens=12)
     prompt, kept = vocab.tokenize(b"Is the sky blue? "), vocab.tokenize(b"yes")
@@ -284,7 +284,7 @@ def test_what_is_kept_of_a_reply_moves_its_grammar(loaded: Loaded, context: Nati
 
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_where_every_token_is_banned_the_reply_ends_with_an_error(
-    loaded: Loaded, context: NativeContext, temperature: float
+    loaded: LoadedModel, context: NativeContext, temperature: float
 ) -> None:
     vocab = loaded.model.vocab
     params = SamplingParams(temperature=temperature, seed=1, grammar='root ::= "yes" | "no"')

@@ -43,7 +43,12 @@ async def test_a_long_chat_leaves_nothing_in_the_worker(tmp_path: Path) -> None:
                 messages.append(ChatMessage(Role.USER, f"{conversation}.{turn}: " + "tell me more about it " * 30))
                 sampling = SamplingParams(max_tokens=60, seed=conversation)
                 command = Generate(
-                    client.next_request_id(), tuple(messages), sampling, 10, conversation=conversation, tell_prompt=True
+                    client.next_request_id(),
+                    tuple(messages),
+                    sampling,
+                    10,
+                    conversation=conversation,
+                    include_prompt=True,
                 )
                 text = ""
                 async for event in client.generate(command):

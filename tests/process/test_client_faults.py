@@ -37,7 +37,7 @@ DEATHS = [
 
 
 @pytest.mark.parametrize(("kind", "code", "reason"), DEATHS)
-async def test_every_death_is_told_in_words_with_the_log(start_client, kind, code, reason):
+async def test_every_death_is_reported_in_words_with_the_log(start_client, kind, code, reason):
     client = start_client("--fault", f"token:{kind}", "--after", "2")
     await load(client)
     lost = (await ask(client))[-1]
@@ -187,7 +187,7 @@ async def test_a_program_that_is_not_there(tmp_path):
     await client.close()
 
 
-async def test_a_cache_that_cannot_be_written_is_told_once_and_stops_nothing(tmp_path):
+async def test_a_cache_that_cannot_be_written_is_reported_once_and_stops_nothing(tmp_path):
     (tmp_path / "file").write_text("in the way")
     log = tmp_path / "file" / "engine.log"
     client = WorkerClient(log, argv=fake_worker())

@@ -89,7 +89,7 @@ async def test_a_stopped_worker_is_closed_without_waiting(start_client):
     assert client._connection.lost.exit_code == -9
 
 
-async def test_what_answers_but_makes_no_progress_is_told_apart(start_client):
+async def test_what_answers_but_makes_no_progress_is_reported_apart(start_client):
     client = start_client("--fault", "prefill:hang", "--still", "31", graces=SOON)
     await load(client)
     async with aclosing(client.generate(question(client))) as stream:

@@ -161,18 +161,18 @@ def test_a_paused_request_costs_no_processor_time(loaded: RawWorker) -> None:
 def test_a_fork_reuses_all_but_one_token_and_the_next_turn_finds_the_whole_reply(loaded: RawWorker) -> None:
     whole = reply(loaded, request())
     kept = tokens(whole)[:6]
-    command = request(reply_ids=tuple(token.id for token in kept), tell_prompt=True)
+    command = request(reply_ids=tuple(token.id for token in kept), include_prompt=True)
     events = reply(loaded, command)
-    started, told = events[0], events[1]
+    started, reported = events[0], events[1]
     assert isinstance(started, GenerationStarted)
-    assert isinstance(told, PromptRendered)
-    assert started.n_cached == started.n_prompt - 1 == len(told.tokens) - 1
-    assert [token.id for token in told.tokens[-6:]] == [token.id for token in kept]
+    assert isinstance(reported, PromptRendered)
+    assert started.n_cached == started.n_prompt - 1 == len(reported.tokens) - 1
+    assert [token.id for token in reported.tokens[-6:]] == [token.id for token in kept]
     head = text(whole).encode()[: sum(token.n_bytes for token in kept)].decode()
     content = head + text(events)
     assert [token.id for token in tokens(events)[:6]] == [token.id for token in tokens(whole)[6:12]]
     follow = reply(
-        loaded, request(USER, ChatMessage(Role.ASSISTANT, content), ChatMessage(Role.USER, "And?"), tell_prompt=True)
+        loaded, request(USER, ChatMessage(Role.ASSISTANT, content), ChatMessage(Role.USER, "And?"), include_prompt=True)
     )
     again = follow[0]
     assert isinstance(again, GenerationStarted)
@@ -211,15 +211,15 @@ def test_a_cut_inside_a_character_loses_no_byte(loaded: RawWorker) -> None:
     assert [token.n_bytes for token in tokens(forked)] == [token.n_bytes for token in traced[n_kept:]]
 
 
-def test_the_prompt_is_told_byte_by_byte_and_can_be_sent_as_ids(loaded: RawWorker) -> None:
-    events = reply(loaded, request(tell_prompt=True))
-    told = events[1]
-    assert isinstance(told, PromptRendered)
-    rendered = "".join(token.text for token in told.tokens)
+def test_the_prompt_is_reported_byte_by_byte_and_can_be_sent_as_ids(loaded: RawWorker) -> None:
+    events = reply(loaded, request(include_prompt=True))
+    reported = events[1]
+    assert isinstance(reported, PromptRendered)
+    rendered = "".join(token.text for token in reported.tokens)
     assert USER.content in rendered
-    assert [token.text for token in told.tokens if token.is_control][:2] == ["<|im_start|>", "<|im_end|>"]
-    assert sum(token.n_bytes for token in told.tokens) == len(rendered.encode())
-    raw = reply(loaded, request(prompt_ids=tuple(token.id for token in told.tokens)))
+    assert [token.text for token in reported.tokens if token.is_control][:2] == ["<|im_start|>", "<|im_end|>"]
+    assert sum(token.n_bytes for token in reported.tokens) == len(rendered.encode())
+    raw = reply(loaded, request(prompt_ids=tuple(token.id for token in reported.tokens)))
     assert [token.id for token in tokens(raw)] == [token.id for token in tokens(events)]
 
 
@@ -269,7 +269,7 @@ def test_a_model_is_loaded_and_the_worker_ends_while_a_request_is_paused(worker:
     worker.until(Paused)
 
 
-def test_a_request_that_waits_for_paused_ones_is_told_so_and_questions_are_refused(loaded: RawWorker) -> None:
+def test_a_request_that_waits_for_paused_ones_is_reported_so_and_questions_are_refused(loaded: RawWorker) -> None:
     held = [request(n_steps=0), request(USER, n_steps=0)]
     loaded.send(*held)
     until(loaded, Paused)

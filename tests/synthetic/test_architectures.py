@@ -16,7 +16,7 @@ from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native import library
 from app.engine.native.context import NativeContext
-from app.engine.native.loader import Loaded, load
+from app.engine.native.loader import LoadedModel, load
 from app.models.gguf import read_header
 from tests.synthetic.shapes import Shape
 from tests.synthetic.writer import write_model
@@ -26,7 +26,7 @@ PROMPT = [3 + (i * 37) % 900 for i in range(200)]
 
 
 @pytest.fixture(scope="module", params=["llama", "qwen2", "gemma2"])
-def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedModel]:
     library.start()
     shape = Shape(
         n_layers=4, n_embd=128, n_head=4, n_head_kv=2, n_ff=256, n_vocab=1000, architecture=request.param, n_window=64
@@ -52,7 +52,7 @@ def reply(context: NativeContext, scheduler: Scheduler, prompt: list[int]) -> tu
     return sequence.generated, sequence.n_cached
 
 
-def test_what_is_reused_says_what_is_computed_anew(loaded: Loaded) -> None:
+def test_what_is_reused_says_what_is_computed_anew(loaded: LoadedModel) -> None:
     context = loaded.context
     assert context.partial_removal
     edited = [*PROMPT[:130], *PROMPT[5:60]]

@@ -13,7 +13,7 @@ from app.domain.conversation import Role
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.engine.native import library
-from app.engine.requests.service import Host
+from app.engine.requests.service import ModelService
 from app.engine.text.renderer import Renderer
 from app.protocol.commands import ChatMessage, Generate, LoadModel
 from tests.synthetic import shapes
@@ -26,7 +26,9 @@ STORY = "abcdefgh " * 80
 def n_restored(path: Path, cache: Path, n_ctx: int) -> int:
     """What a new life of the engine reads of the story that it may have seen before."""
     renderer = Renderer()
-    host = Host(LoadModel(str(path), LoadOptions(n_ctx=n_ctx, n_threads=1)), lambda fraction: True, renderer, cache)
+    host = ModelService(
+        LoadModel(str(path), LoadOptions(n_ctx=n_ctx, n_threads=1)), lambda fraction: True, renderer, cache
+    )
     try:
         asked = Generate(1, (ChatMessage(Role.USER, STORY),), SamplingParams(temperature=0, max_tokens=1))
         sequence = host.submit(asked, 0.0).sequence

@@ -19,7 +19,7 @@ from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native import library
 from app.engine.native.context import NativeContext
-from app.engine.native.loader import Loaded, describe, load
+from app.engine.native.loader import LoadedModel, describe, load
 from app.engine.native.model import LoadError
 from app.protocol.events import AdapterReady
 from tests.synthetic.lora import write_lora
@@ -30,7 +30,7 @@ SMALL = Shape(n_layers=2, n_embd=256, n_head=4, n_head_kv=2, n_ff=256, n_vocab=2
 PROMPT = [7, 300, 41, 12, 900, 33, 8, 77]
 
 
-def loaded_with(folder: Path, *adapters: LoraAdapter) -> Loaded:
+def loaded_with(folder: Path, *adapters: LoraAdapter) -> LoadedModel:
     library.start()
     path = folder / "m.gguf"
     if not path.exists():
@@ -48,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def loaded(both: Loaded) -> Loaded:
+def loaded(both: LoadedModel) -> LoadedModel:
     """The model with both adapters and an empty cache."""
     for seq_id in range(both.context.n_slots):
         both.context.clear(seq_id)
@@ -56,7 +56,7 @@ def loaded(both: Loaded) -> Loaded:
 
 
 @pytest.fixture(scope="module")
-def both(folder: Path) -> Iterator[Loaded]:
+def both(folder: Path) -> Iterator[LoadedModel]:
     one = LoraAdapter(name="one", path=str(folder / "one.gguf"), scale=0.5)
     two = LoraAdapter(name="two", path=str(folder / "two.gguf"), scale=0.0)
     loaded = loaded_with(folder, one, two)
@@ -74,7 +74,7 @@ def logits_after(context: NativeContext, lora: dict[str, float] | None) -> Logit
     return context.logits(first + len(PROMPT) - 1).copy()
 
 
-def test_scale_0_is_no_adapter_and_switching_back_restores_every_bit(loaded: Loaded, folder: Path) -> None:
+def test_scale_0_is_no_adapter_and_switching_back_restores_every_bit(loaded: LoadedModel, folder: Path) -> None:
     plain = loaded_with(folder)
     try:
         without = logits_after(plain.context, None)
@@ -91,13 +91,13 @@ def test_scale_0_is_no_adapter_and_switching_back_restores_every_bit(loaded: Loa
     assert np.array_equal(logits_after(context, {}), without)
 
 
-def test_the_models_own_scales_act_where_nothing_is_said(loaded: Loaded) -> None:
+def test_the_models_own_scales_act_where_nothing_is_said(loaded: LoadedModel) -> None:
     context = loaded.context
     assert context.adapters(None) == (("one", 0.5),)
     assert np.array_equal(logits_after(context, None), logits_after(context, {"one": 0.5}))
 
 
-def test_a_new_context_after_a_failure_has_the_set_in_use(loaded: Loaded) -> None:
+def test_a_new_context_after_a_failure_has_the_set_in_use(loaded: LoadedModel) -> None:
     context = loaded.context
     with_two = logits_after(context, {"two": 1.0})
     context.reset()
@@ -105,7 +105,7 @@ def test_a_new_context_after_a_failure_has_the_set_in_use(loaded: Loaded) -> Non
     context.use_adapters(())
 
 
-def test_the_loop_computes_each_request_with_its_own_set_and_reuses_no_cell_of_another(loaded: Loaded) -> None:
+def test_the_loop_computes_each_request_with_its_own_set_and_reuses_no_cell_of_another(loaded: LoadedModel) -> None:
     def generated(scheduler: Scheduler, lora: dict[str, float]) -> tuple[list[int], int]:
         params = SamplingParams(temperature=0, max_tokens=8, lora=lora)
         sequence = Sequence(1, list(PROMPT), params, 0, 0.0)
@@ -149,7 +149,7 @@ def test_an_adapter_that_is_written_over_is_another_one_once_it_is_loaded_again(
         first.close()
 
 
-def test_a_name_that_is_none_fails_the_request_alone(loaded: Loaded) -> None:
+def test_a_name_that_is_none_fails_the_request_alone(loaded: LoadedModel) -> None:
     scheduler = Scheduler(loaded.context)
     wrong = Sequence(1, list(PROMPT), SamplingParams(max_tokens=2, lora={"three": 1.0}), 0, 0.0)
     right = Sequence(2, list(PROMPT), SamplingParams(max_tokens=2, lora={"one": 1.0}, ban=("<|im_end|>",)), 0, 0.0)
@@ -161,14 +161,14 @@ def test_a_name_that_is_none_fails_the_request_alone(loaded: Loaded) -> None:
     assert (wrong.finish_reason, right.finish_reason) == (FinishReason.ERROR, FinishReason.LENGTH)
 
 
-def test_what_is_loaded_is_told(loaded: Loaded, folder: Path) -> None:
+def test_what_is_loaded_is_reported(loaded: LoadedModel, folder: Path) -> None:
     assert describe(loaded, "m.gguf", 1.0).adapters == (
         AdapterReady("one", str(folder / "one.gguf"), 0.5),
         AdapterReady("two", str(folder / "two.gguf"), 0.0),
     )
 
 
-def test_saved_states_know_the_adapters_file_and_scale(loaded: Loaded, folder: Path) -> None:
+def test_saved_states_know_the_adapters_file_and_scale(loaded: LoadedModel, folder: Path) -> None:
     facts = loaded.model.adapters.facts
     assert facts((("one", 1.0),)) != facts((("one", 0.5),))
     assert facts((("one", 1.0),)) != facts((("two", 1.0),))

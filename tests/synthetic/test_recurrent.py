@@ -18,7 +18,7 @@ from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native import library
 from app.engine.native.context import NativeContext
-from app.engine.native.loader import Loaded, load
+from app.engine.native.loader import LoadedModel, load
 from app.engine.requests.service import Branches
 from app.models.gguf import read_header
 from tests.synthetic.recurrent import RecurrentShape
@@ -33,7 +33,7 @@ SPANS = PromptSpans(40, 50, 30)
 
 
 @pytest.fixture(scope="module", params=SHAPES)
-def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedModel]:
     library.start()
     path = write_model(tmp_path_factory.mktemp("recurrent") / f"{request.param}.gguf", SHAPES[request.param], "f32")
     assert read_header(path).architecture == request.param
@@ -43,7 +43,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def context(whole: Loaded) -> NativeContext:
+def context(whole: LoadedModel) -> NativeContext:
     for seq_id in range(whole.context.n_slots):
         whole.context.clear(seq_id)
     return whole.context
@@ -56,7 +56,7 @@ def compute(context: NativeContext, tokens: list[int], n_past: int = 0) -> Logit
     return context.logits(first + len(tokens) - 1).copy()
 
 
-def test_it_cannot_be_cut_and_says_so(whole: Loaded) -> None:
+def test_it_cannot_be_cut_and_says_so(whole: LoadedModel) -> None:
     assert not whole.context.partial_removal
     assert any("cannot be cut" in notice for notice in whole.notices)
 

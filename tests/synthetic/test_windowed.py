@@ -21,7 +21,7 @@ from app.engine.core.sequence import Sequence
 from app.engine.kv.store import KvStore
 from app.engine.native import library
 from app.engine.native.context import NativeContext
-from app.engine.native.loader import Loaded, load
+from app.engine.native.loader import LoadedModel, load
 from app.engine.requests.service import Branches
 from app.models.gguf import read_header
 from tests.synthetic.shapes import Shape
@@ -45,7 +45,7 @@ GEMMA2 = Shape(
         *(name if name == "gemma3" else pytest.param(name, marks=pytest.mark.slow) for name in ARCHITECTURES),
     ],
 )
-def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loaded]:
+def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedModel]:
     library.start()
     shape = GEMMA2 if request.param == "gemma2" else WindowedShape(architecture=request.param)
     path = write_model(tmp_path_factory.mktemp("windowed") / "m.gguf", shape, "f32")
@@ -56,7 +56,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def context(loaded: Loaded) -> NativeContext:
+def context(loaded: LoadedModel) -> NativeContext:
     assert loaded.context.n_window == 64
     assert loaded.context.partial_removal
     for seq_id in range(loaded.context.n_slots):
@@ -98,7 +98,7 @@ def one(found: list[tuple[Sequence, Logits]]) -> tuple[Sequence, Logits]:
 
 
 @pytest.fixture
-def anew(loaded: Loaded) -> Iterator[Run]:
+def anew(loaded: LoadedModel) -> Iterator[Run]:
     """Computes every prompt with nothing in the cache."""
     context = NativeContext(loaded.model, OPTIONS, 768)
 

@@ -16,7 +16,6 @@ from app.cli.ask.sinks import (
     print_stats,
     sink_for,
     slots_held,
-    told_drafts,
 )
 from app.cli.common import console
 from app.cli.common.exit_codes import ExitCode
@@ -191,7 +190,7 @@ class ManyAnswers:
                 print_row(str(number), answer)
             all_of_them = self._aggregate()
             counts = [answer.drafting for answer in self._answers if answer.drafting]
-            drafts = f" · {told_drafts(counts)}" if counts else ""
+            drafts = f" · {drafts_note(counts)}" if counts else ""
             console.talk(f"together {all_of_them['n_generated']} tokens · {all_of_them['tps']:.1f} tokens/s{drafts}")
         if self._interrupted:
             return ExitCode.INTERRUPTED

@@ -79,17 +79,17 @@ async def open_session(options: AskOptions, setup: Setup, engine: Engine) -> Asy
 
 
 def _session(options: AskOptions, setup: Setup, engine: Engine, store: Store | None) -> Session:
-    told = options.logprobs is not None or options.trace is not None
+    reported = options.logprobs is not None or options.trace is not None
     session = Session(
         engine,
         store,
         preset=setup.preset,
-        trace_top_k=options.n_top if told or not store or not setup.traces.keep else setup.trace_top_k,
+        trace_top_k=options.n_top if reported or not store or not setup.traces.keep else setup.trace_top_k,
         model_name=setup.model.name,
         traces=setup.traces,
     )
     # What is kept of a reply holds what was sent for it; `--trace` asks for that itself.
-    session.tell_prompt = store is not None and setup.traces.keep
+    session.include_prompt = store is not None and setup.traces.keep
     session.trace_stages, session.speculate = options.trace_stages, setup.speculate
     session.kind, session.settings = ConversationKind.ASK, setup.settings
     return session
@@ -103,10 +103,10 @@ async def _open_store(options: AskOptions, setup: Setup) -> Store | None:
         ensure_dir(path.parent)
         store = await Store.open(path)
     except (OSError, StoreError) as error:
-        told = error if isinstance(error, StoreError) else store_error(path, error)
+        reported = error if isinstance(error, StoreError) else store_error(path, error)
         if setup.continues is not None:
-            raise told from error
-        console.print_error(f"this answer is not kept: {told}", told.hint)
+            raise reported from error
+        console.print_error(f"this answer is not kept: {reported}", reported.hint)
         return None
     for notice in store.notices:
         console.talk(f"tok: {notice}")

@@ -49,7 +49,7 @@ class Explained:
 
     async def send(self, session: Session, prompt: str) -> AsyncGenerator[tuple[int, TurnEvent]]:
         """Sends the question, and asks for the tokens that it becomes."""
-        session.tell_prompt = True
+        session.include_prompt = True
         async with aclosing(self._answer.send(session, prompt)) as events:
             async for event in events:
                 yield event

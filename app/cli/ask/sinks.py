@@ -200,14 +200,14 @@ def print_row(name: str, answer: Answer) -> None:
         f"first after {_ms(timings.ttft_ms)}",
         str(answer.finish_reason or "unknown"),
     )
-    drafts = (told_drafts([answer.drafting]),) if answer.drafting else ()
+    drafts = (drafts_note([answer.drafting]),) if answer.drafting else ()
     console.talk(f"{name:<8} {' · '.join((*cells, *drafts))}")
 
 
-def told_drafts(counts: Iterable[DraftCounts]) -> str:
+def drafts_note(counts: Iterable[DraftCounts]) -> str:
     """How many of the drafted tokens were accepted, in a few words."""
-    told = list(counts)
-    n_drafted, n_accepted = sum(one.n_drafted for one in told), sum(one.n_accepted for one in told)
+    reported = list(counts)
+    n_drafted, n_accepted = sum(one.n_drafted for one in reported), sum(one.n_accepted for one in reported)
     return f"{n_accepted} of {n_drafted} drafts accepted" if n_drafted else "nothing drafted"
 
 
@@ -216,12 +216,12 @@ def _drafts(drafted: Drafting) -> tuple[str, ...]:
     if not counts.n_steps:
         return ("none: no draft seemed to pay",)
     places = " ".join(f"{share:.0%}" for share in drafted.acceptance)
-    told = "gain unknown: too few steps with and without drafts"
+    reported = "gain unknown: too few steps with and without drafts"
     if gain:
-        told = f"{'gain' if gain.saved_ms >= 0 else 'loss'} ×{gain.ratio:.2f} against the plain steps"
+        reported = f"{'gain' if gain.saved_ms >= 0 else 'loss'} ×{gain.ratio:.2f} against the plain steps"
     accepted = f"{counts.n_accepted} of {counts.n_drafted} tokens accepted"
     steps = f"{counts.n_steps} step{'' if counts.n_steps == 1 else 's'}"
-    return (accepted, steps, f"{drafted.mean_accepted:.1f} a step", f"by place {places}", told)
+    return (accepted, steps, f"{drafted.mean_accepted:.1f} a step", f"by place {places}", reported)
 
 
 def _ms(value: float) -> str:

@@ -77,7 +77,7 @@ class Flight:
             if not await self._order.room(line.index):
                 return
             bad = isinstance(line, BadLine)
-            result = _told(line, line.error, line.hint, ExitCode.USAGE) if bad else await self._answer(line)
+            result = _error_result(line, line.error, line.hint, ExitCode.USAGE) if bad else await self._answer(line)
             if result is None:
                 return
             failed = "error" in result
@@ -104,7 +104,7 @@ class Flight:
             console.talk(f"tok: index {line.index}: {one_line(notice)}")
         report = answer.report()
         if answer.error:
-            return _told(line, answer.error, answer.hint, answer.exit_code)
+            return _error_result(line, answer.error, answer.hint, answer.exit_code)
         keys = ("text", "finish_reason", *(["incomplete"] if answer.incomplete else []), "usage", "timings")
         del report["timings"]["load_ms"]  # the model is loaded once, for no line in particular
         return {"index": line.index, "id": line.id} | {key: report[key] for key in keys}
@@ -134,7 +134,7 @@ class Flight:
         return answer, last
 
 
-def _told(line: Request | BadLine, error: str, hint: str, code: ExitCode) -> dict[str, Any]:
+def _error_result(line: Request | BadLine, error: str, hint: str, code: ExitCode) -> dict[str, Any]:
     """Tells people what went wrong with a line, and returns that as its result."""
     console.print_error(f"line {line.number}: {one_line(error)}", one_line(hint))
     return {"index": line.index, "id": line.id} | console.error_object(f"line {line.number}: {error}", hint, code)

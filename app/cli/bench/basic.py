@@ -32,15 +32,15 @@ async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
         plain.append(await _loop(probe, i, 0))
     yield Row(suite=SUITE, name=f"tg{N_GEN}", unit=RATE, values=tuple(raw), note="raw decode, as llama-bench")
     rates = [run.rate for run in traced]
-    told = f"sampling, trace k={TRACE_TOP_K}, text, pipe; {_n_tokens(traced)} tokens"
-    yield Row(suite=SUITE, name="whole loop", unit=RATE, values=tuple(rates), note=told)
+    reported = f"sampling, trace k={TRACE_TOP_K}, text, pipe; {_n_tokens(traced)} tokens"
+    yield Row(suite=SUITE, name="whole loop", unit=RATE, values=tuple(rates), note=reported)
     yield Row(suite=SUITE, name="whole loop, no trace", unit=RATE, values=tuple(run.rate for run in plain))
     shares = tuple(loop / alone for loop, alone in zip(rates, raw, strict=True))
     yield Row(suite=SUITE, name=f"whole loop / tg{N_GEN}", unit=RATIO, values=shares)
     pairs = [(a.rate, b.rate) for a, b in zip(traced, plain, strict=True) if a.rate and b.rate]
     costs = tuple(1e3 / with_trace - 1e3 / without for with_trace, without in pairs)
-    told = f"a token, at {probe.model.n_vocab} tokens of vocabulary" if probe.model else ""
-    yield Row(suite=SUITE, name="cost of the trace", unit=MS, values=costs, note=told)
+    reported = f"a token, at {probe.model.n_vocab} tokens of vocabulary" if probe.model else ""
+    yield Row(suite=SUITE, name="cost of the trace", unit=MS, values=costs, note=reported)
     async for row in _first_tokens(probe, n_reps):
         yield row
     async for row in _aborts(probe, n_reps):

@@ -134,12 +134,12 @@ class Probe:
         return await self._follow(msgspec.structs.replace(command, cacheable=cacheable, prompt_ids=ids), None)
 
     async def _ids(self, text: str) -> tuple[int, ...]:
-        told = await self._engine.tokenize(Tokenize(self._engine.next_request_id(), text))
-        if isinstance(told, EngineLost):
-            raise _lost(told)
-        if told.error:
-            raise GenerationError(told.error)
-        return tuple(token.id for token in told.tokens)
+        reported = await self._engine.tokenize(Tokenize(self._engine.next_request_id(), text))
+        if isinstance(reported, EngineLost):
+            raise _lost(reported)
+        if reported.error:
+            raise GenerationError(reported.error)
+        return tuple(token.id for token in reported.tokens)
 
     async def abort(self, messages: Sequence[ChatMessage], sampling: SamplingParams, *, in_prefill: bool) -> float:
         """Aborts a request inside its prefill or after its first tokens; returns the seconds until it had ended."""

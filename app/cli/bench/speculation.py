@@ -83,12 +83,12 @@ async def _with_draft_model(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
 
 
 def _rows(name: str, plain: Sequence[Run], drafted: Sequence[Run]) -> Iterator[Row]:
-    yield Row(suite=SUITE, name=name, unit=RATE, values=tuple(run.rate for run in drafted), note=_told(drafted))
+    yield Row(suite=SUITE, name=name, unit=RATE, values=tuple(run.rate for run in drafted), note=_drafts_note(drafted))
     gains = tuple(b.rate / a.rate for a, b in zip(plain, drafted, strict=True) if a.rate and b.rate)
     yield Row(suite=SUITE, name=f"{name}, gain", unit=RATIO, values=gains, missing="" if gains else "replies too short")
 
 
-def _told(runs: Sequence[Run]) -> str:
+def _drafts_note(runs: Sequence[Run]) -> str:
     counts = [run.drafting or DraftCounts() for run in runs]
     n_drafted, n_accepted = sum(count.n_drafted for count in counts), sum(count.n_accepted for count in counts)
     share = f" ({n_accepted / n_drafted:.0%})" if n_drafted else ""

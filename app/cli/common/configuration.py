@@ -52,7 +52,7 @@ def _toml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def what_is_broken(
+def blocking_config_error(
     options: AskOptions, loaded: LoadedSettings, catalogue: Catalogue, preset: str | None, model: str | None
 ) -> str:
     """Returns what a mistake is in, of all that the command needs; empty when it can do without the bad parts.

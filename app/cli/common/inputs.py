@@ -125,7 +125,7 @@ def _read_text(stream: BinaryIO, name: str) -> str:
     return exact_text(stream, name).removeprefix("\ufeff").replace("\r\n", "\n").strip("\n")
 
 
-def given_text(argument: str | None, file: Path | None, example: str) -> str:
+def read_input_text(argument: str | None, file: Path | None, example: str) -> str:
     """Returns the argument, else the file (`-` is standard input), else what was piped in. Nothing is stripped.
 
     Raises UsageError when there is no text or two, or when it is unreadable, binary or too large; `example` is a

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from app.cli.common import console
-from app.cli.common.configuration import warn_of, what_is_broken
+from app.cli.common.configuration import blocking_config_error, warn_of
 from app.cli.common.options import AskOptions
 from app.cli.common.overrides import with_overrides
 from app.config.catalogue import load_catalogue
@@ -54,7 +54,7 @@ def look_up(options: AskOptions, conversation: Conversation | None = None, branc
     kept_model = "" if options.model or kept is None else kept.model
     wanted = options.model or (preset.model if preset else None) or settings.model
     problems = [*loaded.problems, *catalogue.problems]
-    if broken := what_is_broken(options, loaded, catalogue, name, kept_model or wanted):
+    if broken := blocking_config_error(options, loaded, catalogue, name, kept_model or wanted):
         raise ConfigError(f"{broken}\n{render(problems)}", hint="`tok config edit` opens the configuration")
     warn_of(problems)
     preset = preset or find_preset(name or "", presets)

@@ -14,7 +14,7 @@ from app.cli.ask.answer import finite
 from app.cli.common import console
 from app.cli.common.engine import ask_engine, find_model, lost
 from app.cli.common.exit_codes import ExitCode, exit_code_of
-from app.cli.common.inputs import given_text
+from app.cli.common.inputs import read_input_text
 from app.cli.common.interrupt import Interrupt
 from app.cli.common.launching import EngineLauncher
 from app.cli.score.table import PLAIN, Look, painted, token_table, wants_paint
@@ -42,11 +42,11 @@ class InspectOptions:
     as_json: bool
 
     @property
-    def teller(self) -> Teller:
+    def report(self) -> ScoreReport:
         """Who prints what is found."""
         if self.as_json:
             return JsonText(self.top)
-        return PaintedText(self.top, self.rows) if wants_paint() else Rows(self.top)
+        return PaintedText(self.top, self.rows) if wants_paint() else TsvReport(self.top)
 
 
 @dataclass
@@ -71,11 +71,11 @@ class Inspection:
 
 def run_inspect(options: InspectOptions, launcher: EngineLauncher) -> int:
     """Prints the figures and returns the exit code. Raises TokscopeError for what goes wrong before the first."""
-    text = given_text(options.text, options.file, 'tok inspect "To be, or not to be"')
+    text = read_input_text(options.text, options.file, 'tok inspect "To be, or not to be"')
     sizes = {"n_ctx": options.n_ctx} if options.n_ctx else {}
     model = find_model(options.model, **sizes)
     found = Inspection(model.name)
-    teller = options.teller
+    report = options.report
 
     async def ask(engine: Engine, interrupt: Interrupt) -> bool:
         ready = engine.model
@@ -88,7 +88,7 @@ def run_inspect(options: InspectOptions, launcher: EngineLauncher) -> int:
                 match event:
                     case Scored():
                         found.tokens += event.tokens
-                        teller.take(event.tokens)
+                        report.take(event.tokens)
                     case ScoreFinished():
                         found.n_scored, found.nll = event.n_scored, event.nll
                         found.complete = not event.error
@@ -101,7 +101,7 @@ def run_inspect(options: InspectOptions, launcher: EngineLauncher) -> int:
     interrupted = ask_engine(launcher, model, ask)
     if found.error and not found.tokens:
         raise found.error
-    teller.end(found)
+    report.end(found)
     if found.error:
         console.print_error(str(found.error), found.error.hint)
         return exit_code_of(found.error)
@@ -118,7 +118,7 @@ N_TOP = 5
 """Alternatives of each token in the JSON."""
 
 
-class Teller(Protocol):
+class ScoreReport(Protocol):
     """Told of tokens as they are scored, and of the end."""
 
     def take(self, tokens: Sequence[TokenTrace]) -> None:
@@ -156,7 +156,7 @@ class JsonText:
         console.print_json(report)
 
 
-class Rows:
+class TsvReport:
     """A line a token, as it is scored, with tabs between the columns; the sum goes to standard error.
 
     Alternatives stand in a last column, as in the JSON, where `n_top` is given.

@@ -9,7 +9,7 @@ from typing import Any
 from app.cli.common import console
 from app.cli.common.engine import ask_engine, for_one, lost
 from app.cli.common.exit_codes import ExitCode
-from app.cli.common.inputs import gather_prompt, given_text
+from app.cli.common.inputs import gather_prompt, read_input_text
 from app.cli.common.interrupt import Interrupt
 from app.cli.common.launching import EngineLauncher
 from app.cli.common.options import AskOptions
@@ -35,7 +35,7 @@ _BESIDE_BARS = 58
 def run_next(options: AskOptions, launcher: EngineLauncher, *, raw: bool, k: int, as_json: bool) -> int:
     """Prints the distribution and returns the exit code. Raises TokscopeError."""
     setup = look_up(options)
-    text = given_text(options.prompt, None, 'tok next --raw "The capital of France is"') if raw else ""
+    text = read_input_text(options.prompt, None, 'tok next --raw "The capital of France is"') if raw else ""
     asked = "" if raw else gather_prompt(options.prompt, (), "next")
     system = (ChatMessage(Role.SYSTEM, setup.preset.system),) if setup.preset.system else ()
     messages = () if raw else (*system, ChatMessage(Role.USER, asked))

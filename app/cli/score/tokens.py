@@ -8,7 +8,7 @@ from pathlib import Path
 from app.cli.common import console
 from app.cli.common.engine import ask_engine, find_model, lost
 from app.cli.common.exit_codes import ExitCode
-from app.cli.common.inputs import given_text
+from app.cli.common.inputs import read_input_text
 from app.cli.common.interrupt import Interrupt
 from app.cli.common.launching import EngineLauncher
 from app.cli.score.table import CONTROL, QUIET, Look, painted, wants_paint
@@ -27,7 +27,7 @@ def run_tokenize(
     text: str | None, file: Path | None, model: str | None, launcher: EngineLauncher, *, special: bool, as_json: bool
 ) -> int:
     """Prints the tokens and returns the exit code. Raises TokscopeError."""
-    given = given_text(text, file, 'tok tokenize "Where does a token end?"')
+    given = read_input_text(text, file, 'tok tokenize "Where does a token end?"')
     located = find_model(model, n_ctx=_SMALL_WINDOW, n_gpu_layers=0)
 
     async def ask(engine: Engine, _: Interrupt) -> tuple[PromptToken, ...]:

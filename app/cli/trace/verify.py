@@ -151,20 +151,22 @@ async def _verify(recording: Recording, located: LocatedModel, launcher: EngineL
 
 def _warnings(recording: Recording, sha256: str, ready: ModelReady) -> list[str]:
     """Tells what makes a difference likely, before it is looked for."""
-    told: list[str] = []
+    reported: list[str] = []
     if sha256 != recording.model.sha256:
-        told.append(f"another model file: recorded {recording.model.sha256[:12]}…, here {sha256[:12]}…")
+        reported.append(f"another model file: recorded {recording.model.sha256[:12]}…, here {sha256[:12]}…")
     before, now = _computed_alike(recording.model.ready), _computed_alike(ready)
-    told += [
+    reported += [
         f"another {name}: recorded {one_line(before[name])}, here {one_line(now[name])}"
         for name in now
         if before[name] != now[name]
     ]
     if not recording.sampling.exact:
-        told.append("it was not recorded with --exact: a close draw may fall otherwise")
+        reported.append("it was not recorded with --exact: a close draw may fall otherwise")
     if recording.speculate or (recording.finished and recording.finished.drafting):
-        told.append("it was recorded with drafts: larger batches round otherwise, and a close draw may fall otherwise")
-    return told
+        reported.append(
+            "it was recorded with drafts: larger batches round otherwise, and a close draw may fall otherwise"
+        )
+    return reported
 
 
 def _computed_alike(ready: ModelReady) -> dict[str, str]:

@@ -53,7 +53,7 @@ class StageReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class PreviewResult:
     """What a chain would leave of the candidates to draw from."""
 
     after: list[tuple[int, float]]
@@ -107,7 +107,7 @@ class Sampler(Protocol):
         """Takes a token that was not sampled as the reply's next. Raises ComputeError where a grammar forbids it."""
         ...
 
-    def foresee(self, logits: Logits, watch: Sequence[int], k: int) -> Left:
+    def preview(self, logits: Logits, watch: Sequence[int], k: int) -> PreviewResult:
         """What the next `sample` of these logits would draw from, at most `k` tokens of it, and what each stage does
         to `watch`. Changes neither the random state nor the history. Raises ComputeError."""
         ...

@@ -8,12 +8,12 @@ from itertools import pairwise
 
 from app.domain.generation import CellSpan
 from app.engine.core.backend import Backend
-from app.engine.core.events import Accounted
+from app.engine.core.events import CellMapChanged
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import Slot, SlotTable
 
 
-class Accounts:
+class CellMap:
     """Of the sequences of one context."""
 
     def __init__(self, backend: Backend, slots: SlotTable) -> None:
@@ -37,9 +37,9 @@ class Accounts:
         free = CellSpan("free", self._backend.n_ctx - n_used)
         return tuple(span for span in (*spans, free) if span.n_tokens)
 
-    def news(self, sequences: Iterable[Sequence], now_s: float) -> list[Accounted]:
+    def news(self, sequences: Iterable[Sequence], now_s: float) -> list[CellMapChanged]:
         """The accounts that changed by more than cells of their own that were computed since they were told."""
-        found: list[Accounted] = []
+        found: list[CellMapChanged] = []
         for sequence in sequences:
             slot, phase = sequence.slot, sequence.phase
             if slot is None or phase is Phase.FINISHED:
@@ -47,9 +47,9 @@ class Accounts:
             shared = tuple(sorted(self._slots.shared_by(slot).values())) if slot.shared else ()
             n_past = sequence.n_past if phase is Phase.HELD else 0
             state = (phase, sequence.n_shifted, n_past, shared)
-            if state != sequence.told:
-                sequence.told = state
-                found.append(Accounted(sequence, self.of(sequence, max(now_s, sequence.started_s))))
+            if state != sequence.last_reported_state:
+                sequence.last_reported_state = state
+                found.append(CellMapChanged(sequence, self.of(sequence, max(now_s, sequence.started_s))))
         return found
 
 

@@ -9,8 +9,8 @@ from app.domain.generation import FinishReason
 from app.domain.trace import Origin
 from app.engine.core.backend import Backend, ComputeError, Logits
 from app.engine.core.distribution import Distribution
-from app.engine.core.events import Happening, Held, Sampled
-from app.engine.core.preview import foresee
+from app.engine.core.events import Held, Sampled, StepEvent
+from app.engine.core.preview import preview
 from app.engine.core.sequence import Phase, Sequence
 
 _FORESEEN = 10
@@ -29,7 +29,7 @@ class Chooser:
         self,
         sequence: Sequence,
         logits: Logits,
-        happened: list[Happening],
+        happened: list[StepEvent],
         drafted: Many[int] = (),
         *,
         bonus: bool = False,
@@ -68,15 +68,15 @@ class Chooser:
             sequence.n_left -= 1
         self._end(sequence, token)
 
-    def release(self, sequence: Sequence, happened: list[Happening]) -> None:
+    def release(self, sequence: Sequence, happened: list[StepEvent]) -> None:
         """Lets a held sequence choose from the logits that were kept."""
         sequence.computed_s = self._clock()
         self.choose(sequence, sequence.release(sequence.computed_s), happened)
 
-    def _hold(self, sequence: Sequence, logits: Logits, now_s: float, happened: list[Happening]) -> None:
+    def _hold(self, sequence: Sequence, logits: Logits, now_s: float, happened: list[StepEvent]) -> None:
         assert sequence.sampler is not None
         try:
-            prospect = foresee(self._distribution, sequence.sampler, logits, sequence.trace_top_k or _FORESEEN)
+            prospect = preview(self._distribution, sequence.sampler, logits, sequence.trace_top_k or _FORESEEN)
         except ComputeError as error:
             sequence.finish(FinishReason.ERROR, error=str(error))
             return

@@ -8,7 +8,7 @@ from app.domain.generation import CellSpan
 from app.domain.trace import Origin
 from app.engine.core.backend import StageReport
 from app.engine.core.distribution import Measured
-from app.engine.core.preview import Prospect
+from app.engine.core.preview import NextTokenPreview
 from app.engine.core.sequence import Sequence
 
 
@@ -54,7 +54,7 @@ class Held:
     """A sequence waits before its next token."""
 
     sequence: Sequence
-    prospect: Prospect
+    prospect: NextTokenPreview
 
 
 @dataclass(slots=True)
@@ -67,7 +67,7 @@ class Shifted:
 
 
 @dataclass(slots=True)
-class Accounted:
+class CellMapChanged:
     """The account of a sequence's window has changed by more than new cells of its own."""
 
     sequence: Sequence
@@ -90,4 +90,4 @@ class Finished:
     sequence: Sequence
 
 
-Happening = Started | Prefilled | Sampled | Held | Shifted | Accounted | Blocked | Finished
+StepEvent = Started | Prefilled | Sampled | Held | Shifted | CellMapChanged | Blocked | Finished

@@ -10,7 +10,7 @@ from app.engine.core.distribution import Distribution
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
+class NextTokenPreview:
     """The next token's distribution."""
 
     entropy: float
@@ -24,14 +24,14 @@ class Prospect:
     """(id, probability, rank) before the chain of those that are in `after` and not in `before`."""
 
 
-def foresee(distribution: Distribution, sampler: Sampler, logits: Logits, k: int) -> Prospect:
+def preview(distribution: Distribution, sampler: Sampler, logits: Logits, k: int) -> NextTokenPreview:
     """The `k` most likely tokens and what the sampler's chain would make of them. Raises ComputeError."""
     best = distribution.best(logits, max(1, k))
     watch = best[:k]
-    left = sampler.foresee(logits, watch, k)
+    left = sampler.preview(logits, watch, k)
     raised = [token for token, _ in left.after if token not in watch]
     if raised:
-        left = sampler.foresee(logits, [*watch, *raised], k)
+        left = sampler.preview(logits, [*watch, *raised], k)
     measured = distribution.measure(logits, best[0], k)
     ranked = [(token, distribution.p(token), distribution.rank(logits, token)) for token in raised]
-    return Prospect(measured.entropy, measured.p_end, measured.top, left.after, left.stages, ranked)
+    return NextTokenPreview(measured.entropy, measured.p_end, measured.top, left.after, left.stages, ranked)

@@ -84,7 +84,7 @@ class Reuse:
         """The sequences whose prompts are being computed now."""
         self._beside: list[Reuse] = []
 
-    def stand_beside(self, other: Reuse) -> None:
+    def link_peer(self, other: Reuse) -> None:
         """From now on each of the two takes cells over from the other: two contexts of one model."""
         self._beside.append(other)
         other._beside.append(self)

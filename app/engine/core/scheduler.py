@@ -13,10 +13,10 @@ from collections.abc import Callable
 from app.domain.generation import CellSpan, FinishReason
 from app.engine.core.admission import Admission
 from app.engine.core.backend import Backend, ComputeError, Decoded, Sampler
-from app.engine.core.cells import Accounts
+from app.engine.core.cells import CellMap
 from app.engine.core.chooser import Chooser
 from app.engine.core.draft import Drafter, NGramDrafter
-from app.engine.core.events import Blocked, Finished, Happening, Held, Prefilled, Started
+from app.engine.core.events import Blocked, Finished, Held, Prefilled, Started, StepEvent
 from app.engine.core.reuse import Archive, Reuse
 from app.engine.core.rows import Rows, build, running
 from app.engine.core.sequence import Phase, Sequence
@@ -49,7 +49,7 @@ class Scheduler:
         self.slots = SlotTable(backend.n_slots)
         self._pace = Pace(backend)
         self.reuse = Reuse(backend, self.slots, archive, wall)
-        self._accounts = Accounts(backend, self.slots)
+        self._accounts = CellMap(backend, self.slots)
         self._wall = wall
         self.admission = Admission(backend, self.slots, self._pace.costs, clock, drafter, self.reuse)
         self._clock = clock
@@ -74,9 +74,9 @@ class Scheduler:
         self._stuck = False
         self._waiting.append(sequence)
 
-    def step(self) -> list[Happening]:
+    def step(self) -> list[StepEvent]:
         """Runs one llama_decode, or none when nothing is to be computed. Never raises for one request's sake."""
-        happened: list[Happening] = []
+        happened: list[StepEvent] = []
         began_s = self._clock()
         self._sweep(happened)
         if self._release(happened):
@@ -113,12 +113,12 @@ class Scheduler:
     def _blocked(self) -> list[Blocked]:
         """Those that have to wait for held ones and were not told so."""
         held_by = self.held_by
-        found = [s for s in self._waiting if held_by and not s.told_blocked and s.phase is not Phase.FINISHED]
+        found = [s for s in self._waiting if held_by and not s.block_reported and s.phase is not Phase.FINISHED]
         for sequence in found:
-            sequence.told_blocked = True
+            sequence.block_reported = True
         return [Blocked(sequence, held_by) for sequence in found]
 
-    def _release(self, happened: list[Happening]) -> bool:
+    def _release(self, happened: list[StepEvent]) -> bool:
         """Lets held sequences choose that may go on; they are computed with the next step. False where none may."""
         released = [s for s in self._active if s.phase is Phase.HELD and s.released]
         for sequence in released:
@@ -126,7 +126,7 @@ class Scheduler:
         self._stuck = self._stuck and not released
         return bool(released)
 
-    def _choose(self, sequence: Sequence, row: int | None, happened: list[Happening]) -> None:
+    def _choose(self, sequence: Sequence, row: int | None, happened: list[StepEvent]) -> None:
         """One token that no draft foresaw: from a row, or from what was kept of one."""
         n_before = len(sequence.generated)
         if row is None:
@@ -136,7 +136,7 @@ class Scheduler:
         if sequence.speculation:
             sequence.speculation.verified([], sequence.generated[n_before:])
 
-    def _sweep(self, happened: list[Happening]) -> None:
+    def _sweep(self, happened: list[StepEvent]) -> None:
         """Reports and removes finished sequences."""
         if not any(s.phase is Phase.FINISHED for s in (*self._active, *self._waiting)):
             return
@@ -153,7 +153,7 @@ class Scheduler:
         self._active = [s for s in self._active if s.phase is not Phase.FINISHED]
         self._waiting = deque(s for s in self._waiting if s.phase is not Phase.FINISHED)
 
-    def _compute(self, rows: list[Rows], began_s: float, happened: list[Happening]) -> None:
+    def _compute(self, rows: list[Rows], began_s: float, happened: list[StepEvent]) -> None:
         """Decodes and samples. `began_s`: when the step began; what it did until now counts as computing."""
         decode_began_s = self._clock()
         try:
@@ -188,7 +188,7 @@ class Scheduler:
             if row.first_output is not None:
                 self._choose(sequence, row.first_output, happened)
 
-    def _verify(self, row: Rows, at: float, happened: list[Happening]) -> None:
+    def _verify(self, row: Rows, at: float, happened: list[StepEvent]) -> None:
         """Chooses after each row for as long as what follows agrees with the choice, and takes the rest back.
 
         What follows is a draft, or forced tokens. Every token comes from the target's own chain on its true prefix, so

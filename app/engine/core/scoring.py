@@ -56,12 +56,12 @@ class Scoring:
         self._n_resets = 0
         self._n_fed = 0
         """Tokens whose rows were computed."""
-        self._n_told = 0
+        self._n_reported = 0
 
     @property
     def done(self) -> bool:
         """Whether every token was told."""
-        return self._n_told == len(self._tokens)
+        return self._n_reported == len(self._tokens)
 
     def claim(self, slots: SlotTable, reuse: Reuse) -> bool:
         """Takes a slot, unless it has one; False where all are in use. What lay there is kept in the archive."""
@@ -84,8 +84,8 @@ class Scoring:
 
     def step(self) -> list[ScoredId]:
         """Computes as many rows as may have logits at once. Raises ComputeError."""
-        first = [ScoredId(0, self._tokens[0], None, counts=False)] if self._tokens and not self._n_told else []
-        self._n_told += len(first)
+        first = [ScoredId(0, self._tokens[0], None, counts=False)] if self._tokens and not self._n_reported else []
+        self._n_reported += len(first)
         return [*first, *self._compute()]
 
     def _compute(self) -> list[ScoredId]:
@@ -111,8 +111,8 @@ class Scoring:
             for row, index in enumerate(range(self._n_fed + 1, end + 1))
         ]
         self._n_fed = end
-        new = [scored for scored in found if scored.index >= self._n_told]
-        self._n_told += len(new)
+        new = [scored for scored in found if scored.index >= self._n_reported]
+        self._n_reported += len(new)
         return new
 
     def _decode(self, slot: Slot, rows: list[int]) -> bool:

@@ -55,9 +55,9 @@ class Sequence:
     n_cached: int = 0
     cells: tuple[CellSpan, ...] = ()
     """The account of its window when it ended."""
-    told_blocked: bool = False
+    block_reported: bool = False
     """Whether it was told that it waits for held sequences."""
-    told: tuple[object, ...] = ()
+    last_reported_state: tuple[object, ...] = ()
     """What the account of its window depended on when it was told last."""
     stops: list[int] = field(default_factory=list[int])
     """Where a chunk of its prefill ends, whatever else fits into a batch."""

@@ -16,8 +16,8 @@ from app.engine.core.backend import (
     Backend,
     ComputeError,
     Ids,
-    Left,
     Logits,
+    PreviewResult,
     Sampler,
     SamplingError,
     Shadow,
@@ -142,9 +142,9 @@ class TwoSets:
             self._sets[self._block.inside].force(token)
         self._took(token)
 
-    def foresee(self, logits: Logits, watch: Sequence[int], k: int) -> Left:
+    def preview(self, logits: Logits, watch: Sequence[int], k: int) -> PreviewResult:
         """See `Sampler`."""
-        return self._sets[self._block.inside].foresee(logits, watch, k)
+        return self._sets[self._block.inside].preview(logits, watch, k)
 
     def shadow(self) -> Shadow:
         """See `Sampler`. Of the set that is in force now."""

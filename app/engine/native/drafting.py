@@ -13,7 +13,7 @@ from app.engine.core.model_drafter import ModelDrafter
 from app.engine.core.tuning import Pace
 from app.engine.native import library
 from app.engine.native.context import ContextError, NativeContext
-from app.engine.native.loader import Loaded, is_of_memory
+from app.engine.native.loader import LoadedModel, is_of_memory
 from app.engine.native.model import LoadError, NativeModel
 
 _FIRST_CHECKED = 5
@@ -26,7 +26,7 @@ _MEASURED_AGAIN = 8
 class DraftModel:
     """Owns the draft model and its context; one sequence for each slot of the target."""
 
-    def __init__(self, path: str, loaded: Loaded, options: LoadOptions) -> None:
+    def __init__(self, path: str, loaded: LoadedModel, options: LoadOptions) -> None:
         """Loads `path` beside its target, on the CPU where the GPU has no room for it after all.
 
         Raises LoadError, also where its vocabulary does not match the target's.
@@ -71,7 +71,7 @@ def _placed(options: LoadOptions, plan: Plan | None) -> LoadOptions:
     return msgspec.structs.replace(options, n_gpu_layers=-1, split_mode="none", main_gpu=plan.draft_gpu)
 
 
-def _load(path: str, options: LoadOptions, loaded: Loaded) -> tuple[NativeModel, NativeContext]:
+def _load(path: str, options: LoadOptions, loaded: LoadedModel) -> tuple[NativeModel, NativeContext]:
     """One attempt. Raises LoadError that says of which model it speaks."""
     try:
         model = NativeModel(path, options, lambda fraction: True)

@@ -75,7 +75,7 @@ _PRINTED_BYTES = (1 << 20) / 100
 
 
 @dataclass
-class Loaded:
+class LoadedModel:
     """A model and its context; `close` frees both in the right order."""
 
     model: NativeModel
@@ -93,7 +93,9 @@ class Loaded:
         self.model.close()
 
 
-def load(path: str, options: LoadOptions, progress: Callable[[float], bool], sizes: ModelSizes | None = None) -> Loaded:
+def load(
+    path: str, options: LoadOptions, progress: Callable[[float], bool], sizes: ModelSizes | None = None
+) -> LoadedModel:
     """Loads a GGUF and makes its context. Memory is planned first (`app.domain.fit`); where it is short nevertheless,
     smaller attempts follow, and the notices say so.
 
@@ -128,7 +130,7 @@ def load(path: str, options: LoadOptions, progress: Callable[[float], bool], siz
     notices += plan.warnings if plan else ()
     notices += () if context.partial_removal else (_CANNOT_CUT,)
     notices += model.adapters.notices
-    return Loaded(model, context, attempt.options(options), notices, (time.perf_counter() - began) * 1e3, plan)
+    return LoadedModel(model, context, attempt.options(options), notices, (time.perf_counter() - began) * 1e3, plan)
 
 
 def _memories() -> list[Memory]:
@@ -214,7 +216,7 @@ def _can_cut(context: NativeContext) -> bool:
         context.clear(0)
 
 
-def describe(loaded: Loaded, path: str, load_ms: float, sizes: ModelSizes | None = None) -> ModelReady:
+def describe(loaded: LoadedModel, path: str, load_ms: float, sizes: ModelSizes | None = None) -> ModelReady:
     """Describes a loaded model: every figure is read back from llama.cpp, only `pass_bytes` comes from the header."""
     model, context = loaded.model, loaded.context
     return ModelReady(

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.domain.trace import Draw, StageTrace
-from app.engine.core.backend import Left, Logits, StageReport
+from app.engine.core.backend import Logits, PreviewResult, StageReport
 from app.engine.native.bindings import C, Native
 
 _ROW_BYTES = 12
@@ -49,22 +49,22 @@ class Reporter:
         traces, view = _run(self._names, self._stages, array, rows, watch)
         self.last = StageReport((*first, *traces), self._draw(view, int(array.selected)))
 
-    def foresee(
+    def preview(
         self, chain: Native, array: Native, rows: Rows, watch: Sequence[int], k: int, *, filtered: bool = False
-    ) -> Left:
+    ) -> PreviewResult:
         """What a clone of the chain leaves of `array`, at most `k`; it may be used up.
 
         `filtered`: as in `run`.
         """
-        told = [_grammar(array, rows, watch)] if filtered else []
+        reported = [_grammar(array, rows, watch)] if filtered else []
         traces, view = _run(self._names, _stages(chain), array, rows, watch)
-        told += traces
+        reported += traces
         chances = _chances(view)
         if self._names[-1] == "greedy" and chances.any():
-            return Left([(int(array.data[array.selected].id), 1.0)][:k], tuple(told))
+            return PreviewResult([(int(array.data[array.selected].id), 1.0)][:k], tuple(reported))
         best = np.lexsort((view["id"], -chances))[:k]
         after = [(int(view["id"][i]), float(chances[i])) for i in best if chances[i] > 0]
-        return Left(after, tuple(told))
+        return PreviewResult(after, tuple(reported))
 
     def _draw(self, view: Rows, selected: int) -> Draw | None:
         if self._twin is None:

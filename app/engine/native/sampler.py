@@ -16,7 +16,7 @@ import numpy as np
 
 from app.domain.sampling import SamplingParams
 from app.engine.core import topk
-from app.engine.core.backend import ComputeError, Ids, Left, Logits, Shadow, StageReport
+from app.engine.core.backend import ComputeError, Ids, Logits, PreviewResult, Shadow, StageReport
 from app.engine.grammar.matcher import Mask, Matcher
 from app.engine.native import stages
 from app.engine.native.bans import TextBans, banned_texts
@@ -84,13 +84,13 @@ class NativeSampler:
         self._history.add(token)
         self._follow_texts((token,))
 
-    def foresee(self, logits: Logits, watch: Sequence[int], k: int) -> Left:
+    def preview(self, logits: Logits, watch: Sequence[int], k: int) -> PreviewResult:
         """See `app.engine.core.backend.Sampler`: a clone of the chain has the same random state and is thrown away."""
         mask = self._grammar.mask() if self._grammar else None
         self._take(logits, mask, every=True)
         clone = C.llama_sampler_clone(self._chain)
         try:
-            return self._reporter.foresee(clone, self._array, self._rows, watch, k, filtered=mask is not None)
+            return self._reporter.preview(clone, self._array, self._rows, watch, k, filtered=mask is not None)
         finally:
             C.llama_sampler_free(clone)
 

@@ -11,7 +11,17 @@ from pathlib import Path
 from app.domain.generation import FinishReason, Timings, Usage
 from app.domain.sampling import needs_grammar
 from app.engine.core.backend import ComputeError
-from app.engine.core.events import Accounted, Blocked, Finished, Happening, Held, Prefilled, Sampled, Shifted, Started
+from app.engine.core.events import (
+    Blocked,
+    CellMapChanged,
+    Finished,
+    Held,
+    Prefilled,
+    Sampled,
+    Shifted,
+    Started,
+    StepEvent,
+)
 from app.engine.kv.file import kv_folder, remove_states
 from app.engine.native import library
 from app.engine.native.model import LoadCancelled, LoadError
@@ -20,9 +30,9 @@ from app.engine.process.outbox import Outbox
 from app.engine.process.vitals import Vitals
 from app.engine.requests.background import Background, Then
 from app.engine.requests.prompting import Fitted, TooLongError, UnknownTokenError
-from app.engine.requests.queries import LONG, Questions, run_bench
+from app.engine.requests.queries import LONG, QueryRunner, run_bench
 from app.engine.requests.reply import Reply
-from app.engine.requests.service import Host
+from app.engine.requests.service import ModelService
 from app.engine.text.renderer import Renderer
 from app.protocol.commands import (
     Abort,
@@ -42,7 +52,7 @@ from app.protocol.commands import (
 )
 from app.protocol.events import (
     PROTOCOL_VERSION,
-    CellsTold,
+    CellsReported,
     ContextShifted,
     ContextTrimmed,
     GenerationFinished,
@@ -71,9 +81,9 @@ class Worker:
         self._vitals = Vitals()
         self._cancel_load = threading.Event()
         self._stop_bench = threading.Event()
-        self._host: Host | None = None
+        self._host: ModelService | None = None
         self._replies: dict[int, Reply] = {}
-        self._questions = Questions(self._outbox.send, lambda: self._inbox.wake())
+        self._questions = QueryRunner(self._outbox.send, lambda: self._inbox.wake())
         self._preparing = Background(lambda: self._inbox.wake())
         """Requests whose grammar is compiled or whose long text is tokenised, which keeps nobody else waiting."""
         self._unprepared: set[int] = set()
@@ -205,18 +215,18 @@ class Worker:
             self._unsubmitted(request_id, FinishReason.ERROR, _REPLACED)
         self._unload()
         self._renderer.start()  # has its process ready by the time the model is loaded
-        told = 0.0
+        reported = 0.0
 
         def progress(fraction: float) -> bool:
-            nonlocal told
+            nonlocal reported
             self._vitals.step()
-            if fraction - told >= _PROGRESS_STEP or fraction >= 1.0:
-                told = fraction
+            if fraction - reported >= _PROGRESS_STEP or fraction >= 1.0:
+                reported = fraction
                 self._outbox.send(LoadProgress(fraction))
             return not self._cancel_load.is_set()
 
         try:
-            self._host = Host(command, progress, self._renderer, self._cache)
+            self._host = ModelService(command, progress, self._renderer, self._cache)
         except LoadCancelled:
             self._outbox.send(LoadFailed("the load was cancelled", cancelled=True))
         except (LoadError, ComputeError) as error:
@@ -263,7 +273,7 @@ class Worker:
             failed(str(error))
 
     def _submit(
-        self, host: Host, command: Generate, arrived_s: float, fitted: Fitted, notices: tuple[str, ...]
+        self, host: ModelService, command: Generate, arrived_s: float, fitted: Fitted, notices: tuple[str, ...]
     ) -> None:
         request_id = command.request_id
         self._unprepared.discard(request_id)
@@ -276,7 +286,7 @@ class Worker:
         self._unprepared.discard(request_id)
         self._outbox.send(GenerationFinished(request_id, reason, Usage(), Timings(), error=error))
 
-    def _report(self, happening: Happening) -> None:
+    def _report(self, happening: StepEvent) -> None:
         sequence = happening.sequence
         request_id = sequence.request_id
         if self._questions.take(happening):
@@ -294,15 +304,15 @@ class Worker:
                 self._outbox.send(ContextShifted(request_id, n_kept, n_discarded))
             case Blocked(_, held_by):
                 self._outbox.send(SlotsHeld(request_id, held_by))
-            case Accounted(_, cells):
-                self._outbox.send(CellsTold(request_id, cells))
+            case CellMapChanged(_, cells):
+                self._outbox.send(CellsReported(request_id, cells))
             case Finished():
                 self._finished(self._replies.pop(request_id))
 
     def _started(self, reply: Reply) -> None:
         reply.busy_ms = self._outbox.busy_ms
         self._outbox.send(reply.started())
-        if reply.tell_prompt and self._host:
+        if reply.include_prompt and self._host:
             self._outbox.send(self._host.rendered(reply))
 
     def _sampled(self, reply: Reply, sampled: Sampled) -> None:

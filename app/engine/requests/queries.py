@@ -11,14 +11,14 @@ from app.domain.generation import FinishReason
 from app.domain.sampling import needs_grammar
 from app.domain.trace import PromptToken
 from app.engine.core.backend import ComputeError
-from app.engine.core.events import Blocked, Finished, Happening, Held
-from app.engine.native.loader import Loaded
+from app.engine.core.events import Blocked, Finished, Held, StepEvent
+from app.engine.native.loader import LoadedModel
 from app.engine.native.raw import RawRun, measure
 from app.engine.requests.background import Background, Then
 from app.engine.requests.prompting import Fitted, TooLongError, UnknownTokenError
 from app.engine.requests.reply import Reply
 from app.engine.requests.score import HELD, ScoreRun
-from app.engine.requests.service import Host
+from app.engine.requests.service import ModelService
 from app.engine.text.prompt import Prompt
 from app.protocol.codec import FrameError
 from app.protocol.commands import Bench, Generate, Predict, Score, Tokenize
@@ -30,7 +30,7 @@ LONG = 1 << 16
 """Characters of a text that take longer to tokenise than others should wait."""
 
 
-class Questions:
+class QueryRunner:
     """Those that are open, by their id; each ends with one answer."""
 
     def __init__(self, send: Callable[[Event], None], wake: Callable[[], None]) -> None:
@@ -49,7 +49,7 @@ class Questions:
         """Whether `step` would do nothing; what the schedulers have to do is their own business."""
         return all(score.waits for score in self._scores.values())
 
-    def ask(self, command: Tokenize | Predict | Score, host: Host | None) -> None:
+    def ask(self, command: Tokenize | Predict | Score, host: ModelService | None) -> None:
         """Answers now or later; never raises."""
         if host is None:
             self._refuse(command, _NO_MODEL)
@@ -64,19 +64,19 @@ class Questions:
                 command.request_id, lambda: self._read(command, host), lambda error: self._refuse(command, error)
             )
 
-    def _read(self, command: Tokenize | Predict | Score, host: Host) -> Then:
+    def _read(self, command: Tokenize | Predict | Score, host: ModelService) -> Then:
         """What a text takes before the loop can go on with it; returns how."""
         prompts = host.prompts
         match command:
             case Tokenize(text=text, parse_special=special) if not command.messages:
-                tokens = prompts.told(prompts.plain(text, bos=False, parse_special=special))
-                return lambda: self._tell(Tokenized(command.request_id, tokens))
+                tokens = prompts.token_spans(prompts.plain(text, bos=False, parse_special=special))
+                return lambda: self._answer(Tokenized(command.request_id, tokens))
             case Tokenize(fit_only=True):
                 answer = _fit(command, host)
-                return lambda: self._tell(answer)
+                return lambda: self._answer(answer)
             case Tokenize(messages=messages):
-                tokens = prompts.told(prompts.build(messages))
-                return lambda: self._tell(Tokenized(command.request_id, tokens))
+                tokens = prompts.token_spans(prompts.build(messages))
+                return lambda: self._answer(Tokenized(command.request_id, tokens))
             case Predict(text=text):
                 ids = () if command.messages else tuple(prompts.plain(text, bos=True).ids)
                 if not command.messages and not ids:
@@ -95,10 +95,10 @@ class Questions:
                 return lambda: self._predict(held, fitted, notices, host)
             case Score(text=text):
                 prompt = prompts.plain(text, bos=True)
-                told = prompts.told(prompt)
-                return lambda: self._score(command, prompt, told, host)
+                reported = prompts.token_spans(prompt)
+                return lambda: self._score(command, prompt, reported, host)
 
-    def _tell(self, answer: Tokenized) -> None:
+    def _answer(self, answer: Tokenized) -> None:
         self._texts.pop(answer.request_id, None)
         try:
             self._send(answer)
@@ -116,18 +116,18 @@ class Questions:
             case Score():
                 self._send(ScoreFinished(request_id, error=error))
 
-    def _predict(self, held: Generate, fitted: Fitted, notices: tuple[str, ...], host: Host) -> None:
+    def _predict(self, held: Generate, fitted: Fitted, notices: tuple[str, ...], host: ModelService) -> None:
         self._texts.pop(held.request_id, None)
         self._predictions[held.request_id] = host.submit(held, time.perf_counter(), fitted, notices)
 
-    def _score(self, command: Score, prompt: Prompt, told: Sequence[PromptToken], host: Host) -> None:
+    def _score(self, command: Score, prompt: Prompt, reported: Sequence[PromptToken], host: ModelService) -> None:
         self._texts.pop(command.request_id, None)
         try:
-            self._scores[command.request_id] = ScoreRun(command, prompt, told, host)
+            self._scores[command.request_id] = ScoreRun(command, prompt, reported, host)
         except ValueError as error:
             self._refuse(command, str(error))
 
-    def take(self, happening: Happening) -> bool:
+    def take(self, happening: StepEvent) -> bool:
         """Whether what a scheduler reports belongs to a prediction."""
         sequence = happening.sequence
         reply = self._predictions.get(sequence.request_id)
@@ -195,7 +195,7 @@ def _takes_long(command: Tokenize | Predict | Score) -> bool:
     return len(command.text) + sum(len(message.content) for message in messages) > LONG
 
 
-def _fit(command: Tokenize, host: Host) -> Tokenized:
+def _fit(command: Tokenize, host: ModelService) -> Tokenized:
     try:
         return Tokenized(command.request_id, fit=host.fit(command))
     except TooLongError as error:
@@ -203,7 +203,7 @@ def _fit(command: Tokenize, host: Host) -> Tokenized:
 
 
 def run_bench(
-    command: Bench, loaded: Loaded | None, send: Callable[[Event], None], stopped: Callable[[], bool]
+    command: Bench, loaded: LoadedModel | None, send: Callable[[Event], None], stopped: Callable[[], bool]
 ) -> None:
     """Sends one BenchMeasured a repetition and one BenchFinished; a failure is told, never raised."""
     error = ""

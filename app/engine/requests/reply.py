@@ -25,14 +25,14 @@ class Reply:
         fitted: Fitted,
         vocab: Vocab,
         *,
-        tell_prompt: bool = False,
+        include_prompt: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         prompt = fitted.prompt
         self.fitted = fitted
         self.sequence = sequence
         self.prompt = prompt
-        self.tell_prompt = tell_prompt
+        self.include_prompt = include_prompt
         self.stop: Stop | None = None
         self.n_tokens = 0
         """Tokens that belong to the reply, the kept ones not counted."""

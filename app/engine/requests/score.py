@@ -9,7 +9,7 @@ from app.engine.core.backend import ComputeError
 from app.engine.core.distribution import Measured
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.scoring import SMALLEST_WINDOW, ScoredId, Scoring, check_window
-from app.engine.requests.service import Host
+from app.engine.requests.service import ModelService
 from app.engine.requests.wire import top_tokens
 from app.engine.text.prompt import Prompt
 from app.engine.text.vocab import piece_text
@@ -26,7 +26,7 @@ HELD = "paused requests hold all slots: let one of them run to its end, or end i
 class ScoreRun:
     """One text, between the steps of the conversations: in a context of its own, or in theirs for want of memory."""
 
-    def __init__(self, command: Score, prompt: Prompt, told: Sequence[PromptToken], host: Host) -> None:
+    def __init__(self, command: Score, prompt: Prompt, reported: Sequence[PromptToken], host: ModelService) -> None:
         """`told` are the tokens of `prompt`. Raises ValueError where the window that is asked for cannot be had."""
         backend = host.loaded.context
         n_ctx = command.n_ctx or backend.n_ctx
@@ -34,7 +34,7 @@ class ScoreRun:
         self._request_id = command.request_id
         self._host = host
         self._vocab = vocab = host.loaded.model.vocab
-        self._told = told
+        self._prompt_tokens = reported
         self._n_bos = len(prompt.given)
         self._own = host.score_beside(min(n_ctx, max(len(prompt.ids), SMALLEST_WINDOW)))
         self._scheduler = Scheduler(self._own) if self._own else host.schedulers[0]
@@ -90,7 +90,7 @@ class ScoreRun:
             measured.entropy,
             top_tokens(self._vocab, measured.top),
             Origin.FORCED,
-            n_bytes=self._told[scored.index].n_bytes,
+            n_bytes=self._prompt_tokens[scored.index].n_bytes,
             p_end=measured.p_end,
             decode_ms=scored.decode_ms,
             sample_ms=scored.measure_ms,

@@ -22,7 +22,7 @@ from app.engine.native import library
 from app.engine.native.bans import ban_notices
 from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.drafting import DraftModel
-from app.engine.native.loader import Loaded, describe, load
+from app.engine.native.loader import LoadedModel, describe, load
 from app.engine.native.model import LoadError
 from app.engine.requests.prompting import Fitted, UnknownTokenError, check_ids, check_size, prepare
 from app.engine.requests.reply import Reply
@@ -44,7 +44,7 @@ class Branches:
         """`main`: of the context `beside`. Raises ContextError where memory does not allow it."""
         self.context = beside.branching(MAX_BRANCHES)
         self.scheduler = Scheduler(self.context)
-        self.scheduler.reuse.stand_beside(main.reuse)
+        self.scheduler.reuse.link_peer(main.reuse)
 
 
 CHATML_END = "<|im_end|>"
@@ -52,7 +52,7 @@ _SAVE_S = 0.8
 """Less than the second that a worker has between the end of its input and its own."""
 
 
-class Host:
+class ModelService:
     """Owns everything native of one model."""
 
     def __init__(
@@ -141,7 +141,7 @@ class Host:
             sequence.notices += ban_notices(self.loaded.model, command.sampling)
         if self._store and command.conversation:
             self._store.remember(command.conversation)
-        reply = Reply(sequence, fitted, vocab, tell_prompt=command.tell_prompt)
+        reply = Reply(sequence, fitted, vocab, include_prompt=command.include_prompt)
         if command.reply_text:
             begins = reply.at_start and not command.sampling.force
             sequence.forced += self.prompts.content_ids(command.reply_text, continued=not begins)
@@ -191,7 +191,7 @@ class Host:
 
     def rendered(self, reply: Reply) -> PromptRendered:
         """What was really sent for a request."""
-        return PromptRendered(reply.sequence.request_id, self.prompts.told(reply.prompt))
+        return PromptRendered(reply.sequence.request_id, self.prompts.token_spans(reply.prompt))
 
     def remember(self, reply: Reply) -> None:
         """Keeps the ids of a reply, so that the next prompt's tokens are those in the KV cache."""
@@ -257,7 +257,7 @@ class Host:
         self.loaded.close()
 
 
-def _open_store(cache: Path | None, path: str, loaded: Loaded) -> KvStore | None:
+def _open_store(cache: Path | None, path: str, loaded: LoadedModel) -> KvStore | None:
     """The saved states of this very file, build and layout of cells."""
     if cache is None:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from app.domain.trace import Prediction, TokenTrace, TopToken
 from app.engine.core.events import Sampled
-from app.engine.core.preview import Prospect
+from app.engine.core.preview import NextTokenPreview
 from app.engine.text.vocab import Vocab, piece_text
 
 
@@ -41,7 +41,7 @@ def token_trace(vocab: Vocab, sampled: Sampled, n_bytes: int, top: tuple[TopToke
     )
 
 
-def prediction(vocab: Vocab, prospect: Prospect) -> Prediction:
+def prediction(vocab: Vocab, prospect: NextTokenPreview) -> Prediction:
     """What may come next."""
     before, after = top_tokens(vocab, prospect.before), top_tokens(vocab, prospect.after)
     raised = top_tokens(vocab, ((token, p) for token, p, _ in prospect.raised))

@@ -100,7 +100,7 @@ def _fold(character: str) -> str:
     )
 
 
-class Teller:
+class PromptTokenMapper:
     """Serves one vocabulary."""
 
     def __init__(self, vocab: Vocab) -> None:

@@ -9,7 +9,7 @@ from app.domain.conversation import Role
 from app.domain.generation import PromptSpans
 from app.domain.trace import PromptToken
 from app.engine.text import marks
-from app.engine.text.align import Teller
+from app.engine.text.align import PromptTokenMapper
 from app.engine.text.dialect import ReplyMessage, thinking_of
 from app.engine.text.guard import Guard
 from app.engine.text.marks import OPEN_BYTES, without_marks
@@ -108,7 +108,7 @@ class PromptBuilder:
         self._replies = ReplyMemory(vocab, tokenizer, own)
         self._special_ids = frozenset(special.id for special in vocab.special)
         self._adds_space = tokenizer.adds_space
-        self._teller = Teller(vocab)
+        self._mapper = PromptTokenMapper(vocab)
 
     def content_ids(self, text: str, *, continued: bool) -> list[int]:
         """The ids of text that a reply goes on with: never control tokens, as when it is part of a later prompt.
@@ -117,11 +117,11 @@ class PromptBuilder:
         """
         return self._replies.content_ids(marks.clean(text), continued=continued)
 
-    def told(self, prompt: Prompt) -> tuple[PromptToken, ...]:
+    def token_spans(self, prompt: Prompt) -> tuple[PromptToken, ...]:
         """A prompt's tokens with their pieces and the bytes of the rendered text that they stand for."""
-        teller, kept = self._teller, prompt.ids[len(prompt.ids) - prompt.n_kept :]
-        sizes = [*prompt.given, *teller.sizes(prompt.data, prompt.chunks), *teller.own_sizes(kept)]
-        return teller.tokens(prompt.ids, sizes)
+        mapper, kept = self._mapper, prompt.ids[len(prompt.ids) - prompt.n_kept :]
+        sizes = [*prompt.given, *mapper.sizes(prompt.data, prompt.chunks), *mapper.own_sizes(kept)]
+        return mapper.tokens(prompt.ids, sizes)
 
     def remember(self, text: str, ids: Sequence[int]) -> None:
         """Notes the ids (without the end token) of a reply that was shown as `text`, for the prompts to come."""
@@ -148,7 +148,7 @@ class PromptBuilder:
     def given(self, ids: Sequence[int]) -> Prompt:
         """A prompt that came as ids; all of it counts as this turn."""
         spans = PromptSpans(n_turn=len(ids))
-        return Prompt(list(ids), spans, strip_space=self._strips(ids), given=self._teller.own_sizes(ids))
+        return Prompt(list(ids), spans, strip_space=self._strips(ids), given=self._mapper.own_sizes(ids))
 
     def plain(self, text: str, *, bos: bool, parse_special: bool = False) -> Prompt:
         """A text that no template is applied to, with BOS in front only where `bos` asks for it and the model wants it.

@@ -30,7 +30,7 @@ class Branching:
         *,
         ask: Ask,
         show: Callable[[Sequence[Message]], None],
-        tell: Callable[[str], None],
+        announce: Callable[[str], None],
         look: Callable[[], tuple[float, str, ModelReady | None]],
     ) -> None:
         """`look` tells the shortest time between two flushes, the style of code, and the model."""
@@ -39,7 +39,7 @@ class Branching:
         self._presets = presets
         self._ask = ask
         self._show = show
-        self._tell = tell
+        self._announce = announce
         self._look = look
 
     async def start(self) -> None:
@@ -50,10 +50,10 @@ class Branching:
         last = next((m.content for m in reversed(session.branch) if m.role is Role.USER), None)
         prompt = last if content is None else content
         if prompt is None:
-            self._tell("Write a message first; then several replies to it come at once.")
+            self._announce("Write a message first; then several replies to it come at once.")
             return
         if not self._chat.can_send:
-            self._tell("Several replies at once can be started when the engine is free.")
+            self._announce("Several replies at once can be started when the engine is free.")
             return
         presets = {**self._presets, session.preset.name: session.preset}
         plan = await self._ask(BranchPlan(prompt, content is None, presets, session.preset.name))
@@ -87,12 +87,12 @@ class Branching:
             async with aclosing(self._chat.session.branches(content, presets)) as stream:
                 async for index, event in stream:
                     if isinstance(event, StoreFailed):
-                        self._tell(f"Not saved: {event.message}")
+                        self._announce(f"Not saved: {event.message}")
                     elif isinstance(event, MessageReturned):
                         self._composer.put_draft(event.message.content)
                     elif not isinstance(event, MessageStored):
                         screen.fold(index, event)
         except TokscopeError as error:
-            self._tell(error.told)
+            self._announce(error.full_message)
         finally:
             screen.finished()

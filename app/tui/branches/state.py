@@ -12,9 +12,9 @@ from app.domain.text import one_line
 from app.protocol.events import TokensGenerated
 from app.session.events import (
     BranchChanged,
-    ForkReread,
     MessageReturned,
     MessageStored,
+    PrefixRecomputed,
     ReplyFinished,
     ReplyStarted,
     StoreFailed,
@@ -57,7 +57,7 @@ class Branch:
                 self.message = message
             case ReplyFinished(message=message):
                 self.finished = message
-            case MessageStored() | MessageReturned() | StoreFailed() | ForkReread() | BranchChanged():
+            case MessageStored() | MessageReturned() | StoreFailed() | PrefixRecomputed() | BranchChanged():
                 pass  # they belong to all replies, and the chat tells them
             case _:
                 self.meter.apply(event)

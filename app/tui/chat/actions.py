@@ -23,11 +23,11 @@ from app.tui.chat.settings import ModelLoads
 from app.tui.common.commands import COMMANDS
 from app.tui.common.keymap import Keymap
 from app.tui.common.services import Services
-from app.tui.common.theme_manager import Wardrobe
+from app.tui.common.theme_manager import ThemeManager
 from app.tui.dialogs.help import Help, user_files
 from app.tui.dialogs.pickers import Palette
 from app.tui.dialogs.safe import Dialog, Result, SafeScreen
-from app.tui.panels.controller import Watching
+from app.tui.panels.controller import PanelController
 from app.tui.step.dock import StepDock
 from app.tui.terminal.clipboard import say_who_took
 from app.tui.transcript.widget import Transcript
@@ -49,13 +49,13 @@ class ChatCommands(SafeScreen):
     conversations: Conversations
     choices: Choices
     loads: ModelLoads
-    watching: Watching
+    watching: PanelController
     step_dock: StepDock
     _host: App[int]
     _services: Services
     _session: Session
     _keymap: Keymap
-    _wardrobe: Wardrobe
+    _wardrobe: ThemeManager
     gate: InputGate
     _escaped_at_s = -_TWICE_S
     _models_dir: Path | None
@@ -78,7 +78,7 @@ class ChatCommands(SafeScreen):
 
     def _stopped_for_model(self) -> None:
         again = self._keymap.label("regenerate")
-        self.tell(f"The reply was stopped for the other model; what had come is kept. {again} writes it again.")
+        self.announce(f"The reply was stopped for the other model; what had come is kept. {again} writes it again.")
 
     async def _continue_last(self) -> None:
         try:
@@ -86,7 +86,7 @@ class ChatCommands(SafeScreen):
         finally:
             self.loads.first()
 
-    def tell(self, text: str, severity: SeverityLevel = "information", timeout_s: float | None = None) -> None:
+    def announce(self, text: str, severity: SeverityLevel = "information", timeout_s: float | None = None) -> None:
         """Shows a passing notice above what is being written or chosen."""
         self.place_notices()
         self._host.notify(safe_text(text), severity=severity, timeout=timeout_s, markup=False)
@@ -100,13 +100,13 @@ class ChatCommands(SafeScreen):
                 rack.styles.margin = (0, 0, margin, 0)
 
     def _do(self, work: Coroutine[object, object, None]) -> None:
-        self.run_worker(self._told(work), group="commands")
+        self.run_worker(self._reporting_errors(work), group="commands")
 
-    async def _told(self, work: Coroutine[object, object, None]) -> None:
+    async def _reporting_errors(self, work: Coroutine[object, object, None]) -> None:
         try:
             await work
         except TokscopeError as error:
-            self.tell(error.told, "error")
+            self.announce(error.full_message, "error")
 
     def _open(self, work: Coroutine[object, object, None]) -> None:
         """Runs what opens a dialog; what is typed until it is there is the dialog's."""
@@ -114,7 +114,7 @@ class ChatCommands(SafeScreen):
 
     async def _opening(self, work: Coroutine[object, object, None], hold: Hold) -> None:
         try:
-            await self._told(work)
+            await self._reporting_errors(work)
         finally:
             self._host.call_later(self.gate.release, hold)
 
@@ -145,7 +145,7 @@ class ChatCommands(SafeScreen):
             self.action_clear()
             return
         self._escaped_at_s = now
-        self.tell(f"{self._keymap.label('stop')} again clears what is written.", timeout_s=_TWICE_S)
+        self.announce(f"{self._keymap.label('stop')} again clears what is written.", timeout_s=_TWICE_S)
 
     def action_clear(self) -> None:
         """Empties the composer; undo brings the text back."""
@@ -156,7 +156,7 @@ class ChatCommands(SafeScreen):
         if self.composer.text:
             self.composer.focus()
             self.composer.clear_text()
-            self.tell("Cleared. Ctrl+Z brings it back.")
+            self.announce("Cleared. Ctrl+Z brings it back.")
 
     def stop_all(self) -> bool:
         """Stops the reply and gives back what waits behind it, which would begin at once; False when there is none."""
@@ -169,7 +169,7 @@ class ChatCommands(SafeScreen):
         n = len(self.chat.waiting)
         if n:
             self.composer.put_draft(self.chat.take_all_back())
-            self.tell(
+            self.announce(
                 "The queued message is in the composer." if n == 1 else f"{n} queued messages are in the composer."
             )
         return n > 0
@@ -196,7 +196,7 @@ class ChatCommands(SafeScreen):
         elif self._services.engine.state is EngineState.LOST and not self.chat.running:
             self.loads.again(self._reply_again)
         else:
-            self.tell("There is no reply to write again now.")
+            self.announce("There is no reply to write again now.")
 
     def action_restart(self) -> None:
         """Ends the engine and loads the model again; a reply that was being written is written again."""
@@ -248,7 +248,7 @@ class ChatCommands(SafeScreen):
     def action_reload_themes(self) -> None:
         """Reads the theme files again."""
         for notice in self._wardrobe.reload() or ["Themes reloaded."]:
-            self.tell(notice)
+            self.announce(notice)
 
     def action_panels(self) -> None:
         """Shows or hides the panels, and remembers it."""
@@ -294,9 +294,9 @@ class ChatCommands(SafeScreen):
         """Copies a text, named `what` in the notice that says who took it."""
         if text:
             self._host.copy_to_clipboard(text)
-            self._do(say_who_took(text, what, self.tell))
+            self._do(say_who_took(text, what, self.announce))
         else:
-            self.tell(f"There is no {what} to copy.")
+            self.announce(f"There is no {what} to copy.")
 
     def action_page_up(self) -> None:
         """Scrolls the conversation up."""

@@ -19,7 +19,7 @@ PAUSE_S = 0.4
 
 
 @dataclass(frozen=True)
-class Told:
+class BudgetNote:
     """An answer in words."""
 
     forms: tuple[str, ...]
@@ -38,14 +38,14 @@ class Timer(Protocol):
 Later = Callable[[float, Callable[[], None]], Timer]
 
 
-def words(budget: Budget, policy: ContextPolicy) -> Told:
+def words(budget: Budget, policy: ContextPolicy) -> BudgetNote:
     """Returns what a person should know before sending."""
     message, left = numbers.tokens(budget.n_message), f"{budget.n_left:,} left"
     fit, n_ctx = budget.fit, f"{budget.n_ctx:,}"
     n_prompt = f"at least {budget.n_prompt:,}" if budget.at_least else f"{budget.n_prompt:,}"
     if budget.refused:
         alone = "even without the oldest turns " if policy != "stop" else ""
-        return Told(
+        return BudgetNote(
             (
                 f"does not fit: {alone}{n_prompt} tokens, the window holds {n_ctx}: no reply",
                 f"does not fit: {n_prompt} of {n_ctx} tokens",
@@ -54,9 +54,9 @@ def words(budget: Budget, policy: ContextPolicy) -> Told:
             warns=True,
         )
     if budget.at_least:
-        return Told((f"{n_prompt} tokens, the window holds {n_ctx}", f"{n_prompt} tokens"), warns=True)
+        return BudgetNote((f"{n_prompt} tokens, the window holds {n_ctx}", f"{n_prompt} tokens"), warns=True)
     if fit.n_messages:
-        return Told(
+        return BudgetNote(
             (
                 f"does not fit: {left_out(fit.n_messages, fit.n_tokens)} · {message} · {left}",
                 f"does not fit: {fit.n_messages} oldest left out · {left}",
@@ -66,8 +66,8 @@ def words(budget: Budget, policy: ContextPolicy) -> Told:
         )
     if budget.tight:
         then = "the oldest half is forgotten" if fit.shifts else "the reply ends"
-        return Told((f"{message} · {left}, then {then}", f"{message} · only {left}", f"only {left}"), warns=True)
-    return Told((f"{message} · {left}", left))
+        return BudgetNote((f"{message} · {left}, then {then}", f"{message} · only {left}", f"only {left}"), warns=True)
+    return BudgetNote((f"{message} · {left}", left))
 
 
 def state_of(chat: Chat, loaded: bool) -> object | None:
@@ -79,7 +79,7 @@ def state_of(chat: Chat, loaded: bool) -> object | None:
     return session.preset, engine.model, len(session.branch), last
 
 
-async def ask(session: Session, text: str) -> Told | None:
+async def ask(session: Session, text: str) -> BudgetNote | None:
     """Asks the engine about a draft; None where it cannot tell."""
     preset = session.preset
     budget = await budget_of(session.engine, preset, session.branch, text)
@@ -97,8 +97,8 @@ class BudgetWatch:
         *,
         draft: Callable[[], str],
         state: Callable[[], object | None],
-        ask: Callable[[str], Awaitable[Told | None]],
-        show: Callable[[Told | None], None],
+        ask: Callable[[str], Awaitable[BudgetNote | None]],
+        show: Callable[[BudgetNote | None], None],
         spawn: Callable[[Coroutine[object, object, None]], object],
         later: Later | None = None,
     ) -> None:
@@ -159,11 +159,11 @@ class BudgetWatch:
     async def _question(self, text: str) -> None:
         n_changes = self._n_changes
         try:
-            told = await self._ask(text)
+            reported = await self._ask(text)
         finally:
             self._asking = False
         # A key may have changed the draft and not been told of yet.
         if n_changes == self._n_changes and self._may_ask and text == self._draft():
-            self._show(told)
+            self._show(reported)
         elif self._timer is None:
             self._due()

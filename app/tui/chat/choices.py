@@ -14,7 +14,7 @@ from app.models.listing import list_models
 from app.session.session import Session
 from app.tui.chat.loading import EngineLoader
 from app.tui.chat.settings import SettingsSwitch
-from app.tui.common.theme_manager import Wardrobe
+from app.tui.common.theme_manager import ThemeManager
 from app.tui.dialogs.pickers import ModelPicker, PresetPicker, ThemePicker
 from app.tui.dialogs.safe import Ask
 
@@ -28,7 +28,7 @@ class Choices:
         ask: Ask,
         session: Session,
         loader: EngineLoader,
-        wardrobe: Wardrobe,
+        wardrobe: ThemeManager,
         settings: SettingsSwitch,
     ) -> None:
         self._app = app

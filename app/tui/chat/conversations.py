@@ -27,7 +27,7 @@ class Conversations:
         give_back: Callable[[], bool],
         ask: Ask,
         run: Callable[[Coroutine[object, object, None]], None],
-        tell: Callable[[str], None],
+        announce: Callable[[str], None],
     ) -> None:
         """Takes what it needs.
 
@@ -48,7 +48,7 @@ class Conversations:
         self._give_back = give_back
         self._ask = ask
         self._run = run
-        self._tell = tell
+        self._announce = announce
 
     async def new(self) -> None:
         """Begins an empty conversation."""
@@ -68,7 +68,7 @@ class Conversations:
         if await self._chat.session.open_last():
             await self._show_opened(with_options=True)
         else:
-            self._tell("There is no conversation to continue yet.")
+            self._announce("There is no conversation to continue yet.")
 
     async def history(self) -> None:
         """Shows the history and opens what is chosen there."""
@@ -81,7 +81,7 @@ class Conversations:
         """Asks for another title of the conversation on the screen."""
         current = self._chat.session.conversation
         if current is None:
-            self._tell("There is nothing to rename yet.")
+            self._announce("There is nothing to rename yet.")
             return
         title = await self._ask(AskLine("Rename the conversation", current.title))
         if title:
@@ -91,12 +91,12 @@ class Conversations:
         """Deletes the conversation on the screen after a question."""
         current = self._chat.session.conversation
         if current is None:
-            self._tell("There is nothing to delete yet.")
+            self._announce("There is nothing to delete yet.")
             return
         question = f"Delete “{one_line(current.title, 60)}”?"
         if await self._ask(Confirm(question, "Delete", "Keep")):
             await self.remove(current)
-            self._tell("Deleted. The command “Bring back what was deleted” undoes it.")
+            self._announce("Deleted. The command “Bring back what was deleted” undoes it.")
 
     async def undo_delete(self) -> None:
         """Brings the last deleted conversation back and opens it."""
@@ -124,7 +124,7 @@ class Conversations:
             return self._chat.session.conversation
         found = await self._library.undo_delete()
         if found is None:
-            self._tell("No deleted conversation can be brought back.")
+            self._announce("No deleted conversation can be brought back.")
             return None
         conversation, was_shown = found
         if was_shown and self._chat.session.conversation is None:
@@ -145,7 +145,7 @@ class Conversations:
         await self._chat.settle()
         if stopped and conversation is not None:
             title = one_line(conversation.title, 40)
-            self._tell(f"The reply in “{title}” was stopped; what had come is kept. The history opens it again.")
+            self._announce(f"The reply in “{title}” was stopped; what had come is kept. The history opens it again.")
 
     async def _show_opened(self, *, with_options: bool = False) -> None:
         notices = await self._settings.opened(with_options=with_options)

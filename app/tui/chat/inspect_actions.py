@@ -32,7 +32,7 @@ class InspectCommands:
     def _open(self, work: Coroutine[object, object, None]) -> None: ...
 
     @abstractmethod
-    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
+    def announce(self, text: str, severity: SeverityLevel = "information") -> None:
         """Shows a passing notice."""
 
     @abstractmethod
@@ -50,7 +50,7 @@ class InspectCommands:
     def action_record_stages(self) -> None:
         """Has the sampler tell what each stage does, or no more."""
         on_now = self._session.trace_stages = not self._session.trace_stages
-        self.tell(
+        self.announce(
             "The sampler's stages are recorded from the next reply on; each token takes a little longer."
             if on_now
             else "The sampler's stages are not recorded any more."
@@ -64,7 +64,7 @@ class InspectCommands:
 
     async def _inspect(self, section: Section, message_id: int | None, token: int | None = None) -> None:
         if not any(message.role is Role.ASSISTANT for message in self._session.branch):
-            self.tell("There is no reply to inspect yet.")
+            self.announce("There is no reply to inspect yet.")
             return
         session = self._session
         settings = session.settings or ChatSettings(model=session.model_name, preset=session.preset)

@@ -35,7 +35,7 @@ class OtherWindows:
         transcript: Transcript,
         *,
         show: Callable[[Sequence[Message]], None],
-        tell: Callable[[str], None],
+        announce: Callable[[str], None],
         warn: Callable[[str], None],
         opened: Callable[[], None],
         seen: Callable[[], None],
@@ -54,7 +54,7 @@ class OtherWindows:
         self._session = session
         self._transcript = transcript
         self._show = show
-        self._tell = tell
+        self._announce = announce
         self._warn = warn
         self._opened: Callable[[], None] | None = opened
         self._seen = seen
@@ -84,7 +84,7 @@ class OtherWindows:
             failure = found.failure
             self._warn(f"Not saved: {failure.message}\n{failure.hint or 'The chat goes on in memory.'}")
         if found.saved:
-            self._tell("Saving works again, and everything is saved.")
+            self._announce("Saving works again, and everything is saved.")
             if not session.busy and shown and shown != [message.id for message in session.branch]:
                 self._show_again(session.branch)
         if found.change:
@@ -108,7 +108,9 @@ class OtherWindows:
             self._show_again(branch)
         if change.n_added:
             n = change.n_added
-            self._tell("A message came from another window." if n == 1 else f"{n} messages came from another window.")
+            self._announce(
+                "A message came from another window." if n == 1 else f"{n} messages came from another window."
+            )
         if change.gone:
             self._warn((_NOTICED if noticed else _BROUGHT_BACK)[change.gone])
 

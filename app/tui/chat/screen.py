@@ -38,9 +38,9 @@ from app.tui.common import frame_rate as pace
 from app.tui.common.bindings import bindings_for
 from app.tui.common.keymap import Keymap
 from app.tui.common.services import Services
-from app.tui.common.theme_manager import Wardrobe
+from app.tui.common.theme_manager import ThemeManager
 from app.tui.panels.column import PanelColumn
-from app.tui.panels.controller import WatchCommands, Watching
+from app.tui.panels.controller import PanelController, WatchCommands
 from app.tui.panels.status import StatusLine
 from app.tui.step.control import StepControl
 from app.tui.step.dock import StepDock, step_hints
@@ -62,7 +62,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         services: Services,
         session: Session,
         keymap: Keymap,
-        wardrobe: Wardrobe,
+        wardrobe: ThemeManager,
     ) -> None:
         super().__init__()
         self._host = host
@@ -109,8 +109,8 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             session,
             self.transcript,
             show=self._show,
-            tell=self.tell,
-            warn=lambda text: self.tell(text, "warning"),
+            announce=self.announce,
+            warn=lambda text: self.announce(text, "warning"),
             opened=self._store_opened,
             seen=self._others_seen,
         )
@@ -122,14 +122,16 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             loaded=lambda: self.loader.ready,
             spawn=self._spawn,
             changed=self._chat_changed,
-            tell=lambda text: self.tell(text, "error"),
+            announce=lambda text: self.announce(text, "error"),
             over=self._turn_over,
         )
         self.budget = BudgetWatch(
             draft=lambda: self.composer.draft,
             state=lambda: None if self.read_only or not self.is_running else state_of(self.chat, self.loader.ready),
             ask=lambda text: ask(session, text),
-            show=lambda told: self.composer.note(told.forms, warns=told.warns) if told else self.composer.note(()),
+            show=lambda reported: (
+                self.composer.note(reported.forms, warns=reported.warns) if reported else self.composer.note(())
+            ),
             spawn=lambda work: self.run_worker(work, group="budget"),
         )
         self.drafts = DraftKeeper(
@@ -140,7 +142,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             self.loader,
             services,
             load=lambda wanted, *, chosen=False: self.loads.load(wanted, chosen=chosen),
-            tell=self.tell,
+            announce=self.announce,
         )
         self.loads = ModelLoads(
             self.chat,
@@ -149,7 +151,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             adopt=self._adopt,
             stopped=self._stopped_for_model,
             remark=self._remark,
-            run=lambda work: self.run_worker(self._told(work), group="load", exclusive=True),
+            run=lambda work: self.run_worker(self._reporting_errors(work), group="load", exclusive=True),
         )
         library = Library(session.store, session, services.engine.forget)
         self.conversations = Conversations(
@@ -160,11 +162,13 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             give_back=self.give_back,
             ask=self._ask,
             run=self._open,
-            tell=self.tell,
+            announce=self.announce,
         )
         self.choices = Choices(host, self._ask, session, self.loader, wardrobe, self.settings)
-        self.bring_steering()
-        self.watching = Watching(host, session, self.meter, services.memory, self.panels, self.status_line, self.loader)
+        self.make_controllers()
+        self.watching = PanelController(
+            host, session, self.meter, services.memory, self.panels, self.status_line, self.loader
+        )
         self.watching.read_only = self.read_only
         self.panels.on_open = self.action_watch
 
@@ -244,7 +248,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         if model.on_cpu and not self._host.is_headless:
             pace.yield_to_engine()
         for notice in model.notices:
-            self.tell(notice, "warning")
+            self.announce(notice, "warning")
         self.refresh_panels()
 
     @on(Composer.Submitted)
@@ -284,7 +288,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         """Takes what was pasted into a view that has no text."""
         self.composer.display = True
         self.composer.paste(text)
-        self.tell("What you pasted is in the composer.")
+        self.announce("What you pasted is in the composer.")
 
     def _remark(self, text: str) -> None:
         self.transcript.notice(text, failed=True)
@@ -355,7 +359,7 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
             self._stall_timer.resume() if now.running or loading or now.stall else self._stall_timer.pause()
         line = lines.stall_line(now.stall, self._keymap, loading=loading)
         if line and not self.stall_line.display and self._host.screen is not self:
-            self.tell(line[0].text, "warning")  # the line itself is behind another screen
+            self.announce(line[0].text, "warning")  # the line itself is behind another screen
         self.stall_line.show(line)
         self.stall_line.display = now.stall is not None
 

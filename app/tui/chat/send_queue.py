@@ -35,7 +35,7 @@ class Chat:
         loaded: Callable[[], bool],
         spawn: Spawn,
         changed: Callable[[], None],
-        tell: Callable[[str], None],
+        announce: Callable[[str], None],
         over: Callable[[], None] = lambda: None,
     ) -> None:
         """Takes what it needs as functions.
@@ -54,7 +54,7 @@ class Chat:
         self._loaded = loaded
         self._spawn = spawn
         self._changed = changed
-        self._tell = tell
+        self._announce = announce
         self._over = over
         self._ended = asyncio.Event()
         self.waiting: list[str] = []
@@ -138,7 +138,7 @@ class Chat:
         try:
             await work
         except TokscopeError as error:
-            self._tell(error.told)
+            self._announce(error.full_message)
         finally:
             self.running = False
             self._ended.set()

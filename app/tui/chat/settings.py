@@ -39,7 +39,7 @@ class SettingsSwitch:
         services: Services,
         *,
         load: Load,
-        tell: Callable[[str], None],
+        announce: Callable[[str], None],
     ) -> None:
         """`tell` shows a passing notice."""
         self._session = session
@@ -56,7 +56,7 @@ class SettingsSwitch:
         }
         """What new chats start with, by the key of `config.toml`."""
         self._load = load
-        self._tell = tell
+        self._announce = announce
         session.use(ChatSettings(preset=session.preset, system=services.options.system))
 
     def first_model(self) -> str | None:
@@ -67,7 +67,7 @@ class SettingsSwitch:
         try:
             return self._loader.find(last, None).reference if last else None
         except ModelError as error:
-            self._tell(f"The model that was used last cannot be had: {error}.")
+            self._announce(f"The model that was used last cannot be had: {error}.")
             return None
 
     def begin(self) -> None:
@@ -114,7 +114,7 @@ class SettingsSwitch:
         remember_preset(self._memory, preset.name)
         await self._session.keep(replace(self._now, preset=preset))
         if self._now.system is not None:
-            self._tell("This conversation keeps its own system prompt.")
+            self._announce("This conversation keeps its own system prompt.")
 
     def remember_model(self, reference: str) -> None:
         """Remembers a model that was chosen for the next session."""

@@ -18,7 +18,7 @@ from app.tui.step.control import StepControl
 from app.tui.step.dock import StepDock
 from app.tui.transcript.widget import Transcript
 from app.tui.versions.fork import Forking, ForkWanted
-from app.tui.versions.siblings import Siblings
+from app.tui.versions.siblings import ReplyVersions
 from app.tui.widgets.composer import Composer
 
 
@@ -34,18 +34,18 @@ class SteerCommands(SafeScreen):
     _session: Session
     _services: Services
 
-    def bring_steering(self) -> None:
+    def make_controllers(self) -> None:
         """Makes what the commands work with; the chat is there."""
-        self.versions = Siblings(self.chat, self.transcript, show=self._show, tell=self.tell)
+        self.versions = ReplyVersions(self.chat, self.transcript, show=self._show, announce=self.announce)
         self._before_step: Composer | Transcript = self.composer
-        self.forking = Forking(self.chat, self.composer, self.transcript, ask=self._ask, tell=self.tell)
+        self.forking = Forking(self.chat, self.composer, self.transcript, ask=self._ask, announce=self.announce)
         self.branching = Branching(
             self.chat,
             self.composer,
             self._services.presets,
             ask=self._ask,
             show=self._show,
-            tell=self.tell,
+            announce=self.announce,
             look=lambda: (self.pump.shortest_s, self.transcript.code_style, self._services.engine.model),
         )
 
@@ -68,7 +68,7 @@ class SteerCommands(SafeScreen):
         """Shows the meter's figures."""
 
     @abstractmethod
-    def tell(self, text: str, severity: SeverityLevel = "information") -> None:
+    def announce(self, text: str, severity: SeverityLevel = "information") -> None:
         """Shows a passing notice."""
 
     @abstractmethod
@@ -80,7 +80,7 @@ class SteerCommands(SafeScreen):
     def action_step(self) -> None:
         """Holds the reply, lets it run on, or lets the next one start held."""
         if notice := self.step.toggle():
-            self.tell(notice)
+            self.announce(notice)
 
     def action_sibling(self, by: int) -> None:
         """Shows an earlier or later version of a reply."""
@@ -121,4 +121,4 @@ class SteerCommands(SafeScreen):
 
     async def _force(self, text: str) -> None:
         if problem := await self.step.force(text):
-            self.tell(f"The text could not be put in: {problem}")
+            self.announce(f"The text could not be put in: {problem}")

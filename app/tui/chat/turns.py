@@ -26,9 +26,9 @@ from app.protocol.events import (
 )
 from app.session.events import (
     BranchChanged,
-    ForkReread,
     MessageReturned,
     MessageStored,
+    PrefixRecomputed,
     ReplyFinished,
     ReplyStarted,
     StoreFailed,
@@ -178,7 +178,7 @@ class TurnRunner:
                 self._transcript.finish_reply(end_note(message), failed=failed(message))
             case BranchChanged():
                 self.show_change(event)
-            case ForkReread():
+            case PrefixRecomputed():
                 pass  # told by what asked for the fork
             case StoreFailed(message=reason, hint=hint):
                 self._warn(f"Not saved: {reason}", hint)
@@ -207,11 +207,11 @@ class TurnRunner:
             case ContextTrimmed():
                 self._transcript.notice(f"The context window is full: {left_out(event.n_messages, event.n_tokens)}")
             case GenerationFinished():
-                self._tell_refusal(event)
+                self._report_refusal(event)
             case _:
                 pass
 
-    def _tell_refusal(self, event: GenerationFinished) -> None:
+    def _report_refusal(self, event: GenerationFinished) -> None:
         # Beside a reply its note tells; a request that never began has none.
         if event.error and not self._replying:
             too_long = event.finish_reason is FinishReason.CONTEXT

@@ -20,7 +20,7 @@ from app.tui.common.theme import ThemeSituation, pick_theme, to_theme
 AUTO = "auto"
 
 
-class Wardrobe:
+class ThemeManager:
     """Owns the app's themes.
 
     Attributes:

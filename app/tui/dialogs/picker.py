@@ -166,7 +166,7 @@ class Picker(Dialog[str]):
         """Says below the list what went wrong, until another row is highlighted or rows are found."""
         self._fit(_N_PROBLEM_LINES)
         self._failed = True
-        self._show_detail(safe_text(error.told))
+        self._show_detail(safe_text(error.full_message))
 
     async def _find_again(self) -> None:
         if self._failed and not self._rows:
@@ -221,7 +221,7 @@ class DefaultPicker(Picker):
         try:
             path = write_setting(self.SETTING, row.id)
         except ConfigError as error:
-            self.notify(safe_text(error.told), severity="error", markup=False)
+            self.notify(safe_text(error.full_message), severity="error", markup=False)
             return
         self._defaults[self.SETTING] = row.id
         self.notify(safe_text(f"{row.id} is the default now ({self.SETTING} in {path})."), markup=False)

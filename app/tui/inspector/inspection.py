@@ -115,7 +115,7 @@ class Inspection:
                 self._take(await self._traces.load_trace(self.message.id))
                 self.version = await self._version(self.message)
             except StoreError as error:
-                self.problem = error.told
+                self.problem = error.full_message
 
     async def step(self, by: int) -> bool:
         """Goes to the reply before or after; False where there is none."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from app.domain.trace import PromptToken, ReplyTrace
 from app.tui.tokens.layout import Piece, is_bytes
-from app.tui.tokens.text import Flow
+from app.tui.tokens.text import TokenText
 from app.tui.tokens.tint import Mark
 from app.tui.widgets.line import Line, bar, visible
 
@@ -65,7 +65,7 @@ def _token(trace: ReplyTrace, cursor: int, n_cached: int, width: int) -> list[Li
     ]
 
 
-class PromptFlow(Flow):
+class PromptTokens(TokenText):
     """Show a prompt with `show`."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -81,15 +81,15 @@ class PromptFlow(Flow):
         self._show([Piece(token.text) for token in tokens], 0)
 
     def role_of(self, token: int) -> str:
-        """See `Flow`."""
+        """See `TokenText`."""
         shown = self._tokens[token]
         return "control" if shown.is_control else "dim" if is_bytes(shown.text) else "text"
 
     def mark_of(self, token: int) -> Mark:
-        """See `Flow`."""
+        """See `TokenText`."""
         return CACHED if token < self._n_cached else FRESH
 
     @property
     def has_marks(self) -> bool:
-        """See `Flow`."""
+        """See `TokenText`."""
         return True

@@ -14,7 +14,7 @@ from app.tui.inspector.sampler import WhatIf
 from app.tui.inspector.token import candidate_at
 from app.tui.inspector.view import SECTIONS, InspectorView, Mode, Section
 from app.tui.terminal.clipboard import say_who_took
-from app.tui.tokens.text import Flow
+from app.tui.tokens.text import TokenText
 from app.tui.versions.fork import ForkWanted
 from app.tui.widgets.lines import Details
 
@@ -137,9 +137,9 @@ class InspectorScreen(InspectorView):
         branch = inspection.branch
         ids = [message.id for message in branch]
         before = branch[: ids.index(inspection.message.id)] if inspection.message.id in ids else []
-        command, why_not = command_of(before, inspection.trace, settings)
+        command, unsupported_reason = command_of(before, inspection.trace, settings)
         if not command:
-            self._say(f"no command: {why_not}")
+            self._say(f"no command: {unsupported_reason}")
             return
         self.app.copy_to_clipboard(command)  # pyright: ignore[reportUnknownMemberType]  App is generic in its result
         self.run_worker(say_who_took(command, "command that writes this reply again", self._say))
@@ -212,7 +212,7 @@ class InspectorScreen(InspectorView):
 
     # Others
 
-    @on(Flow.Moved)
+    @on(TokenText.Moved)
     def _moved(self) -> None:
         # Told later than a key that came after it: what was chosen since, on this very token, stays.
         if self._mode is Mode.PICK and self.flow.cursor != self._picked_at:

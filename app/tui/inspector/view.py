@@ -13,10 +13,10 @@ from app.analysis import units as numbers
 from app.domain.conversation import ChatSettings
 from app.tui.dialogs.safe import Dialog
 from app.tui.inspector.inspection import Inspection, Traces, why_empty
-from app.tui.inspector.prompt import PromptFlow, prompt_legend, prompt_lines
+from app.tui.inspector.prompt import PromptTokens, prompt_legend, prompt_lines
 from app.tui.inspector.sampler import WhatIf, sampler_lines
 from app.tui.inspector.token import token_lines
-from app.tui.tokens.reply import TokenFlow
+from app.tui.tokens.reply import ReplyTokens
 from app.tui.versions.fork import ForkWanted
 from app.tui.widgets.bar import Bar, Segment
 from app.tui.widgets.entry import LineInput
@@ -105,8 +105,8 @@ class InspectorView(Dialog[ForkWanted]):
         self._query = ""
         self._typing = ""
         self.header = Bar(id="inspect-header", separator=" · ")
-        self.flow = TokenFlow(id="inspect-flow")
-        self.prompt = PromptFlow(id="inspect-prompt")
+        self.flow = ReplyTokens(id="inspect-flow")
+        self.prompt = PromptTokens(id="inspect-prompt")
         self.legend = Details(lambda size: [self._legend()], id="inspect-legend")
         self.tabs = Bar(id="inspect-tabs", separator="   ")
         self.details = Details(self._details, id="inspect-details")

@@ -194,8 +194,8 @@ def _texts(meter: RunMeter, cells: Sequence[CellSpan]) -> list[str]:
     at, n_prompt = 0, meter.n_prompt
     for cell in cells:
         end = at + cell.n_tokens
-        told = (*meter.prompt[at:end], *meter.tokens[max(0, at - n_prompt) : max(0, end - n_prompt)])
-        texts.append("".join(token.text for token in told)[:_MOST_OF_A_TEXT])
+        reported = (*meter.prompt[at:end], *meter.tokens[max(0, at - n_prompt) : max(0, end - n_prompt)])
+        texts.append("".join(token.text for token in reported)[:_MOST_OF_A_TEXT])
         at = end
     return texts
 

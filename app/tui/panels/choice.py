@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Wish(StrEnum):
+class Visibility(StrEnum):
     """What is wanted of a panel."""
 
     AUTO = "where there is room"
@@ -49,19 +49,19 @@ class PanelChoice:
     def __init__(self, remembered: str = "") -> None:
         """`remembered` is what `text` returned once; what it does not know of now is passed over."""
         known = {panel.name for panel in PANELS}
-        self._wishes: dict[str, Wish] = {}
+        self._wishes: dict[str, Visibility] = {}
         for part in remembered.split(","):
             name, _, wish = part.partition("=")
             if name in known and wish in ("shown", "hidden"):
-                self._wishes[name] = Wish[wish.upper()]
+                self._wishes[name] = Visibility[wish.upper()]
 
-    def wish(self, name: str) -> Wish:
+    def wish(self, name: str) -> Visibility:
         """What is wanted of a panel."""
-        return self._wishes.get(name, Wish.AUTO)
+        return self._wishes.get(name, Visibility.AUTO)
 
-    def change(self, name: str) -> Wish:
+    def change(self, name: str) -> Visibility:
         """Goes on to the panel's next wish and returns it."""
-        order = list(Wish)
+        order = list(Visibility)
         wish = order[(order.index(self.wish(name)) + 1) % len(order)]
         self._wishes[name] = wish
         return wish
@@ -72,6 +72,6 @@ class PanelChoice:
         return _text(self._wishes)
 
 
-def _text(wishes: Mapping[str, Wish]) -> str:
-    made: Iterable[tuple[str, Wish]] = sorted(wishes.items())
-    return ",".join(f"{name}={wish.name.lower()}" for name, wish in made if wish is not Wish.AUTO)
+def _text(wishes: Mapping[str, Visibility]) -> str:
+    made: Iterable[tuple[str, Visibility]] = sorted(wishes.items())
+    return ",".join(f"{name}={wish.name.lower()}" for name, wish in made if wish is not Visibility.AUTO)

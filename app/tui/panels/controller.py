@@ -24,7 +24,7 @@ from app.tui.panels.screen import PanelPicker, WatchScreen
 from app.tui.panels.status import StatusLine
 
 
-class Watching:
+class PanelController:
     """One per chat. Remembers which panels are wanted and which one was open last."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Watching:
         self._screen: WatchScreen | None = None
         self._asked = -1, SamplingParams()
         """The reply whose sampling is known, and that."""
-        session.tell_prompt = True
+        session.include_prompt = True
         column.choice = PanelChoice(memory.recall("panel_choice", ""))
 
     @property
@@ -156,7 +156,7 @@ class Watching:
 class WatchCommands:
     """The actions of watching, mixed into the chat's screen, which sets what they work with."""
 
-    watching: Watching
+    watching: PanelController
 
     @abstractmethod
     def _open(self, work: Coroutine[object, object, None]) -> None: ...

@@ -14,9 +14,9 @@ from app.domain.trace import Origin, TokenTrace
 from app.protocol.events import ModelReady
 from app.tui.dialogs.picker import Picker, Row, matches
 from app.tui.dialogs.safe import SafeScreen
-from app.tui.panels.choice import PANELS, PanelChoice, Wish
+from app.tui.panels.choice import PANELS, PanelChoice, Visibility
 from app.tui.panels.pages import FIGURES, PAGES, page
-from app.tui.tokens.reply import TokenFlow
+from app.tui.tokens.reply import ReplyTokens
 from app.tui.tokens.tint import Tint, mark
 from app.tui.widgets.bar import Bar, Segment
 from app.tui.widgets.line import Line
@@ -101,7 +101,7 @@ class WatchScreen(SafeScreen):
         self._choice = choice
         self._refresh, self._changed, self._speculate, self._left = refresh, changed, speculate, left
         self.page = Page(name)
-        self.flow = TokenFlow(id="flow")
+        self.flow = ReplyTokens(id="flow")
         self.flow.tint, self.flow.ghosts, self.flow.follow = Tint.ORIGIN, True, True
         self.legend = Legend(id="legend")
         self.tabs = Bar(id="tabs")
@@ -200,7 +200,7 @@ class PanelPicker(Picker):
         """Returns the panels whose name or purpose has the words of `query`."""
         wishes = {panel.name: self._choice.wish(panel.name) for panel in PANELS}
         return [
-            Row(panel.name, panel.title, wishes[panel.name], panel.help, muted=wishes[panel.name] is Wish.HIDDEN)
+            Row(panel.name, panel.title, wishes[panel.name], panel.help, muted=wishes[panel.name] is Visibility.HIDDEN)
             for panel in PANELS
             if matches(query, panel.name, panel.title, panel.help)
         ]

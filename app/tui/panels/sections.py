@@ -13,7 +13,7 @@ from app.domain.probability import percent
 from app.domain.text import one_line
 from app.protocol.events import ModelReady
 from app.tui.panels.cells import cells_forms
-from app.tui.panels.choice import PANELS, PanelChoice, Wish
+from app.tui.panels.choice import PANELS, PanelChoice, Visibility
 from app.tui.panels.drafting import drafting_forms
 from app.tui.panels.ending import ending_forms
 from app.tui.panels.latency import latency_forms
@@ -75,11 +75,11 @@ def sections(
     made: list[Section] = []
     for panel in PANELS:
         wish = choice.wish(panel.name)
-        extra = panel.extra and wish is Wish.AUTO
-        if wish is Wish.HIDDEN or (extra and not extras):
+        extra = panel.extra and wish is Visibility.AUTO
+        if wish is Visibility.HIDDEN or (extra and not extras):
             continue
         importance, draw = drawn[panel.name]
-        above = _CHOSEN if wish is Wish.SHOWN else 0
+        above = _CHOSEN if wish is Visibility.SHOWN else 0
         made.append(Section(panel.name, importance + above, draw(), extra))
     return tuple(made)
 

@@ -23,13 +23,13 @@ from app.tui.common.keymap import Keymap
 from app.tui.common.options import ChatOptions
 from app.tui.common.preferences import Memory
 from app.tui.common.services import Services
-from app.tui.common.theme_manager import Wardrobe
+from app.tui.common.theme_manager import ThemeManager
 from app.tui.replay.engine import ReplayClock, ReplayEngine
 from app.tui.replay.screen import ReplayScreen
 from app.tui.run import USAGE, before_textual, drive
 from app.tui.terminal import splash
 from app.tui.terminal.background import Answer, ask
-from app.tui.terminal.gate import wants_no_color, why_not
+from app.tui.terminal.gate import unsupported_reason, wants_no_color
 from app.tui.terminal.guard import TerminalGuard
 
 
@@ -61,7 +61,7 @@ class ReplayApp(TokscopeApp):
         self._recording = recording
         self._clock = clock
 
-    def make_chat(self, session: Session, keymap: Keymap, wardrobe: Wardrobe) -> ReplayScreen:
+    def make_chat(self, session: Session, keymap: Keymap, wardrobe: ThemeManager) -> ReplayScreen:
         """The chat as a player."""
         return ReplayScreen(self, self.services, session, keymap, wardrobe, self._recording, self._clock)
 
@@ -105,7 +105,7 @@ def make_services(
 
 def run_replay(recording: Recording, *, speed: float, theme: str | None) -> int:
     """Plays it until the user leaves; returns the process's exit code. A speed of 0 shows all at once."""
-    if reason := why_not():
+    if reason := unsupported_reason():
         print(f"tok: {reason}; `tok replay --verify` and `tok export trace` work without.", file=sys.stderr)
         return USAGE
     before_textual()

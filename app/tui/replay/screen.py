@@ -19,7 +19,7 @@ from app.tui.common import frame_rate as pace
 from app.tui.common.commands import COMMANDS, action_of
 from app.tui.common.keymap import Keymap
 from app.tui.common.services import Services
-from app.tui.common.theme_manager import Wardrobe
+from app.tui.common.theme_manager import ThemeManager
 from app.tui.replay.engine import ReplayClock
 from app.tui.versions.fork import ForkWanted
 from app.tui.widgets.bar import Bar, Segment
@@ -58,7 +58,7 @@ class ReplayScreen(ChatScreen):
         services: Services,
         session: Session,
         keymap: Keymap,
-        wardrobe: Wardrobe,
+        wardrobe: ThemeManager,
         recording: Recording,
         clock: ReplayClock,
     ) -> None:
@@ -162,7 +162,7 @@ class ReplayScreen(ChatScreen):
     # What a replay does not do
 
     def _refuse(self) -> None:
-        self.tell(_READ_ONLY)
+        self.announce(_READ_ONLY)
 
     def fork(self, wanted: ForkWanted) -> None:
         """Refuses what the inspector asks for."""

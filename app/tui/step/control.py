@@ -100,10 +100,10 @@ class StepControl:
     async def force(self, text: str) -> str:
         """Puts text into the reply and pauses after it; returns why that cannot be, empty when it was done."""
         engine = self._session.engine
-        told = await engine.tokenize(Tokenize(engine.next_request_id(), text))
-        if isinstance(told, EngineLost) or told.error:
-            return told.reason if isinstance(told, EngineLost) else told.error
-        n_tokens = sum(token.n_bytes > 0 for token in told.tokens)
+        reported = await engine.tokenize(Tokenize(engine.next_request_id(), text))
+        if isinstance(reported, EngineLost) or reported.error:
+            return reported.reason if isinstance(reported, EngineLost) else reported.error
+        n_tokens = sum(token.n_bytes > 0 for token in reported.tokens)
         if self.state.paused and n_tokens:
             self._go(n_tokens, force_text=text)
         return ""

@@ -11,7 +11,7 @@ def wants_no_color() -> bool:
     return bool(os.environ.get("NO_COLOR"))
 
 
-def why_not() -> str:
+def unsupported_reason() -> str:
     """Returns why the chat cannot be shown here, in words; empty when it can."""
     streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
     if not all(stream is not None and stream.isatty() for stream in streams):

@@ -69,7 +69,7 @@ class Fragment(NamedTuple):
     """Not the token: what a drafter had put there."""
 
 
-class FlowLayout:
+class TokenTextLayout:
     """Lines of fragments. Lines break before words (a token that begins with a blank), before wide characters, and
     inside a word only where it is wider than a line; the blank at such a break is not shown.
 

@@ -1,4 +1,4 @@
-"""`TokenFlow`: the generated tokens of a reply as text, under a cursor and a tint, with or without rejected drafts."""
+"""`ReplyTokens`: the generated tokens of a reply as text, under a cursor and a tint, with or without rejected drafts."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from app.domain.trace import TokenTrace
 from app.tui.tokens.layout import is_bytes, is_control, piece_of
-from app.tui.tokens.text import Flow
+from app.tui.tokens.text import TokenText
 from app.tui.tokens.tint import Mark, Tint, Typical, legend, mark
 from app.tui.widgets.line import Line
 
 
-class TokenFlow(Flow):
+class ReplyTokens(TokenText):
     """Show a reply with `show`, again and again while it grows: only what is new is laid out."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -78,19 +78,19 @@ class TokenFlow(Flow):
         return (*line, ("⟨x⟩", "ghost"), (" rejected", "text")) if self._ghosts else line
 
     def role_of(self, token: int) -> str:
-        """See `Flow`: a tint's role goes before that of a control token."""
+        """See `TokenText`: a tint's role goes before that of a control token."""
         shown = self._tokens[token]
         if self._tint is not Tint.NONE:
             return mark(shown, self._tint, self._typical.ms).role
         return "control" if is_control(shown) else "dim" if is_bytes(shown.text) else "text"
 
     def mark_of(self, token: int) -> Mark:
-        """See `Flow`."""
+        """See `TokenText`."""
         return mark(self._tokens[token], self._tint, self._typical.ms)
 
     @property
     def has_marks(self) -> bool:
-        """See `Flow`."""
+        """See `TokenText`."""
         return self._tint is not Tint.NONE
 
     def _measure(self) -> None:

@@ -20,7 +20,7 @@ from textual.reactive import Reactive
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from app.tui.tokens.layout import FlowLayout, Fragment, Piece
+from app.tui.tokens.layout import Fragment, Piece, TokenTextLayout
 from app.tui.tokens.tint import Mark
 from app.tui.widgets.line import palette
 
@@ -32,7 +32,7 @@ _FILLING = "▁▂▃▄▅▆▇█░▓"
 """Marks that are as wide as their token; the others stand under its beginning."""
 
 
-class Flow(ScrollView, can_focus=True):
+class TokenText(ScrollView, can_focus=True):
     """Set what it shows with `_show` and `_extend`; moved by keys, by clicks and by `move_to`.
 
     Attributes:
@@ -63,11 +63,11 @@ class Flow(ScrollView, can_focus=True):
     class Moved(Message, namespace="flow"):
         """The cursor is on another token."""
 
-        flow: Flow
+        flow: TokenText
         index: int
 
         @property
-        def control(self) -> Flow:
+        def control(self) -> TokenText:
             """The flow, for `@on`."""
             return self.flow
 
@@ -77,7 +77,7 @@ class Flow(ScrollView, can_focus=True):
         self.follow = False
         self.arrows: Callable[[int, int], bool] = lambda x, y: False
         self._pieces: list[Piece] = []
-        self._layout = FlowLayout(1)
+        self._layout = TokenTextLayout(1)
         self._goal = -1
         """The column that moving by lines keeps to; -1 is the cursor's own."""
         self._strips: dict[int, Strip] = {}
@@ -210,7 +210,7 @@ class Flow(ScrollView, can_focus=True):
         self._reveal()
 
     def _lay(self) -> None:
-        self._layout = FlowLayout(self.size.width)
+        self._layout = TokenTextLayout(self.size.width)
         self._layout.add(self._pieces)
         self.relay()
 

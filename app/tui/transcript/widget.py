@@ -191,9 +191,9 @@ class Transcript(TranscriptView):
         if at is not None and entry.message_id is not None:
             clicked = self.TextClicked(entry.message_id, len(entry.source[:at].encode()))
             wait_s = cast("App[Any]", self.app).CLICK_CHAIN_TIME_THRESHOLD  # pyright: ignore[reportUnknownMemberType]  (untyped in textual)
-            self._alone = self.set_timer(wait_s, lambda: self._tell(clicked))
+            self._alone = self.set_timer(wait_s, lambda: self._report_click(clicked))
 
-    def _tell(self, clicked: TextClicked) -> None:
+    def _report_click(self, clicked: TextClicked) -> None:
         if self.screen.is_active:
             self.post_message(clicked)
 

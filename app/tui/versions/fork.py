@@ -17,7 +17,7 @@ from app.domain.conversation import Message, Role
 from app.domain.errors import TokscopeError
 from app.domain.text import one_line, safe_text
 from app.protocol.events import GenerationStarted
-from app.session.events import ForkReread, TurnEvent
+from app.session.events import PrefixRecomputed, TurnEvent
 from app.tui.chat.send_queue import Chat
 from app.tui.dialogs.safe import Ask, Dialog
 from app.tui.transcript.widget import Transcript
@@ -96,14 +96,14 @@ class Forking:
     """Starts turns that go on from a part of a reply; the version before stays beside the new one."""
 
     def __init__(
-        self, chat: Chat, composer: Composer, transcript: Transcript, *, ask: Ask, tell: Callable[[str], None]
+        self, chat: Chat, composer: Composer, transcript: Transcript, *, ask: Ask, announce: Callable[[str], None]
     ) -> None:
         """`composer` takes a text that nothing could go on from; `transcript` tells which reply was clicked."""
         self._chat = chat
         self._composer = composer
         self._transcript = transcript
         self._ask = ask
-        self._tell = tell
+        self._announce = announce
 
     async def fork(self, wanted: ForkWanted) -> None:
         """Goes on from a token; a reply that is still being written is stopped first."""
@@ -117,22 +117,22 @@ class Forking:
             return
         session = self._chat.session
         events = session.fork(message, wanted.n_tokens, force_ids=wanted.force_ids, text=wanted.text)
-        self._chat.again(self._told(events, f"Forked at token {wanted.n_tokens + 1:,}", wanted.text))
+        self._chat.again(self._announced(events, f"Forked at token {wanted.n_tokens + 1:,}", wanted.text))
 
     async def rewrite(self) -> None:
         """Asks for another beginning of the reply that was clicked, or else of the last one, and goes on from it."""
         replies = [message for message in self._chat.session.branch if message.role is Role.ASSISTANT]
         if not replies:
-            self._tell("There is no reply to rewrite yet.")
+            self._announce("There is no reply to rewrite yet.")
             return
         if self._chat.running:
-            self._tell("The start can be rewritten when the reply has ended.")
+            self._announce("The start can be rewritten when the reply has ended.")
             return
         clicked = self._transcript.chosen_reply
         old = next((message for message in replies if message.id == clicked), replies[-1])
         text = await self._ask(Rewrite(old.content))
         if text and self._chat.can_send:
-            self._chat.again(self._told(self._chat.session.rewrite(old, text), "Rewritten", text))
+            self._chat.again(self._announced(self._chat.session.rewrite(old, text), "Rewritten", text))
         elif text:
             self._refuse(_NO_MODEL, text)
 
@@ -141,14 +141,14 @@ class Forking:
 
     def _refuse(self, why: str, text: str) -> None:
         self._give_back(text)
-        self._tell(f"{why} The text is in the composer." if text else why)
+        self._announce(f"{why} The text is in the composer." if text else why)
         self._chat.advance()  # what waited for the reply that was stopped
 
     def _give_back(self, text: str) -> None:
         if text:
             self._composer.put_draft(text)
 
-    async def _told(self, events: AsyncGenerator[TurnEvent], what: str, text: str) -> AsyncGenerator[TurnEvent]:
+    async def _announced(self, events: AsyncGenerator[TurnEvent], what: str, text: str) -> AsyncGenerator[TurnEvent]:
         try:
             async for event in self._reported(events, what):
                 yield event
@@ -161,7 +161,9 @@ class Forking:
             async for event in stream:
                 if isinstance(event, GenerationStarted):
                     n_new = event.n_prompt - event.n_cached
-                    self._tell(f"{what}: reused {event.n_cached:,}, computed {n_new:,}.")
-                elif isinstance(event, ForkReread):
-                    self._tell(f"The kept part is by {one_line(event.model)}; the model that is loaded reads it again.")
+                    self._announce(f"{what}: reused {event.n_cached:,}, computed {n_new:,}.")
+                elif isinstance(event, PrefixRecomputed):
+                    self._announce(
+                        f"The kept part is by {one_line(event.model)}; the model that is loaded reads it again."
+                    )
                 yield event

@@ -13,7 +13,7 @@ from app.tui.chat.send_queue import Chat
 from app.tui.transcript.widget import Transcript
 
 
-class Siblings:
+class ReplyVersions:
     """Walks between the answers to one message. A message with one version has no label and is passed over."""
 
     def __init__(
@@ -22,13 +22,13 @@ class Siblings:
         transcript: Transcript,
         *,
         show: Callable[[Sequence[Message]], None],
-        tell: Callable[[str], None],
+        announce: Callable[[str], None],
     ) -> None:
         """`show` puts a branch on the screen."""
         self._chat = chat
         self._transcript = transcript
         self._show = show
-        self._tell = tell
+        self._announce = announce
         self._due: list[int] = []
         """The steps that are still to be taken, the one that is being taken first."""
 
@@ -47,7 +47,7 @@ class Siblings:
         waits, and further steps are taken after it.
         """
         if self._chat.running and not self._due:
-            self._tell("Other versions can be shown when the reply has ended.")
+            self._announce("Other versions can be shown when the reply has ended.")
             return
         self._due.append(by)
         if len(self._due) == 1:
@@ -64,7 +64,7 @@ class Siblings:
     async def _step(self, by: int) -> None:
         found = await self._versions(self._session.branch)
         if not found:
-            self._tell("No message has other versions yet.")
+            self._announce("No message has other versions yet.")
             return
         targets = self._targets(list(found))
         for message_id in targets:
@@ -74,7 +74,7 @@ class Siblings:
                 await self._go_to(versions[place])
                 return
         which = "last" if by > 0 else "first"
-        self._tell(f"This is the {which} of {len(found[targets[0]])} versions.")
+        self._announce(f"This is the {which} of {len(found[targets[0]])} versions.")
 
     async def _go_to(self, version: Message) -> None:
         followed = self._transcript.follow

@@ -11,7 +11,7 @@ from textual import events
 from app.tui.app import _TWICE_S  # pyright: ignore[reportPrivateUsage] a bound of the test
 from app.tui.chat.screen import ChatScreen
 from app.tui.widgets.bar import Bar
-from tests.fakes.chat_app import make_app, ready, told, until
+from tests.fakes.chat_app import make_app, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply
 
@@ -20,18 +20,18 @@ async def test_the_users_keys_hold(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(), keys={"palette": "f9", "nonsense": "f8"})
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
-        assert told(app) == ["[keys] there is no command 'nonsense'"]
+        assert reported(app) == ["[keys] there is no command 'nonsense'"]
         await pilot.press("ctrl+p")
         assert app.screen is chat
         await pilot.press("f9")
         await until(lambda: app.screen is not chat)
 
 
-async def test_what_is_wrong_in_the_configuration_is_told(tmp_path: Path) -> None:
+async def test_what_is_wrong_in_the_configuration_is_reported(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(), notices=("config.toml:3: [oops] is [/no] key",))
     async with app.run_test(size=(120, 36)):
         await ready(app)
-        assert told(app) == ["config.toml:3: [oops] is [/no] key"]
+        assert reported(app) == ["config.toml:3: [oops] is [/no] key"]
 
 
 async def test_interrupt_stops_and_twice_quits(tmp_path: Path) -> None:
@@ -43,7 +43,7 @@ async def test_interrupt_stops_and_twice_quits(tmp_path: Path) -> None:
         await engine.release(2)
         await pilot.press("ctrl+c")
         await until(lambda: not chat.chat.running)
-        assert told(app) == ["Stopped. Ctrl+C again quits."]
+        assert reported(app) == ["Stopped. Ctrl+C again quits."]
         assert [notification.timeout for notification in app._notifications] == [_TWICE_S]  # pyright: ignore[reportPrivateUsage] no other way
         await pilot.press("ctrl+c")
     assert app.return_code == 0
@@ -65,7 +65,7 @@ async def test_commands_that_copy(tmp_path: Path) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
         await pilot.press("f5")
-        assert told(app) == ["There is no last reply to copy."]
+        assert reported(app) == ["There is no last reply to copy."]
         chat.chat.submit("show")
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
         await pilot.press("f8")
@@ -123,7 +123,7 @@ async def test_sizes(tmp_path: Path, size: tuple[int, int], shown: set[str]) -> 
 
 
 @pytest.mark.parametrize("size", [(39, 24), (80, 9), (1, 1)])
-async def test_too_small_is_told_and_survived(tmp_path: Path, size: tuple[int, int]) -> None:
+async def test_too_small_is_reported_and_survived(tmp_path: Path, size: tuple[int, int]) -> None:
     app = make_app(tmp_path, ScriptedEngine(["answer"]))
     async with app.run_test(size=size) as pilot:
         chat = await ready(app)
@@ -199,8 +199,8 @@ async def test_a_broken_theme_is_a_notice(tmp_path: Path, broken: str) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await ready(app)
         assert app.theme == "graphite"
-        assert any("mine.toml" in notice for notice in told(app))
-        assert "There is no theme “mine”. Ctrl+T chooses another." in told(app)
+        assert any("mine.toml" in notice for notice in reported(app))
+        assert "There is no theme “mine”. Ctrl+T chooses another." in reported(app)
         await pilot.press("ctrl+t")
         await pilot.pause()
 
@@ -272,7 +272,7 @@ async def test_a_changed_theme_file_is_worn_without_being_asked(
 
 
 @pytest.mark.parametrize("size", [(80, 24), (140, 40)])
-async def test_the_pill_tells_of_new_text_below_and_hides_none(tmp_path: Path, size: tuple[int, int]) -> None:
+async def test_the_pill_shows_of_new_text_below_and_hides_none(tmp_path: Path, size: tuple[int, int]) -> None:
     engine = ScriptedEngine(["line\n\n" * 40, reply("word\n\n" * 20)], gated=True)
     app = make_app(tmp_path, engine)
     async with app.run_test(size=size) as pilot:

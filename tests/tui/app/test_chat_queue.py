@@ -10,7 +10,7 @@ from app.store.store import Store
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
 from app.tui.common.preferences import Memory
-from tests.fakes.chat_app import make_app, ready, told, until
+from tests.fakes.chat_app import make_app, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply
 
@@ -51,7 +51,7 @@ async def test_a_new_conversation_gives_back_what_waits(tmp_path: Path) -> None:
         await pilot.press("ctrl+n")
         await until(lambda: not chat.chat.session.branch)
         assert chat.composer.text == "second\nthird"
-        assert told(app) == [
+        assert reported(app) == [
             "2 queued messages are in the composer.",
             "The reply in “first” was stopped; what had come is kept. The history opens it again.",
         ]

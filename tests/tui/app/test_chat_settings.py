@@ -19,7 +19,7 @@ from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
 from app.tui.common.options import ChatOptions
 from app.tui.common.preferences import Memory
-from tests.fakes.chat_app import answered, bar, drawn, make_app, ready, told, until
+from tests.fakes.chat_app import answered, bar, drawn, make_app, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Load
 from tests.fakes.tiny_gguf import write_tiny_gguf
@@ -83,7 +83,7 @@ async def test_what_is_opened_is_answered_as_before_and_the_header_shows_it(tmp_
         record = chat.chat.session.branch[-1].generation
         assert record
         assert (record.model, record.preset) == ("other", "creative")
-        assert told(app) == []
+        assert reported(app) == []
 
 
 async def test_the_same_model_is_not_loaded_again(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ async def test_a_preset_is_kept_as_it_is_chosen_and_an_own_system_prompt_stays(t
         await pilot.press("ctrl+s")
         await until(lambda: len(app.screen_stack) > 2)
         await pilot.press(*"precise", "enter")
-        await until(lambda: told(app) == ["This conversation keeps its own system prompt."])
+        await until(lambda: reported(app) == ["This conversation keeps its own system prompt."])
         assert uses(chat, engine) == ("precise", "You are a pirate.", "other")
         assert [each.settings for each in await store.conversations()] == [replace(PIRATE, preset=PRECISE)]
 
@@ -302,4 +302,4 @@ async def test_a_last_model_that_is_gone_is_said_and_the_default_is_loaded(tmp_p
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
         assert uses(chat, engine)[2] == "tiny"
-        assert told(app) == ["The model that was used last cannot be had: there is no model `nowhere`."]
+        assert reported(app) == ["The model that was used last cannot be had: there is no model `nowhere`."]

@@ -178,7 +178,7 @@ async def test_a_prompt_that_is_refused_is_answered_in_words(tmp_path: Path) -> 
         assert 'context = "drop-oldest-turns"' in shown(chat)
 
 
-async def test_a_store_that_fails_is_told_and_the_chat_goes_on(tmp_path: Path) -> None:
+async def test_a_store_that_fails_is_reported_and_the_chat_goes_on(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["answer"]), store_fails=True)
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
@@ -221,11 +221,11 @@ async def test_an_engine_that_died_while_loading_is_tried_again_by_a_message(tmp
 
 async def test_what_the_engine_says_of_the_prompt_stands_above_the_reply_and_is_not_repeated(tmp_path: Path) -> None:
     failed = "The chat template failed, ChatML is used instead: TemplateError: no"
-    told = {"one": (failed,), "two": (failed,), "three": (), "four": (failed,)}
-    app = make_app(tmp_path, ScriptedEngine([reply(text, notices=notices) for text, notices in told.items()]))
+    reported = {"one": (failed,), "two": (failed,), "three": (), "four": (failed,)}
+    app = make_app(tmp_path, ScriptedEngine([reply(text, notices=notices) for text, notices in reported.items()]))
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
-        for text in told:
+        for text in reported:
             await pilot.press(*"why?", "enter")
             await until(lambda text=text: chat.transcript.last_reply() == text and not chat.chat.running)
         screen = drawn(chat)
@@ -235,21 +235,21 @@ async def test_what_the_engine_says_of_the_prompt_stands_above_the_reply_and_is_
 
 
 @pytest.mark.parametrize(
-    ("held_by", "told"),
+    ("held_by", "reported"),
     [
         ((7,), "this one begins when it has ended. Let it run on, or stop it."),
         ((7, 8), "this one begins when one of them has ended. Let one run on, or stop it."),
     ],
 )
 async def test_a_message_that_waits_for_paused_replies_says_what_it_waits_for(
-    tmp_path: Path, held_by: tuple[int, ...], told: str
+    tmp_path: Path, held_by: tuple[int, ...], reported: str
 ) -> None:
     engine = ScriptedEngine([reply("one two", held_by=held_by)], gated=True)
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
         await pilot.press(*"why?", "enter")
-        await until(lambda: told in drawn(chat))
+        await until(lambda: reported in drawn(chat))
         await until(lambda: "waiting for a paused reply to end" in " ".join(" ".join(chat.panels.shown).split()))
         engine.run_free()
         await until(lambda: not chat.chat.running)

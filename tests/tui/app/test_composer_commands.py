@@ -11,7 +11,7 @@ from textual import events
 from app.domain.conversation import Role
 from app.tui.terminal import clipboard
 from app.tui.terminal import clipboard as clip
-from tests.fakes.chat_app import answered, contents, make_app, ready, told, until
+from tests.fakes.chat_app import answered, contents, make_app, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply
 
@@ -22,7 +22,7 @@ async def test_a_key_clears_the_composer_and_undo_brings_it_back(tmp_path: Path)
         chat = await ready(app)
         for key in (*"ab", "ctrl+j", *"cd", "ctrl+l"):  # in one burst
             app.post_message(events.Key(key, key if len(key) == 1 else None))
-        await until(lambda: told(app) == ["Cleared. Ctrl+Z brings it back."] and chat.composer.text == "")
+        await until(lambda: reported(app) == ["Cleared. Ctrl+Z brings it back."] and chat.composer.text == "")
         await pilot.press("ctrl+z")
         assert chat.composer.text == "ab\ncd"
 
@@ -32,7 +32,7 @@ async def test_escape_twice_clears_what_is_written_and_once_does_not(tmp_path: P
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
         await pilot.press(*"draft", "escape")
-        assert (chat.composer.text, told(app)) == ("draft", ["Esc again clears what is written."])
+        assert (chat.composer.text, reported(app)) == ("draft", ["Esc again clears what is written."])
         await pilot.press("escape")
         assert chat.composer.text == ""
         await pilot.press("ctrl+z")
@@ -104,7 +104,7 @@ async def test_a_new_conversation_says_that_a_reply_was_stopped(tmp_path: Path) 
         await until(lambda: chat.chat.running and bool(contents(chat)))
         await pilot.press("ctrl+n")
         await until(lambda: not contents(chat) and not chat.chat.running)
-        assert told(app) == ["The reply in “ask” was stopped; what had come is kept. The history opens it again."]
+        assert reported(app) == ["The reply in “ask” was stopped; what had come is kept. The history opens it again."]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ async def test_copying_says_who_took_it(
         chat.chat.submit("ask")
         await answered(chat)
         await pilot.press("f5")
-        await until(lambda: told(app) == [words])
+        await until(lambda: reported(app) == [words])
         assert app.clipboard == "answer"
 
 

@@ -9,7 +9,7 @@ import pytest
 from app.client.engine import EngineState, Stall
 from app.domain.conversation import ReplyState
 from app.tui.chat.screen import ChatScreen
-from tests.fakes.chat_app import answered, bar, contents, make_app, ready, shown, told, until
+from tests.fakes.chat_app import answered, bar, contents, make_app, ready, reported, shown, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply, reply
 from tests.fakes.stored import children
@@ -21,7 +21,7 @@ def stall_line(chat: ChatScreen) -> str:
     return bar(chat, "stall") if chat.stall_line.display else ""
 
 
-async def test_a_hung_engine_is_told_in_a_reply_and_the_notice_goes_when_it_wakes(tmp_path: Path) -> None:
+async def test_a_hung_engine_is_reported_in_a_reply_and_the_notice_goes_when_it_wakes(tmp_path: Path) -> None:
     engine = ScriptedEngine([reply("one two")], gated=True)
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)):
@@ -41,7 +41,7 @@ async def test_a_hung_engine_is_told_in_a_reply_and_the_notice_goes_when_it_wake
         assert contents(chat)[1] == "one two"
 
 
-async def test_a_hung_engine_is_told_over_another_screen_too(tmp_path: Path) -> None:
+async def test_a_hung_engine_is_reported_over_another_screen_too(tmp_path: Path) -> None:
     engine = ScriptedEngine([reply("one two")], gated=True)
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -51,15 +51,15 @@ async def test_a_hung_engine_is_told_over_another_screen_too(tmp_path: Path) -> 
         await pilot.press("f1")
         await until(lambda: app.screen is not chat)
         engine.stall = Stall(6.0, answers=False)
-        await until(lambda: "▲ Engine silent for 6 s" in told(app))
+        await until(lambda: "▲ Engine silent for 6 s" in reported(app))
         engine.stall = Stall(7.0, answers=False)
         await until(lambda: "7 s" in stall_line(chat))
-        assert [text for text in told(app) if "silent" in text] == ["▲ Engine silent for 6 s"]
+        assert [text for text in reported(app) if "silent" in text] == ["▲ Engine silent for 6 s"]
         engine.run_free()
         await answered(chat)
 
 
-async def test_a_hung_load_is_told_and_can_be_restarted(tmp_path: Path) -> None:
+async def test_a_hung_load_is_reported_and_can_be_restarted(tmp_path: Path) -> None:
     engine = ScriptedEngine(["answer"], loaded=False, load_gated=True)
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)) as pilot:

@@ -18,7 +18,7 @@ from app.tui.dialogs.picker import Picker
 from app.tui.dialogs.pickers import ModelPicker, Palette, PresetPicker
 from app.tui.inspector.screen import InspectorScreen
 from app.tui.panels.screen import WatchScreen
-from tests.fakes.chat_app import answered, contents, make_app, ready, told, until
+from tests.fakes.chat_app import answered, contents, make_app, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply
 
@@ -57,7 +57,7 @@ async def test_text_typed_in_the_conversation_is_written_whole(tmp_path: Path, w
         chat = await in_the_conversation(app, pilot)
         burst(app, *text(words))
         await until(lambda: chat.composer.text == words)
-        assert (chat.focused, chat.step.armed, told(app)) == (chat.composer, False, [])
+        assert (chat.focused, chat.step.armed, reported(app)) == (chat.composer, False, [])
 
 
 async def test_text_typed_key_by_key_is_written_whole_and_sent(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ async def test_a_paste_that_is_too_long_for_a_field_says_so(tmp_path: Path) -> N
         await until(lambda: isinstance(app.screen, AskLine) and app.screen.query(Input) and app.focused)
         app.post_message(events.Paste("x" * 300))
         await until(lambda: len(app.screen.query_one(Input).value) == 200)
-        assert told(app) == ["Only 200 characters fit here; the rest was left out."]
+        assert reported(app) == ["Only 200 characters fit here; the rest was left out."]
 
 
 @pytest.mark.parametrize(("key", "kind"), [("f1", Help), ("f7", WatchScreen), ("f3", InspectorScreen)])
@@ -239,4 +239,4 @@ async def test_a_paste_into_a_view_without_a_field_waits_in_the_composer(
         await until(lambda: isinstance(app.screen, kind) and app.screen.takes_input)
         app.post_message(events.Paste("pasted"))
         await until(lambda: chat.composer.text == "pasted")
-        assert told(app) == ["What you pasted is in the composer."]
+        assert reported(app) == ["What you pasted is in the composer."]

@@ -44,7 +44,7 @@ async def test_a_notice_stays_above_a_tall_draft(tmp_path: Path) -> None:
         chat = await ready(app)
         chat.composer.put_draft("line\n" * 7 + "line")
         await until(lambda: chat.composer.region.height == 10 and chat.composer.region.bottom == 22)
-        app.tell(LONG)
+        app.announce(LONG)
         await until(lambda: app.screen.query(Toast) and app.screen.query(Toast).first().region.height == 3)
         await pilot.pause()
         toast = app.screen.query(Toast).first().region

@@ -12,7 +12,7 @@ from app.store.store import Store
 from app.tui.chat import other_windows
 from app.tui.chat import screen as chat_screen
 from app.tui.common.options import ChatOptions
-from tests.fakes.chat_app import answered, bar, contents, make_app, ready, shown, told, until
+from tests.fakes.chat_app import answered, bar, contents, make_app, ready, reported, shown, until
 from tests.fakes.scripted_engine import ScriptedEngine
 
 CONTINUE = ChatOptions(continue_last=True)
@@ -55,7 +55,7 @@ async def test_messages_of_another_window_appear_and_typing_goes_on(tmp_path: Pa
         await answered(chat, 6)
         assert contents(chat)[4:] == ["how deep?", "deep"]
         assert [m.content for m in await other.branch(found.id)] == contents(chat)
-        notices = told(app)
+        notices = reported(app)
         assert notices.count("2 messages came from another window.") + notices.count(
             "A message came from another window."
         ) in (1, 2)
@@ -99,7 +99,7 @@ async def test_two_user_messages_at_once_can_both_be_reached(tmp_path: Path, oth
         await pilot.press("alt+left")
         await until(lambda: contents(chat)[2:] == ["mine", "deep"])
         await pilot.press("alt+left")
-        await until(lambda: told(app)[-1:] == ["This is the first of 2 versions."])
+        await until(lambda: reported(app)[-1:] == ["This is the first of 2 versions."])
     await app.close()
 
 
@@ -116,9 +116,9 @@ async def test_past_the_versions_of_a_reply_come_those_of_its_question(tmp_path:
         await until(lambda: contents(chat)[-1:] == ["theirs second"] and shown(chat).count("‹") == 2)
         while True:
             seen.append(contents(chat)[-1])
-            before = len(told(app))
+            before = len(reported(app))
             await pilot.press("alt+left")
-            await until(lambda: contents(chat)[-1] != seen[-1] or len(told(app)) > before)  # noqa: B023
+            await until(lambda: contents(chat)[-1] != seen[-1] or len(reported(app)) > before)  # noqa: B023
             if contents(chat)[-1] == seen[-1]:
                 break
             await until(lambda: shown(chat).count("‹") == 2)
@@ -135,11 +135,11 @@ async def test_a_deleted_conversation_is_brought_back_by_a_message(tmp_path: Pat
         found = await the_one(other)
         await other.delete(found.id)
         await until(lambda: "deleted" in bar(chat, "header"))
-        await until(lambda: any("Your next message brings it back" in each for each in told(app)))
+        await until(lambda: any("Your next message brings it back" in each for each in reported(app)))
         await until(lambda: engine.forgotten == [found.id])
         await pilot.press(*"still here?", "enter")
         await answered(chat, 4)
-        await until(lambda: any("your message brought it back" in each for each in told(app)))
+        await until(lambda: any("your message brought it back" in each for each in reported(app)))
         assert "deleted" not in bar(chat, "header")
         assert [m.content for m in await other.branch(found.id)] == contents(chat)
         assert (await the_one(other)).id == found.id
@@ -182,7 +182,7 @@ async def test_what_was_erased_elsewhere_is_kept_again_with_the_next_message(tmp
         await until(lambda: "erased" in bar(chat, "header"))
         await pilot.press(*"still here?", "enter")
         await answered(chat, 4)
-        await until(lambda: any("what you see is saved again" in each for each in told(app)))
+        await until(lambda: any("what you see is saved again" in each for each in reported(app)))
         assert [m.content for m in await other.branch((await the_one(other)).id)] == contents(chat)
     await app.close()
 

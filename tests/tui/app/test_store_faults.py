@@ -20,7 +20,7 @@ from app.tui.chat.history import HistoryPicker
 from app.tui.common.options import ChatOptions
 from app.tui.dialogs import picker as picker_module
 from app.tui.dialogs.confirm import AskLine, Confirm
-from tests.fakes.chat_app import answered, bar, contents, make_app, ready, shown, told, until
+from tests.fakes.chat_app import answered, bar, contents, make_app, ready, reported, shown, until
 from tests.fakes.scripted_engine import ScriptedEngine
 
 LOCKED = "another program keeps the database to itself"
@@ -87,13 +87,13 @@ async def test_a_locked_store_is_said_and_what_was_kept_is_saved_later(tmp_path:
     async with app.run_test(size=(100, 30)) as pilot:
         chat = await ready(app)
         await until(lambda: "not saved" in bar(chat, "header"))
-        await until(lambda: told(app) and LOCKED in told(app)[0])
+        await until(lambda: reported(app) and LOCKED in reported(app)[0])
         await pilot.press(*"hello", "enter")
         await answered(chat)
         assert contents(chat) == ["hello", "answer"]
         lock.free()
         await until(lambda: "not saved" not in bar(chat, "header"))
-        await until(lambda: told(app)[-1] == "Saving works again, and everything is saved.")
+        await until(lambda: reported(app)[-1] == "Saving works again, and everything is saved.")
         assert contents(chat) == ["hello", "answer"]
         await pilot.press(*"on", "enter")
         await answered(chat, 4)
@@ -213,7 +213,7 @@ async def test_a_read_only_store_is_read_and_said(
             chat = await ready(app)
             await until(lambda: contents(chat) == ["about the sky", "sky is blue"])
             assert "not saved" in bar(chat, "header")
-            assert told(app)[0].startswith(f"Not saved: {path}: cannot be written (Permission denied)")
+            assert reported(app)[0].startswith(f"Not saved: {path}: cannot be written (Permission denied)")
             await pilot.press(*"on", "enter")
             await answered(chat, 4)
             await pilot.press("ctrl+b")

@@ -110,7 +110,7 @@ async def test_a_preset_with_a_system_prompt_counts_anew(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("size", "fit", "told"),
+    ("size", "fit", "reported"),
     [
         ((140, 40), TRIMMED, WIDE),
         ((80, 24), TRIMMED, "does not fit: 4 oldest left out · 7,847 left"),
@@ -125,7 +125,7 @@ async def test_a_preset_with_a_system_prompt_counts_anew(tmp_path: Path) -> None
     ],
 )
 async def test_what_does_not_fit_is_said_in_words(
-    tmp_path: Path, size: tuple[int, int], fit: PromptFit, told: str
+    tmp_path: Path, size: tuple[int, int], fit: PromptFit, reported: str
 ) -> None:
     engine = ScriptedEngine()
     engine.fit = fit
@@ -133,9 +133,9 @@ async def test_what_does_not_fit_is_said_in_words(
     async with app.run_test(size=size) as pilot:
         chat = await ready(app)
         await pilot.press(*"Hi")
-        await noted(chat, told)
+        await noted(chat, reported)
         assert chat.composer.has_class("-warns")
-        await until(lambda: lower_border(chat) == told)
+        await until(lambda: lower_border(chat) == reported)
 
 
 async def test_the_note_takes_another_form_when_the_window_changes(tmp_path: Path) -> None:

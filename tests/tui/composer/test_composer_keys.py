@@ -9,7 +9,7 @@ from textual.app import App
 from app.tui.widgets.composer import Composer
 
 
-class Host(App):
+class ModelService(App):
     def __init__(self, placeholder="Ask [something]"):
         super().__init__()
         self.placeholder = placeholder
@@ -36,7 +36,7 @@ class Host(App):
 
 @pytest.fixture
 async def host():
-    app = Host()
+    app = ModelService()
     async with app.run_test(size=(80, 24)) as pilot:
         app.pilot = pilot
         yield app
@@ -305,7 +305,7 @@ async def test_take_draft_on_the_walk_takes_the_draft_beneath(host):
 
 
 async def test_ctrl_c_is_left_to_the_app():
-    class Copier(Host):
+    class Copier(ModelService):
         BINDINGS: ClassVar = [("ctrl+c", "took_it", "")]
         took = ""
 

@@ -77,7 +77,7 @@ def rows(screen: InspectorScreen) -> list[str]:
     return [line.rstrip() for line in screen.details.shown]
 
 
-async def test_a_token_is_told_with_its_candidates(tmp_path: Path) -> None:
+async def test_a_token_is_reported_with_its_candidates(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
     async with app.run_test(size=SIZE) as pilot:
         await asked(app)
@@ -154,7 +154,7 @@ async def test_enter_on_an_alternative_forks_and_so_does_typed_text(tmp_path: Pa
         assert engine.requests[2].reply_text == " snow"
 
 
-async def test_the_header_tells_which_version_of_a_reply_it_is(tmp_path: Path) -> None:
+async def test_the_header_shows_which_version_of_a_reply_it_is(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["first", "second and last", "more"]))
     async with app.run_test(size=SIZE) as pilot:
         chat = await asked(app)

@@ -51,7 +51,7 @@ def rows(screen: InspectorScreen) -> list[str]:
     return [line.rstrip() for line in screen.details.shown]
 
 
-async def test_the_sampler_tells_each_stage_who_it_cut_and_where_the_draw_fell(tmp_path: Path) -> None:
+async def test_the_sampler_shows_each_stage_who_it_cut_and_where_the_draw_fell(tmp_path: Path) -> None:
     app = chat(tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
         shown = rows(await inspected(app, pilot, "home", "2"))
@@ -99,7 +99,7 @@ async def test_the_arrows_move_the_knobs_and_the_pick_changes(tmp_path: Path) ->
         assert rows(screen)[-1] == "◂temperature 1▸  top-k 2   top-p off   min-p off"
 
 
-async def test_what_was_sent_is_told_token_by_token(tmp_path: Path) -> None:
+async def test_what_was_sent_is_reported_token_by_token(tmp_path: Path) -> None:
     app = chat(tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await inspected(app, pilot, "3")

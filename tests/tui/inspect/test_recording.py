@@ -12,8 +12,10 @@ from tests.fakes.chat_app import make_app, until
 from tests.fakes.scripted_engine import ScriptedEngine
 
 
-@pytest.mark.parametrize(("stages", "told"), [(True, "not recorded any more"), (False, "recorded from the next reply")])
-async def test_the_configuration_says_how_a_session_begins(tmp_path: Path, *, stages: bool, told: str) -> None:
+@pytest.mark.parametrize(
+    ("stages", "reported"), [(True, "not recorded any more"), (False, "recorded from the next reply")]
+)
+async def test_the_configuration_says_how_a_session_begins(tmp_path: Path, *, stages: bool, reported: str) -> None:
     engine = ScriptedEngine(["Rain is water.", "Rain is water."])
     app = make_app(tmp_path, engine, trace=TraceSettings(stages=stages))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -27,7 +29,7 @@ async def test_the_configuration_says_how_a_session_begins(tmp_path: Path, *, st
         await pilot.press("r")
         screen = app.screen
         assert isinstance(screen, InspectorScreen)
-        await until(lambda: f"stages: {told}" in screen.header.text)
+        await until(lambda: f"stages: {reported}" in screen.header.text)
         await pilot.press("escape")
         await until(lambda: app.screen is chat)
         chat.chat.submit("and?")

@@ -78,15 +78,15 @@ def _no_second_click(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+def reported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """What the chat is told of clicks on text; it does nothing about them."""
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
 
     def hear(chat: InspectCommands, event: Transcript.TextClicked) -> None:
-        told.append((event.message_id, event.n_bytes))
+        reported.append((event.message_id, event.n_bytes))
 
     monkeypatch.setattr(InspectCommands, "on_transcript_text_clicked", hear)
-    return told
+    return reported
 
 
 async def test_a_click_goes_to_the_token_of_the_character(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ async def test_while_it_streams_the_cursor_stays_on_what_was_clicked(tmp_path: P
         assert screen.flow.cursor == 1
 
 
-async def test_a_click_elsewhere_opens_nothing(tmp_path: Path, told) -> None:
+async def test_a_click_elsewhere_opens_nothing(tmp_path: Path, reported) -> None:
     app = make_app(tmp_path, ScriptedEngine(["one\n\n> two"]))
     async with app.run_test(size=SIZE) as pilot:
         chat = await chatted(app, "what is it?")
@@ -186,8 +186,8 @@ async def test_a_click_elsewhere_opens_nothing(tmp_path: Path, told) -> None:
         for wrong in ({"button": 3}, {"shift": True}, {"control": True}):
             await pilot.click(view, offset=await cell_of(view, "one"), **wrong)
         await pilot.click(view, offset=await cell_of(view, "one"))
-        await until(lambda: told)
-        assert told == [(chat.chat.session.branch[1].id, 0)]
+        await until(lambda: reported)
+        assert reported == [(chat.chat.session.branch[1].id, 0)]
 
 
 async def test_a_reply_without_a_trace_is_only_chosen(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ async def test_a_reply_without_a_trace_is_only_chosen(tmp_path: Path) -> None:
         assert await clicked(app, pilot, "two") == (0, "two")
 
 
-async def test_two_clicks_select_a_word_and_the_next_one_only_ends_that(tmp_path: Path, told, monkeypatch) -> None:
+async def test_two_clicks_select_a_word_and_the_next_one_only_ends_that(tmp_path: Path, reported, monkeypatch) -> None:
     app = make_app(tmp_path, ScriptedEngine(["one two"]))
     async with app.run_test(size=SIZE) as pilot:
         chat = await chatted(app)
@@ -226,11 +226,11 @@ async def test_two_clicks_select_a_word_and_the_next_one_only_ends_that(tmp_path
         assert not chat.get_selected_text()
         assert view.chosen_reply is None
         await pilot.click(view, offset=await cell_of(view, "one", 1))
-        await until(lambda: told)
-        assert told == [(chat.chat.session.branch[1].id, 1)]
+        await until(lambda: reported)
+        assert reported == [(chat.chat.session.branch[1].id, 1)]
 
 
-async def test_a_drag_selects_even_one_that_comes_back(tmp_path: Path, told) -> None:
+async def test_a_drag_selects_even_one_that_comes_back(tmp_path: Path, reported) -> None:
     app = make_app(tmp_path, ScriptedEngine(["one two three"]))
     async with app.run_test(size=SIZE) as pilot:
         chat = await chatted(app)
@@ -248,8 +248,8 @@ async def test_a_drag_selects_even_one_that_comes_back(tmp_path: Path, told) -> 
         await pilot.mouse_up(view, offset=(x, y))
         await pilot._post_mouse_events([Click], view, offset=(x, y), button=1)
         await pilot.click(view, offset=(x + 4, y))
-        await until(lambda: told)
-        assert told == [(chat.chat.session.branch[1].id, 4)]
+        await until(lambda: reported)
+        assert reported == [(chat.chat.session.branch[1].id, 4)]
 
 
 async def test_the_mark_still_opens_the_inspector_at_its_beginning(tmp_path: Path) -> None:

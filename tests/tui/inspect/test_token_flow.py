@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 
 from app.domain.trace import Origin, TokenTrace, TopToken
 from app.tui.common.theme import VARIABLE_DEFAULTS
-from app.tui.tokens.reply import TokenFlow
+from app.tui.tokens.reply import ReplyTokens
 from app.tui.tokens.tint import Tint
 from tests.fakes.engine_events import make_token
 
@@ -17,10 +17,10 @@ def tokens(*texts: str) -> list[TokenTrace]:
     return [make_token(text, index, rank=1 + index % 4) for index, text in enumerate(texts)]
 
 
-class Host(App[None]):
+class ModelService(App[None]):
     def __init__(self, shown: list[TokenTrace]) -> None:
         super().__init__()
-        self.flow = TokenFlow()
+        self.flow = ReplyTokens()
         self.moved: list[int] = []
         self._shown = shown
 
@@ -34,11 +34,11 @@ class Host(App[None]):
         self.flow.show(self._shown)
         self.flow.focus()
 
-    def on_flow_moved(self, event: TokenFlow.Moved) -> None:
+    def on_flow_moved(self, event: ReplyTokens.Moved) -> None:
         self.moved.append(event.index)
 
 
-def cursor_text(flow: TokenFlow) -> str:
+def cursor_text(flow: ReplyTokens) -> str:
     """What is drawn as the cursor on the screen."""
     segments = [segment for y in range(flow.size.height) for segment in flow.render_line(y)]
     return "".join(segment.text for segment in segments if segment.style is not None and segment.style.reverse)
@@ -50,7 +50,7 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 
 async def test_the_cursor_moves_by_tokens_lines_and_ends() -> None:
-    app = Host(tokens("The", " sky", " is\n", "blue", " and", " wide", "."))
+    app = ModelService(tokens("The", " sky", " is\n", "blue", " and", " wide", "."))
     async with app.run_test(size=(21, 6)) as pilot:
         flow = app.flow
         assert flow.shown == ["The sky is↵", "blue and wide."]
@@ -65,13 +65,13 @@ async def test_the_cursor_moves_by_tokens_lines_and_ends() -> None:
         assert (flow.cursor, flow.follow) == (6, True)
         await press(pilot, "right", "home", "left")
         assert flow.cursor == 0
-        await pilot.click(TokenFlow, offset=(9, 1))
+        await pilot.click(ReplyTokens, offset=(9, 1))
         assert (flow.cursor, cursor_text(flow)) == (5, " wide")
         assert app.moved == [0, 1, 2, 4, 2, 6, 0, 5]
 
 
 async def test_a_tint_puts_a_mark_under_every_token() -> None:
-    app = Host(tokens("The", " sky", " is", " blue"))
+    app = ModelService(tokens("The", " sky", " is", " blue"))
     async with app.run_test(size=(31, 6)):
         flow = app.flow
         assert flow.shown == ["The sky is blue"]
@@ -90,25 +90,25 @@ async def test_a_tint_puts_a_mark_under_every_token() -> None:
 
 async def test_the_median_of_a_latency_tint_is_that_of_all_tokens_however_they_came() -> None:
     made = [make_token(f" {n}", n, ms=10.0 if n < 45 else 40.0) for n in range(200)]
-    app = Host(made[:40])
+    app = ModelService(made[:40])
     async with app.run_test(size=(40, 6)):
         flow = app.flow
 
-        def told() -> str:
+        def reported() -> str:
             return "".join(text for text, _ in flow.legend).rpartition("of ")[2]
 
         flow.tint = Tint.LATENCY
-        assert told() == "10.0 ms"
+        assert reported() == "10.0 ms"
         flow.show(made[:60])
-        assert told() == "10.0 ms"
+        assert reported() == "10.0 ms"
         flow.show(made)
-        assert told() == "40.0 ms"
+        assert reported() == "40.0 ms"
         flow.show(made[:40])
-        assert told() == "10.0 ms"
+        assert reported() == "10.0 ms"
         flow.tint = Tint.NONE
         flow.show(made)
         flow.tint = Tint.LATENCY
-        assert told() == "40.0 ms"
+        assert reported() == "40.0 ms"
 
 
 async def test_rejected_drafts_are_shown_when_asked_for() -> None:
@@ -116,7 +116,7 @@ async def test_rejected_drafts_are_shown_when_asked_for() -> None:
     made[1] = msgspec.structs.replace(
         made[1], origin=Origin.BONUS, ghosts=(TopToken(7, " cat", 0.25), TopToken(8, " sat", 0.0))
     )
-    app = Host(made)
+    app = ModelService(made)
     async with app.run_test(size=(31, 4)):
         flow = app.flow
         assert flow.shown == ["The sky"]
@@ -129,7 +129,7 @@ async def test_rejected_drafts_are_shown_when_asked_for() -> None:
 
 async def test_a_reply_that_grows_keeps_the_cursor_unless_it_follows() -> None:
     made = tokens(*[f" word{n}" for n in range(200)])
-    app = Host(made[:3])
+    app = ModelService(made[:3])
     async with app.run_test(size=(40, 6)) as pilot:
         flow = app.flow
         await press(pilot, "right")
@@ -151,7 +151,7 @@ async def test_a_reply_that_grows_keeps_the_cursor_unless_it_follows() -> None:
 
 
 async def test_another_width_lays_out_again() -> None:
-    app = Host(tokens("The", " sky", " is", " blue"))
+    app = ModelService(tokens("The", " sky", " is", " blue"))
     async with app.run_test(size=(40, 6)) as pilot:
         await pilot.resize_terminal(10, 6)
         await pilot.pause()
@@ -161,15 +161,15 @@ async def test_another_width_lays_out_again() -> None:
 
 
 async def test_without_tokens_nothing_moves() -> None:
-    app = Host([])
+    app = ModelService([])
     async with app.run_test(size=(40, 6)) as pilot:
         await press(pilot, "right", "down", "end", "home", "pagedown")
-        await pilot.click(TokenFlow, offset=(3, 2))
+        await pilot.click(ReplyTokens, offset=(3, 2))
         assert (app.flow.cursor, app.flow.token, app.flow.shown) == (-1, None, [])
 
 
 async def test_a_reply_that_grows_under_the_view_scrolls_without_a_layout_of_the_screen() -> None:
-    app = Host(tokens("one"))
+    app = ModelService(tokens("one"))
     async with app.run_test(size=(21, 6)) as pilot:
         flow = app.flow
         flow.move_to(0)

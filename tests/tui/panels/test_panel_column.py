@@ -53,7 +53,7 @@ def done():
     return meter
 
 
-class Host(App):
+class ModelService(App):
     CSS = "Horizontal, #room { height: 1fr; }"
 
     def compose(self):
@@ -153,7 +153,7 @@ writing
 
 
 async def test_a_finished_reply_on_a_large_screen():
-    app = Host()
+    app = ModelService()
     async with app.run_test(size=(200, 50)) as pilot:
         app.feed(done())
         await pilot.pause()
@@ -164,7 +164,7 @@ async def test_a_finished_reply_on_a_large_screen():
 
 
 async def test_a_low_screen_keeps_what_matters():
-    app = Host()
+    app = ModelService()
     async with app.run_test(size=(80, 24)) as pilot:
         app.feed(running(9))
         await pilot.pause()
@@ -172,7 +172,7 @@ async def test_a_low_screen_keeps_what_matters():
 
 
 async def test_prefill_while_it_runs():
-    app = Host()
+    app = ModelService()
     async with app.run_test(size=(200, 50)) as pilot:
         meter = RunMeter()
         meter.apply(started())
@@ -189,7 +189,7 @@ async def test_prefill_while_it_runs():
 
 
 async def test_nothing_is_loaded_yet():
-    app = Host()
+    app = ModelService()
     async with app.run_test(size=(200, 50)) as pilot:
         app.feed(RunMeter(), None)
         await pilot.pause()
@@ -200,7 +200,7 @@ async def test_nothing_is_loaded_yet():
 
 
 async def test_the_chosen_token_beyond_the_shown_ones_is_marked_with_its_rank():
-    app = Host()
+    app = ModelService()
     async with app.run_test(size=(200, 50)) as pilot:
         meter = running(2)
         meter.apply(TokensGenerated(1, "", (token(10.0, 99, " fog", 0.0004, 57),)))
@@ -211,7 +211,7 @@ async def test_the_chosen_token_beyond_the_shown_ones_is_marked_with_its_rank():
 
 
 async def test_only_changed_lines_are_painted(monkeypatch):
-    app = Host()
+    app = ModelService()
     async with app.run_test(size=(200, 50)) as pilot:
         meter = running(45)
         app.feed(meter)
@@ -227,7 +227,7 @@ async def test_only_changed_lines_are_painted(monkeypatch):
 
 
 async def test_the_panels_stand_still_while_figures_change():
-    app = Host()
+    app = ModelService()
     async with app.run_test(size=(200, 50)) as pilot:
         rows = []
         for meter, model in ((RunMeter(), None), (RunMeter(), MODEL), (running(1), MODEL), (done(), MODEL)):
@@ -238,7 +238,7 @@ async def test_the_panels_stand_still_while_figures_change():
 
 
 async def test_a_theme_change_draws_the_same_text_in_other_colours():
-    app = Host()
+    app = ModelService()
     async with app.run_test(size=(200, 50)) as pilot:
         app.feed(done())
         await pilot.pause()
@@ -271,7 +271,7 @@ def test_the_status_line_keeps_what_fits(width, meter, expected):
 
 @pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light", "textual-dark", "nord"])
 async def test_every_kind_of_theme_draws(theme):
-    app = Host()
+    app = ModelService()
     async with app.run_test(size=(200, 50)) as pilot:
         app.theme = theme
         app.feed(done())
@@ -280,7 +280,7 @@ async def test_every_kind_of_theme_draws(theme):
 
 
 async def test_a_hidden_column_costs_nothing_and_is_right_when_shown():
-    app = Host()
+    app = ModelService()
     async with app.run_test(size=(200, 50)) as pilot:
         column = app.query_one(PanelColumn)
         app.feed(RunMeter())
@@ -295,7 +295,7 @@ async def test_a_hidden_column_costs_nothing_and_is_right_when_shown():
 
 
 async def test_resizing_draws_again():
-    app = Host()
+    app = ModelService()
     async with app.run_test(size=(80, 50)) as pilot:
         app.feed(done())
         await pilot.pause()

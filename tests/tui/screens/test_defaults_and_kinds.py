@@ -13,7 +13,7 @@ from app.domain.conversation import ConversationKind
 from app.store.store import Store
 from app.tui.chat.history import HistoryPicker
 from app.tui.dialogs.pickers import ModelPicker, PresetPicker
-from tests.fakes.chat_app import make_app, ready, told, until
+from tests.fakes.chat_app import make_app, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.tui.screens.test_dialogs import opened, titles
 
@@ -27,8 +27,8 @@ async def test_a_preset_is_made_the_default_and_marked(tmp_path: Path) -> None:
         await pilot.press(*"creative")
         await until(lambda: titles(picker) == ["creative"])
         await pilot.press("ctrl+d")
-        await until(lambda: told(app))
-        assert told(app) == [f"creative is the default now (preset in {config_file()})."]
+        await until(lambda: reported(app))
+        assert reported(app) == [f"creative is the default now (preset in {config_file()})."]
         await until(lambda: [row.title for row in picker.rows if "default" in row.tail] == ["creative"])
         assert load_settings().settings.preset == "creative"
         await pilot.press("escape")
@@ -44,11 +44,11 @@ async def test_a_model_is_made_the_default_unless_it_is_not_there(tmp_path: Path
         await ready(app)
         picker = await opened(pilot, ModelPicker, "ctrl+o")
         await pilot.press("ctrl+d")
-        await until(lambda: told(app))
+        await until(lambda: reported(app))
         assert load_settings().settings.model == "tiny"
         await pilot.press("down", "ctrl+d")
-        await until(lambda: len(told(app)) == 2)
-        assert told(app)[1] == "pip install absent"
+        await until(lambda: len(reported(app)) == 2)
+        assert reported(app)[1] == "pip install absent"
         assert load_settings().settings.model == "tiny"
         assert picker.is_current
 
@@ -61,8 +61,8 @@ async def test_a_configuration_that_cannot_be_written_is_said(tmp_path: Path) ->
         await ready(app)
         await opened(pilot, PresetPicker, "ctrl+s")
         await pilot.press("ctrl+d")
-        await until(lambda: told(app))
-        assert "`preset` cannot be written" in told(app)[0]
+        await until(lambda: reported(app))
+        assert "`preset` cannot be written" in reported(app)[0]
         assert config_file().read_text() == "preset = \n"
 
 

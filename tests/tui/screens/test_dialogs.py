@@ -21,7 +21,7 @@ from app.tui.dialogs.confirm import AskLine, Confirm
 from app.tui.dialogs.help import Help
 from app.tui.dialogs.picker import Picker, Row
 from app.tui.dialogs.pickers import ModelPicker, Palette, PresetPicker, ThemePicker
-from tests.fakes.chat_app import make_app, ready, told, until
+from tests.fakes.chat_app import make_app, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
 
 Kind = TypeVar("Kind", bound=Picker)
@@ -242,7 +242,7 @@ async def test_the_history_says_when_nothing_was_deleted_and_reopens_what_was_op
         await until(lambda: chat.chat.session.branch)
         picker = await opened(pilot, HistoryPicker, "ctrl+b")
         await pilot.press("ctrl+z")
-        await until(lambda: told(app) == ["No deleted conversation can be brought back."])
+        await until(lambda: reported(app) == ["No deleted conversation can be brought back."])
         await pilot.press("ctrl+d")
         await until(lambda: isinstance(app.screen, Confirm))
         await pilot.press("y")

@@ -53,7 +53,7 @@ async def helped(app: TokscopeApp, pilot: Pilot[int]) -> tuple[str, list[str]]:
 
 
 @pytest.mark.parametrize("view", WAYS)
-async def test_the_key_of_help_tells_the_view_on_the_screen_first(tmp_path: Path, view: str) -> None:
+async def test_the_key_of_help_shows_the_view_on_the_screen_first(tmp_path: Path, view: str) -> None:
     app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
     async with app.run_test(size=(80, 24)) as pilot:
         await asked(app)
@@ -65,16 +65,16 @@ async def test_the_key_of_help_tells_the_view_on_the_screen_first(tmp_path: Path
             await pilot.pause()
         shown = app.screen
         page, lines = await helped(app, pilot)
-        told = next(each for each in VIEWS if each.command == view)
+        reported = next(each for each in VIEWS if each.command == view)
         assert page == "What you see"
-        assert lines[0].startswith(told.title)
-        assert lines[1] == told.text
-        assert sum(line.startswith(f"{told.title}  ") for line in lines) == 1
+        assert lines[0].startswith(reported.title)
+        assert lines[1] == reported.text
+        assert sum(line.startswith(f"{reported.title}  ") for line in lines) == 1
         await pilot.press("f1")
         await until(lambda: app.screen is shown)
 
 
-async def test_over_the_branches_it_tells_them_first_while_they_are_written(tmp_path: Path) -> None:
+async def test_over_the_branches_it_shows_them_first_while_they_are_written(tmp_path: Path) -> None:
     engine = ScriptedEngine(["one two", "uno dos"], gated=True)
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -89,7 +89,7 @@ async def test_over_the_branches_it_tells_them_first_while_they_are_written(tmp_
         engine.run_free()
 
 
-async def test_over_a_dialog_and_in_the_chat_it_tells_the_keys(tmp_path: Path) -> None:
+async def test_over_a_dialog_and_in_the_chat_it_shows_the_keys(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await asked(app)

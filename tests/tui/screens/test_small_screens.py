@@ -41,7 +41,7 @@ async def test_a_notice_leaves_the_candidates_of_a_held_reply_free(tmp_path: Pat
         chat.chat.submit("ask")
         await until(lambda: chat.step.state.paused and chat.step_dock.region)
         await pilot.pause()
-        app.tell("Something to say.")
+        app.announce("Something to say.")
         await until(lambda: chat.query("Toast") and all(toast.region for toast in chat.query("Toast")))
         assert all(toast.region.bottom <= chat.step_dock.region.y for toast in chat.query("Toast"))
 

@@ -14,7 +14,7 @@ from app.protocol.commands import Generate
 from app.protocol.events import GenerationEvent
 from app.tui.branches.column import BranchCells, Column
 from app.tui.branches.plan import BranchPlan
-from tests.fakes.chat_app import answered, contents, make_app, ready, shown, told, until
+from tests.fakes.chat_app import answered, contents, make_app, ready, reported, shown, until
 from tests.fakes.engine_events import make_finished
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 from tests.fakes.scripts import Reply
@@ -209,10 +209,10 @@ async def test_without_a_message_there_is_nothing_to_answer(tmp_path: Path) -> N
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(app)
         await pilot.press("f6")
-        await until(lambda: told(app) == ["Write a message first; then several replies to it come at once."])
+        await until(lambda: reported(app) == ["Write a message first; then several replies to it come at once."])
 
 
-async def test_a_prompt_that_is_too_long_is_told_in_every_column(tmp_path: Path) -> None:
+async def test_a_prompt_that_is_too_long_is_reported_in_every_column(tmp_path: Path) -> None:
     app = make_app(tmp_path, Refusing())
     async with app.run_test(size=(140, 40)) as pilot:
         chat = await ready(app)

@@ -10,7 +10,7 @@ from app.domain.conversation import ReplyState
 from app.protocol.commands import Resume
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
-from tests.fakes.chat_app import answered, bar, contents, make_app, ready, told, until
+from tests.fakes.chat_app import answered, bar, contents, make_app, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 
 FOUR = "one two three four"
@@ -20,7 +20,7 @@ async def held(app: TokscopeApp, pilot: Pilot[int]) -> ChatScreen:
     """A reply that is paused before its first token."""
     chat = await ready(app)
     await pilot.press("f4")
-    assert told(app) == ["The next reply starts paused."]
+    assert reported(app) == ["The next reply starts paused."]
     assert "step mode" in bar(chat, "header")
     chat.chat.submit("count")
     await until(lambda: chat.step.state.paused and len(panel(chat)) > 5)  # all of it is laid out
@@ -93,7 +93,7 @@ async def test_the_alternative_under_the_cursor_is_taken(tmp_path: Path) -> None
         assert engine.resumed == [Resume(1, 1, (1003,))]
 
 
-async def test_a_banned_token_is_not_sampled_and_the_distribution_is_told_anew(tmp_path: Path) -> None:
+async def test_a_banned_token_is_not_sampled_and_the_distribution_is_reported_anew(tmp_path: Path) -> None:
     engine = ScriptedEngine([FOUR])
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)) as pilot:
@@ -197,7 +197,7 @@ async def test_s_in_the_conversation_does_the_same_and_elsewhere_is_a_letter(tmp
         assert chat.composer.text == ""
         await pilot.press("s")
         await until(lambda: not chat.step.armed)
-        assert told(app) == ["The next reply starts paused.", "The next reply runs at full speed."]
+        assert reported(app) == ["The next reply starts paused.", "The next reply runs at full speed."]
 
 
 async def test_what_is_typed_elsewhere_while_a_reply_is_held_is_written(tmp_path: Path) -> None:

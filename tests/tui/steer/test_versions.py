@@ -11,7 +11,7 @@ from app.domain.errors import StoreError
 from app.session.session import Session
 from app.store.store import Store
 from app.tui.versions.fork import ForkWanted, Rewrite
-from tests.fakes.chat_app import answered, contents, make_app, ready, shown, told, until
+from tests.fakes.chat_app import answered, contents, make_app, ready, reported, shown, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 from tests.unit.session.session_helpers import slow
 
@@ -33,12 +33,12 @@ async def test_regenerating_shows_the_count_and_the_versions_can_be_walked(tmp_p
         await pilot.press("[")
         await until(lambda: contents(chat) == ["say", "first"] and "‹ 1/3 ›" in shown(chat))
         await pilot.press("[")
-        await until(lambda: told(app) == ["This is the first of 3 versions."])
+        await until(lambda: reported(app) == ["This is the first of 3 versions."])
         await pilot.press("]")
         await until(lambda: contents(chat) == ["say", "second"])
         await pilot.press("alt+right", "alt+right")
         await until(lambda: contents(chat) == ["say", "third"])
-        await until(lambda: told(app)[-1] == "This is the last of 3 versions.")
+        await until(lambda: reported(app)[-1] == "This is the last of 3 versions.")
 
 
 async def test_a_version_is_shown_with_what_followed_it(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ async def test_without_versions_the_keys_say_so(tmp_path: Path) -> None:
         chat.chat.submit("say")
         await answered(chat)
         await pilot.press("alt+left")
-        await until(lambda: told(app) == ["No message has other versions yet."])
+        await until(lambda: reported(app) == ["No message has other versions yet."])
 
 
 async def test_a_fork_keeps_its_beginning_and_the_notice_has_the_engines_numbers(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ async def test_a_fork_keeps_its_beginning_and_the_notice_has_the_engines_numbers
         await until(lambda: contents(chat) == ["count", "one dois"])
         await answered(chat)
         assert engine.requests[1].reply_ids == (100,)
-        assert told(app) == ["Forked at token 2: reused 812, computed 1."]
+        assert reported(app) == ["Forked at token 2: reused 812, computed 1."]
         await until(lambda: "‹ 2/2 ›" in shown(chat))
         assert chat.transcript.last_reply() == "one dois"
 
@@ -119,7 +119,7 @@ async def test_a_reply_is_rewritten_and_gone_on_from(tmp_path: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
         await pilot.press("f9")
-        await until(lambda: told(app) == ["There is no reply to rewrite yet."])
+        await until(lambda: reported(app) == ["There is no reply to rewrite yet."])
         chat.chat.submit("count")
         await answered(chat)
         await pilot.press("f9")
@@ -128,7 +128,7 @@ async def test_a_reply_is_rewritten_and_gone_on_from(tmp_path: Path) -> None:
         await until(lambda: contents(chat) == ["count", "one two 2 and more"])
         await answered(chat)
         assert (engine.requests[1].reply_ids, engine.requests[1].reply_text) == ((100, 101), " 2")
-        assert told(app)[-1] == "Rewritten: reused 0, computed 20."
+        assert reported(app)[-1] == "Rewritten: reused 0, computed 20."
         await pilot.press("f9")
         await until(lambda: isinstance(app.screen, Rewrite))
         await pilot.press("escape")
@@ -157,7 +157,7 @@ async def test_quick_steps_and_a_message_while_a_version_is_read_come_in_their_o
         assert contents(chat) == ["say", "third"]
         go_on.set()
         await until(lambda: contents(chat) == ["say", "first", "on", "more"] and not chat.chat.running)
-        assert told(app) == []
+        assert reported(app) == []
 
 
 async def test_nothing_is_sent_while_the_session_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ async def test_nothing_is_sent_while_the_session_is_busy(tmp_path: Path, monkeyp
         await answered(chat)
 
 
-async def test_a_version_that_cannot_be_read_is_told_and_what_waits_goes_on(
+async def test_a_version_that_cannot_be_read_is_reported_and_what_waits_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = make_app(tmp_path, ScriptedEngine(["first", "second", "more"]))
@@ -191,7 +191,7 @@ async def test_a_version_that_cannot_be_read_is_told_and_what_waits_goes_on(
         with monkeypatch.context() as patch:
             patch.setattr(Session, "choose", damaged)
             await pilot.press("alt+left")
-            await until(lambda: told(app) == ["chat.db: the database is damaged\nRestore it."])
+            await until(lambda: reported(app) == ["chat.db: the database is damaged\nRestore it."])
         await until(lambda: contents(chat) == ["say", "second", "on", "more"] and not chat.chat.running)
 
 
@@ -222,7 +222,7 @@ async def test_a_rewritten_text_that_nothing_can_go_on_from_is_in_the_composer(t
         engine._state = EngineState.NO_MODEL  # pyright: ignore[reportPrivateUsage] a model that was taken away
         await pilot.press(*"!!", "ctrl+s")
         await until(lambda: chat.composer.draft == "one!!")
-        assert told(app) == ["There is no model that could go on now. The text is in the composer."]
+        assert reported(app) == ["There is no model that could go on now. The text is in the composer."]
 
 
 async def test_what_waits_goes_on_after_a_fork_that_was_refused(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ async def test_what_waits_goes_on_after_a_fork_that_was_refused(tmp_path: Path) 
         chat.fork(ForkWanted(gone, 0, text="typed"))
         await until(lambda: contents(chat) == ["second", "two three"] and not chat.chat.running)
         assert chat.composer.draft == "typed"
-        assert told(app) == ["That reply is not shown any more. The text is in the composer."]
+        assert reported(app) == ["That reply is not shown any more. The text is in the composer."]
 
 
 async def test_a_fork_at_a_token_that_is_not_known_gives_its_text_back(tmp_path: Path) -> None:

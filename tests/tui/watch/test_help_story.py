@@ -18,7 +18,7 @@ def page_text(app: TokscopeApp) -> str:
     return str(app.screen.query_one("#help-text").render())
 
 
-async def test_the_help_tells_how_this_reply_came_about(tmp_path: Path) -> None:
+async def test_the_help_shows_how_this_reply_came_about(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine())
     async with app.run_test(size=(80, 24)) as pilot:
         await asked(pilot)

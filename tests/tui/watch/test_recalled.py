@@ -22,7 +22,7 @@ def drawn(chat: ChatScreen) -> str:
     return " ".join(" ".join([*chat.panels.shown, *chat.query_one(StatusLine).shown]).split())
 
 
-async def told(chat: ChatScreen, words: str) -> None:
+async def reported(chat: ChatScreen, words: str) -> None:
     await until(lambda: words in drawn(chat))
 
 
@@ -45,7 +45,7 @@ async def test_a_conversation_that_is_opened_again_has_its_figures(tmp_path: Pat
         chat = await ready(app)
         await until(lambda: chat.meter.phase is Phase.DONE)
         assert [token.id for token in chat.meter.tokens] == before
-        await told(chat, "STOP stopped: end of turn")
+        await reported(chat, "STOP stopped: end of turn")
     await app.close()
 
 
@@ -54,20 +54,20 @@ async def test_a_version_that_is_shown_has_its_figures_and_a_new_conversation_ha
     async with app.run_test(size=(140, 40)) as pilot:
         chat = await ready(app)
         chat.chat.submit("count")
-        await told(chat, "DECODE 5 tokens")
+        await reported(chat, "DECODE 5 tokens")
         await until(lambda: not chat.chat.running)
         await pilot.press("ctrl+r")
-        await told(chat, "DECODE 3 tokens")
+        await reported(chat, "DECODE 3 tokens")
         await until(lambda: not chat.chat.running)
         await pilot.press("alt+left")
-        await told(chat, "DECODE 5 tokens")
+        await reported(chat, "DECODE 5 tokens")
         await pilot.press("alt+right")
-        await told(chat, "DECODE 3 tokens")
+        await reported(chat, "DECODE 3 tokens")
         await pilot.press("ctrl+n")
-        await told(chat, "STOP nothing asked yet")
+        await reported(chat, "STOP nothing asked yet")
 
 
-async def test_one_token_is_not_told_as_several(tmp_path: Path) -> None:
+async def test_one_token_is_not_reported_as_several(tmp_path: Path) -> None:
     engine = ScriptedEngine([FOUR], gated=True)
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)):
@@ -75,6 +75,6 @@ async def test_one_token_is_not_told_as_several(tmp_path: Path) -> None:
         chat.chat.submit("count")
         while chat.meter.n_generated < 1:
             await engine.release()
-        await told(chat, "1 token │ decode")
+        await reported(chat, "1 token │ decode")
         await engine.release()
-        await told(chat, "2 tokens │ decode")
+        await reported(chat, "2 tokens │ decode")

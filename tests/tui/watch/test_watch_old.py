@@ -18,7 +18,7 @@ async def test_an_old_reply_is_watched_as_a_new_one(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine(), store=await Store.open(path), preset="deterministic")
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await asked(pilot)
-        told = chat.watching.story()
+        reported = chat.watching.story()
     await app.close()
     app = make_app(tmp_path, engine(), store=await Store.open(path), options=ChatOptions(continue_last=True))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -39,7 +39,7 @@ async def test_an_old_reply_is_watched_as_a_new_one(tmp_path: Path) -> None:
         await pilot.pause()
         assert "R 40–72 33 reply computed – 320 ms" in [" ".join(row.split()) for row in watching(pilot).page.shown]
         assert app.screen_of_chat is not None
-        assert app.screen_of_chat.watching.story() == told
+        assert app.screen_of_chat.watching.story() == reported
     await app.close()
 
 

@@ -13,9 +13,9 @@ from app.tui.chat.screen import ChatScreen
 from app.tui.common.options import ChatOptions
 from app.tui.common.preferences import Memory
 from app.tui.dialogs.pickers import Palette
-from app.tui.panels.choice import Wish
+from app.tui.panels.choice import Visibility
 from app.tui.panels.screen import WatchScreen
-from tests.fakes.chat_app import answered, make_app, make_catalogue, ready, told, until
+from tests.fakes.chat_app import answered, make_app, make_catalogue, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply
 from tests.tui.watch.watched import asked, engine, picking, remembering, watching
@@ -96,7 +96,7 @@ LISTS = {
 
 
 @pytest.mark.parametrize("size", LISTS, ids=["narrow", "wide"])
-async def test_the_running_reply_tells_which_cells_are_shared_now_and_when_each_was_computed(
+async def test_the_running_reply_shows_which_cells_are_shared_now_and_when_each_was_computed(
     tmp_path: Path, size: tuple[int, int]
 ) -> None:
     own = CellSpan("prompt", 20, "computed", 20.0, AT, AT)
@@ -186,7 +186,7 @@ async def test_panels_are_chosen_hidden_and_opened_by_name(tmp_path: Path) -> No
         await pilot.press(*"choose the panels", "enter")
         picker = await picking(app)
         await pilot.press(*"prefill", "enter", "enter")
-        await until(lambda: picker.highlighted is not None and picker.highlighted.tail == Wish.HIDDEN)
+        await until(lambda: picker.highlighted is not None and picker.highlighted.tail == Visibility.HIDDEN)
         await pilot.press("f7")
         await until(lambda: isinstance(app.screen, WatchScreen))
         assert watching(pilot).page.panel == "figures"
@@ -258,4 +258,4 @@ async def test_speculation_is_turned_off_for_a_draft_model_and_on_for_the_model_
         assert await asked_for(8) is None  # which has nothing to draft with
         chat.action_speculate()
         assert await asked_for(10) is True
-        assert told(app)[-1] == "Speculation is on from the next reply on."
+        assert reported(app)[-1] == "Speculation is on from the next reply on."

@@ -29,7 +29,7 @@ async def test_speculation_is_turned_on_for_the_next_reply(tmp_path: Path, where
         chat.chat.submit("Again?")
         await until(lambda: len(scripted.requests) == 2)
         assert [request.speculate for request in scripted.requests] == [None, True]
-        assert all(request.tell_prompt for request in scripted.requests)
+        assert all(request.include_prompt for request in scripted.requests)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ async def test_what_turning_speculation_on_and_off_says(
         assert located is not None
         options = msgspec.structs.replace(located.options, draft=draft)
         chat.loader.located = msgspec.structs.replace(located, options=options)
-        told: list[str] = []
-        monkeypatch.setattr(app, "notify", lambda message, **_: told.append(message))
+        reported: list[str] = []
+        monkeypatch.setattr(app, "notify", lambda message, **_: reported.append(message))
         chat.action_speculate()
         chat.action_speculate()
-        assert told == words
+        assert reported == words
         assert chat.watching.setting.speculate is (draft is not None)

@@ -30,11 +30,11 @@ GOOD = "[presets.fine]\ntemperature = 0.5\n"
         ("[keys]\nstop = 1\n", [], 1),
     ],
 )
-def test_a_mistake_elsewhere_is_told_and_the_rest_is_used(tok, model, text, arguments, n_told) -> None:
+def test_a_mistake_elsewhere_is_reported_and_the_rest_is_used(tok, model, text, arguments, n_reported) -> None:
     configure(model, text)
     outcome = tok("ask", "x", *arguments, engine=ScriptedEngine(["fine"]))
     assert (outcome.code, outcome.out) == (0, "fine\n")
-    assert outcome.err.count(f"{config_file()}:") == n_told
+    assert outcome.err.count(f"{config_file()}:") == n_reported
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_a_history_that_cannot_be_written_does_not_cost_the_answer(tok, tmp_path
     )
 
 
-def test_a_damaged_history_that_was_set_aside_is_told(tok, tmp_path: Path, monkeypatch) -> None:
+def test_a_damaged_history_that_was_set_aside_is_reported(tok, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "conversations.db").write_bytes(b"no database" * 1000)
     monkeypatch.setenv("TOKSCOPE_DATA_DIR", str(tmp_path))
     outcome = tok("ask", "x", engine=ScriptedEngine(["fine"]))
@@ -197,7 +197,7 @@ class EndedInLoad(ScriptedEngine):
             yield make_lost()
 
 
-def test_a_history_that_cannot_be_read_is_all_that_is_told(tok, tmp_path: Path, monkeypatch, caplog) -> None:
+def test_a_history_that_cannot_be_read_is_all_that_is_reported(tok, tmp_path: Path, monkeypatch, caplog) -> None:
     (tmp_path / "data" / "conversations.db").mkdir(parents=True)
     monkeypatch.setenv("TOKSCOPE_DATA_DIR", str(tmp_path / "data"))
     outcome = tok("ask", "x", "-c", engine=EndedInLoad())

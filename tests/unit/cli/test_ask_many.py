@@ -39,7 +39,7 @@ def test_text_comes_under_headings_in_order(tok) -> None:
     assert [request.branch for request in engine.requests] == [True, True]
 
 
-def test_what_the_engine_says_of_the_prompt_is_told_once(tok) -> None:
+def test_what_the_engine_says_of_the_prompt_is_reported_once(tok) -> None:
     engine = ScriptedEngine([reply("one", notices=("no template",)), reply("two", notices=("no template",))])
     assert tok("ask", "x", "-n", "2", engine=engine).err == "tok: no template\n"
 
@@ -94,7 +94,7 @@ def test_there_is_a_limit(tok, n: str) -> None:
     assert tok("ask", "x", "-n", n).code == 2
 
 
-def test_stats_tell_of_drafts_where_there_were_any(tok) -> None:
+def test_stats_show_of_drafts_where_there_were_any(tok) -> None:
     counts = [DraftCounts(3, 12, 8), DraftCounts(0, 0, 0)]
     engine = ScriptedEngine([reply("one", drafting=counts[0]), reply("two", drafting=counts[1])])
     first, second, together = tok("ask", "x", "-n", "2", "--speculate", "--stats", engine=engine).err.splitlines()[-3:]

@@ -69,7 +69,7 @@ def test_logprobs_of_zero_are_tokens_without_alternatives(tok) -> None:
     assert [token["top"] for token in tokens] == [[], []]
 
 
-def test_jsonl_tells_each_event_as_it_happens(tok) -> None:
+def test_jsonl_shows_each_event_as_it_happens(tok) -> None:
     engine = ScriptedEngine([reply("Rain falls.", n_prefill_steps=2)])
     lines = tok("ask", "hi", "--jsonl", engine=engine).lines
     assert [line["event"] for line in lines] == ["started", "prefill", "prefill", "text", "text", "finished"]
@@ -79,7 +79,7 @@ def test_jsonl_tells_each_event_as_it_happens(tok) -> None:
     assert "tokens" not in lines[-1]
 
 
-def test_jsonl_tells_tokens_where_they_are_asked_for(tok) -> None:
+def test_jsonl_shows_tokens_where_they_are_asked_for(tok) -> None:
     lines = tok("ask", "hi", "--jsonl", "--logprobs", "1", engine=ScriptedEngine(["a b"])).lines
     assert [line["id"] for line in lines if line["event"] == "token"] == [100, 101, 2]
 
@@ -126,7 +126,7 @@ def test_a_prompt_that_does_not_fit_is_an_error(tok) -> None:
     assert "9000 tokens of prompt in a context window of 8192" in outcome.json["error"]["message"]
 
 
-def test_a_full_context_is_told_on_stderr(tok) -> None:
+def test_a_full_context_is_reported_on_stderr(tok) -> None:
     outcome = tok("ask", "hi", engine=ScriptedEngine([reply("one two", finish=FinishReason.CONTEXT)]))
     assert (outcome.code, outcome.out) == (0, "one two\n")
     assert "context window is full" in outcome.err
@@ -159,7 +159,7 @@ def test_hostile_text_is_made_visible_only_on_a_terminal(tok, monkeypatch: pytes
     assert tok("ask", "hi", engine=ScriptedEngine([hostile])).out == "a␛]0;title␇b\n"
 
 
-def test_what_was_left_out_is_told_on_stderr(tok) -> None:
+def test_what_was_left_out_is_reported_on_stderr(tok) -> None:
     outcome = tok("ask", "hi", engine=ScriptedEngine([reply("fine", trimmed=(4, 900))]))
     assert (outcome.code, outcome.out) == (0, "fine\n")
     assert "the 4 oldest messages are left out" in outcome.err

@@ -52,7 +52,7 @@ def test_where_none_is_kept_none_is_asked_for(tok: Tok, setting: str | None):
         assert kept() is None
 
 
-def test_a_mistake_in_the_table_is_told(tok: Tok, model: Path):
+def test_a_mistake_in_the_table_is_reported(tok: Tok, model: Path):
     with config_file().open("a", encoding="utf-8") as file:
         file.write("[trace]\nkep = true\n")
     outcome = tok("ask", "q", engine=ScriptedEngine(["one"]))

@@ -142,7 +142,9 @@ def test_messages_and_system_prompts(tok, files: Files) -> None:
         ('{"prompt": "x", "grammar": "a", "json_schema": "b"}', "exclude each other"),
     ],
 )
-def test_a_bad_line_is_told_with_its_number_and_the_rest_is_done(tok, files: Files, line: str, message: str) -> None:
+def test_a_bad_line_is_reported_with_its_number_and_the_rest_is_done(
+    tok, files: Files, line: str, message: str
+) -> None:
     files.give({"prompt": "x"}, "", line, {"prompt": "y"})
     outcome = tok(*files.arguments(), engine=ScriptedEngine(["one", "two"]))
     assert outcome.code == 1
@@ -161,7 +163,7 @@ def test_a_bad_line_keeps_its_id_and_a_hint(tok, files: Files) -> None:
     assert files.results[0]["error"]["hint"] == "did you mean `prompt`?"
 
 
-def test_what_the_engine_says_of_a_prompt_is_told_once(tok, files: Files) -> None:
+def test_what_the_engine_says_of_a_prompt_is_reported_once(tok, files: Files) -> None:
     files.give(*prompts(3))
     scripts = [reply("a", notices=("no template",)), reply("b", notices=("no template", "cut")), reply("c")]
     outcome = tok(*files.arguments("--parallel", "1"), engine=ScriptedEngine(scripts))
@@ -269,7 +271,7 @@ def test_counts_go_to_standard_error(tok, files: Files) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_ends_the_run_and_is_told(tok, files: Files) -> None:
+def test_a_full_disk_ends_the_run_and_is_reported(tok, files: Files) -> None:
     files.give(*prompts(3))
     engine = ScriptedEngine()
     outcome = tok("batch", str(files.source), "-o", "/dev/full", "--parallel", "2", engine=engine)
@@ -340,6 +342,6 @@ def test_ctrl_c_keeps_what_is_complete_and_the_rest_is_left_for_later(tok, files
     assert texts(files) == ["r0", "r1", "r2"]
 
 
-def test_a_broken_configuration_is_told_before_anything_is_read(tok, files: Files) -> None:
+def test_a_broken_configuration_is_reported_before_anything_is_read(tok, files: Files) -> None:
     config_file().write_text("preset = 1\n")
     assert tok(*files.arguments()).code == 3

@@ -55,7 +55,7 @@ def test_a_line_that_was_no_json_is_answered_once_it_is_repaired(tok, files: Fil
     assert [(line["id"], line["text"]) for line in files.results] == [("i0", "r0"), ("i1", "r1")]
 
 
-def test_a_line_that_fails_again_is_told_again_and_loads_nothing(tok, files: Files) -> None:
+def test_a_line_that_fails_again_is_reported_again_and_loads_nothing(tok, files: Files) -> None:
     files.give("{", *prompts(1))
     tok(*files.arguments(), engine=ScriptedEngine(["r"]))
     before, engine = files.output.read_bytes(), ScriptedEngine()

@@ -107,7 +107,7 @@ def test_a_table_and_markdown_against_an_earlier_run(tok, model, engine, tmp_pat
     assert "| depth | pp512 @ d4096 | 100 | – | tokens/s | 1 | 1.00× the same |" in markdown.out
 
 
-def test_a_run_of_another_model_is_told(tok, model, engine, tmp_path: Path) -> None:
+def test_a_run_of_another_model_is_reported(tok, model, engine, tmp_path: Path) -> None:
     earlier = tmp_path / "earlier.json"
     report = tok("bench", "-r", "1", "--suite", "depth", "--json", engine=engine).json
     report["environment"] |= {"file": "other.gguf", "n_threads": 99}

@@ -56,13 +56,13 @@ def test_a_prompt_may_look_like_an_option(tok, model) -> None:
 
 def test_help_documents_the_exit_codes(tok) -> None:
     outcome = tok("--help")
-    told = " ".join(outcome.out.split())
+    reported = " ".join(outcome.out.split())
     assert outcome.code == 0
     for code in ExitCode:
-        assert f" {code.value} " in told
+        assert f" {code.value} " in reported
 
 
-def test_a_bug_is_told_without_a_traceback(tok, model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_reported_without_a_traceback(tok, model, monkeypatch: pytest.MonkeyPatch) -> None:
     def explode(*_: object) -> None:
         raise ZeroDivisionError("oh")
 

@@ -21,7 +21,7 @@ def write() -> object:
     return lambda text: config_file().write_text(text, encoding="utf-8")
 
 
-def told(outcome) -> list[str]:
+def reported(outcome) -> list[str]:
     """The first line of each problem, from its line number on."""
     return re.findall(r"^\S*config\.toml:(\d+:\d+: .*)$", outcome.err, re.MULTILINE)
 
@@ -30,7 +30,7 @@ def test_every_name_that_leads_nowhere_has_its_place_and_the_nearest_name(tok, w
     write('theme = "graphit"\nmodel = "smollm3"\n[keys]\nstop = "ctrl+m"\nstopp = "ctrl+x"\n')
     outcome = tok("config", "check")
     assert (outcome.code, outcome.out) == (3, "")
-    assert told(outcome) == [
+    assert reported(outcome) == [
         "1:1: there is no theme `graphit`; did you mean `graphite`?",
         "2:1: there is no model `smollm3`; did you mean `smollm2`?",
         "4:1: the key `ctrl+m` cannot be used: terminals send it for Enter",
@@ -41,23 +41,23 @@ def test_every_name_that_leads_nowhere_has_its_place_and_the_nearest_name(tok, w
 
 def test_a_models_dir_that_is_not_there(tok, write, tmp_path: Path) -> None:
     write(f'models_dir = "{tmp_path}/gone"\n')
-    assert told(tok("config", "check")) == [f"1:1: there is no folder `{tmp_path}/gone`"]
+    assert reported(tok("config", "check")) == [f"1:1: there is no folder `{tmp_path}/gone`"]
 
 
 def test_a_model_far_from_any_name(tok, write) -> None:
     write('model = "zzz"\n')
-    assert told(tok("config", "check")) == ["1:1: there is no model `zzz`"]
+    assert reported(tok("config", "check")) == ["1:1: there is no model `zzz`"]
 
 
 def test_a_presets_model_is_looked_for_once(tok, write) -> None:
     write('[presets.a]\nmodel = "./gone.gguf"\n[presets.b]\nbased_on = "a"\n')
-    assert told(tok("config", "check")) == ["2:1: there is no file ./gone.gguf"]
+    assert reported(tok("config", "check")) == ["2:1: there is no file ./gone.gguf"]
 
 
 def test_a_models_file_that_is_no_model(tok, write, tmp_path: Path) -> None:
     (tmp_path / "bad.gguf").write_bytes(b"no")
     write(f'models_dir = "{tmp_path}"\nmodel = "bad"\n')
-    (problem,) = told(tok("config", "check"))
+    (problem,) = reported(tok("config", "check"))
     assert problem.startswith("2:1: ")
     assert "did you mean" not in problem
 
@@ -67,13 +67,13 @@ def test_a_file_in_models_dir_is_right_and_suggested(tok, write, tmp_path: Path)
     write(f'models_dir = "{tmp_path}"\nmodel = "unusual"\n')
     assert tok("config", "check").code == 0
     write(f'models_dir = "{tmp_path}"\nmodel = "unusal"\n')
-    assert told(tok("config", "check")) == ["2:1: there is no model `unusal`; did you mean `unusual`?"]
+    assert reported(tok("config", "check")) == ["2:1: there is no model `unusal`; did you mean `unusual`?"]
 
 
-def test_a_syntax_error_is_told_once(tok, write) -> None:
+def test_a_syntax_error_is_reported_once(tok, write) -> None:
     write('model = "nonesuch"\ntheme = \n')
     outcome = tok("config", "check")
-    assert (outcome.code, len(told(outcome))) == (3, 1)
+    assert (outcome.code, len(reported(outcome))) == (3, 1)
 
 
 @pytest.mark.parametrize(

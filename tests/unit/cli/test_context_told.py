@@ -27,12 +27,12 @@ def full(**how: object) -> Reply:
     ("how", "said"), [({"trimmed": (4, 900)}, DROPPED), ({"n_shifted": 128}, SHIFTED)], ids=["dropped", "shifted"]
 )
 @pytest.mark.parametrize("n", ["1", "2"])
-def test_people_are_told_once(tok, how: dict[str, object], said: str, n: str) -> None:
+def test_people_are_reported_once(tok, how: dict[str, object], said: str, n: str) -> None:
     outcome = tok("ask", "hi", "-n", n, engine=ScriptedEngine([full(**how), full(**how)]))
     assert outcome.err.splitlines().count(said) == 1
 
 
-def test_programs_are_told(tok) -> None:
+def test_programs_are_reported(tok) -> None:
     engine = ScriptedEngine([full(trimmed=(4, 900), n_shifted=128), full()])
     assert json.loads(tok("ask", "hi", "--json", engine=engine).out)["context"] == {
         "n_dropped_messages": 4,
@@ -42,7 +42,7 @@ def test_programs_are_told(tok) -> None:
     assert "context" not in json.loads(tok("ask", "hi", "--json", engine=engine).out)
 
 
-def test_events_tell_it_when_it_happens(tok) -> None:
+def test_events_show_it_when_it_happens(tok) -> None:
     out = tok("ask", "hi", "--jsonl", engine=ScriptedEngine([full(trimmed=(4, 900), n_shifted=128)])).out
     events = [json.loads(line) for line in out.splitlines()]
     assert [event["event"] for event in events][:2] == ["trimmed", "started"]
@@ -96,7 +96,7 @@ def test_a_first_question_that_does_not_fit_is_not_kept(tok, monkeypatch) -> Non
     assert tok("history", "--json").json == []
 
 
-def test_a_prompt_that_was_refused_before_it_was_counted_is_told_in_the_engines_words(tok, monkeypatch) -> None:
+def test_a_prompt_that_was_refused_before_it_was_counted_is_reported_in_the_engines_words(tok, monkeypatch) -> None:
     engine, least = ScriptedEngine(), "the prompt has at least 9000 tokens, the context window holds 8192"
 
     async def refusing(command):

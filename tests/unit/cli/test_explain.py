@@ -31,23 +31,23 @@ def test_options_without_a_prompt_are_a_mistake(tok, options) -> None:
 
 
 @pytest.mark.usefixtures("model")
-def test_with_a_prompt_the_answer_comes_first_and_its_figures_are_told(tok) -> None:
+def test_with_a_prompt_the_answer_comes_first_and_its_figures_are_reported(tok) -> None:
     engine = ScriptedEngine([reply("Rain falls.", n_prompt=40, n_cached=30, spans=PromptSpans(10, 20, 10))])
     outcome = tok("explain", "Why?", "--temperature", "0", engine=engine)
     assert (outcome.code, outcome.err) == (0, "")
-    answer, _, told = outcome.out.partition("\n\n")
+    answer, _, reported = outcome.out.partition("\n\n")
     assert answer == "Rain falls."
-    told = words(told)
-    assert 'The conversation was cut into 40 tokens such as " p35"' in told
-    assert "10 new ones were read in 10.0 ms, 30 came out of the cache" in told
-    assert 'The likeliest one is always taken: the temperature is 0. This reply began with "Rain"' in told
-    assert "This was done 3 times, 10.0 ms a token. Why it ended: stopped: end of turn <|im_end|>." in told
-    assert "Here 30 of 40 prompt tokens were found there." in told
-    assert [(request.tell_prompt, request.trace_top_k) for request in engine.requests] == [(True, 10)]
+    reported = words(reported)
+    assert 'The conversation was cut into 40 tokens such as " p35"' in reported
+    assert "10 new ones were read in 10.0 ms, 30 came out of the cache" in reported
+    assert 'The likeliest one is always taken: the temperature is 0. This reply began with "Rain"' in reported
+    assert "This was done 3 times, 10.0 ms a token. Why it ended: stopped: end of turn <|im_end|>." in reported
+    assert "Here 30 of 40 prompt tokens were found there." in reported
+    assert [(request.include_prompt, request.trace_top_k) for request in engine.requests] == [(True, 10)]
 
 
 @pytest.mark.usefixtures("model")
-def test_a_lost_engine_is_told_with_the_figures_so_far(tok) -> None:
+def test_a_lost_engine_is_reported_with_the_figures_so_far(tok) -> None:
     engine = ScriptedEngine([Reply(tokens=[make_token("One"), make_token(" two")], dies_after=1)])
     outcome = tok("explain", "Why?", engine=engine)
     assert outcome.code == 5

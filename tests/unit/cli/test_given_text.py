@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.score.inspection import Inspection, Rows
+from app.cli.score.inspection import Inspection, TsvReport
 from app.domain.conversation import Role
 from app.domain.trace import Prediction, StageTrace, TopToken
 from app.protocol.commands import ChatMessage
@@ -191,7 +191,7 @@ def entry(text: str, token: int, start: int, p: float, rank: int, entropy: float
     return {"id": token, "text": text, "start": start, "end": start + len(text), **figures, "top": top}
 
 
-def test_a_score_in_a_pipe_is_lines_and_its_sum_is_told_beside_them(tok) -> None:
+def test_a_score_in_a_pipe_is_lines_and_its_sum_is_reported_beside_them(tok) -> None:
     outcome = tok("inspect", "a\tb c")
     assert outcome.out.splitlines() == [
         "start\tend\tid\tp\tlogprob\trank\tentropy\ttext",
@@ -211,7 +211,7 @@ def test_without_colours_each_look_is_still_another_one(tok, terminal, monkeypat
 
 def test_a_token_that_cannot_come_leaves_no_perplexity(capsys: pytest.CaptureFixture[str]) -> None:
     tokens = [make_token("a"), make_token("b")]
-    Rows().end(Inspection("m", tokens=tokens, n_scored=1, nll=math.inf, complete=True))
+    TsvReport().end(Inspection("m", tokens=tokens, n_scored=1, nll=math.inf, complete=True))
     assert capsys.readouterr().err == "tok: no perplexity over 1 scored of 2 tokens: one of them cannot come at all\n"
 
 
@@ -221,7 +221,7 @@ def test_one_token_has_no_perplexity(tok) -> None:
 
 
 @pytest.mark.parametrize(("command", "text"), COMMANDS)
-def test_an_engine_that_cannot_load_is_told(tok, command: str, text: str) -> None:
+def test_an_engine_that_cannot_load_is_reported(tok, command: str, text: str) -> None:
     engine = ScriptedEngine(loads=[Load(outcome=make_lost())], loaded=False)
     outcome = tok(command, text, "--json", engine=engine)
     assert (outcome.code, outcome.json["error"]["kind"]) == (5, "engine_lost")
@@ -230,7 +230,7 @@ def test_an_engine_that_cannot_load_is_told(tok, command: str, text: str) -> Non
 
 
 @pytest.mark.parametrize(("command", "text"), COMMANDS)
-def test_a_model_that_is_missing_is_told(tok, command: str, text: str) -> None:
+def test_a_model_that_is_missing_is_reported(tok, command: str, text: str) -> None:
     outcome = tok(command, text, "-m", "/nowhere.gguf", "--json")
     assert (outcome.code, outcome.json["error"]["kind"]) == (4, "model")
 
@@ -302,7 +302,7 @@ def test_a_loss_in_the_middle_keeps_what_was_scored(tok) -> None:
 
 
 def test_rows_have_one_header_even_where_the_first_tokens_are_of_no_bytes(capfd: pytest.CaptureFixture[str]) -> None:
-    rows = Rows()
+    rows = TsvReport()
     rows.take([make_token("")])
     rows.take([make_token("a")])
     assert [line.split("\t")[0] for line in capfd.readouterr().out.splitlines()] == ["start", "0", "0"]

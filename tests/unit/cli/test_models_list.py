@@ -24,9 +24,9 @@ def test_a_broken_file_is_not_installed_and_says_why(tok, tmp_path: Path) -> Non
     assert outcome.code == 0
     assert rows(outcome.out)["bad"] == ["broken", str(tmp_path / "bad.gguf")]
     assert rows(outcome.out)["good"][0] == "yes"
-    (told,) = [line for line in outcome.err.splitlines() if "bad" in line]
-    assert told.startswith("tok: bad: ")
-    assert "GGUF" in told
+    (reported,) = [line for line in outcome.err.splitlines() if "bad" in line]
+    assert reported.startswith("tok: bad: ")
+    assert "GGUF" in reported
     assert "tok: good" not in outcome.err
 
 
@@ -54,5 +54,5 @@ def test_adapters_stand_below_with_their_model(tok, tmp_path: Path) -> None:
     assert outcome.code == 0
     assert rows(outcome.out)["good"] == ["m", "0.5", "0", "MiB", str(good)]
     assert rows(outcome.out)["gone"] == ["m", "1", "broken", str(tmp_path / "gone.gguf")]
-    (told,) = [line for line in outcome.err.splitlines() if "gone" in line]
-    assert told.startswith("tok: m: the adapter `gone`: ")
+    (reported,) = [line for line in outcome.err.splitlines() if "gone" in line]
+    assert reported.startswith("tok: m: the adapter `gone`: ")

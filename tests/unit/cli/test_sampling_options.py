@@ -158,7 +158,7 @@ def test_a_bias_that_is_none(tok, bias: str) -> None:
     assert "is not TOKEN=VALUE" in str(refused(tok, "--bias", bias)["message"])
 
 
-def test_an_unknown_stage_is_told_with_those_there_are(tok) -> None:
+def test_an_unknown_stage_is_reported_with_those_there_are(tok) -> None:
     error = refused(tok, "--samplers", "top-k,heat")
     assert "`samplers` is wrong" in str(error["message"])
     assert "top-n-sigma" in str(error["hint"])
@@ -167,7 +167,7 @@ def test_an_unknown_stage_is_told_with_those_there_are(tok) -> None:
 @pytest.mark.parametrize(
     ("written", "meant"), [("top_k", "top-k"), ("min_p,temperature", "min-p"), ("top-k,Temperature", "temperature")]
 )
-def test_an_unknown_stage_is_told_with_the_nearest(tok, written: str, meant: str) -> None:
+def test_an_unknown_stage_is_reported_with_the_nearest(tok, written: str, meant: str) -> None:
     assert str(refused(tok, "--samplers", written)["hint"]).startswith(f"did you mean `{meant}`? the stages are logit-")
 
 
@@ -194,7 +194,7 @@ def test_unknown_fields_name_the_nearest() -> None:
     assert caught.value.hint == "did you mean `temperature`?"
 
 
-def test_limits_are_told_with_the_field() -> None:
+def test_limits_are_reported_with_the_field() -> None:
     with pytest.raises(UsageError, match=r"`top_p` is wrong: expected `float` <= 1\.0"):
         with_overrides(SamplingParams(), {"top_p": 2})
 
@@ -263,8 +263,8 @@ def test_drafts_are_reported_where_there_were_any(tok) -> None:
     counts = DraftCounts(n_steps=2, n_drafted=5, n_accepted=4, drafted_at=(2, 2, 1), accepted_at=(2, 2, 0))
     engine = ScriptedEngine([Reply(pieces=("Rain",), drafting=counts)])
     outcome = tok("ask", "x", "--json", "--stats", engine=engine)
-    told = json.loads(msgspec.json.encode(msgspec.structs.asdict(counts)))
-    assert outcome.json["drafting"] == told | {"gain": None}
+    reported = json.loads(msgspec.json.encode(msgspec.structs.asdict(counts)))
+    assert outcome.json["drafting"] == reported | {"gain": None}
     drafts = "drafts   4 of 5 tokens accepted · 2 steps · 2.0 a step · by place 100% 100% 0%"
     assert f"{drafts} · gain unknown: too few steps with and without drafts" in outcome.err
 

@@ -117,7 +117,7 @@ def test_handlers_are_given_back(capsys):
     ],
 )
 @pytest.mark.parametrize("command", [["ask", "hi"], ["trace", "hi", "-o", "-"], ["batch", "-", "-o", "-"]])
-def test_an_engine_that_hangs_is_told_once_and_so_is_its_return(stall, words, command, monkeypatch, capsys):
+def test_an_engine_that_hangs_is_reported_once_and_so_is_its_return(stall, words, command, monkeypatch, capsys):
     import io
     import sys
 

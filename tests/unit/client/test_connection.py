@@ -104,7 +104,7 @@ async def test_a_load_left_early_may_still_succeed_and_is_then_known():
     assert (connection.model.path, connection.loaded, connection.loading) == ("/m.gguf", command, False)
 
 
-async def test_the_loss_is_told_once_with_the_log():
+async def test_the_loss_is_reported_once_with_the_log():
     connection, process, lost = await greeted()
     mailbox = connection.request(generate(1))
     process.exit(-6)

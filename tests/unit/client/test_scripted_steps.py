@@ -46,7 +46,7 @@ async def until_paused(stream) -> list:
 
 async def test_a_reply_is_stepped_from_its_start_to_its_end():
     engine = ScriptedEngine(["one two"])
-    command = ask(engine, n_steps=0, tell_prompt=True)
+    command = ask(engine, n_steps=0, include_prompt=True)
     async with aclosing(engine.generate(command)) as stream:
         events = await until_paused(stream)
         assert [type(event) for event in events] == [GenerationStarted, PromptRendered, PrefillProgress, Paused]

@@ -53,8 +53,8 @@ def test_the_starter_config_changes_nothing_and_is_right_when_uncommented(tmp_pa
     path.write_text(re.sub(r"^#(?! )", "", default_config_text(), flags=re.MULTILINE))
     loaded = load_settings(path)
     assert loaded.problems == []
-    told = set(tomllib.loads(path.read_text()))
-    assert told == set(Settings.__struct_fields__)
+    reported = set(tomllib.loads(path.read_text()))
+    assert reported == set(Settings.__struct_fields__)
     assert loaded.settings.presets["haiku"].sampling.stop == ("\n\n",)
 
 

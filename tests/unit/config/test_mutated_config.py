@@ -166,7 +166,7 @@ def test_syntax(tmp_path: Path, text: str, line: int, column: int, message: str,
     assert (problem.line, problem.column) == (line, column)
 
 
-def test_latin_1_is_told_with_its_place(tmp_path: Path) -> None:
+def test_latin_1_is_reported_with_its_place(tmp_path: Path) -> None:
     (problem,) = problems_of(tmp_path, 'fps = 30\ntheme = "café"\n'.encode("latin-1"))
     assert (problem.line, problem.column, problem.source_line) == (2, 13, 'theme = "café"')
     assert "not UTF-8" in problem.message

@@ -55,7 +55,7 @@ def test_a_mistake_has_its_place(load, line: str, column: int, message: str) -> 
 
 
 @pytest.mark.parametrize(("name", "meant"), [("top_k", "top-k"), ("minp", "min-p"), ("???", "")])
-def test_an_unknown_stage_is_told_with_the_nearest(load, name: str, meant: str) -> None:
+def test_an_unknown_stage_is_reported_with_the_nearest(load, name: str, meant: str) -> None:
     (problem,) = load(f'[presets.x]\nsamplers = ["temperature", "{name}"]\n').problems
     assert problem.suggestion == meant
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from app.config.settings import TraceSettings, load_settings
 
 
-def test_what_is_kept_is_told_in_a_table_of_its_own(tmp_path: Path) -> None:
+def test_what_is_kept_is_reported_in_a_table_of_its_own(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     assert load_settings(path).settings.trace == TraceSettings(keep=True, max_mib=256, stages=False)
     path.write_text("[trace]\nkeep = false\nmax_mib = 2\nstages = true\n")
@@ -24,7 +24,7 @@ def test_a_mistake_leaves_the_rest_of_the_table_in_force(tmp_path: Path) -> None
     assert loaded.settings.trace == TraceSettings(keep=False)
 
 
-def test_a_trace_that_is_no_table_is_told(tmp_path: Path) -> None:
+def test_a_trace_that_is_no_table_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text("trace = true\n")
     (problem,) = load_settings(path).problems

@@ -15,14 +15,14 @@ from app.protocol.commands import Abort, Command, Pause, Ping, Shutdown
 
 def test_a_ping_is_answered_by_the_reader_and_never_queued() -> None:
     read, write = os.pipe()
-    told: list[Command] = []
-    box = Inbox(read, told.append, lambda command: None)
+    reported: list[Command] = []
+    box = Inbox(read, reported.append, lambda command: None)
     os.write(write, encode(Ping()) + encode(Pause(1)))
     assert box.take(wait=True) == [Pause(1)]
-    assert told == [Ping()]
+    assert reported == [Ping()]
 
 
-def test_an_urgent_command_is_told_before_and_after_it_can_be_taken() -> None:
+def test_an_urgent_command_is_reported_before_and_after_it_can_be_taken() -> None:
     read, write = os.pipe()
     before: list[Command] = []
     after: list[Command] = []

@@ -143,7 +143,7 @@ def test_a_file_that_is_gone_is_no_news(tmp_path: Path) -> None:
     assert made.find([1, 2], 1, usable=any_part) is None
 
 
-def test_what_did_not_fit_is_deleted_and_told_once(tmp_path: Path) -> None:
+def test_what_did_not_fit_is_deleted_and_reported_once(tmp_path: Path) -> None:
     fill(tmp_path, ([1, 2], state()))
     made = store(tmp_path)
     found = made.find([1, 2], 1, usable=any_part)
@@ -191,7 +191,9 @@ def test_a_folder_that_cannot_be_used_saves_nothing_and_says_so_once(tmp_path: P
     assert notice.startswith("this conversation's state cannot be saved (")
 
 
-def test_a_full_disk_is_told_and_told_again_after_it_had_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_reported_again_after_it_had_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     full = [True, True, False, True]
     whole = kvfile.write
 
@@ -205,8 +207,8 @@ def test_a_full_disk_is_told_and_told_again_after_it_had_room(tmp_path: Path, mo
     for token in range(4):
         made.save([token], state())
     made.close(10)
-    told = "this conversation's state cannot be saved (No space left on device): it is computed again next time"
-    assert made.take_notices() == [told, told]
+    reported = "this conversation's state cannot be saved (No space left on device): it is computed again next time"
+    assert made.take_notices() == [reported, reported]
     assert len(files(tmp_path)) == 1
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from app.domain.sampling import SamplingParams
 from app.domain.trace import PromptToken
-from app.engine.requests.queries import LONG, Questions
-from app.engine.requests.service import Host
+from app.engine.requests.queries import LONG, QueryRunner
+from app.engine.requests.service import ModelService
 from app.protocol.commands import Predict, Score, Tokenize
 from app.protocol.events import Event, Predicted, ScoreFinished, Tokenized
 
@@ -32,7 +32,7 @@ class SlowPrompts:
             raise ValueError(self.error)
         return text
 
-    def told(self, prompt: str) -> tuple[PromptToken, ...]:
+    def token_spans(self, prompt: str) -> tuple[PromptToken, ...]:
         return (PromptToken(1, prompt[:1], len(prompt)),)
 
 
@@ -43,12 +43,12 @@ class Asked:
         self.prompts = SlowPrompts()
         self.sent: list[Event] = []
         self.woken = threading.Semaphore(0)
-        self.questions = Questions(self.sent.append, self.woken.release)
+        self.questions = QueryRunner(self.sent.append, self.woken.release)
 
     @property
-    def host(self) -> Host:
+    def host(self) -> ModelService:
         host: Any = type("Host", (), {"prompts": self.prompts})()
-        return cast(Host, host)
+        return cast(ModelService, host)
 
     def wait(self) -> None:
         """Until the thread has called, and the loop has looked."""

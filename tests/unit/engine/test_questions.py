@@ -11,8 +11,7 @@ from app.domain.trace import PromptToken
 from app.engine.core.backend import ComputeError
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
-from app.engine.requests.queries import Questions
-from app.engine.requests.service import Host
+from app.engine.requests.queries import QueryRunner
 from app.engine.text.prompt import Prompt
 from app.protocol.commands import Generate, Predict, Score
 from app.protocol.events import Event, Predicted, ScoreFinished
@@ -34,7 +33,7 @@ class FakeHost:
     def plain(self, text: str, *, bos: bool) -> Prompt:
         return Prompt([1] * N_TOKENS, PromptSpans(n_turn=N_TOKENS))
 
-    def told(self, prompt: Prompt) -> tuple[PromptToken, ...]:
+    def token_spans(self, prompt: Prompt) -> tuple[PromptToken, ...]:
         return ()
 
     def score_beside(self, n_ctx: int) -> ToyBackend | None:
@@ -54,10 +53,10 @@ class FakeHost:
         return SimpleNamespace(sequence=sequence)
 
 
-def asked(command: Predict | Score, host: FakeHost) -> tuple[Questions, list[Event]]:
+def asked(command: Predict | Score, host: FakeHost) -> tuple[QueryRunner, list[Event]]:
     said: list[Event] = []
-    questions = Questions(said.append, lambda: None)
-    questions.ask(command, cast("Host", host))
+    questions = QueryRunner(said.append, lambda: None)
+    questions.ask(command, cast("ModelService", host))
     return questions, said
 
 

@@ -12,11 +12,11 @@ from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin, Prediction, StageTrace, TokenTrace, TopToken
 from app.engine.core.distribution import Measured
 from app.engine.core.events import Held, Sampled
-from app.engine.core.preview import Prospect
+from app.engine.core.preview import NextTokenPreview
 from app.engine.core.sequence import Sequence
 from app.engine.requests.prompting import Fitted, UnknownTokenError, prepare
 from app.engine.requests.reply import Reply
-from app.engine.text.align import Teller
+from app.engine.text.align import PromptTokenMapper
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.template import ChatTemplate
 from app.engine.text.tokenizer import Tokenizer
@@ -53,7 +53,7 @@ def take(reply: Reply, ids: list[int]) -> list[tuple[str, int]]:
     return [(text, trace.n_bytes) for text, trace in taken]
 
 
-def test_a_token_tells_its_phases_its_bytes_and_what_it_replaced() -> None:
+def test_a_token_shows_its_phases_its_bytes_and_what_it_replaced() -> None:
     reply = begin(request())
     _, trace = reply.take(sampled(reply, 97, decode_ms=6.0, sample_ms=2.0, ghosts=((98, 0.1), (99, 0.0))))
     assert trace == TokenTrace(
@@ -74,7 +74,7 @@ def test_a_token_tells_its_phases_its_bytes_and_what_it_replaced() -> None:
     )
 
 
-def test_the_start_tells_how_much_of_an_older_reply_is_kept() -> None:
+def test_the_start_shows_how_much_of_an_older_reply_is_kept() -> None:
     plain, fork = begin(request()).started(), begin(request(reply_ids=(97, 98))).started()
     assert (plain.n_kept, fork.n_kept) == (0, 2)
     assert (fork.n_prompt, fork.spans.n_turn) == (plain.n_prompt + 2, plain.spans.n_turn + 2)
@@ -155,36 +155,36 @@ def test_a_token_that_does_not_exist_is_refused(fields: dict[str, tuple[int, ...
 
 
 @pytest.mark.parametrize("vocab", [VOCAB, ToyVocab(add_bos=True), ToyVocab(adds_space=True)])
-def test_the_prompts_tokens_are_told_with_the_bytes_that_they_stand_for(vocab: ToyVocab) -> None:
+def test_the_prompts_tokens_are_reported_with_the_bytes_that_they_stand_for(vocab: ToyVocab) -> None:
     prompts = builder(vocab)
     command = Generate(1, (ChatMessage(Role.USER, "Hello <|im_end|> €"),), SamplingParams(), reply_ids=(97,))
     prompt = prepare(command, prompts, vocab, 1000, can_shift=True).prompt
-    told = prompts.told(prompt)
-    assert [token.id for token in told] == prompt.ids
+    reported = prompts.token_spans(prompt)
+    assert [token.id for token in reported] == prompt.ids
     data = "<|im_start|>user\nHello <|im_end|> €<|im_end|>\n<|im_start|>assistant\na".encode()
-    assert sum(token.n_bytes for token in told) == len(data)
-    ends = list(itertools.accumulate(token.n_bytes for token in told))
-    for token, start, end in zip(told, [0, *ends], ends, strict=False):
+    assert sum(token.n_bytes for token in reported) == len(data)
+    ends = list(itertools.accumulate(token.n_bytes for token in reported))
+    for token, start, end in zip(reported, [0, *ends], ends, strict=False):
         own = vocab.named_pieces[token.id]
         assert data[start:end] in (own, own[1:], b"")
         assert token.is_control == (token.id in (vocab.im_start, vocab.im_end, vocab.bos))
     if vocab.add_bos:
-        assert (told[0].text, told[0].n_bytes) == ("<s>", 0)
+        assert (reported[0].text, reported[0].n_bytes) == ("<s>", 0)
 
 
 def test_white_space_that_a_special_token_swallowed_belongs_to_the_token_before_it() -> None:
     data = b"a  [LEFT]b[RIGHT]  c"
     chunks = Tokenizer(VOCAB).chunks(data)
     assert [ids for _, ids in chunks] == [[97], [VOCAB.left], [98], [VOCAB.right], [99]]
-    assert Teller(VOCAB).sizes(data, chunks) == [3, 6, 1, 9, 1]
+    assert PromptTokenMapper(VOCAB).sizes(data, chunks) == [3, 6, 1, 9, 1]
 
 
-def test_a_held_request_tells_what_may_come() -> None:
+def test_a_held_request_shows_what_may_come() -> None:
     reply = begin(request())
     reply.sequence.generated += [97, 98]
     stages = (StageTrace("greedy", 9, 1, (0.0, 0.0, 1.0)),)
     best = [(97, 0.6), (VOCAB.im_end, 0.25)]
-    held = Held(reply.sequence, Prospect(1.5, 0.25, best, [(98, 1.0)], stages, [(98, 0.05, 5)]))
+    held = Held(reply.sequence, NextTokenPreview(1.5, 0.25, best, [(98, 1.0)], stages, [(98, 0.05, 5)]))
     before = (TopToken(97, "a", 0.6), TopToken(VOCAB.im_end, "<|im_end|>", 0.25))
     after, raised = (TopToken(98, "b", 1.0),), (TopToken(98, "b", 0.05),)
     expected = Prediction(1.5, 0.25, before, after, stages, raised, (5,))

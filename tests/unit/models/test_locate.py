@@ -157,7 +157,7 @@ def test_a_draft_model_is_found_like_the_model(package: Path, models_dir: Path) 
     )
 
 
-def test_the_sizes_tell_of_the_draft_model_too(package: Path, models_dir: Path) -> None:
+def test_the_sizes_show_of_the_draft_model_too(package: Path, models_dir: Path) -> None:
     found = locate("starter", catalogue(STARTER), models_dir, draft="alpha.Q8_0").sizes
     assert found
     assert found.draft == model_sizes(read_header(models_dir / "alpha.Q8_0.gguf"))

@@ -36,7 +36,7 @@ from app.protocol.commands import (
 from app.protocol.events import (
     BenchFinished,
     BenchMeasured,
-    CellsTold,
+    CellsReported,
     ContextShifted,
     ContextTrimmed,
     Event,
@@ -80,7 +80,7 @@ COMMANDS: list[Command] = [
         reply_ids=(3,),
         reply_text="é",
         n_steps=0,
-        tell_prompt=True,
+        include_prompt=True,
         conversation=5,
     ),
     Pause(9),
@@ -103,7 +103,7 @@ EVENTS: list[Event] = [
     ContextTrimmed(7, 4, 900),
     GenerationStarted(7, 20, 12, PromptSpans(4, 8, 8), 1, n_restored=8, n_shared=2, n_kept=3),
     SlotsHeld(7, (3, 4)),
-    CellsTold(7, (CellSpan("system", 4, "shared", 0.0, 1.7e9, 1.7e9 + 0.5, 3), CellSpan("free", 96))),
+    CellsReported(7, (CellSpan("system", 4, "shared", 0.0, 1.7e9, 1.7e9 + 0.5, 3), CellSpan("free", 96))),
     PrefillProgress(7, 4, 8, 1.5),
     TokensGenerated(7, "🙂", (make_token("<0xF0>", n_top=3), make_token("🙂", 1, n_top=0))),
     ContextShifted(7, 4, 100),
@@ -214,7 +214,7 @@ def test_a_flipped_byte_never_raises_anything_else(place, flip):
         event_decoder().feed(bytes(broken))
 
 
-def test_what_came_whole_before_bad_bytes_is_told_with_the_error():
+def test_what_came_whole_before_bad_bytes_is_reported_with_the_error():
     decoder = event_decoder()
     good = LoadProgress(0.5)
     with pytest.raises(FrameError) as caught:

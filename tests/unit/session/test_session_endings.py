@@ -87,7 +87,7 @@ async def test_the_death_of_the_engine_keeps_the_text_and_the_chat_goes_on(store
     assert engine.n_started == 2
 
 
-async def test_a_stream_that_raises_keeps_the_text_and_tells_the_error(store: Store, monkeypatch):
+async def test_a_stream_that_raises_keeps_the_text_and_shows_the_error(store: Store, monkeypatch):
     session, engine = session_with(store, "one two")
     generate = engine.generate
 

@@ -13,7 +13,7 @@ from app.domain.errors import ForkError
 from app.domain.generation import Usage
 from app.domain.trace import Origin
 from app.protocol.events import GenerationStarted, TokensGenerated
-from app.session.events import ForkReread, ReplyStarted
+from app.session.events import PrefixRecomputed, ReplyStarted
 from app.store.store import Store
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripted_engine import Reply
@@ -136,7 +136,7 @@ async def test_another_model_reads_the_kept_text_again(store: Store, force_ids: 
     session, engine, old = await with_reply(store, " fin")
     session.model_name = "another"
     events = await all_of(session.fork(old, 2, force_ids=force_ids, text=" and"))
-    assert events[0] == ForkReread("SmolLM2 135M Instruct")
+    assert events[0] == PrefixRecomputed("SmolLM2 135M Instruct")
     request = engine.requests[1]
     assert (request.reply_ids, request.sampling.force) == ((), ())
     assert request.reply_text == f"one two{forced} and"

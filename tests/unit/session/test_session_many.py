@@ -83,7 +83,7 @@ async def test_leaving_early_finishes_every_row(store: Store):
     assert not session.busy
 
 
-async def test_one_may_die_and_all_are_told(store: Store):
+async def test_one_may_die_and_all_are_reported(store: Store):
     session, _ = session_with(store, reply("one two", dies_after=1), "uno dos")
     events = await all_of(session.send_many("x", 2))
     states = {index: event.message.state for index, event in events if isinstance(event, ReplyFinished)}

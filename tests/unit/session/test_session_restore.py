@@ -46,7 +46,7 @@ def test_a_preset_that_was_deleted_is_used_as_it_was_and_that_is_said():
     assert "is not there any more. This conversation keeps the values that it had." in found.notices[0]
 
 
-def test_before_they_were_kept_the_last_reply_tells_them():
+def test_before_they_were_kept_the_last_reply_shows_them():
     found = restored(OLD, branch(), {"mine": MINE}, FALLBACK)
     assert (found.settings, found.notices) == (ChatSettings(model="m", preset=MINE), ())
 

@@ -140,7 +140,7 @@ async def test_what_the_user_stopped_stays(store: Store):
     assert [each.content for each in await stored_branch(store, session)] == ["q"]
 
 
-async def test_a_stream_that_raises_before_it_starts_returns_it_and_tells_the_error(store: Store, monkeypatch):
+async def test_a_stream_that_raises_before_it_starts_returns_it_and_shows_the_error(store: Store, monkeypatch):
     session, engine = session_with(store)
 
     async def breaks_off(command):

@@ -72,8 +72,8 @@ async def test_a_rewrite_keeps_the_tokens_that_it_begins_with(store: Store, text
 
 
 async def test_a_rewrite_takes_a_character_of_several_tokens_as_a_whole(store: Store):
-    bytes_told = [("so", 2), (" <0xF0><0x9F>", 1), ("<0x8C>", 0), ("<0x8A>", 4), (" it", 3)]
-    made = [msgspec.structs.replace(make_token(text, i), n_bytes=n) for i, (text, n) in enumerate(bytes_told)]
+    reported_bytes = [("so", 2), (" <0xF0><0x9F>", 1), ("<0x8C>", 0), ("<0x8A>", 4), (" it", 3)]
+    made = [msgspec.structs.replace(make_token(text, i), n_bytes=n) for i, (text, n) in enumerate(reported_bytes)]
     trace = ReplyTrace(tokens=tuple(made))
     message = Message(id=2, conversation_id=1, parent_id=1, role=Role.ASSISTANT, content="so 🌊 it", created_ms=0)
     found = [rewrite_of(message, trace, text, "any") for text in ("so 🌊 is", "so 🌊", "so  it", "so 🌊 it on")]

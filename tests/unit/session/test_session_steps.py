@@ -17,7 +17,7 @@ async def until_paused(events) -> list[TurnEvent]:
     return seen
 
 
-def told(events: list[TurnEvent]) -> list[str]:
+def reported(events: list[TurnEvent]) -> list[str]:
     return [event.text for event in events if isinstance(event, TokensGenerated)]
 
 
@@ -26,12 +26,12 @@ async def test_a_turn_steps_from_its_start(store: Store):
     session.step_from_start = True
     events = session.send("q")
     seen = await until_paused(events)
-    assert told(seen) == []
+    assert reported(seen) == []
     assert (seen[-1].n_generated, engine.requests[0].n_steps) == (0, 0)
     session.resume(1)
-    assert told(await until_paused(events)) == ["one"]
+    assert reported(await until_paused(events)) == ["one"]
     session.resume(2, force_ids=[1002], force_text=" no", ban_ids=[101], unban_ids=[102])
-    assert told(await until_paused(events)) == [" alt2", " no"]
+    assert reported(await until_paused(events)) == [" alt2", " no"]
     assert engine.resumed == [Resume(1, 1), Resume(1, 2, (1002,), " no", (101,), (102,))]
     session.resume()
     rest = await all_of(events)
@@ -55,7 +55,7 @@ async def test_a_running_turn_is_held_and_a_held_one_can_be_stopped(store: Store
         pass
     session.pause()
     assert engine.paused == [1]
-    assert told(await until_paused(events)) == []
+    assert reported(await until_paused(events)) == []
     session.stop()
     rest = await all_of(events)
     assert isinstance(rest[0], GenerationFinished)

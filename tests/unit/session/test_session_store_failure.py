@@ -113,7 +113,7 @@ async def test_a_conversation_left_while_nothing_could_be_saved_is_stored_too(st
     assert [c.n_messages for c in await store.conversations()] == [2, 2]
 
 
-async def test_a_second_failure_is_told_and_recovered_from_like_the_first(store: Store, fault: Fault):
+async def test_a_second_failure_is_reported_and_recovered_from_like_the_first(store: Store, fault: Fault):
     session = new_session(store)
     for text in "ac":
         fault.n_calls, fault.after = 0, 0

@@ -31,10 +31,10 @@ def session_keeping(store: Store | None, traces: TraceSettings, *replies: Reply 
     return Session(ScriptedEngine(replies), store, preset=PRESET, trace_top_k=3, traces=traces)
 
 
-async def test_a_trace_has_all_that_the_events_told():
+async def test_a_trace_has_all_that_the_events_reported():
     drafting = DraftCounts(1, 2, 1, (1, 1), (1, 0))
     session, _ = session_with(None, reply("Soft rain", n_cached=3, cells=CELLS, drafting=drafting))
-    session.tell_prompt = True
+    session.include_prompt = True
     await all_of(session.send("q"))
     trace = session.trace(session.branch[-1].id)
     assert trace == ReplyTrace(
@@ -73,7 +73,7 @@ async def test_it_grows_with_the_reply_and_a_snapshot_stays_as_it_was(store: Sto
     ]
 
 
-async def test_only_the_last_turns_are_told_at_once_and_the_older_ones_from_the_store(store: Store):
+async def test_only_the_last_turns_are_reported_at_once_and_the_older_ones_from_the_store(store: Store):
     session, _ = session_with(store, "one", "two")
     await all_of(session.send("a"))
     first = session.branch[-1].id
@@ -157,7 +157,7 @@ async def test_what_the_store_misses_is_stored_later(store: Store, monkeypatch: 
     ]
 
 
-async def test_a_trace_that_cannot_be_saved_or_read_is_told_and_nothing_else_is_lost(
+async def test_a_trace_that_cannot_be_saved_or_read_is_reported_and_nothing_else_is_lost(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ):
     session, _ = session_with(store, "one", "two")

@@ -215,7 +215,7 @@ def test_the_title_is_the_first_line_that_says_something(text: str, title: str):
     assert title_of(text) == title
 
 
-async def test_what_the_window_could_not_hold_is_told_and_kept(store: Store):
+async def test_what_the_window_could_not_hold_is_reported_and_kept(store: Store):
     session, engine = session_with(store, reply("a b c", trimmed=(2, 300), n_shifted=40))
     session.preset = Preset(name="long", context="shift")
     events = kinds(await all_of(session.send("q")))

@@ -13,33 +13,33 @@ from app.domain.conversation import ReplyState, Role
 from app.store.store import Store
 
 
-def tell(*words: object) -> None:
+def say(*words: object) -> None:
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
 async def write(path: Path, *, pause: bool) -> None:
     store = await Store.open(path)
     conversation, message = await store.start_conversation("t", "begin")
-    tell("begun", conversation.id, message.id)
+    say("begun", conversation.id, message.id)
     while True:
         message = await store.add_message(conversation.id, message.id, Role.USER, "question")
-        tell("asked", message.id)
+        say("asked", message.id)
         message = await store.add_message(conversation.id, message.id, Role.ASSISTANT, "", ReplyState.STREAMING)
         text = ""
         for _ in range(6):
             text += "word " * 50
             await store.journal_reply(message.id, text)
-            tell("journal", message.id, len(text))
+            say("journal", message.id, len(text))
             if pause:
                 await asyncio.Event().wait()
         await store.finish_reply(message.id, text, ReplyState.DONE, None)
-        tell("done", message.id, len(text))
+        say("done", message.id, len(text))
 
 
 for line in sys.stdin:
     child = os.fork()
     if child == 0:
         asyncio.run(write(Path(line.rstrip("\n")), pause="pause" in sys.argv))
-    tell("child", child)
+    say("child", child)
     os.waitpid(child, 0)
-    tell("end")
+    say("end")

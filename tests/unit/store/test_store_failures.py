@@ -24,7 +24,7 @@ def run(script: str, path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=30, env=env, check=False)
 
 
-async def test_a_full_database_is_told_and_works_again_with_space(tmp_path: Path):
+async def test_a_full_database_is_reported_and_works_again_with_space(tmp_path: Path):
     path = tmp_path / "chat.db"
     store = await Store.open(path)
     conversation, message = await store.start_conversation("t", "kept")
@@ -72,7 +72,7 @@ async def test_a_file_that_may_not_grow_keeps_what_it_has(tmp_path: Path):
     await store.close()
 
 
-async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path):
+async def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="Not a directory") as caught:
         await Store.open(tmp_path / "file" / "chat.db")
@@ -102,7 +102,7 @@ async def test_a_file_removed_or_replaced_underneath_is_noticed_and_the_one_ther
     await second.close()
 
 
-async def test_a_lock_that_is_never_given_back_is_told_in_plain_words(tmp_path: Path, monkeypatch):
+async def test_a_lock_that_is_never_given_back_is_reported_in_plain_words(tmp_path: Path, monkeypatch):
     path = tmp_path / "chat.db"
     store = await Store.open(path)
     holder = apsw.Connection(str(path))

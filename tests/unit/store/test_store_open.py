@@ -171,7 +171,7 @@ async def test_damage_is_looked_for_after_an_unclean_end_only(path: Path):
     assert 10 < len(saved) < 20
 
 
-async def test_damage_met_while_running_is_told_and_checked_at_the_next_start(path: Path):
+async def test_damage_met_while_running_is_reported_and_checked_at_the_next_start(path: Path):
     await fill(path, 20)
     damage_a_leaf(path)
     store = await Store.open(path)

@@ -28,7 +28,7 @@ async def replies(store: Store, n: int = 1) -> list[Message]:
     ]
 
 
-async def test_what_is_saved_is_told(store: Store):
+async def test_what_is_saved_is_reported(store: Store):
     first, second = await replies(store, 2)
     assert await store.trace(first.id) is None
     await store.save_trace(first.id, trace(3))
@@ -107,6 +107,6 @@ async def test_an_older_database_gets_a_place_for_them(tmp_path: Path, monkeypat
     assert [apsw.Connection(str(p)).execute(tables).get for p in (path, tmp_path / "chat.db.backup-v2")] == [1, 0]
 
 
-async def test_all_messages_are_told_whatever_their_branch(store: Store):
+async def test_all_messages_are_reported_whatever_their_branch(store: Store):
     first, second = await replies(store, 2)
     assert [each.id for each in await store.messages(first.conversation_id)] == [first.parent_id, first.id, second.id]

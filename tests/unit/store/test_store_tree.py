@@ -82,7 +82,7 @@ async def test_a_message_or_a_tip_of_another_conversation_is_refused(store: Stor
     assert await store.conversation(mine.id) == mine
 
 
-async def test_newest_first_is_told_by_what_was_written_last_not_by_the_clock(store: Store, monkeypatch):
+async def test_newest_first_is_reported_by_what_was_written_last_not_by_the_clock(store: Store, monkeypatch):
     clock = iter(range(9_000, 0, -10))
     monkeypatch.setattr("app.store.conversations.now_ms", lambda: next(clock))
     monkeypatch.setattr("app.store.messages.now_ms", lambda: next(clock))

@@ -80,7 +80,7 @@ def test_prefill_while_it_runs_and_when_it_is_done(meter):
     assert meter.ttft_ms == 9.5
 
 
-def test_a_reply_whose_engine_told_no_times_keeps_those_that_were_seen(meter):
+def test_a_reply_whose_engine_reported_no_times_keeps_those_that_were_seen(meter):
     cut_off = finished(FinishReason.ERROR)
     run(meter, started(), tokens(9.5, 4.0), cut_off)
     assert (meter.ttft_ms, meter.decode_ms) == (9.5, 4.0)
@@ -241,7 +241,7 @@ def test_reset_forgets(meter):
     assert (meter.phase, meter.n_prompt, meter.seed, meter.history) == (Phase.IDLE, 0, None, ())
 
 
-def test_every_change_is_told(meter):
+def test_every_change_is_reported(meter):
     versions = {meter.version}
     for change in (meter.queued, lambda: meter.apply(started()), lambda: meter.apply(tokens(1.0)), meter.reset):
         change()

@@ -96,7 +96,7 @@ def test_json_has_each_token_with_its_part_of_the_text(tok) -> None:
 
 
 @pytest.mark.usefixtures("talk")
-def test_a_wrong_number_of_a_reply_is_told_with_the_right_ones(tok) -> None:
+def test_a_wrong_number_of_a_reply_is_reported_with_the_right_ones(tok) -> None:
     outcome = tok("export", "trace", "77", "--message", "--json")
     assert outcome.code == 1
     assert outcome.json["error"]["message"].endswith("there is no message 77")
@@ -175,7 +175,7 @@ def test_a_file_of_tok_trace_is_exported_too(tok, tmp_path: Path) -> None:
     assert len(document["messages"][1]["trace"]["tokens"]) == 3
 
 
-def test_what_was_never_traced_is_told(tok) -> None:
+def test_what_was_never_traced_is_reported(tok) -> None:
     with config_file().open("a", encoding="utf-8") as file:
         file.write("[trace]\nkeep = false\n")
     tok("ask", "x", engine=ScriptedEngine(["Rain"]))

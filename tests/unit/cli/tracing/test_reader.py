@@ -93,7 +93,7 @@ def test_a_whole_trace_comes_back(path: Path) -> None:
         (lambda data: b"\n".join(data.split(b"\n")[:5]), 6, "the run was cut off here: the trace has no end"),
     ],
 )
-def test_a_bad_file_is_told_with_its_line(path: Path, change, line: int, message: str) -> None:
+def test_a_bad_file_is_reported_with_its_line(path: Path, change, line: int, message: str) -> None:
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(UsageError) as caught:
         read_trace(path)
@@ -129,6 +129,6 @@ def test_a_last_line_without_its_newline_is_whole(path: Path) -> None:
     assert read_trace(path).cut_at is None
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot read .*no\.jsonl: No such file or directory"):
         read_trace(tmp_path / "no.jsonl")

@@ -82,7 +82,7 @@ def test_the_request_asks_for_what_is_traced_and_nothing_is_kept(tok, out) -> No
     engine = ScriptedEngine()
     assert tok("trace", "x", "-o", str(out), "--stages", "--exact", engine=engine).code == 0
     request = engine.requests[0]
-    assert (request.trace_top_k, request.trace_stages, request.tell_prompt) == (10, True, True)
+    assert (request.trace_top_k, request.trace_stages, request.include_prompt) == (10, True, True)
     assert (request.sampling.exact, request.cacheable) == (True, False)
     assert not database_file().exists()
 
@@ -129,7 +129,7 @@ def test_a_run_that_never_begins_leaves_no_file_and_spares_an_old_one(tok, out, 
 
 
 @pytest.mark.usefixtures("model")
-def test_a_full_disk_is_told_and_the_answer_goes_on(tok) -> None:
+def test_a_full_disk_is_reported_and_the_answer_goes_on(tok) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full")
     outcome = tok("ask", "x", "--trace", "/dev/full", engine=ScriptedEngine(["Rain falls."]))

@@ -32,7 +32,7 @@ def test_the_same_run_is_the_same_and_is_asked_for_by_its_ids(tok, path) -> None
     assert engine.closed
 
 
-def test_a_difference_is_told_with_its_number_and_both_tokens(tok, path) -> None:
+def test_a_difference_is_reported_with_its_number_and_both_tokens(tok, path) -> None:
     text = path.read_text().replace('"id":101,"text":" two","ms"', '"id":9,"text":" zwei","ms"')
     path.write_text(text)
     engine = ScriptedEngine(["one two three"])
@@ -79,7 +79,7 @@ def test_a_run_that_goes_on_where_the_recorded_one_was_cut_is_the_same(tok, path
     )
 
 
-def test_another_p_is_told_of_the_same_tokens(tok, path) -> None:
+def test_another_p_is_reported_of_the_same_tokens(tok, path) -> None:
     path.write_text(path.read_text().replace('"p":0.5,"logprob"', '"p":0.375,"logprob"', 1))
     outcome = tok("replay", "--verify", str(path), engine=ScriptedEngine(["one two three"]))
     assert (outcome.code, outcome.out) == (0, "all the same: 4 tokens, p differs by at most 0.12\n")
@@ -93,9 +93,9 @@ def test_what_makes_a_difference_likely_is_said_before(tok, model, tmp_path) -> 
     model.write_bytes(old + b"\0")
     outcome = tok("replay", "--verify", str(path), engine=ScriptedEngine(["one"]))
     assert outcome.code == 0
-    told = outcome.err.splitlines()
-    assert told[0].startswith("tok: another model file: recorded ")
-    assert told[1:] == [
+    reported = outcome.err.splitlines()
+    assert reported[0].startswith("tok: another model file: recorded ")
+    assert reported[1:] == [
         "tok: another build: recorded an older build, here llama-cpp-python 0.3.36 (scripted)",
         "tok: it was not recorded with --exact: a close draw may fall otherwise",
         "tok: running 2 tokens again",

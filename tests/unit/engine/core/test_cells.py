@@ -7,7 +7,7 @@ from collections.abc import Sequence as Many
 
 from app.domain.generation import CellSpan, FinishReason, PromptSpans
 from app.domain.sampling import SamplingParams
-from app.engine.core.events import Accounted, Held, Prefilled, Sampled, Started
+from app.engine.core.events import CellMapChanged, Held, Prefilled, Sampled, Started
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from tests.fakes.toy_native import ToyBackend
@@ -95,7 +95,7 @@ def dated_scheduler(n_ctx: int = 32, archive: MemoryArchive | None = None, n_slo
     return Scheduler(backend, archive=archive, wall=wall), wall
 
 
-def test_cells_tell_when_they_were_computed_however_often_they_are_reused() -> None:
+def test_cells_show_when_they_were_computed_however_often_they_are_reused() -> None:
     scheduler, wall = dated_scheduler()
     first = Sequence(1, [1, 2, 3, 4], SamplingParams(max_tokens=3), 0, 0.0, spans=PromptSpans(2, 0, 2))
     scheduler.submit(first)
@@ -183,8 +183,8 @@ def held_together(backend: ToyBackend, seq_id: int, at: int) -> int:
 def assert_shared_as_the_engine_holds_it(scheduler: Scheduler, backend: ToyBackend, active: Many[Sequence]) -> None:
     for each in active:
         assert each.slot is not None
-        told = [n for span in scheduler.account(each) for n in [span.n_sharers] * span.n_tokens][: each.n_past]
-        assert told == [held_together(backend, each.slot.seq_id, at) for at in range(each.n_past)]
+        reported = [n for span in scheduler.account(each) for n in [span.n_sharers] * span.n_tokens][: each.n_past]
+        assert reported == [held_together(backend, each.slot.seq_id, at) for at in range(each.n_past)]
 
 
 def test_what_branches_share_is_what_the_engine_holds_at_every_step() -> None:
@@ -219,17 +219,17 @@ def test_what_branches_share_is_what_the_engine_holds_at_every_step() -> None:
     ] * 3
 
 
-def test_an_account_is_told_when_a_phase_begins_and_when_others_share() -> None:
+def test_an_account_is_reported_when_a_phase_begins_and_when_others_share() -> None:
     backend = ToyBackend(lambda tokens: 5, n_slots=3, unified=True)
     scheduler = Scheduler(backend)
     first, second = (Sequence(i, [1, 2, 3, 4], SamplingParams(max_tokens=4), 0, 0.0) for i in (1, 2))
     scheduler.submit(first)
-    told = scheduler.step()
-    assert [type(each) for each in told] == [Started, Accounted, Prefilled, Sampled, Accounted]
-    assert told[1].cells == (CellSpan("free", 64),)  # type: ignore[union-attr]
+    reported = scheduler.step()
+    assert [type(each) for each in reported] == [Started, CellMapChanged, Prefilled, Sampled, CellMapChanged]
+    assert reported[1].cells == (CellSpan("free", 64),)  # type: ignore[union-attr]
     assert [type(each) for each in scheduler.step()] == [Sampled]
     scheduler.submit(second)
-    news = [each for each in scheduler.step() if isinstance(each, Accounted)]
+    news = [each for each in scheduler.step() if isinstance(each, CellMapChanged)]
     assert [(n.sequence.request_id, [(s.n_tokens, s.n_sharers) for s in n.cells]) for n in news] == [
         (1, [(3, 1), (1, 0), (1, 0), (59, 0)]),
         (2, [(3, 1), (61, 0)]),
@@ -237,4 +237,4 @@ def test_an_account_is_told_when_a_phase_begins_and_when_others_share() -> None:
     ]
     first.pause()
     held = scheduler.step()
-    assert [type(each) for each in held if each.sequence is first] == [Accounted, Held]
+    assert [type(each) for each in held if each.sequence is first] == [CellMapChanged, Held]

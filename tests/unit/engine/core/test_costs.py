@@ -10,7 +10,7 @@ def curve(slope: float, sizes: tuple[int, ...] = (1, 4, 16)) -> CostCurve:
     return costs
 
 
-def test_what_was_measured_is_told_and_what_lies_between_is_on_a_line() -> None:
+def test_what_was_measured_is_reported_and_what_lies_between_is_on_a_line() -> None:
     costs = curve(0.2, (1, 4, 16))
     assert [costs.relative(n) for n in (1, 4, 10, 16)] == pytest.approx([1.0, 1.6, 2.8, 4.0], abs=0.02)
 

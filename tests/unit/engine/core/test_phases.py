@@ -55,7 +55,7 @@ def test_the_first_token_counts_the_whole_prefill() -> None:
     assert first.decode_ms == pytest.approx(3 * 2.0)
 
 
-def test_a_rejected_draft_is_told_with_the_token_that_came_instead() -> None:
+def test_a_rejected_draft_is_reported_with_the_token_that_came_instead() -> None:
     sampled = sample(ToyBackend(), Scripted([3, 9, 7]), max_tokens=9)[:4]
     assert [(s.token, s.origin) for s in sampled] == [
         (2, Origin.SAMPLED),

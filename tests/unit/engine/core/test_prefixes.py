@@ -127,7 +127,7 @@ def test_cells_of_other_adapters_are_neither_waited_for_nor_copied() -> None:
 def beside(n_window: int = 0) -> tuple[Scheduler, Scheduler, ToyBackend, ToyBackend]:
     one, pool = toy(n_slots=2, n_window=n_window), toy(n_slots=6, unified=True, n_window=n_window)
     main, branches = Scheduler(one), Scheduler(pool)
-    branches.reuse.stand_beside(main.reuse)
+    branches.reuse.link_peer(main.reuse)
     return main, branches, one, pool
 
 

@@ -29,7 +29,7 @@ class Entry:
 
     def reject(self) -> None:
         self._archive.entries.remove(self)
-        self._archive.told.append("it did not fit")
+        self._archive._reported.append("it did not fit")
 
 
 class MemoryArchive:
@@ -38,7 +38,7 @@ class MemoryArchive:
     def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.asked: list[int] = []
-        self.told: list[str] = []
+        self._reported: list[str] = []
         self.saved_for: list[int] = []
         """The conversations of the entries."""
 
@@ -61,8 +61,8 @@ class MemoryArchive:
         return self
 
     def take_notices(self) -> list[str]:
-        told, self.told = self.told, []
-        return told
+        reported, self._reported = self._reported, []
+        return reported
 
 
 def toy(n_slots: int = 2) -> ToyBackend:
@@ -134,7 +134,7 @@ def test_the_archive_is_asked_only_for_what_saves_much() -> None:
     assert archive.asked == [256, 300 + 256]
 
 
-def test_a_state_that_does_not_fit_is_told_and_the_prompt_computed() -> None:
+def test_a_state_that_does_not_fit_is_reported_and_the_prompt_computed() -> None:
     backend, archive = toy(n_slots=1), MemoryArchive()
     scheduler = Scheduler(backend, archive=archive)
     run(scheduler, request(LONG))
@@ -222,7 +222,7 @@ def beside() -> tuple[Scheduler, Scheduler, ToyBackend]:
     """The conversations' scheduler, that of their branches, and the backend of the branches."""
     pool = ToyBackend(lambda tokens: 3, n_ctx=2000, n_batch=512, n_slots=4, unified=True)
     main, branches = Scheduler(toy()), Scheduler(pool)
-    branches.reuse.stand_beside(main.reuse)
+    branches.reuse.link_peer(main.reuse)
     return main, branches, pool
 
 

@@ -10,7 +10,7 @@ from app.domain.generation import FinishReason, Usage
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin
 from app.engine.core.backend import ComputeError, Decoded
-from app.engine.core.events import Accounted, Finished, Happening, Prefilled, Sampled, Started
+from app.engine.core.events import CellMapChanged, Finished, Prefilled, Sampled, Started, StepEvent
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.core.slots import SlotState
@@ -26,10 +26,10 @@ def sequence(prompt: list[int], request_id: int = 1, **params: object) -> Sequen
     return Sequence(request_id, prompt, SamplingParams(**params), trace_top_k=3, arrived_s=0.0)  # type: ignore[arg-type]
 
 
-def run(scheduler: Scheduler, *sequences: Sequence) -> list[Happening]:
+def run(scheduler: Scheduler, *sequences: Sequence) -> list[StepEvent]:
     for each in sequences:
         scheduler.submit(each)
-    happened: list[Happening] = []
+    happened: list[StepEvent] = []
     while not scheduler.idle:
         happened += scheduler.step()
     return happened
@@ -39,8 +39,8 @@ def test_a_reply_ends_at_an_end_of_generation_token() -> None:
     backend = ToyBackend()
     scheduler, request = make(backend), sequence([10, 11, 12])
     happened = run(scheduler, request)
-    told = [type(h) for h in happened if not isinstance(h, Accounted)]
-    assert told == [Started, Prefilled, Sampled, Sampled, Sampled, Sampled, Finished]
+    reported = [type(h) for h in happened if not isinstance(h, CellMapChanged)]
+    assert reported == [Started, Prefilled, Sampled, Sampled, Sampled, Sampled, Finished]
     assert request.generated == [13, 14, 15, 0]
     assert request.finish_reason is FinishReason.STOP
     assert request.stop_token == 0

@@ -92,7 +92,7 @@ def test_every_length_comes_to_its_end(n: int) -> None:
     assert [each.index for each in score(ToyBackend(), TOKENS[:n])] == list(range(n))
 
 
-def test_an_abort_of_another_request_computes_the_window_again_and_tells_nothing_twice() -> None:
+def test_an_abort_of_another_request_computes_the_window_again_and_shows_nothing_twice() -> None:
     backend = ToyBackend(n_slots=1)
     backend.script = [Decoded.DONE, Decoded.ABORTED]
     plain = score(ToyBackend(n_slots=1), n_ctx=20)

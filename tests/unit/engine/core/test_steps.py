@@ -13,7 +13,7 @@ from app.domain.generation import CellSpan, FinishReason, PromptSpans
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin, StageTrace
 from app.engine.core.backend import ComputeError
-from app.engine.core.events import Accounted, Blocked, Finished, Happening, Held, Prefilled, Sampled, Started
+from app.engine.core.events import Blocked, CellMapChanged, Finished, Held, Prefilled, Sampled, Started, StepEvent
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Phase, Sequence
 from app.engine.core.slots import SlotState
@@ -30,16 +30,16 @@ def sequence(prompt: list[int], request_id: int = 1, n_left: int | None = None, 
     return Sequence(request_id, prompt, sampling, trace_top_k=3, arrived_s=0.0, n_left=n_left)
 
 
-def turn(scheduler: Scheduler) -> list[Happening]:
+def turn(scheduler: Scheduler) -> list[StepEvent]:
     """Steps until there is nothing to do; what happened beside the accounts of cells (`test_cells.py`)."""
-    happened: list[Happening] = []
+    happened: list[StepEvent] = []
     while not scheduler.idle:
-        happened += [each for each in scheduler.step() if not isinstance(each, Accounted)]
+        happened += [each for each in scheduler.step() if not isinstance(each, CellMapChanged)]
         assert scheduler.check_integrity() == []
     return happened
 
 
-def kinds(happened: list[Happening]) -> list[type]:
+def kinds(happened: list[StepEvent]) -> list[type]:
     return [type(each) for each in happened]
 
 
@@ -75,7 +75,7 @@ def test_a_step_is_one_token_and_its_decode() -> None:
     assert len(backend.batches) == 6
 
 
-def test_what_comes_next_is_told_before_and_after_the_chain() -> None:
+def test_what_comes_next_is_reported_before_and_after_the_chain() -> None:
     scheduler, request = make(ToyBackend()), sequence([10], n_left=0)
     scheduler.submit(request)
     held = turn(scheduler)[-1]
@@ -147,7 +147,7 @@ def test_typed_tokens_are_computed_together_up_to_the_pause(n_steps: int, n_batc
     assert len(backend.batches) == n_batches
 
 
-def test_a_forced_token_is_told_where_the_logits_are_no_numbers() -> None:
+def test_a_forced_token_is_reported_where_the_logits_are_no_numbers() -> None:
     backend = ToyBackend()
     backend.no_numbers = True
     scheduler, request = make(backend), sequence([1], max_tokens=1)
@@ -367,7 +367,7 @@ def test_however_it_is_paused_the_text_is_the_same_and_no_cell_is_lost(ops: list
     assert n_rows == 2 + 29 + counts.n_drafted - counts.n_accepted
 
 
-def test_what_has_to_wait_for_held_requests_is_told_once_and_begins_when_one_ends() -> None:
+def test_what_has_to_wait_for_held_requests_is_reported_once_and_begins_when_one_ends() -> None:
     scheduler = make(ToyBackend(n_slots=2))
     held = [sequence([1, i], i, n_left=0) for i in (1, 2)]
     for each in held:
@@ -386,7 +386,7 @@ def test_what_has_to_wait_for_held_requests_is_told_once_and_begins_when_one_end
     assert late.generated == [10]
 
 
-def test_what_waits_behind_a_running_request_is_told_only_when_that_is_held_too() -> None:
+def test_what_waits_behind_a_running_request_is_reported_only_when_that_is_held_too() -> None:
     scheduler = make(ToyBackend(lambda tokens: 5))
     first, second, late = sequence([1], 1, n_left=0), sequence([2], 2), sequence([3], 3)
     for each in (first, second, late):

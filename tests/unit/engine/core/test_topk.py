@@ -34,7 +34,7 @@ def test_masked_values_come_last() -> None:
 
 
 @pytest.mark.parametrize("at", [0, 2999])
-def test_a_value_that_is_no_number_is_told(at: int) -> None:
+def test_a_value_that_is_no_number_is_reported(at: int) -> None:
     values = np.zeros(3000, np.float32)
     values[at] = np.nan
     _, _, maximum = topk.candidates(values, 40)

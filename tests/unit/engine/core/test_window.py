@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.domain.generation import FinishReason, PromptSpans
 from app.domain.sampling import SamplingParams
-from app.engine.core.events import Happening, Shifted
+from app.engine.core.events import Shifted, StepEvent
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from tests.fakes.toy_native import ToyBackend
@@ -16,9 +16,9 @@ def request(prompt: list[int], n_system: int, max_tokens: int, request_id: int =
     return made
 
 
-def run(scheduler: Scheduler, sequence: Sequence) -> list[Happening]:
+def run(scheduler: Scheduler, sequence: Sequence) -> list[StepEvent]:
     scheduler.submit(sequence)
-    happened: list[Happening] = []
+    happened: list[StepEvent] = []
     while not scheduler.idle:
         happened += scheduler.step()
         assert scheduler.check_integrity() == []

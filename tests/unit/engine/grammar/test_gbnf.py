@@ -97,7 +97,7 @@ def test_any_other_token_ends_nothing() -> None:
         pytest.param("#" * 2_000_000, ": it is longer than 1,048,576 characters", id="long"),
     ],
 )
-def test_a_mistake_is_told_with_its_place(text: str, says: str) -> None:
+def test_a_mistake_is_reported_with_its_place(text: str, says: str) -> None:
     with pytest.raises(SamplingError) as error:
         matcher(grammar=text)
     assert str(error.value) == f"the grammar is wrong{says}"

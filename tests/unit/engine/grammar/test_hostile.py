@@ -59,7 +59,7 @@ def doubled(depth: int, name: str = "allOf") -> dict[str, Any]:
     ids=lambda given: str(given)[:60],
 )
 def test_a_hostile_form_is_refused_or_followed_with_bounds(given: dict[str, Any]) -> None:
-    told = ""
+    reported = ""
     try:
         state = matcher(**given)
         for _ in range(40):
@@ -68,5 +68,5 @@ def test_a_hostile_form_is_refused_or_followed_with_bounds(given: dict[str, Any]
                 break
             assert state.accept(allowed[0])
     except (SamplingError, ComputeError) as error:
-        told = str(error)
-    assert len(told) < 5_000
+        reported = str(error)
+    assert len(reported) < 5_000

@@ -191,7 +191,7 @@ def test_a_lenient_schema_leaves_out_what_cannot_be_held_to_and_says_so() -> Non
         ('{"a":\n x}', "the JSON schema is not JSON: line 2, column 2: Expecting value"),
     ],
 )
-def test_what_is_not_json_is_told_with_its_place(text: str, message: str) -> None:
+def test_what_is_not_json_is_reported_with_its_place(text: str, message: str) -> None:
     with pytest.raises(SamplingError) as error:
         matcher(json_schema=text)
     assert str(error.value) == message

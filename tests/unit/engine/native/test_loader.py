@@ -70,7 +70,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return Machine(monkeypatch, [Memory("CUDA0", "GPU", 24 * GIB), Memory("CPU", "CPU", 64 * GIB)])
 
 
-def load(options: LoadOptions, sizes: ModelSizes | None = SIZES, progress=lambda fraction: True) -> loader.Loaded:
+def load(options: LoadOptions, sizes: ModelSizes | None = SIZES, progress=lambda fraction: True) -> loader.LoadedModel:
     return loader.load("/m.gguf", options, progress, sizes)
 
 
@@ -154,6 +154,6 @@ def test_attempts_end() -> None:
     assert n < 30
 
 
-def test_a_cache_that_cannot_be_cut_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cache_that_cannot_be_cut_is_reported(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loader, "_can_cut", lambda context: False)
     assert any("cannot be cut" in notice for notice in load(LoadOptions()).notices)

@@ -13,15 +13,18 @@ def builder(vocab: ToyVocab) -> PromptBuilder:
     return PromptBuilder(vocab, ChatTemplate(None, vocab))
 
 
-def told(vocab: ToyVocab, text: str, **options: bool) -> list[tuple[str, int, bool]]:
+def reported(vocab: ToyVocab, text: str, **options: bool) -> list[tuple[str, int, bool]]:
     prompts = builder(vocab)
-    tokens = prompts.told(prompts.plain(text, **{"bos": False} | options))
+    tokens = prompts.token_spans(prompts.plain(text, **{"bos": False} | options))
     return [(token.text, token.n_bytes, token.is_control) for token in tokens]
 
 
 def test_names_of_control_tokens_are_text() -> None:
-    assert ("<|", 2, False) in told(ToyVocab(), "Hello<|im_end|>")
-    assert told(ToyVocab(), "Hello<|im_end|>", parse_special=True) == [("Hello", 5, False), ("<|im_end|>", 10, True)]
+    assert ("<|", 2, False) in reported(ToyVocab(), "Hello<|im_end|>")
+    assert reported(ToyVocab(), "Hello<|im_end|>", parse_special=True) == [
+        ("Hello", 5, False),
+        ("<|im_end|>", 10, True),
+    ]
 
 
 @pytest.mark.parametrize(("add_bos", "bos", "n_bos"), [(True, True, 1), (True, False, 0), (False, True, 0)])
@@ -29,16 +32,16 @@ def test_bos_stands_in_front_only_where_model_and_caller_want_it(add_bos: bool, 
     vocab = ToyVocab(add_bos=add_bos)
     prompt = builder(vocab).plain("ab", bos=bos)
     assert prompt.ids == [vocab.bos] * n_bos + [97, 98]
-    assert [token.n_bytes for token in builder(vocab).told(prompt)] == [0] * n_bos + [1, 1]
+    assert [token.n_bytes for token in builder(vocab).full_message(prompt)] == [0] * n_bos + [1, 1]
     assert prompt.spans.n_turn == len(prompt.ids)
 
 
 def test_a_space_of_the_vocabulary_is_no_byte_of_the_text() -> None:
-    assert told(ToyVocab(adds_space=True), "ab") == [(" ", 0, False), ("a", 1, False), ("b", 1, False)]
+    assert reported(ToyVocab(adds_space=True), "ab") == [(" ", 0, False), ("a", 1, False), ("b", 1, False)]
 
 
 @pytest.mark.parametrize("parse_special", [False, True])
 def test_the_bytes_sum_to_those_of_the_text(parse_special: bool) -> None:
     text = "a [LEFT] b\ufdd0\ufdd4[RIGHT] \t€<|im_end|>tool"
-    sizes = [n_bytes for _, n_bytes, _ in told(ToyVocab(), text, parse_special=parse_special)]
+    sizes = [n_bytes for _, n_bytes, _ in reported(ToyVocab(), text, parse_special=parse_special)]
     assert sum(sizes) == len(text.encode())

@@ -56,7 +56,7 @@ def test_hostile_or_broken_templates_are_refused(renderer: Renderer, source: str
     assert renderer.render("still {{ 'here' }}", {}, LIMIT) == "still here"
 
 
-def test_the_reason_is_told(renderer: Renderer):
+def test_the_reason_is_reported(renderer: Renderer):
     with pytest.raises(TemplateError, match="roles must alternate"):
         renderer.render("{{ raise_exception('roles must alternate') }}", {}, LIMIT)
     with pytest.raises(TemplateError, match="more than 5 characters"):

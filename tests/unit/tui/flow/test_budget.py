@@ -10,7 +10,7 @@ import pytest
 from app.domain.generation import ContextPolicy, PromptSpans
 from app.protocol.events import PromptFit
 from app.session.budget import Budget
-from app.tui.chat.budget import PAUSE_S, BudgetWatch, Told, words
+from app.tui.chat.budget import PAUSE_S, BudgetNote, BudgetWatch, words
 
 
 def budget(n_turn: int, n_history: int = 0, *, n_messages: int = 0, n_tokens: int = 0, shifts: bool = False) -> Budget:
@@ -18,19 +18,21 @@ def budget(n_turn: int, n_history: int = 0, *, n_messages: int = 0, n_tokens: in
 
 
 @pytest.mark.parametrize(
-    ("asked", "policy", "told"),
+    ("asked", "policy", "reported"),
     [
-        (budget(37), "stop", Told(("37 tokens · 953 left", "953 left"))),
-        (budget(1), "stop", Told(("1 token · 989 left", "989 left"))),
+        (budget(37), "stop", BudgetNote(("37 tokens · 953 left", "953 left"))),
+        (budget(1), "stop", BudgetNote(("1 token · 989 left", "989 left"))),
         (
             budget(40, 701),
             "stop",
-            Told(("40 tokens · 249 left, then the reply ends", "40 tokens · only 249 left", "only 249 left"), True),
+            BudgetNote(
+                ("40 tokens · 249 left, then the reply ends", "40 tokens · only 249 left", "only 249 left"), True
+            ),
         ),
         (
             budget(40, 701, shifts=True),
             "shift",
-            Told(
+            BudgetNote(
                 (
                     "40 tokens · 249 left, then the oldest half is forgotten",
                     "40 tokens · only 249 left",
@@ -42,7 +44,7 @@ def budget(n_turn: int, n_history: int = 0, *, n_messages: int = 0, n_tokens: in
         (
             budget(40, 950),
             "stop",
-            Told(
+            BudgetNote(
                 (
                     "does not fit: 1,000 tokens, the window holds 1,000: no reply",
                     "does not fit: 1,000 of 1,000 tokens",
@@ -54,7 +56,7 @@ def budget(n_turn: int, n_history: int = 0, *, n_messages: int = 0, n_tokens: in
         (
             budget(1500, n_messages=4, n_tokens=300),
             "drop-oldest-turns",
-            Told(
+            BudgetNote(
                 (
                     "does not fit: even without the oldest turns 1,510 tokens, the window holds 1,000: no reply",
                     "does not fit: 1,510 of 1,000 tokens",
@@ -66,7 +68,7 @@ def budget(n_turn: int, n_history: int = 0, *, n_messages: int = 0, n_tokens: in
         (
             budget(40, 300, n_messages=4, n_tokens=1300),
             "drop-oldest-turns",
-            Told(
+            BudgetNote(
                 (
                     "does not fit: the 4 oldest messages (1,300 tokens) left out · 40 tokens · 650 left",
                     "does not fit: 4 oldest left out · 650 left",
@@ -77,8 +79,8 @@ def budget(n_turn: int, n_history: int = 0, *, n_messages: int = 0, n_tokens: in
         ),
     ],
 )
-def test_the_words(asked: Budget, policy: ContextPolicy, told: Told) -> None:
-    assert words(asked, policy) == told
+def test_the_words(asked: Budget, policy: ContextPolicy, reported: BudgetNote) -> None:
+    assert words(asked, policy) == reported
 
 
 def test_a_small_limit_of_the_reply_needs_little_room() -> None:
@@ -102,15 +104,15 @@ class Watched:
     def __init__(self) -> None:
         self.draft = ""
         self.state: object | None = "idle"
-        self.shown: Told | None = None
-        self.asked: list[tuple[str, asyncio.Future[Told | None]]] = []
+        self.shown: BudgetNote | None = None
+        self.asked: list[tuple[str, asyncio.Future[BudgetNote | None]]] = []
         self._calls: list[_Call] = []
         self._tasks: list[asyncio.Task[object]] = []
         self.watch = BudgetWatch(
             draft=lambda: self.draft,
             state=lambda: self.state,
             ask=self._ask,
-            show=lambda told: setattr(self, "shown", told),
+            show=lambda reported: setattr(self, "shown", reported),
             spawn=lambda work: self._tasks.append(asyncio.ensure_future(work)),
             later=self._later,
         )
@@ -121,7 +123,7 @@ class Watched:
         self._calls.append(_Call(call))
         return self._calls[-1]
 
-    async def _ask(self, text: str) -> Told | None:
+    async def _ask(self, text: str) -> BudgetNote | None:
         self.asked.append((text, asyncio.get_running_loop().create_future()))
         return await self.asked[-1][1]
 
@@ -137,9 +139,9 @@ class Watched:
                 call.call()
         await asyncio.sleep(0)
 
-    async def answer(self, told: Told | None) -> None:
+    async def answer(self, reported: BudgetNote | None) -> None:
         """The newest question is answered."""
-        self.asked[-1][1].set_result(told)
+        self.asked[-1][1].set_result(reported)
         for _ in range(3):
             await asyncio.sleep(0)
 
@@ -148,7 +150,7 @@ class Watched:
         return [text for text, _ in self.asked]
 
 
-ONE, TWO = Told(("one",)), Told(("two",))
+ONE, TWO = BudgetNote(("one",)), BudgetNote(("two",))
 
 
 async def test_only_the_last_of_several_keys_is_asked_about() -> None:
@@ -237,6 +239,6 @@ def test_a_count_of_a_part_is_said_to_be_one():
     most = Budget(1000, PromptFit(PromptSpans(0, 0, 1987)), at_least=True)
     assert words(most, "stop").forms[0] == "does not fit: at least 1,900 tokens, the window holds 1,000: no reply"
     some = Budget(100_000, PromptFit(PromptSpans(0, 0, 49_812)), at_least=True)
-    assert words(some, "stop") == Told(
+    assert words(some, "stop") == BudgetNote(
         ("at least 49,000 tokens, the window holds 100,000", "at least 49,000 tokens"), warns=True
     )

@@ -25,7 +25,7 @@ RECORD = GenerationRecord(
 )
 
 
-def test_the_last_reply_tells_the_tokens() -> None:
+def test_the_last_reply_shows_the_tokens() -> None:
     branch = [message(Role.USER), message(Role.ASSISTANT, RECORD)]
     assert n_tokens([], "tiny") == 0
     assert n_tokens(branch, "tiny") == 125
@@ -39,7 +39,7 @@ def test_an_opened_conversation_takes_its_part_of_the_window() -> None:
     assert meter.context(model.n_ctx).n_history == meter.context(model.n_ctx).n_used == 125
 
 
-def test_what_nobody_counted_is_not_told() -> None:
+def test_what_nobody_counted_is_not_reported() -> None:
     meter, model = RunMeter(), make_ready()
     meter.reset(None)
     assert "ctx –" in "".join(text for text, _ in status(meter, model, 100))

@@ -32,7 +32,7 @@ def test_the_catalogues_title_is_shown() -> None:
     assert texts(header_left(READY)) == ["Tiny", "Q4_1", "balanced", "Rain"]
 
 
-def test_a_title_that_tells_the_quantisation_says_it_once() -> None:
+def test_a_title_that_shows_the_quantisation_says_it_once() -> None:
     assert texts(header_left(replace(READY, load=LoadStatus("Tiny Q4_1")))) == ["Tiny Q4_1", "balanced", "Rain"]
 
 
@@ -57,7 +57,7 @@ def test_states() -> None:
     assert texts(header_right(replace(READY, load=LoadStatus("Tiny", 0.5)))) == ["◌ loading ━━━━━━╌╌╌╌╌╌  50%"]
 
 
-def test_the_key_bar_tells_how_to_stop_only_while_there_is_something_to_stop() -> None:
+def test_the_key_bar_shows_how_to_stop_only_while_there_is_something_to_stop() -> None:
     idle, busy = texts(key_hints(KEYS, False)), texts(key_hints(KEYS, True))
     assert idle[:3] == ["⏎ send", "^R again", "^N new"]
     assert busy[0] == "Esc stop"

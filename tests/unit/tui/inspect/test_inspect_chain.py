@@ -46,7 +46,7 @@ def token(**changes: Any) -> TokenTrace:
     return replace(made, **changes)
 
 
-def test_the_recorded_chain_is_told_as_it_was() -> None:
+def test_the_recorded_chain_is_reported_as_it_was() -> None:
     chain = recorded(token())
     assert chain is not None
     assert [(step.name, step.n_in, step.n_out) for step in chain.steps] == [

@@ -7,16 +7,16 @@ import random
 import pytest
 from rich.cells import cell_len
 
-from app.tui.tokens.layout import FlowLayout, Piece
+from app.tui.tokens.layout import Piece, TokenTextLayout
 
 
-def laid(texts: list[str], width: int) -> FlowLayout:
-    layout = FlowLayout(width)
+def laid(texts: list[str], width: int) -> TokenTextLayout:
+    layout = TokenTextLayout(width)
     layout.add([Piece(text) for text in texts])
     return layout
 
 
-def rows(layout: FlowLayout) -> list[str]:
+def rows(layout: TokenTextLayout) -> list[str]:
     return ["".join(fragment.text for fragment in line) for line in layout.lines[: layout.height]]
 
 
@@ -69,7 +69,7 @@ def test_a_token_is_found_where_it_begins() -> None:
 
 
 def test_rejected_drafts_stand_before_what_came_in_their_place() -> None:
-    layout = FlowLayout(30)
+    layout = TokenTextLayout(30)
     layout.add([Piece("The"), Piece(" sky", (" cat", "\nsat")), Piece(".")])
     assert rows(layout) == ["The⟨ cat↵sat⟩ sky."]
     assert [fragment.ghost for fragment in layout.lines[0]] == [False, True, True, False, False]
@@ -82,7 +82,7 @@ def test_adding_one_by_one_changes_only_the_last_lines_and_gives_the_same() -> N
     choice = ["a", " b", " vapour", "\n", "s", "天", " long-ish", "<0xE2>", "\n\n  ", " ", "", "ghosted", "(", ").\n"]
     pieces = [Piece(rng.choice(choice), (" x", "y") if rng.random() < 0.1 else ()) for _ in range(400)]
     for width in (1, 2, 3, 7, 24, 80):
-        whole, grown = FlowLayout(width), FlowLayout(width)
+        whole, grown = TokenTextLayout(width), TokenTextLayout(width)
         whole.add(pieces)
         for piece in pieces:
             before = [list(line) for line in grown.lines]

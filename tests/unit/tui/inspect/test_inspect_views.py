@@ -95,7 +95,7 @@ STAGES = (
 )
 
 
-def test_the_sampler_tells_the_stages_and_the_draw() -> None:
+def test_the_sampler_shows_the_stages_and_the_draw() -> None:
     sampled = token(stages=STAGES, draw=Draw(0.25, 0.0, 2 / 3))
     lines = sampler_lines(sampled, recorded(sampled), (), "", (80, 9))
     assert text(lines) == [
@@ -193,7 +193,7 @@ PROMPT = (
 )
 
 
-def test_the_prompt_tells_cached_from_computed() -> None:
+def test_the_prompt_shows_cached_from_computed() -> None:
     trace = ReplyTrace(prompt=PROMPT, n_cached=3)
     assert text([prompt_legend(trace)]) == ["░ cached 3  ▓ computed 1  <|name|> control 2"]
     assert text(prompt_lines(trace, 1, 60)) == [
@@ -212,7 +212,7 @@ def test_the_prompt_tells_cached_from_computed() -> None:
     ]
 
 
-def test_the_prompt_of_a_fork_tells_the_tokens_that_were_kept() -> None:
+def test_the_prompt_of_a_fork_shows_the_tokens_that_were_kept() -> None:
     trace = ReplyTrace(prompt=PROMPT, n_cached=3, n_kept=2)
     assert text(prompt_lines(trace, 3, 60))[3:6] == [
         "kept            2 of them the start of the reply    ████",

@@ -33,8 +33,8 @@ def test_the_first_reply_is_asked_for_with_every_value_that_differs() -> None:
     made = trace(
         temperature=0.5, top_k=20, stop=("a b", "c"), logit_bias={" red": 2.5}, samplers=("top-k", "temperature")
     )
-    command, why_not = command_of(said("What's up?"), made, SETTINGS)
-    assert why_not == ""
+    command, unsupported_reason = command_of(said("What's up?"), made, SETTINGS)
+    assert unsupported_reason == ""
     assert shlex.split(command) == [
         *("tok", "ask", "-p", "plain", "-m", "/models/a b.gguf", "-s", "Be short."),
         *("--temperature", "0.5", "--top-k", "20", "--samplers", "top-k,temperature", "--bias", " red=2.5"),
@@ -43,8 +43,8 @@ def test_the_first_reply_is_asked_for_with_every_value_that_differs() -> None:
 
 
 def test_a_later_reply_is_a_line_of_a_batch() -> None:
-    command, why_not = command_of(said("One?", "It's 1.", "Two?"), trace(min_p=0.1), SETTINGS)
-    assert why_not == ""
+    command, unsupported_reason = command_of(said("One?", "It's 1.", "Two?"), trace(min_p=0.1), SETTINGS)
+    assert unsupported_reason == ""
     printf, _, line, bar, *rest = shlex.split(command)
     assert (printf, bar, rest) == (
         "printf",
@@ -79,6 +79,6 @@ def test_a_schema_is_given_as_a_file() -> None:
     ],
 )
 def test_what_no_command_can_write_again_says_why(made: ReplyTrace, before: list[Message], why: str) -> None:
-    command, why_not = command_of(before, made, SETTINGS)
+    command, unsupported_reason = command_of(before, made, SETTINGS)
     assert command == ""
-    assert why in why_not
+    assert why in unsupported_reason

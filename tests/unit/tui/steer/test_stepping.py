@@ -116,7 +116,7 @@ def test_banned_tokens_are_named() -> None:
     assert lines[4].endswith("  banned")
 
 
-def test_it_is_told_at_the_cursor_how_a_ban_is_taken_back_where_there_is_room() -> None:
+def test_it_is_reported_at_the_cursor_how_a_ban_is_taken_back_where_there_is_room() -> None:
     state = paused()
     state.banned = {9: "\n"}
     state.move(2)

@@ -7,7 +7,7 @@ from app.analysis.meter import RunMeter
 from app.domain.generation import CellSpan, FinishReason, PromptSpans, Timings, Usage
 from app.domain.trace import PromptToken
 from app.protocol.events import (
-    CellsTold,
+    CellsReported,
     ContextShifted,
     GenerationFinished,
     GenerationStarted,
@@ -50,7 +50,7 @@ def test_cells_of_a_running_reply():
     assert meter(PREFILL, tokens(5)).cells(100) == RUNNING
 
 
-def test_nothing_is_computed_before_the_prefill_tells():
+def test_nothing_is_computed_before_the_prefill_shows():
     assert meter().cells(100) == (*RUNNING[:2], CellSpan("free", 74))
     assert RunMeter().cells(100) == ()
 
@@ -183,7 +183,7 @@ def test_a_text_that_would_move_the_screen_is_made_safe():
 
 AT = 1_700_000_000.0
 """22:13:20 of a day in November."""
-TOLD = (
+REPORTED = (
     CellSpan("system", 10, "restored", 0.0, AT - 86_400, AT - 86_400, 3),
     CellSpan("earlier", 16, "shared", 0.0, AT - 75, AT - 60, 3),
     CellSpan("earlier", 4, "computed", 8.0, AT, AT),
@@ -193,16 +193,16 @@ TOLD = (
 )
 
 
-def test_while_it_runs_the_last_account_tells_times_and_sharers_and_what_follows_is_now():
-    cells = meter(PREFILL, tokens(3), CellsTold(1, TOLD), tokens(2)).cells(100)
-    assert cells[:4] == TOLD[:4]
+def test_while_it_runs_the_last_account_shows_times_and_sharers_and_what_follows_is_now():
+    cells = meter(PREFILL, tokens(3), CellsReported(1, REPORTED), tokens(2)).cells(100)
+    assert cells[:4] == REPORTED[:4]
     assert cells[4:] == (CellSpan("reply", 4, "computed", 40.0, AT + 1), CellSpan("free", 60))
 
 
-def test_after_a_shift_an_account_of_other_cells_tells_nothing():
-    shifted = meter(PREFILL, tokens(5), CellsTold(1, TOLD), ContextShifted(1, 10, 18))
+def test_after_a_shift_an_account_of_other_cells_shows_nothing():
+    shifted = meter(PREFILL, tokens(5), CellsReported(1, REPORTED), ContextShifted(1, 10, 18))
     assert {span.first_at for span in shifted.cells(100)} == {0.0}
-    shifted.apply(CellsTold(1, (TOLD[0], CellSpan("earlier", 2, "computed", 4.0, AT, AT), *TOLD[3:])))
+    shifted.apply(CellsReported(1, (REPORTED[0], CellSpan("earlier", 2, "computed", 4.0, AT, AT), *REPORTED[3:])))
     assert shifted.cells(100)[1] == CellSpan("earlier", 2, "computed", 8.0, AT, AT)
 
 
@@ -230,17 +230,17 @@ R  36–39                 4  reply    computed for this reply                  
 
 
 @pytest.mark.parametrize(("width", "first", "expected"), [(76, 0, NARROW), (136, 3, WIDE)], ids=["narrow", "wide"])
-def test_opened_it_tells_what_is_shared_and_when_each_span_was_computed(width, first, expected):
-    running = meter(PREFILL, tokens(3), CellsTold(1, TOLD), tokens(2))
+def test_opened_it_shows_what_is_shared_and_when_each_span_was_computed(width, first, expected):
+    running = meter(PREFILL, tokens(3), CellsReported(1, REPORTED), tokens(2))
     page = cells_page(running, MODEL, Setting(policy="shift"), width, 11)
     assert "\n".join(text(line).rstrip() for line in page[first:]) == expected
     assert page[1][0] == ("s" * (len(page[1][0][0]) - 1) + "&", "shared-block")
 
 
-def test_the_panel_tells_that_cells_are_shared():
-    lines = cells_forms(meter(PREFILL, tokens(3), CellsTold(1, TOLD)), MODEL, Setting(), 60)[0]
+def test_the_panel_shows_that_cells_are_shared():
+    lines = cells_forms(meter(PREFILL, tokens(3), CellsReported(1, REPORTED)), MODEL, Setting(), 60)[0]
     assert text(lines[-1]) == "& shared · full: it ends · small: from disk, from a branch"
-    lines = cells_forms(meter(PREFILL, CellsTold(1, TOLD)), MODEL, Setting(policy="shift"), 36)[0]
+    lines = cells_forms(meter(PREFILL, CellsReported(1, REPORTED)), MODEL, Setting(policy="shift"), 36)[0]
     assert text(lines[-1]) == "& shared · ! dropped · small: from disk, from a branch"
     assert text(lines[1]).startswith("sss&!eeee&E")
 

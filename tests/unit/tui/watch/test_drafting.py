@@ -71,7 +71,7 @@ def test_a_loss_is_a_loss():
 
 
 @pytest.mark.parametrize(("n_plain", "n_drafts"), [(ENOUGH_PLAIN - 1, 50), (50, ENOUGH_DRAFTS - 1)])
-def test_too_few_steps_of_either_kind_tell_nothing(n_plain, n_drafts):
+def test_too_few_steps_of_either_kind_show_nothing(n_plain, n_drafts):
     assert fold(*[plain()] * n_plain, *[whole_draft()] * n_drafts).gain is None
 
 

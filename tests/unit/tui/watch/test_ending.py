@@ -16,7 +16,7 @@ def fold(*chances):
     return ending
 
 
-def test_an_engine_that_does_not_tell_is_not_believed():
+def test_an_engine_that_does_not_show_is_not_believed():
     ending = fold(0.0, 0.0)
     assert (ending.known, ending.now, ending.survival) == (False, None, None)
 

@@ -55,7 +55,7 @@ def test_the_error_is_that_of_least_squares():
     assert trend.error == pytest.approx(((16 - 64 / 340) / 14 / 340) ** 0.5 * 1000)
 
 
-def test_few_tokens_and_drafted_ones_tell_nothing_of_the_depth():
+def test_few_tokens_and_drafted_ones_show_nothing_of_the_depth():
     assert fold(*[10.0] * 15).trend is None
     assert fold(*[10.0] * 50, origin=Origin.DRAFT).trend is None
 
@@ -127,6 +127,6 @@ def test_a_plot_is_dots_two_by_four():
     assert written(plot([], (), 0.0, 3, 1)) == ["   "]
 
 
-def test_levels_are_told_from_the_curve_by_their_role():
+def test_levels_are_reported_from_the_curve_by_their_role():
     (line,) = plot([(0.0, 0.0)] * 2, (1.0,), 1.0, 3, 1)
     assert line == (("⣁", "spark"), (" ⠁", "dim"))

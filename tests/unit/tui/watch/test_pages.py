@@ -10,7 +10,7 @@ from app.domain.generation import DraftCounts, FinishReason, PromptSpans, Stop, 
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin, TopToken
 from app.protocol.events import GenerationFinished, GenerationStarted, Paused, PrefillProgress, TokensGenerated
-from app.tui.panels.choice import PANELS, PanelChoice, Wish
+from app.tui.panels.choice import PANELS, PanelChoice, Visibility
 from app.tui.panels.column import fit
 from app.tui.panels.drafting import drafting_forms, drafting_page
 from app.tui.panels.ending import ending_forms, ending_page
@@ -138,7 +138,7 @@ def test_latency_large_has_both_clocks():
     ]
 
 
-def test_the_clock_of_another_turns_screen_is_not_told():
+def test_the_clock_of_another_turns_screen_is_not_reported():
     made = meter(n_plain=41)
     made.screen.start(0.0, 0.0)
     made.screen.arrived(0.5)
@@ -170,7 +170,7 @@ def test_the_depths_stand_under_the_ends_of_the_curve():
     assert lines[12] == "         21 tokens deep         80 deep"
 
 
-def test_a_stall_does_not_flatten_the_curve_and_is_told():
+def test_a_stall_does_not_flatten_the_curve_and_is_reported():
     made = meter([token(0), token(1, ms=900.0)], n_plain=60)
     assert "longest 900 ms, cut off" in written(latency_page(made, 76, 21))[-9]
 
@@ -257,8 +257,12 @@ def test_every_panel_has_a_page():
 
 def test_wishes_are_remembered_and_unknown_ones_passed_over():
     choice = PanelChoice("cells=shown,cost=hidden,gone=shown,next=maybe")
-    assert (choice.wish("cells"), choice.wish("cost"), choice.wish("next")) == (Wish.SHOWN, Wish.HIDDEN, Wish.AUTO)
-    assert [choice.change("next") for _ in range(3)] == [Wish.SHOWN, Wish.HIDDEN, Wish.AUTO]
+    assert (choice.wish("cells"), choice.wish("cost"), choice.wish("next")) == (
+        Visibility.SHOWN,
+        Visibility.HIDDEN,
+        Visibility.AUTO,
+    )
+    assert [choice.change("next") for _ in range(3)] == [Visibility.SHOWN, Visibility.HIDDEN, Visibility.AUTO]
     assert choice.text == "cells=shown,cost=hidden"
     assert PanelChoice(choice.text).text == choice.text
 

@@ -29,7 +29,7 @@ def test_what_a_fork_kept_is_not_counted_as_generated():
     assert (made.latency.n, made.latency.total_ms, made.n_generated) == (2, 90.0, 3)
 
 
-def test_shifts_are_told_where_the_window_was_full():
+def test_shifts_are_reported_where_the_window_was_full():
     # A window of 40: 30 tokens of prompt, the system's 10 stay, and each shift forgets 15.
     trace = ReplyTrace(
         tokens=tuple(make_token(f" t{i}", i) for i in range(30)),

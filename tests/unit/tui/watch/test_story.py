@@ -21,7 +21,7 @@ SETTING = Setting(sampling=SamplingParams(temperature=0.7))
 N_SENTENCES = re.compile(r"[.!?](?: |$)")
 
 
-def told(meter=None, model=MODEL, setting=SETTING):
+def reported(meter=None, model=MODEL, setting=SETTING):
     return {chapter.title: chapter.text for part in story(meter, model, setting) for chapter in part}
 
 
@@ -42,7 +42,7 @@ def reply(*, finished=True, n_cached=812):
 
 
 def test_the_story_of_a_reply():
-    assert told(reply()) == {
+    assert reported(reply()) == {
         "1 Input processing": 'The conversation was cut into 859 tokens such as " w835", each a number of the model\'s '
         "vocabulary. 47 new ones were read in 47.0 ms, 812 came out of the cache; this part is called prefill.",
         "2 Prediction": "One pass through the model gave each of the 49,152 tokens that it knows a probability to come "
@@ -62,24 +62,24 @@ def test_the_story_of_a_reply():
 
 
 @pytest.mark.parametrize(("n_new", "said"), [(1, " there."), (15, " there."), (16, "saved about 2476 ms.")])
-def test_what_the_cache_saved_is_told_where_enough_new_tokens_tell_what_one_costs(n_new, said):
-    title = next(title for title in told() if "cache" in title.lower())
-    assert told(reply(n_cached=859 - n_new))[title].endswith(said)
+def test_what_the_cache_saved_is_reported_where_enough_new_tokens_show_what_one_costs(n_new, said):
+    title = next(title for title in reported() if "cache" in title.lower())
+    assert reported(reply(n_cached=859 - n_new))[title].endswith(said)
 
 
 def test_while_it_runs():
-    assert told(reply(finished=False))["5 Repeat"] == (
+    assert reported(reply(finished=False))["5 Repeat"] == (
         "This has been done 128 times so far, 11.0 ms a token. It goes on until an end."
     )
 
 
 def test_greedy_is_no_lottery():
     greedy = Setting(sampling=SamplingParams(temperature=0.0))
-    assert told(reply(), setting=greedy)["3 Sampling"].startswith("The likeliest one is always taken")
+    assert reported(reply(), setting=greedy)["3 Sampling"].startswith("The likeliest one is always taken")
 
 
 def test_a_first_message_finds_nothing_in_the_cache():
-    assert told(reply(n_cached=0))["KV-cache"].endswith(
+    assert reported(reply(n_cached=0))["KV-cache"].endswith(
         "Here all 859 prompt tokens were new; the next message finds them there while they are kept."
     )
 
@@ -90,20 +90,20 @@ def test_guesses_and_what_they_brought():
         guess = make_token(" a", ms=15.0)
         meter.apply(TokensGenerated(1, "", (msgspec.structs.replace(guess, origin=Origin.DRAFT),)))
         meter.apply(TokensGenerated(1, "", (msgspec.structs.replace(guess, origin=Origin.BONUS, ms=0.0),)))
-    assert told(meter)["Speculative decoding"].endswith("Here 8 of 8 guesses were kept, which saved 56.0 ms.")
+    assert reported(meter)["Speculative decoding"].endswith("Here 8 of 8 guesses were kept, which saved 56.0 ms.")
 
 
 @pytest.mark.parametrize("meter", [None, RunMeter(), reply(), reply(finished=False), reply(n_cached=0)])
 def test_every_chapter_has_two_sentences(meter):
-    texts = told(meter)
+    texts = reported(meter)
     assert len(texts) == 8
     for title, text in texts.items():
         assert len(N_SENTENCES.findall(text)) == 2, title
         assert len(text) < 240, title
 
 
-def test_without_a_reply_no_figure_is_told():
-    assert not any(char.isdigit() for text in told().values() for char in text)
+def test_without_a_reply_no_figure_is_reported():
+    assert not any(char.isdigit() for text in reported().values() for char in text)
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.title)
