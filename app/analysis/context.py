@@ -49,7 +49,7 @@ def without_lost(counts: Sequence[int], n_lost: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Held:
+class WindowState:
     """What is known of a window while a reply is made."""
 
     n_prompt: int
@@ -65,7 +65,7 @@ class Held:
     """The last of the prompt's tokens, with which the reply begins."""
 
 
-def live_cells(held: Held, spans: PromptSpans, n_ctx: int) -> tuple[CellSpan, ...]:
+def live_cells(held: WindowState, spans: PromptSpans, n_ctx: int) -> tuple[CellSpan, ...]:
     """Returns the spans of a window of `n_ctx` cells, none empty; their counts sum to `n_ctx` where all fits."""
     per_token = held.prefill_ms / held.n_prefilled if held.n_prefilled else 0.0
     # The token that was sampled last has no cell before the next step.

@@ -79,7 +79,7 @@ class Ending:
         self._ended = by_token and self.n > 0
 
 
-class Setting(Struct, frozen=True):
+class ReplyContext(Struct, frozen=True):
     """Taken from the session by who shows the figures."""
 
     speculate: bool = False

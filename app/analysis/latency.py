@@ -64,7 +64,7 @@ class Trend:
 
 
 @dataclass(frozen=True)
-class Share:
+class TimeShare:
     """One of the things that the time of a token is spent on."""
 
     name: str
@@ -136,7 +136,7 @@ class Latency:
         return Trend(slope * 1000, sqrt(rest / (n - 2) / sxx) * 1000)
 
     @property
-    def shares(self) -> tuple[Share, ...]:
+    def shares(self) -> tuple[TimeShare, ...]:
         """Decode, sampling, detokenising and the rest of the engine's loop; empty where the engine does not tell."""
         if not self.n or not self.total_ms or not self.decode_ms:
             return ()
@@ -147,4 +147,4 @@ class Latency:
             ("text", self.text_ms),
             ("rest of the loop", rest),
         )
-        return tuple(Share(name, ms / self.n, ms / self.total_ms) for name, ms in parts)
+        return tuple(TimeShare(name, ms / self.n, ms / self.total_ms) for name, ms in parts)

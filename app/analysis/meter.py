@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from app.analysis.context import ContextUse, Held, live_cells, with_account, without_lost
+from app.analysis.context import ContextUse, WindowState, live_cells, with_account, without_lost
 from app.analysis.drafting import Drafting
 from app.analysis.ending import Ending
 from app.analysis.finish import finish_line, finish_word
 from app.analysis.latency import Latency
 from app.analysis.survivors import Candidate, candidates_of
-from app.analysis.token_rate import N_RECENT, Pace, ScreenClock, rate
+from app.analysis.token_rate import N_RECENT, ScreenClock, TokenRate, rate
 from app.domain.generation import CellSpan, FinishReason, PromptSpans, Stop, Timings
 from app.domain.text import one_line
 from app.domain.trace import PromptToken, TokenTrace
@@ -85,7 +85,7 @@ class RunMeter:
         self.drafting, self.latency, self.ending = Drafting(), Latency(), Ending()
         self.screen = ScreenClock()
         """Of the turn's screen; fed by who flushes."""
-        self._pace = Pace()
+        self._pace = TokenRate()
         self._final = Timings()
         self._source = "reused"
         self.n_kept = 0
@@ -229,7 +229,7 @@ class RunMeter:
         """What lies in the window of `n_ctx` cells: the engine's account in the end, until then a reckoning from it."""
         if self._cells or not self.n_prompt:
             return self._cells
-        held = Held(
+        held = WindowState(
             self.n_prompt,
             self.n_cached,
             self._source,
@@ -256,7 +256,7 @@ class RunMeter:
         self.prompt, self.stop, self._cells, self._source, self.n_kept = (), None, (), "reused", 0
         self._reported_cells, self.held_by = (), ()
         self.drafting, self.latency, self.ending = Drafting(), Latency(), Ending()
-        self._pace, self._final = Pace(), Timings()
+        self._pace, self._final = TokenRate(), Timings()
 
     def _token(self, token: TokenTrace) -> None:
         self.phase = Phase.DECODE

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.analysis import units as numbers
-from app.analysis.ending import Setting
+from app.analysis.ending import ReplyContext
 from app.analysis.meter import Phase, RunMeter
 from app.domain.probability import percent
 from app.domain.text import quoted
@@ -28,7 +28,9 @@ STEPS = "The loop: five steps"
 TRICKS = "What makes it fast: three tricks"
 
 
-def story(meter: RunMeter | None, model: ModelReady | None, setting: Setting) -> tuple[list[Chapter], list[Chapter]]:
+def story(
+    meter: RunMeter | None, model: ModelReady | None, setting: ReplyContext
+) -> tuple[list[Chapter], list[Chapter]]:
     """Returns the five steps and the three optimisations; without a reply's tokens in general words."""
     if meter is None or not meter.tokens:
         return _GENERAL
@@ -75,7 +77,7 @@ def _surety(entropy: float) -> str:
     return "sure" if entropy < 1 else "fairly sure" if entropy < 3 else "unsure"
 
 
-def _sampling(meter: RunMeter, first: TokenTrace, setting: Setting) -> str:
+def _sampling(meter: RunMeter, first: TokenTrace, setting: ReplyContext) -> str:
     sampling = setting.sampling
     if sampling.temperature == 0:
         how = "The likeliest one is always taken: the temperature is 0."

@@ -15,7 +15,7 @@ N_RECENT = 256
 """Tokens that the percentiles look back on."""
 
 
-class Pace:
+class TokenRate:
     """The times between the tokens of one reply."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from app.config.document import Document, read_document
 from app.config.fields import field_names, read_fields, subtable
-from app.config.locator import Path as KeyPath
+from app.config.locator import KeyPath
 from app.config.paths import models_toml, user_models_file
 from app.config.problems import Problem
 from app.domain.model import LoadOptions, LoraAdapter, ModelSpec

@@ -10,8 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from app.config.locator import Path as KeyPath
-from app.config.locator import Span, last_key, locate_keys
+from app.config.locator import KeyPath, Span, last_key, locate_keys
 from app.config.problems import Problem, nearest, sort_problems
 from app.domain.files import read_regular
 

@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import FieldInfo
 
 from app.config.document import Document
-from app.config.locator import Path
+from app.config.locator import KeyPath
 
 MAX_INT = 2**32 - 1
 """No setting counts further; larger numbers would not survive the way to the engine."""
@@ -47,7 +47,7 @@ def field_names(struct: type[Struct]) -> list[str]:
 
 
 def read_fields(
-    document: Document, at: Path, table: Mapping[str, Any], struct: type[Struct], also: Iterable[str] = ()
+    document: Document, at: KeyPath, table: Mapping[str, Any], struct: type[Struct], also: Iterable[str] = ()
 ) -> dict[str, Any]:
     """Returns the valid values of `table` by field name; reports every other key to `document`.
 
@@ -79,7 +79,7 @@ def read_fields(
     return good
 
 
-def subtable(document: Document, at: Path, table: Mapping[str, Any], key: str) -> dict[str, Any]:
+def subtable(document: Document, at: KeyPath, table: Mapping[str, Any], key: str) -> dict[str, Any]:
     """Returns the table under `key`, or an empty one; reports a value that is no table."""
     value = table.get(key, {})
     if isinstance(value, dict):
@@ -98,7 +98,7 @@ def _is_table(value: object) -> TypeGuard[dict[str, Any]]:
     return isinstance(value, dict)
 
 
-def _read_entries(document: Document, at: Path, table: Mapping[str, Any], kind: object) -> dict[str, Any]:
+def _read_entries(document: Document, at: KeyPath, table: Mapping[str, Any], kind: object) -> dict[str, Any]:
     """The valid values of a table whose keys may be anything."""
     good: dict[str, Any] = {}
     for key, value in table.items():
@@ -109,7 +109,7 @@ def _read_entries(document: Document, at: Path, table: Mapping[str, Any], kind: 
     return good
 
 
-def _report(document: Document, at: Path, error: str, value: object, kind: object) -> None:
+def _report(document: Document, at: KeyPath, error: str, value: object, kind: object) -> None:
     choices = _choices(kind)
     message = f"`{at[-1]}` {_explain(error, value, choices)}"
     if (item := _IN_ITEM.search(error)) and item[1].isdigit() and isinstance(value, list | tuple):

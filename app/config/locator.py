@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 class Span(NamedTuple):
@@ -34,7 +34,7 @@ _ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL
 _ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
 
 
-def locate_keys(text: str) -> dict[Path, Span]:
+def locate_keys(text: str) -> dict[KeyPath, Span]:
     """Returns every key and table of `text` with its place, in the order of the text; the first mention wins."""
     scanner = _Scanner(text)
     scanner.document()
@@ -52,12 +52,12 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
-        self.found: dict[Path, Span] = {}
+        self.found: dict[KeyPath, Span] = {}
         self.last = Span(0, 1, 0)
-        self._n_tables: dict[Path, int] = {}
+        self._n_tables: dict[KeyPath, int] = {}
 
     def document(self) -> None:
-        table: Path = ()
+        table: KeyPath = ()
         while self._skip(_FILLER) and self.at < len(self.text):
             before = self.at
             if self.text.startswith("[", self.at):
@@ -74,11 +74,11 @@ class _Scanner:
         self.at = match.end() if match else self.at
         return True
 
-    def _header(self) -> Path:
+    def _header(self) -> KeyPath:
         is_array = self.text.startswith("[[", self.at)
         self.at += 2 if is_array else 1
         parts = self._key()
-        path: Path = ()
+        path: KeyPath = ()
         for position, (name, start, end) in enumerate(parts, 1):
             path = (*path, name)
             is_last = position == len(parts)
@@ -106,7 +106,7 @@ class _Scanner:
                 return parts
             self.at += 1
 
-    def _key_value(self, table: Path) -> None:
+    def _key_value(self, table: KeyPath) -> None:
         parts = self._key()
         if not parts or not self.text.startswith("=", self.at):
             return
@@ -119,7 +119,7 @@ class _Scanner:
             self.found.setdefault(path, self.last)
         self._value(path)
 
-    def _value(self, path: Path) -> None:
+    def _value(self, path: KeyPath) -> None:
         opening = self.text[self.at : self.at + 1]
         if opening == "{":
             self._members("}", lambda _: self._key_value(path))
@@ -128,7 +128,7 @@ class _Scanner:
         else:
             self._skip(_STRING if opening in {'"', "'"} else _SCALAR)
 
-    def _item(self, path: Path) -> None:
+    def _item(self, path: KeyPath) -> None:
         start = self.at
         self._value(path)
         self.found.setdefault(path, Span(start, self.at, start))

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from app.config.document import Document
 from app.config.fields import field_names, read_fields, subtable
-from app.config.locator import Path
+from app.config.locator import KeyPath
 from app.config.problems import nearest
 from app.domain.errors import ConfigError
 from app.domain.generation import ContextPolicy
@@ -76,7 +76,7 @@ def find_preset(name: str, presets: Mapping[str, Preset]) -> Preset:
     raise ConfigError(f"there is no preset `{one_line(name)}`", f"{hint}There are: {', '.join(presets)}")
 
 
-def checked_constraints(document: Document, at: Path, values: dict[str, Any]) -> dict[str, Any]:
+def checked_constraints(document: Document, at: KeyPath, values: dict[str, Any]) -> dict[str, Any]:
     """Returns `values`, the sampling fields of the table at `at`, without what is wrong; that is reported.
 
     One of them takes those of the preset's base away.
@@ -162,7 +162,7 @@ class _Reader:
             self.flawed.add(name)
         return preset
 
-    def _thinking(self, at: Path, table: dict[str, Any]) -> dict[str, Any]:
+    def _thinking(self, at: KeyPath, table: dict[str, Any]) -> dict[str, Any]:
         """Reads the table of what is different inside a thinking block."""
         at, given = (*at, "thinking"), subtable(self._document, at, table, "thinking")
         for key in WHOLE_REPLY.intersection(given):

@@ -20,7 +20,7 @@ _CELLS = 256
 """llama.cpp rounds a context window up to this."""
 
 
-class Memory(Struct, frozen=True, array_like=True):
+class DeviceMemory(Struct, frozen=True, array_like=True):
     """What one device has free, and what of it the draft model takes."""
 
     name: str
@@ -38,7 +38,7 @@ class Memory(Struct, frozen=True, array_like=True):
 class Share(Struct, frozen=True, array_like=True):
     """What one device is to hold."""
 
-    memory: Memory
+    memory: DeviceMemory
     n_layers: int
     """The output layer counts as one."""
     weight_bytes: int
@@ -56,7 +56,7 @@ class Share(Struct, frozen=True, array_like=True):
         return self.total_bytes <= self.memory.usable_bytes
 
 
-class Plan(Struct, frozen=True, array_like=True):
+class LoadPlan(Struct, frozen=True, array_like=True):
     """How a model is to be loaded, and why."""
 
     n_gpu_layers: int
@@ -83,7 +83,7 @@ class Plan(Struct, frozen=True, array_like=True):
         return all(share.fits for share in self.shares)
 
 
-def fit(sizes: ModelSizes, memories: Sequence[Memory], options: LoadOptions) -> Plan:
+def fit(sizes: ModelSizes, memories: Sequence[DeviceMemory], options: LoadOptions) -> LoadPlan:
     """Plans a load. What `options` fixes is kept, even where it does not fit; what they leave open is chosen.
 
     Slots are given up before layers, layers before the context window: a reply at half the speed is worth more than
@@ -117,18 +117,20 @@ def _windows(wanted: int, options: LoadOptions) -> Iterator[tuple[int, int]]:
         yield wanted, 1
 
 
-def _gpus(memories: Sequence[Memory], options: LoadOptions) -> list[Memory]:
+def _gpus(memories: Sequence[DeviceMemory], options: LoadOptions) -> list[DeviceMemory]:
     """The devices that llama.cpp would use: integrated ones only where there is no other, one alone if so asked."""
     discrete = [memory for memory in memories if memory.kind == "GPU"]
     gpus = discrete or [memory for memory in memories if memory.kind == "IGPU"][:1]
     return gpus[options.main_gpu :][:1] if options.split_mode == "none" else gpus
 
 
-def _cpu(memories: Sequence[Memory]) -> Memory:
-    return next((memory for memory in memories if memory.kind == "CPU"), Memory("CPU", "CPU", 0))
+def _cpu(memories: Sequence[DeviceMemory]) -> DeviceMemory:
+    return next((memory for memory in memories if memory.kind == "CPU"), DeviceMemory("CPU", "CPU", 0))
 
 
-def _best(sizes: ModelSizes, gpus: list[Memory], cpu: Memory, options: LoadOptions, window: tuple[int, int]) -> Plan:
+def _best(
+    sizes: ModelSizes, gpus: list[DeviceMemory], cpu: DeviceMemory, options: LoadOptions, window: tuple[int, int]
+) -> LoadPlan:
     """The plan with most layers on the GPUs for one window; nothing is tried where the layers are fixed."""
     n_ctx = -(-window[0] // _CELLS) * _CELLS
     options = msgspec.structs.replace(options, n_slots=window[1])
@@ -151,12 +153,12 @@ def _best(sizes: ModelSizes, gpus: list[Memory], cpu: Memory, options: LoadOptio
     shares = (*on_gpus, _share(sizes, cpu, range(sizes.n_offloadable - n), n_ctx, options))
     split = tuple(map(float, counts)) if len(gpus) > 1 else ()
     room = _max_n_ctx(sizes, shares, n_ctx, options)
-    return Plan(n, sizes.n_offloadable, split, n_ctx, window[1], room, shares, draft_gpu=draft_gpu)
+    return LoadPlan(n, sizes.n_offloadable, split, n_ctx, window[1], room, shares, draft_gpu=draft_gpu)
 
 
 def _beside_draft(
-    sizes: ModelSizes, gpus: list[Memory], cpu: Memory, options: LoadOptions, n_ctx: int
-) -> tuple[list[Memory], Memory, int | None]:
+    sizes: ModelSizes, gpus: list[DeviceMemory], cpu: DeviceMemory, options: LoadOptions, n_ctx: int
+) -> tuple[list[DeviceMemory], DeviceMemory, int | None]:
     """The devices once the draft model has its part of them, and the GPU that it is on.
 
     It lies whole on the last GPU that has room for it (the model itself fills the first ones first), else on the CPU.
@@ -186,7 +188,7 @@ def _by_share(n: int, split: tuple[float, ...], n_gpus: int) -> list[int] | None
     return counts
 
 
-def _filled(sizes: ModelSizes, gpus: list[Memory], options: LoadOptions, n_ctx: int, n: int) -> list[int]:
+def _filled(sizes: ModelSizes, gpus: list[DeviceMemory], options: LoadOptions, n_ctx: int, n: int) -> list[int]:
     """Layers a device when each is filled before the next; their sum is less than `n` where they do not fit.
 
     Few devices are better than many: every border costs a copy a token.
@@ -202,7 +204,9 @@ def _filled(sizes: ModelSizes, gpus: list[Memory], options: LoadOptions, n_ctx: 
     return counts
 
 
-def _shares(sizes: ModelSizes, gpus: list[Memory], counts: list[int], n_ctx: int, options: LoadOptions) -> list[Share]:
+def _shares(
+    sizes: ModelSizes, gpus: list[DeviceMemory], counts: list[int], n_ctx: int, options: LoadOptions
+) -> list[Share]:
     shares: list[Share] = []
     at = sizes.n_offloadable - sum(counts)
     for gpu, count in zip(gpus, counts, strict=True):
@@ -211,7 +215,7 @@ def _shares(sizes: ModelSizes, gpus: list[Memory], counts: list[int], n_ctx: int
     return shares
 
 
-def _share(sizes: ModelSizes, memory: Memory, layers: range, n_ctx: int, options: LoadOptions) -> Share:
+def _share(sizes: ModelSizes, memory: DeviceMemory, layers: range, n_ctx: int, options: LoadOptions) -> Share:
     n_repeating = sum(layer < len(sizes.layer_bytes) for layer in layers)
     weight_bytes = sum(sizes.bytes_at(layer) for layer in layers)
     if memory.kind == "CPU":
@@ -240,7 +244,7 @@ def _max_n_ctx(sizes: ModelSizes, shares: Sequence[Share], n_ctx: int, options: 
     return max(0, most // _CELLS * _CELLS)
 
 
-def _bearable(plan: Plan) -> bool:
+def _bearable(plan: LoadPlan) -> bool:
     """Whether only mapped weights are too many: those the system can drop and read again, other memory it cannot."""
     *gpus, cpu = plan.shares
     return all(share.fits for share in gpus) and cpu.total_bytes - cpu.weight_bytes <= cpu.memory.usable_bytes // 4

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from app.domain.errors import ModelError
-from app.domain.fit import Memory, Plan, fit
+from app.domain.fit import DeviceMemory, LoadPlan, fit
 from app.domain.model import LoadOptions, LoraAdapter, ModelSizes
 from app.domain.text import one_line
 from app.models.ggml_types import FILE_TYPES
@@ -208,9 +208,9 @@ def model_sizes(header: GgufHeader, adapter_bytes: int = 0) -> ModelSizes:
     )
 
 
-def plan_load(sizes: ModelSizes, devices: Sequence[Device], options: LoadOptions) -> Plan:
+def plan_load(sizes: ModelSizes, devices: Sequence[Device], options: LoadOptions) -> LoadPlan:
     """How an engine that sees `devices` would load the model now."""
-    memories = [Memory(device.name, device.kind, device.free_bytes) for device in devices]
+    memories = [DeviceMemory(device.name, device.kind, device.free_bytes) for device in devices]
     return fit(sizes, memories, options)
 
 

@@ -12,7 +12,7 @@ from app.domain.trace import ReplyTrace, TokenTrace
 from app.protocol.events import GenerationEvent, GenerationFinished, GenerationStarted, PromptRendered, TokensGenerated
 
 
-class Recorder:
+class TraceCollector:
     """The trace of one reply, begun with the tokens that are kept of an older one."""
 
     def __init__(self, sampling: SamplingParams, kept: Sequence[TokenTrace] = ()) -> None:

@@ -12,15 +12,15 @@ from msgspec.structs import replace
 
 from app.domain.conversation import ReplyState
 from app.domain.errors import StoreError
+from app.session.active_branch import ActiveBranch
+from app.session.active_turns import ActiveTurns
 from app.session.events import BranchChanged, StoreFailed
-from app.session.keeper import MessageLog
-from app.session.place import Place
-from app.session.running import ActiveTurns
+from app.session.message_log import MessageLog
 from app.session.turn import complete
 from app.store.store import Store
 
 
-class Seen(Struct, frozen=True):
+class SeenState(Struct, frozen=True):
     """What a look at the store found."""
 
     failure: StoreFailed | None = None
@@ -35,7 +35,7 @@ class Seen(Struct, frozen=True):
 class Others:
     """Follows one session; `lock` is held while its branch may change."""
 
-    def __init__(self, store: Store | None, keeper: MessageLog, place: Place, running: ActiveTurns) -> None:
+    def __init__(self, store: Store | None, keeper: MessageLog, place: ActiveBranch, running: ActiveTurns) -> None:
         self._store = store
         self._keeper = keeper
         self._place = place
@@ -49,19 +49,19 @@ class Others:
         branch = self._place.branch
         return not self._running.busy and bool(branch) and branch[-1].state is ReplyState.STREAMING
 
-    async def look(self) -> Seen:
+    async def look(self) -> SeenState:
         """Finds out what has happened since the last look. Costs next to nothing when nothing has.
 
         While a turn runs only a deletion is noticed; the rest is at the first look after it.
         """
         if self._store is None:
-            return Seen()
+            return SeenState()
         async with self.lock:
             try:
                 return await complete(self._look(self._store))
             except StoreError as error:
                 self._keeper.fail(error)
-                return Seen(self._keeper.take_failure())
+                return SeenState(self._keeper.take_failure())
 
     async def meet(self, *, extend: bool) -> BranchChanged | None:
         """Takes up what others wrote, just before a turn; brings a conversation back that they deleted."""
@@ -77,24 +77,24 @@ class Others:
             return None
         return change
 
-    async def _look(self, store: Store) -> Seen:
+    async def _look(self, store: Store) -> SeenState:
         was_saving = self._keeper.saving
         if was_saving:
             self._stale = await store.changed() or self._stale or self.write_a_reply
             if store.read_only:
                 raise store.read_only
             if not self._stale:
-                return Seen()
+                return SeenState()
         if self._running.busy:
-            return Seen(change=await self._look_at_a_turn())
+            return SeenState(change=await self._look_at_a_turn())
         if not was_saving:
             await self._place.catch_up()
             if not self._keeper.saving:
-                return Seen()
+                return SeenState()
         self._stale = False
         if self.write_a_reply:
             await store.end_dead_replies()
-        return Seen(saved=not was_saving, change=await self._place.refresh(extend=True), written=True)
+        return SeenState(saved=not was_saving, change=await self._place.refresh(extend=True), written=True)
 
     async def _look_at_a_turn(self) -> BranchChanged | None:
         gone = await self._place.look() if self._keeper.saving else None

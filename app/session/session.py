@@ -20,12 +20,12 @@ from app.domain.generation import FinishReason
 from app.domain.sampling import Preset
 from app.domain.trace import ReplyTrace
 from app.protocol.events import GenerationFinished
-from app.session.beginning import NOTHING, ReplyPrefix, fork_of, rewrite_of
+from app.session.active_branch import ActiveBranch
+from app.session.active_turns import ActiveTurns, variants
 from app.session.events import BranchChanged, Gone, MessageReturned, MessageStored, PrefixRecomputed, TurnEvent
-from app.session.keeper import MessageLog
-from app.session.others import Others, Seen
-from app.session.place import Place
-from app.session.running import ActiveTurns, variants
+from app.session.message_log import MessageLog
+from app.session.others import Others, SeenState
+from app.session.reply_prefix import NOTHING, ReplyPrefix, fork_of, rewrite_of
 from app.session.turn import TurnOptions, complete
 from app.store.store import Store
 
@@ -70,7 +70,7 @@ class Session:
         self.kind = ConversationKind.CHAT
         self.settings: ChatSettings | None = None
         self._keeper = MessageLog(store, traces)
-        self._place = Place(store, self._keeper)
+        self._place = ActiveBranch(store, self._keeper)
         self._running = ActiveTurns(engine, self._keeper)
         self._others = Others(store, self._keeper, self._place, self._running)
         self._met: BranchChanged | None = None
@@ -141,7 +141,7 @@ class Session:
     ) -> AsyncGenerator[TurnEvent]:
         """Streams a sibling of `reply` that keeps its first `n_tokens` tokens, goes on with what is forced, then alone.
 
-        Where another model is loaded than the reply's, `PrefixRecomputed` comes first. ForkError: so many are not known.
+        If another model is loaded than the reply's, `PrefixRecomputed` comes first. Raises ForkError if too few are kept.
         """
         model = self._options().model_name
         begin = partial(fork_of, n_tokens=n_tokens, force_ids=force_ids, text=text, model=model)
@@ -191,7 +191,7 @@ class Session:
         """The same for any reply; None where it is not kept. Raises StoreError when it cannot be read."""
         return self.trace(message_id) or await self._keeper.trace(message_id)
 
-    async def look(self) -> Seen:
+    async def look(self) -> SeenState:
         """Finds out what other programs did, and whether a store that failed works again. Meant for once a second.
 
         The branch changes only where no turn runs; a turn that is begun meanwhile waits.

@@ -25,11 +25,11 @@ from app.protocol.events import (
     GenerationStarted,
     TokensGenerated,
 )
-from app.session.beginning import NOTHING, ReplyPrefix
 from app.session.events import ReplyFinished, ReplyStarted, TurnEvent
-from app.session.journal import Journal, Recorder
-from app.session.keeper import MessageLog
+from app.session.journal import Journal, TraceCollector
+from app.session.message_log import MessageLog
 from app.session.outcome import Closed, End, Losses, outcome
+from app.session.reply_prefix import NOTHING, ReplyPrefix
 from app.session.tree import prompt_messages
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ class Turn:
         self._reply: Message | None = None
         self._started: GenerationStarted | None = None
         self._journal: Journal | None = None
-        self._recorder = Recorder(options.preset.sampling, options.beginning.tokens)
+        self._recorder = TraceCollector(options.preset.sampling, options.beginning.tokens)
         self._losses = Losses()
 
     @property

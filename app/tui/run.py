@@ -20,9 +20,9 @@ from app.config.problems import Problem, summary
 from app.config.settings import LoadedSettings, load_presets, load_settings
 from app.domain.sampling import Preset
 from app.tui.common.options import ChatOptions
-from app.tui.common.preferences import Memory, first_preset
+from app.tui.common.preferences import Preferences, first_preset
 from app.tui.terminal import splash
-from app.tui.terminal.background import Answer, ask
+from app.tui.terminal.background import BackgroundReply, ask
 from app.tui.terminal.gate import unsupported_reason, wants_no_color
 from app.tui.terminal.guard import TerminalGuard
 
@@ -44,7 +44,7 @@ def run_chat(options: ChatOptions) -> int:
         print(f"tok: {reason}; `tok ask` answers anywhere, in a pipe too.", file=sys.stderr)
         return USAGE
     loaded = load_settings()
-    memory = Memory(data_dir() / "remembered.json")
+    memory = Preferences(data_dir() / "remembered.json")
     preset, notices = first_preset(options.preset, loaded, memory)
     worker = _spawn()
     gc.disable()  # until the first paint: the collector takes a fifth of the imports' time
@@ -85,7 +85,7 @@ class _Start:
     options: ChatOptions
     loaded: LoadedSettings
     preset: Preset
-    memory: Memory
+    memory: Preferences
     notices: tuple[str, ...]
 
 
@@ -102,7 +102,7 @@ async def _run(start: _Start, worker: WorkerProcess | None, guard: TerminalGuard
         return Store.at(database_file())
 
     catalogue = load_catalogue()
-    terminal = ask() if not wants_no_color() else Answer(None, "")
+    terminal = ask() if not wants_no_color() else BackgroundReply(None, "")
     loaded = start.loaded
     services = Services(
         options=start.options,

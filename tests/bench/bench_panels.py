@@ -18,7 +18,7 @@ from textual.containers import Horizontal, Vertical
 from textual.geometry import Region
 from textual.widgets import Static
 
-from app.analysis.ending import Setting
+from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.domain.generation import PromptSpans
 from app.domain.trace import TokenTrace, TopToken
@@ -96,7 +96,7 @@ class Bench(App[str]):
             "status line": lambda: status.update(meter, MODEL),
             "tokens with their origin": lambda: flow.show(tuple(meter.tokens)),
         }
-        watched = {f"page of {name}": partial(page, name, meter, MODEL, Setting(), 136, 36) for name in PAGES}
+        watched = {f"page of {name}": partial(page, name, meter, MODEL, ReplyContext(), 136, 36) for name in PAGES}
         for name, tick in (*cases.items(), ("column, all chosen", cases["column"]), *watched.items()):
             per = []
             if name == "column, all chosen":

@@ -19,7 +19,7 @@ from app.store.store import Store
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
 from app.tui.common.options import ChatOptions
-from app.tui.common.preferences import Memory
+from app.tui.common.preferences import Preferences
 from app.tui.common.services import Services
 from app.tui.widgets.bar import Bar
 from tests.fakes.tiny_gguf import write_tiny_gguf
@@ -46,7 +46,7 @@ def make_app(
     store: Store | None = None,
     store_fails: bool = False,
     notices: tuple[str, ...] = (),
-    memory: Memory | None = None,
+    memory: Preferences | None = None,
     typed: str = "",
     opening: Callable[[], None] = lambda: None,
     **settings: Any,
@@ -71,7 +71,7 @@ def make_app(
             engine=engine,
             open_store=open_store,
             load_themes=lambda: load_themes(folder / "themes"),
-            memory=memory or Memory(None),
+            memory=memory or Preferences(None),
             notices=notices,
             dark_background=True,
             typed=typed,

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from app.store.store import Store
-from app.tui.common.preferences import Memory
+from app.tui.common.preferences import Preferences
 from app.tui.run import drive
 from app.tui.terminal import paste
 from app.tui.terminal.guard import TerminalGuard
@@ -22,7 +22,7 @@ async def main(folder: Path, text: str = "one two three four") -> int:
     store = await Store.open(folder / "conversations.db")
     paste.install()
     with TerminalGuard(kill_engine=lambda: None) as guard:
-        return await drive(make_app(folder, engine, store=store, memory=Memory(folder / "remembered.json")), guard)
+        return await drive(make_app(folder, engine, store=store, memory=Preferences(folder / "remembered.json")), guard)
 
 
 if __name__ == "__main__":

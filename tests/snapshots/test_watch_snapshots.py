@@ -15,7 +15,7 @@ from app.domain.trace import Origin, TokenTrace, TopToken
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
 from app.tui.common.options import ChatOptions
-from app.tui.common.preferences import Memory
+from app.tui.common.preferences import Preferences
 from app.tui.dialogs.help import Help
 from app.tui.panels.screen import WatchScreen
 from tests.fakes.chat_app import answered, make_app, ready, until
@@ -67,7 +67,7 @@ def app_of(tmp_path: Path, *, choice: str = "", theme: str | None = None) -> Tok
         drafting=DraftCounts(55, 110, 86, (55, 43, 12), (43, 43, 0)),
         cells=CELLS,
     )
-    memory = Memory(None)
+    memory = Preferences(None)
     memory.remember("panel_choice", choice, "")
     return make_app(tmp_path, ScriptedEngine([script]), memory=memory, options=ChatOptions(theme=theme))
 

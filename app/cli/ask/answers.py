@@ -11,6 +11,7 @@ from app.cli.ask.sinks import (
     JsonlSink,
     TextSink,
     cut_off_hint,
+    drafts_note,
     error_of,
     print_row,
     print_stats,
@@ -84,12 +85,12 @@ class OneAnswer:
         self._answer.take(event)
         self._sink.take(event)
         if isinstance(event, ContextTrimmed):
-            console.talk(f"tok: {self._answer.lost}")
+            console.print_stderr(f"tok: {self._answer.lost}")
         elif isinstance(event, SlotsHeld):
             console.print_error(*slots_held(event))
         elif isinstance(event, GenerationStarted):
             for notice in event.notices:
-                console.talk(f"tok: {notice}")
+                console.print_stderr(f"tok: {notice}")
 
     def interrupt(self) -> None:
         """Keeps what came."""
@@ -102,7 +103,7 @@ class OneAnswer:
     def report(self) -> int:
         """Tells why there is no whole answer, what was forgotten, and the figures where they are asked for."""
         if self._answer.n_shifted_tokens:
-            console.talk(f"tok: {self._answer.lost}")
+            console.print_stderr(f"tok: {self._answer.lost}")
         if self._answer.cut_off:
             console.print_error(self._answer.cut_off, cut_off_hint(self._answer))
         if self._answer.error:
@@ -177,9 +178,9 @@ class ManyAnswers:
     def report(self) -> int:
         """Tells which answers failed, what was left out, and the figures where they are asked for."""
         for notice in dict.fromkeys(notice for answer in self._answers for notice in answer.notices):
-            console.talk(f"tok: {notice}")
+            console.print_stderr(f"tok: {notice}")
         for lost in dict.fromkeys(answer.lost for answer in self._answers if answer.lost):
-            console.talk(f"tok: {lost}")
+            console.print_stderr(f"tok: {lost}")
         for number, answer in enumerate(self._answers, 1):
             if answer.cut_off:
                 console.print_error(f"answer {number}: {answer.cut_off}", cut_off_hint(answer))
@@ -191,7 +192,9 @@ class ManyAnswers:
             all_of_them = self._aggregate()
             counts = [answer.drafting for answer in self._answers if answer.drafting]
             drafts = f" · {drafts_note(counts)}" if counts else ""
-            console.talk(f"together {all_of_them['n_generated']} tokens · {all_of_them['tps']:.1f} tokens/s{drafts}")
+            console.print_stderr(
+                f"together {all_of_them['n_generated']} tokens · {all_of_them['tps']:.1f} tokens/s{drafts}"
+            )
         if self._interrupted:
             return ExitCode.INTERRUPTED
         return next((answer.exit_code for answer in self._answers if answer.exit_code), ExitCode.OK)

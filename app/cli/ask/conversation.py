@@ -39,7 +39,7 @@ async def take_up() -> TakenUp:
         raise store_error(path, error) from error
     store = await Store.open(path)
     for notice in store.notices:
-        console.talk(f"tok: {notice}")
+        console.print_stderr(f"tok: {notice}")
     try:
         last = await store.last_conversation(ConversationKind.ASK)
         if last is None:
@@ -109,7 +109,7 @@ async def _open_store(options: AskOptions, setup: Setup) -> Store | None:
         console.print_error(f"this answer is not kept: {reported}", reported.hint)
         return None
     for notice in store.notices:
-        console.talk(f"tok: {notice}")
+        console.print_stderr(f"tok: {notice}")
     if store.read_only and options.save:
         console.print_error(f"this answer is not kept: {store.read_only}", store.read_only.hint)
     return store

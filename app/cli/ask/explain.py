@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from app.analysis.ending import Setting
+from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.analysis.story import STEPS, TRICKS, Chapter, story
 from app.cli.ask.answers import OneAnswer
@@ -38,7 +38,7 @@ class Explained:
     def __init__(self, options: AskOptions, setup: Setup) -> None:
         self._answer = OneAnswer(options, setup)
         drafts = setup.model.options.draft is not None if setup.speculate is None else setup.speculate
-        self._setting = Setting(drafts, setup.preset.context, setup.preset.sampling)
+        self._setting = ReplyContext(drafts, setup.preset.context, setup.preset.sampling)
         self._meter = RunMeter()
         self._model: ModelReady | None = None
 

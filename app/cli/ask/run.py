@@ -91,8 +91,12 @@ async def _converse(
 
 def _report_change(change: BranchChanged) -> None:
     if change.n_added:
-        console.talk(f"tok: messages that another window added just now are part of the conversation: {change.n_added}")
+        console.print_stderr(
+            f"tok: messages that another window added just now are part of the conversation: {change.n_added}"
+        )
     if change.gone is Gone.DELETED:
-        console.talk("tok: the conversation was deleted in another window; this question brings it back")
+        console.print_stderr("tok: the conversation was deleted in another window; this question brings it back")
     elif change.gone is Gone.ERASED:
-        console.talk("tok: the conversation was erased in another window; it is saved again, with this question")
+        console.print_stderr(
+            "tok: the conversation was erased in another window; it is saved again, with this question"
+        )

@@ -186,7 +186,7 @@ def print_stats(answer: Answer) -> None:
     if answer.drafting:
         rows["drafts"] = _drafts(answer.drafted)
     for name, cells in rows.items():
-        console.talk(f"{name:<8} {' · '.join(cells)}")
+        console.print_stderr(f"{name:<8} {' · '.join(cells)}")
 
 
 def print_row(name: str, answer: Answer) -> None:
@@ -201,7 +201,7 @@ def print_row(name: str, answer: Answer) -> None:
         str(answer.finish_reason or "unknown"),
     )
     drafts = (drafts_note([answer.drafting]),) if answer.drafting else ()
-    console.talk(f"{name:<8} {' · '.join((*cells, *drafts))}")
+    console.print_stderr(f"{name:<8} {' · '.join((*cells, *drafts))}")
 
 
 def drafts_note(counts: Iterable[DraftCounts]) -> str:

@@ -98,10 +98,10 @@ class Flight:
         if gone or (isinstance(last, GenerationFinished) and answer.error and self._engine.model is None):
             raise EngineLostError(answer.error, hint=_ON)
         for said in filter(None, (answer.lost, answer.cut_off)):
-            console.talk(f"tok: index {line.index}: {said}")
+            console.print_stderr(f"tok: index {line.index}: {said}")
         for notice in (each for each in answer.notices if each not in self._notices):
             self._notices.add(notice)
-            console.talk(f"tok: index {line.index}: {one_line(notice)}")
+            console.print_stderr(f"tok: index {line.index}: {one_line(notice)}")
         report = answer.report()
         if answer.error:
             return _error_result(line, answer.error, answer.hint, answer.exit_code)

@@ -106,7 +106,7 @@ class _Counts:
         before, self._n_done = self._n_done, self._n_done + 1
         self._n_failed += failed
         if before * _N_REPORTS // self._n_total != self._n_done * _N_REPORTS // self._n_total:
-            console.talk(f"tok: {self._n_done} of {self._n_total} lines, {self._n_failed} failed")
+            console.print_stderr(f"tok: {self._n_done} of {self._n_total} lines, {self._n_failed} failed")
 
 
 class _Bar:

@@ -90,9 +90,9 @@ def run_batch(options: BatchOptions, launcher: EngineLauncher) -> int:
         earlier = read_earlier(options.output, [line.id for line in lines])
     todo = Todo([*(lines[index] for index in earlier.failed), *lines[earlier.n_lines :]], earlier, len(lines))
     if earlier.n_lines:
-        console.talk(f"tok: {earlier.n_answered} of {len(lines)} lines are there already")
+        console.print_stderr(f"tok: {earlier.n_answered} of {len(lines)} lines are there already")
     if earlier.failed:
-        console.talk(f"tok: {_redone(lines, earlier.failed)}")
+        console.print_stderr(f"tok: {_redone(lines, earlier.failed)}")
     with ExitStack() as stack:
         write = _writer(options, earlier, stack)
         return asyncio.run(_run(options, setup, todo, write, launcher)) if todo.lines else ExitCode.OK

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from app.cli.bench.probe import TRACE_TOP_K, Probe, Run, user
-from app.cli.bench.rows import MS, RATE, RATIO, Row
+from app.cli.bench.rows import MS, RATE, RATIO, BenchRow
 from app.domain.sampling import SamplingParams
 
 SUITE = "basic"
@@ -15,13 +15,15 @@ _N_ABORT = 4000
 _STORY = "Write a very long story about a lighthouse keeper, with many chapters. Do not stop."
 
 
-async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
+async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
     """Yields the rows. The raw decode and the whole loop take turns, so that a drifting machine treats them alike."""
-    yield Row(
+    yield BenchRow(
         suite=SUITE, name="load", unit=MS, values=(await probe.load() * 1e3,), note="the file is in the page cache"
     )
     prefill = [await probe.raw(N_PROMPT, 0, warm_up=not i) for i in range(n_reps)]
-    yield Row(suite=SUITE, name=f"pp{N_PROMPT}", unit=RATE, values=tuple(prefill), note="raw prefill, as llama-bench")
+    yield BenchRow(
+        suite=SUITE, name=f"pp{N_PROMPT}", unit=RATE, values=tuple(prefill), note="raw prefill, as llama-bench"
+    )
     raw: list[float] = []
     traced: list[Run] = []
     plain: list[Run] = []
@@ -30,17 +32,17 @@ async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
         raw.append(await probe.raw(0, N_GEN, warm_up=not i))
         traced.append(await _loop(probe, i, TRACE_TOP_K))
         plain.append(await _loop(probe, i, 0))
-    yield Row(suite=SUITE, name=f"tg{N_GEN}", unit=RATE, values=tuple(raw), note="raw decode, as llama-bench")
+    yield BenchRow(suite=SUITE, name=f"tg{N_GEN}", unit=RATE, values=tuple(raw), note="raw decode, as llama-bench")
     rates = [run.rate for run in traced]
     reported = f"sampling, trace k={TRACE_TOP_K}, text, pipe; {_n_tokens(traced)} tokens"
-    yield Row(suite=SUITE, name="whole loop", unit=RATE, values=tuple(rates), note=reported)
-    yield Row(suite=SUITE, name="whole loop, no trace", unit=RATE, values=tuple(run.rate for run in plain))
+    yield BenchRow(suite=SUITE, name="whole loop", unit=RATE, values=tuple(rates), note=reported)
+    yield BenchRow(suite=SUITE, name="whole loop, no trace", unit=RATE, values=tuple(run.rate for run in plain))
     shares = tuple(loop / alone for loop, alone in zip(rates, raw, strict=True))
-    yield Row(suite=SUITE, name=f"whole loop / tg{N_GEN}", unit=RATIO, values=shares)
+    yield BenchRow(suite=SUITE, name=f"whole loop / tg{N_GEN}", unit=RATIO, values=shares)
     pairs = [(a.rate, b.rate) for a, b in zip(traced, plain, strict=True) if a.rate and b.rate]
     costs = tuple(1e3 / with_trace - 1e3 / without for with_trace, without in pairs)
     reported = f"a token, at {probe.model.n_vocab} tokens of vocabulary" if probe.model else ""
-    yield Row(suite=SUITE, name="cost of the trace", unit=MS, values=costs, note=reported)
+    yield BenchRow(suite=SUITE, name="cost of the trace", unit=MS, values=costs, note=reported)
     async for row in _first_tokens(probe, n_reps):
         yield row
     async for row in _aborts(probe, n_reps):
@@ -56,7 +58,7 @@ def _n_tokens(runs: list[Run]) -> str:
     return f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]}–{counts[-1]}"
 
 
-async def _first_tokens(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
+async def _first_tokens(probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
     cold: list[Run] = []
     warm: list[Run] = []
     for i in range(n_reps):
@@ -66,14 +68,14 @@ async def _first_tokens(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
     for name, runs in (("TTFT cold", cold), ("TTFT warm", warm)):
         usage = runs[-1].usage
         note = f"{usage.n_prompt - usage.n_cached} new + {usage.n_cached} cached tokens"
-        yield Row(suite=SUITE, name=name, unit=MS, values=tuple(run.ttft_s * 1e3 for run in runs), note=note)
+        yield BenchRow(suite=SUITE, name=name, unit=MS, values=tuple(run.ttft_s * 1e3 for run in runs), note=note)
 
 
-async def _aborts(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
+async def _aborts(probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
     assert probe.model is not None
     endless = SamplingParams(seed=1)
     streaming = [await probe.abort(user(_STORY), endless, in_prefill=False) * 1e3 for _ in range(n_reps)]
-    yield Row(suite=SUITE, name="abort while streaming", unit=MS, values=tuple(streaming))
+    yield BenchRow(suite=SUITE, name="abort while streaming", unit=MS, values=tuple(streaming))
     n = min(_N_ABORT, probe.model.n_ctx * 3 // 4)
     inside = [await probe.abort(user(await probe.filler(n)), endless, in_prefill=True) * 1e3 for _ in range(n_reps)]
-    yield Row(suite=SUITE, name="abort in a prefill", unit=MS, values=tuple(inside), note=f"of about {n} tokens")
+    yield BenchRow(suite=SUITE, name="abort in a prefill", unit=MS, values=tuple(inside), note=f"of about {n} tokens")

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 import msgspec
 
 from app.cli.bench.probe import Probe, Run, user
-from app.cli.bench.rows import RATE, RATIO, Row
+from app.cli.bench.rows import RATE, RATIO, BenchRow
 from app.domain.errors import ModelError
 from app.domain.sampling import SamplingParams
 
@@ -22,13 +22,13 @@ _TOPICS = (
 )  # fmt: skip
 
 
-async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
+async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
     """Yields rates and their gain over one sequence. Loads the model with as many slots, and at the end as it was."""
     options = msgspec.structs.replace(probe.command.options, n_slots=max(SEQUENCES), n_ctx=_N_CTX)
     try:
         await probe.load(msgspec.structs.replace(probe.command, options=options))
     except ModelError as error:
-        yield Row(suite=SUITE, name="sequences", unit=RATE, missing=str(error))
+        yield BenchRow(suite=SUITE, name="sequences", unit=RATE, missing=str(error))
         return
     assert probe.model is not None
     alone = 0.0
@@ -37,17 +37,19 @@ async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
             name = f"{n} {kind}"
             if n > probe.model.n_slots:
                 missing = f"only {probe.model.n_slots} slots fit in memory"
-                yield Row(suite=SUITE, name=name, unit=RATE, missing=missing)
+                yield BenchRow(suite=SUITE, name=name, unit=RATE, missing=missing)
                 continue
             rates = [await _together(probe, n, seed, branch=branch) for seed in range(n_reps)]
             values = tuple(rate for rate in rates if rate)
-            row = Row(suite=SUITE, name=name, unit=RATE, values=values, missing="" if values else "too short to tell")
+            row = BenchRow(
+                suite=SUITE, name=name, unit=RATE, values=values, missing="" if values else "too short to tell"
+            )
             yield row
             if n == 1 and values:
                 alone = row.mean
             elif alone and values:
                 gains = tuple(value / alone for value in values)
-                yield Row(suite=SUITE, name=f"{name}, gain", unit=RATIO, values=gains)
+                yield BenchRow(suite=SUITE, name=f"{name}, gain", unit=RATIO, values=gains)
     await probe.load()
 
 

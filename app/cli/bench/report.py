@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from app.cli.bench.rows import RATE, RATIO, Report, Row, ratio
+from app.cli.bench.rows import RATE, RATIO, BenchRow, Report, ratio
 from app.cli.common import console
 from app.cli.common.console import print_table
 from app.tui.widgets.line import bar
@@ -14,7 +14,7 @@ _SMALLEST_BAR = 8
 _GAP = 2
 
 
-def bars(rows: Sequence[Row], n_columns: int) -> Iterator[str]:
+def bars(rows: Sequence[BenchRow], n_columns: int) -> Iterator[str]:
     """Yields lines of at most `n_columns` columns: a blank one, a title, then one bar a row; rates alone have bars.
 
     A suite with a single rate has nothing to be compared with and is left out, and so are all where it is too narrow.
@@ -69,7 +69,7 @@ def _environment(report: Report, before: Report | None) -> Iterator[str]:
             yield f"before: another {name}, {earlier}"
 
 
-def _table(rows: Sequence[Row], before: Report | None) -> tuple[list[str], list[list[str]]]:
+def _table(rows: Sequence[BenchRow], before: Report | None) -> tuple[list[str], list[list[str]]]:
     known = before.by_name() if before else {}
     header = [*_HEADER, *(["VS BEFORE"] if before else []), "NOTE"]
     cells: list[list[str]] = []
@@ -81,7 +81,7 @@ def _table(rows: Sequence[Row], before: Report | None) -> tuple[list[str], list[
     return header, cells
 
 
-def _against(row: Row, before: Row | None) -> str:
+def _against(row: BenchRow, before: BenchRow | None) -> str:
     found = ratio(row, before)
     return f"{found:.2f}× {'better' if found > 1 else 'worse' if found < 1 else 'the same'}" if found else "–"
 
@@ -91,7 +91,7 @@ def figure(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
-def progress(row: Row) -> str:
+def progress(row: BenchRow) -> str:
     """Returns the line that is told as soon as a row is measured."""
     if not row.values:
         return f"{row.suite}: {row.name}: not available: {row.missing}"

@@ -17,7 +17,7 @@ MS = "ms"
 RATIO = "×"
 
 
-class Row(Struct, frozen=True, kw_only=True):
+class BenchRow(Struct, frozen=True, kw_only=True):
     """One figure, measured `len(values)` times; none where `missing` says why it cannot be had."""
 
     suite: str
@@ -48,7 +48,7 @@ class Report(Struct, frozen=True, kw_only=True):
     """A whole run."""
 
     environment: dict[str, Any]
-    rows: tuple[Row, ...]
+    rows: tuple[BenchRow, ...]
     format: int = FORMAT
 
     def as_object(self, before: Report | None = None) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Report(Struct, frozen=True, kw_only=True):
             rows.append(msgspec.to_builtins(row) | figures)
         return {"format": self.format, "environment": self.environment, "rows": rows}
 
-    def by_name(self) -> dict[tuple[str, str], Row]:
+    def by_name(self) -> dict[tuple[str, str], BenchRow]:
         """The rows by suite and name."""
         return {(row.suite, row.name): row for row in self.rows}
 
@@ -80,7 +80,7 @@ def read_report(path: Path) -> Report:
     return report
 
 
-def ratio(row: Row, before: Row | None) -> float | None:
+def ratio(row: BenchRow, before: BenchRow | None) -> float | None:
     """How many times better than before: above 1 is faster, whatever the unit. None where it cannot be told:
     a difference of two measurements may come out at 0 or below."""
     if before is None or before.unit != row.unit or not (row.values and before.values):

@@ -17,7 +17,7 @@ from app import __version__
 from app.cli.bench import basic, batch, depth, reuse, speculation
 from app.cli.bench.probe import Probe
 from app.cli.bench.report import progress
-from app.cli.bench.rows import Report, Row
+from app.cli.bench.rows import BenchRow, Report
 from app.cli.common import console
 from app.cli.common.interrupt import Interrupt
 from app.cli.common.launching import EngineLauncher
@@ -28,7 +28,7 @@ from app.domain.errors import GenerationError, UsageError
 from app.models.locate import LocatedModel, locate
 from app.protocol.commands import LoadModel
 
-Suite = Callable[[Probe, int], AsyncGenerator[Row]]
+Suite = Callable[[Probe, int], AsyncGenerator[BenchRow]]
 
 SUITES: dict[str, Suite] = {
     basic.SUITE: basic.measure,
@@ -67,7 +67,7 @@ def run_bench(options: BenchOptions, launcher: EngineLauncher) -> Report:
 
 async def _measure(options: BenchOptions, model: LocatedModel, launcher: EngineLauncher, folder: Path) -> Report:
     engine = launcher.engine(folder / "engine.log")
-    rows: list[Row] = []
+    rows: list[BenchRow] = []
     try:
         with Interrupt(engine) as interrupt:
             try:
@@ -75,7 +75,7 @@ async def _measure(options: BenchOptions, model: LocatedModel, launcher: EngineL
                 await probe.load()
                 for name in options.suites:
                     async for row in _guarded(name, probe, options.n_reps):
-                        console.talk(progress(row))
+                        console.print_stderr(progress(row))
                         rows.append(row)
             except asyncio.CancelledError:
                 if interrupt.requested:
@@ -86,13 +86,13 @@ async def _measure(options: BenchOptions, model: LocatedModel, launcher: EngineL
         await engine.close()
 
 
-async def _guarded(name: str, probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
+async def _guarded(name: str, probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
     """One suite; a request that the engine refuses ends it with a row that says so."""
     try:
         async for row in SUITES[name](probe, n_reps):
             yield row
     except GenerationError as error:
-        yield Row(suite=name, name="the rest", unit="", missing=str(error))
+        yield BenchRow(suite=name, name="the rest", unit="", missing=str(error))
 
 
 def _environment(engine: Engine, model: LocatedModel) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 import msgspec
 
 from app.cli.bench.probe import Probe, Prompt, Run, user
-from app.cli.bench.rows import RATE, RATIO, Row
+from app.cli.bench.rows import RATE, RATIO, BenchRow
 from app.domain.errors import ModelError
 from app.domain.generation import DraftCounts
 from app.domain.sampling import SamplingParams
@@ -38,11 +38,11 @@ class _Task(msgspec.Struct, frozen=True):
         return SamplingParams(temperature=self.temperature, seed=seed, max_tokens=_N_TOKENS)
 
 
-async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
+async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
     """Yields the rows of n-gram lookup, plain and drafted in turn, and then those of the draft model."""
     for task in _tasks():
         plain, drafted = await _in_turn(probe, task, n_reps, speculate=True)
-        yield Row(suite=SUITE, name=f"{task.name}, plain", unit=RATE, values=tuple(run.rate for run in plain))
+        yield BenchRow(suite=SUITE, name=f"{task.name}, plain", unit=RATE, values=tuple(run.rate for run in plain))
         for row in _rows(f"{task.name}, n-gram", plain, drafted):
             yield row
     async for row in _with_draft_model(probe, n_reps):
@@ -64,7 +64,7 @@ def _tasks() -> Iterator[_Task]:
             yield _Task(f"{name}, {how}", prompt, temperature)
 
 
-async def _with_draft_model(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
+async def _with_draft_model(probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
     missing = "" if probe.draft else "no draft model is named (--draft)"
     if probe.draft:
         options = msgspec.structs.replace(probe.command.options, draft=probe.draft)
@@ -73,7 +73,7 @@ async def _with_draft_model(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
         except ModelError as error:
             missing = str(error)
     if missing:
-        yield Row(suite=SUITE, name="draft model", unit=RATE, missing=missing)
+        yield BenchRow(suite=SUITE, name="draft model", unit=RATE, missing=missing)
     else:
         for task in _tasks():
             for row in _rows(f"{task.name}, draft model", *await _in_turn(probe, task, n_reps, speculate=None)):
@@ -82,10 +82,14 @@ async def _with_draft_model(probe: Probe, n_reps: int) -> AsyncGenerator[Row]:
         await probe.load()
 
 
-def _rows(name: str, plain: Sequence[Run], drafted: Sequence[Run]) -> Iterator[Row]:
-    yield Row(suite=SUITE, name=name, unit=RATE, values=tuple(run.rate for run in drafted), note=_drafts_note(drafted))
+def _rows(name: str, plain: Sequence[Run], drafted: Sequence[Run]) -> Iterator[BenchRow]:
+    yield BenchRow(
+        suite=SUITE, name=name, unit=RATE, values=tuple(run.rate for run in drafted), note=_drafts_note(drafted)
+    )
     gains = tuple(b.rate / a.rate for a, b in zip(plain, drafted, strict=True) if a.rate and b.rate)
-    yield Row(suite=SUITE, name=f"{name}, gain", unit=RATIO, values=gains, missing="" if gains else "replies too short")
+    yield BenchRow(
+        suite=SUITE, name=f"{name}, gain", unit=RATIO, values=gains, missing="" if gains else "replies too short"
+    )
 
 
 def _drafts_note(runs: Sequence[Run]) -> str:

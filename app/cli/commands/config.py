@@ -62,7 +62,7 @@ def check() -> int:
     if not problems:
         console.print_line("the configuration is right")
         return ExitCode.OK
-    console.talk(render(problems))
+    console.print_stderr(render(problems))
     return ExitCode.CONFIG
 
 

@@ -32,11 +32,11 @@ def explain(  # noqa: PLR0913 -- one parameter an option
     if prompt is None:
         if sampling or any(option is not None for option in (model, preset, system, speculate, draft)):
             raise UsageError("these options need a PROMPT", hint="without one nothing is asked of a model")
-        from app.analysis.ending import Setting
+        from app.analysis.ending import ReplyContext
         from app.analysis.story import story
         from app.cli.ask.explain import print_story
 
-        print_story(story(None, None, Setting()))
+        print_story(story(None, None, ReplyContext()))
         return 0
     options = AskOptions(
         prompt=prompt,

@@ -61,5 +61,5 @@ def trace(
 
     with opened(html, overwrite=overwrite) as sink:
         sink.write(render(title, messages))
-    console.talk(f"tok: written to {sink.name}")
+    console.print_stderr(f"tok: written to {sink.name}")
     return ExitCode.OK

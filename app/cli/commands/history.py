@@ -28,7 +28,7 @@ def rm(ids: Ids, as_json: AsJson = False) -> int:
     changed = _run(ids, deleted=False, work="delete")
     _report(changed, "deleted", as_json)
     hours = UNDO_MS // 3_600_000
-    console.talk(f"tok: `tok history restore ID` brings back within {hours} hours what was deleted")
+    console.print_stderr(f"tok: `tok history restore ID` brings back within {hours} hours what was deleted")
     return ExitCode.OK
 
 
@@ -56,11 +56,13 @@ def purge(
     purged = _run(ids, deleted=True, work="purge", launcher=context.obj)
     _report(purged, "erased", as_json)
     if not purged:
-        console.talk("tok: there is nothing deleted to erase")
+        console.print_stderr("tok: there is nothing deleted to erase")
     from app.config.paths import database_file
 
     for path in damaged_copies(database_file()) if purged else ():
-        console.talk(f"tok: {path} is a damaged file that was kept, and may hold their text: delete it when you can")
+        console.print_stderr(
+            f"tok: {path} is a damaged file that was kept, and may hold their text: delete it when you can"
+        )
     return ExitCode.OK
 
 
@@ -105,7 +107,7 @@ def list_deleted(*, as_json: bool) -> int:
         ]
         print_table(("ID", "DELETED", "ERASED AFTER", "MESSAGES", "TITLE"), rows)
     else:
-        console.talk("tok: no deleted conversation can be restored")
+        console.print_stderr("tok: no deleted conversation can be restored")
     return ExitCode.OK
 
 
@@ -178,7 +180,7 @@ def _report(changed: list[Conversation], what: str, as_json: bool) -> None:
         console.print_json([{"id": each.id, "title": each.title} for each in changed], indent=2)
         return
     for each in changed:
-        console.talk(f"tok: {what} {each.id}  {one_line(each.title)}")
+        console.print_stderr(f"tok: {what} {each.id}  {one_line(each.title)}")
 
 
 commands = typer.Typer(
@@ -189,7 +191,7 @@ commands = typer.Typer(
 )
 
 
-class Kind(Enum):
+class KindFilter(Enum):
     """The names of `ConversationKind`, without what that imports."""
 
     CHAT = "chat"
@@ -201,7 +203,7 @@ def history(
         list[str] | None, typer.Argument(metavar="SEARCH", help="Words that the title or one message holds.")
     ] = None,
     kind: Annotated[
-        Kind | None,
+        KindFilter | None,
         typer.Option(help="Only chats, or only questions of `tok ask` that no chat went on with.", show_default=False),
     ] = None,
     limit: Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="N", help="At most this many.")] = 50,
@@ -254,7 +256,7 @@ def history(
             ],
         )
     else:
-        console.talk(
+        console.print_stderr(
             "tok: no conversation holds that"
             if query
             else "tok: there is none of that kind"
@@ -262,7 +264,7 @@ def history(
             else "tok: no conversation is stored yet"
         )
     if len(found) > limit:
-        console.talk(f"tok: the newest {limit} of them; -n shows more")
+        console.print_stderr(f"tok: the newest {limit} of them; -n shows more")
     return ExitCode.OK
 
 

@@ -59,12 +59,12 @@ def list_() -> int:
         )
     for name, adapter in adapters:
         if adapter.problem:
-            console.talk(f"tok: {one_line(name)}: {one_line(adapter.problem, 400)}")
+            console.print_stderr(f"tok: {one_line(name)}: {one_line(adapter.problem, 400)}")
     for row in rows:
         if row.problem:
-            console.talk(f"tok: {one_line(row.name)}: {one_line(row.problem, 400)}")
+            console.print_stderr(f"tok: {one_line(row.name)}: {one_line(row.problem, 400)}")
         if not row.installed and row.install:
-            console.talk(f"hint: to get {row.name}: {row.install}")
+            console.print_stderr(f"hint: to get {row.name}: {row.install}")
     return ExitCode.OK
 
 

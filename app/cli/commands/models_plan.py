@@ -14,7 +14,7 @@ from app.domain.errors import EngineLostError
 
 if TYPE_CHECKING:
     # Only for signatures: at run time each is imported when it is needed.
-    from app.domain.fit import Plan, Share
+    from app.domain.fit import LoadPlan, Share
     from app.models.gguf import GgufHeader
 
 _MIB = 1 << 20
@@ -63,7 +63,7 @@ def plan(
     return ExitCode.OK
 
 
-def _print(title: str, header: GgufHeader, plan: Plan) -> None:
+def _print(title: str, header: GgufHeader, plan: LoadPlan) -> None:
     from app.cli.common.console import print_table
 
     slots = f"{plan.n_slots} resident conversation{'s' if plan.n_slots != 1 else ''}"
@@ -84,7 +84,7 @@ def _print(title: str, header: GgufHeader, plan: Plan) -> None:
         console.print_line(f"! {line}")
 
 
-def _draft_device(plan: Plan) -> str | None:
+def _draft_device(plan: LoadPlan) -> str | None:
     """The device with most of the draft model: a GPU has all of it but its token embeddings."""
     memory = max((share.memory for share in plan.shares), key=lambda memory: memory.draft_bytes)
     return memory.name if memory.draft_bytes else None
@@ -106,7 +106,7 @@ def _mib(n_bytes: int) -> str:
     return f"{n_bytes / _MIB:,.0f}"
 
 
-def _object(name: str, header: GgufHeader, plan: Plan) -> dict[str, Any]:
+def _object(name: str, header: GgufHeader, plan: LoadPlan) -> dict[str, Any]:
     return {
         "model": name,
         "path": str(header.path),

@@ -14,7 +14,7 @@ from app.cli.common import console
 from app.cli.common.options import AskOptions
 from app.config.catalogue import Catalogue
 from app.config.document import Document
-from app.config.locator import Path as KeyPath
+from app.config.locator import KeyPath
 from app.config.problems import Problem, render
 from app.config.settings import LoadedSettings, Settings
 from app.domain.errors import ModelError
@@ -27,8 +27,8 @@ from app.tui.common.keymap import why_unusable
 def warn_of(problems: Sequence[Problem]) -> None:
     """Tells every problem on standard error; the caller goes on with the good parts."""
     if problems:
-        console.talk(render(problems))
-        console.talk("hint: `tok config edit` opens the file; the good parts of it are used meanwhile")
+        console.print_stderr(render(problems))
+        console.print_stderr("hint: `tok config edit` opens the file; the good parts of it are used meanwhile")
 
 
 def spelt_out(values: Struct) -> dict[str, object]:

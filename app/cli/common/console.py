@@ -80,12 +80,12 @@ def print_json(value: object, *, indent: int | None = None) -> None:
 
 def print_error(message: str, hint: str = "") -> None:
     """Tells a person on standard error what went wrong and what to do next."""
-    talk(f"tok: {message}")
+    print_stderr(f"tok: {message}")
     if hint:
-        talk(f"hint: {hint}")
+        print_stderr(f"hint: {hint}")
 
 
-def talk(text: str) -> None:
+def print_stderr(text: str) -> None:
     """Writes one line to standard error; a standard error that is gone is no reason to fail."""
     try:
         print(safe_text(text), file=sys.stderr, flush=True)

@@ -28,7 +28,7 @@ async def load_model(engine: Engine, model: LocatedModel) -> ModelReady:
             match event:
                 case ModelReady():
                     for notice in event.notices:
-                        console.talk(f"tok: {notice}")
+                        console.print_stderr(f"tok: {notice}")
                     return event
                 case LoadFailed():
                     raise ModelError(f"cannot load {model.name}: {event.reason}", event.hint)

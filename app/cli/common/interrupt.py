@@ -23,7 +23,7 @@ async def report_stalls(engine: Engine) -> None:
             what = "made no progress" if stall.answers else "not answered"
             console.print_error(f"the engine has {what} for {stall.seconds:.0f} s", "waiting; Ctrl-C ends it")
         elif stalled and not stall:
-            console.talk("tok: the engine answers again")
+            console.print_stderr("tok: the engine answers again")
         stalled = stall is not None
 
 

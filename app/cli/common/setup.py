@@ -67,10 +67,10 @@ def look_up(options: AskOptions, conversation: Conversation | None = None, branc
     own = options.system if options.system is not None else kept.system if kept else None
     chosen = ChatSettings(model=kept_model or model.reference, preset=preset, system=own)
     if options.preset and options.system is None and own is not None:
-        console.talk("tok: the conversation keeps its own system prompt; -s gives it another")
+        console.print_stderr("tok: the conversation keeps its own system prompt; -s gives it another")
     preset = overridden(chosen.effective, options)
     if preset.sampling.exact and (options.speculate or options.draft):
-        console.talk("tok: nothing is drafted: `exact` decodes in fixed steps, one token each")
+        console.print_stderr("tok: nothing is drafted: `exact` decodes in fixed steps, one token each")
     continues = conversation.id if conversation else None
     return Setup(model, preset, speculate, settings.trace_top_k, settings.trace, chosen, continues)
 
@@ -86,7 +86,7 @@ def _kept(
         return None
     found = restored(conversation, branch, presets, presets[settings.preset])
     for notice in () if options.preset else found.notices:
-        console.talk(f"tok: {notice}")
+        console.print_stderr(f"tok: {notice}")
     return found.settings
 
 

@@ -17,7 +17,7 @@ from app.cli.common.exit_codes import ExitCode, exit_code_of
 from app.cli.common.inputs import read_input_text
 from app.cli.common.interrupt import Interrupt
 from app.cli.common.launching import EngineLauncher
-from app.cli.score.table import PLAIN, Look, painted, token_table, wants_paint
+from app.cli.score.table import PLAIN, PaintStyle, painted, token_table, wants_paint
 from app.client.engine import Engine
 from app.domain.errors import GenerationError, TokscopeError
 from app.domain.probability import step
@@ -50,7 +50,7 @@ class InspectOptions:
 
 
 @dataclass
-class Inspection:
+class InspectRun:
     """What is known of a text so far."""
 
     model: str
@@ -74,7 +74,7 @@ def run_inspect(options: InspectOptions, launcher: EngineLauncher) -> int:
     text = read_input_text(options.text, options.file, 'tok inspect "To be, or not to be"')
     sizes = {"n_ctx": options.n_ctx} if options.n_ctx else {}
     model = find_model(options.model, **sizes)
-    found = Inspection(model.name)
+    found = InspectRun(model.name)
     report = options.report
 
     async def ask(engine: Engine, interrupt: Interrupt) -> bool:
@@ -108,7 +108,7 @@ def run_inspect(options: InspectOptions, launcher: EngineLauncher) -> int:
     return ExitCode.INTERRUPTED if interrupted else ExitCode.OK
 
 
-_LOOKS = (PLAIN, Look("4", "36"), Look("1", "33"), Look("1;4", "35"), Look("7", "31"))
+_LOOKS = (PLAIN, PaintStyle("4", "36"), PaintStyle("1", "33"), PaintStyle("1;4", "35"), PaintStyle("7", "31"))
 """How a token looks at each step of the scale of probability."""
 _STEP_WORDS = ("50 % and more", "10 to 50 %", "1 to 10 %", "0.1 to 1 %", "less than 0.1 %")
 _N_WORST = 8
@@ -125,7 +125,7 @@ class ScoreReport(Protocol):
         """The next ones."""
         ...
 
-    def end(self, found: Inspection) -> None:
+    def end(self, found: InspectRun) -> None:
         """There are no more."""
         ...
 
@@ -139,7 +139,7 @@ class JsonText:
     def take(self, tokens: Sequence[TokenTrace]) -> None:
         """Waits."""
 
-    def end(self, found: Inspection) -> None:
+    def end(self, found: InspectRun) -> None:
         """Prints the object; `error` is there only where something went wrong."""
         report: dict[str, Any] = {
             "model": found.model,
@@ -179,9 +179,9 @@ class TsvReport:
             lines.append(f"{start}\t{self._at}\t{token.id}\t{figures}\t{text}{top}\n")
         console.write_out("".join(lines))
 
-    def end(self, found: Inspection) -> None:
+    def end(self, found: InspectRun) -> None:
         """Tells the perplexity."""
-        console.talk(f"tok: {_summary(found)}")
+        console.print_stderr(f"tok: {_summary(found)}")
 
 
 class PaintedText:
@@ -196,7 +196,7 @@ class PaintedText:
         """Shows tokens."""
         console.write_out("".join(painted(token.text, _look(token.p)) for token in tokens))
 
-    def end(self, found: Inspection) -> None:
+    def end(self, found: InspectRun) -> None:
         """Explains, gives the figures of every token or of the least expected ones, and tells the perplexity."""
         legend = " · ".join(painted(words, look) for words, look in zip(_STEP_WORDS, _LOOKS, strict=True))
         console.write_out(f"\n\n{legend}\n\n")
@@ -210,7 +210,7 @@ class PaintedText:
         console.print_line(_summary(found))
 
 
-def _summary(found: Inspection) -> str:
+def _summary(found: InspectRun) -> str:
     n, counted = len(found.tokens), found.n_scored
     tokens, cut = f"{n:,} token{'' if n == 1 else 's'}", "" if found.complete else ", not all that the text has"
     if not counted:
@@ -223,7 +223,7 @@ def _summary(found: Inspection) -> str:
     return f"perplexity {found.perplexity:.4f} over {counted:,} scored of {tokens} ({which}){cut}"
 
 
-def _look(p: float) -> Look:
+def _look(p: float) -> PaintStyle:
     return _LOOKS[step(p)]
 
 

@@ -51,10 +51,10 @@ def run_next(options: AskOptions, launcher: EngineLauncher, *, raw: bool, k: int
         if answer.prediction is None:
             raise GenerationError(answer.error or "the engine made no prediction")
         for notice in answer.notices:
-            console.talk(f"tok: {notice}")
+            console.print_stderr(f"tok: {notice}")
         xtc = next((stage for stage in answer.prediction.stages if stage.name == "xtc"), None)
         if xtc is not None:
-            console.talk(f"tok: {_outcome_of(xtc, setup.preset.sampling.xtc_probability)}")
+            console.print_stderr(f"tok: {_outcome_of(xtc, setup.preset.sampling.xtc_probability)}")
         return answer.n_prompt, answer.prediction
 
     n_prompt, prediction = ask_engine(launcher, for_one(setup.model), ask)

@@ -12,7 +12,7 @@ from app.domain.text import quoted, safe_text
 from app.domain.trace import TokenTrace, TopToken
 
 
-class Look(NamedTuple):
+class PaintStyle(NamedTuple):
     """One way to show a token."""
 
     attributes: str
@@ -20,9 +20,9 @@ class Look(NamedTuple):
     colour: str = ""
 
 
-PLAIN = Look("")
-CONTROL = Look("7")
-QUIET = Look("2")
+PLAIN = PaintStyle("")
+CONTROL = PaintStyle("7")
+QUIET = PaintStyle("2")
 
 
 def wants_paint() -> bool:
@@ -30,7 +30,7 @@ def wants_paint() -> bool:
     return console.stdout_is_terminal() and os.environ.get("TERM") != "dumb"
 
 
-def painted(text: str, look: Look) -> str:
+def painted(text: str, look: PaintStyle) -> str:
     """`text`, made safe, in a look; line ends become visible and stay line ends."""
     codes = [look.attributes] if look.attributes else []
     if look.colour and not os.environ.get("NO_COLOR"):
@@ -56,7 +56,7 @@ _NOTHING = "–"
 
 
 def token_table(
-    title: str, rows: Sequence[tuple[TokenTrace, Look]], n_top: int, columns: int, *, which: str = ""
+    title: str, rows: Sequence[tuple[TokenTrace, PaintStyle]], n_top: int, columns: int, *, which: str = ""
 ) -> list[str]:
     """Returns a heading and the rows, with escape sequences; empty where there are none.
 

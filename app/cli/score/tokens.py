@@ -11,7 +11,7 @@ from app.cli.common.exit_codes import ExitCode
 from app.cli.common.inputs import read_input_text
 from app.cli.common.interrupt import Interrupt
 from app.cli.common.launching import EngineLauncher
-from app.cli.score.table import CONTROL, QUIET, Look, painted, wants_paint
+from app.cli.score.table import CONTROL, QUIET, PaintStyle, painted, wants_paint
 from app.client.engine import Engine
 from app.domain.errors import GenerationError
 from app.domain.trace import PromptToken
@@ -20,7 +20,7 @@ from app.protocol.events import EngineLost
 
 _SMALL_WINDOW = 512
 """Nothing is computed in it."""
-_LOOKS = (Look("", "36"), Look("", "33"))
+_LOOKS = (PaintStyle("", "36"), PaintStyle("", "33"))
 
 
 def run_tokenize(

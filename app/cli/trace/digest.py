@@ -106,7 +106,7 @@ async def hash_model(path: Path) -> Digest:
 
     def begin(n_bytes: int) -> None:
         if n_bytes >= _LARGE:
-            console.talk(f"tok: hashing {one_line(path.name)} ({n_bytes / (1 << 30):.1f} GiB), this once")
+            console.print_stderr(f"tok: hashing {one_line(path.name)} ({n_bytes / (1 << 30):.1f} GiB), this once")
 
     stop = threading.Event()
     try:

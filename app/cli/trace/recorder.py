@@ -30,7 +30,7 @@ from app.protocol.events import (
 _NAMES = {kind: name for name, kind in KINDS.items()}
 
 
-class Recorder:
+class TraceRecorder:
     """Fold every event of one request in, in order.
 
     Attributes:

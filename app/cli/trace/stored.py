@@ -42,9 +42,9 @@ async def opened_store() -> AsyncGenerator[Store | None]:
     store = await Store.open(path)
     try:
         for notice in store.notices:
-            console.talk(f"tok: {notice}")
+            console.print_stderr(f"tok: {notice}")
         if store.read_only:
-            console.talk(f"tok: {store.read_only}: it is only read")
+            console.print_stderr(f"tok: {store.read_only}: it is only read")
         yield store
     finally:
         await store.close()

@@ -138,7 +138,7 @@ async def _verify(recording: Recording, located: LocatedModel, launcher: EngineL
                 digest = await hash_model(located.path)
                 warnings = tuple(_warnings(recording, digest.sha256, ready))
                 for warning in warnings:
-                    console.talk(f"tok: {warning}")
+                    console.print_stderr(f"tok: {warning}")
                 computed = await _again(recording, engine)
             except asyncio.CancelledError:
                 raise interrupt.ended from None
@@ -194,7 +194,7 @@ async def _again(recording: Recording, engine: Engine) -> tuple[TokenTrace, ...]
         prompt_spans=recording.started.spans,
     )
     recorded, computed = recording.tokens, list[TokenTrace]()
-    console.talk(f"tok: running {count(len(recorded))} again")
+    console.print_stderr(f"tok: running {count(len(recorded))} again")
     async with aclosing(engine.generate(command)) as events:
         async for event in events:
             match event:

@@ -15,7 +15,7 @@ from app.engine.core.backend import Backend, ComputeError, Sampler, SamplingErro
 from app.engine.core.costs import CostCurve
 from app.engine.core.draft import Drafter
 from app.engine.core.reuse import Reuse
-from app.engine.core.sequence import Phase, Sequence
+from app.engine.core.sequence import Sequence, SequencePhase
 from app.engine.core.slots import SlotTable
 from app.engine.core.speculation import Speculation
 from app.engine.core.thinking import sampler_of
@@ -66,7 +66,7 @@ class Admission:
         return admitted
 
     def _prefilling(self) -> list[Sequence]:
-        return [sequence for sequence in self._running if sequence.phase is Phase.PREFILL]
+        return [sequence for sequence in self._running if sequence.phase is SequencePhase.PREFILL]
 
     def _refused(self, sequence: Sequence) -> bool:
         """Finishes a sequence whose prompt or adapters cannot be served."""
@@ -106,7 +106,7 @@ class Admission:
         if sequence.speculate and not sequence.params.exact and self._backend.partial_removal:
             sequence.speculation = Speculation(self._drafter(sequence.slot.seq_id, sequence.sampler), self._costs)
             sequence.speculation.begin(sequence.prompt)
-        sequence.phase = Phase.PREFILL
+        sequence.phase = SequencePhase.PREFILL
         sequence.started_s = self._clock()
         return True
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from app.domain.generation import CellSpan
 from app.engine.core.backend import Backend
 from app.engine.core.events import CellMapChanged
-from app.engine.core.sequence import Phase, Sequence
+from app.engine.core.sequence import Sequence, SequencePhase
 from app.engine.core.slots import Slot, SlotTable
 
 
@@ -42,10 +42,10 @@ class CellMap:
         found: list[CellMapChanged] = []
         for sequence in sequences:
             slot, phase = sequence.slot, sequence.phase
-            if slot is None or phase is Phase.FINISHED:
+            if slot is None or phase is SequencePhase.FINISHED:
                 continue
             shared = tuple(sorted(self._slots.shared_by(slot).values())) if slot.shared else ()
-            n_past = sequence.n_past if phase is Phase.HELD else 0
+            n_past = sequence.n_past if phase is SequencePhase.HELD else 0
             state = (phase, sequence.n_shifted, n_past, shared)
             if state != sequence.last_reported_state:
                 sequence.last_reported_state = state

@@ -8,7 +8,7 @@ prompt. A copy is small for these models; the cells that can be cut stay where t
 from __future__ import annotations
 
 from app.engine.core.backend import Backend
-from app.engine.core.sequence import Phase, Sequence
+from app.engine.core.sequence import Sequence, SequencePhase
 from app.engine.core.slots import Checkpoint, Slot, SlotTable
 
 MAX_BYTES = 256 << 20
@@ -43,7 +43,7 @@ class Checkpoints:
         """Takes one where the sequence has come to one of its places; of an exact one, where its chunks end anyway."""
         if self._backend.partial_removal or sequence.slot is None:
             return
-        exact = sequence.params.exact and sequence.phase is Phase.PREFILL
+        exact = sequence.params.exact and sequence.phase is SequencePhase.PREFILL
         if exact or sequence.n_past in sequence.stops:
             self._take(sequence.slot)
 

@@ -11,7 +11,7 @@ from app.engine.core.backend import Backend, ComputeError, Logits
 from app.engine.core.distribution import Distribution
 from app.engine.core.events import Held, Sampled, StepEvent
 from app.engine.core.preview import preview
-from app.engine.core.sequence import Phase, Sequence
+from app.engine.core.sequence import Sequence, SequencePhase
 
 _FORESEEN = 10
 """Candidates that a held sequence is told with where it asked for none with its tokens."""
@@ -95,7 +95,7 @@ class Chooser:
 
     def _end(self, sequence: Sequence, token: int) -> None:
         """The sequence goes on decoding, or ends with this token."""
-        sequence.phase = Phase.DECODE
+        sequence.phase = SequencePhase.DECODE
         if token in self._backend.eog:
             sequence.finish(FinishReason.STOP, stop_token=token)
         elif len(sequence.generated) == sequence.params.max_tokens:

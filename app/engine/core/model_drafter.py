@@ -16,7 +16,7 @@ from app.engine.core.backend import Backend, ComputeError, Decoded, Logits, Samp
 from app.engine.core.costs import typical
 from app.engine.core.draft import MODEL, NO_DRAFT, Draft
 from app.engine.core.slots import common_prefix
-from app.engine.core.tuning import Pace
+from app.engine.core.tuning import DecodeTuner
 
 _ALL_RIGHT = 0.4
 """A draft ends before a token with which it is all right with less than this chance."""
@@ -44,7 +44,7 @@ class ModelDrafter:
         cells: list[int],
         n_vocab: int,
         clock: Callable[[], float] = time.perf_counter,
-        pace: Pace | None = None,
+        pace: DecodeTuner | None = None,
     ) -> None:
         """Drafts ids below `n_vocab`, the target's, with `sampler`'s own random numbers.
 
@@ -57,7 +57,7 @@ class ModelDrafter:
         self._cells = cells
         self._n_vocab = n_vocab
         self._clock = clock
-        self._pace = pace or Pace(backend)
+        self._pace = pace or DecodeTuner(backend)
         self._tokens: list[int] = []
         self._right = [_PRIOR] * _BINS
         """Chance that a drafted token is right, given that those before it were, by what the draft model gives it."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence as Many
 from dataclasses import dataclass
 
 from app.engine.core.backend import Backend
-from app.engine.core.sequence import Phase, Sequence
+from app.engine.core.sequence import Sequence, SequencePhase
 from app.engine.core.speculation import LONGEST_DRAFT
 from app.engine.core.tuning import ChunkSize
 
@@ -29,7 +29,7 @@ def running(active: Many[Sequence]) -> list[Sequence]:
 
     Admission sees to that as well; but a sequence that was held goes on among those that came meanwhile.
     """
-    able = [s for s in active if s.phase is Phase.DECODE or s.phase is Phase.PREFILL]
+    able = [s for s in active if s.phase is SequencePhase.DECODE or s.phase is SequencePhase.PREFILL]
     if len(able) < 2 or able[0].params.exact:
         return able[:1]
     return [s for s in able if not s.params.exact and s.adapters == able[0].adapters]
@@ -40,7 +40,7 @@ def build(backend: Backend, running: Many[Sequence], chunk: ChunkSize) -> list[R
     batch = backend.batch
     batch.clear()
     rows: list[Rows] = []
-    decoding = [s for s in running if s.phase is Phase.DECODE and not s.n_lost]
+    decoding = [s for s in running if s.phase is SequencePhase.DECODE and not s.n_lost]
     most_rows = batch.max_outputs // max(1, len(running))
     room = batch.room
     for sequence in decoding:
@@ -53,10 +53,10 @@ def build(backend: Backend, running: Many[Sequence], chunk: ChunkSize) -> list[R
         limit = chunk.size(len(decoding), fixed=any(s.params.exact for s in running))
         for sequence in running:
             most = min(limit, room)
-            if sequence.slot and most > 0 and (sequence.phase is Phase.PREFILL or sequence.n_lost):
+            if sequence.slot and most > 0 and (sequence.phase is SequencePhase.PREFILL or sequence.n_lost):
                 n_past = sequence.n_past
                 tokens = sequence.known[n_past : n_past + min(most, sequence.n_to_stop)]
-                last = sequence.phase is Phase.PREFILL and n_past + len(tokens) == len(sequence.prompt)
+                last = sequence.phase is SequencePhase.PREFILL and n_past + len(tokens) == len(sequence.prompt)
                 rows.append(Rows(sequence, tokens, 1 if last else 0))
                 limit -= len(tokens)
                 room -= len(tokens)

@@ -19,9 +19,9 @@ from app.engine.core.draft import Drafter, NGramDrafter
 from app.engine.core.events import Blocked, Finished, Held, Prefilled, Started, StepEvent
 from app.engine.core.reuse import Archive, Reuse
 from app.engine.core.rows import Rows, build, running
-from app.engine.core.sequence import Phase, Sequence
+from app.engine.core.sequence import Sequence, SequencePhase
 from app.engine.core.slots import SlotState, SlotTable
-from app.engine.core.tuning import Pace
+from app.engine.core.tuning import DecodeTuner
 from app.engine.core.window import forget_shifted, make_room
 
 
@@ -47,7 +47,7 @@ class Scheduler:
         """
         self.backend = backend
         self.slots = SlotTable(backend.n_slots)
-        self._pace = Pace(backend)
+        self._pace = DecodeTuner(backend)
         self.reuse = Reuse(backend, self.slots, archive, wall)
         self._accounts = CellMap(backend, self.slots)
         self._wall = wall
@@ -67,7 +67,7 @@ class Scheduler:
                 return False
         if not self._waiting:
             return True
-        return self._stuck and self.slots.full and not any(s.phase is Phase.FINISHED for s in self._waiting)
+        return self._stuck and self.slots.full and not any(s.phase is SequencePhase.FINISHED for s in self._waiting)
 
     def submit(self, sequence: Sequence) -> None:
         """Queues a sequence; it starts with a later step."""
@@ -82,9 +82,9 @@ class Scheduler:
         if self._release(happened):
             self._sweep(happened)
             return happened
-        started = self.admission.admit(self._waiting, [s for s in self._active if s.phase is not Phase.HELD])
+        started = self.admission.admit(self._waiting, [s for s in self._active if s.phase is not SequencePhase.HELD])
         self._active += started
-        happened += [Started(sequence) for sequence in started if sequence.phase is Phase.PREFILL]
+        happened += [Started(sequence) for sequence in started if sequence.phase is SequencePhase.PREFILL]
         happened += [shifted for each in self._active if (shifted := make_room(self.backend, each))]
         if happened:
             happened += self._accounts.news(self._active, began_s)
@@ -107,20 +107,20 @@ class Scheduler:
     @property
     def held_by(self) -> tuple[int, ...]:
         """The requests that are held, where they have every slot: a new one waits until one of them has ended."""
-        held = [s.request_id for s in self._active if s.phase is Phase.HELD and not s.released]
+        held = [s.request_id for s in self._active if s.phase is SequencePhase.HELD and not s.released]
         return tuple(held) if len(held) == self.backend.n_slots else ()
 
     def _blocked(self) -> list[Blocked]:
         """Those that have to wait for held ones and were not told so."""
         held_by = self.held_by
-        found = [s for s in self._waiting if held_by and not s.block_reported and s.phase is not Phase.FINISHED]
+        found = [s for s in self._waiting if held_by and not s.block_reported and s.phase is not SequencePhase.FINISHED]
         for sequence in found:
             sequence.block_reported = True
         return [Blocked(sequence, held_by) for sequence in found]
 
     def _release(self, happened: list[StepEvent]) -> bool:
         """Lets held sequences choose that may go on; they are computed with the next step. False where none may."""
-        released = [s for s in self._active if s.phase is Phase.HELD and s.released]
+        released = [s for s in self._active if s.phase is SequencePhase.HELD and s.released]
         for sequence in released:
             self._choose(sequence, None, happened)
         self._stuck = self._stuck and not released
@@ -138,10 +138,10 @@ class Scheduler:
 
     def _sweep(self, happened: list[StepEvent]) -> None:
         """Reports and removes finished sequences."""
-        if not any(s.phase is Phase.FINISHED for s in (*self._active, *self._waiting)):
+        if not any(s.phase is SequencePhase.FINISHED for s in (*self._active, *self._waiting)):
             return
         for sequence in (*self._active, *self._waiting):
-            if sequence.phase is Phase.FINISHED:
+            if sequence.phase is SequencePhase.FINISHED:
                 if sequence.slot:
                     sequence.cells = self.account(sequence)
                     forget_shifted(self.backend, sequence)
@@ -150,8 +150,8 @@ class Scheduler:
                     sequence.incomplete = not sequence.sampler.complete
                     sequence.sampler.close()
                 happened.append(Finished(sequence))
-        self._active = [s for s in self._active if s.phase is not Phase.FINISHED]
-        self._waiting = deque(s for s in self._waiting if s.phase is not Phase.FINISHED)
+        self._active = [s for s in self._active if s.phase is not SequencePhase.FINISHED]
+        self._waiting = deque(s for s in self._waiting if s.phase is not SequencePhase.FINISHED)
 
     def _compute(self, rows: list[Rows], began_s: float, happened: list[StepEvent]) -> None:
         """Decodes and samples. `began_s`: when the step began; what it did until now counts as computing."""
@@ -171,17 +171,17 @@ class Scheduler:
             return
         seconds = ended_s - decode_began_s
         last, at = rows[-1], self._wall()  # what decodes comes first, and what is exact is alone
-        decoding = last.sequence.phase is Phase.DECODE and last.first_output is not None
+        decoding = last.sequence.phase is SequencePhase.DECODE and last.first_output is not None
         self._pace.decoded(seconds, n_decoding=len(rows) if decoding else 0, exact=last.sequence.params.exact)
         for row in rows:
             sequence = row.sequence
-            if sequence.phase is Phase.DECODE and row.first_output is not None:
+            if sequence.phase is SequencePhase.DECODE and row.first_output is not None:
                 self._verify(row, at, happened)
                 continue
             assert sequence.slot is not None
             sequence.slot.add(row.tokens, at)
             self.reuse.checkpoints.reached(sequence)
-            if sequence.phase is Phase.DECODE:
+            if sequence.phase is SequencePhase.DECODE:
                 continue
             n_done, ms = sequence.n_past - sequence.n_cached, (self._clock() - sequence.started_s) * 1e3
             happened.append(Prefilled(sequence, n_done, ms))
@@ -203,7 +203,7 @@ class Scheduler:
             sequence.slot.add((token,), at)
             logits = self.backend.logits(row.first_output + i)
             self._chooser.choose(sequence, logits, happened, drafted[i:], bonus=0 < i == len(drafted))
-            if sequence.phase is not Phase.DECODE or sequence.generated[-1:] != follow[i : i + 1]:
+            if sequence.phase is not SequencePhase.DECODE or sequence.generated[-1:] != follow[i : i + 1]:
                 break
         if sequence.speculation:
             sequence.speculation.verified(drafted, sequence.generated[n_before:])
@@ -220,7 +220,7 @@ class Scheduler:
             if not self.backend.truncate(slot.seq_id, len(slot.tokens)):
                 self._recompute(row.sequence)
         if decoded is Decoded.NO_SLOT and not self._forget_residents():
-            prefilling = any(row.sequence.phase is Phase.PREFILL for row in rows)
+            prefilling = any(row.sequence.phase is SequencePhase.PREFILL for row in rows)
             if not (prefilling and self._pace.chunk.halve()):
                 # One ends, so that the others go on: the one that holds most.
                 max((row.sequence for row in rows), key=lambda each: each.n_past).finish(FinishReason.CONTEXT)

@@ -15,7 +15,7 @@ from app.engine.core.speculation import Speculation
 from app.engine.core.thinking import ThinkingBlock
 
 
-class Phase(Enum):
+class SequencePhase(Enum):
     """Where a sequence stands."""
 
     WAITING = "waiting"
@@ -40,7 +40,7 @@ class Sequence:
     spans: PromptSpans = field(default_factory=PromptSpans)
     shift: bool = False
     """Whether a full window is shifted; else the reply ends there."""
-    phase: Phase = Phase.WAITING
+    phase: SequencePhase = SequencePhase.WAITING
     slot: Slot | None = None
     sampler: Sampler | None = None
     speculation: Speculation | None = None
@@ -117,14 +117,14 @@ class Sequence:
     @property
     def n_lost(self) -> int:
         """Tokens that a decoding sequence had in the cache and has no more: they are computed again first."""
-        if self.phase is not Phase.DECODE:
+        if self.phase is not SequencePhase.DECODE:
             return 0
         return len(self.prompt) + len(self.generated) - 1 - self.n_shifted - self.n_past
 
     @property
     def waits(self) -> bool:
         """Whether it is held and nobody has asked it to go on."""
-        return self.phase is Phase.HELD and not self.released
+        return self.phase is SequencePhase.HELD and not self.released
 
     def pause(self) -> None:
         """Holds it before its next token; no effect where it is held already."""
@@ -137,7 +137,7 @@ class Sequence:
 
     def hold(self, logits: Logits, now_s: float) -> None:
         """Keeps the logits to choose from later; its clock stands still until then."""
-        self.phase, self.released = Phase.HELD, False
+        self.phase, self.released = SequencePhase.HELD, False
         self.held_logits, self.held_s = logits.copy(), now_s
 
     def release(self, now_s: float) -> Logits:
@@ -155,7 +155,7 @@ class Sequence:
     @property
     def known(self) -> list[int]:
         """What belongs in the cache before the next token is sampled."""
-        return [*self.prompt, *self.generated[:-1]] if self.phase is Phase.DECODE else self.prompt
+        return [*self.prompt, *self.generated[:-1]] if self.phase is SequencePhase.DECODE else self.prompt
 
     def propose(self, longest: int) -> list[int]:
         """What may follow the last token, at most `longest`; never more than `max_tokens` leaves room for."""
@@ -188,12 +188,17 @@ class Sequence:
     def stop_at(self, n_generated: int) -> None:
         """Ends the sequence where a stop string is complete; whatever a later token of the step had ended is void."""
         self.cut(n_generated)
-        self.phase, self.finish_reason, self.stop_token, self.error = Phase.FINISHED, FinishReason.STOP, None, ""
+        self.phase, self.finish_reason, self.stop_token, self.error = (
+            SequencePhase.FINISHED,
+            FinishReason.STOP,
+            None,
+            "",
+        )
 
     def finish(self, reason: FinishReason, stop_token: int | None = None, error: str = "") -> None:
         """Ends the sequence; the first reason stays."""
-        if self.phase is not Phase.FINISHED:
-            self.phase = Phase.FINISHED
+        if self.phase is not SequencePhase.FINISHED:
+            self.phase = SequencePhase.FINISHED
             self.finish_reason, self.stop_token, self.error = reason, stop_token, error
 
     def usage(self) -> Usage:

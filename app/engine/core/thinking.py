@@ -25,7 +25,7 @@ from app.engine.core.backend import (
 )
 
 
-class Pieces(Protocol):
+class ThinkingVocab(Protocol):
     """Token bytes by id, control tokens by name."""
 
     def __getitem__(self, token: int, /) -> bytes: ...
@@ -34,7 +34,7 @@ class Pieces(Protocol):
 class ThinkingBlock:
     """Whether the next token of a reply stands between the marks."""
 
-    def __init__(self, marks: tuple[bytes, bytes], pieces: Pieces, *, inside: bool) -> None:
+    def __init__(self, marks: tuple[bytes, bytes], pieces: ThinkingVocab, *, inside: bool) -> None:
         """`inside`: whether the prompt has opened the block already."""
         self.inside = inside
         self._marks = marks

@@ -56,7 +56,7 @@ class ChunkSize:
 _MANY_ROWS = 16
 
 
-class Pace:
+class DecodeTuner:
     """Told of every decode of one context."""
 
     def __init__(self, backend: Backend) -> None:

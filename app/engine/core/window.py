@@ -9,7 +9,7 @@ from __future__ import annotations
 from app.domain.generation import FinishReason
 from app.engine.core.backend import Backend
 from app.engine.core.events import Shifted
-from app.engine.core.sequence import Phase, Sequence
+from app.engine.core.sequence import Sequence, SequencePhase
 
 N_SINK = 4
 
@@ -17,7 +17,7 @@ N_SINK = 4
 def make_room(backend: Backend, sequence: Sequence) -> Shifted | None:
     """Shifts the window of a sequence that fills it and may be shifted; ends the sequence where nothing can go."""
     slot = sequence.slot
-    if not sequence.shift or sequence.phase is not Phase.DECODE or not slot or len(slot.tokens) < backend.n_ctx:
+    if not sequence.shift or sequence.phase is not SequencePhase.DECODE or not slot or len(slot.tokens) < backend.n_ctx:
         return None
     n_keep = _n_keep(sequence)
     n_discarded = (len(slot.tokens) - n_keep) // 2

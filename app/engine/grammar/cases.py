@@ -12,23 +12,23 @@ from typing import Protocol
 
 from app.engine.grammar.combined import Combined, listed
 from app.engine.grammar.keywords import pattern
-from app.engine.grammar.resources import Json, Part, Place, Resources, SchemaError, is_list, is_table
+from app.engine.grammar.resources import Json, Resources, SchemaError, SchemaPart, SchemaPlace, is_list, is_table
 from app.engine.grammar.shapes import all_of, having, without
 
 _MOST_CASES, _MOST_CHOICES, _DEEPEST = 64, 4, 16
 
 
-class Reader(Protocol):
+class CaseReader(Protocol):
     """What cases need of the reader of the whole schema."""
 
     resources: Resources
     combined: Combined
 
-    def convert(self, node: Json, place: Place) -> Json:
+    def convert(self, node: Json, place: SchemaPlace) -> Json:
         """A part as llguidance reads it. Raises SchemaError."""
         ...
 
-    def own(self, node: dict[str, Json], place: Place) -> Json:
+    def own(self, node: dict[str, Json], place: SchemaPlace) -> Json:
         """What a part says by itself. Raises SchemaError."""
         ...
 
@@ -67,11 +67,11 @@ class Case:
 class Cases:
     """Takes the schemas of one document apart."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: CaseReader) -> None:
         self._reader = reader
         self._depth = 0
 
-    def of(self, node: Json, place: Place) -> list[Case]:
+    def of(self, node: Json, place: SchemaPlace) -> list[Case]:
         """The cases of a part. Raises SchemaError."""
         if not is_table(node):
             return [Case(self._reader.convert(node, place))]
@@ -90,12 +90,12 @@ class Cases:
             raise SchemaError(place.down("contains").pointer, "`contains` beside `unevaluatedItems` is not supported")
         return [self._rest(case, node, place) for case in cases]
 
-    def _both(self, cases: list[Case], others: list[Case], place: Place) -> list[Case]:
+    def _both(self, cases: list[Case], others: list[Case], place: SchemaPlace) -> list[Case]:
         if len(cases) * len(others) > _MOST_CASES:
             raise SchemaError(place.pointer, "what is unevaluated has too many cases")
         return [one & other for one, other in product(cases, others)]
 
-    def _seen(self, node: dict[str, Json], place: Place) -> Seen:
+    def _seen(self, node: dict[str, Json], place: SchemaPlace) -> Seen:
         properties, patterns, first = node.get("properties"), node.get("patternProperties"), node.get("prefixItems")
         is_first = is_list(node.get("items"))
         return Seen(
@@ -106,7 +106,7 @@ class Cases:
             "items" in node and (not is_first or "additionalItems" in node),
         )
 
-    def _keyword(self, name: str, node: dict[str, Json], place: Place) -> list[Case]:  # noqa: PLR0911 -- one a keyword
+    def _keyword(self, name: str, node: dict[str, Json], place: SchemaPlace) -> list[Case]:  # noqa: PLR0911 -- one a keyword
         combined, at = self._reader.combined, place.down(name)
         match name:
             case "$ref" | "$dynamicRef":
@@ -135,7 +135,7 @@ class Cases:
             case _:
                 return [Case(combined.part(name, node, place))]
 
-    def _any_of(self, parts: list[Part], place: Place) -> list[Case]:
+    def _any_of(self, parts: list[SchemaPart], place: SchemaPlace) -> list[Case]:
         each = [self.of(part.node, part.place) for part in parts]
         if all(case.seen == Seen() for cases in each for case in cases):
             return [case for cases in each for case in cases]
@@ -150,14 +150,14 @@ class Cases:
                 found += cases
         return found
 
-    def _if(self, node: dict[str, Json], place: Place) -> list[Case]:
+    def _if(self, node: dict[str, Json], place: SchemaPlace) -> list[Case]:
         condition, at = node["if"], place.down("if")
         then = self.of(node.get("then", True), place.down("then"))
         otherwise = self.of(node.get("else", True), place.down("else"))
         opposite = self._reader.combined.opposites.of(condition, at)
         return [*self._both(self.of(condition, at), then, place), *self._both([Case(opposite)], otherwise, place)]
 
-    def _rest(self, case: Case, node: dict[str, Json], place: Place) -> Case:
+    def _rest(self, case: Case, node: dict[str, Json], place: SchemaPlace) -> Case:
         """The case with what is unevaluated held to."""
         seen = case.seen
         if "unevaluatedProperties" in node and not seen.all_names:

@@ -8,7 +8,7 @@ from typing import Protocol
 from app.engine.grammar.keywords import anchored, count, keys
 from app.engine.grammar.opposite import Opposites
 from app.engine.grammar.pattern import literal
-from app.engine.grammar.resources import Json, Part, Place, Resources, SchemaError, is_list, is_table
+from app.engine.grammar.resources import Json, Resources, SchemaError, SchemaPart, SchemaPlace, is_list, is_table
 from app.engine.grammar.shapes import TYPES, all_of, any_of, having, of_type, type_of, without
 
 _MOST_ALTERNATIVES = 4_000
@@ -20,11 +20,11 @@ class Reader(Protocol):
 
     resources: Resources
 
-    def convert(self, node: Json, place: Place) -> Json:
+    def convert(self, node: Json, place: SchemaPlace) -> Json:
         """A part as llguidance reads it. Raises SchemaError."""
         ...
 
-    def own(self, node: dict[str, Json], place: Place) -> Json:
+    def own(self, node: dict[str, Json], place: SchemaPlace) -> Json:
         """What a part says by itself. Raises SchemaError."""
         ...
 
@@ -32,7 +32,7 @@ class Reader(Protocol):
         """Takes what cannot be held to."""
         ...
 
-    def reference(self, name: str, node: dict[str, Json], place: Place) -> Json:
+    def reference(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
         """A reference to a definition. Raises SchemaError."""
         ...
 
@@ -43,7 +43,7 @@ class Combined:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self.opposites = Opposites(reader.convert, reader.resources)
-        self._readers: dict[str, Callable[[str, dict[str, Json], Place], Json]] = {
+        self._readers: dict[str, Callable[[str, dict[str, Json], SchemaPlace], Json]] = {
             "$ref": reader.reference,
             "$dynamicRef": reader.reference,
             "allOf": lambda name, node, place: all_of(map(self._convert, listed(node[name], place.down(name)))),
@@ -58,11 +58,11 @@ class Combined:
             "contains": self._contains,
         }
 
-    def parts(self, node: dict[str, Json], place: Place) -> list[Json]:
+    def parts(self, node: dict[str, Json], place: SchemaPlace) -> list[Json]:
         """What each combining keyword of a part says."""
         return [part for name in node if (part := self.part(name, node, place)) is not True]
 
-    def part(self, name: str, node: dict[str, Json], place: Place) -> Json:
+    def part(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
         """What one keyword says; True where that is nothing."""
         read = self._readers.get(name)
         if read is None:
@@ -73,7 +73,7 @@ class Combined:
             self._reader.refused(error)
             return True
 
-    def choices(self, parts: list[Part]) -> list[Json]:
+    def choices(self, parts: list[SchemaPart]) -> list[Json]:
         """For each of `parts` what says that it is the only one that holds. Raises SchemaError."""
         found: list[Json] = []
         for i, part in enumerate(parts):
@@ -81,10 +81,10 @@ class Combined:
             found.append(all_of(self.opposites.of(other.node, other.place) for other in others))
         return found
 
-    def _convert(self, part: Part) -> Json:
+    def _convert(self, part: SchemaPart) -> Json:
         return self._reader.convert(part.node, part.place)
 
-    def _one_of(self, name: str, node: dict[str, Json], place: Place) -> Json:
+    def _one_of(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
         parts = listed(node[name], place.down(name))
         try:
             alone = self.choices(parts)
@@ -95,7 +95,7 @@ class Combined:
             raise SchemaError(place.down(name).pointer, what) from error
         return any_of(all_of([self._convert(part), only]) for part, only in zip(parts, alone, strict=True))
 
-    def _if(self, _name: str, node: dict[str, Json], place: Place) -> Json:
+    def _if(self, _name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
         if "then" not in node and "else" not in node:
             return True
         condition, at = node["if"], place.down("if")
@@ -107,19 +107,19 @@ class Combined:
             return any_of([opposite, then])
         return any_of([all_of([self._reader.convert(condition, at), then]), all_of([opposite, otherwise])])
 
-    def _dependent(self, name: str, node: dict[str, Json], place: Place) -> Json:
+    def _dependent(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
         table, at = node[name], place.down(name)
         if not is_table(table):
             raise SchemaError(at.pointer, "must be an object")
         return all_of(self.dependency(key, table[key], at.down(key)) for key in table)
 
-    def dependency(self, key: str, needs: Json, place: Place) -> Json:
+    def dependency(self, key: str, needs: Json, place: SchemaPlace) -> Json:
         """What has to hold for objects that have a key."""
         if is_list(needs):
             return any_of([without(key), having(keys(needs, place))])
         return any_of([without(key), all_of([having([key]), self._reader.convert(needs, place)])])
 
-    def _names(self, name: str, node: dict[str, Json], place: Place) -> Json:
+    def _names(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
         at = place.down(name)
         if (listed_names := _names_listed(node[name])) is not None:
             return {"properties": dict.fromkeys(listed_names, True), "additionalProperties": False}
@@ -131,7 +131,7 @@ class Combined:
         return {"patternProperties": {regexes[0]: True}, "additionalProperties": False} if regexes else True
 
     def _name_regexes(  # noqa: PLR0911 -- one a reason
-        self, names: Json, place: Place, depth: int
+        self, names: Json, place: SchemaPlace, depth: int
     ) -> list[str] | None:
         """Patterns that every key has to match; None where there can be no key."""
         self._reader.resources.spend(place)
@@ -168,7 +168,7 @@ class Combined:
             return None if found is None else regexes + found
         return regexes
 
-    def _contains(self, name: str, node: dict[str, Json], place: Place) -> Json:
+    def _contains(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
         inside, at = node[name], place.down(name)
         least = count(node.get("minContains", 1), place.down("minContains"))
         most = count(node["maxContains"], place.down("maxContains")) if "maxContains" in node else None
@@ -185,7 +185,7 @@ class Combined:
             return True
         raise SchemaError(at.pointer, "`contains` is not supported: say of each item what it is")
 
-    def _disjoint(self, one: Part, other: Part, depth: int = 0) -> bool:  # noqa: PLR0911 -- one a reason
+    def _disjoint(self, one: SchemaPart, other: SchemaPart, depth: int = 0) -> bool:  # noqa: PLR0911 -- one a reason
         """Whether nothing can be of both, as far as a short look tells."""
         one, other = self._target(one), self._target(other)
         self._reader.resources.spend(one.place)
@@ -207,14 +207,14 @@ class Combined:
         both = [key for key in ours if key in others and _needs(one.node, key) and _needs(other.node, key)]
         return any(
             self._disjoint(
-                Part(ours[key], one.place.down("properties", key)),
-                Part(others[key], other.place.down("properties", key)),
+                SchemaPart(ours[key], one.place.down("properties", key)),
+                SchemaPart(others[key], other.place.down("properties", key)),
                 depth + 1,
             )
             for key in both
         )
 
-    def _target(self, part: Part) -> Part:
+    def _target(self, part: SchemaPart) -> SchemaPart:
         for _ in range(_DEEPEST):
             if not is_table(part.node) or "$ref" not in part.node:
                 break
@@ -222,13 +222,13 @@ class Combined:
         return part
 
 
-def listed(value: Json, place: Place) -> list[Part]:
+def listed(value: Json, place: SchemaPlace) -> list[SchemaPart]:
     """The parts of a keyword that takes a list of schemas. Raises SchemaError."""
     if not is_list(value) or not value:
         raise SchemaError(place.pointer, "must be a list with a schema in it")
     if len(value) > _MOST_ALTERNATIVES:
         raise SchemaError(place.pointer, f"more than {_MOST_ALTERNATIVES:,} schemas")
-    return [Part(each, place.down(i)) for i, each in enumerate(value)]
+    return [SchemaPart(each, place.down(i)) for i, each in enumerate(value)]
 
 
 def _names_listed(names: Json) -> list[str] | None:

@@ -19,7 +19,7 @@ from app.domain.sampling import CONSTRAINTS, SamplingParams, thinking_params
 from app.engine.core.backend import ComputeError, SamplingError
 from app.engine.grammar.gbnf import GbnfError, TokenIds, read_gbnf
 from app.engine.grammar.lexemes import to_lark
-from app.engine.grammar.matcher import Matcher, Pieces, first_line, tokenizer_of
+from app.engine.grammar.matcher import GrammarVocab, Matcher, first_line, tokenizer_of
 from app.engine.grammar.pattern import PatternError, whole
 from app.engine.grammar.schema import read_schema
 
@@ -45,7 +45,7 @@ class _Compiled:
 class Grammars:
     """Compiles for one model. May be used from several threads."""
 
-    def __init__(self, vocab: Pieces, token_ids: TokenIds) -> None:
+    def __init__(self, vocab: GrammarVocab, token_ids: TokenIds) -> None:
         """`token_ids`: the tokens that a name in a GBNF means; it may raise SamplingError."""
         self._vocab = vocab
         self._token_ids = token_ids

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from app.engine.grammar.formats import FORMATS, UNKNOWN_TO_US
 from app.engine.grammar.pattern import PatternError, searched
-from app.engine.grammar.resources import Json, Place, SchemaError, is_list, is_table
+from app.engine.grammar.resources import Json, SchemaError, SchemaPlace, is_list, is_table
 from app.engine.grammar.shapes import TYPES, all_of
 
 _MOST_ITEMS, _MOST_CHARACTERS, _MOST_DEEP, _MOST_KEYS = 1_000, 50_000, 64, 1_000
@@ -18,11 +18,13 @@ _MOST_STATES = 20_000
 _MOST_EXACT = 2**53
 _DIGITS = 15
 
-Convert = Callable[[Json, Place], Json]
+Convert = Callable[[Json, SchemaPlace], Json]
 """Makes a schema that stands inside another one ready."""
 
 
-def own_keywords(node: dict[str, Json], place: Place, convert: Convert, refused: Callable[[SchemaError], None]) -> Json:
+def own_keywords(
+    node: dict[str, Json], place: SchemaPlace, convert: Convert, refused: Callable[[SchemaError], None]
+) -> Json:
     """What `node` says by itself, of types, numbers, texts, arrays and objects.
 
     `refused` takes what cannot be done; it may raise, or return so that the keyword is left out.
@@ -39,11 +41,11 @@ def own_keywords(node: dict[str, Json], place: Place, convert: Convert, refused:
     return clean
 
 
-Reader = Callable[[Json, Place, dict[str, Json], Convert], dict[str, Json]]
+Reader = Callable[[Json, SchemaPlace, dict[str, Json], Convert], dict[str, Json]]
 """Reads a keyword's value; returns what stands for it."""
 
 
-def _type(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+def _type(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     names: list[Json] = value if is_list(value) else [value]
     for name in names:
         if name not in (*TYPES, "integer"):
@@ -53,17 +55,17 @@ def _type(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) 
     return {"type": names[0] if len(names) == 1 else names}
 
 
-def _enum(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+def _enum(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     if not is_list(value) or not value:
         raise SchemaError(place.pointer, "must be a list with something in it")
     return {"enum": [constant(each, place.down(i)) for i, each in enumerate(value)]}
 
 
-def _const(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+def _const(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     return {"const": constant(value, place)}
 
 
-def constant(value: Json, place: Place, depth: int = 0) -> Json:
+def constant(value: Json, place: SchemaPlace, depth: int = 0) -> Json:
     """A literal value; whole numbers as integers. Raises SchemaError."""
     if depth > _MOST_DEEP:
         raise SchemaError(place.pointer, f"nested deeper than {_MOST_DEEP}")
@@ -74,7 +76,7 @@ def constant(value: Json, place: Place, depth: int = 0) -> Json:
     return number(value, place) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def number(value: Json, place: Place) -> int | float:
+def number(value: Json, place: SchemaPlace) -> int | float:
     """A number that the engine keeps exactly. Raises SchemaError."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise SchemaError(place.pointer, "must be a number")
@@ -86,7 +88,7 @@ def number(value: Json, place: Place) -> int | float:
     return value
 
 
-def count(value: Json, place: Place, most: int = _MOST_CHARACTERS) -> int:
+def count(value: Json, place: SchemaPlace, most: int = _MOST_CHARACTERS) -> int:
     """A number of things. Raises SchemaError."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
@@ -97,11 +99,11 @@ def count(value: Json, place: Place, most: int = _MOST_CHARACTERS) -> int:
     return value
 
 
-def _number(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+def _number(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     return {_last(place): number(value, place)}
 
 
-def _exclusive(value: Json, place: Place, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+def _exclusive(value: Json, place: SchemaPlace, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     name = _last(place)
     if value is False:  # draft 4: it said of `minimum` or `maximum` whether the limit itself is left out
         return {}
@@ -109,7 +111,7 @@ def _exclusive(value: Json, place: Place, node: dict[str, Json], _convert: Conve
     return {} if limit is None else {name: number(limit, place)}
 
 
-def _multiple(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+def _multiple(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     found = number(value, place)
     if found <= 0:
         raise SchemaError(place.pointer, "must be more than 0")
@@ -118,15 +120,15 @@ def _multiple(value: Json, place: Place, _node: dict[str, Json], _convert: Conve
     return {"multipleOf": found}
 
 
-def _count(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+def _count(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     return {_last(place): count(value, place)}
 
 
-def _count_items(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+def _count_items(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     return {_last(place): count(value, place, _MOST_ITEMS)}
 
 
-def _min_properties(value: Json, place: Place, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+def _min_properties(value: Json, place: SchemaPlace, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     n, required = count(value, place, _MOST_ITEMS), node.get("required")
     n_required = len(set(map(str, required))) if is_list(required) else 0
     if n > n_required + 1:  # the engine would count a key that comes twice for two
@@ -134,11 +136,11 @@ def _min_properties(value: Json, place: Place, node: dict[str, Json], _convert: 
     return {"minProperties": n}
 
 
-def _pattern(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+def _pattern(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     return {"pattern": pattern(value, place)}
 
 
-def pattern(value: Json, place: Place) -> str:
+def pattern(value: Json, place: SchemaPlace) -> str:
     """A pattern that is searched for, as the engine reads it. Raises SchemaError."""
     if not isinstance(value, str):
         raise SchemaError(place.pointer, "must be text")
@@ -153,7 +155,7 @@ def anchored(regex: str) -> str:
     return f"^(?:{regex})$"
 
 
-def _format(value: Json, place: Place, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+def _format(value: Json, place: SchemaPlace, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     if value in UNKNOWN_TO_US:
         raise SchemaError(place.pointer, f"the format {value} is not supported")
     if not isinstance(value, str) or value not in FORMATS:
@@ -162,7 +164,7 @@ def _format(value: Json, place: Place, node: dict[str, Json], _convert: Convert)
     return {"allOf": [{"pattern": regex}]} if "pattern" in node else {"pattern": regex}
 
 
-def _table(value: Json, place: Place, _node: dict[str, Json], convert: Convert) -> dict[str, Json]:
+def _table(value: Json, place: SchemaPlace, _node: dict[str, Json], convert: Convert) -> dict[str, Json]:
     if not is_table(value):
         raise SchemaError(place.pointer, "must be an object of schemas")
     if len(value) > _MOST_KEYS:
@@ -170,7 +172,7 @@ def _table(value: Json, place: Place, _node: dict[str, Json], convert: Convert) 
     return {"properties": {key: convert(each, place.down(key)) for key, each in value.items()}}
 
 
-def _patterns(value: Json, place: Place, _node: dict[str, Json], convert: Convert) -> dict[str, Json]:
+def _patterns(value: Json, place: SchemaPlace, _node: dict[str, Json], convert: Convert) -> dict[str, Json]:
     if not is_table(value):
         raise SchemaError(place.pointer, "must be an object of schemas")
     found: dict[str, Json] = {}
@@ -180,43 +182,43 @@ def _patterns(value: Json, place: Place, _node: dict[str, Json], convert: Conver
     return {"patternProperties": found}
 
 
-def _one(value: Json, place: Place, _node: dict[str, Json], convert: Convert) -> dict[str, Json]:
+def _one(value: Json, place: SchemaPlace, _node: dict[str, Json], convert: Convert) -> dict[str, Json]:
     return {_last(place): convert(value, place)}
 
 
-def _required(value: Json, place: Place, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+def _required(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     return {"required": keys(value, place)}
 
 
-def keys(value: Json, place: Place) -> list[str]:
+def keys(value: Json, place: SchemaPlace) -> list[str]:
     """A list of keys. Raises SchemaError."""
     if not is_list(value) or not all(isinstance(each, str) for each in value):
         raise SchemaError(place.pointer, "must be a list of texts")
     return list(dict.fromkeys(value))
 
 
-def _items(value: Json, place: Place, node: dict[str, Json], convert: Convert) -> dict[str, Json]:
+def _items(value: Json, place: SchemaPlace, node: dict[str, Json], convert: Convert) -> dict[str, Json]:
     if not is_list(value):
         return {"items": convert(value, place)}
     first = [convert(each, place.down(i)) for i, each in enumerate(value)]
     rest = node.get("additionalItems", True)
-    further = Place(place.pointer.rsplit("/", 1)[0], place.base).down("additionalItems")
+    further = SchemaPlace(place.pointer.rsplit("/", 1)[0], place.base).down("additionalItems")
     return {"prefixItems": first, "items": convert(rest, further)}
 
 
-def _first_items(value: Json, place: Place, _node: dict[str, Json], convert: Convert) -> dict[str, Json]:
+def _first_items(value: Json, place: SchemaPlace, _node: dict[str, Json], convert: Convert) -> dict[str, Json]:
     if not is_list(value):
         raise SchemaError(place.pointer, "must be a list of schemas")
     return {"prefixItems": [convert(each, place.down(i)) for i, each in enumerate(value)]}
 
 
-def _unique(value: Json, place: Place, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
+def _unique(value: Json, place: SchemaPlace, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     if value is not True or node.get("maxItems") in (0, 1):
         return {}
     raise SchemaError(place.pointer, "`uniqueItems` is not supported")
 
 
-def _last(place: Place) -> str:
+def _last(place: SchemaPlace) -> str:
     return place.pointer.rsplit("/", 1)[1]
 
 

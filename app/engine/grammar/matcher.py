@@ -74,7 +74,7 @@ SLICES = (r'[^"\\\x00-\x1F\x7F]{1,10}', r'[^"\\\x00-\x1F\x7F]{1,30}', r'[^"\\\x0
 """What masks are precomputed for: the inside of strings, most of most replies (llguidance's own choice for JSON)."""
 
 
-class Pieces(Protocol):
+class GrammarVocab(Protocol):
     """The tables of a vocabulary that are needed."""
 
     n_vocab: int
@@ -101,7 +101,7 @@ class _Tokens:
 
     bos_token_id = None
 
-    def __init__(self, vocab: Pieces) -> None:
+    def __init__(self, vocab: GrammarVocab) -> None:
         special = {*vocab.non_text, *vocab.eog}
         self.eos_token_id = min(vocab.eog)
         self.special_token_ids = sorted(special)
@@ -113,7 +113,7 @@ class _Tokens:
         raise TypeError("a grammar is matched token by token: no text is tokenised for it")
 
 
-def tokenizer_of(vocab: Pieces) -> Any:  # noqa: ANN401 -- an LLTokenizer, which is not imported before it is needed
+def tokenizer_of(vocab: GrammarVocab) -> Any:  # noqa: ANN401 -- an LLTokenizer, which is not imported before it is needed
     """llguidance's view of a vocabulary. Raises ValueError for one without an end-of-generation token."""
     import llguidance
 

@@ -7,10 +7,10 @@ from itertools import pairwise
 
 from app.engine.grammar.keywords import anchored, count, keys, number
 from app.engine.grammar.pattern import literal
-from app.engine.grammar.resources import Json, Part, Place, Resources, SchemaError, is_list, is_table
+from app.engine.grammar.resources import Json, Resources, SchemaError, SchemaPart, SchemaPlace, is_list, is_table
 from app.engine.grammar.shapes import TYPES, all_of, any_of, having, of_type, type_of, without
 
-Convert = Callable[[Json, Place], Json]
+Convert = Callable[[Json, SchemaPlace], Json]
 _DEEPEST = 24
 _SILENT = frozenset((
     "$schema", "$id", "$anchor", "$dynamicAnchor", "$defs", "definitions", "$comment", "$vocabulary", "title",
@@ -33,7 +33,7 @@ class Opposites:
         self._resources = resources
         self._depth = 0
 
-    def of(self, node: Json, place: Place) -> Json:
+    def of(self, node: Json, place: SchemaPlace) -> Json:
         """What is not of a schema. Raises SchemaError where that cannot be written."""
         if isinstance(node, bool):
             return not node
@@ -49,7 +49,7 @@ class Opposites:
         finally:
             self._depth -= 1
 
-    def _keyword(self, name: str, node: dict[str, Json], place: Place) -> Json:  # noqa: PLR0911, PLR0912 -- one a keyword
+    def _keyword(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:  # noqa: PLR0911, PLR0912 -- one a keyword
         value, at = node[name], place.down(name)
         if name in _LOUD and value is not True:
             raise SchemaError(at.pointer, f"the opposite of `{name}` cannot be written")
@@ -87,7 +87,7 @@ class Opposites:
             case _:
                 return self._combined(name, node, place)
 
-    def _combined(self, name: str, node: dict[str, Json], place: Place) -> Json:  # noqa: PLR0911 -- one a keyword
+    def _combined(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:  # noqa: PLR0911 -- one a keyword
         value, at = node[name], place.down(name)
         match name:
             case "allOf":
@@ -117,12 +117,12 @@ class Opposites:
             case _:
                 return False  # it says nothing
 
-    def _needs_not(self, needs: Json, place: Place) -> Json:
+    def _needs_not(self, needs: Json, place: SchemaPlace) -> Json:
         if is_list(needs):
             return any_of(without(key) for key in keys(needs, place))
         return self.of(needs, place)
 
-    def _not_values(self, values: list[Json], place: Place) -> Json:
+    def _not_values(self, values: list[Json], place: SchemaPlace) -> Json:
         types = {type_of(value) for value in values}
         if types & {"array", "object"}:
             raise SchemaError(place.pointer, "the opposite of a list or an object cannot be written")
@@ -151,7 +151,7 @@ _ACROSS = {
 _COUNTED = {"Length": "string", "Items": "array", "Properties": "object"}
 
 
-def _not_types(value: Json, place: Place) -> Json:
+def _not_types(value: Json, place: SchemaPlace) -> Json:
     names: list[Json] = value if is_list(value) else [value]
     if "integer" in names and "number" not in names:
         raise SchemaError(place.pointer, "the opposite of whole numbers cannot be written")
@@ -173,9 +173,9 @@ def _only(clean: Json) -> dict[str, Json]:
     return clean if is_table(clean) else {"allOf": [clean]}
 
 
-def _parts(value: Json, place: Place) -> Iterable[Part]:
+def _parts(value: Json, place: SchemaPlace) -> Iterable[SchemaPart]:
     for i, each in enumerate(value if is_list(value) else []):
-        yield Part(each, place.down(i))
+        yield SchemaPart(each, place.down(i))
 
 
 def _other_than(texts: list[str], depth: int = 0) -> str:

@@ -31,29 +31,29 @@ class SchemaError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SchemaPlace:
     """Where a part stands: its JSON pointer in the document, and the URI that its references are relative to."""
 
     pointer: str = ""
     base: str = ""
 
-    def down(self, *keys: str | int) -> Place:
+    def down(self, *keys: str | int) -> SchemaPlace:
         """The place of a part of this part."""
         steps = "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
-        return Place(self.pointer + steps, self.base)
+        return SchemaPlace(self.pointer + steps, self.base)
 
-    def within(self, node: Json) -> Place:
+    def within(self, node: Json) -> SchemaPlace:
         """The place as the part's own `$id` changes it."""
         own = node.get("$id") if is_table(node) else None
-        return Place(self.pointer, urldefrag(urljoin(self.base, own)).url) if isinstance(own, str) else self
+        return SchemaPlace(self.pointer, urldefrag(urljoin(self.base, own)).url) if isinstance(own, str) else self
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SchemaPart:
     """A schema with its place."""
 
     node: Json
-    place: Place
+    place: SchemaPlace
 
 
 def is_table(node: Json) -> TypeGuard[dict[str, Json]]:
@@ -66,21 +66,21 @@ def is_list(node: Json) -> TypeGuard[list[Json]]:
     return isinstance(node, list)
 
 
-def parts_of(node: Json, place: Place) -> Iterator[Part]:
+def parts_of(node: Json, place: SchemaPlace) -> Iterator[SchemaPart]:
     """The schemas directly inside one."""
     if not is_table(node):
         return
     for name in TABLES:
         table = node.get(name)
         for key, each in table.items() if is_table(table) else ():
-            yield Part(each, place.down(name, key))
+            yield SchemaPart(each, place.down(name, key))
     for name in LISTS:
         rows = node.get(name)
         for i, each in enumerate(rows if is_list(rows) else ()):
-            yield Part(each, place.down(name, i))
+            yield SchemaPart(each, place.down(name, i))
     for name in ONES:
         if isinstance(node.get(name), dict):
-            yield Part(node[name], place.down(name))
+            yield SchemaPart(node[name], place.down(name))
 
 
 class Resources:
@@ -88,19 +88,19 @@ class Resources:
 
     def __init__(self, root: Json) -> None:
         self._n_left = _MOST_STEPS
-        self._resources: dict[str, Part] = {}
-        self._anchors: dict[tuple[str, str], Part] = {}
-        self._dynamic: dict[str, list[Part]] = {}
-        todo = [Part(root, Place())]
+        self._resources: dict[str, SchemaPart] = {}
+        self._anchors: dict[tuple[str, str], SchemaPart] = {}
+        self._dynamic: dict[str, list[SchemaPart]] = {}
+        todo = [SchemaPart(root, SchemaPlace())]
         self._resources[""] = todo[0]
         while todo:
             part = todo.pop()
             place = part.place.within(part.node)
             if is_table(part.node):
-                self._index(part.node, Part(part.node, place))
+                self._index(part.node, SchemaPart(part.node, place))
             todo += parts_of(part.node, place)
 
-    def _index(self, node: dict[str, Json], part: Part) -> None:
+    def _index(self, node: dict[str, Json], part: SchemaPart) -> None:
         base = part.place.base
         if "$id" in node:
             self._resources.setdefault(base, part)
@@ -111,13 +111,13 @@ class Resources:
                 if name == "$dynamicAnchor":
                     self._dynamic.setdefault(anchor, []).append(part)
 
-    def spend(self, place: Place) -> None:
+    def spend(self, place: SchemaPlace) -> None:
         """Counts one look at a part. Raises SchemaError after very many."""
         self._n_left -= 1
         if self._n_left < 0:
             raise SchemaError(place.pointer, "the schema has too many combinations")
 
-    def find(self, ref: Json, place: Place) -> Part:
+    def find(self, ref: Json, place: SchemaPlace) -> SchemaPart:
         """What a `$ref` at `place` means. Raises SchemaError."""
         if not isinstance(ref, str):
             raise SchemaError(place.down("$ref").pointer, "a reference must be text")
@@ -134,7 +134,7 @@ class Resources:
             raise SchemaError(place.down("$ref").pointer, f"there is no {ref} in this schema")
         return found
 
-    def find_dynamic(self, ref: Json, place: Place) -> Part:
+    def find_dynamic(self, ref: Json, place: SchemaPlace) -> SchemaPart:
         """What a `$dynamicRef` means where that does not depend on how it was reached. Raises SchemaError."""
         found = self.find(ref, place)
         anchor = found.node.get("$dynamicAnchor") if is_table(found.node) else None
@@ -145,7 +145,7 @@ class Resources:
         return found
 
 
-def _follow(part: Part, pointer: str) -> Part | None:
+def _follow(part: SchemaPart, pointer: str) -> SchemaPart | None:
     node, place = part.node, part.place
     for step in pointer.split("/")[1:]:
         key = step.replace("~1", "/").replace("~0", "~")
@@ -156,4 +156,4 @@ def _follow(part: Part, pointer: str) -> Part | None:
         else:
             return None
         place = place.down(key).within(node)
-    return Part(node, place)
+    return SchemaPart(node, place)

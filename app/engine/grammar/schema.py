@@ -18,7 +18,7 @@ from app.engine.core.backend import SamplingError
 from app.engine.grammar.cases import Cases
 from app.engine.grammar.combined import Combined
 from app.engine.grammar.keywords import own_keywords
-from app.engine.grammar.resources import Json, Place, Resources, SchemaError, is_list, is_table
+from app.engine.grammar.resources import Json, Resources, SchemaError, SchemaPlace, is_list, is_table
 from app.engine.grammar.shapes import all_of, any_of
 
 _DIALECTS = "json-schema.org/"
@@ -104,7 +104,7 @@ class _Reader:
         dialect = self._root.get("$schema", _DIALECTS) if is_table(self._root) else _DIALECTS
         if _DIALECTS not in str(dialect):
             self.refused(SchemaError("/$schema", f"the dialect {dialect} is not known"))
-        clean = self.convert(self._root, Place())
+        clean = self.convert(self._root, SchemaPlace())
         if clean is False:
             raise SchemaError("", "it allows nothing")
         clean = {} if clean is True else dict(clean)
@@ -112,7 +112,7 @@ class _Reader:
             clean["$defs"] = self._definitions
         return Schema(clean, self._notices(), tuple(self._places))
 
-    def convert(self, node: Json, place: Place) -> Json:
+    def convert(self, node: Json, place: SchemaPlace) -> Json:
         """A part as llguidance reads it: an object, true or false. Raises SchemaError."""
         if isinstance(node, bool):
             return node
@@ -131,14 +131,14 @@ class _Reader:
         self._places.append((place.pointer, clean))
         return clean
 
-    def _unevaluated(self, node: dict[str, Json], place: Place) -> Json | None:
+    def _unevaluated(self, node: dict[str, Json], place: SchemaPlace) -> Json | None:
         try:
             return any_of(case.clean for case in self._cases.of(node, place))
         except SchemaError as error:
             self.refused(error)
             return None
 
-    def own(self, node: dict[str, Json], place: Place) -> Json:
+    def own(self, node: dict[str, Json], place: SchemaPlace) -> Json:
         """What a part says without others being looked at."""
         return own_keywords(node, place, self.convert, self.refused)
 
@@ -149,7 +149,7 @@ class _Reader:
         if str(error) not in map(str, self._ignored):
             self._ignored.append(error)
 
-    def reference(self, name: str, node: dict[str, Json], place: Place) -> Json:
+    def reference(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
         """A `$ref`, or `$dynamicRef`, to a definition of its own."""
         find = self.resources.find if name == "$ref" else self.resources.find_dynamic
         target = find(node[name], place)
@@ -172,7 +172,7 @@ class _Reader:
 
 def _check_text(root: Json) -> None:
     """Raises SchemaError for text that no UTF-8 can hold, and for numbers that JSON does not have."""
-    todo = [(root, Place())]
+    todo = [(root, SchemaPlace())]
     while todo:
         node, place = todo.pop()
         if isinstance(node, str) and not node.isascii():
@@ -185,9 +185,9 @@ def _check_text(root: Json) -> None:
             todo += ((value, place.down(i)) for i, value in enumerate(node))
 
 
-def _check_utf8(text: str, place: Place) -> None:
+def _check_utf8(text: str, place: SchemaPlace) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        at = Place(place.pointer.encode(errors="replace").decode(), place.base).pointer
+        at = SchemaPlace(place.pointer.encode(errors="replace").decode(), place.base).pointer
         raise SchemaError(at, "half of a surrogate pair is no character") from error

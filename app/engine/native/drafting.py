@@ -6,11 +6,11 @@ import os
 
 import msgspec
 
-from app.domain.fit import Plan
+from app.domain.fit import LoadPlan
 from app.domain.model import LoadOptions
 from app.engine.core.backend import Sampler
 from app.engine.core.model_drafter import ModelDrafter
-from app.engine.core.tuning import Pace
+from app.engine.core.tuning import DecodeTuner
 from app.engine.native import library
 from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.loader import LoadedModel, is_of_memory
@@ -44,7 +44,7 @@ class DraftModel:
             loaded.notices.append(f"the draft model is on the CPU, it did not fit on the GPU: {error}")
         self.name = self._model.name
         self._n_vocab = target.vocab.n_vocab
-        self._pace = Pace(self.context)
+        self._pace = DecodeTuner(self.context)
         self._n_drafters = 0
         self._cells: dict[int, list[int]] = {i: [] for i in range(beside.n_slots)}
 
@@ -52,7 +52,7 @@ class DraftModel:
         """A drafter for the request in the target's slot `seq_id`."""
         self._n_drafters += 1
         if self._n_drafters % _MEASURED_AGAIN == 0:
-            self._pace = Pace(self.context)
+            self._pace = DecodeTuner(self.context)
         return ModelDrafter(self.context, seq_id, sampler, self._cells[seq_id], self._n_vocab, pace=self._pace)
 
     def close(self) -> None:
@@ -61,7 +61,7 @@ class DraftModel:
         self._model.close()
 
 
-def _placed(options: LoadOptions, plan: Plan | None) -> LoadOptions:
+def _placed(options: LoadOptions, plan: LoadPlan | None) -> LoadOptions:
     """The options that put the draft model where the plan has room for it: whole on one GPU, or on the CPU."""
     if plan is None:
         on_cpu = options.n_gpu_layers == 0 or not library.has_gpu()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Struct
 
-from app.domain.fit import SMALLEST_N_CTX, Memory, Plan, default_n_ctx, fit, shortfalls
+from app.domain.fit import SMALLEST_N_CTX, DeviceMemory, LoadPlan, default_n_ctx, fit, shortfalls
 from app.domain.model import LoadOptions, ModelSizes
 from app.engine.core.backend import ComputeError, Decoded
 from app.engine.native import library
@@ -84,7 +84,7 @@ class LoadedModel:
     """Those in effect, what was left open filled in."""
     notices: list[str]
     load_ms: float
-    plan: Plan | None = None
+    plan: LoadPlan | None = None
     """How memory was planned before anything was loaded; None where nobody read the file's header."""
 
     def close(self) -> None:
@@ -133,13 +133,13 @@ def load(
     return LoadedModel(model, context, attempt.options(options), notices, (time.perf_counter() - began) * 1e3, plan)
 
 
-def _memories() -> list[Memory]:
+def _memories() -> list[DeviceMemory]:
     offloads = library.has_gpu()
     devices = (device for device in library.devices() if offloads or device.kind == "CPU")
-    return [Memory(device.name, device.kind, device.free_bytes) for device in devices]
+    return [DeviceMemory(device.name, device.kind, device.free_bytes) for device in devices]
 
 
-def _first(plan: Plan | None, options: LoadOptions) -> Attempt:
+def _first(plan: LoadPlan | None, options: LoadOptions) -> Attempt:
     if plan:
         has_gpu = any(share.memory.kind != "CPU" for share in plan.shares)
         n_layers = plan.n_layers if has_gpu else 0

@@ -35,7 +35,7 @@ def write_state(handle: Native, seq_id: int, state: State, flags: int = 0) -> bo
     return int(C.llama_state_seq_set_data_ext(handle, _pointer(state), len(state), seq_id, flags)) == len(state)
 
 
-class Part(Enum):
+class StatePart(Enum):
     """What a state consists of, in this order; a state that is `PARTIAL` has not the first of several."""
 
     CELLS = "cells"
@@ -44,14 +44,14 @@ class Part(Enum):
     """The memory of recurrent layers, which knows no streams."""
 
 
-def parts_of(model: Native) -> tuple[Part, ...]:
+def parts_of(model: Native) -> tuple[StatePart, ...]:
     """The parts of a state of this model; empty where this cannot tell them apart."""
     is_hybrid, has_window = bool(C.llama_model_is_hybrid(model)), int(C.llama_model_n_swa(model)) > 0
     if C.llama_model_is_recurrent(model):
-        return (Part.RECURRENT,)
+        return (StatePart.RECURRENT,)
     if is_hybrid:
-        return () if has_window else (Part.CELLS, Part.RECURRENT)
-    return (Part.CELLS, Part.CELLS) if has_window else (Part.CELLS,)
+        return () if has_window else (StatePart.CELLS, StatePart.RECURRENT)
+    return (StatePart.CELLS, StatePart.CELLS) if has_window else (StatePart.CELLS,)
 
 
 def partial_bytes(handle: Native, seq_id: int) -> int:
@@ -59,7 +59,7 @@ def partial_bytes(handle: Native, seq_id: int) -> int:
     return int(C.llama_state_seq_get_size_ext(handle, seq_id, PARTIAL))
 
 
-def in_streams(state: State, parts: tuple[Part, ...], n_partial: int, n_from: int, n_to: int) -> State:
+def in_streams(state: State, parts: tuple[StatePart, ...], n_partial: int, n_from: int, n_to: int) -> State:
     """The state of a sequence of a context with `n_from` streams, as one with `n_to` takes it.
 
     `n_partial`: the size of the same state where it is `PARTIAL`. Raises ValueError where it is of another format.
@@ -69,7 +69,7 @@ def in_streams(state: State, parts: tuple[Part, ...], n_partial: int, n_from: in
     border = _HEADER + len(state) - n_partial
     pieces = [state[_HEADER:border], state[border:]]
     converted = (
-        _cells_in_streams(piece, n_from, n_to) if part is Part.CELLS else piece
+        _cells_in_streams(piece, n_from, n_to) if part is StatePart.CELLS else piece
         for part, piece in zip(parts[-2:], pieces[-len(parts) :], strict=True)
         if len(piece)
     )
@@ -100,7 +100,7 @@ class NativeMemory:
     can_shift: bool
     n_window: int
     """See `Backend.n_window`."""
-    _parts: tuple[Part, ...]
+    _parts: tuple[StatePart, ...]
     _handle: Native = None
     _memory: Native = None
 

@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from app.analysis import units as numbers
-from app.analysis.ending import Setting
+from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.protocol.events import ModelReady
 from app.tui.branches.state import Branch
@@ -89,7 +89,7 @@ def cells_line(meter: RunMeter, model: ModelReady | None, width: int) -> Line:
     counts: Line = ((f"  {numbers.count(n_used)} cells, ", "dim"), (shared, "shared" if n_shared else "dim"))
     room = width - 3 - width_of(counts)
     head: Line = (("KV ", "title"),)
-    return (*head, *strip(cells, Setting(), room), *counts) if room >= _NARROWEST and cells else (*head, *counts)
+    return (*head, *strip(cells, ReplyContext(), room), *counts) if room >= _NARROWEST and cells else (*head, *counts)
 
 
 _MIN_WIDTH, _MIN_HEIGHT = 30, 9

@@ -10,8 +10,8 @@ from app.domain.conversation import Message, Role
 from app.domain.errors import TokscopeError
 from app.domain.sampling import Preset
 from app.protocol.events import ModelReady
+from app.session.active_turns import variants
 from app.session.events import MessageReturned, MessageStored, StoreFailed
-from app.session.running import variants
 from app.tui.branches.plan import BranchPlan
 from app.tui.branches.screen import BranchesScreen
 from app.tui.chat.send_queue import Chat

@@ -23,7 +23,7 @@ MIN_BRANCHES, MAX_BRANCHES = 2, 8
 
 
 @dataclass(frozen=True)
-class Plan:
+class BranchesPlan:
     """What the user asked for."""
 
     presets: tuple[Preset, ...]
@@ -52,7 +52,7 @@ _N_NAME = 23
 """Cells of a row before the description."""
 
 
-class BranchPlan(Dialog[Plan]):
+class BranchPlan(Dialog[BranchesPlan]):
     """Result: the plan; None when it is left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -105,9 +105,9 @@ class BranchPlan(Dialog[Plan]):
         self._show()
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> BranchesPlan:
         """What would be started now."""
-        return Plan(tuple(self._presets[name] for name in self._checked), self._n)
+        return BranchesPlan(tuple(self._presets[name] for name in self._checked), self._n)
 
     def action_count(self, by: int) -> None:
         """Makes them more or fewer; each chosen preset has one at least."""

@@ -16,7 +16,7 @@ from app.domain.text import safe_text
 from app.session.session import Session
 from app.tui.chat.choices import Choices
 from app.tui.chat.conversations import Conversations
-from app.tui.chat.input import Hold, InputGate
+from app.tui.chat.input import InputGate, InputHold
 from app.tui.chat.library import as_markdown
 from app.tui.chat.send_queue import Chat
 from app.tui.chat.settings import ModelLoads
@@ -112,7 +112,7 @@ class ChatCommands(SafeScreen):
         """Runs what opens a dialog; what is typed until it is there is the dialog's."""
         self.run_worker(self._opening(work, self.gate.hold()), group="commands")
 
-    async def _opening(self, work: Coroutine[object, object, None], hold: Hold) -> None:
+    async def _opening(self, work: Coroutine[object, object, None], hold: InputHold) -> None:
         try:
             await self._reporting_errors(work)
         finally:
@@ -120,7 +120,7 @@ class ChatCommands(SafeScreen):
 
     async def _ask(self, dialog: Dialog[Result]) -> Result | None:
         # What is typed after it has closed may be for the next one, which opens in the same breath.
-        after: list[Hold] = []
+        after: list[InputHold] = []
         dialog.leaving = lambda: after.append(self.gate.hold())
         try:
             return await self._host.push_screen_wait(dialog)

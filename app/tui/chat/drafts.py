@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from app.tui.common.preferences import Memory
+from app.tui.common.preferences import Preferences
 
 _PAUSE_S = 1.0
 
@@ -13,7 +13,7 @@ _PAUSE_S = 1.0
 class DraftKeeper:
     """One per chat. Sleeps while nothing changes."""
 
-    def __init__(self, memory: Memory, read: Callable[[], str], pause_s: float = _PAUSE_S) -> None:
+    def __init__(self, memory: Preferences, read: Callable[[], str], pause_s: float = _PAUSE_S) -> None:
         """`read` returns what is not sent now."""
         self._memory = memory
         self._read = read

@@ -15,7 +15,7 @@ from app.domain.errors import TokscopeError
 from app.domain.text import one_line
 from app.tui.chat.library import Library
 from app.tui.dialogs.confirm import AskLine, Confirm
-from app.tui.dialogs.picker import Picker, Row
+from app.tui.dialogs.picker import Picker, PickerRow
 from app.tui.dialogs.safe import Ask
 
 
@@ -68,17 +68,17 @@ class HistoryPicker(Picker):
         self._found: dict[str, Conversation] = {}
         self._kind: ConversationKind | None = ConversationKind.CHAT
 
-    async def find(self, query: str) -> Sequence[Row]:
+    async def find(self, query: str) -> Sequence[PickerRow]:
         """Asks the store."""
         conversations = await self._library.find(query, self._kind)
         self._found = {str(conversation.id): conversation for conversation in conversations}
         return [self._row(conversation) for conversation in conversations]
 
-    def _row(self, conversation: Conversation) -> Row:
+    def _row(self, conversation: Conversation) -> PickerRow:
         when = ago(conversation.updated_ms, time.time_ns() // 1_000_000)
         n = conversation.n_messages
         asked = "question · " if conversation.kind is ConversationKind.ASK else ""
-        return Row(
+        return PickerRow(
             str(conversation.id),
             conversation.title or "untitled",
             f"{asked}{when}",

@@ -20,7 +20,7 @@ from app.tui.widgets.composer import Composer, is_typed
 _Input = events.Key | events.Paste
 
 
-class Hold:
+class InputHold:
     """One reason to keep input; compared by identity."""
 
 
@@ -47,16 +47,16 @@ class InputGate:
         self._later = later
         self._passes = passes
         self._opening = opening
-        self._holds: set[Hold] = set()
+        self._holds: set[InputHold] = set()
         self._kept: deque[_Input] = deque()
 
-    def hold(self) -> Hold:
+    def hold(self) -> InputHold:
         """Keeps input from now on, until this hold is released or `open` is called."""
-        hold = Hold()
+        hold = InputHold()
         self._holds.add(hold)
         return hold
 
-    def release(self, hold: Hold) -> None:
+    def release(self, hold: InputHold) -> None:
         """Ends one hold; a second time does nothing."""
         self._holds.discard(hold)
         self._wake()

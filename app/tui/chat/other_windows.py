@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from app.domain.conversation import Message, ReplyState
 from app.session.events import BranchChanged, Gone
-from app.session.others import Seen
+from app.session.others import SeenState
 from app.session.session import Session
 from app.tui.transcript.notes import end_note, failed
 from app.tui.transcript.widget import Transcript
@@ -93,7 +93,7 @@ class OtherWindows:
         if readable and self._opened:
             opened, self._opened = self._opened, None
             opened()
-        if found != Seen():
+        if found != SeenState():
             self._seen()
 
     def take_up(self, change: BranchChanged, *, noticed: bool = False) -> None:

@@ -18,7 +18,7 @@ from app.tui.step.control import StepControl
 from app.tui.step.dock import StepDock
 from app.tui.transcript.widget import Transcript
 from app.tui.versions.fork import Forking, ForkWanted
-from app.tui.versions.siblings import ReplyVersions
+from app.tui.versions.reply_versions import ReplyVersions
 from app.tui.widgets.composer import Composer
 
 

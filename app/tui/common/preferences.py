@@ -115,7 +115,7 @@ def _remove(path: Path) -> None:
         path.with_suffix(suffix).unlink(missing_ok=True)
 
 
-class Choice(Struct, frozen=True):
+class StoredChoice(Struct, frozen=True):
     """What the user chose, and the configured value that it was chosen over."""
 
     value: str
@@ -123,10 +123,10 @@ class Choice(Struct, frozen=True):
 
 
 class _State(Struct, omit_defaults=True):
-    choices: dict[str, Choice] = {}
+    choices: dict[str, StoredChoice] = {}
 
 
-class Memory:
+class Preferences:
     """Remembered choices by name. `path` None keeps them for this session only."""
 
     def __init__(self, path: Path | None) -> None:
@@ -144,7 +144,7 @@ class Memory:
 
     def remember(self, name: str, value: str, configured: str) -> None:
         """Keeps a choice; on disk too, atomically, if that can be written."""
-        self._state.choices[name] = Choice(value, configured)
+        self._state.choices[name] = StoredChoice(value, configured)
         self._write()
 
     def keep_draft(self, text: str) -> None:
@@ -172,22 +172,22 @@ class Memory:
 _MODEL, _PRESET = "model", "preset"
 
 
-def remember_model(memory: Memory, reference: str) -> None:
+def remember_model(memory: Preferences, reference: str) -> None:
     """Keeps the model that was chosen last, as `-m` takes it."""
     memory.remember(_MODEL, reference, "")
 
 
-def remember_preset(memory: Memory, name: str) -> None:
+def remember_preset(memory: Preferences, name: str) -> None:
     """Keeps the preset that was chosen last."""
     memory.remember(_PRESET, name, "")
 
 
-def recall_model(memory: Memory) -> str:
+def recall_model(memory: Preferences) -> str:
     """The model that was chosen last; empty where none was."""
     return memory.recall(_MODEL, "")
 
 
-def first_preset(asked: str | None, loaded: LoadedSettings, memory: Memory) -> tuple[Preset, tuple[str, ...]]:
+def first_preset(asked: str | None, loaded: LoadedSettings, memory: Preferences) -> tuple[Preset, tuple[str, ...]]:
     """The preset that was asked for, the configured one, the last that was chosen, or the default; and notices.
 
     Raises ConfigError where there is none of the name that was asked for.

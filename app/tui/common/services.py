@@ -12,7 +12,7 @@ from app.config.themes import LoadedThemes
 from app.domain.sampling import Preset
 from app.store.store import Store
 from app.tui.common.options import ChatOptions
-from app.tui.common.preferences import Memory
+from app.tui.common.preferences import Preferences
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Services:
     open_store: Callable[[], Awaitable[Store]]
     """Returns a store that may open its file later, and again when that failed."""
     load_themes: Callable[[], LoadedThemes]
-    memory: Memory
+    memory: Preferences
     notices: tuple[str, ...] = ()
     """What is wrong in the configuration, a line each."""
     dark_background: bool | None = None

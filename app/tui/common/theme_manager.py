@@ -14,7 +14,7 @@ from app.config.paths import user_themes_dir
 from app.config.problems import summary
 from app.config.themes import LoadedThemes, ThemeSpec
 from app.domain.errors import ConfigError
-from app.tui.common.preferences import Memory
+from app.tui.common.preferences import Preferences
 from app.tui.common.theme import ThemeSituation, pick_theme, to_theme
 
 AUTO = "auto"
@@ -31,7 +31,7 @@ class ThemeManager:
         self,
         app: App[int],
         load: Callable[[], LoadedThemes],
-        memory: Memory,
+        memory: Preferences,
         *,
         configured: str,
         asked: str | None,

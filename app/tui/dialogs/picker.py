@@ -34,7 +34,7 @@ WIDTH, MAX_WIDTH, FRAME = 78, 0.96, 6
 
 
 @dataclass(frozen=True)
-class Row:
+class PickerRow:
     """One choice. Its texts are taken literally and made safe here."""
 
     id: str
@@ -71,12 +71,12 @@ class Picker(Dialog[str]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, PickerRow] = {}
         self._failed = False
         """Whether the detail's lines say what went wrong."""
 
     @abstractmethod
-    async def find(self, query: str) -> Sequence[Row]:
+    async def find(self, query: str) -> Sequence[PickerRow]:
         """Returns the rows to show for what was typed. A TokscopeError is shown, and they are looked for again."""
 
     def compose(self) -> ComposeResult:
@@ -99,7 +99,7 @@ class Picker(Dialog[str]):
         try:
             rows = await self.find(self.query_one(Input).value.strip())
         except TokscopeError as error:
-            rows: Sequence[Row] = ()
+            rows: Sequence[PickerRow] = ()
             self.show_problem(error)
             self.set_timer(_AGAIN_S, self._find_again)
         else:
@@ -116,12 +116,12 @@ class Picker(Dialog[str]):
         options.highlighted = options.get_option_index(wanted[0]) if wanted else 0
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[PickerRow]:
         """What was found, in its order."""
         return list(self._rows.values())
 
     @property
-    def highlighted(self) -> Row | None:
+    def highlighted(self) -> PickerRow | None:
         """The row under the cursor."""
         option = self.query_one(OptionList).highlighted_option
         return self._rows.get(option.id or "") if option is not None else None
@@ -158,7 +158,7 @@ class Picker(Dialog[str]):
             self._show_detail(row.detail)
             self.row_highlighted(row)
 
-    def choose(self, row: Row) -> None:
+    def choose(self, row: PickerRow) -> None:
         """Ends the dialog with a row."""
         self.dismiss(row.id)
 
@@ -172,7 +172,7 @@ class Picker(Dialog[str]):
         if self._failed and not self._rows:
             await self.refill()
 
-    def row_highlighted(self, row: Row) -> None:
+    def row_highlighted(self, row: PickerRow) -> None:
         """Is told of the row under the cursor."""
 
     def _fit(self, n_detail: int | None = None) -> None:
@@ -186,7 +186,7 @@ class Picker(Dialog[str]):
     def _show_detail(self, text: str) -> None:
         self.query_one(".dialog-detail", Static).update(Content(text))
 
-    def _prompt(self, row: Row) -> Content:
+    def _prompt(self, row: PickerRow) -> Content:
         # The list has no columns: the tail is pushed to the right by hand.
         n_columns = self.query_one(OptionList).scrollable_content_region.width
         # Before the first layout: what `.dialog` will leave. Narrower rows would be seen for a moment.
@@ -227,7 +227,7 @@ class DefaultPicker(Picker):
         self.notify(safe_text(f"{row.id} is the default now ({self.SETTING} in {path})."), markup=False)
         await self.refill(row.id)
 
-    def may_be_default(self, row: Row) -> bool:
+    def may_be_default(self, row: PickerRow) -> bool:
         """Whether a row can be chosen at all."""
         return bool(row.id)
 

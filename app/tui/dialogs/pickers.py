@@ -12,7 +12,7 @@ from app.domain.text import one_line
 from app.models.listing import ModelRow
 from app.tui.common.commands import COMMANDS
 from app.tui.common.keymap import Keymap
-from app.tui.dialogs.picker import DefaultPicker, Picker, Row, matches
+from app.tui.dialogs.picker import DefaultPicker, Picker, PickerRow, matches
 
 
 def size_text(size_bytes: int) -> str:
@@ -35,7 +35,7 @@ class ModelPicker(DefaultPicker):
         self._models = {model.name: model for model in models}
         self._current = current
 
-    async def find(self, query: str) -> Sequence[Row]:
+    async def find(self, query: str) -> Sequence[PickerRow]:
         """Returns the models whose name or title has the words of `query`."""
         return [
             self._row(model)
@@ -43,7 +43,7 @@ class ModelPicker(DefaultPicker):
             if matches(query, model.name, model.title, model.quant or "")
         ]
 
-    def _row(self, model: ModelRow) -> Row:
+    def _row(self, model: ModelRow) -> PickerRow:
         if model.problem:
             tail, detail = "unusable", one_line(model.problem, 200)
         elif model.installed:
@@ -55,16 +55,18 @@ class ModelPicker(DefaultPicker):
             tail, detail = "not installed", one_line(model.install, 200) or "not installed"
         title = model.title or model.name
         tail = self.marked(model.name, tail)
-        return Row(model.name, title, tail, detail, current=model.name == self._current, muted=not self._usable(model))
+        return PickerRow(
+            model.name, title, tail, detail, current=model.name == self._current, muted=not self._usable(model)
+        )
 
-    def choose(self, row: Row) -> None:
+    def choose(self, row: PickerRow) -> None:
         """Ends with an installed model; of another one the detail line tells how to get it."""
         if self._usable(self._models[row.id]):
             super().choose(row)
         else:
             self.notify(row.detail, severity="warning", markup=False)
 
-    def may_be_default(self, row: Row) -> bool:
+    def may_be_default(self, row: PickerRow) -> bool:
         """Whether its file is there and good; says what is wrong otherwise."""
         usable = self._usable(self._models[row.id])
         if not usable:
@@ -109,10 +111,12 @@ class PresetPicker(DefaultPicker):
         self._presets = presets
         self._current = current
 
-    async def find(self, query: str) -> Sequence[Row]:
+    async def find(self, query: str) -> Sequence[PickerRow]:
         """Returns the presets whose name or description has the words of `query`."""
         return [
-            Row(name, name, self.marked(name, self._tail(preset)), describe(preset), current=name == self._current)
+            PickerRow(
+                name, name, self.marked(name, self._tail(preset)), describe(preset), current=name == self._current
+            )
             for name, preset in self._presets.items()
             if matches(query, name, preset.description)
         ]
@@ -130,16 +134,16 @@ class ThemePicker(Picker):
         self._current = current
         self._preview = preview
 
-    async def find(self, query: str) -> Sequence[Row]:
+    async def find(self, query: str) -> Sequence[PickerRow]:
         """Returns the themes whose name or kind has the words of `query`."""
         kinds = {name: self._kind(theme) for name, theme in self._themes.items()}
         return [
-            Row(name, name, kinds[name], current=name == self._current)
+            PickerRow(name, name, kinds[name], current=name == self._current)
             for name in self._themes
             if matches(query, name, kinds[name])
         ]
 
-    def row_highlighted(self, row: Row) -> None:
+    def row_highlighted(self, row: PickerRow) -> None:
         """Wears the theme under the cursor."""
         self._preview(row.id)
 
@@ -158,7 +162,7 @@ class Palette(Picker):
         super().__init__()
         self._keymap = keymap
 
-    async def find(self, query: str) -> Sequence[Row]:
+    async def find(self, query: str) -> Sequence[PickerRow]:
         """Returns the commands whose title, help or id has the words of `query`, nearest titles first."""
         found = [
             command
@@ -166,7 +170,7 @@ class Palette(Picker):
             if command.id != "palette" and matches(query, command.title, command.help, command.id)
         ]
         found.sort(key=lambda command: _distance(query.casefold(), command.title.casefold()))
-        return [Row(each.id, each.title, self._keymap.label(each.id), each.help) for each in found]
+        return [PickerRow(each.id, each.title, self._keymap.label(each.id), each.help) for each in found]
 
 
 def _distance(query: str, title: str) -> int:

@@ -39,7 +39,7 @@ _KINDS = {
 _BLOCKS_ONLY = parser().disable("inline")
 
 
-class Kind(Enum):
+class BlockKind(Enum):
     """How a block's text is to be read."""
 
     MARKDOWN = auto()
@@ -53,7 +53,7 @@ class Kind(Enum):
 class Block:
     """A piece of a message that is rendered by itself."""
 
-    kind: Kind
+    kind: BlockKind
     text: str
     gap: bool = True
     """A blank line parts it from the block before."""
@@ -171,7 +171,7 @@ class Splitter:
                 rest.append(fence.content(shown))
             return [_code(rest, fence.info, gap=fence.n_shown == 0)] if rest or not fence.n_shown else []
         if is_plain_paragraph(shown):
-            return [Block(Kind.MARKDOWN, shown.rstrip(_BLANK))]
+            return [Block(BlockKind.MARKDOWN, shown.rstrip(_BLANK))]
         lines = shown.split("\n")
         found: list[Block] = []
         starts = _starts(lines, shown, self._item)
@@ -220,7 +220,7 @@ def _blocks(start: _Start, lines: list[str]) -> list[Block]:
         content = start.fence.content
         return _code_pieces(content.removesuffix("\n").split("\n") if content else [], fence.info)
     text = "\n".join(lines).rstrip(_BLANK)
-    return [Block(Kind.MARKDOWN, text, start.gap)]
+    return [Block(BlockKind.MARKDOWN, text, start.gap)]
 
 
 def _code_pieces(lines: list[str], info: str) -> list[Block]:
@@ -229,4 +229,4 @@ def _code_pieces(lines: list[str], info: str) -> list[Block]:
 
 
 def _code(lines: list[str], info: str, *, gap: bool) -> Block:
-    return Block(Kind.CODE, "\n".join(lines), gap, info)
+    return Block(BlockKind.CODE, "\n".join(lines), gap, info)

@@ -13,7 +13,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 
-class Piece(NamedTuple):
+class WrapPiece(NamedTuple):
     """One visual line of a logical one: characters `start` to `end`, and what the wrapping took away before it."""
 
     start: int
@@ -21,34 +21,34 @@ class Piece(NamedTuple):
     glue: str
 
 
-def wrap(text: str, width: int, *, words: bool = True) -> list[Piece]:
+def wrap(text: str, width: int, *, words: bool = True) -> list[WrapPiece]:
     """Breaks one logical line at spaces (or, if not `words`, anywhere) into pieces of at most `width` cells.
 
     Words that are too long are chopped; between wide (CJK) characters a break is always allowed. At least one piece.
     """
     width = max(1, width)
     if len(text) <= width and (text.isascii() or cell_len(text) <= width):
-        return [Piece(0, len(text), "")]
+        return [WrapPiece(0, len(text), "")]
     return _wrap_narrow(text, width, words) if text.isascii() else _wrap_cells(text, width, words)
 
 
-def _wrap_narrow(text: str, width: int, words: bool) -> list[Piece]:
-    pieces: list[Piece] = []
+def _wrap_narrow(text: str, width: int, words: bool) -> list[WrapPiece]:
+    pieces: list[WrapPiece] = []
     at, glue = 0, ""
     while len(text) - at > width:
         cut = text.rfind(" ", at, at + width + 1) if words else -1
         if cut <= at or text[at:cut].isspace():
-            pieces.append(Piece(at, at + width, glue))
+            pieces.append(WrapPiece(at, at + width, glue))
             at, glue = at + width, ""
             continue
-        pieces.append(Piece(at, cut, glue))
+        pieces.append(WrapPiece(at, cut, glue))
         at, glue = cut + 1, " "
-    pieces.append(Piece(at, len(text), glue))
+    pieces.append(WrapPiece(at, len(text), glue))
     return pieces
 
 
-def _wrap_cells(text: str, width: int, words: bool) -> list[Piece]:
-    pieces: list[Piece] = []
+def _wrap_cells(text: str, width: int, words: bool) -> list[WrapPiece]:
+    pieces: list[WrapPiece] = []
     at, glue, used = 0, "", 0
     # The last place in this line where it may end, where the next would begin, and the cells up to there.
     end, resume, cells_before = -1, -1, 0
@@ -60,7 +60,7 @@ def _wrap_cells(text: str, width: int, words: bool) -> list[Piece]:
                 end, resume, cells_before = start, stop, used + size
             elif end <= at or text[at:end].isspace():
                 end, resume, cells_before = start, start, used
-            pieces.append(Piece(at, end, glue))
+            pieces.append(WrapPiece(at, end, glue))
             glue, at, used = text[end:resume], resume, used - cells_before
             end = -1
         if start < at:
@@ -69,7 +69,7 @@ def _wrap_cells(text: str, width: int, words: bool) -> list[Piece]:
         used += size
         if text[start] == " " and words and start > at:
             end, resume, cells_before = start, stop, used
-    pieces.append(Piece(at, len(text), glue))
+    pieces.append(WrapPiece(at, len(text), glue))
     return pieces
 
 
@@ -200,7 +200,7 @@ class LineBuilder:
         self.lines.append(Line(strip, skip, glue, aside))
 
 
-def cut_spans(spans: Sequence[Span], pieces: Sequence[Piece]) -> Iterator[list[Span]]:
+def cut_spans(spans: Sequence[Span], pieces: Sequence[WrapPiece]) -> Iterator[list[Span]]:
     """The spans of each piece, going down both lists once."""
     index, offset = 0, 0
     for piece in pieces:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
-from app.tui.markdown.blocks import Block, Kind
+from app.tui.markdown.blocks import Block, BlockKind
 from app.tui.markdown.fence import Fence, open_fence
 from app.tui.markdown.placing import Unit
 
@@ -21,7 +21,7 @@ def line_starts(source: str, blocks: Sequence[Block], index: int) -> list[int]:
     `blocks` are those of `source`, or of its beginning, in order. A line of code begins behind what its fence took
     away; where that was a part of a tab, the blanks that are left of it lie before the line.
     """
-    if blocks[index].kind is Kind.PLAIN:
+    if blocks[index].kind is BlockKind.PLAIN:
         return _plain_starts(source, blocks, index)
     lines = source.split("\n")
     tops = [0, *accumulate(len(line) + 1 for line in lines)]
@@ -29,7 +29,7 @@ def line_starts(source: str, blocks: Sequence[Block], index: int) -> list[int]:
     fence: Fence | None = None
     for block in blocks[: index + 1]:
         at += n_lines
-        is_code = block.kind is Kind.CODE
+        is_code = block.kind is BlockKind.CODE
         if fence is not None and not (is_code and not block.gap):
             at += at < len(lines) and fence.closes(lines[at])
             fence = None
@@ -42,7 +42,7 @@ def line_starts(source: str, blocks: Sequence[Block], index: int) -> list[int]:
         if fence is not None and not block.text and (at >= len(lines) or fence.closes(lines[at])):
             n_lines = 0
     block = blocks[index]
-    if block.kind not in (Kind.CODE, Kind.MARKDOWN) or (block.kind is Kind.CODE and fence is None):
+    if block.kind not in (BlockKind.CODE, BlockKind.MARKDOWN) or (block.kind is BlockKind.CODE and fence is None):
         return []
     if at >= len(lines):
         return [len(source)]
@@ -60,7 +60,7 @@ def fence_around(source: str, blocks: Sequence[Block], index: int) -> Unit | Non
     first = last = index
     while not blocks[first].gap:
         first -= 1
-    while last + 1 < len(blocks) and blocks[last + 1].kind is Kind.CODE and not blocks[last + 1].gap:
+    while last + 1 < len(blocks) and blocks[last + 1].kind is BlockKind.CODE and not blocks[last + 1].gap:
         last += 1
     begins, ends = line_starts(source, blocks, first), line_starts(source, blocks, last)
     if not begins or not ends:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.style import Style
 
 from app.domain.text import safe_text
-from app.tui.markdown.blocks import Block, Kind
+from app.tui.markdown.blocks import Block, BlockKind
 from app.tui.markdown.code import add_code
 from app.tui.markdown.dialect import parser
 from app.tui.markdown.fence import is_plain_paragraph
@@ -47,22 +47,22 @@ def render(
     out = LineBuilder(width, styles.base, gutter)
     places = range(len(block.text)) if with_places else ()
     match block.kind:
-        case Kind.CODE:
+        case BlockKind.CODE:
             add_code(out, block.text, block.info, styles, label=block.gap, places=places)
-        case Kind.NOTE:
+        case BlockKind.NOTE:
             with out.indent(("○ ", styles.note), ("  ", styles.note)):
                 _add_plain(out, block.text, styles.note)
-        case Kind.FAILURE:
+        case BlockKind.FAILURE:
             with out.indent(("✗ ", styles.failure), ("  ", styles.failure)):
                 _add_plain(out, block.text, styles.failure)
-        case Kind.PLAIN:
+        case BlockKind.PLAIN:
             _add_plain(out, block.text, styles.base, places)
-        case Kind.MARKDOWN if not with_places and is_plain_paragraph(block.text):
+        case BlockKind.MARKDOWN if not with_places and is_plain_paragraph(block.text):
             for line in safe_text(block.text).split("\n"):
                 out.flow([(line.rstrip(" "), styles.base)])
-        case Kind.MARKDOWN if len(block.text) > MAX_MARKED and not is_plain_paragraph(block.text):
+        case BlockKind.MARKDOWN if len(block.text) > MAX_MARKED and not is_plain_paragraph(block.text):
             _add_plain(out, block.text, styles.base, places)
-        case Kind.MARKDOWN:
+        case BlockKind.MARKDOWN:
             tokens = placed_tokens(block.text) if with_places else _PARSER.parse(block.text)
             _Walk(out, styles, block).blocks(tokens)
     return out.lines

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 
 from app.analysis import units as numbers
-from app.analysis.ending import Setting
+from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.domain.generation import CellSpan
 from app.protocol.events import ModelReady
@@ -35,7 +35,7 @@ _MOST_OF_A_TEXT = 4_000
 """Characters of a span's text that are looked at: no screen shows more."""
 
 
-def strip(cells: Sequence[CellSpan], setting: Setting, width: int) -> Line:
+def strip(cells: Sequence[CellSpan], setting: ReplyContext, width: int) -> Line:
     """Returns one line: a letter a kind, lower case where nothing was computed, `&` at the end of what other branches
     hold too, `!` at the beginning of what is dropped next."""
     spans: list[tuple[str, str]] = []
@@ -53,7 +53,7 @@ def strip(cells: Sequence[CellSpan], setting: Setting, width: int) -> Line:
     return tuple(spans)
 
 
-def cells_forms(meter: RunMeter, model: ModelReady | None, setting: Setting, width: int) -> Forms:
+def cells_forms(meter: RunMeter, model: ModelReady | None, setting: ReplyContext, width: int) -> Forms:
     """Returns the panel of the column in its forms, the fullest first."""
     cells = _cells(meter, model)
     title = _title(cells, width)
@@ -62,7 +62,7 @@ def cells_forms(meter: RunMeter, model: ModelReady | None, setting: Setting, wid
     return (title, line, letters, _marks(cells, setting, width)), (title, line), (title,)
 
 
-def cells_page(meter: RunMeter, model: ModelReady | None, setting: Setting, width: int, height: int) -> list[Line]:
+def cells_page(meter: RunMeter, model: ModelReady | None, setting: ReplyContext, width: int, height: int) -> list[Line]:
     """Returns the strip, its legend and the list of spans with their texts in at most `height` lines."""
     cells = _cells(meter, model)
     if not cells:
@@ -107,7 +107,7 @@ def _letters() -> Line:
     return line
 
 
-def _marks(cells: Sequence[CellSpan], setting: Setting, width: int) -> Line:
+def _marks(cells: Sequence[CellSpan], setting: ReplyContext, width: int) -> Line:
     """What small letters and marks mean, of those that are seen; in fewer words where they do not fit."""
     sources = list(dict.fromkeys(cell.source for cell in cells if cell.source not in ("computed", "")))
     dropped = _dropped(cells, setting) is not None
@@ -123,7 +123,7 @@ def _marks(cells: Sequence[CellSpan], setting: Setting, width: int) -> Line:
     return line
 
 
-def _dropped(cells: Sequence[CellSpan], setting: Setting) -> int | None:
+def _dropped(cells: Sequence[CellSpan], setting: ReplyContext) -> int | None:
     if setting.policy == "stop":
         return None
     kinds = ("earlier", "prompt") if setting.policy == "shift" else ("earlier",)

@@ -9,7 +9,7 @@ from textual import events
 from app.analysis.meter import RunMeter
 from app.protocol.events import ModelReady
 from app.tui.panels.choice import PanelChoice
-from app.tui.panels.sections import Section, sections
+from app.tui.panels.sections import PanelText, sections
 from app.tui.widgets.line import BLANK, Line
 from app.tui.widgets.lines import Lines
 
@@ -17,7 +17,7 @@ Row = tuple[str, Line]
 """The name of a panel, empty between two, and a line of it."""
 
 
-def fit(panels: Sequence[Section], height: int) -> list[Row]:
+def fit(panels: Sequence[PanelText], height: int) -> list[Row]:
     """Returns at most `height` rows: extras are left out first, then gaps go, then the least important panel shrinks
     and goes, then the next.
 

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 
 from textual.app import App
 
-from app.analysis.ending import Setting
+from app.analysis.ending import ReplyContext
 from app.analysis.meter import Phase, RunMeter
 from app.analysis.recording import events_of
 from app.analysis.story import story
@@ -15,7 +15,7 @@ from app.domain.conversation import Role
 from app.domain.sampling import SamplingParams
 from app.session.session import Session
 from app.tui.chat.loading import EngineLoader
-from app.tui.common.preferences import Memory
+from app.tui.common.preferences import Preferences
 from app.tui.dialogs.help import Story
 from app.tui.panels.choice import PanelChoice
 from app.tui.panels.column import PanelColumn
@@ -32,7 +32,7 @@ class PanelController:
         host: App[int],
         session: Session,
         meter: RunMeter,
-        memory: Memory,
+        memory: Preferences,
         column: PanelColumn,
         status: StatusLine,
         loader: EngineLoader,
@@ -52,9 +52,9 @@ class PanelController:
         column.choice = PanelChoice(memory.recall("panel_choice", ""))
 
     @property
-    def setting(self) -> Setting:
+    def setting(self) -> ReplyContext:
         """How the reply on the screen was asked for, and whether the next one is with speculation."""
-        return Setting(self._speculates, self._session.preset.context, self._sampling())
+        return ReplyContext(self._speculates, self._session.preset.context, self._sampling())
 
     @property
     def _speculates(self) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from app.analysis import units as numbers
 from app.analysis.drafting import ENOUGH_PLAIN, Drafting
-from app.analysis.ending import Setting
+from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.tui.widgets.line import Forms, Line, bar, levels, spread
 
 
-def drafting_forms(meter: RunMeter, setting: Setting, width: int) -> Forms:
+def drafting_forms(meter: RunMeter, setting: ReplyContext, width: int) -> Forms:
     """Returns the panel of the column in its forms, the fullest first."""
     drafting = meter.drafting
     counts = drafting.counts
@@ -28,7 +28,7 @@ def drafting_forms(meter: RunMeter, setting: Setting, width: int) -> Forms:
     return (title, kinds, places, gain), (title, gain), (title,)
 
 
-def drafting_page(meter: RunMeter, setting: Setting, width: int, height: int) -> list[Line]:
+def drafting_page(meter: RunMeter, setting: ReplyContext, width: int, height: int) -> list[Line]:
     """Returns the whole story in at most `height` lines."""
     drafting, counts = meter.drafting, meter.drafting.counts
     figures = (
@@ -64,7 +64,7 @@ def drafting_page(meter: RunMeter, setting: Setting, width: int, height: int) ->
     return lines[:height]
 
 
-def _state(drafting: Drafting, setting: Setting) -> str:
+def _state(drafting: Drafting, setting: ReplyContext) -> str:
     if drafting.counts.n_steps:
         return "in this reply: on"
     if drafting.asked is None:

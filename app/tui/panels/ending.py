@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log10
 
 from app.analysis import units as numbers
-from app.analysis.ending import N_MOMENTS, Ending, Setting
+from app.analysis.ending import N_MOMENTS, Ending, ReplyContext
 from app.analysis.meter import Phase, RunMeter
 from app.domain.probability import percent
 from app.protocol.events import ModelReady
@@ -29,7 +29,9 @@ def ending_forms(meter: RunMeter, width: int) -> Forms:
     return (title, curve, figures), (title, curve), (title,)
 
 
-def ending_page(meter: RunMeter, model: ModelReady | None, setting: Setting, width: int, height: int) -> list[Line]:
+def ending_page(
+    meter: RunMeter, model: ModelReady | None, setting: ReplyContext, width: int, height: int
+) -> list[Line]:
     """Returns the whole story in at most `height` lines."""
     ending = meter.ending
     title = spread((("WHY IT STOPS", "title"),), ((meter.finish or meter.phase.value, "value"),), width)
@@ -85,7 +87,7 @@ def _most(ending: Ending) -> float:
     return ending.moments[0].p if ending.moments else 0.0
 
 
-def _ledger(meter: RunMeter, model: ModelReady | None, setting: Setting) -> list[Line]:
+def _ledger(meter: RunMeter, model: ModelReady | None, setting: ReplyContext) -> list[Line]:
     ending, limit = meter.ending, setting.sampling.max_tokens
     now = numbers.UNKNOWN if ending.now is None else f"{percent(ending.now)} at the last token"
     far = "" if ending.survival is None else f"{percent(ending.survival)} of plain draws come this far"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import zip_longest
 
-from app.analysis.ending import Setting
+from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.protocol.events import ModelReady
 from app.tui.panels.cells import cells_page
@@ -13,7 +13,7 @@ from app.tui.panels.column import fit
 from app.tui.panels.drafting import drafting_page
 from app.tui.panels.ending import ending_page
 from app.tui.panels.latency import latency_page
-from app.tui.panels.sections import Section, sections
+from app.tui.panels.sections import PanelText, sections
 from app.tui.widgets.line import BLANK, Line, width_of
 
 FIGURES = "figures"
@@ -30,7 +30,9 @@ def page_of(panel: str) -> str:
     return panel if panel in PAGES else FIGURES
 
 
-def page(name: str, meter: RunMeter, model: ModelReady | None, setting: Setting, width: int, height: int) -> list[Line]:
+def page(
+    name: str, meter: RunMeter, model: ModelReady | None, setting: ReplyContext, width: int, height: int
+) -> list[Line]:
     """Returns a page in at most `height` lines."""
     match name:
         case "speculation":
@@ -45,7 +47,7 @@ def page(name: str, meter: RunMeter, model: ModelReady | None, setting: Setting,
             return _figures(meter, model, setting, width, height)
 
 
-def _figures(meter: RunMeter, model: ModelReady | None, setting: Setting, width: int, height: int) -> list[Line]:
+def _figures(meter: RunMeter, model: ModelReady | None, setting: ReplyContext, width: int, height: int) -> list[Line]:
     n = max(1, min(3, (width + _GAP) // (_COLUMN + _GAP)))
     each = max(_NARROWEST, (width - _GAP * (n - 1)) // n)
     panels = sections(meter, model, each, setting, PanelChoice(), extras=False)
@@ -53,10 +55,10 @@ def _figures(meter: RunMeter, model: ModelReady | None, setting: Setting, width:
     return [_side_by_side(row, each) for row in zip_longest(*columns, fillvalue=BLANK)]
 
 
-def _parts(panels: tuple[Section, ...], n: int) -> list[list[Section]]:
+def _parts(panels: tuple[PanelText, ...], n: int) -> list[list[PanelText]]:
     """Divides the panels in their order into `n` columns of about the same height."""
     total = sum(len(panel.forms[0]) + 1 for panel in panels)
-    parts: list[list[Section]] = [[] for _ in range(n)]
+    parts: list[list[PanelText]] = [[] for _ in range(n)]
     done = 0
     for panel in panels:
         n_lines = len(panel.forms[0]) + 1

@@ -8,11 +8,11 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from app.analysis.ending import Setting
+from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.domain.trace import Origin, TokenTrace
 from app.protocol.events import ModelReady
-from app.tui.dialogs.picker import Picker, Row, matches
+from app.tui.dialogs.picker import Picker, PickerRow, matches
 from app.tui.dialogs.safe import SafeScreen
 from app.tui.panels.choice import PANELS, PanelChoice, Visibility
 from app.tui.panels.pages import FIGURES, PAGES, page
@@ -134,7 +134,7 @@ class WatchScreen(SafeScreen):
         self._refresh()
         self.page.redraw()
 
-    def show(self, meter: RunMeter, model: ModelReady | None, setting: Setting) -> None:
+    def show(self, meter: RunMeter, model: ModelReady | None, setting: ReplyContext) -> None:
         """Shows the figures of now."""
         self.page.update(meter, model, setting)
         if self.page.panel == "speculation":
@@ -196,16 +196,18 @@ class PanelPicker(Picker):
         self._choice = choice
         self._changed = changed
 
-    async def find(self, query: str) -> Sequence[Row]:
+    async def find(self, query: str) -> Sequence[PickerRow]:
         """Returns the panels whose name or purpose has the words of `query`."""
         wishes = {panel.name: self._choice.wish(panel.name) for panel in PANELS}
         return [
-            Row(panel.name, panel.title, wishes[panel.name], panel.help, muted=wishes[panel.name] is Visibility.HIDDEN)
+            PickerRow(
+                panel.name, panel.title, wishes[panel.name], panel.help, muted=wishes[panel.name] is Visibility.HIDDEN
+            )
             for panel in PANELS
             if matches(query, panel.name, panel.title, panel.help)
         ]
 
-    def choose(self, row: Row) -> None:
+    def choose(self, row: PickerRow) -> None:
         """Changes the wish in place of ending the dialog."""
         self._choice.change(row.id)
         self._changed()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.analysis import units as numbers
-from app.analysis.ending import Setting
+from app.analysis.ending import ReplyContext
 from app.analysis.meter import Phase, RunMeter
 from app.domain.generation import FinishReason
 from app.domain.probability import percent
@@ -22,7 +22,7 @@ from app.tui.widgets.line import Forms, Line, bar, big, gauge, share, spark, spr
 N_CANDIDATES = 10
 _CHOSEN = 100
 """What a panel gains in importance when the user wants it."""
-_SETTING, _CHOICE = Setting(), PanelChoice()
+_SETTING, _CHOICE = ReplyContext(), PanelChoice()
 _FINISH_ROLES = {
     FinishReason.STOP: "ok",
     FinishReason.LENGTH: "warn",
@@ -33,7 +33,7 @@ _FINISH_ROLES = {
 
 
 @dataclass(frozen=True)
-class Section:
+class PanelText:
     """One panel in every form it can take, the fullest first. A form's height never depends on the figures."""
 
     name: str
@@ -48,11 +48,11 @@ def sections(
     meter: RunMeter,
     model: ModelReady | None,
     width: int,
-    setting: Setting = _SETTING,
+    setting: ReplyContext = _SETTING,
     choice: PanelChoice = _CHOICE,
     *,
     extras: bool = True,
-) -> tuple[Section, ...]:
+) -> tuple[PanelText, ...]:
     """Returns the panels that are not hidden from top to bottom, drawn for `width` cells.
 
     `extras`: with those that need room that nobody else wants.
@@ -72,7 +72,7 @@ def sections(
         "stop": (5, lambda: _stop(meter, width)),
         "model": (1, lambda: _model(model, width)),
     }
-    made: list[Section] = []
+    made: list[PanelText] = []
     for panel in PANELS:
         wish = choice.wish(panel.name)
         extra = panel.extra and wish is Visibility.AUTO
@@ -80,7 +80,7 @@ def sections(
             continue
         importance, draw = drawn[panel.name]
         above = _CHOSEN if wish is Visibility.SHOWN else 0
-        made.append(Section(panel.name, importance + above, draw(), extra))
+        made.append(PanelText(panel.name, importance + above, draw(), extra))
     return tuple(made)
 
 

@@ -21,19 +21,19 @@ from app.store.store import Store
 from app.tui.app import TokscopeApp
 from app.tui.common.keymap import Keymap
 from app.tui.common.options import ChatOptions
-from app.tui.common.preferences import Memory
+from app.tui.common.preferences import Preferences
 from app.tui.common.services import Services
 from app.tui.common.theme_manager import ThemeManager
 from app.tui.replay.engine import ReplayClock, ReplayEngine
 from app.tui.replay.screen import ReplayScreen
 from app.tui.run import USAGE, before_textual, drive
 from app.tui.terminal import splash
-from app.tui.terminal.background import Answer, ask
+from app.tui.terminal.background import BackgroundReply, ask
 from app.tui.terminal.gate import unsupported_reason, wants_no_color
 from app.tui.terminal.guard import TerminalGuard
 
 
-class BorrowedMemory(Memory):
+class BorrowedMemory(Preferences):
     """What the chat remembers, read and never changed: what was chosen here is forgotten with the replay."""
 
     def keep_draft(self, text: str) -> None:
@@ -70,7 +70,7 @@ def make_services(
     recording: Recording,
     clock: ReplayClock,
     settings: Settings,
-    memory: Memory,
+    memory: Preferences,
     *,
     theme: str | None = None,
     dark: bool | None = None,
@@ -119,7 +119,7 @@ async def _run(recording: Recording, speed: float, theme: str | None, guard: Ter
     from app.tui.replay.engine import ReplayClock
     from app.tui.terminal import paste
 
-    terminal = ask() if not wants_no_color() else Answer(None, "")
+    terminal = ask() if not wants_no_color() else BackgroundReply(None, "")
     clock = ReplayClock(speed)
     memory = BorrowedMemory(data_dir() / "remembered.json")
     services = make_services(recording, clock, load_settings().settings, memory, theme=theme, dark=terminal.dark)

@@ -21,7 +21,7 @@ _SEQUENCE = re.compile(rb"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\|$)|\x1b[\[O][0-?]*[ -
 """An answer, or a key that is no text."""
 
 
-class Answer(NamedTuple):
+class BackgroundReply(NamedTuple):
     """What came from the terminal."""
 
     dark: bool | None
@@ -30,10 +30,10 @@ class Answer(NamedTuple):
     """What somebody typed meanwhile; a line's end is Enter."""
 
 
-def ask(timeout_s: float = 0.1) -> Answer:
+def ask(timeout_s: float = 0.1) -> BackgroundReply:
     """Waits at most `timeout_s` for the terminal to tell its background."""
     reply = _ask(timeout_s)
-    return Answer(parse_reply(reply, os.environ.get("COLORFGBG", "")), typed_ahead(reply))
+    return BackgroundReply(parse_reply(reply, os.environ.get("COLORFGBG", "")), typed_ahead(reply))
 
 
 def typed_ahead(reply: bytes) -> str:

@@ -1,4 +1,4 @@
-"""`ReplyTokens`: the generated tokens of a reply as text, under a cursor and a tint, with or without rejected drafts."""
+"""`ReplyTokens`: the generated tokens of a reply as text, under a cursor and a tint, with rejected drafts if wished."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class TokenText(ScrollView, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    Flow { height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }
+    TokenText { height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "arrow(-1, 0)", "Token before", show=False),

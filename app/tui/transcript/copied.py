@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from textual.geometry import Offset
 from textual.selection import Selection
 
-from app.tui.markdown.blocks import Kind
-from app.tui.transcript.entry import GUTTER, Entry, Look, Voice
+from app.tui.markdown.blocks import BlockKind
+from app.tui.transcript.entry import GUTTER, Entry, EntryStyle, Voice
 from app.tui.transcript.laid import Laid, Shown, shown_text
 from app.tui.transcript.layout import Layout
 from app.tui.transcript.selection import before_safe, logical_text
@@ -41,7 +41,7 @@ def copied(layout: Layout, selection: Selection) -> str:
     return "\n\n".join([*(text.rstrip("\n") for text in found[:-1]), *found[-1:]])
 
 
-def copied_from(entry: Entry, first: Spot | None, last: Spot | None, look: Look) -> str:
+def copied_from(entry: Entry, first: Spot | None, last: Spot | None, look: EntryStyle) -> str:
     """Returns the text of an entry from one spot to before another; None: from its start, to its end."""
     to_end = last is None or _is_behind(entry, last)
     if not (entry.is_open and entry.parts) or ((first is None or (first[0] == 0 and first[1] < GUTTER)) and to_end):
@@ -63,7 +63,7 @@ def _is_behind(entry: Entry, spot: Spot) -> bool:
 
 def _n_own(entry: Entry) -> int:
     """How many parts are of the message itself."""
-    return sum(each.block.kind not in (Kind.NOTE, Kind.FAILURE) for each in entry.parts)
+    return sum(each.block.kind not in (BlockKind.NOTE, BlockKind.FAILURE) for each in entry.parts)
 
 
 def _note(layout: Layout, first: int, end: int, selection: Selection) -> str:
@@ -91,7 +91,7 @@ class _Stretch:
 class _Search:
     """Finds what is selected of one entry."""
 
-    def __init__(self, entry: Entry, first: Spot, last: Spot, look: Look) -> None:
+    def __init__(self, entry: Entry, first: Spot, last: Spot, look: EntryStyle) -> None:
         self._entry, self._first, self._last, self._look = entry, first, last, look
         self._laid: dict[int, Laid] = {}
 

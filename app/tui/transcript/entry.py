@@ -9,7 +9,7 @@ from enum import Enum, auto
 from itertools import accumulate
 
 from app.domain.text import safe_text
-from app.tui.markdown.blocks import Block, Kind, Splitter
+from app.tui.markdown.blocks import Block, BlockKind, Splitter
 from app.tui.markdown.lines import Line, LineBuilder, Span
 from app.tui.markdown.render import render
 from app.tui.markdown.styles import MarkdownStyles
@@ -27,7 +27,7 @@ class Voice(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class EntryStyle:
     """What lines depend on besides the text."""
 
     width: int
@@ -55,11 +55,11 @@ LAG = 40
 """An unfinished block longer than LONG_TAIL is rendered again only when it grew by 1/LAG: n log n, not n²."""
 
 
-_AWAITED = Block(Kind.PLAIN, "…")
+_AWAITED = Block(BlockKind.PLAIN, "…")
 
 
 @dataclass(slots=True)
-class Part:
+class EntryPart:
     """A block, and its lines once it was seen."""
 
     block: Block
@@ -75,7 +75,7 @@ class Entry:
         self.voice = voice
         self.source = source
         self.message_id = message_id
-        self.parts: list[Part] = []
+        self.parts: list[EntryPart] = []
         self.is_open = False
         self.note: Block | None = None
         self.label = ""
@@ -157,7 +157,7 @@ class Entry:
         """Returns the rows of a part; 0 if there is none."""
         return self.parts[part].height if part < len(self.parts) else 0
 
-    def lay(self, index: int, look: Look) -> int:
+    def lay(self, index: int, look: EntryStyle) -> int:
         """Lays out a part if it is not; returns by how much the height grew."""
         part = self.parts[index] if index < len(self.parts) else None
         if part is None or part.lines is not None:
@@ -187,7 +187,7 @@ class Entry:
         del self.parts[first:]
         for k, block in enumerate(blocks[first:]):
             same = k < len(old) and old[k].block == block
-            self.parts.append(old[k] if same else Part(block, _guess(block.text, width) + block.gap))
+            self.parts.append(old[k] if same else EntryPart(block, _guess(block.text, width) + block.gap))
         self._sum()
 
     def set_label(self, label: str, width: int) -> None:
@@ -205,12 +205,12 @@ class Entry:
     def _foot(self) -> Block | None:
         if not self.label:
             return self.note
-        kind, text = (self.note.kind, f"{self.label} · {self.note.text}") if self.note else (Kind.NOTE, self.label)
+        kind, text = (self.note.kind, f"{self.label} · {self.note.text}") if self.note else (BlockKind.NOTE, self.label)
         return Block(kind, text)
 
     def _set_foot(self) -> None:
         if (foot := self._foot) is not None:
-            self.parts.append(Part(foot, 2))
+            self.parts.append(EntryPart(foot, 2))
 
     def _sum(self) -> None:
         self._tops = [0, *accumulate(part.height for part in self.parts)]
@@ -219,7 +219,7 @@ class Entry:
 
 def note_block(text: str, *, failed: bool = False) -> Block:
     """Returns the line under a reply that says how it ended."""
-    return Block(Kind.FAILURE if failed else Kind.NOTE, safe_text(text))
+    return Block(BlockKind.FAILURE if failed else BlockKind.NOTE, safe_text(text))
 
 
 def _guess(text: str, width: int) -> int:
@@ -228,7 +228,7 @@ def _guess(text: str, width: int) -> int:
 
 def _plain_blocks(text: str) -> list[Block]:
     text = text.removesuffix("\n")
-    return [Block(Kind.PLAIN, piece, gap=False) for piece in _plain_pieces(text)] if text else []
+    return [Block(BlockKind.PLAIN, piece, gap=False) for piece in _plain_pieces(text)] if text else []
 
 
 def _plain_pieces(text: str) -> Iterator[str]:

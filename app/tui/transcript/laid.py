@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from app.domain.text import safe_text
-from app.tui.markdown.blocks import Kind
+from app.tui.markdown.blocks import BlockKind
 from app.tui.markdown.lines import Line
 from app.tui.markdown.origin import fence_around, line_starts
 from app.tui.markdown.places import place_at, places_in
 from app.tui.markdown.placing import Table, Unit, units_of
 from app.tui.markdown.render import render
-from app.tui.transcript.entry import Entry, Look, Voice
+from app.tui.transcript.entry import Entry, EntryStyle, Voice
 
 
 class Shown(NamedTuple):
@@ -28,7 +28,7 @@ class Laid:
     Nothing of a note, or of a message that is awaited, is of the text.
     """
 
-    def __init__(self, entry: Entry, part: int, look: Look) -> None:
+    def __init__(self, entry: Entry, part: int, look: EntryStyle) -> None:
         self.text = shown_text(entry)
         self._block = entry.parts[part].block
         self._blocks = [each.block for each in entry.parts]
@@ -68,7 +68,7 @@ class Laid:
     @property
     def is_code(self) -> bool:
         """Whether it is of a fence that stands by itself."""
-        return self._block.kind is Kind.CODE
+        return self._block.kind is BlockKind.CODE
 
     @property
     def n_rows(self) -> int:
@@ -82,7 +82,7 @@ class Laid:
 
     def units(self) -> tuple[list[Unit], list[Table]]:
         """Returns what belongs together in it."""
-        if not self._starts or self._block.kind is Kind.PLAIN:
+        if not self._starts or self._block.kind is BlockKind.PLAIN:
             return [], []
         if (fence := self.fence) is not None:
             return [fence], []

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import accumulate
 
 from app.tui.markdown.lines import Line
-from app.tui.transcript.entry import Entry, Look
+from app.tui.transcript.entry import Entry, EntryStyle
 
 
 class Layout:
@@ -18,7 +18,7 @@ class Layout:
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
-        self.look: Look | None = None
+        self.look: EntryStyle | None = None
         self._tops = [0]
 
     @property
@@ -43,7 +43,7 @@ class Layout:
         self.entries.append(entry)
         self._tops.append(self._tops[-1] + entry.height)
 
-    def set_look(self, look: Look) -> None:
+    def set_look(self, look: EntryStyle) -> None:
         """Takes a new width or theme: every line is forgotten, every height estimated anew."""
         self.look = look
         for entry in self.entries:

@@ -15,11 +15,11 @@ from textual.strip import Strip
 
 from app.domain.text import safe_text
 from app.tui.markdown.lines import Line
-from app.tui.transcript.entry import Entry, Look, Voice
+from app.tui.transcript.entry import Entry, EntryStyle, Voice
 from app.tui.transcript.laid import Laid, shown_text
 
 
-def character_at(entry: Entry, part: int, row: int, cell: int, look: Look) -> int | None:
+def character_at(entry: Entry, part: int, row: int, cell: int, look: EntryStyle) -> int | None:
     """Returns the offset in `entry.source` of what stands in a cell of a row of a part.
 
     None where that is nothing of a reply's own: bullets' indents, borders, padding, notes, and what others wrote.

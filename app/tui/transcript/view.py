@@ -18,7 +18,7 @@ from textual.strip import Strip
 
 from app.tui.markdown.lines import Line
 from app.tui.markdown.styles import markdown_styles
-from app.tui.transcript.entry import Entry, Look
+from app.tui.transcript.entry import Entry, EntryStyle
 from app.tui.transcript.layout import Layout
 from app.tui.transcript.selection import highlight
 
@@ -112,7 +112,7 @@ class TranscriptView(TranscriptPaint, can_focus=True):
         if self.size.width or self._layout.look is not None:
             variables = cast("App[Any]", self.app).theme_variables  # pyright: ignore[reportUnknownMemberType]  (untyped in textual)
             styles = markdown_styles(self._base, variables, self.code_style)
-            self._relayout(Look(self._width, styles))
+            self._relayout(EntryStyle(self._width, styles))
 
     # -- following and scrolling
 
@@ -247,13 +247,13 @@ class TranscriptView(TranscriptPaint, can_focus=True):
         if look is None:
             self.restyle()
         elif look.width != self._width:
-            self._relayout(Look(self._width, look.styles))
+            self._relayout(EntryStyle(self._width, look.styles))
         elif self.follow:
             self._place_end()
         else:
             self._go_to(self.scroll_offset.y)
 
-    def _relayout(self, look: Look) -> None:
+    def _relayout(self, look: EntryStyle) -> None:
         """Every line is forgotten; the block at the top of the view stays there, or the end if it is followed."""
         anchor = self._layout.anchor(self.scroll_offset.y)
         self._layout.set_look(look)

@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from app.analysis.ending import Setting
+from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.domain.text import safe_text
 from app.protocol.events import ModelReady
@@ -28,14 +28,14 @@ class Lines(Widget):
         super().__init__(id=id, classes=classes)
         self._meter = RunMeter()
         self._model: ModelReady | None = None
-        self.setting = Setting()
+        self.setting = ReplyContext()
         """How the reply is asked for; `update` changes it."""
         self._version: int = -1
         self._lines: Sequence[Line] = ()
         self._strips: dict[int, Strip] = {}
         self._styles_of_roles: dict[str, Style] | None = None
 
-    def update(self, meter: RunMeter, model: ModelReady | None, setting: Setting | None = None) -> None:
+    def update(self, meter: RunMeter, model: ModelReady | None, setting: ReplyContext | None = None) -> None:
         """Shows the meter's figures; free when they are those on the screen. Call it a few times a second."""
         setting = setting or self.setting
         same = meter is self._meter and model is self._model and setting == self.setting

@@ -9,7 +9,7 @@ from app.domain.generation import FinishReason
 from app.protocol.commands import Generate
 from app.protocol.events import EngineLost, GenerationEvent
 from app.store.store import Store
-from app.tui.common.preferences import Memory
+from app.tui.common.preferences import Preferences
 from tests.fakes.chat_app import answered, contents, drawn, make_app, ready, shown, until
 from tests.fakes.engine_events import make_finished
 from tests.fakes.scripted_engine import ScriptedEngine
@@ -94,7 +94,7 @@ async def test_what_waits_behind_it_comes_back_in_its_order(tmp_path: Path) -> N
 
 
 async def test_it_is_a_draft_before_the_store_forgets_it(tmp_path: Path, monkeypatch) -> None:
-    store, memory = await Store.in_memory(), Memory(tmp_path / "data" / "remembered.json")
+    store, memory = await Store.in_memory(), Preferences(tmp_path / "data" / "remembered.json")
     drafts: list[str] = []
     withdraw = store.withdraw
 

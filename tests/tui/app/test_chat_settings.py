@@ -18,7 +18,7 @@ from app.store.store import Store
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
 from app.tui.common.options import ChatOptions
-from app.tui.common.preferences import Memory
+from app.tui.common.preferences import Preferences
 from tests.fakes.chat_app import answered, bar, drawn, make_app, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Load
@@ -260,7 +260,7 @@ async def test_without_a_chat_to_continue_the_usual_model_is_loaded(tmp_path: Pa
 
 
 async def test_a_model_and_a_preset_that_were_chosen_are_remembered(tmp_path: Path) -> None:
-    memory = Memory(tmp_path / "remembered.json")
+    memory = Preferences(tmp_path / "remembered.json")
     store = await Store.in_memory()
     app = app_with(tmp_path, store, memory=memory)
     async with app.run_test(size=(120, 36)) as pilot:
@@ -270,7 +270,7 @@ async def test_a_model_and_a_preset_that_were_chosen_are_remembered(tmp_path: Pa
         await pilot.press(*"other", "enter")
         await settled(chat, "Other")
     engine = ScriptedEngine(loaded=False)
-    app = app_with(tmp_path, await Store.in_memory(), engine, memory=Memory(tmp_path / "remembered.json"))
+    app = app_with(tmp_path, await Store.in_memory(), engine, memory=Preferences(tmp_path / "remembered.json"))
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
         assert uses(chat, engine)[2] == "other"
@@ -287,7 +287,7 @@ async def test_a_model_and_a_preset_that_were_chosen_are_remembered(tmp_path: Pa
 async def test_an_option_wins_over_the_configuration_and_that_over_what_was_used_last(
     tmp_path: Path, options: ChatOptions, settings: dict[str, str], model: str
 ) -> None:
-    memory, engine = Memory(None), ScriptedEngine(loaded=False)
+    memory, engine = Preferences(None), ScriptedEngine(loaded=False)
     memory.remember("model", "other", "")
     app = app_with(tmp_path, await Store.in_memory(), engine, memory=memory, options=options, **settings)
     async with app.run_test(size=(120, 36)):
@@ -296,7 +296,7 @@ async def test_an_option_wins_over_the_configuration_and_that_over_what_was_used
 
 
 async def test_a_last_model_that_is_gone_is_said_and_the_default_is_loaded(tmp_path: Path) -> None:
-    memory, engine = Memory(None), ScriptedEngine(loaded=False)
+    memory, engine = Preferences(None), ScriptedEngine(loaded=False)
     memory.remember("model", "nowhere", "")
     app = app_with(tmp_path, await Store.in_memory(), engine, memory=memory)
     async with app.run_test(size=(120, 36)):

@@ -13,7 +13,7 @@ from textual import events
 
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
-from app.tui.terminal.background import Answer, ask, typed_ahead
+from app.tui.terminal.background import BackgroundReply, ask, typed_ahead
 from tests.fakes.chat_app import make_app, until
 from tests.fakes.scripted_engine import ScriptedEngine
 
@@ -39,7 +39,7 @@ def test_asking_for_the_background_throws_nothing_away(monkeypatch: pytest.Monke
         monkeypatch.setattr(sys, "__stdin__", stdin)
         monkeypatch.setattr(sys, "__stderr__", raw)
         os.write(master, b"why?" + COLOUR + DA1)
-        assert ask(timeout_s=5) == Answer(dark=False, typed="why?")
+        assert ask(timeout_s=5) == BackgroundReply(dark=False, typed="why?")
     os.close(master)
 
 

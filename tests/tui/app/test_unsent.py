@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.tui.common.preferences import Memory
+from app.tui.common.preferences import Preferences
 from tests.e2e.terminal import Terminal
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
@@ -18,25 +18,25 @@ from tests.fakes.scripted_engine import ScriptedEngine
 async def test_a_draft_and_what_waited_in_line_come_back(tmp_path: Path) -> None:
     file = tmp_path / "remembered.json"
     engine = ScriptedEngine(["answer"], gated=True)
-    app = make_app(tmp_path, engine, memory=Memory(file))
+    app = make_app(tmp_path, engine, memory=Preferences(file))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.chat.can_send)
         await pilot.press(*"one", "enter", *"two", "enter", *"three")
         await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.chat.waiting == ["two"])
     await app.close()
 
-    app = make_app(tmp_path, ScriptedEngine(), memory=Memory(file))
+    app = make_app(tmp_path, ScriptedEngine(), memory=Preferences(file))
     async with app.run_test(size=(120, 36)):
         await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.composer.text == "two\nthree")
         assert app.screen_of_chat is not None
         app.screen_of_chat.composer.take_draft()
     await app.close()
-    assert Memory(file).take_unsent() == ""
+    assert Preferences(file).take_unsent() == ""
 
 
 async def test_a_recalled_prompt_is_not_taken_for_the_draft_beneath_it(tmp_path: Path) -> None:
     file = tmp_path / "remembered.json"
-    app = make_app(tmp_path, ScriptedEngine(["answer"]), memory=Memory(file))
+    app = make_app(tmp_path, ScriptedEngine(["answer"]), memory=Preferences(file))
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
         await pilot.press(*"sent", "enter")
@@ -44,7 +44,7 @@ async def test_a_recalled_prompt_is_not_taken_for_the_draft_beneath_it(tmp_path:
         await pilot.press(*"half", "up")
         assert chat.composer.text == "sent"
     await app.close()
-    assert Memory(file).take_unsent() == "half"
+    assert Preferences(file).take_unsent() == "half"
 
 
 def pty_chat(folder: Path) -> Terminal:
@@ -78,6 +78,6 @@ def test_kill_9_loses_no_draft_and_a_running_chat_keeps_its_own(tmp_path: Path) 
                 assert "another" not in third.text
                 third.type("\x11")
                 assert third.wait() == 0, third.last_words
-    left = Memory(tmp_path / "remembered.json").take_unsent().split("\n")
+    left = Preferences(tmp_path / "remembered.json").take_unsent().split("\n")
     # Which of the two was kept last depends on how long the third one took to start.
     assert sorted(left) in (["half a thought"], ["another", "half a thought"])

@@ -10,7 +10,7 @@ from app.analysis.recording import Recording
 from app.config.paths import data_dir
 from app.config.settings import Settings, TraceSettings
 from app.domain.generation import FinishReason
-from app.tui.common.preferences import Memory
+from app.tui.common.preferences import Preferences
 from app.tui.inspector.screen import InspectorScreen
 from app.tui.panels.screen import WatchScreen
 from app.tui.replay.app import BorrowedMemory, ReplayApp, make_services
@@ -22,7 +22,7 @@ from tests.fakes.chat_app import until
 def make_replay(recording: Recording, speed: float = 0.0) -> tuple[ReplayApp, ReplayClock]:
     clock = ReplayClock(speed)
     settings = Settings(trace=TraceSettings(keep=False))
-    return ReplayApp(make_services(recording, clock, settings, Memory(None)), recording, clock), clock
+    return ReplayApp(make_services(recording, clock, settings, Preferences(None)), recording, clock), clock
 
 
 def screen_of(app: ReplayApp) -> ReplayScreen:
@@ -195,8 +195,8 @@ async def test_the_panels_know_the_recorded_model_by_its_title(recording: Record
 
 async def test_what_the_chat_remembers_is_read_and_left_alone(recording: Recording, tmp_path: Path) -> None:
     path = tmp_path / "remembered.json"
-    Memory(path).keep_unsent("half a thought")
-    Memory(path).remember("theme", "abyss", "auto")
+    Preferences(path).keep_unsent("half a thought")
+    Preferences(path).remember("theme", "abyss", "auto")
     before = path.read_bytes()
     clock = ReplayClock(0.0)
     services = make_services(recording, clock, Settings(), BorrowedMemory(path))

@@ -16,10 +16,10 @@ from app.tui.chat.history import HistoryPicker
 from app.tui.chat.screen import ChatScreen
 from app.tui.common.commands import COMMANDS
 from app.tui.common.options import ChatOptions
-from app.tui.common.preferences import Memory
+from app.tui.common.preferences import Preferences
 from app.tui.dialogs.confirm import AskLine, Confirm
 from app.tui.dialogs.help import Help
-from app.tui.dialogs.picker import Picker, Row
+from app.tui.dialogs.picker import Picker, PickerRow
 from app.tui.dialogs.pickers import ModelPicker, Palette, PresetPicker, ThemePicker
 from tests.fakes.chat_app import make_app, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
@@ -71,7 +71,7 @@ async def test_rows_have_their_width_from_the_first_frame_on(
     lengths: list[int] = []
     make = Picker._prompt  # pyright: ignore[reportPrivateUsage] what the list is given
 
-    def prompt(picker: Picker, row: Row) -> Content:
+    def prompt(picker: Picker, row: PickerRow) -> Content:
         content = make(picker, row)
         lengths.append(content.cell_length)
         return content
@@ -197,7 +197,7 @@ async def test_a_preset_is_chosen_with_its_parameters_in_view(tmp_path: Path) ->
 
 
 async def test_a_theme_is_tried_on_and_taken_off(tmp_path: Path) -> None:
-    memory = Memory(None)
+    memory = Preferences(None)
     app = make_app(tmp_path, ScriptedEngine(), memory=memory)
     async with app.run_test(size=(120, 36)) as pilot:
         await ready(app)

@@ -11,7 +11,7 @@ from app.domain.generation import CellSpan, PromptSpans
 from app.domain.model import LoadOptions
 from app.tui.chat.screen import ChatScreen
 from app.tui.common.options import ChatOptions
-from app.tui.common.preferences import Memory
+from app.tui.common.preferences import Preferences
 from app.tui.dialogs.pickers import Palette
 from app.tui.panels.choice import Visibility
 from app.tui.panels.screen import WatchScreen
@@ -145,14 +145,14 @@ async def test_the_figures_grow_while_they_are_looked_at(tmp_path: Path) -> None
 
 async def test_the_page_that_was_open_last_opens_next_even_in_another_session(tmp_path: Path) -> None:
     path = tmp_path / "memory.json"
-    app = make_app(tmp_path, engine(), memory=Memory(path))
+    app = make_app(tmp_path, engine(), memory=Preferences(path))
     async with app.run_test(size=(80, 24)) as pilot:
         await asked(pilot)
         await pilot.press("f7")
         await until(lambda: isinstance(app.screen, WatchScreen))
         await pilot.press("right", "right", "f7")
         await until(lambda: isinstance(app.screen, ChatScreen))
-    app = make_app(tmp_path, engine(), memory=Memory(path))
+    app = make_app(tmp_path, engine(), memory=Preferences(path))
     async with app.run_test(size=(80, 24)) as pilot:
         await asked(pilot)
         await pilot.press("f7")
@@ -162,7 +162,7 @@ async def test_the_page_that_was_open_last_opens_next_even_in_another_session(tm
 
 async def test_a_wish_is_made_on_the_page_and_remembered(tmp_path: Path) -> None:
     path = tmp_path / "memory.json"
-    app = make_app(tmp_path, engine(), memory=Memory(path))
+    app = make_app(tmp_path, engine(), memory=Preferences(path))
     async with app.run_test(size=(140, 40)) as pilot:
         chat = await asked(pilot)
         assert not any(line.startswith("P(END OF TEXT)") for line in chat.panels.shown)
@@ -170,8 +170,8 @@ async def test_a_wish_is_made_on_the_page_and_remembered(tmp_path: Path) -> None
         await until(lambda: isinstance(app.screen, WatchScreen))
         await pilot.press("c", "escape")
         await until(lambda: any(line.startswith("P(END OF TEXT)") for line in chat.panels.shown))
-    assert Memory(path).recall("panel_choice", "") == "ending=shown"
-    app = make_app(tmp_path, engine(), memory=Memory(path))
+    assert Preferences(path).recall("panel_choice", "") == "ending=shown"
+    app = make_app(tmp_path, engine(), memory=Preferences(path))
     async with app.run_test(size=(140, 40)) as pilot:
         chat = await asked(pilot)
         assert any(line.startswith("P(END OF TEXT)") for line in chat.panels.shown)

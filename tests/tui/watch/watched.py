@@ -9,7 +9,7 @@ from app.domain.generation import CellSpan, DraftCounts, PromptSpans
 from app.domain.trace import Origin, TokenTrace, TopToken
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
-from app.tui.common.preferences import Memory
+from app.tui.common.preferences import Preferences
 from app.tui.panels.screen import PanelPicker, WatchScreen
 from tests.fakes.chat_app import answered, ready, until
 from tests.fakes.engine_events import make_token
@@ -76,7 +76,7 @@ async def picking(app: TokscopeApp) -> PanelPicker:
     return picker
 
 
-def remembering(choice: str) -> Memory:
-    memory = Memory(None)
+def remembering(choice: str) -> Preferences:
+    memory = Preferences(None)
     memory.remember("panel_choice", choice, "")
     return memory

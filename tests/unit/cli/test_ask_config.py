@@ -21,7 +21,7 @@ GOOD = "[presets.fine]\ntemperature = 0.5\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "arguments", "n_told"),
+    ("text", "arguments", "n_reported"),
     [
         ('fps = "x"\nthemme = 1\n', [], 2),
         (BASED + GOOD, [], 1),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.score.inspection import Inspection, TsvReport
+from app.cli.score.inspection import InspectRun, TsvReport
 from app.domain.conversation import Role
 from app.domain.trace import Prediction, StageTrace, TopToken
 from app.protocol.commands import ChatMessage
@@ -211,7 +211,7 @@ def test_without_colours_each_look_is_still_another_one(tok, terminal, monkeypat
 
 def test_a_token_that_cannot_come_leaves_no_perplexity(capsys: pytest.CaptureFixture[str]) -> None:
     tokens = [make_token("a"), make_token("b")]
-    TsvReport().end(Inspection("m", tokens=tokens, n_scored=1, nll=math.inf, complete=True))
+    TsvReport().end(InspectRun("m", tokens=tokens, n_scored=1, nll=math.inf, complete=True))
     assert capsys.readouterr().err == "tok: no perplexity over 1 scored of 2 tokens: one of them cannot come at all\n"
 
 

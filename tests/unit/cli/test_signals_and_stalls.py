@@ -129,7 +129,7 @@ def test_an_engine_that_hangs_is_reported_once_and_so_is_its_return(stall, words
 
     monkeypatch.setattr(sys, "stdin", Standard())
     said: list[str] = []
-    monkeypatch.setattr("app.cli.common.console.talk", said.append)
+    monkeypatch.setattr("app.cli.common.console.print_stderr", said.append)
     monkeypatch.setattr("app.cli.common.interrupt._LOOK_S", 0.02)
     engine = ScriptedEngine(["one two three"], gated=True)
 

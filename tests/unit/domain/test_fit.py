@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from app.domain.fit import Memory, fit
+from app.domain.fit import DeviceMemory, fit
 from app.domain.model import KvType, LoadOptions, ModelSizes
 
 MIB, GIB = 1 << 20, 1 << 30
@@ -24,11 +24,11 @@ SIZES = ModelSizes(
 COMPUTE = 512 * (3 * 14336 + 4 * 4096) * 4 + 512 * 8192 * 2
 """Of a window of 8192 tokens: 124 MiB."""
 KV = 8192 * 32 * 2048 * 2
-RAM = Memory("CPU", "CPU", 64 * GIB)
+RAM = DeviceMemory("CPU", "CPU", 64 * GIB)
 
 
-def gpu(gib: float, name: str = "CUDA0", kind: str = "GPU") -> Memory:
-    return Memory(name, kind, round(gib * GIB))
+def gpu(gib: float, name: str = "CUDA0", kind: str = "GPU") -> DeviceMemory:
+    return DeviceMemory(name, kind, round(gib * GIB))
 
 
 def test_the_margin_is_a_tenth_or_a_gibibyte_or_half() -> None:
@@ -141,17 +141,17 @@ def test_tied_embeddings_are_in_memory_once_on_the_cpu() -> None:
 
 
 def test_a_small_laptop_gets_a_slot_less_then_a_smaller_window() -> None:
-    roomy = fit(SIZES, [Memory("CPU", "CPU", 8 * GIB)], LoadOptions())
+    roomy = fit(SIZES, [DeviceMemory("CPU", "CPU", 8 * GIB)], LoadOptions())
     assert (roomy.n_ctx, roomy.n_slots) == (8192, 2)  # 4.75 + 2 + 0.12 of 7 GiB
-    assert fit(SIZES, [Memory("CPU", "CPU", 7 * GIB)], LoadOptions()).n_slots == 1
-    tight = fit(SIZES, [Memory("CPU", "CPU", 6.5 * GIB // 1)], LoadOptions())
+    assert fit(SIZES, [DeviceMemory("CPU", "CPU", 7 * GIB)], LoadOptions()).n_slots == 1
+    tight = fit(SIZES, [DeviceMemory("CPU", "CPU", 6.5 * GIB // 1)], LoadOptions())
     assert (tight.n_ctx, tight.n_slots) == (4096, 1)
     assert tight.shortfalls[-1] == "context window 4096 tokens in place of 8192: more does not fit in memory"
     assert 4096 <= tight.max_n_ctx < 8192
 
 
 def test_weights_beyond_memory_are_mapped_and_said() -> None:
-    plan = fit(SIZES, [Memory("CPU", "CPU", 4 * GIB)], LoadOptions())
+    plan = fit(SIZES, [DeviceMemory("CPU", "CPU", 4 * GIB)], LoadOptions())
     assert (plan.n_ctx, plan.n_slots, plan.max_n_ctx) == (4096, 1, 0)  # KV and scratch within a quarter of 3 GiB
     assert "4.8 GiB of weights for 3.0 GiB of memory: they will be read from disk again and again" in plan.warnings
 
@@ -221,7 +221,7 @@ def test_a_draft_model_that_no_gpu_may_take_lies_on_the_cpu(gib: int, options: L
 
 
 def test_a_draft_model_costs_a_slot_and_window_where_memory_is_short() -> None:
-    ram = Memory("CPU", "CPU", round(8.4 * GIB))
+    ram = DeviceMemory("CPU", "CPU", round(8.4 * GIB))
     plain, drafting = fit(SIZES, [ram], LoadOptions()), fit(WITH_DRAFT, [ram], LoadOptions())
     assert (plain.n_slots, drafting.n_slots) == (2, 1)
     assert drafting.fits

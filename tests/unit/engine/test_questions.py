@@ -12,6 +12,7 @@ from app.engine.core.backend import ComputeError
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.requests.queries import QueryRunner
+from app.engine.requests.service import ModelService
 from app.engine.text.prompt import Prompt
 from app.protocol.commands import Generate, Predict, Score
 from app.protocol.events import Event, Predicted, ScoreFinished

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from app.domain.fit import Memory
+from app.domain.fit import DeviceMemory
 from app.domain.model import LoadOptions
 from app.models.gguf import model_sizes, plan_load, read_header
 from app.protocol.events import Device
@@ -47,5 +47,8 @@ def test_a_plan_is_made_of_the_devices_of_hello(tmp_path) -> None:
         Device("CUDA0", "Some GPU", "GPU", 4 << 30, 8 << 30),
     ]
     plan = plan_load(model_sizes(header), devices, LoadOptions())
-    assert [share.memory for share in plan.shares] == [Memory("CUDA0", "GPU", 4 << 30), Memory("CPU", "CPU", 8 << 30)]
+    assert [share.memory for share in plan.shares] == [
+        DeviceMemory("CUDA0", "GPU", 4 << 30),
+        DeviceMemory("CPU", "CPU", 8 << 30),
+    ]
     assert (plan.n_gpu_layers, plan.n_layers, plan.n_ctx) == (3, 3, 8192)

@@ -10,8 +10,8 @@ import pytest
 
 from app.domain.conversation import ReplyState
 from app.domain.sampling import Preset, SamplingParams
+from app.session.active_turns import merge
 from app.session.events import MessageStored, ReplyFinished
-from app.session.running import merge
 from app.store.store import Store
 from tests.fakes.scripts import reply
 from tests.fakes.stored import children

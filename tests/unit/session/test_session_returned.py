@@ -10,8 +10,8 @@ from app.domain.conversation import Message, Role
 from app.domain.errors import GenerationError
 from app.domain.generation import FinishReason, Timings, Usage
 from app.protocol.events import EngineLost, GenerationFinished
+from app.session.active_turns import variants
 from app.session.events import MessageReturned, TurnEvent
-from app.session.running import variants
 from app.session.session import Session
 from app.store.store import Store
 from tests.fakes.scripted_engine import ScriptedEngine

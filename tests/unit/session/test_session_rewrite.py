@@ -8,8 +8,8 @@ import pytest
 from app.domain.conversation import Message, Role
 from app.domain.trace import ReplyTrace
 from app.protocol.events import TokensGenerated
-from app.session.beginning import rewrite_of
 from app.session.events import ReplyFinished, ReplyStarted
+from app.session.reply_prefix import rewrite_of
 from app.store.store import Store
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripted_engine import reply

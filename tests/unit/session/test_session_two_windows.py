@@ -11,7 +11,7 @@ import pytest
 from app.domain.conversation import Message, ReplyState
 from app.domain.errors import StoreError
 from app.session.events import BranchChanged, Gone
-from app.session.others import Seen
+from app.session.others import SeenState
 from app.session.session import Session
 from app.store.store import Store
 from tests.fakes.scripted_engine import ScriptedEngine
@@ -58,12 +58,12 @@ def changes(events: list[object]) -> list[BranchChanged]:
 async def test_a_look_finds_what_another_wrote_once(windows: Windows):
     first, _, _ = await windows.open("one", "two")
     second, _, _ = await windows.open()
-    assert await second.look() == Seen()
+    assert await second.look() == SeenState()
     await all_of(first.send("more"))
     assert (await second.look()).change == BranchChanged(n_added=2)
     assert second.branch == first.branch
-    assert await second.look() == Seen()
-    assert await first.look() == Seen()
+    assert await second.look() == SeenState()
+    assert await first.look() == SeenState()
 
 
 async def test_a_message_goes_behind_what_another_wrote_since(windows: Windows):
@@ -106,7 +106,7 @@ async def test_another_reply_of_another_window_is_a_version_beside_the_branch(wi
     first, _, _ = await windows.open("one", "two")
     second, _, _ = await windows.open()
     await all_of(first.regenerate())
-    assert await second.look() == Seen(written=True)
+    assert await second.look() == SeenState(written=True)
     assert contents(second.branch) == ["q", "one"]
     assert contents(await siblings(second, second.branch[1])) == ["one", "two"]
 
@@ -158,7 +158,7 @@ async def test_a_deletion_is_seen_and_the_next_message_undoes_it(windows: Window
     assert first.conversation
     await store.delete(first.conversation.id)
     assert (await second.look()).change == BranchChanged(gone=Gone.DELETED)
-    assert await second.look() == Seen()
+    assert await second.look() == SeenState()
     assert second.gone is Gone.DELETED
     events = await all_of(second.send("still here"))
     assert changes(events) == [BranchChanged(gone=Gone.DELETED)]
@@ -184,7 +184,7 @@ async def test_a_deletion_while_a_reply_is_written_is_seen_and_loses_nothing(win
     assert first.conversation
     await store.delete(first.conversation.id)
     assert (await second.look()).change == BranchChanged(gone=Gone.DELETED)
-    assert await second.look() == Seen()
+    assert await second.look() == SeenState()
     engine.run_free()
     await running
     await all_of(second.send("and"))
@@ -277,10 +277,10 @@ async def test_a_store_that_cannot_be_looked_at_is_reported_once(windows: Window
         patch.setattr(store, "check", locked)
         assert (await session.look()).failure
         assert not session.saving
-        assert await session.look() == Seen()
+        assert await session.look() == SeenState()
         await all_of(session.send("kept in memory"))
         assert contents(session.unsaved) == ["kept in memory", "two"]
-    assert await session.look() == Seen(saved=True, written=True)
+    assert await session.look() == SeenState(saved=True, written=True)
     assert session.saving
     assert session.unsaved == []
     assert session.conversation

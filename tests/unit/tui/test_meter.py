@@ -5,7 +5,7 @@ import pytest
 from app.analysis.context import ContextUse
 from app.analysis.meter import Phase, RunMeter
 from app.analysis.survivors import Candidate
-from app.analysis.token_rate import N_RECENT, N_SAMPLES, Pace
+from app.analysis.token_rate import N_RECENT, N_SAMPLES, TokenRate
 from app.domain.generation import FinishReason, PromptSpans, Stop, Timings, Usage
 from app.domain.trace import TokenTrace, TopToken
 from app.protocol.events import (
@@ -148,7 +148,7 @@ def test_live_percentiles_are_nearest_rank(meter):
 
 
 def test_percentiles_look_back_on_a_bounded_window():
-    pace = Pace()
+    pace = TokenRate()
     for ms in [1.0] * 1000 + [9.0] * N_RECENT:
         pace.add(ms)
     assert (pace.percentile_ms(0.01), pace.percentile_ms(1.0)) == (9.0, 9.0)
@@ -156,7 +156,7 @@ def test_percentiles_look_back_on_a_bounded_window():
 
 
 def test_the_history_has_a_point_a_quarter_second_and_an_end():
-    pace = Pace()
+    pace = TokenRate()
     for _ in range(25):
         pace.add(20.0)
     assert list(pace.history) == [50.0]

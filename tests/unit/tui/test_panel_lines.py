@@ -6,7 +6,7 @@ from rich.cells import cell_len
 from app.analysis import units as numbers
 from app.analysis.meter import RunMeter
 from app.tui.panels.column import fit
-from app.tui.panels.sections import Section, sections
+from app.tui.panels.sections import PanelText, sections
 from app.tui.widgets.line import bar, big, first_row, share, spark, spread, visible, wrap
 
 
@@ -102,7 +102,7 @@ def test_wrap():
 
 def test_the_least_important_shrink_and_then_go():
     def panel(name, importance, *heights):
-        return Section(name, importance, tuple(tuple(((f"{name}{h}", ""),) for _ in range(h)) for h in heights))
+        return PanelText(name, importance, tuple(tuple(((f"{name}{h}", ""),) for _ in range(h)) for h in heights))
 
     panels = [panel("a", 3, 3, 1), panel("b", 1, 2, 1), panel("c", 2, 2)]
 

@@ -9,15 +9,15 @@ import pytest
 
 from app.cli.bench.probe import Run
 from app.cli.bench.report import bars, figure, progress
-from app.cli.bench.rows import MS, RATE, RATIO, Report, Row, ratio, read_report
+from app.cli.bench.rows import MS, RATE, RATIO, BenchRow, Report, ratio, read_report
 from app.domain.errors import UsageError
 
 ROWS = (
-    Row(suite="basic", name="pp512", unit=RATE, values=(390.0, 400.0, 410.0), note="a note"),
-    Row(suite="basic", name="tg128", unit=RATE, values=(100.0,)),
-    Row(suite="basic", name="TTFT", unit=MS, values=(20.0, 40.0)),
-    Row(suite="basic", name="share", unit=RATIO, values=(0.98,)),
-    Row(suite="reuse", name="resume", unit=MS, missing="no files"),
+    BenchRow(suite="basic", name="pp512", unit=RATE, values=(390.0, 400.0, 410.0), note="a note"),
+    BenchRow(suite="basic", name="tg128", unit=RATE, values=(100.0,)),
+    BenchRow(suite="basic", name="TTFT", unit=MS, values=(20.0, 40.0)),
+    BenchRow(suite="basic", name="share", unit=RATIO, values=(0.98,)),
+    BenchRow(suite="reuse", name="resume", unit=MS, missing="no files"),
 )
 REPORT = Report(environment={"model": "M"}, rows=ROWS)
 
@@ -46,8 +46,8 @@ def test_what_is_no_report_is_refused(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_ratio_says_how_much_better() -> None:
-    def row(unit: str, *values: float) -> Row:
-        return Row(suite="s", name="n", unit=unit, values=values)
+    def row(unit: str, *values: float) -> BenchRow:
+        return BenchRow(suite="s", name="n", unit=unit, values=values)
 
     assert ratio(row(RATE, 220.0), row(RATE, 200.0)) == pytest.approx(1.1)
     assert ratio(row(MS, 20.0), row(MS, 30.0)) == pytest.approx(1.5)
@@ -57,7 +57,7 @@ def test_a_ratio_says_how_much_better() -> None:
     assert ratio(row(RATE, 1.0), row(RATE, 0.0)) is None
     assert ratio(row(MS, -1.5), row(MS, 0.5)) is None
     assert ratio(row(MS, -1.5), row(MS, -0.5)) is None
-    before = Report(environment={}, rows=(Row(suite="basic", name="tg128", unit=RATE, values=(50.0,)),))
+    before = Report(environment={}, rows=(BenchRow(suite="basic", name="tg128", unit=RATE, values=(50.0,)),))
     assert [row["vs_before"] for row in REPORT.as_object(before)["rows"]] == [None, 2.0, None, None, None]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
 from app.engine.core.scheduler import Scheduler
-from app.engine.core.sequence import Phase, Sequence
+from app.engine.core.sequence import Sequence, SequencePhase
 from tests.fakes.toy_native import ToyBackend
 
 PROMPT = [1, 2, 3, 4, 5, 6]
@@ -34,7 +34,11 @@ def test_another_set_waits_until_the_first_is_done_and_those_behind_it_keep_thei
     for sequence in (one, two, again):
         scheduler.submit(sequence)
     scheduler.step()
-    assert [each.phase for each in (one, two, again)] == [Phase.DECODE, Phase.WAITING, Phase.WAITING]
+    assert [each.phase for each in (one, two, again)] == [
+        SequencePhase.DECODE,
+        SequencePhase.WAITING,
+        SequencePhase.WAITING,
+    ]
     run(scheduler)
     assert backend.computed_with == [(("a", 1.0),)] * 3 + [(("a", 0.5),)] * 3 + [(("a", 1.0),)] * 3
     assert [each.finish_reason for each in (one, two, again)] == [FinishReason.LENGTH] * 3

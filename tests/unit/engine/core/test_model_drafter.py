@@ -17,7 +17,7 @@ from app.engine.core.model_drafter import ModelDrafter
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.core.speculation import Speculation
-from app.engine.core.tuning import Pace
+from app.engine.core.tuning import DecodeTuner
 from tests.fakes.toy_native import EOG, ToyBackend, ToySampler
 
 
@@ -198,7 +198,7 @@ def gain(kind: str, wrong_every: int, n_requests: int = 1) -> tuple[float, Timed
         def clock(now_s: list[float] = now_s) -> float:
             return now_s[0]
 
-        pace = Pace(draft)
+        pace = DecodeTuner(draft)
 
         def drafter(
             seq_id: int,
@@ -206,7 +206,7 @@ def gain(kind: str, wrong_every: int, n_requests: int = 1) -> tuple[float, Timed
             draft: Timed = draft,
             cells: list[int] = cells,
             clock: Callable[[], float] = clock,
-            pace: Pace = pace,
+            pace: DecodeTuner = pace,
         ) -> ModelDrafter:
             return ModelDrafter(draft, seq_id, sampler, cells, 16, clock, pace)
 

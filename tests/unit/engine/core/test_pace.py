@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.engine.core.tuning import Pace
+from app.engine.core.tuning import DecodeTuner
 from tests.fakes.toy_native import ToyBackend
 
 
@@ -14,7 +14,7 @@ def test_batches_that_get_slow_are_tried_with_fewer_threads(n_sequences: int) ->
     backend.n_threads = 4
     used: list[int] = []
     backend.use_threads = used.append  # pyright: ignore[reportAttributeAccessIssue]  watched, not changed
-    pace = Pace(backend)
+    pace = DecodeTuner(backend)
     backend.batch.n = n_sequences
     for step in range(40):
         pace.prepare(exact=False)
@@ -29,7 +29,7 @@ def test_a_batch_with_a_prompt_says_nothing_of_threads() -> None:
     backend.n_threads = 4
     used: list[int] = []
     backend.use_threads = used.append  # pyright: ignore[reportAttributeAccessIssue]  watched, not changed
-    pace = Pace(backend)
+    pace = DecodeTuner(backend)
     backend.batch.n = 8
     for step in range(40):
         pace.prepare(exact=False)

@@ -8,7 +8,7 @@ from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError, Decoded
 from app.engine.core.scheduler import Scheduler
-from app.engine.core.sequence import Phase, Sequence
+from app.engine.core.sequence import Sequence, SequencePhase
 from tests.fakes.toy_native import ToyBackend
 from tests.unit.engine.core.test_reuse import MemoryArchive
 
@@ -64,7 +64,7 @@ def test_one_that_comes_in_the_middle_waits_for_the_rest() -> None:
     assert first.n_past == 64
     scheduler.submit(second)
     scheduler.step()
-    assert (second.phase, scheduler.idle) == (Phase.WAITING, False)
+    assert (second.phase, scheduler.idle) == (SequencePhase.WAITING, False)
     run(scheduler)
     assert (second.n_cached, second.n_shared) == (200, 200)
     assert n_computed(backend) == 201 + 2 + 2
@@ -101,7 +101,12 @@ def test_an_unrelated_request_passes_those_that_wait_while_there_are_slots_for_a
     for each in asked:
         scheduler.submit(each)
     scheduler.step()
-    assert [each.phase for each in asked] == [Phase.PREFILL, Phase.WAITING, Phase.PREFILL, Phase.WAITING]
+    assert [each.phase for each in asked] == [
+        SequencePhase.PREFILL,
+        SequencePhase.WAITING,
+        SequencePhase.PREFILL,
+        SequencePhase.WAITING,
+    ]
     run(scheduler)
     assert [len(each.generated) for each in asked] == [2] * 4
 
@@ -273,6 +278,6 @@ def test_a_slot_whose_cells_are_still_to_be_copied_is_given_to_nobody_before_the
     scheduler.submit(copy)
     scheduler.submit(restored)
     scheduler.step()
-    assert (copy.n_shared, restored.phase) == (200, Phase.WAITING)
+    assert (copy.n_shared, restored.phase) == (200, SequencePhase.WAITING)
     run(scheduler)
     assert (copy.n_cached, restored.n_restored) == (200, 301)

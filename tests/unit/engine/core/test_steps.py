@@ -15,7 +15,7 @@ from app.domain.trace import Origin, StageTrace
 from app.engine.core.backend import ComputeError
 from app.engine.core.events import Blocked, CellMapChanged, Finished, Held, Prefilled, Sampled, Started, StepEvent
 from app.engine.core.scheduler import Scheduler
-from app.engine.core.sequence import Phase, Sequence
+from app.engine.core.sequence import Sequence, SequencePhase
 from app.engine.core.slots import SlotState
 from tests.fakes.toy_native import ToyBackend
 
@@ -48,7 +48,7 @@ def test_it_is_held_before_its_first_token_and_nothing_is_computed_again() -> No
     scheduler, request = make(backend), sequence([10, 11, 12], n_left=0)
     scheduler.submit(request)
     assert kinds(turn(scheduler)) == [Started, Prefilled, Held]
-    assert (request.phase, request.generated) == (Phase.HELD, [])
+    assert (request.phase, request.generated) == (SequencePhase.HELD, [])
     assert scheduler.slots.slots[0].state is SlotState.CLAIMED
     request.resume(None)
     assert kinds(turn(scheduler)) == [Sampled] * 4 + [Finished]
@@ -203,7 +203,7 @@ def test_another_request_runs_meanwhile_and_one_without_a_slot_waits_at_rest() -
     scheduler.submit(third)
     turn(scheduler)
     assert scheduler.idle
-    assert third.phase is Phase.WAITING
+    assert third.phase is SequencePhase.WAITING
     held.finish(FinishReason.ABORT)
     assert not scheduler.idle
     assert [h.sequence.request_id for h in turn(scheduler) if isinstance(h, Finished)] == [1, 4]
@@ -227,7 +227,7 @@ def test_a_slot_that_comes_free_by_itself_is_taken() -> None:
     scheduler.submit(held)
     scheduler.submit(waiting)
     turn(scheduler)
-    assert (claimed is not None, waiting.phase) == (True, Phase.WAITING)
+    assert (claimed is not None, waiting.phase) == (True, SequencePhase.WAITING)
     scheduler.slots.release(claimed[0])
     turn(scheduler)
     assert waiting.generated == [14, 15, 0]
@@ -249,7 +249,7 @@ def test_an_exact_one_that_is_held_lets_others_run_and_goes_on_alone() -> None:
     exact, other = sequence([10], n_left=1, exact=True), sequence([3], request_id=2)
     scheduler.submit(exact)
     scheduler.submit(other)
-    while exact.phase is not Phase.HELD or not other.generated:
+    while exact.phase is not SequencePhase.HELD or not other.generated:
         scheduler.step()
     exact.resume(None)
     turn(scheduler)
@@ -305,7 +305,7 @@ def test_a_window_that_is_shifted_is_shifted_when_the_sequence_goes_on() -> None
     request.shift, request.spans = True, PromptSpans(4, 4, 2)
     scheduler.submit(request)
     turn(scheduler)
-    assert (request.phase, request.n_shifted) == (Phase.HELD, 0)
+    assert (request.phase, request.n_shifted) == (SequencePhase.HELD, 0)
     request.resume(None)
     turn(scheduler)
     assert (len(request.generated), request.n_shifted) == (10, 6)
@@ -356,7 +356,7 @@ def test_however_it_is_paused_the_text_is_the_same_and_no_cell_is_lost(ops: list
         elif request.waits:
             request.resume({"one": 1, "two": 2, "run": None}[op])
         assert scheduler.check_integrity() == []
-    while request.phase is not Phase.FINISHED:
+    while request.phase is not SequencePhase.FINISHED:
         turn(scheduler)
         if request.waits:
             request.resume(None)

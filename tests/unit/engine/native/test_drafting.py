@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.fit import Memory, Plan, fit
+from app.domain.fit import DeviceMemory, LoadPlan, fit
 from app.domain.model import LoadOptions, ModelSizes
 from app.engine.native import drafting
 from app.engine.native.context import ContextError
@@ -17,7 +17,7 @@ from app.engine.native.model import LoadError
 GIB = 1 << 30
 SMALL = ModelSizes((GIB // 32,) * 16, GIB // 4, GIB // 4, 2048, 8192, 32, 1024, 32000, 32768)
 SIZES = ModelSizes((GIB // 8,) * 32, GIB // 4, GIB // 2, 4096, 14336, 32, 2048, 32000, 32768, draft=SMALL)
-RAM = Memory("CPU", "CPU", 64 * GIB)
+RAM = DeviceMemory("CPU", "CPU", 64 * GIB)
 NO_MEMORY = "failed to allocate buffer of size 1"
 
 
@@ -51,7 +51,7 @@ class Machine:
         monkeypatch.setattr(drafting, "NativeModel", Model)
         monkeypatch.setattr(drafting, "NativeContext", Context)
         monkeypatch.setattr(drafting, "_mismatch", lambda target, draft: "")
-        monkeypatch.setattr(drafting, "Pace", lambda context: None)
+        monkeypatch.setattr(drafting, "DecodeTuner", lambda context: None)
 
     def placed(self) -> list[tuple[object, str, int]]:
         return [(each.n_gpu_layers, each.split_mode, each.main_gpu) for each in self.tried]
@@ -62,13 +62,13 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return Machine(monkeypatch)
 
 
-def target(plan: Plan | None) -> Any:
+def target(plan: LoadPlan | None) -> Any:
     model = SimpleNamespace(vocab=SimpleNamespace(n_vocab=32000))
     return SimpleNamespace(model=model, context=SimpleNamespace(n_slots=2, n_ctx=8192), notices=[], plan=plan)
 
 
 def test_it_lies_on_the_gpu_that_the_plan_names(machine: Machine) -> None:
-    gpus = [Memory("CUDA0", "GPU", 24 * GIB), Memory("CUDA1", "GPU", 24 * GIB)]
+    gpus = [DeviceMemory("CUDA0", "GPU", 24 * GIB), DeviceMemory("CUDA1", "GPU", 24 * GIB)]
     loaded = target(fit(SIZES, [*gpus, RAM], LoadOptions()))
     DraftModel("/small.gguf", loaded, LoadOptions(tensor_split=(3, 1)))
     assert machine.placed() == [(-1, "none", 1)]
@@ -77,14 +77,14 @@ def test_it_lies_on_the_gpu_that_the_plan_names(machine: Machine) -> None:
 
 
 def test_it_lies_on_the_cpu_where_no_gpu_has_room(machine: Machine) -> None:
-    loaded = target(fit(SIZES, [Memory("CUDA0", "GPU", GIB), RAM], LoadOptions()))
+    loaded = target(fit(SIZES, [DeviceMemory("CUDA0", "GPU", GIB), RAM], LoadOptions()))
     DraftModel("/small.gguf", loaded, LoadOptions())
     assert machine.placed() == [(0, "layer", 0)]
 
 
 def test_it_backs_off_to_the_cpu_and_says_so(machine: Machine) -> None:
     machine.full = {"GPU"}
-    loaded = target(fit(SIZES, [Memory("CUDA0", "GPU", 24 * GIB), RAM], LoadOptions()))
+    loaded = target(fit(SIZES, [DeviceMemory("CUDA0", "GPU", 24 * GIB), RAM], LoadOptions()))
     DraftModel("/small.gguf", loaded, LoadOptions())
     assert machine.placed() == [(-1, "none", 0), (0, "none", 0)]
     assert machine.n_open == 1
@@ -96,7 +96,7 @@ def test_it_backs_off_to_the_cpu_and_says_so(machine: Machine) -> None:
 
 def test_no_room_anywhere_is_an_error_that_names_it(machine: Machine) -> None:
     machine.full = {"GPU", "CPU"}
-    loaded = target(fit(SIZES, [Memory("CUDA0", "GPU", 24 * GIB), RAM], LoadOptions()))
+    loaded = target(fit(SIZES, [DeviceMemory("CUDA0", "GPU", 24 * GIB), RAM], LoadOptions()))
     with pytest.raises(LoadError, match=r"the draft model small\.gguf cannot be loaded beside the model: no context"):
         DraftModel("/small.gguf", loaded, LoadOptions())
     assert machine.n_open == 0
@@ -104,7 +104,7 @@ def test_no_room_anywhere_is_an_error_that_names_it(machine: Machine) -> None:
 
 def test_an_error_of_another_kind_is_not_tried_again(machine: Machine) -> None:
     machine.full, machine.error = {"GPU"}, "unknown model architecture"
-    loaded = target(fit(SIZES, [Memory("CUDA0", "GPU", 24 * GIB), RAM], LoadOptions()))
+    loaded = target(fit(SIZES, [DeviceMemory("CUDA0", "GPU", 24 * GIB), RAM], LoadOptions()))
     with pytest.raises(LoadError, match="architecture"):
         DraftModel("/small.gguf", loaded, LoadOptions())
     assert len(machine.tried) == 1

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.domain.fit import Memory
+from app.domain.fit import DeviceMemory
 from app.domain.model import LoadOptions, ModelSizes
 from app.engine.native import loader
 from app.engine.native.context import ContextError
@@ -21,7 +21,7 @@ NO_MEMORY = "failed to allocate buffer of size 1"
 class Machine:
     """Refuses weights beyond `gpu_layers` and contexts of more than `cells`; records what was asked of it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, memories: list[Memory]) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, memories: list[DeviceMemory]) -> None:
         self.gpu_layers, self.cells = 33, 1 << 30
         self.error = NO_MEMORY
         self.models: list[int] = []
@@ -67,7 +67,7 @@ class Machine:
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return Machine(monkeypatch, [Memory("CUDA0", "GPU", 24 * GIB), Memory("CPU", "CPU", 64 * GIB)])
+    return Machine(monkeypatch, [DeviceMemory("CUDA0", "GPU", 24 * GIB), DeviceMemory("CPU", "CPU", 64 * GIB)])
 
 
 def load(options: LoadOptions, sizes: ModelSizes | None = SIZES, progress=lambda fraction: True) -> loader.LoadedModel:
@@ -132,7 +132,7 @@ def test_a_cancelled_load_ends(machine: Machine) -> None:
 
 
 def test_without_a_header_the_context_is_fitted_after_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = Machine(monkeypatch, [Memory("CPU", "CPU", 2 * GIB)])
+    machine = Machine(monkeypatch, [DeviceMemory("CPU", "CPU", 2 * GIB)])
     monkeypatch.setattr(loader.library, "has_gpu", lambda: False)
     loaded = load(LoadOptions(), sizes=None)
     assert (machine.models, machine.contexts) == ([0], [(4096, 1)])
@@ -140,7 +140,7 @@ def test_without_a_header_the_context_is_fitted_after_the_load(monkeypatch: pyte
 
 
 def test_the_plans_warnings_are_notices(monkeypatch: pytest.MonkeyPatch) -> None:
-    Machine(monkeypatch, [Memory("CPU", "CPU", 4 * GIB)])
+    Machine(monkeypatch, [DeviceMemory("CPU", "CPU", 4 * GIB)])
     assert any("read from disk" in notice for notice in load(LoadOptions()).notices)
 
 

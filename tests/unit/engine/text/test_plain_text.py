@@ -32,7 +32,7 @@ def test_bos_stands_in_front_only_where_model_and_caller_want_it(add_bos: bool, 
     vocab = ToyVocab(add_bos=add_bos)
     prompt = builder(vocab).plain("ab", bos=bos)
     assert prompt.ids == [vocab.bos] * n_bos + [97, 98]
-    assert [token.n_bytes for token in builder(vocab).full_message(prompt)] == [0] * n_bos + [1, 1]
+    assert [token.n_bytes for token in builder(vocab).token_spans(prompt)] == [0] * n_bos + [1, 1]
     assert prompt.spans.n_turn == len(prompt.ids)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from app.config.settings import load_settings
 from app.domain.errors import ConfigError
-from app.tui.common.preferences import Memory, first_preset, remember_preset
+from app.tui.common.preferences import Preferences, first_preset, remember_preset
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from app.tui.common.preferences import Memory, first_preset, remember_preset
 def test_the_order(tmp_path: Path, asked: str | None, config: str, last: str, expected: str):
     file = tmp_path / "config.toml"
     file.write_text(config)
-    memory = Memory(None)
+    memory = Preferences(None)
     if last:
         remember_preset(memory, last)
     preset, notices = first_preset(asked, load_settings(file), memory)
@@ -32,7 +32,7 @@ def test_the_order(tmp_path: Path, asked: str | None, config: str, last: str, ex
 
 
 def test_a_last_one_that_is_gone_is_said(tmp_path: Path):
-    memory = Memory(None)
+    memory = Preferences(None)
     remember_preset(memory, "mine")
     preset, notices = first_preset(None, load_settings(tmp_path / "none.toml"), memory)
     assert preset.name == "balanced"
@@ -41,4 +41,4 @@ def test_a_last_one_that_is_gone_is_said(tmp_path: Path):
 
 def test_one_that_was_asked_for_must_be_there(tmp_path: Path):
     with pytest.raises(ConfigError, match="presice"):
-        first_preset("presice", load_settings(tmp_path / "none.toml"), Memory(None))
+        first_preset("presice", load_settings(tmp_path / "none.toml"), Preferences(None))

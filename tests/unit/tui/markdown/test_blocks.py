@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.tui.markdown.blocks import OPEN_PIECE_LINES, PIECE_LINES, Block, Kind, Splitter, last_code, split
+from app.tui.markdown.blocks import OPEN_PIECE_LINES, PIECE_LINES, Block, BlockKind, Splitter, last_code, split
 from app.tui.markdown.dialect import parser
 
 LINES = st.sampled_from(
@@ -45,7 +45,7 @@ def leaves(text: str) -> list[str]:
 def leaves_of(blocks: list[Block]) -> list[str]:
     found: list[str] = []
     for block in blocks:
-        if block.kind is not Kind.CODE:
+        if block.kind is not BlockKind.CODE:
             found += leaves(block.text)
         elif block.gap:
             found.append(block.text.rstrip(" \t\n"))
@@ -69,14 +69,14 @@ def test_blocks_parsed_alone_show_what_the_whole_text_shows(text: str) -> None:
 def test_kinds_and_gaps() -> None:
     text = "# Head\npara\nmore\n\n1. a\n1. b\n\n1. c\n- x\n```py\ncode\n```\nend"
     assert split(text) == [
-        Block(Kind.MARKDOWN, "# Head"),
-        Block(Kind.MARKDOWN, "para\nmore"),
-        Block(Kind.MARKDOWN, "1. a"),
-        Block(Kind.MARKDOWN, "1. b", gap=False),
-        Block(Kind.MARKDOWN, "1. c"),
-        Block(Kind.MARKDOWN, "- x"),
-        Block(Kind.CODE, "code", info="py"),
-        Block(Kind.MARKDOWN, "end"),
+        Block(BlockKind.MARKDOWN, "# Head"),
+        Block(BlockKind.MARKDOWN, "para\nmore"),
+        Block(BlockKind.MARKDOWN, "1. a"),
+        Block(BlockKind.MARKDOWN, "1. b", gap=False),
+        Block(BlockKind.MARKDOWN, "1. c"),
+        Block(BlockKind.MARKDOWN, "- x"),
+        Block(BlockKind.CODE, "code", info="py"),
+        Block(BlockKind.MARKDOWN, "end"),
     ]
 
 

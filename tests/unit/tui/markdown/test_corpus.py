@@ -24,7 +24,7 @@ from app.tui.markdown.lines import Line
 from app.tui.markdown.render import render
 from app.tui.markdown.styles import markdown_styles
 from app.tui.transcript.copied import copied_from
-from app.tui.transcript.entry import Entry, Look, Voice
+from app.tui.transcript.entry import Entry, EntryStyle, Voice
 from app.tui.transcript.laid import Laid
 
 STYLES = markdown_styles(Style(color="#e0e0e0", bgcolor="#101010"), {"primary": "#3366ff"}, "monokai")
@@ -63,7 +63,7 @@ def on_screen(blocks: list[Block], width: int) -> Counter[str]:
 def opened(source: str, width: int) -> Entry:
     entry = Entry(Voice.ASSISTANT, source, 1)
     entry.open(width)
-    look = Look(width, STYLES)
+    look = EntryStyle(width, STYLES)
     for part in range(len(entry.parts)):
         entry.lay(part, look)
     return entry
@@ -87,7 +87,7 @@ def test_each_character_stands_where_it_was_written(width: int) -> None:
         entry = opened(source, width)
         shown: set[int] = set()
         for index, part in enumerate(entry.parts):
-            laid = Laid(entry, index, Look(width, STYLES))
+            laid = Laid(entry, index, EntryStyle(width, STYLES))
             assert [line.text[2:] for line in laid.lines] == [line.text[2:] for line in lines_of(part.block, width)]
             for row, line in enumerate(laid.lines, laid.n_rows - len(laid.lines)):
                 for found in laid.row(row):
@@ -127,7 +127,7 @@ def test_in_two_pieces_however_cut_the_end_is_the_same() -> None:
 @WIDTHS
 def test_a_copy_of_all_is_the_source(width: int) -> None:
     for source, _ in CORPUS:
-        entry, look = opened(source, width), Look(width, STYLES)
+        entry, look = opened(source, width), EntryStyle(width, STYLES)
         assert copied_from(entry, None, None, look) == source
         assert copied_from(entry, (0, 0), (entry.height - 1, 0), look) == source, source
 
@@ -135,7 +135,7 @@ def test_a_copy_of_all_is_the_source(width: int) -> None:
 @WIDTHS
 def test_a_copy_of_whole_lines_is_their_source(width: int) -> None:
     for source, _ in CORPUS:
-        entry, look = opened(source, width), Look(width, STYLES)
+        entry, look = opened(source, width), EntryStyle(width, STYLES)
         for row in range(entry.height - 1):
             line, after = entry.line(row), entry.line(row + 1)
             if line is None or line.glue is not None or (after is not None and after.glue is not None):
@@ -150,7 +150,7 @@ def test_a_copy_of_whole_lines_is_their_source(width: int) -> None:
 def test_whatever_is_selected_the_copy_is_a_stretch_of_the_source(width: int) -> None:
     rng = random.Random(width)
     for source, _ in CORPUS:
-        entry, look = opened(source, width), Look(width, STYLES)
+        entry, look = opened(source, width), EntryStyle(width, STYLES)
         rows = [Laid(entry, part, look).row(row) for part, row in map(entry.place, range(entry.height))]
         for _ in range(4):
             a, b = sorted((rng.randrange(entry.height), rng.randrange(width)) for _ in range(2))

@@ -8,7 +8,7 @@ from rich.style import Style
 
 from app.domain.text import safe_text
 from app.tui.markdown import render as rendering
-from app.tui.markdown.blocks import Block, Kind, split
+from app.tui.markdown.blocks import Block, BlockKind, split
 from app.tui.markdown.fence import is_plain_paragraph
 from app.tui.markdown.lines import Line, wrap
 from app.tui.markdown.render import render
@@ -117,9 +117,9 @@ def test_the_short_way_for_plain_paragraphs_shows_the_same(words: list[str]) -> 
         text = separator.join(words)
         if not is_plain_paragraph(text):
             continue
-        block = Block(Kind.MARKDOWN, text)
+        block = Block(BlockKind.MARKDOWN, text)
         quick = render(block, 30, STYLES, GUTTER)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(rendering, "is_plain_paragraph", lambda _: False)
             assert [line.text for line in render(block, 30, STYLES, GUTTER)] == [line.text for line in quick]
-        assert split(text) == [Block(Kind.MARKDOWN, text.rstrip(" \t\n"))]
+        assert split(text) == [Block(BlockKind.MARKDOWN, text.rstrip(" \t\n"))]

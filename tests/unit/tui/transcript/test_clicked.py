@@ -7,12 +7,12 @@ from rich.cells import split_graphemes
 from rich.style import Style
 
 from app.domain.text import safe_text
-from app.tui.markdown.blocks import Kind
+from app.tui.markdown.blocks import BlockKind
 from app.tui.markdown.dialect import MAX_NESTING
 from app.tui.markdown.lines import Line
 from app.tui.markdown.render import MAX_MARKED
 from app.tui.markdown.styles import markdown_styles
-from app.tui.transcript.entry import Entry, Look, Voice, note_block
+from app.tui.transcript.entry import Entry, EntryStyle, Voice, note_block
 from app.tui.transcript.selection import character_at
 
 STYLES = markdown_styles(Style(color="#e0e0e0", bgcolor="#101010"), {"primary": "#3366ff"}, "monokai")
@@ -28,7 +28,7 @@ def opened(text: str, width: int = 40) -> Entry:
 
 def laid(entry: Entry, width: int) -> list[tuple[int, int, Line]]:
     """Every line with its part and its row there."""
-    look = Look(width, STYLES)
+    look = EntryStyle(width, STYLES)
     found: list[tuple[int, int, Line]] = []
     for index, part in enumerate(entry.parts):
         entry.lay(index, look)
@@ -43,7 +43,7 @@ def characters(entry: Entry, width: int = 40) -> list[list[tuple[str, int | None
         cell = 0
         shown: list[tuple[str, int | None]] = []
         for start, stop, size in split_graphemes(line.text)[0]:
-            shown.append((line.text[start:stop], character_at(entry, part, row, cell, Look(width, STYLES))))
+            shown.append((line.text[start:stop], character_at(entry, part, row, cell, EntryStyle(width, STYLES))))
             cell += size
         found.append(shown)
     return found
@@ -151,7 +151,7 @@ def test_what_is_not_the_replys_own_leads_nowhere() -> None:
     said = Entry(Voice.USER, "a", 1)
     said.open(40)
     assert [[at for _, at in line] for line in characters(said)] == [[None, None, None]]
-    look = Look(40, STYLES)
+    look = EntryStyle(40, STYLES)
     assert [character_at(entry, *place, look) for place in ((0, 0, 3), (0, 5, 2), (9, 0, 2), (0, -1, 2))] == [None] * 4
 
 
@@ -162,7 +162,7 @@ def test_long_blocks_and_deep_ones() -> None:
         entry = opened(text, 80)
         assert len(entry.parts) == 1
         part, row, line = laid(entry, 80)[-1]
-        at = character_at(entry, part, row, 3, Look(80, STYLES))
+        at = character_at(entry, part, row, 3, EntryStyle(80, STYLES))
         assert at == len(text.rstrip()) - len(line.text.strip()) + 1
     deep = ">" * (MAX_NESTING + 9) + " x\n" + "".join("  " * depth + "- y\n" for depth in range(20))
     assert_it_leads_back(opened(deep), 40)
@@ -187,7 +187,7 @@ def assert_it_leads_back(entry: Entry, width: int) -> int:
     for line in characters(entry, width):
         for char, at in line:
             if at is None:
-                assert not char[0].isalpha() or entry.parts[0].block.kind is Kind.PLAIN, line
+                assert not char[0].isalpha() or entry.parts[0].block.kind is BlockKind.PLAIN, line
                 continue
             n_led += 1
             source = entry.source[at]

@@ -7,7 +7,7 @@ from textual.selection import Selection
 
 from app.tui.markdown.styles import markdown_styles
 from app.tui.transcript.copied import copied
-from app.tui.transcript.entry import Entry, Look, Voice, note_block
+from app.tui.transcript.entry import Entry, EntryStyle, Voice, note_block
 from app.tui.transcript.layout import Layout
 
 STYLES = markdown_styles(Style(color="#e0e0e0", bgcolor="#101010"), {"primary": "#3366ff"}, "monokai")
@@ -16,7 +16,7 @@ WIDTH = 40
 
 def laid_out(*entries: Entry, width: int = WIDTH) -> Layout:
     layout = Layout()
-    layout.set_look(Look(width, STYLES))
+    layout.set_look(EntryStyle(width, STYLES))
     for entry in entries:
         layout.add(entry)
     layout.settle(0, 1000)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.analysis.ending import Setting
+from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.domain.generation import CellSpan, FinishReason, PromptSpans, Timings, Usage
 from app.domain.trace import PromptToken
@@ -85,7 +85,7 @@ def test_what_a_fork_keeps_is_the_replys_from_its_first_cell_on():
     running = meter(PROMPT, PrefillProgress(1, 1, 1, 2.0), tokens(5), n_cached=35, n_kept=3)
     assert running.cells(100) == KEPT
     running.apply(GenerationFinished(1, FinishReason.LENGTH, Usage(36, 35, 5), Timings(), cells=KEPT))
-    page = cells_page(running, MODEL, Setting(), 76, 30)
+    page = cells_page(running, MODEL, ReplyContext(), 76, 30)
     assert [text(line).strip() for line in page[12::2]] == ["␣p30␣p31␣p32", "␣p33␣p34", "␣p35", "␣t0␣t1␣t2␣t3"]
 
 
@@ -108,17 +108,17 @@ def text(line):
     ],
 )
 def test_the_strip_has_letters_small_where_nothing_was_computed(policy, drawn):
-    assert text(strip(RUNNING, Setting(policy=policy), 30)) == drawn
+    assert text(strip(RUNNING, ReplyContext(policy=policy), 30)) == drawn
 
 
 def test_a_shift_drops_the_prompt_where_nothing_is_older():
     cells = (CellSpan("system", 5, "computed"), CellSpan("prompt", 5, "computed"))
-    assert text(strip(cells, Setting(policy="shift"), 10)) == "SSSSS!PPPP"
-    assert text(strip(cells, Setting(policy="drop-oldest-turns"), 10)) == "SSSSSPPPPP"
+    assert text(strip(cells, ReplyContext(policy="shift"), 10)) == "SSSSS!PPPP"
+    assert text(strip(cells, ReplyContext(policy="drop-oldest-turns"), 10)) == "SSSSSPPPPP"
 
 
 def test_the_panel():
-    forms = cells_forms(meter(PREFILL, tokens(5)), MODEL, Setting(policy="shift"), 36)
+    forms = cells_forms(meter(PREFILL, tokens(5)), MODEL, ReplyContext(policy="shift"), 36)
     assert [text(line) for line in forms[0]] == [
         "KV-CACHE            40 of 100 · 40 %",
         "ssss!eeeeeEPPR······················",
@@ -126,7 +126,7 @@ def test_the_panel():
         "! dropped next · small: reused",
     ]
     assert [len(form) for form in forms] == [4, 2, 1]
-    nothing = cells_forms(RunMeter(), None, Setting(), 36)
+    nothing = cells_forms(RunMeter(), None, ReplyContext(), 36)
     assert [text(line) for line in nothing[0]][:2] == ["KV-CACHE                           –", "·" * 36]
 
 
@@ -154,7 +154,7 @@ def test_the_marks_explain_all_that_is_marked_and_nothing_else():
 
     def marks(*cells, policy="shift"):
         end = GenerationFinished(1, FinishReason.LENGTH, Usage(20, 20, 0), Timings(), cells=cells)
-        return text(cells_forms(meter(end), MODEL, Setting(policy=policy), 60)[0][-1])
+        return text(cells_forms(meter(end), MODEL, ReplyContext(policy=policy), 60)[0][-1])
 
     assert marks(*cells) == "! dropped next · small: from a branch, reused"
     assert marks(cells[0], cells[2]) == "small: computed by another branch"
@@ -163,20 +163,20 @@ def test_the_marks_explain_all_that_is_marked_and_nothing_else():
 
 
 def test_opened_it_lists_the_spans_with_their_texts():
-    page = cells_page(meter(PROMPT, PREFILL, tokens(5)), MODEL, Setting(policy="shift"), 76, 24)
+    page = cells_page(meter(PROMPT, PREFILL, tokens(5)), MODEL, ReplyContext(policy="shift"), 76, 24)
     assert "\n".join(text(line).rstrip() for line in page) == OPENED
 
 
 def test_texts_give_way_on_a_low_screen_and_are_left_out_after_a_shift():
-    page = cells_page(meter(PROMPT, PREFILL, tokens(5)), MODEL, Setting(), 76, 11)
+    page = cells_page(meter(PROMPT, PREFILL, tokens(5)), MODEL, ReplyContext(), 76, 11)
     assert [text(line)[0] for line in page[6:]] == ["s", "e", "E", "P", "R"]
     shifted = meter(PROMPT, PREFILL, tokens(5), ContextShifted(1, 10, 18))
-    assert not any("p1" in text(line) for line in cells_page(shifted, MODEL, Setting(), 76, 24))
+    assert not any("p1" in text(line) for line in cells_page(shifted, MODEL, ReplyContext(), 76, 24))
 
 
 def test_a_text_that_would_move_the_screen_is_made_safe():
     hostile = PromptRendered(1, tuple(PromptToken(i, "\x1b[2J\n", 3) for i in range(36)))
-    page = cells_page(meter(hostile, PREFILL), MODEL, Setting(), 76, 24)
+    page = cells_page(meter(hostile, PREFILL), MODEL, ReplyContext(), 76, 24)
     assert not any("\x1b" in text(line) or "\n" in text(line) for line in page)
     assert any("␛[2J↵" in text(line) for line in page)
 
@@ -232,19 +232,19 @@ R  36–39                 4  reply    computed for this reply                  
 @pytest.mark.parametrize(("width", "first", "expected"), [(76, 0, NARROW), (136, 3, WIDE)], ids=["narrow", "wide"])
 def test_opened_it_shows_what_is_shared_and_when_each_span_was_computed(width, first, expected):
     running = meter(PREFILL, tokens(3), CellsReported(1, REPORTED), tokens(2))
-    page = cells_page(running, MODEL, Setting(policy="shift"), width, 11)
+    page = cells_page(running, MODEL, ReplyContext(policy="shift"), width, 11)
     assert "\n".join(text(line).rstrip() for line in page[first:]) == expected
     assert page[1][0] == ("s" * (len(page[1][0][0]) - 1) + "&", "shared-block")
 
 
 def test_the_panel_shows_that_cells_are_shared():
-    lines = cells_forms(meter(PREFILL, tokens(3), CellsReported(1, REPORTED)), MODEL, Setting(), 60)[0]
+    lines = cells_forms(meter(PREFILL, tokens(3), CellsReported(1, REPORTED)), MODEL, ReplyContext(), 60)[0]
     assert text(lines[-1]) == "& shared · full: it ends · small: from disk, from a branch"
-    lines = cells_forms(meter(PREFILL, CellsReported(1, REPORTED)), MODEL, Setting(policy="shift"), 36)[0]
+    lines = cells_forms(meter(PREFILL, CellsReported(1, REPORTED)), MODEL, ReplyContext(policy="shift"), 36)[0]
     assert text(lines[-1]) == "& shared · ! dropped · small: from disk, from a branch"
     assert text(lines[1]).startswith("sss&!eeee&E")
 
 
 def test_one_shared_cell_of_the_strip_is_the_mark_alone():
     cells = (CellSpan("prompt", 1, "computed", 1.0, AT, AT, 1), CellSpan("free", 9))
-    assert strip(cells, Setting(), 10) == (("&", "shared-block"), ("·" * 9, "free"))
+    assert strip(cells, ReplyContext(), 10) == (("&", "shared-block"), ("·" * 9, "free"))

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from app.analysis.latency import N_BUCKETS, Envelope, Latency, Share
+from app.analysis.latency import N_BUCKETS, Envelope, Latency, TimeShare
 from app.analysis.token_rate import ScreenClock
 from app.domain.trace import Origin
 from app.tui.panels.latency import plot
@@ -88,10 +88,10 @@ def test_a_pass_is_what_logits_were_computed_for():
 def test_what_the_time_is_spent_on():
     shares = fold(10.0, 20.0, decode_ms=12.0, sample_ms=1.5, text_ms=0.75).shares
     assert shares == (
-        Share("decode", 12.0, 0.8),
-        Share("sample", 1.5, 0.1),
-        Share("text", 0.75, 0.05),
-        Share("rest of the loop", 0.75, pytest.approx(0.05)),
+        TimeShare("decode", 12.0, 0.8),
+        TimeShare("sample", 1.5, 0.1),
+        TimeShare("text", 0.75, 0.05),
+        TimeShare("rest of the loop", 0.75, pytest.approx(0.05)),
     )
     assert fold(10.0, decode_ms=0.0).shares == ()
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 
-from app.analysis.ending import Setting
+from app.analysis.ending import ReplyContext
 from app.analysis.meter import Phase, RunMeter
 from app.domain.generation import DraftCounts, FinishReason, PromptSpans, Stop, Timings, Usage
 from app.domain.sampling import SamplingParams
@@ -54,7 +54,7 @@ def mixed(ms):
 
 
 def test_speculation_small():
-    assert [written(form) for form in drafting_forms(mixed(15.0), Setting(), 36)] == [
+    assert [written(form) for form in drafting_forms(mixed(15.0), ReplyContext(), 36)] == [
         [
             "SPECULATION        16 of 24 accepted",
             "bonus 0  rejected 8  mean 2.0",
@@ -67,7 +67,7 @@ def test_speculation_small():
 
 
 def test_speculation_large_shows_a_loss_as_a_loss():
-    assert written(drafting_page(mixed(40.0), Setting(), 76, 20)) == [
+    assert written(drafting_page(mixed(40.0), ReplyContext(), 76, 20)) == [
         "SPECULATION                                                in this reply: on",
         "drafted 24    accepted 16    bonus 0     rejected 8     drafts 8",
         "accepted of a draft on average 2.0",
@@ -83,10 +83,14 @@ def test_speculation_large_shows_a_loss_as_a_loss():
 @pytest.mark.parametrize(
     ("made", "setting", "words"),
     [
-        (meter(n_plain=3), Setting(), "off"),
-        (meter(n_plain=3), Setting(speculate=True), "on, no draft yet"),
-        (meter(n_plain=3, finish=FinishReason.LENGTH), Setting(speculate=True), "off in this reply"),
-        (meter(n_plain=3, finish=FinishReason.LENGTH, drafting=DraftCounts()), Setting(), "on, no draft seemed to pay"),
+        (meter(n_plain=3), ReplyContext(), "off"),
+        (meter(n_plain=3), ReplyContext(speculate=True), "on, no draft yet"),
+        (meter(n_plain=3, finish=FinishReason.LENGTH), ReplyContext(speculate=True), "off in this reply"),
+        (
+            meter(n_plain=3, finish=FinishReason.LENGTH, drafting=DraftCounts()),
+            ReplyContext(),
+            "on, no draft seemed to pay",
+        ),
     ],
 )
 def test_why_nothing_was_drafted(made, setting, words):
@@ -97,9 +101,9 @@ def test_why_nothing_was_drafted(made, setting, words):
 
 def test_a_gain_that_cannot_be_known():
     few_plain = meter([token(0), *drafted(15.0) * 8], n_plain=3)
-    assert written(drafting_forms(few_plain, Setting(), 40)[1])[1] == "gain unknown: not enough plain steps"
+    assert written(drafting_forms(few_plain, ReplyContext(), 40)[1])[1] == "gain unknown: not enough plain steps"
     few_drafts = meter([token(0), *drafted(15.0) * 7], n_plain=8)
-    assert written(drafting_forms(few_drafts, Setting(), 40)[1])[1] == "gain unknown: not enough drafts"
+    assert written(drafting_forms(few_drafts, ReplyContext(), 40)[1])[1] == "gain unknown: not enough drafts"
 
 
 def test_latency_small():
@@ -222,11 +226,11 @@ def test_ending_small():
     ],
 )
 def test_why_it_does_not_stop(made, words):
-    assert written(ending_page(made, MODEL, Setting(), 76, 20))[1] == words
+    assert written(ending_page(made, MODEL, ReplyContext(), 76, 20))[1] == words
 
 
 def test_the_ledger_says_how_far_each_end_is():
-    setting = Setting(policy="shift", sampling=SamplingParams(max_tokens=64, stop=("END",)))
+    setting = ReplyContext(policy="shift", sampling=SamplingParams(max_tokens=64, stop=("END",)))
     lines = written(ending_page(meter(chances(0.5, 0.25)), MODEL, setting, 76, 24))
     assert lines[3:7] == [
         "end of turn    25 % at the last token   38 % of plain draws come this far",
@@ -245,7 +249,7 @@ def test_the_ledger_says_how_far_each_end_is():
 @pytest.mark.parametrize("name", PAGES)
 def test_no_page_is_higher_than_the_screen(name, size):
     for made in (RunMeter(), mixed(15.0), meter(chances(*[0.01] * 300), finish=FinishReason.LENGTH)):
-        lines = page(name, made, MODEL, Setting(), *size)
+        lines = page(name, made, MODEL, ReplyContext(), *size)
         assert len(lines) <= size[1]
         if size[0] >= 76:
             assert all(sum(cell_len(text) for text, _ in line) <= size[0] for line in lines), name
@@ -268,7 +272,7 @@ def test_wishes_are_remembered_and_unknown_ones_passed_over():
 
 
 def names(height, remembered=""):
-    panels = sections(RunMeter(), MODEL, 36, Setting(), PanelChoice(remembered))
+    panels = sections(RunMeter(), MODEL, 36, ReplyContext(), PanelChoice(remembered))
     return list(dict.fromkeys(name for name, _ in fit(panels, height) if name))
 
 

@@ -5,7 +5,7 @@ import re
 import msgspec
 import pytest
 
-from app.analysis.ending import Setting
+from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.analysis.story import story
 from app.domain.generation import FinishReason, PromptSpans, Stop, Timings, Usage
@@ -17,7 +17,7 @@ from app.tui.common.views import VIEWS
 from tests.fakes.engine_events import make_ready, make_token
 
 MODEL = make_ready()
-SETTING = Setting(sampling=SamplingParams(temperature=0.7))
+SETTING = ReplyContext(sampling=SamplingParams(temperature=0.7))
 N_SENTENCES = re.compile(r"[.!?](?: |$)")
 
 
@@ -74,7 +74,7 @@ def test_while_it_runs():
 
 
 def test_greedy_is_no_lottery():
-    greedy = Setting(sampling=SamplingParams(temperature=0.0))
+    greedy = ReplyContext(sampling=SamplingParams(temperature=0.0))
     assert reported(reply(), setting=greedy)["3 Sampling"].startswith("The likeliest one is always taken")
 
 

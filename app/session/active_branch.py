@@ -13,12 +13,12 @@ from msgspec.structs import replace
 from app.domain.conversation import ChatSettings, Conversation, ConversationKind, Message, ReplyState, Role
 from app.domain.errors import GoneError, StoreError
 from app.session.events import BranchChanged, Gone
-from app.session.keeper import MessageLog
+from app.session.message_log import MessageLog
 from app.session.tree import branch_through, sendable, title_of
 from app.store.store import Store
 
 
-class Place:
+class ActiveBranch:
     """The conversation and its branch. `conversation` is None until the first message; `branch` has the root first.
 
     Attributes:

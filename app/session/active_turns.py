@@ -16,7 +16,7 @@ from app.domain.sampling import N_SEEDS, Preset
 from app.domain.trace import ReplyTrace
 from app.protocol.commands import Resume
 from app.session.events import TurnEvent
-from app.session.keeper import MessageLog
+from app.session.message_log import MessageLog
 from app.session.turn import Turn, TurnOptions
 
 T = TypeVar("T")
