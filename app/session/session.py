@@ -141,7 +141,7 @@ class Session:
     ) -> AsyncGenerator[TurnEvent]:
         """Streams a sibling of `reply` that keeps its first `n_tokens` tokens, goes on with what is forced, then alone.
 
-        If another model is loaded than the reply's, `PrefixRecomputed` comes first. Raises ForkError if too few are kept.
+        If the loaded model is another one, `PrefixRecomputed` comes first. Raises ForkError if too few tokens are kept.
         """
         model = self._options().model_name
         begin = partial(fork_of, n_tokens=n_tokens, force_ids=force_ids, text=text, model=model)
