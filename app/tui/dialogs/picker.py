@@ -96,11 +96,18 @@ class Picker(Dialog[str]):
 
     async def refill(self, keep: str | None = None) -> None:
         """Finds the rows again; highlights the row `keep`, else the current one, else the first."""
+        if self._is_left:
+            return
+        rows: Sequence[PickerRow] = ()
+        problem = None
         try:
             rows = await self.find(self.query_one(Input).value.strip())
         except TokscopeError as error:
-            rows: Sequence[PickerRow] = ()
-            self.show_problem(error)
+            problem = error
+        if self._is_left:
+            return
+        if problem:
+            self.show_problem(problem)
             self.set_timer(_AGAIN_S, self._find_again)
         else:
             self._fit()
@@ -164,9 +171,17 @@ class Picker(Dialog[str]):
 
     def show_problem(self, error: TokscopeError) -> None:
         """Says below the list what went wrong, until another row is highlighted or rows are found."""
+        if self._is_left:
+            self.notify(safe_text(error.told), severity="error", markup=False)
+            return
         self._fit(_N_PROBLEM_LINES)
         self._failed = True
         self._show_detail(safe_text(error.full_message))
+
+    @property
+    def _is_left(self) -> bool:
+        """Whether it was left while something was waited for; its widgets are gone then."""
+        return self not in self.app.screen_stack  # pyright: ignore[reportUnknownMemberType]  (untyped in textual)
 
     async def _find_again(self) -> None:
         if self._failed and not self._rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
 from app.domain.conversation import Role
+from app.domain.errors import ConfigError
 from app.store.store import Store
 from app.tui.chat.history import HistoryPicker
 from app.tui.chat.screen import ChatScreen
@@ -47,6 +49,35 @@ async def opened(pilot: Pilot[int], kind: type[Kind], key: str) -> Kind:
 
 def titles(picker: Picker) -> list[str]:
     return [row.title for row in picker.rows]
+
+
+@pytest.mark.parametrize("error", [None, ConfigError("no disk")])
+async def test_a_dialog_that_is_closed_while_it_looks_for_its_rows_shows_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: ConfigError | None
+) -> None:
+    app = make_app(tmp_path, ScriptedEngine(), store=await stored("sea"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        picker = await opened(pilot, HistoryPicker, "ctrl+b")
+        asked, may_answer = asyncio.Event(), asyncio.Event()
+
+        async def find(_query: str) -> list[Row]:
+            asked.set()
+            await may_answer.wait()
+            if error:
+                raise error
+            return []
+
+        monkeypatch.setattr(picker, "find", find)
+        again = app.run_worker(picker.refill())
+        await asked.wait()
+        await pilot.press("escape")
+        await until(lambda: app.screen is chat and not picker.children)
+        may_answer.set()
+        await again.wait()
+        await picker.refill()
+        await pilot.pause()
+        assert told(app) == ([error.told] if error else [])
 
 
 async def test_the_history_opens_what_is_chosen(tmp_path: Path) -> None:
