@@ -7,16 +7,25 @@ from contextlib import aclosing
 
 import pytest
 
+from app.client import connection, liveness
 from app.client.connection import Graces
 from app.client.engine import EngineState
-from app.client.liveness import TICK_S
 from app.domain.generation import FinishReason
 from app.protocol.commands import LoadModel, Ping
 from app.protocol.events import EngineLost, GenerationFinished, ModelReady, Pong
 from tests.fakes.smollm2 import smollm2_path
 from tests.process.streams import MODEL, ask, collect, load, n_tokens, question, until, until_token
 
-SOON = Graces(hello_s=20.0, abort_s=0.2, cancel_load_s=0.2, exit_s=5.0, silent_s=1.5, quiet_start_s=0.3)
+SOON = Graces(hello_s=20.0, abort_s=0.2, cancel_load_s=0.2, exit_s=5.0, silent_s=0.8, quiet_start_s=0.3)
+TICK_S = 0.05
+
+
+@pytest.fixture(autouse=True)
+def quick_ticks(monkeypatch):
+    """Looks ten times as often, so that a silence is noticed when it is long enough and not half a second later."""
+    monkeypatch.setattr(liveness, "TICK_S", TICK_S)
+    monkeypatch.setattr(connection, "TICK_S", TICK_S)
+    monkeypatch.setattr(liveness, "_ASK_S", 2 * TICK_S)
 
 
 async def stop(client):
@@ -80,7 +89,7 @@ async def test_esc_on_a_stopped_worker_ends_the_reply_and_the_next_one_works(sta
 
 
 async def test_a_stopped_worker_is_closed_without_waiting(start_client):
-    client = start_client("--tokens", "-1", graces=Graces(silent_s=1.5, exit_s=30.0))
+    client = start_client("--tokens", "-1", graces=Graces(silent_s=0.8, exit_s=30.0))
     await load(client)
     async with aclosing(client.generate(question(client))) as stream:
         await until_token(stream)

@@ -8,11 +8,19 @@ import pytest
 
 from app.client.engine import EngineState, Stall
 from app.domain.conversation import ReplyState
+from app.tui.chat import screen as chat_screen
 from app.tui.chat.screen import ChatScreen
 from tests.fakes.chat_app import answered, bar, contents, make_app, ready, reported, shown, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply, reply
 from tests.fakes.stored import children
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks at the engine often."""
+    monkeypatch.setattr(chat_screen, "_STALL_S", 0.02)
+
 
 DIES = Reply(pieces=("half",), dies_after=1)
 

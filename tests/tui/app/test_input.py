@@ -69,6 +69,7 @@ async def test_text_typed_key_by_key_is_written_whole_and_sent(tmp_path: Path) -
         assert contents(chat) == ["ask", "answer", "summarize it", "again"]
 
 
+@pytest.mark.usefixtures("soon_alone")
 async def test_a_letter_alone_is_its_command_and_only_while_nothing_is_written(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine([reply("answer")]))
     async with app.run_test(size=(80, 24)) as pilot:

@@ -16,6 +16,7 @@ from tests.fakes.scripted_engine import ScriptedEngine, reply
 from tests.unit.session.session_helpers import slow
 
 
+@pytest.mark.usefixtures("soon_alone")
 async def test_regenerating_shows_the_count_and_the_versions_can_be_walked(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["first", "second", "third"]))
     async with app.run_test(size=(80, 24)) as pilot:
