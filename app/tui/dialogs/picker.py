@@ -172,7 +172,7 @@ class Picker(Dialog[str]):
     def show_problem(self, error: TokscopeError) -> None:
         """Says below the list what went wrong, until another row is highlighted or rows are found."""
         if self._is_left:
-            self.notify(safe_text(error.told), severity="error", markup=False)
+            self.notify(safe_text(error.full_message), severity="error", markup=False)
             return
         self._fit(_N_PROBLEM_LINES)
         self._failed = True

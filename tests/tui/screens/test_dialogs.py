@@ -77,7 +77,9 @@ async def test_a_dialog_that_is_closed_while_it_looks_for_its_rows_shows_none(
         await again.wait()
         await picker.refill()
         await pilot.pause()
-        assert told(app) == ([error.told] if error else [])
+        assert reported(app) == []
+        picker.show_problem(ConfigError("no disk"))
+        await until(lambda: reported(app) == ["no disk"])
 
 
 async def test_the_history_opens_what_is_chosen(tmp_path: Path) -> None:
