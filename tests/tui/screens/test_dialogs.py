@@ -61,7 +61,7 @@ async def test_a_dialog_that_is_closed_while_it_looks_for_its_rows_shows_none(
         picker = await opened(pilot, HistoryPicker, "ctrl+b")
         asked, may_answer = asyncio.Event(), asyncio.Event()
 
-        async def find(_query: str) -> list[Row]:
+        async def find(_query: str) -> list[PickerRow]:
             asked.set()
             await may_answer.wait()
             if error:
