@@ -13,7 +13,7 @@ from app.cli.batch.earlier import redone_file
 from app.cli.main import main
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply
-from tests.unit.cli.test_batch import Files, asked, beside, prompts, texts
+from tests.unit.cli.batch.test_batch import Files, asked, beside, prompts, texts
 
 pytestmark = pytest.mark.usefixtures("model")
 

@@ -18,7 +18,7 @@ from app.tui.panels.screen import WatchScreen
 from tests.fakes.chat_app import answered, make_app, make_catalogue, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply
-from tests.tui.watch.watched import asked, engine, picking, remembering, watching
+from tests.tui.panels.watched import asked, engine, picking, remembering, watching
 
 
 async def test_f7_opens_and_arrows_turn_the_pages(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.fakes.chat_app import answered, contents, make_app, ready, reported, 
 from tests.fakes.engine_events import make_finished
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 from tests.fakes.scripts import Reply
-from tests.tui.steer.branching import all_done, line, planned, siblings, texts
+from tests.tui.branches.branching import all_done, line, planned, siblings, texts
 
 
 class Refusing(ScriptedEngine):

@@ -15,7 +15,7 @@ from app.tui.chat.history import HistoryPicker
 from app.tui.dialogs.pickers import ModelPicker, PresetPicker
 from tests.fakes.chat_app import make_app, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
-from tests.tui.screens.test_dialogs import opened, titles
+from tests.tui.dialogs.test_dialogs import opened, titles
 
 
 async def test_a_preset_is_made_the_default_and_marked(tmp_path: Path) -> None:

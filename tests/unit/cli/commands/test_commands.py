@@ -134,7 +134,7 @@ def test_config_edit_without_an_editor(tok, monkeypatch) -> None:
 def test_the_version_is_the_packages(tok) -> None:
     import tomllib
 
-    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert project["version"] == __version__
 
 

@@ -20,7 +20,7 @@ from app.tui.panels.screen import WatchScreen
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
-from tests.tui.steer.branching import planned
+from tests.tui.branches.branching import planned
 
 WAYS = {
     "inspect": (("f3",), InspectorScreen),

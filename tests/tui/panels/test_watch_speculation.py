@@ -10,7 +10,7 @@ import pytest
 from app.tui.chat.screen import ChatScreen
 from app.tui.panels.screen import WatchScreen
 from tests.fakes.chat_app import make_app, until
-from tests.tui.watch.watched import asked, engine
+from tests.tui.panels.watched import asked, engine
 
 
 @pytest.mark.parametrize("where", ["chat", "page"])

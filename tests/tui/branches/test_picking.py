@@ -11,7 +11,7 @@ from app.tui.branches.column import Column
 from app.tui.dialogs.help import Help
 from tests.fakes.chat_app import contents, make_app, ready, shown, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
-from tests.tui.steer.branching import all_done, line, planned, siblings, texts
+from tests.tui.branches.branching import all_done, line, planned, siblings, texts
 
 FOUR = ("one two three", "uno dos tres", "eins zwei drei", "un deux trois")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tui.app.test_unsent import pty_chat
+from tests.tui.chat.test_unsent import pty_chat
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")
 
