@@ -16,7 +16,7 @@ os.environ["GGML_NO_BACKTRACE"] = "1"
 from app.engine.native import library
 from app.engine.native.bindings import C
 from app.engine.native.vocab import NativeVocab
-from app.engine.text.align import ScoreReport
+from app.engine.text.align import PromptTokenMapper
 from app.engine.text.tokenizer import Tokenizer
 from tests.synthetic.pieces import sentencepiece, unigram, wordpiece, write_vocabulary
 from tests.synthetic.vocabulary import made
@@ -49,7 +49,7 @@ def segments(vocab: NativeVocab, text: str) -> list[tuple[str, str]]:
     data = text.encode()
     chunks = Tokenizer(vocab).chunks(data)
     pieces = [vocab.named_pieces[token].decode(errors="replace") for _, ids in chunks for token in ids]
-    sizes = ScoreReport(vocab).sizes(data, chunks)
+    sizes = PromptTokenMapper(vocab).sizes(data, chunks)
     ends = list(accumulate(sizes))
     assert sum(sizes) == (len(data) if sizes else 0)
     assert min(sizes, default=0) >= 0
