@@ -11,10 +11,10 @@ from app.domain.conversation import Role
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError, SamplingError
-from app.engine.native.bans import TextBans, ban_notices, banned_texts, banned_tokens
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import LoadedModel
 from app.engine.native.model import NativeModel
+from app.engine.native.stages import TextBans, ban_notices, banned_texts, banned_tokens
 from app.engine.requests.service import ModelService
 from app.engine.text.renderer import Renderer
 from app.protocol.commands import ChatMessage, Generate, LoadModel

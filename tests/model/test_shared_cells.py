@@ -11,8 +11,8 @@ import pytest
 from app.domain.sampling import SamplingParams
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
-from app.engine.native.bindings import C
 from app.engine.native.context import NativeContext
+from app.engine.native.library import C
 
 pytestmark = pytest.mark.model
 

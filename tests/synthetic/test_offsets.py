@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 os.environ["GGML_NO_BACKTRACE"] = "1"
 
 from app.engine.native import library
-from app.engine.native.bindings import C
+from app.engine.native.library import C
 from app.engine.native.vocab import NativeVocab
 from app.engine.text.align import PromptTokenMapper
 from app.engine.text.tokenizer import Tokenizer

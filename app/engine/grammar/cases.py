@@ -10,10 +10,20 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Protocol
 
-from app.engine.grammar.combined import Combined, listed
+from app.engine.grammar.applicators import Combined, listed
 from app.engine.grammar.keywords import pattern
-from app.engine.grammar.resources import Json, Resources, SchemaError, SchemaPart, SchemaPlace, is_list, is_table
-from app.engine.grammar.shapes import all_of, having, without
+from app.engine.grammar.nodes import (
+    Json,
+    Resources,
+    SchemaError,
+    SchemaPart,
+    SchemaPlace,
+    all_of,
+    having,
+    is_list,
+    is_table,
+    without,
+)
 
 _MOST_CASES, _MOST_CHOICES, _DEEPEST = 64, 4, 16
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.engine.grammar.formats import FORMATS, UNKNOWN_TO_US
+from app.engine.grammar.nodes import TYPES, Json, SchemaError, SchemaPlace, all_of, is_list, is_table
 from app.engine.grammar.pattern import PatternError, searched
-from app.engine.grammar.resources import Json, SchemaError, SchemaPlace, is_list, is_table
-from app.engine.grammar.shapes import TYPES, all_of
 
 _MOST_ITEMS, _MOST_CHARACTERS, _MOST_DEEP, _MOST_KEYS = 1_000, 50_000, 64, 1_000
 _MOST_STATES = 20_000

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.engine.core.backend import SamplingError
+from app.engine.grammar.applicators import Combined
 from app.engine.grammar.cases import Cases
-from app.engine.grammar.combined import Combined
 from app.engine.grammar.keywords import own_keywords
-from app.engine.grammar.resources import Json, Resources, SchemaError, SchemaPlace, is_list, is_table
-from app.engine.grammar.shapes import all_of, any_of
+from app.engine.grammar.nodes import Json, Resources, SchemaError, SchemaPlace, all_of, any_of, is_list, is_table
 
 _DIALECTS = "json-schema.org/"
 _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")

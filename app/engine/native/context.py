@@ -15,8 +15,8 @@ from app.domain.sampling import SamplingParams
 from app.engine.core.backend import AdapterSet, ComputeError, Decoded, Logits
 from app.engine.core.batch import Batch
 from app.engine.native import library
-from app.engine.native.bindings import C, Native
-from app.engine.native.machine import available_bytes, physical_cores
+from app.engine.native.devices import available_bytes, physical_cores
+from app.engine.native.library import C, Native
 from app.engine.native.memory import NativeMemory, parts_of
 from app.engine.native.model import NativeModel
 from app.engine.native.sampler import NativeSampler

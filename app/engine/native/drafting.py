@@ -11,8 +11,8 @@ from app.domain.model import LoadOptions
 from app.engine.core.backend import Sampler
 from app.engine.core.model_drafter import ModelDrafter
 from app.engine.core.tuning import DecodeTuner
-from app.engine.native import library
 from app.engine.native.context import ContextError, NativeContext
+from app.engine.native.devices import has_gpu
 from app.engine.native.loader import LoadedModel, is_of_memory
 from app.engine.native.model import LoadError, NativeModel
 
@@ -64,7 +64,7 @@ class DraftModel:
 def _placed(options: LoadOptions, plan: LoadPlan | None) -> LoadOptions:
     """The options that put the draft model where the plan has room for it: whole on one GPU, or on the CPU."""
     if plan is None:
-        on_cpu = options.n_gpu_layers == 0 or not library.has_gpu()
+        on_cpu = options.n_gpu_layers == 0 or not has_gpu()
         return msgspec.structs.replace(options, n_gpu_layers=0 if on_cpu else -1)
     if plan.draft_gpu is None:
         return msgspec.structs.replace(options, n_gpu_layers=0)

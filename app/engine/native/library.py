@@ -1,19 +1,45 @@
-"""The library itself: its log, its build, its devices and the ggml symbols that the bindings leave out.
+"""llama.cpp itself: the ctypes bindings of llama.h, the log, the build, and symbols that the bindings leave out.
 
-The log callback is set before the backend starts, keeps the last lines and never raises: it is called from any thread.
+Only the bindings' own module is imported: the package's `__init__` imports the high-level class, which nothing here
+uses and which takes four fifths of the time. `C` is `Any`, because the bindings' type hints name arrays where pointers
+are passed and returned.
+
+The log callback is set before the backend starts. It keeps the last lines and never raises: any thread may call it.
 """
 
 from __future__ import annotations
 
 import collections
 import ctypes
+import sys
+from importlib.metadata import version
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, TypeAlias
 
-from app.engine.native.bindings import VERSION, C, Native
-from app.engine.native.machine import available_bytes
-from app.protocol.events import Device
+_PACKAGE = "llama_cpp"
+
+
+def _leave_init_out() -> None:
+    """Puts an empty package where the import system looks first, so that its submodules are found alone."""
+    spec = find_spec(_PACKAGE) if _PACKAGE not in sys.modules else None
+    if spec is not None and spec.submodule_search_locations is not None:
+        package = ModuleType(_PACKAGE)
+        package.__spec__, package.__path__ = spec, spec.submodule_search_locations
+        sys.modules[_PACKAGE] = package
+
+
+_leave_init_out()
+
+from llama_cpp import llama_cpp  # noqa: E402 - after the package was prepared
+
+Native: TypeAlias = Any
+"""A pointer, structure or function of llama.cpp."""
+
+C: Native = llama_cpp
+VERSION = version("llama-cpp-python")
 
 LOG_ERROR, LOG_CONT = 4, 5
-_KINDS = ("CPU", "GPU", "IGPU", "ACCEL", "META")
 _lines: collections.deque[tuple[int, str]] = collections.deque(maxlen=6000)
 
 
@@ -57,62 +83,9 @@ def build() -> str:
     return f"llama-cpp-python {VERSION} | {info}"
 
 
-class _Caps(ctypes.Structure):
-    _fields_ = tuple(
-        (name, ctypes.c_bool) for name in ("async_", "host_buffer", "buffer_from_host_ptr", "events", "mmap_support")
-    )
-
-
-class _Props(ctypes.Structure):
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("description", ctypes.c_char_p),
-        ("memory_free", ctypes.c_size_t),
-        ("memory_total", ctypes.c_size_t),
-        ("type", ctypes.c_int),
-        ("device_id", ctypes.c_char_p),
-        ("caps", _Caps),
-    )
-
-
 def symbol(name: str, result: Native, *arguments: Native) -> Native:
     """A function of llama.cpp or ggml with other types than the bindings give it, or that they leave out."""
     # Looking a ggml symbol up through libllama finds the copy that libllama itself uses.
     address = ctypes.cast(getattr(C._lib, name), ctypes.c_void_p).value
     assert address is not None
     return ctypes.CFUNCTYPE(result, *arguments)(address)
-
-
-def _kind(number: int) -> str:
-    return _KINDS[number] if 0 <= number < len(_KINDS) else "?"
-
-
-def devices() -> tuple[Device, ...]:
-    """The compute devices that llama.cpp can use, CPU included, with the memory that is free now.
-
-    llama.cpp takes all memory of the machine for free to the CPU; what this process can have stands here instead.
-    """
-    count = symbol("ggml_backend_dev_count", ctypes.c_size_t)
-    get = symbol("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
-    get_props = symbol("ggml_backend_dev_get_props", None, ctypes.c_void_p, ctypes.POINTER(_Props))
-    found: list[Device] = []
-    for i in range(count()):
-        props = _Props()
-        get_props(get(i), ctypes.byref(props))
-        kind = _kind(props.type)
-        free = available_bytes() if kind == "CPU" else None
-        found.append(
-            Device(
-                (props.name or b"").decode("utf-8", "replace"),
-                (props.description or b"").decode("utf-8", "replace").strip(),
-                kind,
-                props.memory_free if free is None else free,
-                props.memory_total,
-            )
-        )
-    return tuple(found)
-
-
-def has_gpu() -> bool:
-    """True where a GPU, integrated or not, can take layers."""
-    return bool(C.llama_supports_gpu_offload()) and any(device.kind in ("GPU", "IGPU") for device in devices())

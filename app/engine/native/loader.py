@@ -15,6 +15,7 @@ from app.domain.model import LoadOptions, ModelSizes
 from app.engine.core.backend import ComputeError, Decoded
 from app.engine.native import library
 from app.engine.native.context import ContextError, NativeContext
+from app.engine.native.devices import has_gpu, list_devices
 from app.engine.native.model import LoadCancelled, LoadError, NativeModel
 from app.protocol.events import AdapterReady, ModelReady
 
@@ -134,17 +135,17 @@ def load(
 
 
 def _memories() -> list[DeviceMemory]:
-    offloads = library.has_gpu()
-    devices = (device for device in library.devices() if offloads or device.kind == "CPU")
+    offloads = has_gpu()
+    devices = (device for device in list_devices() if offloads or device.kind == "CPU")
     return [DeviceMemory(device.name, device.kind, device.free_bytes) for device in devices]
 
 
 def _first(plan: LoadPlan | None, options: LoadOptions) -> Attempt:
     if plan:
-        has_gpu = any(share.memory.kind != "CPU" for share in plan.shares)
-        n_layers = plan.n_layers if has_gpu else 0
+        on_gpu = any(share.memory.kind != "CPU" for share in plan.shares)
+        n_layers = plan.n_layers if on_gpu else 0
         return Attempt(plan.n_gpu_layers, n_layers, plan.n_ctx, plan.n_slots, plan.tensor_split)
-    n_gpu_layers = options.n_gpu_layers if isinstance(options.n_gpu_layers, int) else -1 if library.has_gpu() else 0
+    n_gpu_layers = options.n_gpu_layers if isinstance(options.n_gpu_layers, int) else -1 if has_gpu() else 0
     return Attempt(n_gpu_layers, 0, 0, options.n_slots)
 
 

@@ -8,8 +8,8 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
-from app.engine.native.bindings import C, Native
-from app.engine.native.machine import available_bytes
+from app.engine.native.devices import available_bytes
+from app.engine.native.library import C, Native
 
 State = npt.NDArray[np.uint8]
 _MEMORY_SHARE = 0.5

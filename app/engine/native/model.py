@@ -1,6 +1,8 @@
-"""One loaded model: its weights, its vocabulary and what the log says of where its layers went.
+"""One loaded model: weights, vocabulary, LoRA adapters, and where the log says that its layers went.
 
-Contexts are made by `app.engine.native.context`; a model must outlive them.
+A model must outlive its contexts (`app.engine.native.context`). Adapters are loaded before the first context, whose
+graphs are sized for them, and freed with the model. A context computes with one set of adapters at a time
+(`app.engine.core.admission` takes turns).
 """
 
 from __future__ import annotations
@@ -9,16 +11,83 @@ import ctypes
 import os
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
-from app.domain.model import LoadOptions, ModelSizes
-from app.engine.core.backend import SamplingError
+from app.domain.model import LoadOptions, LoraAdapter, ModelSizes
+from app.domain.text import one_line
+from app.engine.core.backend import AdapterSet, SamplingError
 from app.engine.grammar.compiler import Grammars
 from app.engine.native import library
-from app.engine.native.bindings import C, Native
-from app.engine.native.lora import AdapterError, Adapters
+from app.engine.native.devices import has_gpu
+from app.engine.native.library import C, Native
 from app.engine.native.vocab import NativeVocab, PieceIndex
 from app.protocol.events import LayerPlacement
+
+
+class AdapterError(Exception):
+    """llama.cpp refused an adapter; the message names it."""
+
+
+class Adapters:
+    """The adapters of one model."""
+
+    def __init__(self, model: Native, wanted: Sequence[LoraAdapter]) -> None:
+        """Loads them in the memory of the weights that they change. Raises AdapterError."""
+        self.wanted = tuple(wanted)
+        self._handles: dict[str, Native] = {}
+        self._files: dict[str, tuple[str, int, int]] = {}
+        for adapter in wanted:
+            self._files[adapter.name] = _identity(Path(adapter.path))
+            library.log_mark()
+            handle = C.llama_adapter_lora_init(model, os.fsencode(adapter.path))
+            if not handle:
+                why = library.last_errors() or "llama.cpp could not load it"
+                raise AdapterError(f"the adapter {one_line(adapter.name)} ({adapter.path}): {why}")
+            self._handles[adapter.name] = handle
+        self.own = self._set({adapter.name: adapter.scale for adapter in wanted})
+        """What acts where a request does not say."""
+        self.notices = [
+            f"the adapter {one_line(adapter.name)} is meant to begin at a phrase (aLoRA); it acts on the whole text"
+            for adapter in wanted
+            if C.llama_adapter_get_alora_n_invocation_tokens(self._handles[adapter.name])
+        ]
+
+    def choose(self, lora: Mapping[str, float] | None) -> AdapterSet:
+        """The set that a request means; see `SamplingParams.lora`. Raises SamplingError for a name that is none."""
+        if lora is None:
+            return self.own
+        for name in lora:
+            if name not in self._handles:
+                known = ", ".join(one_line(each) for each in self._handles)
+                there = f"it has {known}" if known else "it has none (`lora` of its entry in models.toml)"
+                raise SamplingError(f"the model has no adapter `{one_line(name)}`: {there}")
+        return self._set(lora)
+
+    def apply(self, context: Native, adapters: AdapterSet) -> None:
+        """Lets the next decodes of a context compute with this set and no other adapter."""
+        n = len(adapters)
+        handles = (C.llama_adapter_lora_p_ctypes * n)(*(self._handles[name] for name, _ in adapters))
+        scales = (ctypes.c_float * n)(*(scale for _, scale in adapters))
+        C.llama_set_adapters_lora(context, handles if n else None, n, scales if n else None)
+
+    def facts(self, adapters: AdapterSet) -> list[tuple[str, int, int, float]]:
+        """What tells cells computed with this set from others, also when the app is started again."""
+        return [(*self._files[name], scale) for name, scale in adapters]
+
+    def _set(self, scales: Mapping[str, float]) -> AdapterSet:
+        # A scale of 0 is no adapter, so that both share their cells; the order of the names does not matter.
+        return tuple(sorted((name, float(scale)) for name, scale in scales.items() if scale))
+
+
+def _identity(path: Path) -> tuple[str, int, int]:
+    """Taken before the file is loaded: one that is written over later is another one. A missing file is like none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return str(path), -1, -1
+    return str(path.resolve()), status.st_size, status.st_mtime_ns
+
 
 _ASSIGNED = re.compile(r"layer\s+\d+ assigned to device (\S+?),?(?:\s|$)")
 _SPLIT_MODES = {"none": 0, "layer": 1, "row": 2}
@@ -47,7 +116,7 @@ class NativeModel:
             return not cancelled
 
         params = C.llama_model_default_params()
-        fixed, gpu = options.n_gpu_layers, library.has_gpu()
+        fixed, gpu = options.n_gpu_layers, has_gpu()
         params.n_gpu_layers = fixed if isinstance(fixed, int) else (-1 if gpu else 0)
         params.main_gpu = options.main_gpu
         params.split_mode = _SPLIT_MODES[options.split_mode]

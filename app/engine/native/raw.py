@@ -16,8 +16,8 @@ import numpy as np
 from app.domain.model import LoadOptions
 from app.engine.core.backend import ComputeError
 from app.engine.native import library
-from app.engine.native.bindings import C, Native
 from app.engine.native.context import FLASH, KV_TYPES
+from app.engine.native.library import C, Native
 from app.engine.native.model import NativeModel
 
 _N_BATCH = 2048

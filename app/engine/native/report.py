@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from app.domain.trace import Draw, StageTrace
 from app.engine.core.backend import Logits, PreviewResult, StageReport
-from app.engine.native.bindings import C, Native
+from app.engine.native.library import C, Native
 
 _ROW_BYTES = 12
 Rows = npt.NDArray[np.void]

@@ -19,11 +19,10 @@ from app.engine.core import topk
 from app.engine.core.backend import ComputeError, Ids, Logits, PreviewResult, Shadow, StageReport
 from app.engine.grammar.matcher import Mask, Matcher
 from app.engine.native import stages
-from app.engine.native.bans import TextBans, banned_texts
-from app.engine.native.bindings import C, Native
+from app.engine.native.library import C, Native
 from app.engine.native.model import NativeModel
 from app.engine.native.report import Reporter
-from app.engine.native.stages import TokenWindow
+from app.engine.native.stages import TextBans, TokenWindow, banned_texts
 
 _FEW = 1024
 """So many allowed tokens are given to the chain without looking for the best of them first."""

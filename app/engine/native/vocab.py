@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from app.engine.native.bindings import C, Native
-from app.engine.text.vocab import SpecialToken
+from app.engine.native.library import C, Native
+from app.engine.text.tokenizer import SpecialToken
 
 _PIECE_BYTES = 4096
 _SAFE_BYTES = 8192

@@ -24,6 +24,7 @@ from app.engine.core.events import (
 )
 from app.engine.kv.file import kv_folder, remove_states
 from app.engine.native import library
+from app.engine.native.devices import list_devices
 from app.engine.native.model import LoadCancelled, LoadError
 from app.engine.process.inbox import Inbox
 from app.engine.process.outbox import Outbox
@@ -93,7 +94,7 @@ class Worker:
 
     def run(self) -> int:
         """Serves until shutdown or until the app has gone. Returns the process's exit code."""
-        hello = Hello(PROTOCOL_VERSION, os.getpid(), library.build(), library.devices())
+        hello = Hello(PROTOCOL_VERSION, os.getpid(), library.build(), list_devices())
         try:
             self._outbox.send(hello)
             while self._serve():

@@ -10,7 +10,7 @@ from itertools import takewhile
 from app.domain.conversation import Role
 from app.domain.generation import PromptSpans
 from app.engine.text.prompt import Prompt, PromptBuilder
-from app.engine.text.vocab import Vocab
+from app.engine.text.tokenizer import Vocab
 from app.protocol.commands import ChatMessage, Generate
 
 _RESERVE_SHARE = 4

@@ -12,7 +12,7 @@ from app.engine.core.sequence import Sequence
 from app.engine.requests.prompting import Fitted
 from app.engine.requests.wire import prediction, token_trace, top_tokens
 from app.engine.text.detokenizer import Detokenizer, StopScanner
-from app.engine.text.vocab import Vocab, piece_text
+from app.engine.text.tokenizer import Vocab, piece_text
 from app.protocol.events import GenerationFinished, GenerationStarted, Paused
 
 

@@ -12,7 +12,7 @@ from app.engine.core.scoring import SMALLEST_WINDOW, ScoredId, Scoring, check_wi
 from app.engine.requests.service import ModelService
 from app.engine.requests.wire import top_tokens
 from app.engine.text.prompt import Prompt
-from app.engine.text.vocab import piece_text
+from app.engine.text.tokenizer import piece_text
 from app.protocol.commands import Score
 from app.protocol.events import Scored, ScoreFinished
 

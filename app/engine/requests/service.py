@@ -19,11 +19,11 @@ from app.engine.core.thinking import ThinkingBlock
 from app.engine.kv.file import kv_folder
 from app.engine.kv.store import KvStore, state_key
 from app.engine.native import library
-from app.engine.native.bans import ban_notices
 from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.drafting import DraftModel
 from app.engine.native.loader import LoadedModel, describe, load
 from app.engine.native.model import LoadError
+from app.engine.native.stages import ban_notices
 from app.engine.requests.prompting import Fitted, UnknownTokenError, check_ids, check_size, prepare
 from app.engine.requests.reply import Reply
 from app.engine.text.prompt import PromptBuilder

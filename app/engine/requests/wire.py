@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from app.domain.trace import Prediction, TokenTrace, TopToken
 from app.engine.core.events import Sampled
 from app.engine.core.preview import NextTokenPreview
-from app.engine.text.vocab import Vocab, piece_text
+from app.engine.text.tokenizer import Vocab, piece_text
 
 
 def top_tokens(vocab: Vocab, candidates: Iterable[tuple[int, float]]) -> tuple[TopToken, ...]:

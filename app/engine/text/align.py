@@ -9,8 +9,7 @@ from itertools import pairwise
 
 from app.domain.trace import PromptToken
 from app.engine.text.marks import without_marks
-from app.engine.text.tokenizer import Chunk
-from app.engine.text.vocab import Vocab, piece_text
+from app.engine.text.tokenizer import Chunk, Vocab, piece_text
 
 _REACH, _MOST_LOST = 48, 64
 """How far a piece is looked for behind lost ones: so many characters for each of them, up to so many of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable
 
-from app.engine.text.vocab import Vocab
+from app.engine.text.tokenizer import Vocab
 
 
 class Detokenizer:

@@ -1,7 +1,7 @@
-"""Marks in message texts that survive a chat template and say afterwards what came from whom.
+"""Marks that survive a chat template: they show what came from a message, and keep it from becoming control tokens.
 
-They are Unicode noncharacters, which no text may hold: `clean` replaces those that come in from outside. GUARD is a
-token boundary that splits the text of a special token; an opening mark and CLOSE stand around the content of a message.
+The marks are Unicode noncharacters, which no text may hold; `clean` replaces those that come in. GUARD splits the text
+of a special token in two. An opening mark and CLOSE stand around the content of a message.
 """
 
 from __future__ import annotations

@@ -10,14 +10,11 @@ from app.domain.generation import PromptSpans
 from app.domain.trace import PromptToken
 from app.engine.text import marks
 from app.engine.text.align import PromptTokenMapper
-from app.engine.text.dialect import ReplyMessage, thinking_of
-from app.engine.text.guard import Guard
 from app.engine.text.marks import OPEN_BYTES, without_marks
 from app.engine.text.replies import ReplyMemory
-from app.engine.text.template import ChatTemplate
+from app.engine.text.template import ChatTemplate, ReplyMessage, thinking_of
 from app.engine.text.thinking import UNMARKED, ReplyFormat
-from app.engine.text.tokenizer import Chunk, Tokenizer
-from app.engine.text.vocab import Vocab
+from app.engine.text.tokenizer import Chunk, Guard, Tokenizer, Vocab
 from app.protocol.commands import ChatMessage
 
 _USER = OPEN_BYTES[Role.USER]

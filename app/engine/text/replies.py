@@ -11,10 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.domain.conversation import Role
-from app.engine.text.guard import Guard
 from app.engine.text.marks import CLOSE_BYTES, OPEN_BYTES, without_marks
-from app.engine.text.tokenizer import Chunk, Tokenizer
-from app.engine.text.vocab import Vocab
+from app.engine.text.tokenizer import Chunk, Guard, Tokenizer, Vocab
 
 _MAX_REPLIES = 1024
 _REPLY = re.compile(re.escape(OPEN_BYTES[Role.ASSISTANT]) + b"(.*?)" + re.escape(CLOSE_BYTES), re.DOTALL)

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from app.engine.text.tokenizer import Tokenizer
-from app.engine.text.vocab import Vocab
+from app.engine.text.tokenizer import Tokenizer, Vocab
 
 Marks = tuple[bytes, bytes]
 

@@ -114,6 +114,6 @@ def test_an_error_of_another_kind_is_not_tried_again(machine: Machine) -> None:
 def test_without_a_plan_it_goes_where_the_target_goes(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, has_gpu: bool, n_gpu_layers: int | None, expected: int
 ) -> None:
-    monkeypatch.setattr(drafting.library, "has_gpu", lambda: has_gpu)
+    monkeypatch.setattr(drafting, "has_gpu", lambda: has_gpu)
     DraftModel("/small.gguf", target(None), LoadOptions(n_gpu_layers=n_gpu_layers))
     assert machine.tried[0].n_gpu_layers == expected

@@ -133,7 +133,7 @@ def test_a_cancelled_load_ends(machine: Machine) -> None:
 
 def test_without_a_header_the_context_is_fitted_after_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, [DeviceMemory("CPU", "CPU", 2 * GIB)])
-    monkeypatch.setattr(loader.library, "has_gpu", lambda: False)
+    monkeypatch.setattr(loader, "has_gpu", lambda: False)
     loaded = load(LoadOptions(), sizes=None)
     assert (machine.models, machine.contexts) == ([0], [(4096, 1)])
     assert len(loaded.notices) == 2

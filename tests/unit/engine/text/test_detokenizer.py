@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.engine.text.detokenizer import Detokenizer
-from app.engine.text.vocab import piece_text
+from app.engine.text.tokenizer import piece_text
 from tests.unit.engine.text.toy_vocab import ToyVocab
 
 VOCAB = ToyVocab()

@@ -13,8 +13,7 @@ from app.engine.text.prompt import Prompt, PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
 from app.engine.text.thinking import reply_format
-from app.engine.text.tokenizer import Tokenizer
-from app.engine.text.vocab import SpecialToken
+from app.engine.text.tokenizer import SpecialToken, Tokenizer
 from app.protocol.commands import ChatMessage
 from tests.unit.engine.text.toy_vocab import CHATML, SPECIAL_TEXTS, ToyVocab
 

@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 
 from app.domain.conversation import Role
-from app.engine.text.dialect import ReplyMessage
 from app.engine.text.renderer import Renderer, TemplateError, TemplateHungError
-from app.engine.text.template import ChatTemplate
+from app.engine.text.template import ChatTemplate, ReplyMessage
 from app.protocol.commands import ChatMessage
 from tests.unit.engine.text.toy_vocab import CHATML, ToyVocab
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.engine.text.thinking import UNMARKED, ReplyFormat, begins_inside, reply_format
-from app.engine.text.tokenizer import Tokenizer
-from app.engine.text.vocab import SpecialToken
+from app.engine.text.tokenizer import SpecialToken, Tokenizer
 from tests.unit.engine.text.toy_vocab import ToyVocab
 
 THINK = (b"<think>", b"</think>")

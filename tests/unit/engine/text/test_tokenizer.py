@@ -6,10 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.text.guard import Guard
 from app.engine.text.marks import GUARD, clean
-from app.engine.text.tokenizer import Tokenizer
-from app.engine.text.vocab import SpecialToken
+from app.engine.text.tokenizer import Guard, SpecialToken, Tokenizer
 from tests.unit.engine.text.toy_vocab import SPECIAL_TEXTS, ToyVocab
 
 VOCAB = ToyVocab()

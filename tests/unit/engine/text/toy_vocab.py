@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from app.engine.text.vocab import SpecialToken
+from app.engine.text.tokenizer import SpecialToken
 
 MERGES = (b"Hello", b"He", b"llo", b"user", b"\nH", b"assistant", b" world", b"\xe2\x82", b"<|", b"|>", b"im_end")
 

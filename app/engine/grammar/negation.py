@@ -6,9 +6,23 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from app.engine.grammar.keywords import anchored, count, keys, number
+from app.engine.grammar.nodes import (
+    TYPES,
+    Json,
+    Resources,
+    SchemaError,
+    SchemaPart,
+    SchemaPlace,
+    all_of,
+    any_of,
+    having,
+    is_list,
+    is_table,
+    of_type,
+    type_of,
+    without,
+)
 from app.engine.grammar.pattern import literal
-from app.engine.grammar.resources import Json, Resources, SchemaError, SchemaPart, SchemaPlace, is_list, is_table
-from app.engine.grammar.shapes import TYPES, all_of, any_of, having, of_type, type_of, without
 
 Convert = Callable[[Json, SchemaPlace], Json]
 _DEEPEST = 24

@@ -6,10 +6,24 @@ from collections.abc import Callable
 from typing import Protocol
 
 from app.engine.grammar.keywords import anchored, count, keys
-from app.engine.grammar.opposite import Opposites
+from app.engine.grammar.negation import Opposites
+from app.engine.grammar.nodes import (
+    TYPES,
+    Json,
+    Resources,
+    SchemaError,
+    SchemaPart,
+    SchemaPlace,
+    all_of,
+    any_of,
+    having,
+    is_list,
+    is_table,
+    of_type,
+    type_of,
+    without,
+)
 from app.engine.grammar.pattern import literal
-from app.engine.grammar.resources import Json, Resources, SchemaError, SchemaPart, SchemaPlace, is_list, is_table
-from app.engine.grammar.shapes import TYPES, all_of, any_of, having, of_type, type_of, without
 
 _MOST_ALTERNATIVES = 4_000
 _DEEPEST = 8
