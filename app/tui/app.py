@@ -23,11 +23,11 @@ from app.tui.chat.screen import ChatScreen
 from app.tui.common.bindings import bindings_for
 from app.tui.common.crash import write_report
 from app.tui.common.keymap import Keymap, resolve
+from app.tui.common.safe import Dialog, Opened, SafeScreen
 from app.tui.common.services import Services
 from app.tui.common.theme import VARIABLE_DEFAULTS, ThemeSituation
 from app.tui.common.theme_manager import ThemeManager
 from app.tui.dialogs.help import Help
-from app.tui.dialogs.safe import Dialog, Opened, SafeScreen
 from app.tui.terminal.background import Ahead
 from app.tui.terminal.gate import wants_no_color
 

@@ -72,7 +72,7 @@ def test_no_module_imports_itself_through_others() -> None:
     assert cycle_of(modules()) == []
 
 
-@pytest.mark.parametrize("top", ["app.cli", "app.engine"])
+@pytest.mark.parametrize("top", ["app.cli", "app.engine", "app.tui"])
 def test_folders_are_tied_in_no_knot(top: str) -> None:
     graph = folders(top)
     assert len(graph) > 3

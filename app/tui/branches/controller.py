@@ -12,10 +12,10 @@ from app.domain.sampling import Preset
 from app.protocol.events import ModelReady
 from app.session.active_turns import variants
 from app.session.events import MessageReturned, MessageStored, StoreFailed
+from app.session.send_queue import Chat
 from app.tui.branches.plan import BranchPlan
 from app.tui.branches.screen import BranchesScreen
-from app.tui.chat.send_queue import Chat
-from app.tui.dialogs.safe import Ask
+from app.tui.common.safe import Ask
 from app.tui.widgets.composer import Composer
 
 

@@ -16,8 +16,8 @@ from textual.widgets.option_list import Option
 
 from app.domain.sampling import Preset
 from app.domain.text import one_line
+from app.tui.common.safe import Dialog
 from app.tui.dialogs.picker import FRAME, LOW, MAX_WIDTH, WIDTH
-from app.tui.dialogs.safe import Dialog
 
 MIN_BRANCHES, MAX_BRANCHES = 2, 8
 

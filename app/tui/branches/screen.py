@@ -18,7 +18,7 @@ from app.protocol.events import GenerationFinished, ModelReady, SlotsHeld
 from app.session.events import ReplyFinished, ReplyStarted, TurnEvent
 from app.tui.branches.column import BranchCells, Column, arrange, tab_segments
 from app.tui.branches.state import Branch, BranchPump, together_tps
-from app.tui.dialogs.safe import Dialog
+from app.tui.common.safe import Dialog
 from app.tui.transcript.notes import end_note, failed, waits
 from app.tui.widgets.bar import Bar, Segment
 

@@ -20,7 +20,7 @@ from app.session.events import (
     StoreFailed,
     TurnEvent,
 )
-from app.tui.chat.turns import Pump
+from app.tui.common.frame_rate import Pump
 
 
 class Branch:

@@ -13,20 +13,20 @@ from textual.notifications import SeverityLevel
 from app.client.engine import EngineState
 from app.domain.errors import TokscopeError
 from app.domain.text import safe_text
+from app.session.send_queue import Chat
 from app.session.session import Session
 from app.tui.chat.choices import Choices
 from app.tui.chat.conversations import Conversations
 from app.tui.chat.input import InputGate, InputHold
 from app.tui.chat.library import as_markdown
-from app.tui.chat.send_queue import Chat
 from app.tui.chat.settings import ModelLoads
 from app.tui.common.commands import COMMANDS
 from app.tui.common.keymap import Keymap
+from app.tui.common.safe import Dialog, Result, SafeScreen
 from app.tui.common.services import Services
 from app.tui.common.theme_manager import ThemeManager
 from app.tui.dialogs.help import Help, user_files
 from app.tui.dialogs.pickers import Palette
-from app.tui.dialogs.safe import Dialog, Result, SafeScreen
 from app.tui.panels.controller import PanelController
 from app.tui.step.dock import StepDock
 from app.tui.terminal.clipboard import say_who_took

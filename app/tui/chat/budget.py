@@ -11,8 +11,8 @@ from app.analysis import units as numbers
 from app.client.engine import EngineState
 from app.domain.generation import ContextPolicy
 from app.session.budget import Budget, budget_of
+from app.session.send_queue import Chat
 from app.session.session import Session
-from app.tui.chat.send_queue import Chat
 from app.tui.transcript.notes import left_out
 
 PAUSE_S = 0.4

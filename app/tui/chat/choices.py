@@ -11,12 +11,12 @@ from textual.app import App
 from app.config.catalogue import Catalogue
 from app.domain.sampling import Preset
 from app.models.listing import list_models
+from app.session.loading import EngineLoader
 from app.session.session import Session
-from app.tui.chat.loading import EngineLoader
 from app.tui.chat.settings import SettingsSwitch
+from app.tui.common.safe import Ask
 from app.tui.common.theme_manager import ThemeManager
 from app.tui.dialogs.pickers import ModelPicker, PresetPicker, ThemePicker
-from app.tui.dialogs.safe import Ask
 
 
 class Choices:

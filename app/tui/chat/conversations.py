@@ -6,12 +6,12 @@ from collections.abc import Callable, Coroutine, Sequence
 
 from app.domain.conversation import Conversation, Message
 from app.domain.text import one_line
+from app.session.send_queue import Chat
 from app.tui.chat.history import HistoryPicker
 from app.tui.chat.library import Library
-from app.tui.chat.send_queue import Chat
 from app.tui.chat.settings import SettingsSwitch
+from app.tui.common.safe import Ask
 from app.tui.dialogs.confirm import AskLine, Confirm
-from app.tui.dialogs.safe import Ask
 
 
 class Conversations:

@@ -14,9 +14,9 @@ from app.domain.conversation import Conversation, ConversationKind
 from app.domain.errors import TokscopeError
 from app.domain.text import one_line
 from app.tui.chat.library import Library
+from app.tui.common.safe import Ask
 from app.tui.dialogs.confirm import AskLine, Confirm
 from app.tui.dialogs.picker import Picker, PickerRow
-from app.tui.dialogs.safe import Ask
 
 
 def ago(then_ms: int, now_ms: int) -> str:

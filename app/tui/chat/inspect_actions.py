@@ -9,7 +9,7 @@ from textual.notifications import SeverityLevel
 
 from app.domain.conversation import ChatSettings, Role
 from app.session.session import Session
-from app.tui.dialogs.safe import Dialog, Result
+from app.tui.common.safe import Dialog, Result
 from app.tui.inspector.find import token_after
 from app.tui.inspector.screen import InspectorScreen
 from app.tui.inspector.view import Section

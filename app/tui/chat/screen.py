@@ -17,6 +17,8 @@ from app.analysis.meter import RunMeter
 from app.client.engine import EngineState
 from app.domain.conversation import Message
 from app.protocol.events import ModelReady
+from app.session.loading import EngineLoader
+from app.session.send_queue import Chat
 from app.session.session import Session
 from app.tui.chat import status as lines
 from app.tui.chat.actions import ChatCommands
@@ -27,15 +29,14 @@ from app.tui.chat.drafts import DraftKeeper
 from app.tui.chat.input import InputRouter
 from app.tui.chat.inspect_actions import InspectCommands
 from app.tui.chat.library import Library, n_tokens, prompts
-from app.tui.chat.loading import EngineLoader
 from app.tui.chat.other_windows import LOOK_S, OtherWindows
-from app.tui.chat.send_queue import Chat
 from app.tui.chat.settings import ModelLoads, SettingsSwitch
 from app.tui.chat.steer_actions import SteerCommands
-from app.tui.chat.turns import Listener, Pump, TurnRunner
+from app.tui.chat.turns import Listener, TurnRunner
 from app.tui.chat.welcome import Welcome, show_state, welcome_keys
 from app.tui.common import frame_rate as pace
 from app.tui.common.bindings import bindings_for
+from app.tui.common.frame_rate import Pump
 from app.tui.common.keymap import Keymap
 from app.tui.common.services import Services
 from app.tui.common.theme_manager import ThemeManager

@@ -13,10 +13,10 @@ from app.domain.sampling import Preset
 from app.domain.text import one_line
 from app.models.locate import LocatedModel
 from app.protocol.events import ModelReady
+from app.session.loading import EngineLoader
 from app.session.restore import restored
+from app.session.send_queue import Chat
 from app.session.session import Session
-from app.tui.chat.loading import EngineLoader
-from app.tui.chat.send_queue import Chat
 from app.tui.common.preferences import recall_model, remember_model, remember_preset
 from app.tui.common.services import Services
 

@@ -9,7 +9,7 @@ from app.client.engine import EngineState, Stall
 from app.domain.text import one_line
 from app.protocol.events import ModelReady
 from app.session.events import Gone
-from app.tui.chat.loading import LoadStatus
+from app.session.loading import LoadStatus
 from app.tui.common.commands import COMMANDS
 from app.tui.common.keymap import Keymap
 from app.tui.widgets.bar import Segment

@@ -8,12 +8,12 @@ from collections.abc import Coroutine, Sequence
 from textual.notifications import SeverityLevel
 
 from app.domain.conversation import Message
+from app.session.send_queue import Chat
 from app.session.session import Session
 from app.tui.branches.controller import Branching
-from app.tui.chat.send_queue import Chat
-from app.tui.chat.turns import Pump
+from app.tui.common.frame_rate import Pump
+from app.tui.common.safe import Dialog, Result, SafeScreen
 from app.tui.common.services import Services
-from app.tui.dialogs.safe import Dialog, Result, SafeScreen
 from app.tui.step.control import StepControl
 from app.tui.step.dock import StepDock
 from app.tui.transcript.widget import Transcript

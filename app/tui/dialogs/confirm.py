@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Button, Input, Static
 
-from app.tui.dialogs.safe import Dialog
+from app.tui.common.safe import Dialog
 from app.tui.widgets.entry import LineInput
 
 

@@ -17,8 +17,8 @@ from app.config import paths
 from app.domain.text import safe_text
 from app.tui.common.commands import COMMANDS
 from app.tui.common.keymap import Keymap, key_label
+from app.tui.common.safe import Dialog
 from app.tui.common.views import VIEWS
-from app.tui.dialogs.safe import Dialog
 from app.tui.widgets.bar import Bar, Segment
 
 EDITING: tuple[tuple[str, str], ...] = (

@@ -18,7 +18,7 @@ from textual.widgets.option_list import Option
 from app.config.writer import write_setting
 from app.domain.errors import ConfigError, TokscopeError
 from app.domain.text import one_line, safe_text
-from app.tui.dialogs.safe import Dialog
+from app.tui.common.safe import Dialog
 from app.tui.widgets.entry import LineInput
 
 _AGAIN_S = 1.0

@@ -16,8 +16,7 @@ from app.domain.probability import percent
 from app.domain.sampling import SamplingParams
 from app.domain.text import one_line
 from app.domain.trace import Origin, TokenTrace
-from app.tui.panels.sections import p_role
-from app.tui.widgets.line import Line, bar, first_row, visible, width_of, wrap
+from app.tui.widgets.line import Line, bar, first_row, p_role, visible, width_of, wrap
 
 
 class Knob(NamedTuple):

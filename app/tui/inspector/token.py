@@ -7,10 +7,9 @@ from collections.abc import Collection, Sequence
 
 from app.domain.probability import percent
 from app.domain.trace import TokenTrace, TopToken
-from app.tui.panels.sections import p_role
 from app.tui.tokens.layout import is_bytes, is_control
 from app.tui.tokens.tint import origin_words
-from app.tui.widgets.line import Line, bar, first_row, visible, width_of
+from app.tui.widgets.line import Line, bar, first_row, p_role, visible, width_of
 
 WIDE = 72
 """From this width on the candidates stand beside the facts."""

@@ -11,7 +11,7 @@ from textual.containers import Container, Vertical
 
 from app.analysis import units as numbers
 from app.domain.conversation import ChatSettings
-from app.tui.dialogs.safe import Dialog
+from app.tui.common.safe import Dialog
 from app.tui.inspector.inspection import Inspection, Traces, why_empty
 from app.tui.inspector.prompt import PromptTokens, prompt_legend, prompt_lines
 from app.tui.inspector.sampler import WhatIf, sampler_lines

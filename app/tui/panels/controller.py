@@ -13,8 +13,8 @@ from app.analysis.recording import events_of
 from app.analysis.story import story
 from app.domain.conversation import Role
 from app.domain.sampling import SamplingParams
+from app.session.loading import EngineLoader
 from app.session.session import Session
-from app.tui.chat.loading import EngineLoader
 from app.tui.common.preferences import Preferences
 from app.tui.dialogs.help import Story
 from app.tui.panels.choice import PanelChoice

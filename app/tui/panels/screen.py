@@ -12,8 +12,8 @@ from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.domain.trace import Origin, TokenTrace
 from app.protocol.events import ModelReady
+from app.tui.common.safe import SafeScreen
 from app.tui.dialogs.picker import Picker, PickerRow, matches
-from app.tui.dialogs.safe import SafeScreen
 from app.tui.panels.choice import PANELS, PanelChoice, Visibility
 from app.tui.panels.pages import FIGURES, PAGES, page
 from app.tui.tokens.reply import ReplyTokens

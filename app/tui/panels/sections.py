@@ -17,7 +17,7 @@ from app.tui.panels.choice import PANELS, PanelChoice, Visibility
 from app.tui.panels.drafting import drafting_forms
 from app.tui.panels.ending import ending_forms
 from app.tui.panels.latency import latency_forms
-from app.tui.widgets.line import Forms, Line, bar, big, gauge, share, spark, spread, visible, width_of, wrap
+from app.tui.widgets.line import Forms, Line, bar, big, gauge, p_role, share, spark, spread, visible, width_of, wrap
 
 N_CANDIDATES = 10
 _CHOSEN = 100
@@ -216,11 +216,6 @@ def _candidates(meter: RunMeter, width: int, n: int) -> list[Line]:
             )
         )
     return rows + [()] * (n - len(rows))
-
-
-def p_role(p: float) -> str:
-    """Returns the role of a probability."""
-    return "high" if p >= 0.5 else "mid" if p >= 0.1 else "low"
 
 
 def _stop(meter: RunMeter, width: int) -> Forms:

@@ -12,8 +12,8 @@ from app.client.engine import Engine
 from app.domain.conversation import Role
 from app.domain.text import one_line
 from app.models.locate import LocatedModel
+from app.session.loading import EngineLoader
 from app.session.session import Session
-from app.tui.chat.loading import EngineLoader
 from app.tui.chat.screen import ChatScreen
 from app.tui.common import frame_rate as pace
 from app.tui.common.commands import COMMANDS, action_of

@@ -10,8 +10,7 @@ from app.domain.probability import percent
 from app.domain.text import one_line
 from app.domain.trace import Prediction
 from app.protocol.events import Paused
-from app.tui.panels.sections import p_role
-from app.tui.widgets.line import Line, bar, first_row, spread, visible, width_of
+from app.tui.widgets.line import Line, bar, first_row, p_role, spread, visible, width_of
 
 MAX_STEPS = 9999
 _MAX_OWED = 5

@@ -18,8 +18,8 @@ from app.domain.errors import TokscopeError
 from app.domain.text import one_line, safe_text
 from app.protocol.events import GenerationStarted
 from app.session.events import PrefixRecomputed, TurnEvent
-from app.tui.chat.send_queue import Chat
-from app.tui.dialogs.safe import Ask, Dialog
+from app.session.send_queue import Chat
+from app.tui.common.safe import Ask, Dialog
 from app.tui.transcript.widget import Transcript
 from app.tui.widgets.composer import Composer
 from app.tui.widgets.entry import TextInput

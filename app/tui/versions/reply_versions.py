@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from app.domain.conversation import Message
+from app.session.send_queue import Chat
 from app.session.session import Session
-from app.tui.chat.send_queue import Chat
 from app.tui.transcript.widget import Transcript
 
 

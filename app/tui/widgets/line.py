@@ -163,3 +163,8 @@ def _colour(variables: Mapping[str, str], names: tuple[str, ...]) -> Style:
         except ColorParseError:
             continue
     return Style()
+
+
+def p_role(p: float) -> str:
+    """Returns the role of a probability."""
+    return "high" if p >= 0.5 else "mid" if p >= 0.1 else "low"

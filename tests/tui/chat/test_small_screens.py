@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Static
 
-from app.tui.dialogs.safe import Dialog
+from app.tui.common.safe import Dialog
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply

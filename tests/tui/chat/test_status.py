@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from app.client.engine import EngineState
-from app.tui.chat.loading import LoadStatus
+from app.session.loading import LoadStatus
 from app.tui.chat.status import Situation, header_left, header_right, key_hints, queue_line
 from app.tui.common.keymap import resolve
 from app.tui.widgets.bar import Segment
