@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import Protocol
 
-from app.engine.grammar.applicators import Combined, listed
+from app.engine.grammar.applicators import Combined, Reader, listed
 from app.engine.grammar.keywords import pattern
 from app.engine.grammar.nodes import (
     Json,
-    Resources,
     SchemaError,
     SchemaPart,
     SchemaPlace,
@@ -26,21 +24,6 @@ from app.engine.grammar.nodes import (
 )
 
 _MOST_CASES, _MOST_CHOICES, _DEEPEST = 64, 4, 16
-
-
-class CaseReader(Protocol):
-    """What cases need of the reader of the whole schema."""
-
-    resources: Resources
-    combined: Combined
-
-    def convert(self, node: Json, place: SchemaPlace) -> Json:
-        """A part as llguidance reads it. Raises SchemaError."""
-        ...
-
-    def own(self, node: dict[str, Json], place: SchemaPlace) -> Json:
-        """What a part says by itself. Raises SchemaError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +60,9 @@ class Case:
 class Cases:
     """Takes the schemas of one document apart."""
 
-    def __init__(self, reader: CaseReader) -> None:
+    def __init__(self, reader: Reader, combined: Combined) -> None:
         self._reader = reader
+        self._combined = combined
         self._depth = 0
 
     def of(self, node: Json, place: SchemaPlace) -> list[Case]:
@@ -117,7 +101,7 @@ class Cases:
         )
 
     def _keyword(self, name: str, node: dict[str, Json], place: SchemaPlace) -> list[Case]:  # noqa: PLR0911 -- one a keyword
-        combined, at = self._reader.combined, place.down(name)
+        at = place.down(name)
         match name:
             case "$ref" | "$dynamicRef":
                 find = self._reader.resources.find if name == "$ref" else self._reader.resources.find_dynamic
@@ -132,7 +116,7 @@ class Cases:
                 return self._any_of(listed(node[name], at), at)
             case "oneOf":
                 parts = listed(node[name], at)
-                alone = zip(parts, combined.choices(parts), strict=True)
+                alone = zip(parts, self._combined.choices(parts), strict=True)
                 return [case & Case(only) for part, only in alone for case in self.of(part.node, part.place)]
             case "if":
                 return self._if(node, place)
@@ -143,7 +127,7 @@ class Cases:
                     cases = self._both(cases, [Case(without(key)), *there], at)
                 return cases
             case _:
-                return [Case(combined.part(name, node, place))]
+                return [Case(self._combined.part(name, node, place))]
 
     def _any_of(self, parts: list[SchemaPart], place: SchemaPlace) -> list[Case]:
         each = [self.of(part.node, part.place) for part in parts]
@@ -164,7 +148,7 @@ class Cases:
         condition, at = node["if"], place.down("if")
         then = self.of(node.get("then", True), place.down("then"))
         otherwise = self.of(node.get("else", True), place.down("else"))
-        opposite = self._reader.combined.opposites.of(condition, at)
+        opposite = self._combined.opposites.of(condition, at)
         return [*self._both(self.of(condition, at), then, place), *self._both([Case(opposite)], otherwise, place)]
 
     def _rest(self, case: Case, node: dict[str, Json], place: SchemaPlace) -> Case:

@@ -10,7 +10,7 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -39,7 +39,7 @@ _Key = tuple[str, str, bool]
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     prototype: Matcher
-    notices: tuple[str, ...] = field(default=())
+    notices: tuple[str, ...] = ()
 
 
 class Grammars:

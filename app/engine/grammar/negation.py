@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import pairwise
 
-from app.engine.grammar.keywords import anchored, count, keys, number
+from app.engine.grammar.keywords import Convert, anchored, count, keys, number
 from app.engine.grammar.nodes import (
     TYPES,
     Json,
@@ -24,14 +24,7 @@ from app.engine.grammar.nodes import (
 )
 from app.engine.grammar.pattern import literal
 
-Convert = Callable[[Json, SchemaPlace], Json]
 _DEEPEST = 24
-_SILENT = frozenset((
-    "$schema", "$id", "$anchor", "$dynamicAnchor", "$defs", "definitions", "$comment", "$vocabulary", "title",
-    "description", "default", "deprecated", "readOnly", "writeOnly", "examples", "contentEncoding",
-    "contentMediaType", "contentSchema", "minContains", "maxContains", "then", "else",
-))  # fmt: skip
-"""Keywords that say nothing by themselves."""
 _LOUD = frozenset((
     "format", "pattern", "multipleOf", "items", "uniqueItems", "patternProperties", "additionalProperties",
     "propertyNames", "oneOf", "unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "dependencies",

@@ -96,8 +96,8 @@ class _Reader:
         self._depth = 0
         _check_text(root)
         self.resources = Resources(root)
-        self.combined = Combined(self)
-        self._cases = Cases(self)
+        self._combined = Combined(self)
+        self._cases = Cases(self, self._combined)
 
     def read(self) -> Schema:
         dialect = self._root.get("$schema", _DIALECTS) if is_table(self._root) else _DIALECTS
@@ -124,7 +124,7 @@ class _Reader:
             place = place.within(node)
             clean = self._unevaluated(node, place) if any(name in node for name in _UNEVALUATED) else None
             if clean is None:
-                clean = all_of([self.own(node, place), *self.combined.parts(node, place)])
+                clean = all_of([self.own(node, place), *self._combined.parts(node, place)])
         finally:
             self._depth -= 1
         self._places.append((place.pointer, clean))

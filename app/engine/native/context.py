@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 from collections.abc import Mapping
 
@@ -149,7 +148,8 @@ class NativeContext(NativeMemory):
         params.flash_attn_type = FLASH[options.flash_attn]
         params.type_k = params.type_v = KV_TYPES[options.kv_type]
         params.kv_unified = self.unified
-        params.abort_callback = ctypes.cast(_strlen(), C.ggml_abort_callback)
+        # `strlen` of the flag: "" is false and one byte is true, and no thread needs the GIL to ask.
+        params.abort_callback = ctypes.cast(ctypes.CDLL(None).strlen, C.ggml_abort_callback)
         params.abort_callback_data = ctypes.addressof(self._flag)
         handle = C.llama_init_from_model(self._model.handle, params)
         if not handle:
@@ -258,9 +258,3 @@ def _check_room(n_bytes: int, what: str) -> None:
     available = available_bytes()
     if available is not None and n_bytes > _MEMORY_SHARE * available:
         raise ContextError(f"{n_bytes >> 20} MiB more {what}, {available >> 20} MiB free")
-
-
-def _strlen() -> Native:
-    """`strlen` as the abort callback: "" is false, one byte is true, and no GIL is needed to ask."""
-    loader: Native = ctypes.cdll
-    return (loader.msvcrt if os.name == "nt" else ctypes.CDLL(None)).strlen

@@ -39,7 +39,8 @@ Native: TypeAlias = Any
 C: Native = llama_cpp
 VERSION = version("llama-cpp-python")
 
-LOG_ERROR, LOG_CONT = 4, 5
+_LOG_ERROR, _LOG_CONT = 4, 5
+_N_ERRORS = 3
 _lines: collections.deque[tuple[int, str]] = collections.deque(maxlen=6000)
 
 
@@ -47,7 +48,7 @@ _lines: collections.deque[tuple[int, str]] = collections.deque(maxlen=6000)
 def _on_log(level: int, text: bytes, _data: Native) -> None:
     try:
         line = text.decode("utf-8", "replace")
-        if level == LOG_CONT and _lines:
+        if level == _LOG_CONT and _lines:
             last = _lines[-1]
             _lines[-1] = (last[0], last[1] + line)
         else:
@@ -72,9 +73,9 @@ def log_lines(level: int = 0) -> list[str]:
     return [text.rstrip("\n") for at, text in list(_lines) if at >= level]
 
 
-def last_errors(n: int = 3) -> str:
+def last_errors() -> str:
     """The last error lines in one string, for an error message; empty when there are none."""
-    return " / ".join(line.strip() for line in log_lines(LOG_ERROR)[-n:])
+    return " / ".join(line.strip() for line in log_lines(_LOG_ERROR)[-_N_ERRORS:])
 
 
 def build() -> str:

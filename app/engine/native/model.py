@@ -25,15 +25,11 @@ from app.engine.native.vocab import NativeVocab, PieceIndex
 from app.protocol.events import LayerPlacement
 
 
-class AdapterError(Exception):
-    """llama.cpp refused an adapter; the message names it."""
-
-
 class Adapters:
     """The adapters of one model."""
 
     def __init__(self, model: Native, wanted: Sequence[LoraAdapter]) -> None:
-        """Loads them in the memory of the weights that they change. Raises AdapterError."""
+        """Loads them in the memory of the weights that they change. Raises LoadError."""
         self.wanted = tuple(wanted)
         self._handles: dict[str, Native] = {}
         self._files: dict[str, tuple[str, int, int]] = {}
@@ -43,7 +39,7 @@ class Adapters:
             handle = C.llama_adapter_lora_init(model, os.fsencode(adapter.path))
             if not handle:
                 why = library.last_errors() or "llama.cpp could not load it"
-                raise AdapterError(f"the adapter {one_line(adapter.name)} ({adapter.path}): {why}")
+                raise LoadError(f"the adapter {one_line(adapter.name)} ({adapter.path}): {why}")
             self._handles[adapter.name] = handle
         self.own = self._set({adapter.name: adapter.scale for adapter in wanted})
         """What acts where a request does not say."""
@@ -149,9 +145,9 @@ class NativeModel:
         self.pieces = PieceIndex(self.vocab)
         try:
             self.adapters = Adapters(model, options.lora)
-        except AdapterError as error:
+        except LoadError:
             self.close()
-            raise LoadError(str(error)) from error
+            raise
         self.chat_template = template.decode("utf-8", "replace") if template else None
 
     def token_ids(self, name: str) -> list[int]:

@@ -19,7 +19,7 @@ from typing import Any
 _ROOT = Path(__file__).resolve().parents[3]
 """The folder that holds the package `app`."""
 _CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from app.engine.text.sandbox import main; main()"
-_NEEDED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TZ")
+_NEEDED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PATH", "TZ")
 """All that the child sees of the environment: where Python's own libraries and the time zone are."""
 _START_S = 30.0
 """The child may have to wait for a busy machine before its first line of code."""

@@ -36,26 +36,24 @@ class ReplyMemory:
         self._guard = guard
         self._replies: OrderedDict[bytes, _Reply] = OrderedDict()
 
-    def remember(self, text: str, ids: Sequence[int], part: str | None = None) -> None:
-        """Notes that `text` was shown for `ids` (without the end token); with `part` only that part of it.
+    def remember(self, text: str, ids: Sequence[int], part: str) -> None:
+        """Keeps the ids of `part`, one part of the `text` that was shown for `ids` (without the end token).
 
-        Text that a stop string cut is remembered as the ids up to there and a rest that is tokenised anew. Does
-        nothing where the ids' bytes are not the text's.
+        Does nothing if the ids' bytes are not the text's. Of text that a stop string cut, keeps the ids up to the cut
+        and tokenises the rest anew.
         """
-        if part is not None:
-            at = text.rfind(part)
-            ids = self._from(text[:at].encode(errors="replace"), ids) if at >= 0 else ()
-            text = part
-        core = text.strip()
-        if not core:
+        core = part.strip()
+        at = text.rfind(part)
+        if not core or at < 0:
             return
-        data = text.encode(errors="replace")
+        ids = self._from(text[:at].encode(errors="replace"), ids)
+        data = part.encode(errors="replace")
         kept, rest = self._cover(data, ids)
         whole = [*kept, *self.content_ids(rest.decode(), continued=True)]
         if not kept or self._text(whole) not in (data, b" " + data):
             return
-        start = text.index(core)
-        reply = _Reply(text[:start].encode(), text[start + len(core) :].encode(), whole)
+        start = part.index(core)
+        reply = _Reply(part[:start].encode(), part[start + len(core) :].encode(), whole)
         key = core.encode(errors="replace")
         self._replies[key] = reply
         self._replies.move_to_end(key)

@@ -18,6 +18,7 @@ import importlib
 import json
 import os
 import platform
+import resource
 import signal
 import struct
 import sys
@@ -65,12 +66,10 @@ _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x80000000
 
 def confine() -> None:
     """Gives up all that can be given up here; what a kernel does not offer is left out."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource  # not on Windows
-
-        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-        for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC):
-            resource.setrlimit(limit, (0, 0))
+    none = dict.fromkeys((resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC), 0)
+    for limit, most in ({resource.RLIMIT_AS: _MEMORY_BYTES} | none).items():
+        with contextlib.suppress(OSError, ValueError):  # macOS refuses RLIMIT_AS
+            resource.setrlimit(limit, (most, most))
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None, use_errno=True)
@@ -81,9 +80,7 @@ def confine() -> None:
 
 def allow_cpu() -> None:
     """Lets this process compute for some seconds more; the kernel ends it after that."""
-    with contextlib.suppress(ImportError, OSError, ValueError):
-        import resource  # not on Windows
-
+    with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1 + _CPU_S, resource.RLIM_INFINITY))
 
 
