@@ -108,7 +108,7 @@ def test_what_a_ban_does_not_do_is_said(model: NativeModel) -> None:
 def test_a_banned_text_is_cut_by_the_first_stage_and_what_is_reported_agrees(
     context: NativeContext, model: NativeModel
 ) -> None:
-    whole = model.pieces.holding(b"rain")
+    whole = model.pieces.containing(b"rain")
     sampler = context.sampler(SamplingParams(seed=1, ban_text=("rain",)))
     logits = np.zeros(context.n_vocab, np.float32)
     logits[whole[0]] = 20.0
@@ -146,7 +146,7 @@ def test_an_empty_text_and_a_ban_of_everything_are_errors(context: NativeContext
 
 
 def sampler_tokens(context: NativeContext, text: bytes) -> list[int]:
-    return context._model.pieces.holding(text)  # pyright: ignore[reportPrivateUsage]
+    return context._model.pieces.containing(text)  # pyright: ignore[reportPrivateUsage]
 
 
 def test_a_request_is_reported_what_its_bans_mean(smollm2: Path) -> None:

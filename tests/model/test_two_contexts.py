@@ -8,7 +8,7 @@ from app.domain.sampling import SamplingParams
 from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native.context import NativeContext
-from app.engine.native.memory import StatePart, in_streams
+from app.engine.native.memory import StatePart, convert_streams
 from app.engine.requests.service import Branches
 
 pytestmark = pytest.mark.model
@@ -53,7 +53,7 @@ def test_what_is_no_state_of_one_stream_is_refused(context: NativeContext) -> No
     state = context.read_state(0)
     assert state is not None
     with pytest.raises(ValueError, match="one sequence in one stream"):
-        in_streams(state, (StatePart.CELLS,), len(state), context.n_streams + 1, 1)
+        convert_streams(state, (StatePart.CELLS,), len(state), context.n_streams + 1, 1)
     other = context.read_state(0, context.n_streams + 1)
     assert other is not None
     assert not context.write_state(1, other)

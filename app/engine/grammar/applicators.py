@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from app.engine.grammar.keywords import anchored, count, keys
-from app.engine.grammar.negation import Opposites
+from app.engine.grammar.negation import Negation
 from app.engine.grammar.nodes import (
     TYPES,
     Json,
@@ -16,12 +16,12 @@ from app.engine.grammar.nodes import (
     SchemaPlace,
     all_of,
     any_of,
-    having,
     is_list,
     is_table,
-    of_type,
-    type_of,
-    without,
+    json_type,
+    with_keys,
+    with_types,
+    without_key,
 )
 from app.engine.grammar.pattern import literal
 
@@ -38,11 +38,11 @@ class Reader(Protocol):
         """A part as llguidance reads it. Raises SchemaError."""
         ...
 
-    def own(self, node: dict[str, Json], place: SchemaPlace) -> Json:
+    def convert_own(self, node: dict[str, Json], place: SchemaPlace) -> Json:
         """What a part says by itself. Raises SchemaError."""
         ...
 
-    def refused(self, error: SchemaError) -> None:
+    def refuse(self, error: SchemaError) -> None:
         """Takes what cannot be held to."""
         ...
 
@@ -51,19 +51,19 @@ class Reader(Protocol):
         ...
 
 
-class Combined:
+class Applicators:
     """Reads the combining keywords of one document."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self.opposites = Opposites(reader.convert, reader.resources)
+        self.negation = Negation(reader.convert, reader.resources)
         self._readers: dict[str, Callable[[str, dict[str, Json], SchemaPlace], Json]] = {
             "$ref": reader.reference,
             "$dynamicRef": reader.reference,
-            "allOf": lambda name, node, place: all_of(map(self._convert, listed(node[name], place.down(name)))),
-            "anyOf": lambda name, node, place: any_of(map(self._convert, listed(node[name], place.down(name)))),
+            "allOf": lambda name, node, place: all_of(map(self._convert, listed(node[name], place.child(name)))),
+            "anyOf": lambda name, node, place: any_of(map(self._convert, listed(node[name], place.child(name)))),
             "oneOf": self._one_of,
-            "not": lambda name, node, place: self.opposites.of(node[name], place.down(name)),
+            "not": lambda name, node, place: self.negation.negate(node[name], place.child(name)),
             "if": self._if,
             "dependentRequired": self._dependent,
             "dependentSchemas": self._dependent,
@@ -72,11 +72,11 @@ class Combined:
             "contains": self._contains,
         }
 
-    def parts(self, node: dict[str, Json], place: SchemaPlace) -> list[Json]:
+    def convert_all(self, node: dict[str, Json], place: SchemaPlace) -> list[Json]:
         """What each combining keyword of a part says."""
-        return [part for name in node if (part := self.part(name, node, place)) is not True]
+        return [part for name in node if (part := self.convert(name, node, place)) is not True]
 
-    def part(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
+    def convert(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
         """What one keyword says; True where that is nothing."""
         read = self._readers.get(name)
         if read is None:
@@ -84,57 +84,57 @@ class Combined:
         try:
             return read(name, node, place)
         except SchemaError as error:
-            self._reader.refused(error)
+            self._reader.refuse(error)
             return True
 
-    def choices(self, parts: list[SchemaPart]) -> list[Json]:
+    def exclusions(self, parts: list[SchemaPart]) -> list[Json]:
         """For each of `parts` what says that it is the only one that holds. Raises SchemaError."""
         found: list[Json] = []
         for i, part in enumerate(parts):
             others = [other for j, other in enumerate(parts) if j != i and not self._disjoint(part, other)]
-            found.append(all_of(self.opposites.of(other.node, other.place) for other in others))
+            found.append(all_of(self.negation.negate(other.node, other.place) for other in others))
         return found
 
     def _convert(self, part: SchemaPart) -> Json:
         return self._reader.convert(part.node, part.place)
 
     def _one_of(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
-        parts = listed(node[name], place.down(name))
+        parts = listed(node[name], place.child(name))
         try:
-            alone = self.choices(parts)
+            alone = self.exclusions(parts)
         except SchemaError as error:
             what = (
                 f"its parts must exclude each other, or have an opposite ({error.pointer}: {error.what}); use `anyOf`"
             )
-            raise SchemaError(place.down(name).pointer, what) from error
+            raise SchemaError(place.child(name).pointer, what) from error
         return any_of(all_of([self._convert(part), only]) for part, only in zip(parts, alone, strict=True))
 
     def _if(self, _name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
         if "then" not in node and "else" not in node:
             return True
-        condition, at = node["if"], place.down("if")
-        then, otherwise = (self._reader.convert(node.get(key, True), place.down(key)) for key in ("then", "else"))
+        condition, at = node["if"], place.child("if")
+        then, otherwise = (self._reader.convert(node.get(key, True), place.child(key)) for key in ("then", "else"))
         if then is True:  # the condition alone is not needed
             return any_of([self._reader.convert(condition, at), otherwise])
-        opposite = self.opposites.of(condition, at)
+        opposite = self.negation.negate(condition, at)
         if otherwise is True:
             return any_of([opposite, then])
         return any_of([all_of([self._reader.convert(condition, at), then]), all_of([opposite, otherwise])])
 
     def _dependent(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
-        table, at = node[name], place.down(name)
+        table, at = node[name], place.child(name)
         if not is_table(table):
             raise SchemaError(at.pointer, "must be an object")
-        return all_of(self.dependency(key, table[key], at.down(key)) for key in table)
+        return all_of(self.dependency(key, table[key], at.child(key)) for key in table)
 
     def dependency(self, key: str, needs: Json, place: SchemaPlace) -> Json:
         """What has to hold for objects that have a key."""
         if is_list(needs):
-            return any_of([without(key), having(keys(needs, place))])
-        return any_of([without(key), all_of([having([key]), self._reader.convert(needs, place)])])
+            return any_of([without_key(key), with_keys(keys(needs, place))])
+        return any_of([without_key(key), all_of([with_keys([key]), self._reader.convert(needs, place)])])
 
     def _names(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
-        at = place.down(name)
+        at = place.child(name)
         if (listed_names := _names_listed(node[name])) is not None:
             return {"properties": dict.fromkeys(listed_names, True), "additionalProperties": False}
         regexes = self._name_regexes(node[name], at, 0)
@@ -148,16 +148,16 @@ class Combined:
         self, names: Json, place: SchemaPlace, depth: int
     ) -> list[str] | None:
         """Patterns that every key has to match; None where there can be no key."""
-        self._reader.resources.spend(place)
+        self._reader.resources.count_step(place)
         if names is False:
             return None
         if names is True:
             return []
         if not is_table(names) or depth > _DEEPEST:
             raise SchemaError(place.pointer, "a schema is an object, true or false")
-        clean = self._reader.own(names, place)
+        clean = self._reader.convert_own(names, place)
         rest = {key: value for key, value in names.items() if key not in ("allOf", "$ref")}
-        if self.parts(rest, place) or "allOf" in clean:
+        if self.convert_all(rest, place) or "allOf" in clean:
             raise SchemaError(place.pointer, "keys can only be held to lengths, patterns, formats and lists of names")
         if "type" in clean and "string" not in (clean["type"] if is_list(clean["type"]) else [clean["type"]]):
             return None
@@ -171,7 +171,7 @@ class Combined:
                 if not texts:
                     return None
                 regexes.append(anchored("|".join(texts)))
-        for part in listed(names["allOf"], place.down("allOf")) if "allOf" in names else []:
+        for part in listed(names["allOf"], place.child("allOf")) if "allOf" in names else []:
             found = self._name_regexes(part.node, part.place, depth + 1)
             if found is None:
                 return None
@@ -183,18 +183,18 @@ class Combined:
         return regexes
 
     def _contains(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
-        inside, at = node[name], place.down(name)
-        least = count(node.get("minContains", 1), place.down("minContains"))
-        most = count(node["maxContains"], place.down("maxContains")) if "maxContains" in node else None
+        inside, at = node[name], place.child(name)
+        least = count(node.get("minContains", 1), place.child("minContains"))
+        most = count(node["maxContains"], place.child("maxContains")) if "maxContains" in node else None
         clean = self._reader.convert(inside, at)
         if most is not None and most < least:
-            return of_type(each for each in TYPES if each != "array")
+            return with_types(each for each in TYPES if each != "array")
         if clean is True or clean == {}:
             return {"minItems": least} | ({} if most is None else {"maxItems": most})
         if clean is False:
-            return True if least == 0 else of_type(each for each in TYPES if each != "array")
+            return True if least == 0 else with_types(each for each in TYPES if each != "array")
         if most == 0:
-            return {"items": self.opposites.of(inside, at)}
+            return {"items": self.negation.negate(inside, at)}
         if least == 0 and most is None:
             return True
         raise SchemaError(at.pointer, "`contains` is not supported: say of each item what it is")
@@ -202,7 +202,7 @@ class Combined:
     def _disjoint(self, one: SchemaPart, other: SchemaPart, depth: int = 0) -> bool:  # noqa: PLR0911 -- one a reason
         """Whether nothing can be of both, as far as a short look tells."""
         one, other = self._target(one), self._target(other)
-        self._reader.resources.spend(one.place)
+        self._reader.resources.count_step(one.place)
         if one.node is False or other.node is False:
             return True
         if not (is_table(one.node) and is_table(other.node)) or depth > _DEEPEST:
@@ -221,8 +221,8 @@ class Combined:
         both = [key for key in ours if key in others and _needs(one.node, key) and _needs(other.node, key)]
         return any(
             self._disjoint(
-                SchemaPart(ours[key], one.place.down("properties", key)),
-                SchemaPart(others[key], other.place.down("properties", key)),
+                SchemaPart(ours[key], one.place.child("properties", key)),
+                SchemaPart(others[key], other.place.child("properties", key)),
                 depth + 1,
             )
             for key in both
@@ -242,7 +242,7 @@ def listed(value: Json, place: SchemaPlace) -> list[SchemaPart]:
         raise SchemaError(place.pointer, "must be a list with a schema in it")
     if len(value) > _MOST_ALTERNATIVES:
         raise SchemaError(place.pointer, f"more than {_MOST_ALTERNATIVES:,} schemas")
-    return [SchemaPart(each, place.down(i)) for i, each in enumerate(value)]
+    return [SchemaPart(each, place.child(i)) for i, each in enumerate(value)]
 
 
 def _names_listed(names: Json) -> list[str] | None:
@@ -267,7 +267,7 @@ def _values(node: dict[str, Json]) -> list[Json] | None:
 def _types(node: dict[str, Json]) -> set[str]:
     values = _values(node)
     if values is not None:
-        return {type_of(value) for value in values}
+        return {json_type(value) for value in values}
     names = node.get("type", TYPES)
     found: set[str] = {names} if isinstance(names, str) else set(names)
     return {"number" if name == "integer" else name for name in found}
@@ -275,4 +275,4 @@ def _types(node: dict[str, Json]) -> set[str]:
 
 def _same(one: Json, other: Json) -> bool:
     """JSON's equality: numbers by value, but true is not 1."""
-    return type_of(one) == type_of(other) and one == other
+    return json_type(one) == json_type(other) and one == other

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations, product
 
-from app.engine.grammar.applicators import Combined, Reader, listed
+from app.engine.grammar.applicators import Applicators, Reader, listed
 from app.engine.grammar.keywords import pattern
 from app.engine.grammar.nodes import (
     Json,
@@ -17,17 +17,17 @@ from app.engine.grammar.nodes import (
     SchemaPart,
     SchemaPlace,
     all_of,
-    having,
     is_list,
     is_table,
-    without,
+    with_keys,
+    without_key,
 )
 
 _MOST_CASES, _MOST_CHOICES, _DEEPEST = 64, 4, 16
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Evaluated:
     """What has been looked at of an object and of an array."""
 
     names: frozenset[str] = frozenset()
@@ -36,8 +36,8 @@ class Seen:
     all_names: bool = False
     all_items: bool = False
 
-    def __or__(self, other: Seen) -> Seen:
-        return Seen(
+    def __or__(self, other: Evaluated) -> Evaluated:
+        return Evaluated(
             self.names | other.names,
             self.patterns | other.patterns,
             max(self.n_items, other.n_items),
@@ -51,37 +51,37 @@ class Case:
     """One way in which a schema can hold."""
 
     clean: Json
-    seen: Seen = Seen()
+    evaluated: Evaluated = Evaluated()
 
     def __and__(self, other: Case) -> Case:
-        return Case(all_of([self.clean, other.clean]), self.seen | other.seen)
+        return Case(all_of([self.clean, other.clean]), self.evaluated | other.evaluated)
 
 
 class Cases:
     """Takes the schemas of one document apart."""
 
-    def __init__(self, reader: Reader, combined: Combined) -> None:
+    def __init__(self, reader: Reader, applicators: Applicators) -> None:
         self._reader = reader
-        self._combined = combined
+        self._applicators = applicators
         self._depth = 0
 
-    def of(self, node: Json, place: SchemaPlace) -> list[Case]:
+    def split(self, node: Json, place: SchemaPlace) -> list[Case]:
         """The cases of a part. Raises SchemaError."""
         if not is_table(node):
             return [Case(self._reader.convert(node, place))]
         if self._depth > _DEEPEST:
             raise SchemaError(place.pointer, "what is unevaluated is too deep inside references")
-        place = place.within(node)
-        self._reader.resources.spend(place)
+        place = place.rebased(node)
+        self._reader.resources.count_step(place)
         self._depth += 1
         try:
-            cases = [Case(self._reader.own(node, place), self._seen(node, place))]
+            cases = [Case(self._reader.convert_own(node, place), self._evaluated(node, place))]
             for name in node:
                 cases = self._both(cases, self._keyword(name, node, place), place)
         finally:
             self._depth -= 1
         if "contains" in node and "unevaluatedItems" in node:
-            raise SchemaError(place.down("contains").pointer, "`contains` beside `unevaluatedItems` is not supported")
+            raise SchemaError(place.child("contains").pointer, "`contains` beside `unevaluatedItems` is not supported")
         return [self._rest(case, node, place) for case in cases]
 
     def _both(self, cases: list[Case], others: list[Case], place: SchemaPlace) -> list[Case]:
@@ -89,10 +89,10 @@ class Cases:
             raise SchemaError(place.pointer, "what is unevaluated has too many cases")
         return [one & other for one, other in product(cases, others)]
 
-    def _seen(self, node: dict[str, Json], place: SchemaPlace) -> Seen:
+    def _evaluated(self, node: dict[str, Json], place: SchemaPlace) -> Evaluated:
         properties, patterns, first = node.get("properties"), node.get("patternProperties"), node.get("prefixItems")
         is_first = is_list(node.get("items"))
-        return Seen(
+        return Evaluated(
             frozenset(properties if is_table(properties) else ()),
             frozenset(pattern(each, place) for each in (patterns if is_table(patterns) else ())),
             len(first) if is_list(first) else 0,
@@ -101,37 +101,37 @@ class Cases:
         )
 
     def _keyword(self, name: str, node: dict[str, Json], place: SchemaPlace) -> list[Case]:  # noqa: PLR0911 -- one a keyword
-        at = place.down(name)
+        at = place.child(name)
         match name:
             case "$ref" | "$dynamicRef":
                 find = self._reader.resources.find if name == "$ref" else self._reader.resources.find_dynamic
                 target = find(node[name], place)
-                return self.of(target.node, target.place)
+                return self.split(target.node, target.place)
             case "allOf":
                 cases = [Case(True)]
                 for part in listed(node[name], at):
-                    cases = self._both(cases, self.of(part.node, part.place), at)
+                    cases = self._both(cases, self.split(part.node, part.place), at)
                 return cases
             case "anyOf":
                 return self._any_of(listed(node[name], at), at)
             case "oneOf":
                 parts = listed(node[name], at)
-                alone = zip(parts, self._combined.choices(parts), strict=True)
-                return [case & Case(only) for part, only in alone for case in self.of(part.node, part.place)]
+                alone = zip(parts, self._applicators.exclusions(parts), strict=True)
+                return [case & Case(only) for part, only in alone for case in self.split(part.node, part.place)]
             case "if":
                 return self._if(node, place)
             case "dependentSchemas":
                 cases = [Case(True)]
                 for key, needs in node[name].items() if is_table(node[name]) else ():
-                    there = [Case(having([key])) & case for case in self.of(needs, at.down(key))]
-                    cases = self._both(cases, [Case(without(key)), *there], at)
+                    there = [Case(with_keys([key])) & case for case in self.split(needs, at.child(key))]
+                    cases = self._both(cases, [Case(without_key(key)), *there], at)
                 return cases
             case _:
-                return [Case(self._combined.part(name, node, place))]
+                return [Case(self._applicators.convert(name, node, place))]
 
     def _any_of(self, parts: list[SchemaPart], place: SchemaPlace) -> list[Case]:
-        each = [self.of(part.node, part.place) for part in parts]
-        if all(case.seen == Seen() for cases in each for case in cases):
+        each = [self.split(part.node, part.place) for part in parts]
+        if all(case.evaluated == Evaluated() for cases in each for case in cases):
             return [case for cases in each for case in cases]
         if len(parts) > _MOST_CHOICES:
             raise SchemaError(place.pointer, f"more than {_MOST_CHOICES} alternatives where something is unevaluated")
@@ -145,25 +145,25 @@ class Cases:
         return found
 
     def _if(self, node: dict[str, Json], place: SchemaPlace) -> list[Case]:
-        condition, at = node["if"], place.down("if")
-        then = self.of(node.get("then", True), place.down("then"))
-        otherwise = self.of(node.get("else", True), place.down("else"))
-        opposite = self._combined.opposites.of(condition, at)
-        return [*self._both(self.of(condition, at), then, place), *self._both([Case(opposite)], otherwise, place)]
+        condition, at = node["if"], place.child("if")
+        then = self.split(node.get("then", True), place.child("then"))
+        otherwise = self.split(node.get("else", True), place.child("else"))
+        opposite = self._applicators.negation.negate(condition, at)
+        return [*self._both(self.split(condition, at), then, place), *self._both([Case(opposite)], otherwise, place)]
 
     def _rest(self, case: Case, node: dict[str, Json], place: SchemaPlace) -> Case:
         """The case with what is unevaluated held to."""
-        seen = case.seen
-        if "unevaluatedProperties" in node and not seen.all_names:
-            rest = self._reader.convert(node["unevaluatedProperties"], place.down("unevaluatedProperties"))
+        evaluated = case.evaluated
+        if "unevaluatedProperties" in node and not evaluated.all_names:
+            rest = self._reader.convert(node["unevaluatedProperties"], place.child("unevaluatedProperties"))
             clean: dict[str, Json] = {"additionalProperties": rest}
-            if seen.patterns:
-                clean = {"patternProperties": dict.fromkeys(sorted(seen.patterns), True)} | clean
-            if seen.names:
-                clean = {"properties": dict.fromkeys(sorted(seen.names), True)} | clean
-            case = Case(all_of([case.clean, clean]), seen | Seen(all_names=True))
-        if "unevaluatedItems" in node and not seen.all_items:
-            rest = self._reader.convert(node["unevaluatedItems"], place.down("unevaluatedItems"))
-            first: dict[str, Json] = {"prefixItems": [True] * seen.n_items} if seen.n_items else {}
-            case = Case(all_of([case.clean, first | {"items": rest}]), case.seen | Seen(all_items=True))
+            if evaluated.patterns:
+                clean = {"patternProperties": dict.fromkeys(sorted(evaluated.patterns), True)} | clean
+            if evaluated.names:
+                clean = {"properties": dict.fromkeys(sorted(evaluated.names), True)} | clean
+            case = Case(all_of([case.clean, clean]), evaluated | Evaluated(all_names=True))
+        if "unevaluatedItems" in node and not evaluated.all_items:
+            rest = self._reader.convert(node["unevaluatedItems"], place.child("unevaluatedItems"))
+            first: dict[str, Json] = {"prefixItems": [True] * evaluated.n_items} if evaluated.n_items else {}
+            case = Case(all_of([case.clean, first | {"items": rest}]), case.evaluated | Evaluated(all_items=True))
         return case

@@ -19,7 +19,7 @@ from app.domain.sampling import CONSTRAINTS, SamplingParams, thinking_params
 from app.engine.core.backend import ComputeError, SamplingError
 from app.engine.grammar.gbnf import GbnfError, TokenIds, read_gbnf
 from app.engine.grammar.lexemes import to_lark
-from app.engine.grammar.matcher import GrammarVocab, Matcher, first_line, tokenizer_of
+from app.engine.grammar.matcher import GrammarVocab, Matcher, first_line, make_tokenizer
 from app.engine.grammar.pattern import PatternError, whole
 from app.engine.grammar.schema import read_schema
 
@@ -157,7 +157,7 @@ class Grammars:
 
         if self._tokenizer is None:
             try:
-                self._tokenizer = tokenizer_of(self._vocab)
+                self._tokenizer = make_tokenizer(self._vocab)
             except ValueError as error:
                 raise SamplingError(str(error)) from error
         limits = llguidance.LLParserLimits(max_items_in_row=_MOST_AT_ONCE, verbose_errors=False)

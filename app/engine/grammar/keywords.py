@@ -34,7 +34,7 @@ def own_keywords(
         if reader is None:
             continue
         try:
-            clean |= reader(value, place.down(name), node, convert)
+            clean |= reader(value, place.child(name), node, convert)
         except SchemaError as error:
             refused(error)
     return clean
@@ -57,7 +57,7 @@ def _type(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Con
 def _enum(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     if not is_list(value) or not value:
         raise SchemaError(place.pointer, "must be a list with something in it")
-    return {"enum": [constant(each, place.down(i)) for i, each in enumerate(value)]}
+    return {"enum": [constant(each, place.child(i)) for i, each in enumerate(value)]}
 
 
 def _const(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
@@ -69,9 +69,9 @@ def constant(value: Json, place: SchemaPlace, depth: int = 0) -> Json:
     if depth > _MOST_DEEP:
         raise SchemaError(place.pointer, f"nested deeper than {_MOST_DEEP}")
     if is_list(value):
-        return [constant(each, place.down(i), depth + 1) for i, each in enumerate(value)]
+        return [constant(each, place.child(i), depth + 1) for i, each in enumerate(value)]
     if is_table(value):
-        return {key: constant(each, place.down(key), depth + 1) for key, each in value.items()}
+        return {key: constant(each, place.child(key), depth + 1) for key, each in value.items()}
     return number(value, place) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -168,7 +168,7 @@ def _table(value: Json, place: SchemaPlace, _node: dict[str, Json], convert: Con
         raise SchemaError(place.pointer, "must be an object of schemas")
     if len(value) > _MOST_KEYS:
         raise SchemaError(place.pointer, f"more than {_MOST_KEYS:,} keys")
-    return {"properties": {key: convert(each, place.down(key)) for key, each in value.items()}}
+    return {"properties": {key: convert(each, place.child(key)) for key, each in value.items()}}
 
 
 def _patterns(value: Json, place: SchemaPlace, _node: dict[str, Json], convert: Convert) -> dict[str, Json]:
@@ -176,7 +176,7 @@ def _patterns(value: Json, place: SchemaPlace, _node: dict[str, Json], convert: 
         raise SchemaError(place.pointer, "must be an object of schemas")
     found: dict[str, Json] = {}
     for key, each in value.items():
-        regex, clean = pattern(key, place.down(key)), convert(each, place.down(key))
+        regex, clean = pattern(key, place.child(key)), convert(each, place.child(key))
         found[regex] = all_of([found.get(regex, True), clean])
     return {"patternProperties": found}
 
@@ -199,16 +199,16 @@ def keys(value: Json, place: SchemaPlace) -> list[str]:
 def _items(value: Json, place: SchemaPlace, node: dict[str, Json], convert: Convert) -> dict[str, Json]:
     if not is_list(value):
         return {"items": convert(value, place)}
-    first = [convert(each, place.down(i)) for i, each in enumerate(value)]
+    first = [convert(each, place.child(i)) for i, each in enumerate(value)]
     rest = node.get("additionalItems", True)
-    further = SchemaPlace(place.pointer.rsplit("/", 1)[0], place.base).down("additionalItems")
+    further = SchemaPlace(place.pointer.rsplit("/", 1)[0], place.base).child("additionalItems")
     return {"prefixItems": first, "items": convert(rest, further)}
 
 
 def _first_items(value: Json, place: SchemaPlace, _node: dict[str, Json], convert: Convert) -> dict[str, Json]:
     if not is_list(value):
         raise SchemaError(place.pointer, "must be a list of schemas")
-    return {"prefixItems": [convert(each, place.down(i)) for i, each in enumerate(value)]}
+    return {"prefixItems": [convert(each, place.child(i)) for i, each in enumerate(value)]}
 
 
 def _unique(value: Json, place: SchemaPlace, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:

@@ -113,7 +113,7 @@ class _Tokens:
         raise TypeError("a grammar is matched token by token: no text is tokenised for it")
 
 
-def tokenizer_of(vocab: GrammarVocab) -> Any:  # noqa: ANN401 -- an LLTokenizer, which is not imported before it is needed
+def make_tokenizer(vocab: GrammarVocab) -> Any:  # noqa: ANN401 -- an LLTokenizer, which is not imported before it is needed
     """llguidance's view of a vocabulary. Raises ValueError for one without an end-of-generation token."""
     import llguidance
 

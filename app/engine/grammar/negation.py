@@ -15,12 +15,12 @@ from app.engine.grammar.nodes import (
     SchemaPlace,
     all_of,
     any_of,
-    having,
     is_list,
     is_table,
-    of_type,
-    type_of,
-    without,
+    json_type,
+    with_keys,
+    with_types,
+    without_key,
 )
 from app.engine.grammar.pattern import literal
 
@@ -32,15 +32,15 @@ _LOUD = frozenset((
 """Keywords without an opposite in terms of others."""
 
 
-class Opposites:
-    """Writes opposites for one document."""
+class Negation:
+    """Writes negation for one document."""
 
     def __init__(self, convert: Convert, resources: Resources) -> None:
         self._convert = convert
         self._resources = resources
         self._depth = 0
 
-    def of(self, node: Json, place: SchemaPlace) -> Json:
+    def negate(self, node: Json, place: SchemaPlace) -> Json:
         """What is not of a schema. Raises SchemaError where that cannot be written."""
         if isinstance(node, bool):
             return not node
@@ -48,8 +48,8 @@ class Opposites:
             raise SchemaError(place.pointer, "a schema is an object, true or false")
         if self._depth > _DEEPEST:
             raise SchemaError(place.pointer, "the opposite of this is nested too deeply")
-        place = place.within(node)
-        self._resources.spend(place)
+        place = place.rebased(node)
+        self._resources.count_step(place)
         self._depth += 1
         try:
             return any_of(self._keyword(name, node, place) for name in node)
@@ -57,7 +57,7 @@ class Opposites:
             self._depth -= 1
 
     def _keyword(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:  # noqa: PLR0911, PLR0912 -- one a keyword
-        value, at = node[name], place.down(name)
+        value, at = node[name], place.child(name)
         if name in _LOUD and value is not True:
             raise SchemaError(at.pointer, f"the opposite of `{name}` cannot be written")
         match name:
@@ -68,19 +68,19 @@ class Opposites:
             case "enum":
                 return self._not_values(value if is_list(value) else [value], at)
             case "required":
-                return {"type": "object", **_only(any_of(without(key) for key in keys(value, at)))}
+                return {"type": "object", **_only(any_of(without_key(key) for key in keys(value, at)))}
             case "properties":
                 return any_of(
-                    _with_property(key, self.of(each, at.down(key)))
+                    _with_property(key, self.negate(each, at.child(key)))
                     for key, each in (value.items() if is_table(value) else ())
                 )
             case "prefixItems":
                 items = value if is_list(value) else []
-                return any_of(_with_item(i, self.of(each, at.down(i))) for i, each in enumerate(items))
+                return any_of(_with_item(i, self.negate(each, at.child(i))) for i, each in enumerate(items))
             case "contains":
                 if "minContains" in node or "maxContains" in node:
                     raise SchemaError(at.pointer, "the opposite of counted items cannot be written")
-                return {"type": "array", "items": self.of(value, at)}
+                return {"type": "array", "items": self.negate(value, at)}
             case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
                 return {"type": "number", _ACROSS[name]: number(value, at)}
             case "minLength" | "minItems" | "minProperties":
@@ -92,33 +92,33 @@ class Opposites:
                     raise SchemaError(at.pointer, "more than one key cannot be asked for")
                 return {"type": _COUNTED[name[3:]], f"min{name[3:]}": n + 1}
             case _:
-                return self._combined(name, node, place)
+                return self._applicator(name, node, place)
 
-    def _combined(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:  # noqa: PLR0911 -- one a keyword
-        value, at = node[name], place.down(name)
+    def _applicator(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:  # noqa: PLR0911 -- one a keyword
+        value, at = node[name], place.child(name)
         match name:
             case "allOf":
-                return any_of(self.of(part.node, part.place) for part in _parts(value, at))
+                return any_of(self.negate(part.node, part.place) for part in _parts(value, at))
             case "anyOf":
-                return all_of(self.of(part.node, part.place) for part in _parts(value, at))
+                return all_of(self.negate(part.node, part.place) for part in _parts(value, at))
             case "not":
                 return self._convert(value, at)
             case "$ref":
                 target = self._resources.find(value, place)
-                return self.of(target.node, target.place)
+                return self.negate(target.node, target.place)
             case "if":
                 then, otherwise = node.get("then", True), node.get("else", True)
                 return any_of(
                     [
-                        all_of([self._convert(value, at), self.of(then, place.down("then"))]),
-                        all_of([self.of(value, at), self.of(otherwise, place.down("else"))])
+                        all_of([self._convert(value, at), self.negate(then, place.child("then"))]),
+                        all_of([self.negate(value, at), self.negate(otherwise, place.child("else"))])
                         if otherwise is not True
                         else False,
                     ]
                 )
             case "dependentRequired" | "dependentSchemas":
                 return any_of(
-                    all_of([_with_property(key, True), self._needs_not(needs, at.down(key))])
+                    all_of([_with_property(key, True), self._needs_not(needs, at.child(key))])
                     for key, needs in (value.items() if is_table(value) else ())
                 )
             case _:
@@ -126,14 +126,14 @@ class Opposites:
 
     def _needs_not(self, needs: Json, place: SchemaPlace) -> Json:
         if is_list(needs):
-            return any_of(without(key) for key in keys(needs, place))
-        return self.of(needs, place)
+            return any_of(without_key(key) for key in keys(needs, place))
+        return self.negate(needs, place)
 
     def _not_values(self, values: list[Json], place: SchemaPlace) -> Json:
-        types = {type_of(value) for value in values}
+        types = {json_type(value) for value in values}
         if types & {"array", "object"}:
             raise SchemaError(place.pointer, "the opposite of a list or an object cannot be written")
-        ways = [of_type(name for name in TYPES if name not in types)]
+        ways = [with_types(name for name in TYPES if name not in types)]
         if "boolean" in types:
             ways += [{"const": other} for other in (True, False) if not any(value is other for value in values)]
         if "string" in types:
@@ -162,12 +162,12 @@ def _not_types(value: Json, place: SchemaPlace) -> Json:
     names: list[Json] = value if is_list(value) else [value]
     if "integer" in names and "number" not in names:
         raise SchemaError(place.pointer, "the opposite of whole numbers cannot be written")
-    return of_type(name for name in TYPES if name not in names)
+    return with_types(name for name in TYPES if name not in names)
 
 
 def _with_property(key: str, clean: Json) -> Json:
     """Objects that have a key whose value is of a schema."""
-    return False if clean is False else {"type": "object", "properties": {key: clean}, **having([key])}
+    return False if clean is False else {"type": "object", "properties": {key: clean}, **with_keys([key])}
 
 
 def _with_item(index: int, clean: Json) -> Json:
@@ -182,7 +182,7 @@ def _only(clean: Json) -> dict[str, Json]:
 
 def _parts(value: Json, place: SchemaPlace) -> Iterable[SchemaPart]:
     for i, each in enumerate(value if is_list(value) else []):
-        yield SchemaPart(each, place.down(i))
+        yield SchemaPart(each, place.child(i))
 
 
 def _other_than(texts: list[str], depth: int = 0) -> str:

@@ -37,12 +37,12 @@ class SchemaPlace:
     pointer: str = ""
     base: str = ""
 
-    def down(self, *keys: str | int) -> SchemaPlace:
+    def child(self, *keys: str | int) -> SchemaPlace:
         """The place of a part of this part."""
         steps = "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
         return SchemaPlace(self.pointer + steps, self.base)
 
-    def within(self, node: Json) -> SchemaPlace:
+    def rebased(self, node: Json) -> SchemaPlace:
         """The place as the part's own `$id` changes it."""
         own = node.get("$id") if is_table(node) else None
         return SchemaPlace(self.pointer, urldefrag(urljoin(self.base, own)).url) if isinstance(own, str) else self
@@ -66,21 +66,21 @@ def is_list(node: Json) -> TypeGuard[list[Json]]:
     return isinstance(node, list)
 
 
-def parts_of(node: Json, place: SchemaPlace) -> Iterator[SchemaPart]:
+def subschemas(node: Json, place: SchemaPlace) -> Iterator[SchemaPart]:
     """The schemas directly inside one."""
     if not is_table(node):
         return
     for name in TABLES:
         table = node.get(name)
         for key, each in table.items() if is_table(table) else ():
-            yield SchemaPart(each, place.down(name, key))
+            yield SchemaPart(each, place.child(name, key))
     for name in LISTS:
         rows = node.get(name)
         for i, each in enumerate(rows if is_list(rows) else ()):
-            yield SchemaPart(each, place.down(name, i))
+            yield SchemaPart(each, place.child(name, i))
     for name in ONES:
         if isinstance(node.get(name), dict):
-            yield SchemaPart(node[name], place.down(name))
+            yield SchemaPart(node[name], place.child(name))
 
 
 class Resources:
@@ -95,10 +95,10 @@ class Resources:
         self._resources[""] = todo[0]
         while todo:
             part = todo.pop()
-            place = part.place.within(part.node)
+            place = part.place.rebased(part.node)
             if is_table(part.node):
                 self._index(part.node, SchemaPart(part.node, place))
-            todo += parts_of(part.node, place)
+            todo += subschemas(part.node, place)
 
     def _index(self, node: dict[str, Json], part: SchemaPart) -> None:
         base = part.place.base
@@ -111,7 +111,7 @@ class Resources:
                 if name == "$dynamicAnchor":
                     self._dynamic.setdefault(anchor, []).append(part)
 
-    def spend(self, place: SchemaPlace) -> None:
+    def count_step(self, place: SchemaPlace) -> None:
         """Counts one look at a part. Raises SchemaError after very many."""
         self._n_left -= 1
         if self._n_left < 0:
@@ -120,18 +120,18 @@ class Resources:
     def find(self, ref: Json, place: SchemaPlace) -> SchemaPart:
         """What a `$ref` at `place` means. Raises SchemaError."""
         if not isinstance(ref, str):
-            raise SchemaError(place.down("$ref").pointer, "a reference must be text")
+            raise SchemaError(place.child("$ref").pointer, "a reference must be text")
         uri, fragment = (place.base, ref[1:]) if ref.startswith("#") else urldefrag(urljoin(place.base, ref))
         fragment = unquote(fragment)
         resource = self._resources.get(uri)
         if resource is None:
-            raise SchemaError(place.down("$ref").pointer, f"{ref} stands outside this schema, and nothing is fetched")
+            raise SchemaError(place.child("$ref").pointer, f"{ref} stands outside this schema, and nothing is fetched")
         if fragment and not fragment.startswith("/"):
             found = self._anchors.get((uri, fragment))
         else:
             found = _follow(resource, fragment)
         if found is None:
-            raise SchemaError(place.down("$ref").pointer, f"there is no {ref} in this schema")
+            raise SchemaError(place.child("$ref").pointer, f"there is no {ref} in this schema")
         return found
 
     def find_dynamic(self, ref: Json, place: SchemaPlace) -> SchemaPart:
@@ -140,7 +140,7 @@ class Resources:
         anchor = found.node.get("$dynamicAnchor") if is_table(found.node) else None
         if anchor is not None and str(ref).endswith(f"#{anchor}") and len(self._dynamic[anchor]) > 1:
             raise SchemaError(
-                place.down("$dynamicRef").pointer, "a `$dynamicRef` with more than one target is not supported"
+                place.child("$dynamicRef").pointer, "a `$dynamicRef` with more than one target is not supported"
             )
         return found
 
@@ -155,7 +155,7 @@ def _follow(part: SchemaPart, pointer: str) -> SchemaPart | None:
             node = node[int(key)]
         else:
             return None
-        place = place.down(key).within(node)
+        place = place.child(key).rebased(node)
     return SchemaPart(node, place)
 
 
@@ -191,7 +191,7 @@ def any_of(parts: Iterable[Json]) -> Json:
     return left[0] if len(left) == 1 else {"anyOf": left}
 
 
-def of_type(types: Iterable[str]) -> Json:
+def with_types(types: Iterable[str]) -> Json:
     """Values of some types."""
     wanted = set(types)
     left = [name for name in TYPES if name in wanted]
@@ -200,17 +200,17 @@ def of_type(types: Iterable[str]) -> Json:
     return {"type": left[0] if len(left) == 1 else left} if left else False
 
 
-def without(key: str) -> Json:
+def without_key(key: str) -> Json:
     """Objects that do not have a key, and all that is no object."""
     return {"properties": {key: False}}
 
 
-def having(keys: Sequence[str]) -> Json:
+def with_keys(keys: Sequence[str]) -> Json:
     """Objects that have some keys, and all that is no object."""
     return {"required": list(keys)} if keys else True
 
 
-def type_of(value: Json) -> str:
+def json_type(value: Json) -> str:
     """The JSON type of a value; `number` for every number."""
     if value is None:
         return "null"

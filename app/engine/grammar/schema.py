@@ -1,7 +1,7 @@
 """Makes a JSON Schema (draft 2020-12) ready for llguidance, and refuses with its pointer what cannot be held to.
 
 llguidance knows the simple keywords. The others are put into these: conditions and dependencies into alternatives, what
-is unevaluated into what is left over of the keywords beside it, `not` and `oneOf` into their opposites. Keywords that
+is unevaluated into what is left over of the keywords beside it, `not` and `oneOf` into their negation. Keywords that
 the standard does not know say nothing, as it wants. The answer's text is narrower than the standard in three ways that
 change no value: keys come in the order of `properties`, whole numbers without a fraction, and formats are held to.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.engine.core.backend import SamplingError
-from app.engine.grammar.applicators import Combined
+from app.engine.grammar.applicators import Applicators
 from app.engine.grammar.cases import Cases
 from app.engine.grammar.keywords import own_keywords
 from app.engine.grammar.nodes import Json, Resources, SchemaError, SchemaPlace, all_of, any_of, is_list, is_table
@@ -96,13 +96,13 @@ class _Reader:
         self._depth = 0
         _check_text(root)
         self.resources = Resources(root)
-        self._combined = Combined(self)
-        self._cases = Cases(self, self._combined)
+        self._applicators = Applicators(self)
+        self._cases = Cases(self, self._applicators)
 
     def read(self) -> Schema:
         dialect = self._root.get("$schema", _DIALECTS) if is_table(self._root) else _DIALECTS
         if _DIALECTS not in str(dialect):
-            self.refused(SchemaError("/$schema", f"the dialect {dialect} is not known"))
+            self.refuse(SchemaError("/$schema", f"the dialect {dialect} is not known"))
         clean = self.convert(self._root, SchemaPlace())
         if clean is False:
             raise SchemaError("", "it allows nothing")
@@ -121,10 +121,10 @@ class _Reader:
             raise SchemaError(place.pointer, "the schema is too large")
         self._depth += 1
         try:
-            place = place.within(node)
+            place = place.rebased(node)
             clean = self._unevaluated(node, place) if any(name in node for name in _UNEVALUATED) else None
             if clean is None:
-                clean = all_of([self.own(node, place), *self._combined.parts(node, place)])
+                clean = all_of([self.convert_own(node, place), *self._applicators.convert_all(node, place)])
         finally:
             self._depth -= 1
         self._places.append((place.pointer, clean))
@@ -132,16 +132,16 @@ class _Reader:
 
     def _unevaluated(self, node: dict[str, Json], place: SchemaPlace) -> Json | None:
         try:
-            return any_of(case.clean for case in self._cases.of(node, place))
+            return any_of(case.clean for case in self._cases.split(node, place))
         except SchemaError as error:
-            self.refused(error)
+            self.refuse(error)
             return None
 
-    def own(self, node: dict[str, Json], place: SchemaPlace) -> Json:
+    def convert_own(self, node: dict[str, Json], place: SchemaPlace) -> Json:
         """What a part says without others being looked at."""
-        return own_keywords(node, place, self.convert, self.refused)
+        return own_keywords(node, place, self.convert, self.refuse)
 
-    def refused(self, error: SchemaError) -> None:
+    def refuse(self, error: SchemaError) -> None:
         """Raises the error, or remembers it where what it is about is to be left out."""
         if not self._lenient:
             raise error
@@ -179,9 +179,9 @@ def _check_text(root: Json) -> None:
         elif is_table(node):
             for key, value in node.items():
                 _check_utf8(key, place)
-                todo.append((value, place.down(key)))
+                todo.append((value, place.child(key)))
         elif is_list(node):
-            todo += ((value, place.down(i)) for i, value in enumerate(node))
+            todo += ((value, place.child(i)) for i, value in enumerate(node))
 
 
 def _check_utf8(text: str, place: SchemaPlace) -> None:

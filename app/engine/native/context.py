@@ -16,7 +16,7 @@ from app.engine.core.batch import Batch
 from app.engine.native import library
 from app.engine.native.devices import available_bytes, physical_cores
 from app.engine.native.library import C, Native
-from app.engine.native.memory import NativeMemory, parts_of
+from app.engine.native.memory import NativeMemory, state_parts
 from app.engine.native.model import NativeModel
 from app.engine.native.sampler import NativeSampler
 
@@ -86,7 +86,7 @@ class NativeContext(NativeMemory):
         self._n_outputs = n_outputs
         self._model = model
         self.n_window = int(C.llama_model_n_swa(model.handle))
-        self._parts = parts_of(model.handle)
+        self._parts = state_parts(model.handle)
         self._options = options
         self._wanted_n_ctx = n_ctx
         self._pool = pool
@@ -101,7 +101,7 @@ class NativeContext(NativeMemory):
         self.n_slots = options.n_slots
         self.n_vocab = model.vocab.n_vocab
         self.eog = model.vocab.eog
-        self._adapters = model.adapters.own
+        self._adapters = model.adapters.default
         self._open()
 
     def branching(self, n_slots: int) -> NativeContext:
@@ -179,7 +179,7 @@ class NativeContext(NativeMemory):
     def decode(self) -> Decoded:
         """Computes the rows of `batch` and waits for them. Raises ComputeError."""
         assert self._handle is not None
-        self.settled()
+        self.begin_decode()
         code = C.llama_decode(self._handle, self._native_batch.rows())
         C.llama_synchronize(self._handle)
         if code == _OK:
@@ -240,7 +240,7 @@ class NativeContext(NativeMemory):
     def reset(self) -> None:
         """See `Backend.reset`."""
         self.close()
-        self.settled()
+        self.begin_decode()
         self.clear_abort()
         try:
             self._open()

@@ -13,7 +13,7 @@ from app.engine.core.model_drafter import ModelDrafter
 from app.engine.core.tuning import DecodeTuner
 from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.devices import has_gpu
-from app.engine.native.loader import LoadedModel, is_of_memory
+from app.engine.native.loader import LoadedModel, is_out_of_memory
 from app.engine.native.model import LoadError, NativeModel
 
 _FIRST_CHECKED = 5
@@ -37,7 +37,7 @@ class DraftModel:
         try:
             self._model, self.context = _load(path, options, loaded)
         except LoadError as error:
-            if options.n_gpu_layers == 0 or not is_of_memory(str(error)):
+            if options.n_gpu_layers == 0 or not is_out_of_memory(str(error)):
                 raise
             on_cpu = msgspec.structs.replace(options, n_gpu_layers=0)
             self._model, self.context = _load(path, on_cpu, loaded)

@@ -19,12 +19,12 @@ from app.engine.native.devices import has_gpu, list_devices
 from app.engine.native.model import LoadCancelled, LoadError, NativeModel
 from app.protocol.events import AdapterReady, ModelReady
 
-_OF_MEMORY = re.compile(r"alloc|memory|buffer", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile(r"alloc|memory|buffer", re.IGNORECASE)
 
 
-def is_of_memory(error: str) -> bool:
+def is_out_of_memory(error: str) -> bool:
     """Whether memory ran out, as far as llama.cpp's words tell."""
-    return bool(_OF_MEMORY.search(error))
+    return bool(_OUT_OF_MEMORY.search(error))
 
 
 class Attempt(Struct, frozen=True):
@@ -44,11 +44,11 @@ class Attempt(Struct, frozen=True):
 
     def after_weights(self, error: str, asked: LoadOptions) -> Attempt | None:
         """The next attempt after the weights did not fit; None where another would fail in the same way."""
-        return self._fewer_layers(asked) if is_of_memory(error) else None
+        return self._fewer_layers(asked) if is_out_of_memory(error) else None
 
     def after_context(self, error: str, asked: LoadOptions) -> Attempt | None:
         """The next attempt after the context did not fit: fewer slots, then fewer layers, then a smaller window."""
-        if not is_of_memory(error):
+        if not is_out_of_memory(error):
             return None
         if self.n_slots > 1:
             return msgspec.structs.replace(self, n_slots=1)
@@ -121,7 +121,7 @@ def load(
         try:
             context, attempt = _context(model, options, attempt, failures)
             if context:
-                _prove(context)
+                _verify(context)
                 break
         except BaseException:
             model.close()
@@ -188,7 +188,7 @@ def _notices(
     return notices
 
 
-def _prove(context: NativeContext) -> None:
+def _verify(context: NativeContext) -> None:
     """Runs the context once and learns what it can. Frees it before it raises ComputeError."""
     try:
         _warm_up(context)

@@ -44,7 +44,7 @@ class StatePart(Enum):
     """The memory of recurrent layers, which knows no streams."""
 
 
-def parts_of(model: Native) -> tuple[StatePart, ...]:
+def state_parts(model: Native) -> tuple[StatePart, ...]:
     """The parts of a state of this model; empty where this cannot tell them apart."""
     is_hybrid, has_window = bool(C.llama_model_is_hybrid(model)), int(C.llama_model_n_swa(model)) > 0
     if C.llama_model_is_recurrent(model):
@@ -59,7 +59,7 @@ def partial_bytes(handle: Native, seq_id: int) -> int:
     return int(C.llama_state_seq_get_size_ext(handle, seq_id, PARTIAL))
 
 
-def in_streams(state: State, parts: tuple[StatePart, ...], n_partial: int, n_from: int, n_to: int) -> State:
+def convert_streams(state: State, parts: tuple[StatePart, ...], n_partial: int, n_from: int, n_to: int) -> State:
     """The state of a sequence of a context with `n_from` streams, as one with `n_to` takes it.
 
     `n_partial`: the size of the same state where it is `PARTIAL`. Raises ValueError where it is of another format.
@@ -69,14 +69,14 @@ def in_streams(state: State, parts: tuple[StatePart, ...], n_partial: int, n_fro
     border = _HEADER + len(state) - n_partial
     pieces = [state[_HEADER:border], state[border:]]
     converted = (
-        _cells_in_streams(piece, n_from, n_to) if part is StatePart.CELLS else piece
+        _convert_cells(piece, n_from, n_to) if part is StatePart.CELLS else piece
         for part, piece in zip(parts[-2:], pieces[-len(parts) :], strict=True)
         if len(piece)
     )
     return np.concatenate((state[:_HEADER], *converted))
 
 
-def _cells_in_streams(cells: State, n_from: int, n_to: int) -> State:
+def _convert_cells(cells: State, n_from: int, n_to: int) -> State:
     """One cache's part (llama_kv_cache::state_write); only one stream has any cells."""
     header = np.frombuffer(cells[: 4 + 4 * n_from].tobytes(), np.uint32)
     n_before = next((i for i, count in enumerate(header[1:]) if count), n_from)
@@ -120,13 +120,13 @@ class NativeMemory:
 
     def share(self, source: int, target: int) -> None:
         """See `Backend.share`. A range of positions would abort the process in some caches: it is always all."""
-        self._refuse_lent(target)
+        self._check_not_copied(target)
         C.llama_memory_seq_cp(self._memory, self._checked(source), self._checked(target), -1, -1)
         if not self.unified:
             self._sources.add(source)
             self._targets.add(target)
 
-    def settled(self) -> None:
+    def begin_decode(self) -> None:
         """Says that a decode has begun, which makes the copies first."""
         self._sources.clear()
         self._targets.clear()
@@ -139,13 +139,13 @@ class NativeMemory:
         if state is None or n_streams in (None, self.n_streams):
             return state
         try:
-            return in_streams(state, self._parts, partial_bytes(self._handle, seq_id), self.n_streams, n_streams)
+            return convert_streams(state, self._parts, partial_bytes(self._handle, seq_id), self.n_streams, n_streams)
         except ValueError:
             return None
 
     def write_state(self, seq_id: int, state: State) -> bool:
         """See `Backend.write_state`."""
-        self._refuse_lent(seq_id)
+        self._check_not_copied(seq_id)
         self.clear(seq_id)
         fits = write_state(self._handle, seq_id, state)
         if not fits:
@@ -158,7 +158,7 @@ class NativeMemory:
 
     def rewind(self, seq_id: int, checkpoint: State, n_past: int) -> bool:
         """See `Backend.rewind`."""
-        self._refuse_lent(seq_id)
+        self._check_not_copied(seq_id)
         fits = write_state(self._handle, self._checked(seq_id), checkpoint, PARTIAL)
         return fits and self.truncate(seq_id, n_past) and self.n_cells(seq_id) == n_past
 
@@ -177,7 +177,7 @@ class NativeMemory:
         """See `Backend.n_cells`."""
         return int(C.llama_memory_seq_pos_max(self._memory, self._checked(seq_id))) + 1
 
-    def _refuse_lent(self, seq_id: int) -> None:
+    def _check_not_copied(self, seq_id: int) -> None:
         if seq_id in self._sources or seq_id in self._targets:
             raise ValueError(f"the cells of sequence {seq_id} are still to be copied")
 

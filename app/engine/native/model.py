@@ -41,7 +41,7 @@ class Adapters:
                 why = library.last_errors() or "llama.cpp could not load it"
                 raise LoadError(f"the adapter {one_line(adapter.name)} ({adapter.path}): {why}")
             self._handles[adapter.name] = handle
-        self.own = self._set({adapter.name: adapter.scale for adapter in wanted})
+        self.default = self._set({adapter.name: adapter.scale for adapter in wanted})
         """What acts where a request does not say."""
         self.notices = [
             f"the adapter {one_line(adapter.name)} is meant to begin at a phrase (aLoRA); it acts on the whole text"
@@ -52,7 +52,7 @@ class Adapters:
     def choose(self, lora: Mapping[str, float] | None) -> AdapterSet:
         """The set that a request means; see `SamplingParams.lora`. Raises SamplingError for a name that is none."""
         if lora is None:
-            return self.own
+            return self.default
         for name in lora:
             if name not in self._handles:
                 known = ", ".join(one_line(each) for each in self._handles)

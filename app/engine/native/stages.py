@@ -29,7 +29,7 @@ class TextBans:
         self._pieces = vocab.pieces
         self._index = index
         self._texts = texts
-        self._always = frozenset(token for text in texts for token in index.holding(text))
+        self._always = frozenset(token for text in texts for token in index.containing(text))
         self._completing: dict[bytes, frozenset[int]] = {}
         """By the rest of a text: the tokens that begin with it."""
         self._longest = max(map(len, texts)) - 1
@@ -52,7 +52,7 @@ class TextBans:
 
     def _completed_by(self, rest: bytes) -> frozenset[int]:
         if rest not in self._completing:
-            self._completing[rest] = frozenset(self._index.beginning(rest))
+            self._completing[rest] = frozenset(self._index.starting_with(rest))
         return self._completing[rest]
 
 

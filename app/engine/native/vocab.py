@@ -145,7 +145,7 @@ class PieceIndex:
     def __init__(self, vocab: NativeVocab) -> None:
         self._vocab = vocab
 
-    def beginning(self, text: bytes) -> list[int]:
+    def starting_with(self, text: bytes) -> list[int]:
         """The tokens whose text begins with `text`."""
         at, found = bisect_left(self._pieces, (text, -1)), list[int]()
         while at < len(self._pieces) and self._pieces[at][0].startswith(text):
@@ -153,7 +153,7 @@ class PieceIndex:
             at += 1
         return found
 
-    def holding(self, text: bytes) -> list[int]:
+    def containing(self, text: bytes) -> list[int]:
         """The tokens whose text contains `text`."""
         return [token for piece, token in self._pieces if text in piece]
 

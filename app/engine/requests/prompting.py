@@ -126,7 +126,7 @@ def prepare(command: Generate, prompts: PromptBuilder, vocab: Vocab, n_ctx: int,
         return _continued(prompts.build(messages), kept)
 
     if command.prompt_ids:
-        given = prompts.given(command.prompt_ids)
+        given = prompts.from_ids(command.prompt_ids)
         if command.prompt_spans.n_tokens == len(given.ids):
             given = replace(given, spans=command.prompt_spans)
         return Fitted(_continued(given, kept))

@@ -69,7 +69,7 @@ class QueryRunner:
         prompts = host.prompts
         match command:
             case Tokenize(text=text, parse_special=special) if not command.messages:
-                tokens = prompts.token_spans(prompts.plain(text, bos=False, parse_special=special))
+                tokens = prompts.token_spans(prompts.from_text(text, bos=False, parse_special=special))
                 return lambda: self._answer(Tokenized(command.request_id, tokens))
             case Tokenize(fit_only=True):
                 answer = _fit(command, host)
@@ -78,7 +78,7 @@ class QueryRunner:
                 tokens = prompts.token_spans(prompts.build(messages))
                 return lambda: self._answer(Tokenized(command.request_id, tokens))
             case Predict(text=text):
-                ids = () if command.messages else tuple(prompts.plain(text, bos=True).ids)
+                ids = () if command.messages else tuple(prompts.from_text(text, bos=True).ids)
                 if not command.messages and not ids:
                     return lambda: self._refuse(command, "the prompt is empty")
                 notices = host.prepare(command.sampling) if needs_grammar(command.sampling) else ()
@@ -94,7 +94,7 @@ class QueryRunner:
                 fitted = host.fitted(held)
                 return lambda: self._predict(held, fitted, notices, host)
             case Score(text=text):
-                prompt = prompts.plain(text, bos=True)
+                prompt = prompts.from_text(text, bos=True)
                 reported = prompts.token_spans(prompt)
                 return lambda: self._score(command, prompt, reported, host)
 

@@ -81,7 +81,7 @@ class ModelService:
         self._is_fallback = template.is_fallback
         vocab = loaded.model.vocab
         replies = reply_format(template.evidence, vocab, options.thinking)
-        vocab.show(replies.shown(Tokenizer(vocab), vocab))
+        vocab.show(replies.visible_tokens(Tokenizer(vocab), vocab))
         self._marks = replies.marks
         self.prompts = PromptBuilder(vocab, template, replies)
         drafter = self._draft.drafter if self._draft else look_up

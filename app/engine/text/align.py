@@ -15,7 +15,7 @@ _REACH, _MOST_LOST = 48, 64
 """How far a piece is looked for behind lost ones: so many characters for each of them, up to so many of them."""
 
 
-def sizes(text: bytes, pieces: Sequence[bytes]) -> list[int]:
+def piece_sizes(text: bytes, pieces: Sequence[bytes]) -> list[int]:
     """Returns for each piece how many bytes of the UTF-8 `text` it stands for; they sum to `len(text)`.
 
     A piece without a place in the text has 0, but for the first of those that text between two others is left for.
@@ -129,7 +129,7 @@ class PromptTokenMapper:
         n_before = 0
         for (start, end), (_, ids) in zip(pairwise(starts), chunks, strict=True):
             text = without_marks(data[start:end])
-            own = sizes(text, [self._vocab.named_pieces[token] for token in ids])
+            own = piece_sizes(text, [self._vocab.named_pieces[token] for token in ids])
             if not own:
                 n_before += len(text)
                 continue

@@ -12,7 +12,7 @@ from app.engine.text import marks
 from app.engine.text.align import PromptTokenMapper
 from app.engine.text.marks import OPEN_BYTES, without_marks
 from app.engine.text.replies import ReplyMemory
-from app.engine.text.template import ChatTemplate, ReplyMessage, thinking_of
+from app.engine.text.template import ChatTemplate, ReplyMessage, message_thinking
 from app.engine.text.thinking import UNMARKED, ReplyFormat
 from app.engine.text.tokenizer import Chunk, Guard, Tokenizer, Vocab
 from app.protocol.commands import ChatMessage
@@ -20,7 +20,7 @@ from app.protocol.commands import ChatMessage
 _USER = OPEN_BYTES[Role.USER]
 
 
-def borders(data: bytes, opener: bytes) -> tuple[int, int]:
+def find_borders(data: bytes, opener: bytes) -> tuple[int, int]:
     """Where the system part ends and the last turn begins, in bytes of the marked text.
 
     A part begins with the template text (`opener`) that opens its user message. Without marks (the template does not
@@ -41,7 +41,7 @@ def _opened(head: bytes, opener: bytes) -> int:
     return len(head) - n
 
 
-def count(data: bytes, chunks: Sequence[Chunk], at: tuple[int, int], vocab: Vocab, n_bos: int) -> PromptSpans:
+def count_spans(data: bytes, chunks: Sequence[Chunk], at: tuple[int, int], vocab: Vocab, n_bos: int) -> PromptSpans:
     """The spans of a prompt of `n_bos` tokens and `chunks`, cut at the two byte offsets `at`.
 
     Offsets fall between chunks as a rule. Inside a chunk the tokens are counted by their bytes, and a token that
@@ -139,15 +139,17 @@ class PromptBuilder:
                 data = data.removeprefix(name)
         chunks = self._replies.chunks(data)
         ids = bos + [i for _, run in chunks for i in run]
-        spans = count(data, chunks, borders(data, self._template.user_opener.encode()), self._vocab, len(bos))
+        spans = count_spans(
+            data, chunks, find_borders(data, self._template.user_opener.encode()), self._vocab, len(bos)
+        )
         return Prompt(ids, spans, notices, self._strips(ids), given=given, data=data, chunks=chunks)
 
-    def given(self, ids: Sequence[int]) -> Prompt:
+    def from_ids(self, ids: Sequence[int]) -> Prompt:
         """A prompt that came as ids; all of it counts as this turn."""
         spans = PromptSpans(n_turn=len(ids))
         return Prompt(list(ids), spans, strip_space=self._strips(ids), given=self._mapper.own_sizes(ids))
 
-    def plain(self, text: str, *, bos: bool, parse_special: bool = False) -> Prompt:
+    def from_text(self, text: str, *, bos: bool, parse_special: bool = False) -> Prompt:
         """A text that no template is applied to, with BOS in front only where `bos` asks for it and the model wants it.
 
         Names of control tokens are text like other text, but for `parse_special`.
@@ -180,4 +182,4 @@ class PromptBuilder:
 
 def _enclosed(message: ChatMessage) -> ChatMessage:
     role, content = message.role, marks.enclose(message.role, message.content)
-    return ReplyMessage(role, content, marks.enclose(role, thinking_of(message)))
+    return ReplyMessage(role, content, marks.enclose(role, message_thinking(message)))

@@ -62,7 +62,7 @@ class ReplyMemory:
 
     def content_ids(self, text: str, *, continued: bool) -> list[int]:
         """The ids of a piece of a reply's text, in which no control token is parsed."""
-        return self._tokenizer.raw(self._guard(text).encode(errors="replace"), continued=continued)
+        return self._tokenizer.text_ids(self._guard(text).encode(errors="replace"), continued=continued)
 
     def chunks(self, data: bytes) -> list[Chunk]:
         """Tokenises marked UTF-8, with the sampled ids in place of each reply that the template left as it was."""

@@ -54,14 +54,14 @@ class Dialect:
         return [{"type": "text", "text": text}] if self.typed else text
 
 
-def thinking_of(message: ChatMessage) -> str:
+def message_thinking(message: ChatMessage) -> str:
     """What is known of the thinking before a message's content; mostly empty."""
     return message.thinking if isinstance(message, ReplyMessage) else ""
 
 
 def _thought(message: ChatMessage) -> dict[str, str]:
     """A message's thinking under every name that templates know."""
-    text = thinking_of(message)
+    text = message_thinking(message)
     return {"reasoning_content": text, "reasoning": text, "thinking": text} if text else {}
 
 
@@ -110,7 +110,7 @@ def merge_adjacent(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     out: list[ChatMessage] = []
     for message in messages:
         if out and out[-1].role is message.role:
-            thinking = "\n\n".join(filter(None, map(thinking_of, (out[-1], message))))
+            thinking = "\n\n".join(filter(None, map(message_thinking, (out[-1], message))))
             out[-1] = ReplyMessage(message.role, f"{out[-1].content}\n\n{message.content}", thinking)
         else:
             out.append(message)

@@ -75,7 +75,7 @@ class ReplyFormat:
                 found[inside].append(piece.strip())
         return Parts("\n\n".join(found[True]), "\n\n".join(found[False]))
 
-    def shown(self, tokenizer: Tokenizer, vocab: Vocab) -> frozenset[int]:
+    def visible_tokens(self, tokenizer: Tokenizer, vocab: Vocab) -> frozenset[int]:
         """The control tokens that must be text in a reply, so that its parts can be told apart."""
         control = frozenset(special.id for special in vocab.special if special.control) - vocab.eog
         found: set[int] = set()

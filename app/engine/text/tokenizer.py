@@ -102,16 +102,19 @@ class Tokenizer:
             self._by_start[special.text[:2]].append((rank, special))
 
     def chunks(self, data: bytes, offset: int = 0, *, continued: bool = False) -> list[Chunk]:
-        """Tokenises marked UTF-8; `offset` is added to where each chunk begins. For `continued` see `raw`."""
+        """Tokenises marked UTF-8; `offset` is added to where each chunk begins. For `continued` see `text_ids`."""
         parts: list[tuple[int, bytes | int]] = [(0, data)] if data else []
         for special in self._present(data):
             parts = [new for start, part in parts for new in _partition(start, part, special)]
         return [
-            (offset + start, [part] if isinstance(part, int) else self.raw(part, continued=continued and start == 0))
+            (
+                offset + start,
+                [part] if isinstance(part, int) else self.text_ids(part, continued=continued and start == 0),
+            )
             for start, part in parts
         ]
 
-    def raw(self, data: bytes, *, continued: bool = False) -> list[int]:
+    def text_ids(self, data: bytes, *, continued: bool = False) -> list[int]:
         """Ids of text in which no control token is parsed; a GUARD is a boundary and vanishes like the other marks.
 
         A vocabulary's own space is put in front of text that begins, not of text that is `continued`.

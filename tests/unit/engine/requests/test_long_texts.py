@@ -25,7 +25,7 @@ class SlowPrompts:
         self.n_begun = 0
         self.error = ""
 
-    def plain(self, text: str, *, bos: bool, parse_special: bool = False) -> str:
+    def from_text(self, text: str, *, bos: bool, parse_special: bool = False) -> str:
         self.n_begun += 1
         assert self.may.wait(10)
         if self.error:

@@ -31,7 +31,7 @@ class FakeHost:
         self.prompts = self
         self.given_back: list[object] = []
 
-    def plain(self, text: str, *, bos: bool) -> Prompt:
+    def from_text(self, text: str, *, bos: bool) -> Prompt:
         return Prompt([1] * N_TOKENS, PromptSpans(n_turn=N_TOKENS))
 
     def token_spans(self, prompt: Prompt) -> tuple[PromptToken, ...]:

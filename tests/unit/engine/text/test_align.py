@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.engine.text.align import sizes
+from app.engine.text.align import piece_sizes
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from app.engine.text.align import sizes
 def test_the_text_of_each_piece(text: str, pieces: list[str], expected: list[str]) -> None:
     found, at = [], 0
     data = text.encode()
-    for n in sizes(data, [piece.encode() for piece in pieces]):
+    for n in piece_sizes(data, [piece.encode() for piece in pieces]):
         found.append(data[at : at + n].decode())
         at += n
     assert (found, at) == (expected, len(data))
@@ -39,17 +39,17 @@ def test_the_text_of_each_piece(text: str, pieces: list[str], expected: list[str
 
 def test_pieces_that_are_parts_of_a_character() -> None:
     euro = "€".encode()
-    assert sizes(b"A " + euro, [b" a", b" ", euro[:1], euro[1:]]) == [1, 1, 1, 2]
+    assert piece_sizes(b"A " + euro, [b" a", b" ", euro[:1], euro[1:]]) == [1, 1, 1, 2]
 
 
 def test_no_pieces_stand_for_nothing() -> None:
-    assert sizes(b"  ", []) == []
+    assert piece_sizes(b"  ", []) == []
 
 
 @given(st.text(max_size=30), st.lists(st.text(max_size=6), min_size=1, max_size=10))
 def test_no_byte_is_lost_and_none_counted_twice(text: str, pieces: list[str]) -> None:
     data = text.encode(errors="replace")
-    found = sizes(data, [piece.encode(errors="replace") for piece in pieces])
+    found = piece_sizes(data, [piece.encode(errors="replace") for piece in pieces])
     assert len(found) == len(pieces)
     assert min(found) >= 0
     assert sum(found) == len(data)

@@ -15,7 +15,7 @@ def builder(vocab: ToyVocab) -> PromptBuilder:
 
 def reported(vocab: ToyVocab, text: str, **options: bool) -> list[tuple[str, int, bool]]:
     prompts = builder(vocab)
-    tokens = prompts.token_spans(prompts.plain(text, **{"bos": False} | options))
+    tokens = prompts.token_spans(prompts.from_text(text, **{"bos": False} | options))
     return [(token.text, token.n_bytes, token.is_control) for token in tokens]
 
 
@@ -30,7 +30,7 @@ def test_names_of_control_tokens_are_text() -> None:
 @pytest.mark.parametrize(("add_bos", "bos", "n_bos"), [(True, True, 1), (True, False, 0), (False, True, 0)])
 def test_bos_stands_in_front_only_where_model_and_caller_want_it(add_bos: bool, bos: bool, n_bos: int) -> None:
     vocab = ToyVocab(add_bos=add_bos)
-    prompt = builder(vocab).plain("ab", bos=bos)
+    prompt = builder(vocab).from_text("ab", bos=bos)
     assert prompt.ids == [vocab.bos] * n_bos + [97, 98]
     assert [token.n_bytes for token in builder(vocab).token_spans(prompt)] == [0] * n_bos + [1, 1]
     assert prompt.spans.n_turn == len(prompt.ids)

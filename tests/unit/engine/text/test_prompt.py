@@ -285,7 +285,7 @@ DROPS = CHATML + "{# [THINK] [/THINK] #}"
 def thinker(source: str, vocab: ToyVocab, renderer: Renderer) -> PromptBuilder:
     template = ChatTemplate(source, vocab, renderer=renderer)
     replies = reply_format(template.evidence, vocab, None)
-    vocab.show(replies.shown(Tokenizer(vocab), vocab))
+    vocab.show(replies.visible_tokens(Tokenizer(vocab), vocab))
     return PromptBuilder(vocab, template, replies)
 
 

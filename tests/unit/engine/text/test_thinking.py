@@ -111,7 +111,7 @@ def controlled(*special: str) -> ToyVocab:
 
 
 def shown(made: ToyVocab, replies: ReplyFormat) -> list[bytes]:
-    return sorted(made.named_pieces[token] for token in replies.shown(Tokenizer(made), made))
+    return sorted(made.named_pieces[token] for token in replies.visible_tokens(Tokenizer(made), made))
 
 
 def test_control_tokens_of_the_marks_are_shown_and_others_are_not() -> None:

@@ -88,10 +88,10 @@ def test_ordinary_text_and_user_defined_white_space_stay_as_they_are():
 def test_a_space_is_put_in_front_of_text_that_begins_only():
     vocab = ToyVocab(adds_space=True)
     tokenizer = Tokenizer(vocab)
-    assert vocab.named(tokenizer.raw(f"a{GUARD}b".encode())) == b" ab"
-    assert vocab.named(tokenizer.raw(f"{GUARD}a".encode())) == b" a"
-    assert vocab.named(tokenizer.raw(b"a", continued=True)) == b"a"
-    assert tokenizer.raw(b" world", continued=True) == [vocab.id(b" world")]
+    assert vocab.named(tokenizer.text_ids(f"a{GUARD}b".encode())) == b" ab"
+    assert vocab.named(tokenizer.text_ids(f"{GUARD}a".encode())) == b" a"
+    assert vocab.named(tokenizer.text_ids(b"a", continued=True)) == b"a"
+    assert tokenizer.text_ids(b" world", continued=True) == [vocab.id(b" world")]
     assert [i for _, ids in tokenizer.chunks(b"a<s>b", continued=True) for i in ids] == [97, vocab.bos, 32, 98]
 
 
