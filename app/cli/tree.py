@@ -17,6 +17,7 @@ from app.cli.commands import (
     config,
     explain,
     export,
+    help,
     history,
     inspect,
     models,
@@ -83,5 +84,6 @@ def command_line() -> Command:
     root.add_typer(models.commands)
     root.add_typer(presets.commands)
     root.add_typer(config.commands)
+    root.command("help")(help.help_)
     use_plain_coercion()
     return get_command(root)

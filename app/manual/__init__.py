@@ -1,0 +1,44 @@
+"""The manual: one Markdown file a topic, read by the repository, `tok help` and F1 in the chat."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+
+TOPICS: dict[str, str] = {
+    "chat": "write, stop, find, copy",
+    "keys": "every key and its command",
+    "inspector": "the tokens of a reply, the sampler, the prompt",
+    "steering": "step through a reply, fork it, write several at once",
+    "panels": "speed, latency, KV cache, speculation, endings",
+    "cli": "every command of `tok`, with its options",
+    "json": "what `--json` and `--jsonl` print, and trace files",
+    "configuration": "settings, presets, keys, themes",
+    "models": "your own models, GPU builds, memory, adapters",
+    "loop": "how a reply comes about",
+    "architecture": "processes, floors, the life of a token, a glossary",
+    "measuring": "benchmarks, perplexity, tests",
+    "troubleshooting": "files, erasing, messages, exit codes",
+}
+"""Name of each topic and what it is about, in reading order."""
+
+_MARKER = re.compile(r"^<!--.*?-->\n", re.MULTILINE)
+
+
+def read_topic(name: str) -> str:
+    """Returns the Markdown of a topic. Raises KeyError for a name that is not in TOPICS."""
+    if name not in TOPICS:
+        raise KeyError(name)
+    text = resources.files("app.manual").joinpath(f"{name}.md").read_text(encoding="utf-8")
+    return _MARKER.sub("", text)
+
+
+def find(words: str) -> list[tuple[str, str]]:
+    """Returns the topics and lines that contain every word, whatever its case: pairs of a topic and a line."""
+    wanted = words.casefold().split()
+    return [
+        (name, line.strip())
+        for name in TOPICS
+        for line in read_topic(name).splitlines()
+        if wanted and all(word in line.casefold() for word in wanted)
+    ]

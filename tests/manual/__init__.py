@@ -1,0 +1,1 @@
+"""Writes the parts of the manual that follow from declarations."""

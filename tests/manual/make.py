@@ -1,0 +1,78 @@
+"""Writes the parts of the manual that follow from declarations: `python -m tests.manual.make`."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from typer._click import Command
+
+from app.cli.main import main
+from app.cli.tree import command_line
+from app.config.writer import default_config_text
+from app.tui.common.commands import COMMANDS
+from app.tui.common.keymap import key_label
+
+FOLDER = Path(__file__).parents[2] / "app" / "manual"
+
+
+def command_names(command: Command | None = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yields the words behind `tok` of each command, groups included."""
+    command = command or command_line()
+    for name, child in getattr(command, "commands", {}).items():
+        yield (*path, name)
+        yield from command_names(child, (*path, name))
+
+
+def help_of(words: tuple[str, ...]) -> str:
+    """Returns what `tok WORDS --help` prints at 80 columns."""
+    out, before = io.StringIO(), os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = "80"
+    try:
+        with contextlib.redirect_stdout(out):
+            main([*words, "--help"])
+    finally:
+        os.environ.pop("COLUMNS")
+        if before is not None:
+            os.environ["COLUMNS"] = before
+    return "\n".join(line.rstrip() for line in out.getvalue().strip().splitlines())
+
+
+def cli() -> str:
+    """One section for each command."""
+    return "\n".join(f"### tok {' '.join(words)}\n\n```\n{help_of(words)}\n```\n" for words in command_names())
+
+
+def keys() -> str:
+    """One row for each command of the chat."""
+    rows = ["| key | letter | id | command |", "|---|---|---|---|"]
+    for command in COMMANDS:
+        names = ", ".join(key_label(key) for key in command.keys.split(",") if key)
+        letter = f"`{command.letter}`" if command.letter else ""
+        rows.append(f"| {names or '–'} | {letter} | `{command.id}` | {command.title}: {command.help} |")
+    return "\n".join(rows) + "\n"
+
+
+def settings() -> str:
+    """The starter file of `tok config edit`, which explains each setting."""
+    return f"```toml\n{default_config_text().strip()}\n```\n"
+
+
+SECTIONS = {"cli": cli, "keys": keys, "settings": settings}
+TOPIC_OF = {"cli": "cli", "keys": "keys", "settings": "configuration"}
+
+
+def filled(name: str, text: str) -> str:
+    """Returns `text` with the section called `name` made anew."""
+    pattern = re.compile(rf"(<!-- {name}:[^\n]*-->\n).*?(<!-- end -->\n)", re.DOTALL)
+    return pattern.sub(lambda match: f"{match[1]}\n{SECTIONS[name]()}\n{match[2]}", text)
+
+
+if __name__ == "__main__":
+    for section, topic in TOPIC_OF.items():
+        file = FOLDER / f"{topic}.md"
+        file.write_text(filled(section, file.read_text(encoding="utf-8")), encoding="utf-8")
