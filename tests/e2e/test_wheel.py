@@ -48,6 +48,12 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return scripts
 
 
+def test_the_wheel_carries_the_manual(wheel: Path) -> None:
+    pages = {file.relative_to(ROOT).as_posix() for file in (ROOT / "app" / "manual").glob("*.md")}
+    assert len(pages) > 10
+    assert pages <= set(zipfile.ZipFile(wheel).namelist())
+
+
 def test_the_wheel_carries_the_catalogue_and_the_themes(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert "app/_data/models.toml" in names

@@ -35,10 +35,14 @@ class Window:
         """Waits for the end of the reply."""
         await until(lambda: not self.chat.chat.running, 300)
 
+    async def picture(self) -> str:
+        """Returns what is on the screen, as SVG."""
+        await self.pilot.pause()
+        return _FOREIGN.sub("", self.app.export_screenshot(title="tok"))
+
     async def save(self, name: str) -> Path:
         """Saves what is on the screen."""
-        await self.pilot.pause()
-        image = _FOREIGN.sub("", self.app.export_screenshot(title="tok"))
+        image = await self.picture()
         path = FOLDER / f"{name}-{self.size[0]}x{self.size[1]}.svg"
         path.write_text(image, encoding="utf-8")
         return path
