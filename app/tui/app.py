@@ -28,6 +28,7 @@ from app.tui.common.services import Services
 from app.tui.common.theme import VARIABLE_DEFAULTS, ThemeSituation
 from app.tui.common.theme_manager import ThemeManager
 from app.tui.dialogs.help import Help
+from app.tui.dialogs.manual import ManualPicker
 from app.tui.terminal.background import Ahead
 from app.tui.terminal.gate import wants_no_color
 
@@ -219,6 +220,10 @@ class TokscopeApp(App[int]):
         elif self.screen_of_chat is not None:
             about = screen.about if isinstance(screen, SafeScreen | Dialog) else ""
             self.screen_of_chat.action_help(page or ("views" if about else "keys"), about)
+
+    def action_manual(self) -> None:
+        """Opens the manual over whatever is on the screen."""
+        self.push_screen(ManualPicker())
 
     async def action_interrupt(self) -> None:
         """Copies the selection; without one stops the reply, and when pressed twice ends the app."""

@@ -64,6 +64,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("speculate", "Speculation on or off", "From the next reply on", "", "screen.speculate"),
     Command("palette", "All commands", "Find any command by its name", "ctrl+p", "screen.palette", "commands"),
     Command("help", "Help", "Keys, files and how to change them", "f1", "app.help", "help"),
+    Command("manual", "Manual", "Every topic, with a search", "", "app.manual"),
     Command("how", "How it works", "The loop, with the figures of this reply", "", "app.help('how')"),
     Command("views", "What you see", "Each view in two sentences", "", "app.help('views')"),
     Command("copy_reply", "Copy the last reply", "As the model wrote it, in Markdown", "f5", "screen.copy_reply"),

@@ -103,6 +103,7 @@ class Help(Dialog[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,tab", "turn(1)", show=False, priority=True),
         Binding("left,shift+tab", "turn(-1)", show=False, priority=True),
+        Binding("enter,slash", "app.manual", show=False, priority=True),
     ]
 
     CSS = """
@@ -140,7 +141,7 @@ class Help(Dialog[None]):
             yield Bar(id="help-pages", separator="   ")
             with _Pages(classes="dialog-scroll"):
                 yield Static(id="help-text", markup=False)
-            yield Static("← → page   ↑ ↓ scroll   Esc close", classes="dialog-hints", markup=False)
+            yield Static("← → page   ↑ ↓ scroll   Enter manual   Esc close", classes="dialog-hints", markup=False)
 
     def on_mount(self) -> None:
         """Lets the arrows scroll at once."""
