@@ -1,1 +1,1 @@
-"""Text on both ends of the loop: messages become token ids, token ids become text. Knows no native library."""
+"""Text at both ends of the loop: messages to token ids, and token ids to the text of a reply. No native library."""

@@ -1,4 +1,4 @@
-"""The tokens of a text, each with the bytes of the text that it stands for."""
+"""Maps tokens to the bytes of the text that they were made from."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from app.engine.text.marks import without_marks
 from app.engine.text.tokenizer import Chunk, Vocab, piece_text
 
 _REACH, _MOST_LOST = 48, 64
-"""How far a piece is looked for behind lost ones: so many characters for each of them, up to so many of them."""
+"""After unmatched pieces the search reaches this many characters further for each of them, counting at most so many."""
 
 
 def piece_sizes(text: bytes, pieces: Sequence[bytes]) -> list[int]:
-    """Returns for each piece how many bytes of the UTF-8 `text` it stands for; they sum to `len(text)`.
+    """Returns how many bytes of the UTF-8 `text` each piece stands for; they sum to `len(text)`.
 
-    A piece without a place in the text has 0, but for the first of those that text between two others is left for.
-    White space belongs to the piece that begins with it, else to the one before it. Empty for no pieces.
+    A tokenizer may normalise: case, accents, width and white space can differ. A piece that is not found gets 0 bytes;
+    text that no piece matches goes to the first such piece, or to the piece before it. White space belongs to the piece
+    that begins with it, else to the one before. Returns an empty list for no pieces.
     """
     if not pieces:
         return []
@@ -36,11 +37,11 @@ class _Alignment:
     def __init__(self, text: bytes) -> None:
         self._text = text
         self._starts: list[int] = []
-        """Of each folded character: where the character that it is made of begins…"""
+        """First byte of the character that each folded character comes from."""
         self._ends: list[int] = []
-        """…and ends, in bytes, with the accents after it."""
+        """Last byte plus one, including the accents that follow."""
         self._next = 0
-        """The folded character behind the last piece that was found."""
+        """Index of the folded character after the last piece that was found."""
         at, folded = 0, list[str]()
         for character in text.decode(errors="surrogateescape"):
             end = at + len(character.encode(errors="surrogateescape"))
@@ -67,14 +68,14 @@ class _Alignment:
             if not n_lost and (i == 0 or piece.startswith(b" ")):
                 start = at
             elif start > at:
-                found[i - max(1, n_lost)] += start - at  # the first of the lost ones, or the one before
+                found[i - max(1, n_lost)] += start - at  # the first unmatched piece, else the one before
             found[i] = end - start
             at, n_lost = end, 0
         found[-n_lost or -1] += len(self._text) - at
         return found
 
     def _place(self, piece: bytes, at: int, n_lost: int) -> tuple[int, int] | None:
-        """Where a piece stands, not before `at`; further on only where those before it were lost."""
+        """The (start, end) of a piece, at `at` or later; None if it is not found within reach."""
         for exact in (piece, piece.lstrip(b" ")):
             if exact and not n_lost and self._text.startswith(exact, at):
                 self._next = bisect_left(self._starts, at + len(exact))
@@ -92,7 +93,7 @@ class _Alignment:
 
 
 def _fold(character: str) -> str:
-    """A character without case, accents and width; empty for white space, controls and accents alone."""
+    """A character without case, accents and width; empty for white space, controls and lone accents."""
     parts = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", character).casefold())
     return "".join(
         part for part in parts if not part.isspace() and unicodedata.category(part) not in ("Mn", "Cc", "Cf")
@@ -100,14 +101,15 @@ def _fold(character: str) -> str:
 
 
 class PromptTokenMapper:
-    """Serves one vocabulary."""
+    """Maps the tokens of prompts to the bytes of their text, for one vocabulary."""
 
     def __init__(self, vocab: Vocab) -> None:
         self._vocab = vocab
         self._control = frozenset(special.id for special in vocab.special if special.control)
 
     def tokens(self, ids: Sequence[int], sizes: Sequence[int]) -> tuple[PromptToken, ...]:
-        """Told with `sizes`, the bytes that each one stands for."""
+        """Tokens for the wire; `sizes` are the bytes of the text that each id stands for. Raises ValueError if the
+        lengths differ."""
         vocab, control = self._vocab, self._control
         return tuple(
             PromptToken(token, piece_text(vocab, token), n_bytes, token in control)
@@ -115,14 +117,14 @@ class PromptTokenMapper:
         )
 
     def own_sizes(self, ids: Sequence[int]) -> list[int]:
-        """The bytes of tokens that no text was given for; a control token stands for its name."""
+        """The bytes of each token's own piece, for tokens without a text; a control token counts as its name."""
         return [len(self._vocab.named_pieces[token]) for token in ids]
 
     def sizes(self, data: bytes, chunks: Sequence[Chunk]) -> list[int]:
-        """The bytes of marked UTF-8 that the tokens of its chunks stand for; they sum to those of the unmarked text.
+        """The bytes that each token of `chunks` stands for; they sum to the length of `data` without its marks.
 
-        A space that the vocabulary put in front is not of the text; white space that a special token swallowed
-        belongs to the token before it, and so does text that became no token at all.
+        A space that the vocabulary adds counts as no text. White space that a special token swallows belongs to the
+        token before it, and so does text that became no token.
         """
         found: list[int] = []
         starts = [start for start, _ in chunks] + [len(data)]

@@ -1,4 +1,4 @@
-"""Token ids to the text of a reply in whole UTF-8 characters, with stop strings found and held back."""
+"""Token ids to the text of a reply, in whole UTF-8 characters; stop strings are found and held back."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from app.engine.text.tokenizer import Vocab
 
 
 class Detokenizer:
-    """The text of one reply, as it grows.
+    """Decodes one reply as it grows.
 
-    Bytes that can never become a character turn into U+FFFD. A character that is not complete yet waits; when the
-    reply ends before it is, it is not part of the text (the trace of its tokens has the bytes).
+    Invalid bytes become U+FFFD. An incomplete character is held until its last byte comes; if the reply ends first, it
+    is left out of the text (the trace still has its bytes).
     """
 
     def __init__(self, vocab: Vocab, *, strip_space: bool = False) -> None:
-        """With `strip_space` (see `Prompt.strip_space`) one space at the very start is left out."""
+        """`strip_space`: drop one space at the start of the reply (`Prompt.strip_space`)."""
         self._pieces = vocab.pieces
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._strip_space = strip_space
 
     @property
     def at_start(self) -> bool:
-        """Whether a space that comes next would be left out."""
+        """True while the next space would be dropped."""
         return self._strip_space
 
     def push(self, ids: Iterable[int]) -> str:
-        """The text that `ids` complete; may be empty."""
+        """Returns the text that `ids` complete, possibly empty."""
         text = self._decoder.decode(b"".join(map(self._pieces.__getitem__, ids)))
         if self._strip_space and text:
             self._strip_space = False
@@ -36,7 +36,11 @@ class Detokenizer:
 
 
 class StopScanner:
-    """Scans one reply. The stop that is complete first wins, of those the longest: so cuts make no difference."""
+    """Finds stop strings in one reply.
+
+    The stop string that is complete first wins, and the longest of those that end together: the result does not depend
+    on how the text is cut into pieces.
+    """
 
     def __init__(self, stops: Iterable[str]) -> None:
         self._stops = [stop for stop in stops if stop]
@@ -45,13 +49,13 @@ class StopScanner:
     def hold(self, text: str) -> int:
         """Takes text that was shown already; returns how many of its last characters may begin a stop string.
 
-        They are let out once more when they did not.
+        `push` or `flush` returns these characters again if no stop string follows.
         """
         self._held = text[len(text) - max((_overlap(text, stop) for stop in self._stops), default=0) :]
         return len(self._held)
 
     def push(self, text: str) -> tuple[str, str | None]:
-        """Returns the text to be shown and, when one is complete, the stop string; what follows it is dropped."""
+        """Returns (text to show, stop string or None). Text after a stop string is dropped."""
         if not self._stops:
             return text, None
         held = self._held + text
@@ -65,12 +69,12 @@ class StopScanner:
         return held[:shown], None
 
     def flush(self) -> str:
-        """The text held back, when the reply has ended otherwise."""
+        """Returns the text that is held back, at the end of a reply without a stop string."""
         held, self._held = self._held, ""
         return held
 
 
 def _overlap(text: str, stop: str) -> int:
-    """Length of the longest end of `text` that is a proper beginning of `stop`."""
+    """Length of the longest suffix of `text` that is a proper prefix of `stop`."""
     longest = min(len(text), len(stop) - 1)
     return next((n for n in range(longest, 0, -1) if text.endswith(stop[:n])), 0)

@@ -25,12 +25,12 @@ _ANY_BYTES = re.compile(b"\xef\xb7[\x90-\x94]")
 
 
 def clean(text: str) -> str:
-    """`text` without anything that could be taken for a mark, and without lone surrogates."""
+    """Replaces everything in `text` that could be taken for a mark (U+FDD0–U+FDEF) and lone surrogates."""
     return _RESERVED.sub("\ufffd", text).encode(errors="replace").decode()
 
 
 def enclose(role: Role, text: str) -> str:
-    """Marks a message's content inside its outer white space, so that templates can still trim it."""
+    """Puts marks around a message's content, inside its outer white space, so that a template can still trim it."""
     core = text.strip()
     if not core:
         return text

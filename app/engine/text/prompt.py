@@ -1,4 +1,4 @@
-"""A conversation becomes the token ids that the model continues, divided into system prompt, history and turn."""
+"""Builds prompts: a conversation to the token ids that the model continues, split into system prompt, history, turn."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _USER = OPEN_BYTES[Role.USER]
 
 
 def find_borders(data: bytes, opener: bytes) -> tuple[int, int]:
-    """Where the system part ends and the last turn begins, in bytes of the marked text.
+    """Returns (end of the system prompt, start of the last turn), in bytes of the marked text `data`.
 
-    A part begins with the template text (`opener`) that opens its user message. Without marks (the template does not
-    let them through) everything counts as the last turn.
+    A turn begins with the `opener` that the template writes before a user message. Without marks in `data`, all of it
+    is the last turn.
     """
     first, last = data.find(_USER), data.rfind(_USER)
     if first < 0:
@@ -33,7 +33,7 @@ def find_borders(data: bytes, opener: bytes) -> tuple[int, int]:
 
 
 def _opened(head: bytes, opener: bytes) -> int:
-    """Where the opener that `head` ends with begins, white space aside; it may have lost its own beginning (BOS)."""
+    """Index of the opener at the end of `head`, ignoring white space; its own beginning (BOS) may be missing."""
     head, opener = head.rstrip(), opener.rstrip()
     n = 0
     while n < min(len(head), len(opener)) and head[-1 - n] == opener[-1 - n]:
@@ -42,10 +42,10 @@ def _opened(head: bytes, opener: bytes) -> int:
 
 
 def count_spans(data: bytes, chunks: Sequence[Chunk], at: tuple[int, int], vocab: Vocab, n_bos: int) -> PromptSpans:
-    """The spans of a prompt of `n_bos` tokens and `chunks`, cut at the two byte offsets `at`.
+    """Counts the tokens of a prompt of `n_bos` tokens and `chunks`, cut at the two byte offsets `at`.
 
-    Offsets fall between chunks as a rule. Inside a chunk the tokens are counted by their bytes, and a token that
-    crosses the cut belongs to the part before it.
+    An offset usually falls between chunks. Inside a chunk, tokens are counted by their bytes; a token that crosses the
+    cut belongs to the part before it.
     """
     n_total = n_bos + sum(len(ids) for _, ids in chunks)
     n_system, n_before = (_n_before(data, chunks, border, vocab) for border in at)
@@ -73,29 +73,29 @@ def _n_before(data: bytes, chunks: Sequence[Chunk], border: int, vocab: Vocab) -
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What is fed to the model."""
+    """A prompt for the model."""
 
     ids: list[int]
     spans: PromptSpans
     """Its parts sum to `len(ids)`."""
     notices: tuple[str, ...] = ()
     strip_space: bool = False
-    """Whether the reply's text begins with a space that only the vocabulary put there: for `Detokenizer`."""
+    """The reply begins with a space that only the vocabulary adds; for `Detokenizer`."""
     n_kept: int = 0
     """How many of the last ids are the beginning of the reply."""
     given: Sequence[int] = ()
-    """The bytes that the first ids stand for where they were not tokenised: BOS, or a prompt that came as ids."""
+    """Bytes that the first ids stand for if they were not tokenised: BOS, or a prompt that came as ids."""
     data: bytes = b""
-    """The marked text…"""
+    """The marked text that was tokenised."""
     chunks: Sequence[Chunk] = ()
-    """…and the ids of its parts."""
+    """The ids of `data`."""
 
 
 class PromptBuilder:
     """Builds prompts for one model."""
 
     def __init__(self, vocab: Vocab, template: ChatTemplate, replies: ReplyFormat = UNMARKED) -> None:
-        """`replies`: how earlier ones divide into thinking and answer."""
+        """`replies`: how to split earlier replies into thinking and answer."""
         self._vocab = vocab
         self._template = template
         self._format = replies
@@ -108,25 +108,25 @@ class PromptBuilder:
         self._mapper = PromptTokenMapper(vocab)
 
     def content_ids(self, text: str, *, continued: bool) -> list[int]:
-        """The ids of text that a reply goes on with: never control tokens, as when it is part of a later prompt.
+        """Ids of text that a reply is made to continue with; control tokens in it stay text, as in a later prompt.
 
-        Text that is not `continued` begins the reply, where the vocabulary puts its own space.
+        `continued`: False at the beginning of a reply, where the vocabulary may add a space.
         """
         return self._replies.content_ids(marks.clean(text), continued=continued)
 
     def token_spans(self, prompt: Prompt) -> tuple[PromptToken, ...]:
-        """A prompt's tokens with their pieces and the bytes of the rendered text that they stand for."""
+        """A prompt's tokens with their pieces and the number of bytes of the rendered text that each stands for."""
         mapper, kept = self._mapper, prompt.ids[len(prompt.ids) - prompt.n_kept :]
         sizes = [*prompt.given, *mapper.sizes(prompt.data, prompt.chunks), *mapper.own_sizes(kept)]
         return mapper.tokens(prompt.ids, sizes)
 
     def remember(self, text: str, ids: Sequence[int]) -> None:
-        """Notes the ids (without the end token) of a reply that was shown as `text`, for the prompts to come."""
+        """Keeps the ids (without the end token) of a reply that was shown as `text`, for later prompts."""
         for part in self._format.split(marks.clean(text)):
             self._replies.remember(text, ids, part)
 
     def build(self, messages: Sequence[ChatMessage]) -> Prompt:
-        """Renders and tokenises a branch. BOS stands in front exactly once where the model wants it; EOS never."""
+        """Renders and tokenises a conversation. Adds exactly one BOS if the model wants it, and never EOS."""
         text, notices = self._render(messages)
         data = text.encode(errors="replace")
         bos: list[int] = []
@@ -145,14 +145,14 @@ class PromptBuilder:
         return Prompt(ids, spans, notices, self._strips(ids), given=given, data=data, chunks=chunks)
 
     def from_ids(self, ids: Sequence[int]) -> Prompt:
-        """A prompt that came as ids; all of it counts as this turn."""
+        """A prompt from token ids; all of it counts as the last turn."""
         spans = PromptSpans(n_turn=len(ids))
         return Prompt(list(ids), spans, strip_space=self._strips(ids), given=self._mapper.own_sizes(ids))
 
     def from_text(self, text: str, *, bos: bool, parse_special: bool = False) -> Prompt:
-        """A text that no template is applied to, with BOS in front only where `bos` asks for it and the model wants it.
+        """A prompt from text, without the template; all of it counts as the last turn.
 
-        Names of control tokens are text like other text, but for `parse_special`.
+        `bos`: add BOS if the model wants it. `parse_special`: names of control tokens become these tokens.
         """
         data = marks.clean(text).encode()
         first = [self._vocab.bos] if bos and self._vocab.add_bos and self._vocab.bos is not None else []
@@ -165,14 +165,14 @@ class PromptBuilder:
         return self._adds_space and bool(ids) and ids[-1] in self._special_ids
 
     def _render(self, messages: Sequence[ChatMessage]) -> tuple[str, tuple[str, ...]]:
-        """The marked text where the template lets marks through unseen, else the plain one."""
+        """The marked text if marks do not change what the template writes, else the plain text; with notices."""
         guarded = [self._guarded(message) for message in messages]
         plain, notices = self._template.render(guarded)
         marked = self._template.render([_enclosed(message) for message in guarded]).text
         return (marked if marks.without_borders(marked) == plain else plain), notices
 
     def _guarded(self, message: ChatMessage) -> ChatMessage:
-        """A message whose texts cannot become control tokens; a reply's thinking is taken out of its content."""
+        """A message whose text cannot become control tokens; a reply's thinking is split from its answer."""
         guard, content = self._guards[message.role], marks.clean(message.content)
         if message.role is not Role.ASSISTANT:
             return ChatMessage(message.role, guard(content))

@@ -1,8 +1,8 @@
-"""Runs chat templates in a child process, because nothing else can stop one.
+"""Runs chat templates in a child process, because only a process can be stopped.
 
 A thread cannot be interrupted inside `9**9**9` or a gigabyte of string, and a hostile template must not take the model
-down with it. The child starts in a tenth of a second, in parallel with the load of the model, stays, and costs a round
-trip over a pipe per render. What this does not stop: on macOS the memory of the child is bounded by the deadline only.
+down. The child starts in 0.1 s, while the model loads, and stays; a render costs one round trip over a pipe. On macOS
+only the deadline bounds the child's memory.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from pathlib import Path
 from typing import Any
 
 _ROOT = Path(__file__).resolve().parents[3]
-"""The folder that holds the package `app`."""
+"""Folder of the package `app`."""
 _CHILD = "import sys; sys.path.insert(0, sys.argv[1]); from app.engine.text.sandbox import main; main()"
 _NEEDED = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PATH", "TZ")
-"""All that the child sees of the environment: where Python's own libraries and the time zone are."""
+"""Environment of the child: where Python finds its libraries, and the time zone."""
 _START_S = 30.0
-"""The child may have to wait for a busy machine before its first line of code."""
+"""Deadline for the start of the child, which a busy machine delays."""
 
 
 class TemplateError(Exception):
-    """A template cannot be compiled or does not accept a conversation."""
+    """A template cannot be compiled or refuses a conversation."""
 
 
-class TemplateHungError(TemplateError):
-    """A template ran into the deadline or killed its process: it is not to be tried again."""
+class TemplateHungError(Exception):
+    """A template reached the deadline or killed its process. It must not be tried again."""
 
 
 class Renderer:
-    """One child process, started when first needed and again after a template has brought it down.
+    """One child process, started on demand and again after a template has killed it.
 
-    Any thread may render; one waits for the other.
+    Thread-safe: renders run one at a time.
     """
 
     def __init__(self, deadline_s: float = 2.0) -> None:
@@ -46,7 +46,7 @@ class Renderer:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Starts the child and does not wait for it; where that fails, `render` says so."""
+        """Starts the child without waiting for it. If that fails, `render` raises."""
         if self._process is None:
             self._is_ready = False
             with suppress(OSError):
@@ -58,9 +58,9 @@ class Renderer:
                 )
 
     def render(self, source: str, context: dict[str, Any], limit: int) -> str:
-        """Renders a Jinja `source`; the result has at most `limit` characters.
+        """Renders the Jinja template `source` with `context`.
 
-        Raises TemplateError, TemplateHungError.
+        Raises TemplateError if the template fails or writes more than `limit` characters, and TemplateHungError.
         """
         request = json.dumps({"source": source, "context": context, "limit": limit}).encode()
         with self._lock:
@@ -76,7 +76,7 @@ class Renderer:
     def _exchange(self, request: bytes, within_s: float) -> bytes:
         process = self._process
         if process is None:
-            raise TemplateHungError("its process does not start")
+            raise TemplateHungError("its process did not start")
         assert process.stdin is not None
         assert process.stdout is not None
         late = threading.Event()
@@ -94,7 +94,7 @@ class Renderer:
             process.stdin.flush()
             line = process.stdout.readline()
         except OSError:
-            pass  # the child is gone, and the line stays empty
+            pass  # the child is gone: the line stays empty
         finally:
             timer.cancel()
         if not line.endswith(b"\n"):

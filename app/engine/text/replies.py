@@ -1,6 +1,7 @@
-"""Remembers the ids of sampled replies, so that the next prompt holds what already lies in the KV cache.
+"""Remembers the ids of sampled replies, so that the next prompt repeats what is in the KV cache.
 
-Tokenising a reply's text again may cut it elsewhere than the model did, and all after that would be computed again.
+Tokenising the text of a reply again may cut it differently than the model did; everything after that would have to be
+computed again.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ _REPLY = re.compile(re.escape(OPEN_BYTES[Role.ASSISTANT]) + b"(.*?)" + re.escape
 @dataclass(frozen=True, slots=True)
 class _Reply:
     before: bytes
-    """White space that the text begins with."""
+    """White space before the text."""
     after: bytes
-    """White space that it ends with."""
+    """White space after the text."""
     ids: list[int]
 
 
 class ReplyMemory:
-    """The last replies of one model, by their text."""
+    """The last 1,024 replies of one model, by their text."""
 
     def __init__(self, vocab: Vocab, tokenizer: Tokenizer, guard: Guard) -> None:
         self._vocab = vocab
@@ -61,11 +62,11 @@ class ReplyMemory:
             self._replies.popitem(last=False)
 
     def content_ids(self, text: str, *, continued: bool) -> list[int]:
-        """The ids of a piece of a reply's text, in which no control token is parsed."""
+        """Ids of a part of a reply's text; control tokens in it stay text. `continued`: as for `Tokenizer.text_ids`."""
         return self._tokenizer.text_ids(self._guard(text).encode(errors="replace"), continued=continued)
 
     def chunks(self, data: bytes) -> list[Chunk]:
-        """Tokenises marked UTF-8, with the sampled ids in place of each reply that the template left as it was."""
+        """Tokenises marked UTF-8. A reply that the template left unchanged keeps its sampled ids."""
         chunks: list[Chunk] = []
         at = 0
         for found in _REPLY.finditer(data):
@@ -80,7 +81,7 @@ class ReplyMemory:
         return chunks + self._tokenizer.chunks(data[at:], at, continued=at > 0)
 
     def _from(self, before: bytes, ids: Sequence[int]) -> Sequence[int]:
-        """The ids that come after the text `before`; none where it ends inside a token."""
+        """The ids after the text `before`; empty if it ends inside a token."""
         if not before:
             return ids
         at = self._begin(before, ids)
@@ -91,19 +92,19 @@ class ReplyMemory:
         return ()
 
     def _begin(self, data: bytes, ids: Sequence[int]) -> int:
-        """Where in `data` the ids begin: before it where the detokenizer left a vocabulary's own space out."""
+        """Index in `data` of the first id: -1 if the detokenizer dropped a space in front."""
         return -1 if not data.startswith(b" ") and self._text(ids[:1]).startswith(b" ") else 0
 
     def _text(self, ids: Sequence[int]) -> bytes:
         return b"".join(self._vocab.pieces[i] for i in ids)
 
     def _cover(self, data: bytes, ids: Sequence[int]) -> tuple[list[int], bytes]:
-        """The longest run of ids that ends on a character of `data`, and the rest of `data`."""
+        """The longest run of ids that ends at a character boundary of `data`, and the rest of `data`."""
         at = self._begin(data, ids)
         n_kept, kept_to = 0, 0
         for n, token in enumerate(ids, 1):
             if at == len(data):
-                break  # what comes after the text is the template's to write
+                break  # the template writes what follows the text
             piece = self._vocab.pieces[token]
             if data[max(at, 0) : at + len(piece)] != (piece[1:] if at < 0 else piece):
                 break

@@ -33,17 +33,17 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 _MEMORY_BYTES = 1 << 30
 _CPU_S = 5
-"""CPU seconds of one request: above the parent's deadline, for the case that no parent is left to keep it."""
+"""CPU seconds of one request: above the parent's deadline, in case no parent is left to enforce it."""
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 _LANDLOCK_CREATE, _LANDLOCK_RESTRICT = 444, 446
 _LANDLOCK_VERSION_FLAG = 1
 _FILE_RIGHTS = {1: 13, 2: 14, 3: 15, 5: 16}
-"""By the version of Landlock that brought them: how many rights on files there are, from bit 0 on."""
+"""Number of file rights, from bit 0 on, by the first version of Landlock that has them."""
 _NET_SINCE, _NET_RIGHTS = 4, 0b11
 _SCOPE_SINCE, _SCOPES = 6, 0b11
 
-# What a Python that computes, reads its standard input and writes its standard output calls: numbers of each machine.
+# System calls of a Python that computes, reads standard input and writes standard output; numbers by machine.
 _CALLS = {
     "x86_64": (
         0xC000003E,
@@ -65,7 +65,7 @@ _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000 | errno.EPERM, 0x80000000
 
 
 def confine() -> None:
-    """Gives up all that can be given up here; what a kernel does not offer is left out."""
+    """Gives up files, network, programs and privileges for good, as far as this kernel supports it."""
     none = dict.fromkeys((resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NPROC), 0)
     for limit, most in ({resource.RLIMIT_AS: _MEMORY_BYTES} | none).items():
         with contextlib.suppress(OSError, ValueError):  # macOS refuses RLIMIT_AS
@@ -79,13 +79,13 @@ def confine() -> None:
 
 
 def allow_cpu() -> None:
-    """Lets this process compute for some seconds more; the kernel ends it after that."""
+    """Allows 5 more CPU seconds; then the kernel ends this process."""
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1 + _CPU_S, resource.RLIM_INFINITY))
 
 
 def _restrict_files(libc: ctypes.CDLL) -> None:
-    """Landlock: no file can be opened any more, no TCP port, and on new kernels no abstract socket and no signal."""
+    """Landlock: forbids opening files and TCP ports; on new kernels also abstract sockets and signals."""
     version = libc.syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), _LANDLOCK_VERSION_FLAG)
     if version < 1:
         return
@@ -100,7 +100,7 @@ def _restrict_files(libc: ctypes.CDLL) -> None:
 
 
 def _restrict_calls(libc: ctypes.CDLL) -> None:
-    """seccomp: any call to the kernel that is not on the list fails with EPERM; of another machine's, it ends us."""
+    """seccomp: a system call that is not listed fails with EPERM; one of another architecture kills the process."""
     if platform.machine() not in _CALLS:
         return
     arch, calls = _CALLS[platform.machine()]
@@ -115,11 +115,11 @@ def _restrict_calls(libc: ctypes.CDLL) -> None:
 
 
 _LAZY = ("jinja2.constants", "jinja2.debug", "pprint")
-"""What jinja2 imports when it is first needed; no file can be opened then."""
+"""Modules that jinja2 imports late: after `confine` no file can be opened."""
 
 
 class _Generation(Extension):
-    """`{% generation %}…{% endgeneration %}` marks what a trainer looks at; here it is its body."""
+    """`{% generation %}…{% endgeneration %}` marks the text to train on; here it renders as its body."""
 
     tags = {"generation"}  # noqa: RUF012 - jinja2 declares it as an instance variable
 
@@ -158,7 +158,7 @@ def _compile(source: str) -> Template:
 def render(source: str, context: dict[str, Any], limit: int) -> str:
     """Renders as Transformers' `apply_chat_template` does.
 
-    Raises ValueError when the result is longer than `limit` characters, and whatever a template may raise.
+    Raises ValueError if the result exceeds `limit` characters, and any error of the template.
     """
     now = datetime.datetime.now()
     dates = {"date_string": now.strftime("%d %b %Y"), "datetime": now.strftime("%Y-%m-%d %H:%M:%S")}
@@ -180,7 +180,7 @@ def _answer(line: bytes) -> dict[str, str]:
 
 
 def main() -> None:
-    """Serves until standard input ends."""
+    """Serves requests until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in _LAZY:
         importlib.import_module(name)

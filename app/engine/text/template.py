@@ -24,28 +24,28 @@ _NEXT = ChatMessage(Role.USER, "N_probe")
 
 
 class ReplyMessage(ChatMessage, frozen=True, array_like=True):
-    """An earlier reply, its thinking apart from its answer."""
+    """An earlier reply; `content` is its answer alone."""
 
     thinking: str = ""
 
 
 RenderRaw = Callable[[list[dict[str, Any]], bool], str]
-"""Renders messages as the template sees them; the flag asks for the generation prompt."""
+"""(messages as the template gets them, whether to add the generation prompt) -> text. Raises TemplateError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """The message shapes of one template."""
+    """The shape of message that a template accepts."""
 
     typed: bool = False
-    """Content must be a list of parts, each with a type."""
+    """Content is a list of parts, each with a type."""
     system: bool = True
-    """A system message is shown; otherwise it must be merged into the first user message."""
+    """System messages are supported. If not, they are merged into the first user message."""
     user_opener: str = ""
-    """What the template writes in front of a user message's content; empty when that cannot be told."""
+    """The text in front of a user message's content; empty if unknown."""
 
     def shape(self, messages: Sequence[ChatMessage]) -> list[dict[str, Any]]:
-        """The messages as this template wants them."""
+        """Converts messages to what this template accepts."""
         if not self.system:
             messages = _merge_system(messages)
         return [{"role": m.role.value, "content": self._content(m.content)} | _thought(m) for m in messages]
@@ -55,22 +55,20 @@ class Dialect:
 
 
 def message_thinking(message: ChatMessage) -> str:
-    """What is known of the thinking before a message's content; mostly empty."""
+    """The thinking before a message's answer; empty if there was none or it is unknown."""
     return message.thinking if isinstance(message, ReplyMessage) else ""
 
 
 def _thought(message: ChatMessage) -> dict[str, str]:
-    """A message's thinking under every name that templates know."""
+    """A message's thinking, under each name that templates use."""
     text = message_thinking(message)
     return {"reasoning_content": text, "reasoning": text, "thinking": text} if text else {}
 
 
 def probe(render: RenderRaw) -> Dialect:
-    """Finds a template's dialect. Raises TemplateError when it does not even show one user message."""
+    """Finds a template's dialect. Raises TemplateError if it does not show a single user message."""
     try:
         plain = "U_probe" in render(Dialect().shape([_USER]), True)
-    except TemplateHungError:
-        raise
     except TemplateError:
         plain = False
     if not plain and "U_probe" not in render(Dialect(typed=True).shape([_USER]), True):
@@ -86,8 +84,6 @@ def probe(render: RenderRaw) -> Dialect:
 def _try(render: RenderRaw, dialect: Dialect, messages: Sequence[ChatMessage]) -> str:
     try:
         return render(dialect.shape(messages), False)
-    except TemplateHungError:
-        raise
     except TemplateError:
         return ""
 
@@ -106,7 +102,7 @@ def _merge_system(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
 
 
 def merge_adjacent(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """Joins neighbours of one role, for templates that insist on alternation (a reply may never have come)."""
+    """Joins adjacent messages of one role, for templates that require alternating roles (a reply may be missing)."""
     out: list[ChatMessage] = []
     for message in messages:
         if out and out[-1].role is message.role:
@@ -118,26 +114,26 @@ def merge_adjacent(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
 
 
 def without_empty_replies(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """Leaves out replies that say nothing, for templates that refuse them: one may have ended while it thought."""
+    """Drops replies without an answer, for templates that refuse them (a reply may have ended while thinking)."""
     return [m for m in messages if m.role is not Role.ASSISTANT or m.content.strip()]
 
 
 _LIMIT_BASE = 64 << 10
 _LIMIT_FACTOR = 8
 _NULLS = {"tools": None, "documents": None}
-"""What Transformers passes where there are none. Most templates take them left out as well, and some only so."""
+"""Transformers passes null for these. Most templates accept them missing as well, and some only missing."""
 _EXAMPLE = (ChatMessage(Role.USER, "U_probe"), ReplyMessage(Role.ASSISTANT, "A_probe", "T_probe"))
 
 
 class Rendered(NamedTuple):
-    """The text of one conversation, and what the user should know of how it was made."""
+    """A rendered conversation, with notices for the user."""
 
     text: str
     notices: tuple[str, ...] = ()
 
 
 class ChatTemplate:
-    """The template in use for one model. Never raises for a conversation: the last resort is ChatML."""
+    """The template in use for one model. Rendering never raises: the last resort is ChatML."""
 
     def __init__(
         self,
@@ -147,10 +143,10 @@ class ChatTemplate:
         renderer: Renderer | None = None,
         variables: Mapping[str, Any] | None = None,
     ) -> None:
-        """Takes `override` if it works, else the model's own `source`, else ChatML.
+        """Uses `override` if it works, else the model's own `source`, else ChatML.
 
-        `variables` are passed to the template beside the messages, as in `{"enable_thinking": False}`.
-        Pass a started `Renderer` to have its process ready by the time the model is loaded; close it afterwards.
+        `variables` go to the template beside the messages, as in `{"enable_thinking": False}`. Pass a started
+        `Renderer` to have its process ready when the model is; the caller closes it.
         """
         self._bos = _name(vocab, vocab.bos)
         self._eos = _name(vocab, vocab.eos)
@@ -165,42 +161,42 @@ class ChatTemplate:
                 try:
                     self._dialect = self._probe(candidate)
                     self._source = candidate
-                except TemplateError as error:
+                except (TemplateError, TemplateHungError) as error:
                     notices.append(f"{label} does not work: {one_line(str(error), 160)}")
         if self._source is None:
             reason = "" if source is not None else "The model has no chat template: "
             notices.append(f"{reason}ChatML is used instead.")
         self.notices = tuple(notices)
-        """What was found out at load; empty when the template simply works."""
+        """For the user: why a template is not used; empty if the first one works."""
 
     @property
     def is_fallback(self) -> bool:
-        """Whether ChatML stands in for a template."""
+        """True if ChatML is used instead of a template."""
         return self._source is None
 
     @property
     def user_opener(self) -> str:
-        """What stands in front of a user message's content; empty when that is not known."""
+        """The text in front of a user message's content; empty if unknown."""
         return self._dialect.user_opener
 
     @property
     def evidence(self) -> str:
-        """The template's source and what it makes of a reply with thinking: all marks that it writes are in there."""
+        """The template's source and its rendering of a reply with thinking: together they hold all marks it writes."""
         if self._source is None:
             return ""
         texts = [self._source]
         for generation_prompt in (True, False):
-            with suppress(TemplateError):
+            with suppress(TemplateError, TemplateHungError):
                 texts.append(self._run(self._source, self._dialect.shape(_EXAMPLE), generation_prompt))
         return "\n".join(texts)
 
     def render(self, messages: Sequence[ChatMessage]) -> Rendered:
-        """The conversation with the generation prompt at its end."""
+        """Renders a conversation with the generation prompt at its end; falls back to ChatML with a notice."""
         if self._source is None:
             return Rendered(_chatml(messages))
         try:
             return Rendered(self._render(self._source, messages))
-        except TemplateError as error:
+        except (TemplateError, TemplateHungError) as error:
             reason = f"The chat template failed, ChatML is used instead: {one_line(str(error), 160)}"
             if isinstance(error, TemplateHungError):
                 self._source = None
@@ -208,12 +204,10 @@ class ChatTemplate:
             return Rendered(_chatml(messages), (reason,))
 
     def _probe(self, source: str) -> Dialect:
-        """Raises TemplateError: why the first try failed."""
+        """Finds the dialect. Raises the TemplateError of the first try, and TemplateHungError."""
         self._absent = {}
         try:
             return probe(lambda messages, prompt: self._run(source, messages, prompt))
-        except TemplateHungError:
-            raise
         except TemplateError as error:
             self._absent = _NULLS
             with suppress(TemplateError):
@@ -229,8 +223,6 @@ class ChatTemplate:
                 continue
             try:
                 return self._run(source, self._dialect.shape(attempt), True)
-            except TemplateHungError:
-                raise
             except TemplateError as error:
                 first = first or error
         assert first is not None

@@ -1,4 +1,4 @@
-"""How a model's replies divide into thinking and answer, and the marks that say so."""
+"""Splits replies into thinking and answer by the marks that a model writes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from app.engine.text.tokenizer import Tokenizer, Vocab
 Marks = tuple[bytes, bytes]
 
 _N_LAST = 32
-"""An opening mark is not longer in tokens."""
+"""Tokens at the end of a prompt that may hold an opening mark."""
 
 
 class Parts(NamedTuple):
-    """A reply's text, divided; the marks belong to neither part."""
+    """The parts of a reply's text, without the marks."""
 
     thinking: str
     answer: str
@@ -26,27 +26,27 @@ class Parts(NamedTuple):
 class ReplyFormat:
     """The marks of one kind of model.
 
-    With `headers` a reply consists of channels, and every mark counts; else only a block that it begins with does.
+    With `headers`, a reply consists of channels and each mark counts. Without, only a block at its beginning counts.
     """
 
     opening: str
     closing: str
     headers: tuple[str, ...] = ()
-    """What stands before an answer, or between two channels."""
+    """Texts before an answer, or between two channels."""
     endings: tuple[str, ...] = ()
-    """What stands after an answer, where that is no end-of-generation token."""
+    """Texts after an answer that are no end-of-generation tokens."""
     known: bool = True
-    """Whether the model has these marks; otherwise they are only the most common ones."""
+    """True if the model has these marks; False for a default that never splits a reply."""
 
     @property
     def marks(self) -> Marks:
-        """What begins and ends a thinking block, as bytes."""
+        """The opening and the closing mark as bytes."""
         return self.opening.encode(), self.closing.encode()
 
     def split(self, text: str) -> Parts:
-        """The thinking and the answer of a reply, without the white space around the marks.
+        """Splits the text of a reply; drops the white space around the marks.
 
-        A block that was never closed is thinking to its end. One that the prompt opened is only closed in the reply.
+        An unclosed block is all thinking. A block that the prompt opened has only its closing mark in the reply.
         """
         if not self.known:
             return Parts("", text)
@@ -76,7 +76,7 @@ class ReplyFormat:
         return Parts("\n\n".join(found[True]), "\n\n".join(found[False]))
 
     def visible_tokens(self, tokenizer: Tokenizer, vocab: Vocab) -> frozenset[int]:
-        """The control tokens that must be text in a reply, so that its parts can be told apart."""
+        """The control tokens that a reply must show as text, because marks consist of them."""
         control = frozenset(special.id for special in vocab.special if special.control) - vocab.eog
         found: set[int] = set()
         for mark in (self.opening, self.closing, *self.headers, *self.endings) if self.known else ():
@@ -87,7 +87,7 @@ class ReplyFormat:
 
 
 UNMARKED = ReplyFormat("<think>", "</think>", known=False)
-"""Of a model that marks nothing, as far as anybody knows."""
+"""Format of a model without known marks."""
 _KNOWN = (
     ReplyFormat("<think>", "</think>"),
     ReplyFormat("[THINK]", "[/THINK]"),
@@ -123,9 +123,10 @@ _KNOWN = (
 
 
 def reply_format(template: str, vocab: Vocab, configured: tuple[str, str] | None) -> ReplyFormat:
-    """The format whose marks are configured, else one whose marks the chat template writes or the vocabulary has.
+    """Finds the format of a model's replies: that of the configured (opening, closing) marks, else a known one whose
+    marks the chat template writes or the vocabulary has, else `UNMARKED`.
 
-    `template`: its source and what it renders. Where nothing says, it is the most common one, not `known`.
+    `template`: source and output of the chat template (`ChatTemplate.evidence`).
     """
     if configured:
         named = (each for each in _KNOWN if (each.opening, each.closing) == tuple(configured))
@@ -137,6 +138,6 @@ def reply_format(template: str, vocab: Vocab, configured: tuple[str, str] | None
 
 
 def begins_inside(prompt: Sequence[int], vocab: Vocab, marks: Marks) -> bool:
-    """Whether the prompt ends with the opening mark, so that the reply begins inside the block."""
+    """True if the prompt (token ids) ends with the opening mark, so that the reply begins inside a thinking block."""
     tail = b"".join(vocab.named_pieces[token] for token in prompt[-_N_LAST:])
     return tail.rstrip().endswith(marks[0])

@@ -21,7 +21,7 @@ _LONE_BYTE = re.compile("[\udc80-\udcff]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecialToken:
-    """A token that is found by its text before the rest is tokenised."""
+    """A token that is matched by its text, before the rest of the text is tokenised."""
 
     text: bytes
     id: int
@@ -41,11 +41,11 @@ class Pieces(Protocol):
 
 
 class Vocab(Protocol):
-    """The tables of one model."""
+    """The vocabulary of one model."""
 
     n_vocab: int
     special: list[SpecialToken]
-    """CONTROL, USER_DEFINED and UNKNOWN tokens, the longest text first."""
+    """CONTROL, USER_DEFINED and UNKNOWN tokens, longest text first."""
     eog: frozenset[int]
     bos: int | None
     eos: int | None
@@ -54,25 +54,25 @@ class Vocab(Protocol):
 
     @property
     def pieces(self) -> Pieces:
-        """Token bytes as text: empty for control tokens."""
+        """Bytes of each token as text; empty for control tokens."""
         ...
 
     @property
     def named_pieces(self) -> Pieces:
-        """Token bytes, control tokens by name."""
+        """Bytes of each token; the name of a control token."""
         ...
 
     def show(self, tokens: Iterable[int]) -> None:
-        """Makes control tokens text: from now on their `pieces` are their names."""
+        """Makes these control tokens visible: from now on their `pieces` are their names."""
         ...
 
     def tokenize(self, text: bytes) -> list[int]:
-        """Ids of a raw fragment: no control token is parsed, no BOS is added."""
+        """Ids of a UTF-8 fragment. Parses no control tokens and adds no BOS."""
         ...
 
 
 def piece_text(vocab: Vocab, token: int) -> str:
-    """The display piece of a token: control tokens by name; bytes that are not whole UTF-8 as `<0xE2>`."""
+    """A token as text to display: control tokens by name, bytes that are not valid UTF-8 as `<0xE2>`."""
     piece = vocab.named_pieces[token]
     try:
         return piece.decode()
@@ -81,28 +81,31 @@ def piece_text(vocab: Vocab, token: int) -> str:
 
 
 def adds_space(vocab: Vocab) -> bool:
-    """Whether tokenising puts a space in front of a fragment, as most SentencePiece vocabularies do."""
+    """True if the vocabulary puts a space in front of each fragment, as most SentencePiece vocabularies do."""
     return b"".join(vocab.pieces[i] for i in vocab.tokenize(b"a")).startswith(b" ")
 
 
 Chunk = tuple[int, list[int]]
-"""Where in the text a run of tokens begins (in bytes), and their ids."""
+"""(byte offset in the text, ids) of a run of tokens."""
 _SPACE = b" \t\n\v\f\r"
 
 
 class Tokenizer:
-    """Tokenises for one vocabulary. Never adds BOS or EOS."""
+    """Tokenises with one vocabulary. Never adds BOS or EOS."""
 
     def __init__(self, vocab: Vocab) -> None:
         self._vocab = vocab
         self.adds_space = adds_space(vocab)
-        """Whether the vocabulary puts a space in front of what it tokenises."""
+        """See `adds_space`."""
         self._by_start: defaultdict[bytes, list[tuple[int, SpecialToken]]] = defaultdict(list)
         for rank, special in enumerate(vocab.special):
             self._by_start[special.text[:2]].append((rank, special))
 
     def chunks(self, data: bytes, offset: int = 0, *, continued: bool = False) -> list[Chunk]:
-        """Tokenises marked UTF-8; `offset` is added to where each chunk begins. For `continued` see `text_ids`."""
+        """Tokenises marked UTF-8, control tokens included; adds `offset` to the offset of each chunk.
+
+        `continued`: as for `text_ids`.
+        """
         parts: list[tuple[int, bytes | int]] = [(0, data)] if data else []
         for special in self._present(data):
             parts = [new for start, part in parts for new in _partition(start, part, special)]
@@ -115,9 +118,9 @@ class Tokenizer:
         ]
 
     def text_ids(self, data: bytes, *, continued: bool = False) -> list[int]:
-        """Ids of text in which no control token is parsed; a GUARD is a boundary and vanishes like the other marks.
+        """Ids of text without control tokens. Marks are removed; no token reaches across a GUARD.
 
-        A vocabulary's own space is put in front of text that begins, not of text that is `continued`.
+        `continued`: the text follows other text, so that the vocabulary adds no space in front.
         """
         ids: list[int] = []
         for part in without_border_bytes(data).split(GUARD_BYTES):
@@ -127,7 +130,7 @@ class Tokenizer:
         return ids
 
     def _continue(self, part: bytes) -> list[int]:
-        """Tokenises behind a newline, which no SentencePiece token holds together with other text, and drops that."""
+        """Tokenises after a newline, which no SentencePiece token joins with other text, and drops the newline."""
         ids = self._vocab.tokenize(b"\n" + part)
         begun = b""
         for n, token in enumerate(ids, 1):
@@ -144,7 +147,7 @@ class Tokenizer:
 
 
 def _partition(start: int, part: bytes | int, special: SpecialToken) -> list[tuple[int, bytes | int]]:
-    """Cuts one fragment at every occurrence of a special text, with the white space that the token swallows."""
+    """Cuts one fragment at each occurrence of a special text and the white space that its token swallows."""
     if isinstance(part, int) or special.text not in part:
         return [(start, part)]
     out: list[tuple[int, bytes | int]] = []
@@ -165,16 +168,16 @@ def _partition(start: int, part: bytes | int, special: SpecialToken) -> list[tup
 
 
 class Guard:
-    """Splits special texts in untrusted strings, before they are put into a template.
+    """Splits the texts of special tokens in untrusted strings, before a template gets them.
 
-    USER_DEFINED tokens that do not look like tags (runs of spaces in gpt-neox, letters in deepseek-coder) are
-    ordinary text and stay whole. So do tokens of one character: nothing can be put inside them.
+    Leaves USER_DEFINED tokens alone that do not look like tags (runs of spaces in gpt-neox, letters in deepseek-coder),
+    and tokens of one character, which cannot be split.
     """
 
     def __init__(self, vocab: Vocab, *, user_defined: bool = True) -> None:
-        """With `user_defined=False` only CONTROL and UNKNOWN texts are split.
+        """`user_defined`: split USER_DEFINED tokens too.
 
-        That is for a model's own replies: it writes tags such as `<think>` as tokens, and its template looks for them.
+        False for a model's own replies: it writes tags such as `<think>` as tokens, and its template looks for them.
         """
         self._tags: defaultdict[str, list[str]] = defaultdict(list)
         self._heads: set[str] = set()
@@ -188,7 +191,7 @@ class Guard:
         self._longest = max(map(len, self._heads), default=0)
 
     def __call__(self, text: str) -> str:
-        """`text` in which no special text stands, begins at the end or ends at the beginning."""
+        """Returns `text` so guarded that no special token can form in it or across either of its ends."""
         for start, tags in self._tags.items():
             if start in text:
                 for tag in tags:

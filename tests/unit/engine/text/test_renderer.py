@@ -78,7 +78,7 @@ def test_the_reason_is_reported(renderer: Renderer):
 def test_bombs_end_at_the_deadline_or_the_memory_limit(source: str):
     hasty = Renderer(deadline_s=0.3)
     began = time.monotonic()
-    with pytest.raises(TemplateError):
+    with pytest.raises((TemplateError, TemplateHungError)):
         hasty.render(source, {}, LIMIT)
     assert time.monotonic() - began < 10
     assert hasty.render("{{ 1 + 1 }}", {}, LIMIT) == "2"
@@ -115,6 +115,6 @@ def test_a_process_that_cannot_be_started_is_an_error_of_the_template(monkeypatc
     monkeypatch.setattr("sys.executable", "/nowhere/python")
     lame = Renderer()
     lame.start()
-    with pytest.raises(TemplateHungError, match="does not start"):
+    with pytest.raises(TemplateHungError, match="did not start"):
         lame.render("{{ 1 }}", {}, LIMIT)
     lame.close()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.conversation import Role
-from app.engine.text.renderer import Renderer, TemplateError, TemplateHungError
+from app.engine.text.renderer import Renderer, TemplateHungError
 from app.engine.text.template import ChatTemplate, ReplyMessage
 from app.protocol.commands import ChatMessage
 from tests.unit.engine.text.toy_vocab import CHATML, ToyVocab
@@ -23,11 +23,11 @@ FALLBACK = "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
 
 
 class ScriptedRenderer(Renderer):
-    """Answers the probes by the rule given, then raises what it is told to."""
+    """Answers the probes by the rule given, then raises `error`."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.error: TemplateError | None = None
+        self.error: Exception | None = None
 
     def render(self, source: str, context: dict[str, object], limit: int) -> str:
         if self.error:
