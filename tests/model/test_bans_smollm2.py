@@ -97,7 +97,7 @@ def test_the_tokens_of_a_text_of_several_stay_free(model: NativeModel) -> None:
 
 def test_what_a_ban_does_not_do_is_said(model: NativeModel) -> None:
     several, blue = ban_notices(model, SamplingParams(ban=("delve", " blue", "#5", "<|im_end|>")))
-    assert several == "'delve' is 2 tokens: none of them is banned, but the text as a whole"
+    assert several == "'delve' is 2 tokens: the text is banned, not the tokens"
     assert blue.startswith(
         f"only the token ' blue' (#{model.token_ids(' blue')[0]}) is banned, not 'blue', 'Blue', ' Blue'"
     )
@@ -135,7 +135,7 @@ def test_bans_of_steps_and_texts_live_side_by_side(context: NativeContext, model
 
 
 def test_an_empty_text_and_a_ban_of_everything_are_errors(context: NativeContext) -> None:
-    with pytest.raises(SamplingError, match="a banned text is empty"):
+    with pytest.raises(SamplingError, match="ban_text: one of the texts is empty; remove it"):
         context.sampler(SamplingParams(ban_text=("",)))
     sampler = context.sampler(SamplingParams(temperature=0.0, ban_text=("a",)))
     logits = np.full(context.n_vocab, -np.inf, np.float32)
@@ -159,7 +159,7 @@ def test_a_request_is_reported_what_its_bans_mean(smollm2: Path) -> None:
             for n, ban in enumerate([(), ("delve",), ("#999999",)])
         )
         assert (plain.notices, wrong.notices) == ([], [])
-        assert banned.notices == ["'delve' is 2 tokens: none of them is banned, but the text as a whole"]
+        assert banned.notices == ["'delve' is 2 tokens: the text is banned, not the tokens"]
         (scheduler,) = host.schedulers
         while not scheduler.idle:
             scheduler.step()

@@ -303,4 +303,4 @@ def test_where_every_token_is_banned_the_reply_ends_with_an_error(
     sequence.resume(None)
     turn(scheduler)
     assert (sequence.finish_reason, sequence.generated) == (FinishReason.ERROR, [])
-    assert sequence.error == "every token that may come is banned"
+    assert sequence.error == "every candidate for the next token is banned"

@@ -31,7 +31,7 @@ async def test_a_worker_outlives_wrong_files_and_wrong_names(client, tmp_path):
     other = write_lora(tmp_path / "other.gguf", n_layers=2, n_embd=64)
     failed = await load(client, model(LoraAdapter(name="other", path=str(other))))
     assert isinstance(failed, LoadFailed)
-    assert failed.reason.startswith(f"the adapter other ({other}): ")
+    assert failed.reason.startswith(f"the adapter other ({other}) cannot be loaded: ")
     assert "wrong base model" in failed.reason
 
     good = write_lora(tmp_path / "style.gguf", n_layers=30, n_embd=576)

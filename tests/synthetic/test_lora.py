@@ -190,7 +190,7 @@ def test_an_adapter_of_something_else_is_refused_by_name(
     path = write_lora(tmp_path / "bad.gguf", **({"n_layers": 2, "n_embd": 256} | changes))  # pyright: ignore
     with pytest.raises(LoadError, match=message) as refused:
         loaded_with(folder, LoraAdapter(name="bad", path=str(path)))
-    assert str(refused.value).startswith(f"the adapter bad ({path}): ")
+    assert str(refused.value).startswith(f"the adapter bad ({path}) cannot be loaded: ")
 
 
 def test_a_missing_or_cut_file_is_refused_and_the_process_lives(folder: Path, tmp_path: Path) -> None:

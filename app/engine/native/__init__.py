@@ -1,4 +1,4 @@
-"""llama.cpp behind plain classes: the only importer of llama_cpp. What could abort the process is checked here.
+"""llama.cpp behind plain classes: the only package that imports llama_cpp. It checks what would abort the process.
 
-`GGML_NO_BACKTRACE` must be set before this package is imported: see `app.engine.__main__`.
+`GGML_NO_BACKTRACE` must be set before the import (`app.engine.__main__`).
 """

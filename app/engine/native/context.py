@@ -1,4 +1,4 @@
-"""One llama_context: implements `app.engine.core.backend.Backend` and checks what would abort the process."""
+"""One llama_context: implements `app.engine.core.backend.Backend`, and checks what would abort the process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from app.engine.native.sampler import NativeSampler
 
 
 class NativeBatch:
-    """A llama_batch whose arrays are those of a `Batch`."""
+    """A llama_batch over the arrays of a `Batch`."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
@@ -40,7 +40,7 @@ class NativeBatch:
         )
 
     def rows(self) -> Native:
-        """The rows as llama_decode takes them."""
+        """The filled rows as an argument of llama_decode. Raises ValueError if there are none."""
         if not self._batch.n:
             raise ValueError("empty batch")
         self._rows.n_tokens = self._batch.n
@@ -63,24 +63,24 @@ _FLASH_SET = re.compile(r"Flash Attention (enabled|disabled)")
 _MEMORY_SHARE = 0.8
 _MOST_OUTPUTS = 64
 _VALUES_PER_EMBEDDING = 12
-"""Activations of a row are about so many times its embedding (see `app.domain.model`)."""
+"""Activations of a row, in multiples of its embedding (`app.domain.model`)."""
 _LOGITS_BYTES = 64 << 20
-"""Of one batch, where every row has logits."""
+"""Logits of one batch in which every row has them."""
 _OK, _NO_SLOT, _ABORTED, _NO_MEMORY = 0, 1, 2, -2
 
 
 class ContextError(Exception):
-    """The context could not be made, most often for want of memory."""
+    """The context could not be made, usually because memory is short."""
 
 
 class NativeContext(NativeMemory):
-    """Owns a llama_context of a model; used from one thread, but for `raise_abort`."""
+    """Owns a llama_context. Not thread-safe, except for `raise_abort`."""
 
     def __init__(self, model: NativeModel, options: LoadOptions, n_ctx: int, pool: int = 0, n_outputs: int = 0) -> None:
-        """Makes a context of `options.n_slots` sequences. Raises ContextError.
+        """Makes a context with `options.n_slots` sequences of `n_ctx` tokens. Raises ContextError.
 
-        `n_ctx`: tokens of each sequence. `pool`: cells of all of them together, where they are to share cells.
-        `n_outputs`: rows of a batch that may have logits, where that is more than usual.
+        `pool`: if not 0, the sequences share one pool of this many cells. `n_outputs`: minimum for the rows of a batch
+        that may have logits.
         """
         super().__init__()
         self._n_outputs = n_outputs
@@ -105,20 +105,20 @@ class NativeContext(NativeMemory):
         self._open()
 
     def branching(self, n_slots: int) -> NativeContext:
-        """A context beside this one on the same model, its sequences unified in as many cells as this one has.
+        """A second context on the same model, with `n_slots` sequences that share as many cells as this one has.
 
         Raises ContextError.
         """
-        _check_room(self.kv_bytes, "for the caches of branches")
+        _check_room(self.kv_bytes, "for branches")
         options = msgspec.structs.replace(self._options, n_slots=n_slots)
         branches = NativeContext(self._model, options, self.n_ctx, pool=self.n_ctx * self.n_slots)
         branches.partial_removal = self.partial_removal
         return branches
 
     def scoring(self, n_ctx: int) -> NativeContext:
-        """A context beside this one for one sequence of which every row has logits. Raises ContextError.
+        """A second context for one sequence of `n_ctx` tokens, with logits in as many rows as fit into 64 MiB.
 
-        Many rows at once are much faster where threads have to wait for each other.
+        Large batches are much faster if threads have to wait for each other. Raises ContextError.
         """
         row_bytes = 4 * self.n_vocab
         n_outputs = min(self.batch.capacity, max(MIN_OUTPUTS, _LOGITS_BYTES // row_bytes))
@@ -130,7 +130,7 @@ class NativeContext(NativeMemory):
         return context
 
     def _free_outputs(self) -> int:
-        """Rows of logits that fit into the scratch memory that a prefill's activations take anyway; at least 16."""
+        """Rows of logits (16 or more) that fit into the scratch memory of a prefill's activations, at no extra cost."""
         n_rows = min(self._options.n_ubatch, self._options.n_batch)
         n_values = n_rows * _VALUES_PER_EMBEDDING * int(C.llama_model_n_embd(self._model.handle))
         return max(MIN_OUTPUTS, min(_MOST_OUTPUTS, n_rows, n_values // self.n_vocab))
@@ -164,7 +164,7 @@ class NativeContext(NativeMemory):
         self.batch = Batch(int(C.llama_n_batch(handle)), max_outputs)
         self._native_batch = NativeBatch(self.batch)
         self._views: dict[int, Logits] = {}
-        """Of rows of logits, by their address: llama.cpp keeps them in one place, and making a view costs time."""
+        """Views of rows of logits, by address: llama.cpp reuses a few addresses, and a new view costs time."""
         self._read_log()
 
     def _read_log(self) -> None:
@@ -177,7 +177,7 @@ class NativeContext(NativeMemory):
                 self.flash_attn = "on" if match.group(1) == "enabled" else "off"
 
     def decode(self) -> Decoded:
-        """Computes the rows of `batch` and waits for them. Raises ComputeError."""
+        """Implements `Backend.decode`; waits for the result."""
         assert self._handle is not None
         self.begin_decode()
         code = C.llama_decode(self._handle, self._native_batch.rows())
@@ -192,7 +192,7 @@ class NativeContext(NativeMemory):
         raise ComputeError(f"{what}: {library.last_errors()}".rstrip(": "))
 
     def use_threads(self, n_threads: int) -> None:
-        """See `Backend.use_threads`."""
+        """Implements `Backend.use_threads`."""
         if n_threads != self._n_threads_now:
             self._n_threads_now = n_threads
             for_prefill = self._options.n_threads_batch or self.n_threads
@@ -201,7 +201,7 @@ class NativeContext(NativeMemory):
             C.llama_set_n_threads(self._handle, n_threads, for_prefill)
 
     def logits(self, row: int) -> Logits:
-        """A view of the row's logits, shape (n_vocab,); valid until the next decode. Raises IndexError."""
+        """Implements `Backend.logits`: a view, shape (n_vocab,). Raises IndexError for a row without logits."""
         address: int | None = self._address_of_logits(self._handle, row)
         if not address:
             raise IndexError(f"row {row} has no logits")
@@ -212,33 +212,33 @@ class NativeContext(NativeMemory):
         return view
 
     def token_ids(self, name: str) -> list[int]:
-        """See `Backend.token_ids`."""
+        """Implements `Backend.token_ids`."""
         return self._model.token_ids(name)
 
     def sampler(self, params: SamplingParams) -> NativeSampler:
-        """See `Backend.sampler`."""
+        """Implements `Backend.sampler`."""
         return NativeSampler(self._model, params, self.n_ctx)
 
     def adapters(self, lora: Mapping[str, float] | None) -> AdapterSet:
-        """See `Backend.adapters`."""
+        """Implements `Backend.adapters`."""
         return self._model.adapters.choose(lora)
 
     def use_adapters(self, adapters: AdapterSet) -> None:
-        """See `Backend.use_adapters`."""
+        """Implements `Backend.use_adapters`."""
         if adapters != self._adapters:
             self._adapters = adapters
             self._model.adapters.apply(self._handle, adapters)
 
     def raise_abort(self) -> None:
-        """Stops a running CPU decode at its next graph node. Any thread may call it."""
+        """Stops a running decode on the CPU at its next graph node. Thread-safe."""
         self._flag[0] = b"\x01"
 
     def clear_abort(self) -> None:
-        """See `Backend.clear_abort`."""
+        """Implements `Backend.clear_abort`."""
         self._flag[0] = b"\x00"
 
     def reset(self) -> None:
-        """See `Backend.reset`."""
+        """Implements `Backend.reset`."""
         self.close()
         self.begin_decode()
         self.clear_abort()
@@ -257,4 +257,4 @@ class NativeContext(NativeMemory):
 def _check_room(n_bytes: int, what: str) -> None:
     available = available_bytes()
     if available is not None and n_bytes > _MEMORY_SHARE * available:
-        raise ContextError(f"{n_bytes >> 20} MiB more {what}, {available >> 20} MiB free")
+        raise ContextError(f"not enough memory {what}: needs {n_bytes >> 20} MiB, {available >> 20} MiB free")

@@ -13,7 +13,7 @@ _KINDS = ("CPU", "GPU", "IGPU", "ACCEL", "META")
 
 
 def physical_cores() -> int:
-    """Physical cores that this process may use; logical ones where that cannot be told."""
+    """Physical cores that this process may use, at least 1; logical cores if the topology is unknown."""
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
     cores: set[tuple[str, str]] = set()
     for cpu in allowed:
@@ -34,7 +34,7 @@ def _cgroup_cpus() -> int:
 
 
 def available_bytes() -> int | None:
-    """Memory that can be had without swapping: MemAvailable, capped by the cgroup. None where it cannot be told."""
+    """Bytes of memory available without swapping: MemAvailable, capped by the cgroup. None if unknown."""
     found = [value for value in (_meminfo(), _cgroup_memory()) if value is not None]
     return min(found) if found else None
 
@@ -81,9 +81,9 @@ def _kind(number: int) -> str:
 
 
 def list_devices() -> tuple[Device, ...]:
-    """The compute devices that llama.cpp can use, CPU included, with the memory that is free now.
+    """The devices that llama.cpp can compute on, CPU included, with the memory that is free now.
 
-    llama.cpp takes all memory of the machine for free to the CPU; what this process can have stands here instead.
+    For the CPU this is `available_bytes`: llama.cpp itself reports all memory of the machine as free.
     """
     count = symbol("ggml_backend_dev_count", ctypes.c_size_t)
     get = symbol("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
@@ -107,5 +107,5 @@ def list_devices() -> tuple[Device, ...]:
 
 
 def has_gpu() -> bool:
-    """True where a GPU, integrated or not, can take layers."""
+    """True if a GPU, integrated or not, can take layers."""
     return bool(C.llama_supports_gpu_offload()) and any(device.kind in ("GPU", "IGPU") for device in list_devices())

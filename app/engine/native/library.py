@@ -21,7 +21,7 @@ _PACKAGE = "llama_cpp"
 
 
 def _leave_init_out() -> None:
-    """Puts an empty package where the import system looks first, so that its submodules are found alone."""
+    """Registers an empty package under this name, so that its submodules can be imported without its `__init__`."""
     spec = find_spec(_PACKAGE) if _PACKAGE not in sys.modules else None
     if spec is not None and spec.submodule_search_locations is not None:
         package = ModuleType(_PACKAGE)
@@ -64,29 +64,29 @@ def start() -> None:
 
 
 def log_mark() -> None:
-    """Forgets the log so far, so that `log_lines` tells of what comes next."""
+    """Drops the log so far: `log_lines` then returns what follows."""
     _lines.clear()
 
 
 def log_lines(level: int = 0) -> list[str]:
-    """The log since the last mark, lines of at least `level` (3 warning, 4 error)."""
+    """The log lines since the last `log_mark` with at least `level` (3 warning, 4 error)."""
     return [text.rstrip("\n") for at, text in list(_lines) if at >= level]
 
 
 def last_errors() -> str:
-    """The last error lines in one string, for an error message; empty when there are none."""
+    """The last error lines since the last `log_mark` as one line, for an error message; empty if there are none."""
     return " / ".join(line.strip() for line in log_lines(_LOG_ERROR)[-_N_ERRORS:])
 
 
 def build() -> str:
-    """The build as one line: version of the bindings and what llama.cpp was compiled with."""
+    """The build as one line: the version of the bindings, and the features that llama.cpp was compiled with."""
     info = C.llama_print_system_info().decode("utf-8", "replace").strip(" |")
     return f"llama-cpp-python {VERSION} | {info}"
 
 
 def symbol(name: str, result: Native, *arguments: Native) -> Native:
-    """A function of llama.cpp or ggml with other types than the bindings give it, or that they leave out."""
-    # Looking a ggml symbol up through libllama finds the copy that libllama itself uses.
+    """A C function of llama.cpp or ggml with these ctypes: one that the bindings lack or type differently."""
+    # Through libllama, a ggml symbol resolves to the copy that libllama itself uses.
     address = ctypes.cast(getattr(C._lib, name), ctypes.c_void_p).value
     assert address is not None
     return ctypes.CFUNCTYPE(result, *arguments)(address)

@@ -1,4 +1,4 @@
-"""Loading: a file and options become a model with a context that fits; without memory, a smaller attempt follows."""
+"""Loads a model and makes a context that fits into memory, in smaller attempts if memory runs out."""
 
 from __future__ import annotations
 
@@ -23,31 +23,35 @@ _OUT_OF_MEMORY = re.compile(r"alloc|memory|buffer", re.IGNORECASE)
 
 
 def is_out_of_memory(error: str) -> bool:
-    """Whether memory ran out, as far as llama.cpp's words tell."""
+    """True if an error message of llama.cpp says that memory ran out."""
     return bool(_OUT_OF_MEMORY.search(error))
 
 
 class Attempt(Struct, frozen=True):
-    """One combination. `n_gpu_layers` -1 is all of `n_layers`."""
+    """One combination of what decides how much memory a load takes."""
 
     n_gpu_layers: int
+    """-1 for all of `n_layers`."""
     n_layers: int
-    """Layers that can be offloaded, the output layer among them; 0 where nothing can take them."""
+    """Layers that a GPU could take, output layer included; 0 without a GPU."""
     n_ctx: int
     n_slots: int
     tensor_split: tuple[float, ...] = ()
 
     def options(self, asked: LoadOptions) -> LoadOptions:
-        """The user's options with this combination in place of what they left open."""
+        """The user's options, completed by this combination."""
         split = asked.tensor_split or self.tensor_split
         return msgspec.structs.replace(asked, n_gpu_layers=self.n_gpu_layers, n_slots=self.n_slots, tensor_split=split)
 
     def after_weights(self, error: str, asked: LoadOptions) -> Attempt | None:
-        """The next attempt after the weights did not fit; None where another would fail in the same way."""
+        """The next attempt if the weights failed with `error`; None if another attempt cannot help."""
         return self._fewer_layers(asked) if is_out_of_memory(error) else None
 
     def after_context(self, error: str, asked: LoadOptions) -> Attempt | None:
-        """The next attempt after the context did not fit: fewer slots, then fewer layers, then a smaller window."""
+        """The next attempt if the context failed with `error`: one slot, then fewer layers, then a smaller window.
+
+        None if another attempt cannot help.
+        """
         if not is_out_of_memory(error):
             return None
         if self.n_slots > 1:
@@ -66,13 +70,11 @@ class Attempt(Struct, frozen=True):
 
 
 _CANNOT_CUT = (
-    "this model keeps a memory that cannot be cut: an edit or another reply goes back to a checkpoint and computes "
-    "from there, and nothing is drafted"
+    "this model's memory cannot be cut: after an edit, and for another version of a reply, the engine recomputes from "
+    "a checkpoint; it drafts nothing"
 )
-
-
 _PRINTED_BYTES = (1 << 20) / 100
-"""The last digit of a size in llama.cpp's log."""
+"""Bytes in the last digit of a size in llama.cpp's log."""
 
 
 @dataclass
@@ -82,11 +84,11 @@ class LoadedModel:
     model: NativeModel
     context: NativeContext
     options: LoadOptions
-    """Those in effect, what was left open filled in."""
+    """The options in effect, complete."""
     notices: list[str]
     load_ms: float
     plan: LoadPlan | None = None
-    """How memory was planned before anything was loaded; None where nobody read the file's header."""
+    """The memory plan made before the load; None if the header of the file was not read."""
 
     def close(self) -> None:
         """Frees the context, then the weights."""
@@ -97,10 +99,12 @@ class LoadedModel:
 def load(
     path: str, options: LoadOptions, progress: Callable[[float], bool], sizes: ModelSizes | None = None
 ) -> LoadedModel:
-    """Loads a GGUF and makes its context. Memory is planned first (`app.domain.fit`); where it is short nevertheless,
-    smaller attempts follow, and the notices say so.
+    """Loads a GGUF and makes its context.
 
-    Raises LoadError; LoadCancelled when `progress` returned False.
+    Plans memory first (`app.domain.fit`) if `sizes` are known. If memory runs out all the same, makes smaller attempts
+    and adds notices. `progress`: takes the fraction loaded, 0 to 1; returns False to cancel.
+
+    Raises LoadError; LoadCancelled if `progress` returned False; ComputeError if the first decode fails.
     """
     began = time.perf_counter()
     plan = fit(sizes, _memories(), options) if sizes else None
@@ -152,13 +156,13 @@ def _first(plan: LoadPlan | None, options: LoadOptions) -> Attempt:
 def _context(
     model: NativeModel, options: LoadOptions, attempt: Attempt, failures: list[str]
 ) -> tuple[NativeContext | None, Attempt]:
-    """A context, smaller than attempted where that does not fit; None where fewer layers must be tried first.
+    """A context and the attempt that made it; None for the context if fewer layers must be tried first.
 
-    Raises LoadError where nothing is left to try.
+    Raises LoadError if nothing is left to try.
     """
     if not model.can_decode:
         raise LoadError("this model cannot generate text: it has no autoregressive decoder")
-    if not attempt.n_ctx:  # nobody read the file's header: with the weights in memory the rest can be fitted
+    if not attempt.n_ctx:  # without the header, the rest can be planned once the weights are in memory
         plan = fit(model.sizes(), _memories(), options)
         attempt = msgspec.structs.replace(attempt, n_ctx=plan.n_ctx, n_slots=plan.n_slots)
     while True:
@@ -168,7 +172,7 @@ def _context(
             failures.append(str(error))
             following = attempt.after_context(str(error), options)
             if following is None:
-                raise LoadError(f"no context of {attempt.n_ctx} tokens: {error}") from error
+                raise LoadError(f"cannot make a context of {attempt.n_ctx} tokens: {error}") from error
             if following.n_gpu_layers != attempt.n_gpu_layers:
                 return None, following
             attempt = following
@@ -182,14 +186,14 @@ def _notices(
     window = (context.n_ctx, context.n_slots)
     notices = list(shortfalls(n_gpu_layers, attempt.n_layers, window, options, wanted))
     if failures:
-        notices.append(f"loaded at try {len(failures) + 1}; the first one failed: {failures[0]}")
+        notices.append(f"loaded on attempt {len(failures) + 1}; the first failed: {failures[0]}")
     if model.n_ctx_train and context.n_ctx > model.n_ctx_train:
-        notices.append(f"the model was trained on {model.n_ctx_train} tokens; beyond that its text degrades")
+        notices.append(f"the model was trained on {model.n_ctx_train} tokens; beyond them its text degrades")
     return notices
 
 
 def _verify(context: NativeContext) -> None:
-    """Runs the context once and learns what it can. Frees it before it raises ComputeError."""
+    """Warms the context up and sets `partial_removal`. Frees the context before it raises ComputeError."""
     try:
         _warm_up(context)
         context.partial_removal = _can_cut(context)
@@ -199,7 +203,7 @@ def _verify(context: NativeContext) -> None:
 
 
 def _warm_up(context: NativeContext) -> None:
-    """Decodes one token, so that the first request does not pay for page faults and graph building."""
+    """Decodes one token, to take page faults and graph building out of the first request."""
     context.batch.clear()
     context.batch.add([0], 0, 0, 1)
     if context.decode() is Decoded.ABORTED:
@@ -208,7 +212,7 @@ def _warm_up(context: NativeContext) -> None:
 
 
 def _can_cut(context: NativeContext) -> bool:
-    """Whether the cache can give up a part of a sequence: tried, as llama.cpp's own common_context_can_seq_rm does."""
+    """True if a part of a sequence can be removed: tries it, as llama.cpp's common_context_can_seq_rm does."""
     context.batch.clear()
     context.batch.add([0, 0], 0, 0, 1)
     try:
@@ -218,7 +222,7 @@ def _can_cut(context: NativeContext) -> bool:
 
 
 def describe(loaded: LoadedModel, path: str, load_ms: float, sizes: ModelSizes | None = None) -> ModelReady:
-    """Describes a loaded model: every figure is read back from llama.cpp, only `pass_bytes` comes from the header."""
+    """Describes a loaded model. All figures are read back from llama.cpp, except `pass_bytes` (from the header)."""
     model, context = loaded.model, loaded.context
     return ModelReady(
         path=path,
@@ -246,7 +250,7 @@ def describe(loaded: LoadedModel, path: str, load_ms: float, sizes: ModelSizes |
 
 
 def _exact_kv_bytes(context: NativeContext, sizes: ModelSizes | None) -> int:
-    """llama.cpp prints the size of its cache in hundredths of a MiB; the closed form is exact where the two agree."""
+    """Bytes of the KV cache: the computed size if it agrees with llama.cpp's log, which rounds to 0.01 MiB."""
     if sizes is None:
         return context.kv_bytes
     exact = sizes.kv_bytes(len(sizes.layer_bytes), context.n_ctx * context.n_slots, context.kv_type)

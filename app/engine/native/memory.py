@@ -1,4 +1,4 @@
-"""The cells of a llama_context: counted, removed, shared, moved, and a sequence's state saved and restored as bytes."""
+"""The cells of a llama_context: counts, removes, shares and shifts them, and saves and restores states as bytes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from app.engine.native.library import C, Native
 State = npt.NDArray[np.uint8]
 _MEMORY_SHARE = 0.5
 _HEADER = 8
-"""Bytes before the first part: a magic number and the sequence."""
+"""Bytes before the first part: a magic number and the sequence id."""
 PARTIAL = 1
-"""Flag: only what cannot be cut, the recurrent part of a model's memory (LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)."""
+"""Flag for the part of the memory that cannot be cut, the recurrent one (LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)."""
 
 
 def read_state(handle: Native, seq_id: int, flags: int = 0) -> State | None:
-    """A copy of a sequence's cells; None where there is nothing, no memory for it, or llama.cpp refuses."""
+    """A copy of a sequence's cells; None if it is empty, memory is short or llama.cpp refuses."""
     size = int(C.llama_state_seq_get_size_ext(handle, seq_id, flags))
     available = available_bytes()
     if size <= 0 or (available is not None and size > _MEMORY_SHARE * available):
@@ -31,21 +31,21 @@ def read_state(handle: Native, seq_id: int, flags: int = 0) -> State | None:
 
 
 def write_state(handle: Native, seq_id: int, state: State, flags: int = 0) -> bool:
-    """Fills an empty sequence from a state; False, leaving it empty or in part filled, where it does not fit."""
+    """Fills an empty sequence from a state. Returns False if the state does not fit; cells may remain then."""
     return int(C.llama_state_seq_set_data_ext(handle, _pointer(state), len(state), seq_id, flags)) == len(state)
 
 
 class StatePart(Enum):
-    """What a state consists of, in this order; a state that is `PARTIAL` has not the first of several."""
+    """The parts of a state, in order. A `PARTIAL` state lacks the first if there are several."""
 
     CELLS = "cells"
-    """Keys and values of a cache: the number of streams, then of each its count of cells and the cells."""
+    """Keys and values of a cache: the number of streams, then for each its number of cells and the cells."""
     RECURRENT = "recurrent"
-    """The memory of recurrent layers, which knows no streams."""
+    """The memory of recurrent layers, which has no streams."""
 
 
 def state_parts(model: Native) -> tuple[StatePart, ...]:
-    """The parts of a state of this model; empty where this cannot tell them apart."""
+    """The parts of this model's states; empty if unknown (hybrid models with a sliding window)."""
     is_hybrid, has_window = bool(C.llama_model_is_hybrid(model)), int(C.llama_model_n_swa(model)) > 0
     if C.llama_model_is_recurrent(model):
         return (StatePart.RECURRENT,)
@@ -55,14 +55,14 @@ def state_parts(model: Native) -> tuple[StatePart, ...]:
 
 
 def partial_bytes(handle: Native, seq_id: int) -> int:
-    """The size of what a `PARTIAL` state of a sequence holds."""
+    """Bytes of a sequence's `PARTIAL` state."""
     return int(C.llama_state_seq_get_size_ext(handle, seq_id, PARTIAL))
 
 
 def convert_streams(state: State, parts: tuple[StatePart, ...], n_partial: int, n_from: int, n_to: int) -> State:
-    """The state of a sequence of a context with `n_from` streams, as one with `n_to` takes it.
+    """Converts the state of one sequence from a context with `n_from` streams to one with `n_to`.
 
-    `n_partial`: the size of the same state where it is `PARTIAL`. Raises ValueError where it is of another format.
+    `n_partial`: bytes of the same sequence's `PARTIAL` state. Raises ValueError if the format is not as expected.
     """
     if not parts:
         raise ValueError("a state of unknown parts")
@@ -77,7 +77,7 @@ def convert_streams(state: State, parts: tuple[StatePart, ...], n_partial: int, 
 
 
 def _convert_cells(cells: State, n_from: int, n_to: int) -> State:
-    """One cache's part (llama_kv_cache::state_write); only one stream has any cells."""
+    """Converts the part of one cache (llama_kv_cache::state_write), in which only one stream has cells."""
     header = np.frombuffer(cells[: 4 + 4 * n_from].tobytes(), np.uint32)
     n_before = next((i for i, count in enumerate(header[1:]) if count), n_from)
     begin, end = 4 + 4 * n_before, len(cells) - 4 * (n_from - 1 - n_before)
@@ -92,14 +92,13 @@ def _pointer(state: State) -> Native:
 
 
 class NativeMemory:
-    """The cells' part of a context, which sets the handle, and the memory's with it, whenever it is opened."""
+    """The part of a context that manages cells. The subclass sets `_handle` and `_memory` when it opens the context."""
 
     n_slots: int
     unified: bool
-    """Whether the sequences lie in one pool and may share cells."""
+    """True if the sequences share one pool of cells."""
     can_shift: bool
     n_window: int
-    """See `Backend.n_window`."""
     _parts: tuple[StatePart, ...]
     _handle: Native = None
     _memory: Native = None
@@ -107,19 +106,19 @@ class NativeMemory:
     def __init__(self) -> None:
         self._sources: set[int] = set()
         self._targets: set[int] = set()
-        """Streams that the next decode copies from, and to."""
+        """Streams that the next decode copies to; `_sources` are those it copies from."""
 
     @property
     def n_streams(self) -> int:
-        """See `Backend.n_streams`."""
+        """Implements `Backend.n_streams`."""
         return 1 if self.unified else self.n_slots
 
     def truncate(self, seq_id: int, n_past: int) -> bool:
-        """See `Backend.truncate`."""
+        """Implements `Backend.truncate`."""
         return bool(C.llama_memory_seq_rm(self._memory, self._checked(seq_id), n_past, -1))
 
     def share(self, source: int, target: int) -> None:
-        """See `Backend.share`. A range of positions would abort the process in some caches: it is always all."""
+        """Implements `Backend.share`. Always copies all positions: a range would abort the process in some caches."""
         self._check_not_copied(target)
         C.llama_memory_seq_cp(self._memory, self._checked(source), self._checked(target), -1, -1)
         if not self.unified:
@@ -127,12 +126,12 @@ class NativeMemory:
             self._targets.add(target)
 
     def begin_decode(self) -> None:
-        """Says that a decode has begun, which makes the copies first."""
+        """Notes that a decode begins: llama.cpp makes the pending copies first."""
         self._sources.clear()
         self._targets.clear()
 
     def read_state(self, seq_id: int, n_streams: int | None = None) -> State | None:
-        """See `Backend.read_state`."""
+        """Implements `Backend.read_state`."""
         if not self._handle or self._checked(seq_id) in self._targets:
             return None
         state = read_state(self._handle, seq_id)
@@ -144,7 +143,7 @@ class NativeMemory:
             return None
 
     def write_state(self, seq_id: int, state: State) -> bool:
-        """See `Backend.write_state`."""
+        """Implements `Backend.write_state`."""
         self._check_not_copied(seq_id)
         self.clear(seq_id)
         fits = write_state(self._handle, seq_id, state)
@@ -153,28 +152,28 @@ class NativeMemory:
         return fits
 
     def checkpoint(self, seq_id: int) -> State | None:
-        """See `Backend.checkpoint`."""
+        """Implements `Backend.checkpoint`."""
         return read_state(self._handle, self._checked(seq_id), PARTIAL)
 
     def rewind(self, seq_id: int, checkpoint: State, n_past: int) -> bool:
-        """See `Backend.rewind`."""
+        """Implements `Backend.rewind`."""
         self._check_not_copied(seq_id)
         fits = write_state(self._handle, self._checked(seq_id), checkpoint, PARTIAL)
         return fits and self.truncate(seq_id, n_past) and self.n_cells(seq_id) == n_past
 
     def shift(self, seq_id: int, n_keep: int, n_discard: int) -> None:
-        """See `Backend.shift`; the keys are rotated to their new positions by the next decode."""
+        """Implements `Backend.shift`; the keys are rotated to their new positions by the next decode."""
         if not self.can_shift or not 0 <= n_keep < n_keep + n_discard <= self.n_cells(seq_id):
             raise ValueError(f"cannot discard {n_discard} cells at {n_keep}")  # llama.cpp would abort the process
         C.llama_memory_seq_rm(self._memory, seq_id, n_keep, n_keep + n_discard)
         C.llama_memory_seq_add(self._memory, seq_id, n_keep + n_discard, -1, -n_discard)
 
     def clear(self, seq_id: int) -> None:
-        """See `Backend.clear`."""
+        """Implements `Backend.clear`."""
         C.llama_memory_seq_rm(self._memory, self._checked(seq_id), -1, -1)
 
     def n_cells(self, seq_id: int) -> int:
-        """See `Backend.n_cells`."""
+        """Implements `Backend.n_cells`."""
         return int(C.llama_memory_seq_pos_max(self._memory, self._checked(seq_id))) + 1
 
     def _check_not_copied(self, seq_id: int) -> None:

@@ -26,10 +26,10 @@ from app.protocol.events import LayerPlacement
 
 
 class Adapters:
-    """The adapters of one model."""
+    """The LoRA adapters of one model."""
 
     def __init__(self, model: Native, wanted: Sequence[LoraAdapter]) -> None:
-        """Loads them in the memory of the weights that they change. Raises LoadError."""
+        """Loads the adapters into the memory of the weights that they change. Raises LoadError."""
         self.wanted = tuple(wanted)
         self._handles: dict[str, Native] = {}
         self._files: dict[str, tuple[str, int, int]] = {}
@@ -39,45 +39,48 @@ class Adapters:
             handle = C.llama_adapter_lora_init(model, os.fsencode(adapter.path))
             if not handle:
                 why = library.last_errors() or "llama.cpp could not load it"
-                raise LoadError(f"the adapter {one_line(adapter.name)} ({adapter.path}): {why}")
+                raise LoadError(f"the adapter {one_line(adapter.name)} ({adapter.path}) cannot be loaded: {why}")
             self._handles[adapter.name] = handle
         self.default = self._set({adapter.name: adapter.scale for adapter in wanted})
-        """What acts where a request does not say."""
+        """The set for requests that choose none."""
         self.notices = [
-            f"the adapter {one_line(adapter.name)} is meant to begin at a phrase (aLoRA); it acts on the whole text"
+            f"the adapter {one_line(adapter.name)} is an aLoRA, made to act from a phrase on; it acts on the whole text"
             for adapter in wanted
             if C.llama_adapter_get_alora_n_invocation_tokens(self._handles[adapter.name])
         ]
 
     def choose(self, lora: Mapping[str, float] | None) -> AdapterSet:
-        """The set that a request means; see `SamplingParams.lora`. Raises SamplingError for a name that is none."""
+        """The set for `SamplingParams.lora` (scale by name). Raises SamplingError for an unknown name."""
         if lora is None:
             return self.default
         for name in lora:
             if name not in self._handles:
                 known = ", ".join(one_line(each) for each in self._handles)
-                there = f"it has {known}" if known else "it has none (`lora` of its entry in models.toml)"
+                there = f"it has {known}" if known else "it has none; add `lora` to its entry in models.toml"
                 raise SamplingError(f"the model has no adapter `{one_line(name)}`: {there}")
         return self._set(lora)
 
     def apply(self, context: Native, adapters: AdapterSet) -> None:
-        """Lets the next decodes of a context compute with this set and no other adapter."""
+        """Makes the next decodes of a context use exactly this set."""
         n = len(adapters)
         handles = (C.llama_adapter_lora_p_ctypes * n)(*(self._handles[name] for name, _ in adapters))
         scales = (ctypes.c_float * n)(*(scale for _, scale in adapters))
         C.llama_set_adapters_lora(context, handles if n else None, n, scales if n else None)
 
     def facts(self, adapters: AdapterSet) -> list[tuple[str, int, int, float]]:
-        """What tells cells computed with this set from others, also when the app is started again."""
+        """(path, size in bytes, mtime in ns, scale) of each adapter; identifies cells computed with this set."""
         return [(*self._files[name], scale) for name, scale in adapters]
 
     def _set(self, scales: Mapping[str, float]) -> AdapterSet:
-        # A scale of 0 is no adapter, so that both share their cells; the order of the names does not matter.
+        # Sorted and without scales of 0, so that equal sets share their cells.
         return tuple(sorted((name, float(scale)) for name, scale in scales.items() if scale))
 
 
 def _identity(path: Path) -> tuple[str, int, int]:
-    """Taken before the file is loaded: one that is written over later is another one. A missing file is like none."""
+    """(path, size in bytes, mtime in ns), read before the load: an overwritten file is another adapter.
+
+    Size and mtime are -1 if the file is missing.
+    """
     try:
         status = path.stat()
     except OSError:
@@ -91,18 +94,21 @@ _FTYPE = re.compile(r"file type\s*=\s*(.+)$")
 
 
 class LoadError(Exception):
-    """llama.cpp refused the file; the message holds its last error lines."""
+    """A model, an adapter or a context could not be loaded; the message holds llama.cpp's last error lines."""
 
 
 class LoadCancelled(LoadError):
-    """The progress callback asked to stop."""
+    """The progress callback returned False."""
 
 
 class NativeModel:
-    """Owns a llama_model. `close` frees it; no context of it may be alive then."""
+    """Owns a llama_model. Close its contexts before `close` frees it."""
 
     def __init__(self, path: str, options: LoadOptions, progress: Callable[[float], bool]) -> None:
-        """Loads `path`. `progress` gets 0…1 and returns False to cancel. Raises LoadError, LoadCancelled."""
+        """Loads `path`. `progress` takes the fraction loaded, 0 to 1, and returns False to cancel.
+
+        Raises LoadError, LoadCancelled.
+        """
         library.log_mark()
         cancelled = False
 
@@ -140,7 +146,7 @@ class NativeModel:
         self.architecture = self.meta("general.architecture")
         template = C.llama_model_chat_template(model, None)
         self.suppressed = _suppressed(model)
-        """Tokens that the GGUF says must never be sampled."""
+        """Ids that the GGUF says must never be sampled."""
         self.grammars = Grammars(self.vocab, self.token_ids)
         self.pieces = PieceIndex(self.vocab)
         try:
@@ -151,7 +157,10 @@ class NativeModel:
         self.chat_template = template.decode("utf-8", "replace") if template else None
 
     def token_ids(self, name: str) -> list[int]:
-        """The tokens of `#ID`, of a control token's name, or of a text. Raises SamplingError."""
+        """Ids that `name` stands for: `#ID`, the name of a special token, or a text.
+
+        Raises SamplingError for an id outside the vocabulary.
+        """
         if name.startswith("#") and name[1:].isdecimal():
             token = int(name[1:])
             if token >= self.vocab.n_vocab:
@@ -163,16 +172,15 @@ class NativeModel:
         return self.vocab.tokenize(name.encode())
 
     def meta(self, key: str) -> str:
-        """A metadata value of the GGUF as text; empty where there is none."""
+        """A metadata value of the GGUF as text; empty if it is missing."""
         buffer = ctypes.create_string_buffer(1 << 12)
         n = C.llama_model_meta_val_str(self.handle, key.encode(), buffer, len(buffer))
         return buffer.value.decode("utf-8", "replace") if n >= 0 else ""
 
     def is_long(self, n_ctx: int) -> bool:
-        """Whether a window goes beyond what the model's RoPE was made for.
+        """True if a window of `n_ctx` tokens exceeds the length that the model's RoPE was made for.
 
-        Models with two sets of factors (Phi-3) rotate keys otherwise there, so that cells of one kind are worthless in
-        the other.
+        Models with two sets of factors (Phi-3) rotate keys differently there: neither can use the other's cells.
         """
         made_for = self.meta(f"{self.architecture}.rope.scaling.original_context_length")
         return made_for.isdecimal() and n_ctx > int(made_for)
@@ -183,7 +191,7 @@ class NativeModel:
         return bool(C.llama_model_has_decoder(self.handle)) and not C.llama_model_is_diffusion(self.handle)
 
     def sizes(self) -> ModelSizes:
-        """What a context will cost, without the weights, which are in memory now; for plain attention."""
+        """Sizes for planning a context, without the weights, which are in memory already. Assumes plain attention."""
         n_embd, n_head = C.llama_model_n_embd(self.handle), max(1, C.llama_model_n_head(self.handle))
         return ModelSizes(
             layer_bytes=(0,) * self.n_layers,

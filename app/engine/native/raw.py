@@ -1,7 +1,7 @@
-"""The model alone: prompt processing and text generation as llama-bench measures them.
+"""Measures the model alone, as llama-bench does: prompt processing and text generation.
 
-Mirrors tools/llama-bench/llama-bench.cpp (test_prompt, test_gen): random tokens, a context just large enough, logical
-batches of 2048, one synchronize a decode when generating and one at the end of a prompt. Nothing is sampled.
+Follows tools/llama-bench/llama-bench.cpp (test_prompt, test_gen): random tokens, a context that is just large enough,
+logical batches of 2,048, one synchronize for each generated token and one at the end of a prompt. Samples nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _N_BATCH = 2048
 
 
 class RawRun(msgspec.Struct, frozen=True):
-    """What one measurement computes: `n_prompt` tokens at once or `n_gen` one by one, after `depth` others."""
+    """One measurement: `n_prompt` tokens at once or `n_gen` one by one, after `depth` other tokens."""
 
     n_prompt: int
     n_gen: int
@@ -40,9 +40,9 @@ def measure(
     warm_up: bool,
     stopped: Callable[[], bool],
 ) -> Generator[float]:
-    """Yields the seconds of one repetition after another, for as long as it is asked.
+    """Yields the seconds of each repetition, without end.
 
-    Raises ComputeError; also where `stopped` says so between two decodes.
+    Raises ComputeError, also if `stopped` returns True between two decodes.
     """
     context = _context(model, options, n_threads, run)
     try:
@@ -52,7 +52,7 @@ def measure(
             tokens.prompt(run.n_prompt) if run.n_prompt else tokens.generate(1)
         C.llama_memory_clear(memory, False)
         while True:
-            # What lies below the depth is kept for the next repetition where the model can forget a part.
+            # Keep the tokens below the depth for the next repetition, if the model can remove the rest.
             if not run.depth or not C.llama_memory_seq_rm(memory, 0, run.depth, -1):
                 C.llama_memory_clear(memory, False)
             if run.depth and C.llama_memory_seq_pos_max(memory, 0) < 0:
@@ -81,7 +81,7 @@ def _context(model: NativeModel, options: LoadOptions, n_threads: int, run: RawR
 
 
 class _Tokens:
-    """Random tokens of one vocabulary, decoded in the two ways that are measured."""
+    """Decodes random tokens, in the two ways that are measured."""
 
     def __init__(self, model: NativeModel, context: Native, stopped: Callable[[], bool]) -> None:
         self._context = context
@@ -92,7 +92,7 @@ class _Tokens:
         self._row = np.zeros(_N_BATCH, np.int32)
 
     def prompt(self, n: int) -> None:
-        """Computes `n` tokens in batches."""
+        """Decodes `n` tokens in batches."""
         done = 0
         while done < n:
             count = min(n - done, _N_BATCH)
@@ -104,7 +104,7 @@ class _Tokens:
         C.llama_synchronize(self._context)
 
     def generate(self, n: int) -> None:
-        """Computes `n` tokens one by one; the next is drawn, not sampled."""
+        """Decodes `n` tokens one by one; each is drawn at random, not sampled."""
         self._row[0] = self._bos if self._bos is not None else self._random.integers(self._n_vocab)
         for _ in range(n):
             self._decode(1)

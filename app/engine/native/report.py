@@ -1,7 +1,7 @@
-"""The stage report: the chain run stage by stage, and what each one did to the tokens that are watched.
+"""Stage reports: runs a chain stage by stage and records what each stage did to the watched tokens.
 
-The random draw is known too: a twin of the `dist` stage's generator (std::mt19937, two outputs for a double, as
-libstdc++'s and libc++'s generate_canonical take them) gives the number that it used.
+Also recovers the random number of a draw, with a twin of the generator in the `dist` stage: std::mt19937, two outputs
+for a double, as generate_canonical of libstdc++ and libc++ takes them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from app.engine.native.library import C, Native
 
 _ROW_BYTES = 12
 Rows = npt.NDArray[np.void]
-"""Candidates: id, logit, p."""
+"""Candidates: fields id, logit, p."""
 
 
 class Reporter:
-    """Follows one chain; every draw must pass through `run` or `skip`."""
+    """Reports on one chain. Each draw of the chain must go through `run` or `skip`."""
 
     def __init__(self, names: list[str], chain: Native, seed: int) -> None:
         self._names = names
@@ -32,18 +32,18 @@ class Reporter:
         self.last = StageReport((), None)
 
     def skip(self) -> None:
-        """Notes a draw that nobody watched; the twin catches up when it is asked."""
+        """Counts a draw without a report; the twin generator catches up at the next report."""
         self._n_behind += 1
 
     def follow(self, names: list[str], chain: Native) -> None:
-        """Follows a chain whose stages have changed; the draw is still the same one."""
+        """Takes the new stages of the chain; its generator must be the same."""
         self._names = names
         self._stages = _stages(chain)
 
     def run(self, array: Native, rows: Rows, watch: Sequence[int], *, filtered: bool) -> None:
-        """Applies the chain to `array`, whose memory is `rows`, and reports in `last`.
+        """Applies the chain to `array`, whose memory is `rows`; leaves the report in `last`.
 
-        `filtered`: a grammar has left these of all `rows`, which is the first stage then.
+        `filtered`: a grammar chose the rows in `array`; it is reported as the first stage.
         """
         first = [_grammar(array, rows, watch)] if filtered else []
         traces, view = _run(self._names, self._stages, array, rows, watch)
@@ -52,9 +52,9 @@ class Reporter:
     def preview(
         self, chain: Native, array: Native, rows: Rows, watch: Sequence[int], k: int, *, filtered: bool = False
     ) -> PreviewResult:
-        """What a clone of the chain leaves of `array`, at most `k`; it may be used up.
+        """The `k` most likely candidates that `chain`, a clone, leaves of `array`, with the report of its stages.
 
-        `filtered`: as in `run`.
+        Uses the clone up. `filtered`: as for `run`.
         """
         reported = [_grammar(array, rows, watch)] if filtered else []
         traces, view = _run(self._names, _stages(chain), array, rows, watch)
@@ -94,9 +94,9 @@ def _stages(chain: Native) -> list[Native]:
 def _run(
     names: list[str], stages: list[Native], array: Native, rows: Rows, watch: Sequence[int]
 ) -> tuple[list[StageTrace], Rows]:
-    """Applies one stage after the other; what each one did, and the rows that are left.
+    """Applies the stages in order; returns what each did, and the rows that are left.
 
-    A token that a stage leaves at minus infinity is cut: bans and top-n-sigma take nothing out of the rows.
+    A token at minus infinity counts as cut: bans and top-n-sigma leave their tokens in the rows.
     """
     traces: list[StageTrace] = []
     base = rows.ctypes.data
@@ -121,7 +121,7 @@ def _n_alive(view: Rows) -> int:
 
 
 def _chances(view: Rows) -> npt.NDArray[np.float64]:
-    """Probabilities of the candidates that are left."""
+    """Probabilities of the candidates."""
     return _softmax(view["logit"])
 
 
@@ -135,7 +135,7 @@ def _softmax(row: Logits) -> npt.NDArray[np.float64]:
 
 
 def _watched(view: Rows, watch: Sequence[int]) -> tuple[float, ...]:
-    """Those of the watched tokens."""
+    """Probabilities of the watched tokens; 0 for one that is cut."""
     chances = _chances(view)
     found = dict.fromkeys(watch, 0.0)
     for i in np.flatnonzero(np.isin(view["id"], list(found))):

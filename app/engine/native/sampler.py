@@ -1,8 +1,8 @@
-"""One request's sampler chain, run by llama.cpp's own stages.
+"""The sampler chain of one request, made of llama.cpp's own stages.
 
-Where a stage keeps only the k most likely tokens, the chain gets just the candidates that can be among them: the k
-largest logits and every token that a bias or penalty may move. The result is the same, at a tenth of the cost.
-A grammar comes before the chain: the stages see only the tokens that it allows.
+If a stage keeps only the k most likely tokens, the chain gets only candidates that can be among them: the k largest
+logits, and every token that a bias or penalty may move. The result is the same at a tenth of the cost. A grammar comes
+before the chain: the stages see only the tokens that it allows.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from app.engine.native.report import Reporter
 from app.engine.native.stages import TextBans, TokenWindow, banned_texts
 
 _FEW = 1024
-"""So many allowed tokens are given to the chain without looking for the best of them first."""
+"""Up to this many allowed tokens go to the chain without a search for the best of them."""
 _TEXT_TOKENS = 256
-"""Of a prompt, so many last tokens may begin a banned text."""
+"""Last tokens of a prompt in which a banned text may begin."""
 _ROW = np.dtype([("id", "<i4"), ("logit", "<f4"), ("p", "<f4")])
 
 
 class NativeSampler:
-    """Owns a llama_sampler chain and, where asked for, a grammar."""
+    """Implements `app.engine.core.backend.Sampler`; owns a llama_sampler chain and the state of a grammar."""
 
     def __init__(self, model: NativeModel, params: SamplingParams, n_ctx: int) -> None:
-        """`n_ctx`: what a penalty window of -1 means. Raises SamplingError."""
+        """`n_ctx`: the penalty window for -1. Raises SamplingError."""
         self.seed = secrets.randbits(32) % 0xFFFFFFFF if params.seed is None else params.seed
         self.redirected = False
         self.thinking = False
@@ -52,7 +52,7 @@ class NativeSampler:
         self._biased = np.array(list(self._biases), np.int64)
         self._keep = stages.keep(params)
         self._moves = "xtc" in self._names
-        """Whether a stage moves the pointer to the candidates."""
+        """True if a stage moves the pointer to the candidates."""
         self._near: Ids | None = None
         n_vocab = model.vocab.n_vocab
         self._all = np.arange(n_vocab, dtype=np.int32)
@@ -66,25 +66,25 @@ class NativeSampler:
             self._rebias()
 
     def sample(self, logits: Logits, watch: Sequence[int] | None = None) -> int:
-        """See `app.engine.core.backend.Sampler`. Raises ComputeError where the logits are not numbers."""
+        """Implements `Sampler.sample`. Raises ComputeError if no token can be chosen."""
         mask = self._grammar.mask() if self._grammar else None
         self.redirected = mask is not None and not mask[logits.argmax()]
         token = self._choose(logits, mask, watch)
         if mask is not None:
-            self._near = None  # found among what the grammar left
+            self._near = None  # these are the largest among the allowed tokens only
         self.force(token)
         return token
 
     def force(self, token: int) -> None:
-        """See `app.engine.core.backend.Sampler`."""
+        """Implements `Sampler.force`."""
         if self._grammar and not self._grammar.accept(token):
-            raise ComputeError("the grammar does not allow what comes here")
+            raise ComputeError("the grammar does not allow the next token")
         C.llama_sampler_accept(self._chain, token)
         self._history.add(token)
         self._follow_texts((token,))
 
     def preview(self, logits: Logits, watch: Sequence[int], k: int) -> PreviewResult:
-        """See `app.engine.core.backend.Sampler`: a clone of the chain has the same random state and is thrown away."""
+        """Implements `Sampler.preview`: a clone of the chain has the same random state and is thrown away."""
         mask = self._grammar.mask() if self._grammar else None
         self._take(logits, mask, every=True)
         clone = C.llama_sampler_clone(self._chain)
@@ -94,24 +94,24 @@ class NativeSampler:
             C.llama_sampler_free(clone)
 
     def n_fitting(self, tokens: Sequence[int]) -> int:
-        """See `app.engine.core.backend.Sampler`."""
+        """Implements `Sampler.n_fitting`."""
         return self._grammar.n_fitting(tokens) if self._grammar else len(tokens)
 
     @property
     def complete(self) -> bool:
-        """See `app.engine.core.backend.Sampler`."""
+        """Implements `Sampler.complete`."""
         return self._grammar is None or self._grammar.complete
 
     def shadow(self) -> Shadow:
-        """See `app.engine.core.backend.Sampler`."""
+        """Implements `Sampler.shadow`."""
         return _Shadow(C.llama_sampler_clone(self._chain), self._grammar and self._grammar.copy(), self._guess)
 
     def ban(self, tokens: Sequence[int]) -> None:
-        """See `app.engine.core.backend.Sampler`."""
+        """Implements `Sampler.ban`."""
         self._bias(self._biases | dict.fromkeys(tokens, -math.inf))
 
     def unban(self, tokens: Sequence[int]) -> None:
-        """See `app.engine.core.backend.Sampler`."""
+        """Implements `Sampler.unban`."""
         others = {token: bias for token, bias in self._biases.items() if token not in tokens}
         self._bias(others | {token: bias for token, bias in self._own_biases.items() if token in tokens})
 
@@ -124,7 +124,7 @@ class NativeSampler:
             self._rebias()
 
     def _rebias(self) -> None:
-        """Makes the first stage anew, or removes it; the others keep their state."""
+        """Replaces or removes the bias stage, which is the first; the others keep their state."""
         biases = self._biases | dict.fromkeys(self._texts.banned if self._texts else (), -math.inf)
         self._biased = np.array(list(biases), np.int64)
         others = [C.llama_sampler_chain_remove(self._chain, 0) for _ in self._names]
@@ -148,7 +148,7 @@ class NativeSampler:
         return self._chosen()
 
     def _guess(self, chain: Native, grammar: Matcher | None, logits: Logits, before: Sequence[int]) -> int:
-        """What a clone of the chain chooses, which has chosen `before` too. Raises ComputeError."""
+        """The choice of a clone of the chain that has chosen `before` already. Raises ComputeError."""
         self._take(logits, grammar.mask() if grammar else None, also=before)
         C.llama_sampler_apply(chain, ctypes.byref(self._array))
         token = self._chosen()
@@ -165,21 +165,21 @@ class NativeSampler:
         if self._moves:
             at += (ctypes.addressof(array.data.contents) - ctypes.addressof(self._first_row.contents)) // _ROW.itemsize
         if self._row_logits.item(at) == -math.inf:
-            raise ComputeError("every token that may come is banned")
+            raise ComputeError("every candidate for the next token is banned")
         return self._row_ids.item(at)
 
     @property
     def report(self) -> StageReport:
-        """What the stages did in the last `sample` that was given tokens to watch."""
+        """Implements `Sampler.report`."""
         return self._reporter.last
 
     @property
     def near(self) -> Ids | None:
-        """See `app.engine.core.backend.Sampler`."""
+        """Implements `Sampler.near`."""
         return self._near
 
     def _candidates(self, logits: Logits, also: Sequence[int]) -> tuple[Ids | None, float]:
-        """The tokens that the chain can choose from, None where that is all, and the largest logit."""
+        """(ids that the chain can choose from, None for all; the largest logit)."""
         self._near = None
         if not self._keep:
             return None, logits.item(logits.argmax())
@@ -197,10 +197,9 @@ class NativeSampler:
         return (np.concatenate([found, below]) if len(below) else found), maximum
 
     def _take(self, logits: Logits, mask: Mask | None, *, every: bool = False, also: Sequence[int] = ()) -> None:
-        """Fills the array with what the chain can choose from, or with `every` token. Raises ComputeError.
+        """Fills the array with the candidates of the chain, or with `every` token. Raises ComputeError.
 
-        `mask`: the tokens that a grammar allows; `also`: tokens that penalties look back on beside those of the
-        history.
+        `mask`: the tokens that a grammar allows. `also`: tokens that count as history for the penalties.
         """
         if mask is not None:
             ids, maximum = self._allowed(logits, mask, every=every, also=also)
@@ -218,7 +217,7 @@ class NativeSampler:
         array.size, array.selected, array.sorted = n, -1, False
 
     def _allowed(self, logits: Logits, mask: Mask, *, every: bool, also: Sequence[int]) -> tuple[Ids, float]:
-        """Those that a grammar allows too, and the largest logit of them."""
+        """(candidates that the grammar allows, the largest logit among them)."""
         n_allowed = np.count_nonzero(mask)
         if not n_allowed:
             raise ComputeError("the grammar allows no token here: it can neither continue nor end")
@@ -231,7 +230,7 @@ class NativeSampler:
         return found[mask[found]], maximum
 
     def accept(self, tokens: Sequence[int]) -> None:
-        """See `app.engine.core.backend.Sampler`; only what a penalty looks back on is passed on."""
+        """Implements `Sampler.accept`. Passes on only the tokens that a penalty can see."""
         if self._history.window:
             for token in tokens[-self._history.window :]:
                 C.llama_sampler_accept(self._chain, token)
@@ -249,7 +248,7 @@ _Guess = Callable[[Native, Matcher | None, Logits, Sequence[int]], int]
 
 
 class _Shadow:
-    """See `app.engine.core.backend.Shadow`: a clone of the chain has the same random state."""
+    """Implements `app.engine.core.backend.Shadow`: a clone of the chain has the same random state."""
 
     def __init__(self, chain: Native, grammar: Matcher | None, guess: _Guess) -> None:
         self._chain = chain

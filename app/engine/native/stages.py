@@ -23,7 +23,7 @@ _MOST_VARIANTS = 6
 
 
 class TextBans:
-    """Follows one reply."""
+    """Keeps texts (UTF-8) out of one reply."""
 
     def __init__(self, texts: Sequence[bytes], vocab: NativeVocab, index: PieceIndex) -> None:
         self._pieces = vocab.pieces
@@ -31,14 +31,14 @@ class TextBans:
         self._texts = texts
         self._always = frozenset(token for text in texts for token in index.containing(text))
         self._completing: dict[bytes, frozenset[int]] = {}
-        """By the rest of a text: the tokens that begin with it."""
+        """By the rest of a banned text: the tokens that begin with it."""
         self._longest = max(map(len, texts)) - 1
         self._tail = b""
         self.banned = self._always
-        """The tokens that must not come next."""
+        """Ids of the tokens that are banned next."""
 
     def push(self, tokens: Sequence[int]) -> bool:
-        """Takes the text's next tokens; returns whether `banned` has changed."""
+        """Takes the next tokens of the text; returns True if `banned` has changed."""
         before = self.banned
         text = self._tail + b"".join(self._pieces[token] for token in tokens)
         self._tail = text[-self._longest :] if self._longest else b""
@@ -57,45 +57,45 @@ class TextBans:
 
 
 def banned_tokens(model: NativeModel, params: SamplingParams) -> list[int]:
-    """The tokens that `ban` names; a text of several tokens is none of them, see `banned_texts`.
+    """Ids of the tokens in `params.ban`, without texts of several tokens (`banned_texts`).
 
-    Raises SamplingError.
+    Raises SamplingError for an id outside the vocabulary.
     """
     named = (model.token_ids(name) for name in params.ban)
     return [token for tokens in named if len(tokens) == 1 for token in tokens]
 
 
 def banned_texts(model: NativeModel, params: SamplingParams) -> list[bytes]:
-    """The texts that must not come: those of `ban_text`, and those of `ban` that are more than one token.
+    """The texts to keep out, in UTF-8: those of `ban_text`, and those of `ban` that are several tokens.
 
-    Raises SamplingError.
+    Raises SamplingError for an empty text.
     """
     if "" in params.ban_text:
-        raise SamplingError("a banned text is empty")
+        raise SamplingError("ban_text: one of the texts is empty; remove it")
     several = (name for name in params.ban if len(model.token_ids(name)) > 1)
     return [text.encode() for text in dict.fromkeys((*params.ban_text, *several))]
 
 
 def ban_notices(model: NativeModel, params: SamplingParams) -> list[str]:
-    """What `ban` does not do, for each of its texts: it may be one token of several that write it."""
+    """Notices for texts in `params.ban` that other tokens can still write, or that are several tokens."""
     notices: list[str] = []
     tokens = set(banned_tokens(model, params))
     covered = [text.decode() for text in banned_texts(model, params)]
     for name in params.ban:
         ids = model.token_ids(name)
         if len(ids) > 1:
-            notices.append(f"{name!r} is {len(ids)} tokens: none of them is banned, but the text as a whole")
+            notices.append(f"{name!r} is {len(ids)} tokens: the text is banned, not the tokens")
         elif ids and not name.startswith("#") and model.vocab.pieces[ids[0]]:
             others = [each for each in _variants(name) if not any(text in each for text in covered)]
             found = [each for each in others if len(own := model.token_ids(each)) == 1 and own[0] not in tokens]
             if found:
                 listed = ", ".join(map(repr, found[:_MOST_VARIANTS]))
-                notices.append(f"only the token {name!r} (#{ids[0]}) is banned, not {listed}: --ban-text bans a text")
+                notices.append(f"only the token {name!r} (#{ids[0]}) is banned, not {listed}; --ban-text bans the text")
     return notices
 
 
 def _variants(name: str) -> list[str]:
-    """The same word with and without a blank in front, in small letters, and with a capital."""
+    """Other forms of a word: with and without a space in front, in lower case, capitalised."""
     word = name.strip()
     forms = dict.fromkeys((word, word.lower(), word.capitalize()))
     return [form for each in forms for form in (each, f" {each}") if form != name]
@@ -110,7 +110,7 @@ class TokenWindow:
         self._counts: Counter[int] = Counter()
 
     def add(self, token: int) -> None:
-        """Takes the newest token and forgets the oldest."""
+        """Adds a token; drops the oldest one if the window is full."""
         if not self.window:
             return
         self._tokens.append(token)
@@ -122,7 +122,7 @@ class TokenWindow:
                 del self._counts[oldest]
 
     def ids(self) -> Ids:
-        """Each distinct token once."""
+        """The distinct tokens in the window."""
         return np.fromiter(self._counts, np.int64, len(self._counts))
 
 
@@ -130,11 +130,14 @@ BIAS = "logit-bias"
 _MIN_KEEP = 1
 _MIROSTAT_M = 100
 _KEEPS_ORDER = frozenset({"logit-bias", "penalties", "dry", "temperature"})
-"""Stages after which the k largest logits are still among the k largest, or among the tokens that they moved."""
+"""Stages that keep the k largest logits the k largest, but for the tokens that they move."""
 
 
 def biases(model: NativeModel, params: SamplingParams) -> dict[int, float]:
-    """What is added to which logits: the GGUF's suppressed tokens, the bans and the biases."""
+    """The bias for each token id: `logit_bias`, and minus infinity for bans and the GGUF's suppressed tokens.
+
+    Raises SamplingError.
+    """
     found: dict[int, float] = {}
     for name, bias in params.logit_bias.items():
         for token in model.token_ids(name):
@@ -143,20 +146,20 @@ def biases(model: NativeModel, params: SamplingParams) -> dict[int, float]:
 
 
 def bias_stage(n_vocab: int, biases: dict[int, float]) -> Native:
-    """The stage that adds `biases` to the logits; always the first of a chain."""
+    """The stage that adds `biases` (by token id) to the logits; always the first of a chain."""
     rows = (C.llama_logit_bias * len(biases))(*biases.items())
     return C.llama_sampler_init_logit_bias(n_vocab, len(rows), rows)
 
 
 def window(params: SamplingParams, n_ctx: int) -> int:
-    """How many tokens back the penalties look, 0 where they are off."""
+    """Number of past tokens that the penalties look at; 0 if penalties are off."""
     penalties = _last_n(params.penalty_last_n, n_ctx) if _on("penalties", params) else 0
     dry = _last_n(params.dry_penalty_last_n, n_ctx) if _on("dry", params) else 0
     return max(penalties, dry)
 
 
 def keep(params: SamplingParams) -> int:
-    """Candidates that can matter to the first narrow stage; 0 where the chain needs the whole vocabulary."""
+    """Number of top candidates that the chain needs; 0 if it needs the whole vocabulary."""
     if params.mirostat:
         return 0
     if params.temperature <= 0:
@@ -171,7 +174,7 @@ def keep(params: SamplingParams) -> int:
 
 
 def make(model: NativeModel, params: SamplingParams, n_ctx: int, seed: int) -> list[tuple[str, Native]]:
-    """The stages that are on, named, in order; the last one selects. Raises SamplingError."""
+    """Creates the active stages as (name, llama_sampler), in order; the last one selects. Raises SamplingError."""
     vocab, n_vocab = C.llama_model_get_vocab(model.handle), model.vocab.n_vocab
     stages: list[tuple[str, Native]] = []
     added = biases(model, params)
@@ -219,7 +222,7 @@ def _on(stage: Stage, params: SamplingParams) -> bool:
 
 
 def _last_n(last_n: int, n_ctx: int) -> int:
-    return n_ctx if last_n < 0 else min(last_n, n_ctx)  # llama.cpp makes a buffer of that many at once
+    return n_ctx if last_n < 0 else min(last_n, n_ctx)  # llama.cpp allocates a buffer of this many tokens
 
 
 def _dry(vocab: Native, params: SamplingParams, n_ctx: int) -> Native:

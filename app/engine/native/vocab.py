@@ -1,4 +1,4 @@
-"""A model's vocabulary as tables filled as they are used, and tokenisation that cannot overflow the stack."""
+"""A model's vocabulary, in tables that fill on use, and tokenisation that cannot overflow the stack."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from app.engine.text.tokenizer import SpecialToken
 
 _PIECE_BYTES = 4096
 _SAFE_BYTES = 8192
-"""Longer runs can overflow the stack in the std::regex of some pre-tokenizers."""
+"""Longer texts can overflow the stack in the std::regex of some pre-tokenizers."""
 _BIG_STACK_BYTES = 512 << 20
 _UNKNOWN, _UNUSED, _CONTROL, _USER_DEFINED, _LSTRIP, _RSTRIP = 1, 2, 8, 16, 128, 256
 _STACK_SIZE = threading.Lock()
-"""The size is that of all new threads of the process."""
+"""Guards the stack size, which holds for all new threads of the process."""
 T = TypeVar("T")
 
 
 class _Pieces(dict[int, bytes]):
-    """Token bytes by id, asked for once: reading all of them costs more than loading a small model."""
+    """Token bytes by id, each read on first use: reading all takes longer than loading a small model."""
 
     def __init__(self, vocab: Native, n_vocab: int, named: bool) -> None:
         super().__init__()
@@ -34,23 +34,21 @@ class _Pieces(dict[int, bytes]):
     def __missing__(self, token: int) -> bytes:
         if not 0 <= token < self._n_vocab:
             raise IndexError(f"token {token} of {self._n_vocab}")  # llama.cpp would abort the process
-        buffer = ctypes.create_string_buffer(_PIECE_BYTES)  # not a common one: threads may ask at the same time
+        buffer = ctypes.create_string_buffer(_PIECE_BYTES)  # one a call: several threads may read
         n: int = C.llama_token_to_piece(self._vocab, token, buffer, _PIECE_BYTES, 0, self._named)
         piece = self[token] = buffer.raw[: max(n, 0)]
         return piece
 
 
 class NativeVocab:
-    """The tables of one model."""
+    """Implements `app.engine.text.tokenizer.Vocab` for one model."""
 
     def __init__(self, model: Native) -> None:
         vocab = C.llama_model_get_vocab(model)
         self._vocab = vocab
         self.n_vocab: int = C.llama_vocab_n_tokens(vocab)
         self.named_pieces = _Pieces(vocab, self.n_vocab, named=True)
-        """Token bytes, control tokens by name."""
         self.pieces = _Pieces(vocab, self.n_vocab, named=False)
-        """Token bytes as text: empty for control tokens."""
         self._unused: list[int] = []
         self.special = self._read_special()
         self.eog = frozenset(i for i in range(self.n_vocab) if C.llama_vocab_is_eog(vocab, i))
@@ -72,17 +70,17 @@ class NativeVocab:
         return sorted(found, key=lambda token: -len(token.text))
 
     def show(self, tokens: Iterable[int]) -> None:
-        """Makes control tokens text: from now on their `pieces` are their names."""
+        """Implements `Vocab.show`."""
         self.pieces.update((token, self.named_pieces[token]) for token in tokens)
 
     @property
     def non_text(self) -> list[int]:
-        """Tokens that stand for no text: control tokens, tags such as `<think>`, unknown and unused ones."""
+        """Ids of tokens without text: control tokens, tags such as `<think>`, unknown and unused tokens."""
         tags = (token.id for token in self.special if not token.user_defined or _is_tag(token.text))
         return [*tags, *self._unused]
 
     def tokenize(self, text: bytes) -> list[int]:
-        """Ids of a raw fragment: no special token is parsed, no BOS is added."""
+        """Implements `Vocab.tokenize`, on a thread with a large stack for a long text."""
         if not text:
             return []
         if len(text) <= _SAFE_BYTES:
@@ -116,14 +114,14 @@ def _special(text: bytes, token: int, attributes: int) -> SpecialToken:
 
 
 def on_big_stack(work: Callable[[], T]) -> T:
-    """Runs `work` in a thread with room for the recursion of std::regex; re-raises what it raises."""
+    """Runs `work` in a thread with a stack of 512 MiB, for the recursion of std::regex; raises what it raises."""
     results: list[T] = []
     errors: list[BaseException] = []
 
     def run() -> None:
         try:
             results.append(work())
-        except BaseException as error:  # handed to the caller below
+        except BaseException as error:  # raised in the caller below
             errors.append(error)
 
     with _STACK_SIZE:
@@ -140,13 +138,13 @@ def on_big_stack(work: Callable[[], T]) -> T:
 
 
 class PieceIndex:
-    """Finds the tokens of one vocabulary by how their text begins, or by what it holds. Control tokens have no text."""
+    """Finds the tokens of one vocabulary by the beginning or a part of their text; never control tokens."""
 
     def __init__(self, vocab: NativeVocab) -> None:
         self._vocab = vocab
 
     def starting_with(self, text: bytes) -> list[int]:
-        """The tokens whose text begins with `text`."""
+        """Ids of the tokens whose text begins with `text`."""
         at, found = bisect_left(self._pieces, (text, -1)), list[int]()
         while at < len(self._pieces) and self._pieces[at][0].startswith(text):
             found.append(self._pieces[at][1])
@@ -154,7 +152,7 @@ class PieceIndex:
         return found
 
     def containing(self, text: bytes) -> list[int]:
-        """The tokens whose text contains `text`."""
+        """Ids of the tokens whose text contains `text`."""
         return [token for piece, token in self._pieces if text in piece]
 
     @cached_property

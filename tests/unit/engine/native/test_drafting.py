@@ -89,15 +89,17 @@ def test_it_backs_off_to_the_cpu_and_says_so(machine: Machine) -> None:
     assert machine.placed() == [(-1, "none", 0), (0, "none", 0)]
     assert machine.n_open == 1
     assert loaded.notices == [
-        "the draft model is on the CPU, it did not fit on the GPU: the draft model small.gguf cannot be loaded beside "
-        f"the model: no context of 8192 tokens: {NO_MEMORY}"
+        "the draft model did not fit on the GPU and runs on the CPU: the draft model small.gguf cannot be loaded "
+        f"beside the model: cannot make a context of 8192 tokens: {NO_MEMORY}"
     ]
 
 
 def test_no_room_anywhere_is_an_error_that_names_it(machine: Machine) -> None:
     machine.full = {"GPU", "CPU"}
     loaded = target(fit(SIZES, [DeviceMemory("CUDA0", "GPU", 24 * GIB), RAM], LoadOptions()))
-    with pytest.raises(LoadError, match=r"the draft model small\.gguf cannot be loaded beside the model: no context"):
+    with pytest.raises(
+        LoadError, match=r"the draft model small\.gguf cannot be loaded beside the model: cannot make a context"
+    ):
         DraftModel("/small.gguf", loaded, LoadOptions())
     assert machine.n_open == 0
 

@@ -87,7 +87,7 @@ def test_fewer_layers_after_the_weights_did_not_fit(machine: Machine) -> None:
     assert machine.contexts == [(8192, 2)]
     assert loaded.notices == [
         "18 of 33 layers on the GPU: no more fit in its memory",
-        f"loaded at try 3; the first one failed: {NO_MEMORY}",
+        f"loaded on attempt 3; the first failed: {NO_MEMORY}",
     ]
     assert machine.n_open == 1
 
@@ -104,7 +104,7 @@ def test_slots_then_layers_then_the_window_after_the_context_did_not_fit(machine
 
 def test_a_fixed_window_and_fixed_layers_are_not_touched(machine: Machine) -> None:
     machine.cells = 4096
-    with pytest.raises(LoadError, match="no context of 8192 tokens"):
+    with pytest.raises(LoadError, match="cannot make a context of 8192 tokens"):
         load(LoadOptions(n_ctx=8192, n_gpu_layers=10))
     assert machine.models == [10]
     assert machine.contexts == [(8192, 2), (8192, 1)]
