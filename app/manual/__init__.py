@@ -22,6 +22,7 @@ TOPICS: dict[str, str] = {
 }
 """Name of each topic and what it is about, in reading order."""
 
+_LINK = re.compile(r"\[([^]]+)\]\((\w+)\.md\)")
 _MARKER = re.compile(r"^<!--.*?-->\n", re.MULTILINE)
 
 
@@ -31,6 +32,11 @@ def read_topic(name: str) -> str:
         raise KeyError(name)
     text = resources.files("app.manual").joinpath(f"{name}.md").read_text(encoding="utf-8")
     return _MARKER.sub("", text)
+
+
+def without_links(text: str, way: str = "{label}") -> str:
+    """Returns `text` with links to topics in words: `way` may name `{label}` and `{topic}`."""
+    return _LINK.sub(lambda match: way.format(label=match[1], topic=match[2]), text)
 
 
 def find(words: str) -> list[tuple[str, str]]:

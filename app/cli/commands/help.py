@@ -20,7 +20,7 @@ def help_(
 ) -> int:
     """Show the manual: formatted and paged on a terminal, Markdown in a pipe."""
     from app.cli.common.console import print_line, print_table, stdout_is_terminal, write_out
-    from app.manual import TOPICS, read_topic
+    from app.manual import TOPICS, read_topic, without_links
 
     if topic is None:
         print_table(("TOPIC", "ABOUT"), list(TOPICS.items()))
@@ -32,7 +32,7 @@ def help_(
         hint = f"Did you mean `tok help {near[0]}`? " if near else ""
         raise UsageError(f"there is no topic `{one_line(topic)}`", f"{hint}`tok help` lists the topics.")
     if stdout_is_terminal():
-        _page(read_topic(name))
+        _page(without_links(read_topic(name), "`tok help {topic}`"))
     else:
         write_out(read_topic(name))
     return ExitCode.OK

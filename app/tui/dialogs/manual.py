@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
-from app.manual import TOPICS, find, read_topic
+from app.manual import TOPICS, find, read_topic, without_links
 from app.tui.common.safe import Dialog
 from app.tui.dialogs.picker import Picker, PickerRow, matches
 
@@ -22,8 +22,8 @@ class ManualTopic(Dialog[None]):
 
     def __init__(self, topic: str, line: str = "") -> None:
         super().__init__()
-        text = read_topic(topic)
-        at = text.find(line) if line else 0
+        text = without_links(read_topic(topic))
+        at = max(0, text.find(without_links(line))) if line else 0
         self._parts = text[:at], text[at:]
 
     def compose(self) -> ComposeResult:
