@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Annotated
 
@@ -30,9 +31,24 @@ from app.cli.commands import (
 )
 from app.cli.common.coercion import use_plain_coercion
 from app.cli.common.exit_codes import EPILOG
-from app.cli.common.groups import SectionedCommand
+from app.cli.common.groups import SectionedCommand, examples
 from app.cli.common.options import ContinueLast, DraftModel, Model, PresetName, SystemPrompt, ThemeName
 from app.domain.errors import UsageError
+
+_COMMANDS: tuple[tuple[Callable[..., int], tuple[str, ...]], ...] = (
+    (chat.chat, ("tok chat -m ~/models/qwen3-4b.gguf", "tok chat --continue")),
+    (ask.ask, ('tok ask "Write a haiku about rain"', 'git diff | tok ask "Write a commit message" -p precise')),
+    (batch.batch, ("tok batch prompts.jsonl -o answers.jsonl --parallel 8",)),
+    (trace.trace, ('tok trace "Rain" -o run.jsonl --seed 7 --exact --stages',)),
+    (replay.replay, ("tok replay run.jsonl --speed 2", "tok replay run.jsonl --verify")),
+    (explain.explain, ("tok explain", 'tok explain "Why is the sky blue?"')),
+    (next.next_, ('tok next "The capital of France is" --raw -k 5',)),
+    (inspect.inspect, ('tok inspect "The sky is blue." --top 3', "tok inspect -f essay.txt --json")),
+    (tokenize.tokenize, ('tok tokenize "autoregressive"',)),
+    (bench.bench, ("tok bench", "tok bench -m ~/models/qwen3-4b.gguf --suite speculation --json > run.json")),
+    (help.help_, ("tok help", "tok help loop")),
+)
+"""The commands that stand alone, each with examples."""
 
 _HELP = "Chat with a local language model and see the autoregressive loop, token by token. Alone, `tok` opens the chat."
 
@@ -54,7 +70,7 @@ def _root(  # noqa: PLR0913, PLR0917 -- one parameter an option
     if context.invoked_subcommand is None:
         return chat.chat(model, preset, system, continue_last, theme, draft)
     if model or preset or system is not None or continue_last or theme or draft:
-        raise UsageError(f"options of a command go behind its name: tok {context.invoked_subcommand} …")
+        raise UsageError(f"put command options after the command name: tok {context.invoked_subcommand} …")
     return None
 
 
@@ -69,21 +85,10 @@ def command_line() -> Command:
         context_settings={"help_option_names": ["-h", "--help"]},  # of every command below, too
     )
     root.callback(invoke_without_command=True)(_root)
-    root.command()(chat.chat)
-    root.command(cls=SectionedCommand)(ask.ask)
-    root.command(cls=SectionedCommand)(batch.batch)
-    root.command(cls=SectionedCommand)(trace.trace)
-    root.command(cls=SectionedCommand)(replay.replay)
-    root.command(cls=SectionedCommand)(explain.explain)
-    root.command("next", cls=SectionedCommand)(next.next_)
-    root.command(cls=SectionedCommand)(inspect.inspect)
-    root.command(cls=SectionedCommand)(tokenize.tokenize)
-    root.command()(bench.bench)
-    root.add_typer(history.commands)
-    root.add_typer(export.commands)
-    root.add_typer(models.commands)
-    root.add_typer(presets.commands)
-    root.add_typer(config.commands)
-    root.command("help")(help.help_)
+    for command, shown in _COMMANDS:
+        name = command.__name__.rstrip("_")
+        root.command(name, cls=SectionedCommand, epilog=examples(*shown))(command)
+    for group in (history, export, models, presets, config):
+        root.add_typer(group.commands)
     use_plain_coercion()
     return get_command(root)

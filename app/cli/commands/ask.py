@@ -35,29 +35,40 @@ def ask(
     system: SystemPrompt = None,
     file: PromptFiles = None,
     n: Annotated[
-        int, typer.Option("-n", min=1, max=16, metavar="N", help="How many answers, at once, to choose from.")
+        int, typer.Option("-n", min=1, max=16, metavar="N", help="Number of answers to generate at once.")
     ] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
-    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print one JSON event a line, as it happens.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object when the answer is complete.")] = False,
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print JSON events, one a line, as they happen.")] = False,
     stats: Stats = False,
     logprobs: Annotated[
         int | None,
-        typer.Option(min=0, max=100, metavar="K", help="With --json, --jsonl, --trace: each token and K alternatives."),
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="K",
+            help="Report each token with K alternatives; needs --json, --jsonl or --trace.",
+        ),
     ] = None,
     trace_stages: Annotated[
         bool,
-        typer.Option("--trace-stages", help="Like --logprobs (10 if not given), with what each sampling stage did."),
+        typer.Option("--trace-stages", help="Report what each sampler stage did; implies --logprobs 10."),
     ] = False,
     trace: TraceTo = None,
     overwrite: Overwrite = False,
     speculate: Speculate = None,
     draft: DraftModel = None,
-    no_stream: Annotated[bool, typer.Option("--no-stream", help="Print the answer when it is complete.")] = False,
+    no_stream: Annotated[
+        bool,
+        typer.Option(
+            "--no-stream",
+            help="Print the answer when it is complete, not as it comes.",
+        ),
+    ] = False,
     continue_last: ContinueLast = False,
-    no_save: Annotated[bool, typer.Option("--no-save", help="Keep nothing of this in the history.")] = False,
+    no_save: Annotated[bool, typer.Option("--no-save", help="Do not store the question and answer.")] = False,
     sampling: dict[str, Any],
 ) -> int:
-    """Answer once and exit."""
+    """Answer one question and exit."""
     if as_json and as_jsonl:
         raise UsageError("--json and --jsonl exclude each other")
     for name, wanted in {"--logprobs": logprobs is not None, "--trace-stages": trace_stages}.items():

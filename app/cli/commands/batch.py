@@ -17,7 +17,7 @@ def batch(  # noqa: PLR0913 -- one parameter an option
     *,
     source: Annotated[
         Path,
-        typer.Argument(metavar="IN", help='Lines of {"prompt" or "messages", "id", any sampling field}; - is stdin.'),
+        typer.Argument(metavar="IN", help='Input file of JSON lines with "prompt" or "messages"; `-` is stdin.'),
     ],
     output: Annotated[
         Path,
@@ -25,21 +25,21 @@ def batch(  # noqa: PLR0913 -- one parameter an option
             "--output",
             "-o",
             metavar="OUT",
-            help="Output file; resumed if it exists, failed lines included. - is stdout.",
+            help="Output file; resumed if it exists. `-` is stdout.",
         ),
     ],
     parallel: Annotated[
-        int, typer.Option("--parallel", min=1, max=64, metavar="N", help="How many requests run at once.")
+        int, typer.Option("--parallel", min=1, max=64, metavar="N", help="Number of requests to run at once.")
     ] = 8,
     model: Model = None,
     preset: PresetName = None,
     system: SystemPrompt = None,
     speculate: Speculate = None,
     draft: DraftModel = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew, whatever OUT holds.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start over instead of resuming OUT.")] = False,
     sampling: dict[str, Any],
 ) -> int:
-    """Answer a file of prompts, several at once, in order; a run that was cut off goes on where it ended."""
+    """Answer a file of prompts in order, several at once. An interrupted run resumes."""
     from app.cli.batch.options import BatchOptions
     from app.cli.batch.run import run_batch
 

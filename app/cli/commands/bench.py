@@ -19,27 +19,25 @@ def bench(
         list[str] | None,
         typer.Option(
             metavar="SUITE",
-            help="basic, depth, speculation, reuse, batch or all; may be repeated.",
+            help="Suite: basic, depth, speculation, reuse, batch or all. Repeatable.",
             show_default="basic",
         ),
     ] = None,
     draft: Annotated[
         str | None,
-        typer.Option(metavar="MODEL", help="A draft model for the suite speculation.", show_default=False),
+        typer.Option(metavar="MODEL", help="Draft model for the suite `speculation`.", show_default=False),
     ] = None,
     reps: Annotated[
-        int, typer.Option("--reps", "-r", min=1, max=100, metavar="N", help="Repetitions of each row.")
+        int, typer.Option("--reps", "-r", min=1, max=100, metavar="N", help="Number of repetitions of each row.")
     ] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for --compare.")] = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for a later --compare.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table only.")] = False,
     compare: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="An earlier run's --json: tell how much better each row is.", show_default=False
-        ),
+        typer.Option(metavar="FILE", help="Compare with the --json output of an earlier run.", show_default=False),
     ] = None,
 ) -> int:
-    """Measure a model and the loop around it. Progress goes to standard error."""
+    """Measure the speed of a model and of the loop around it."""
     if as_json and markdown:
         raise UsageError("--json and --markdown exclude each other")
     import shutil

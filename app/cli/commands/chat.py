@@ -13,7 +13,7 @@ def chat(
     theme: ThemeName = None,
     draft: DraftModel = None,
 ) -> int:
-    """Open the chat (what `tok` does when it is given no command)."""
+    """Open the chat. `tok` without a command does the same."""
     from app.tui.common.options import ChatOptions
     from app.tui.run import run_chat
 

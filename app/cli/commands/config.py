@@ -53,7 +53,7 @@ def show() -> int:
 
 @commands.command()
 def check() -> int:
-    """Check settings, models, keys and themes; tell every mistake with its place. Exits with 3 when there is one."""
+    """Check settings, models, keys and themes. Exits with code 3 on errors."""
     from app.cli.common.configuration import judge_keys, judge_models
     from app.config.check import check_config
     from app.config.problems import render
@@ -68,7 +68,7 @@ def check() -> int:
 
 @commands.command()
 def edit() -> int:
-    """Open `config.toml` in $VISUAL or $EDITOR, creating it first; then check it."""
+    """Edit `config.toml` in $VISUAL or $EDITOR, then check it. Creates it if needed."""
     from app.cli.common.editor import open_editor
     from app.config.paths import config_file, ensure_dir
     from app.config.writer import default_config_text

@@ -19,7 +19,7 @@ def explain(  # noqa: PLR0913 -- one parameter an option
     *,
     prompt: Annotated[
         str | None,
-        typer.Argument(metavar="PROMPT", help="A question to answer and explain by; without one no model is loaded."),
+        typer.Argument(metavar="PROMPT", help="Question to answer and explain. Without it, no model is loaded."),
     ] = None,
     model: Model = None,
     preset: PresetName = None,
@@ -28,7 +28,7 @@ def explain(  # noqa: PLR0913 -- one parameter an option
     draft: DraftModel = None,
     sampling: dict[str, Any],
 ) -> int:
-    """Tell how a reply comes about: the five steps of the loop and what makes it fast."""
+    """Explain how a reply comes about. With PROMPT, uses the figures of its answer."""
     if prompt is None:
         if sampling or any(option is not None for option in (model, preset, system, speculate, draft)):
             raise UsageError("these options need a PROMPT", hint="without one nothing is asked of a model")

@@ -11,24 +11,22 @@ from app.cli.common.exit_codes import ExitCode
 from app.cli.common.groups import SectionedCommand
 from app.domain.errors import UsageError
 
-commands = typer.Typer(name="export", help="Export what is stored.", rich_markup_mode=None)
+commands = typer.Typer(name="export", help="Export stored conversations.", rich_markup_mode=None)
 
 
 @commands.command(cls=SectionedCommand)
 def trace(
-    source: Annotated[
-        str, typer.Argument(metavar="ID", help="A conversation (`tok history`), or a file of `tok trace`.")
-    ],
+    source: Annotated[str, typer.Argument(metavar="ID", help="Conversation number (`tok history`), or a trace file.")],
     message: Annotated[
-        bool, typer.Option("--message", help="ID is the number of one reply: an `id` in the JSON of its conversation.")
+        bool, typer.Option("--message", help="Treat ID as the number of one reply (an `id` in --json output).")
     ] = False,
     html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write one page that needs no network.", show_default=False)
+        Path | None, typer.Option(metavar="FILE", help="Write one HTML page that needs no network.", show_default=False)
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the same as one JSON object.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
 ) -> int:
-    """Export the tokens of a conversation's replies, with all that the inspector shows of them."""
+    """Export replies token by token. The page shows what the inspector shows."""
     if (html is None) != as_json:
         raise UsageError("say where the trace goes: --html FILE or --json")
     import asyncio

@@ -18,7 +18,7 @@ def help_(
         str | None, typer.Argument(metavar="TOPIC", help="Topic to show. Without one, lists the topics.")
     ] = None,
 ) -> int:
-    """Show the manual: formatted and paged on a terminal, Markdown in a pipe."""
+    """Show the manual. A terminal gets it formatted and paged, a pipe as Markdown."""
     from app.cli.common.console import print_line, print_table, stdout_is_terminal, write_out
     from app.manual import TOPICS, read_topic, without_links
 

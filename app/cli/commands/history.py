@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from app.domain.conversation import Conversation
     from app.store.store import Store
 
-Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Conversations, as `tok history` numbers them.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON array of what was changed.")]
+Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Conversation numbers (`tok history`).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the changed conversations as a JSON array.")]
 
 
 def rm(ids: Ids, as_json: AsJson = False) -> int:
-    """Delete conversations; `restore` undoes it for 24 hours."""
+    """Delete conversations. `restore` undoes it within 24 hours."""
     from app.cli.common import console
     from app.store.store import UNDO_MS
 
@@ -33,7 +33,7 @@ def rm(ids: Ids, as_json: AsJson = False) -> int:
 
 
 def restore(ids: Ids, as_json: AsJson = False) -> int:
-    """Bring deleted conversations back."""
+    """Restore deleted conversations."""
     _report(_run(ids, deleted=True, work="restore"), "restored", as_json)
     return ExitCode.OK
 
@@ -41,7 +41,7 @@ def restore(ids: Ids, as_json: AsJson = False) -> int:
 def purge(
     context: typer.Context,
     ids: Annotated[
-        list[int] | None, typer.Argument(metavar="[ID]...", help="Deleted conversations; without any, all of them.")
+        list[int] | None, typer.Argument(metavar="[ID]...", help="Numbers of deleted conversations. Without any, all.")
     ] = None,
     as_json: AsJson = False,
 ) -> int:
@@ -185,7 +185,7 @@ def _report(changed: list[Conversation], what: str, as_json: bool) -> None:
 
 commands = typer.Typer(
     name="history",
-    help="List, delete, restore and erase stored conversations. Without a command's name it lists them.",
+    help="List, delete, restore and erase stored conversations.",
     cls=DefaultGroup,
     rich_markup_mode=None,
 )
@@ -200,17 +200,23 @@ class KindFilter(Enum):
 
 def history(
     search: Annotated[
-        list[str] | None, typer.Argument(metavar="SEARCH", help="Words that the title or one message holds.")
+        list[str] | None, typer.Argument(metavar="SEARCH", help="Words to find in titles and messages.")
     ] = None,
     kind: Annotated[
         KindFilter | None,
-        typer.Option(help="Only chats, or only questions of `tok ask` that no chat went on with.", show_default=False),
+        typer.Option(help="Only chats, or only `tok ask` questions.", show_default=False),
     ] = None,
-    limit: Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="N", help="At most this many.")] = 50,
+    limit: Annotated[int, typer.Option("-n", min=1, max=100_000, metavar="N", help="Maximum number of rows.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
-    deleted: Annotated[bool, typer.Option("--deleted", help="List what was deleted and can be restored.")] = False,
+    deleted: Annotated[
+        bool,
+        typer.Option(
+            "--deleted",
+            help="List deleted conversations that can be restored.",
+        ),
+    ] = False,
 ) -> int:
-    """List stored conversations, the newest first; `tok export trace ID` makes a page of one."""
+    """List stored conversations, newest first."""
     if deleted:
         if search:
             raise UsageError("--deleted lists everything that was deleted, and takes no words")

@@ -14,10 +14,16 @@ def inspect(  # noqa: PLR0913 -- one parameter an option
     context: typer.Context,
     *,
     text: Annotated[
-        str | None, typer.Argument(metavar="TEXT", help="The text, as it is; without one standard input is read.")
+        str | None, typer.Argument(metavar="TEXT", help="Text, used as it is. Without it, standard input is read.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read it from a file; - is standard input.")
+        Path | None,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="FILE",
+            help="Read the text from a file; `-` is standard input.",
+        ),
     ] = None,
     model: Model = None,
     top: Annotated[
@@ -27,7 +33,7 @@ def inspect(  # noqa: PLR0913 -- one parameter an option
             min=0,
             max=100,
             metavar="K",
-            help="Alternatives of each token: the K likeliest in its place.",
+            help="Number of alternatives to show for each token.",
             show_default="5 in the JSON, 1 in a terminal",
         ),
     ] = None,
@@ -35,7 +41,7 @@ def inspect(  # noqa: PLR0913 -- one parameter an option
         bool | None,
         typer.Option(
             "--tokens/--no-tokens",
-            help="In a terminal, a row for each token, or for the least expected ones alone.",
+            help="On a terminal, show a row for each token, not only the least likely ones.",
             show_default="each of up to 40 tokens; with --top each",
         ),
     ] = None,
@@ -45,13 +51,13 @@ def inspect(  # noqa: PLR0913 -- one parameter an option
             "--ctx",
             min=4,
             metavar="N",
-            help="Tokens of context that a token is scored in, as llama-perplexity's -c.",
+            help="Context window in tokens, like llama-perplexity's -c.",
             show_default="the whole window",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> int:
-    """Score a text: probability, rank and entropy of each token, and the perplexity."""
+    """Score a text, token by token. Shows probability, rank, entropy and the perplexity."""
     from app.cli.score.inspection import InspectOptions, run_inspect
 
     return run_inspect(InspectOptions(text, file, model, top, rows, n_ctx or 0, as_json), context.obj)

@@ -9,7 +9,7 @@ from app.cli.common import console
 from app.cli.common.exit_codes import ExitCode
 from app.cli.common.groups import SectionedCommand
 
-commands = typer.Typer(name="models", help="List the models that `-m` can name.", rich_markup_mode=None)
+commands = typer.Typer(name="models", help="List models, or plan how one would be loaded.", rich_markup_mode=None)
 commands.command(cls=SectionedCommand)(models_plan.plan)
 
 
@@ -20,7 +20,7 @@ def _models(context: typer.Context) -> int:
 
 @commands.command("list")
 def list_() -> int:
-    """List the catalogue and the files in `models_dir`; `*` marks the one that is used when none is named."""
+    """List the catalogue and the files in `models_dir`. `*` marks the default."""
     from app.cli.common.configuration import warn_of
     from app.cli.common.console import print_table
     from app.config.catalogue import load_catalogue

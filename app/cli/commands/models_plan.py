@@ -25,13 +25,16 @@ def plan(
     name: Annotated[
         str | None,
         typer.Argument(
-            metavar="MODEL", help="A model as `-m` takes it.", autocompletion=complete_model, show_default=False
+            metavar="MODEL",
+            help="Model: a name from `tok models`, or the path of a GGUF file.",
+            autocompletion=complete_model,
+            show_default=False,
         ),
     ] = None,
     draft: DraftModel = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; sizes in bytes.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, sizes in bytes.")] = False,
 ) -> int:
-    """Show which layers, window and caches would go where; nothing is loaded."""
+    """Show how a model would be loaded here. Nothing is loaded."""
     from pathlib import Path
 
     from app.config.catalogue import load_catalogue

@@ -16,19 +16,19 @@ def next_(  # noqa: PLR0913 -- one parameter an option
     context: typer.Context,
     *,
     prompt: Annotated[
-        str | None, typer.Argument(metavar="PROMPT", help="What the model answers; standard input is added to it.")
+        str | None, typer.Argument(metavar="PROMPT", help="The question. Standard input, if piped, is added to it.")
     ] = None,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Go on with the text as it is: no chat template, no system prompt.")
+        bool, typer.Option("--raw", help="Continue the text as it is: no chat template, no system prompt.")
     ] = False,
-    k: Annotated[int, typer.Option("-k", min=1, max=1000, metavar="K", help="How many candidates are told.")] = 20,
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, metavar="K", help="Number of candidates to show.")] = 20,
     model: Model = None,
     preset: PresetName = None,
     system: SystemPrompt = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     sampling: dict[str, Any],
 ) -> int:
-    """Show the next token's distribution, before and after the sampler, stage by stage."""
+    """Show the candidates for the next token. Lists them before and after each sampler stage."""
     if raw and system is not None:
         raise UsageError("--raw and --system exclude each other", hint="a raw text is given to the model as it is")
     from app.cli.score.preview import run_next

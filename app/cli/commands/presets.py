@@ -20,7 +20,7 @@ def _presets(context: typer.Context) -> int:
 
 @commands.command("list")
 def list_() -> int:
-    """List every preset; `*` marks the one that is used when none is named."""
+    """List presets. `*` marks the default."""
     from app.cli.common.configuration import warn_of
     from app.cli.common.console import print_table
     from app.config.settings import load_presets, load_settings
@@ -40,11 +40,9 @@ def list_() -> int:
 
 @commands.command(cls=SectionedCommand)
 def show(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A name that the list has.", autocompletion=complete_preset)
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of a preset.", autocompletion=complete_preset)],
 ) -> int:
-    """Show one preset as the table that `config.toml` would hold, every value spelt out."""
+    """Show every value of a preset, as TOML for `config.toml`."""
     from app.cli.common.configuration import spelt_out, toml_lines, warn_of
     from app.cli.common.console import print_line
     from app.config.presets import find_preset

@@ -13,26 +13,26 @@ from app.domain.errors import UsageError
 
 def replay(  # noqa: PLR0913, PLR0917 -- one parameter an option
     context: typer.Context,
-    trace: Annotated[Path, typer.Argument(metavar="FILE", help="What `tok trace -o FILE` wrote.")],
+    trace: Annotated[Path, typer.Argument(metavar="FILE", help="Trace file (`tok trace -o FILE`).")],
     speed: Annotated[
         float | None,
         typer.Option(
             min=0.0,
             max=64.0,
             metavar="X",
-            help="1 is as it came, 2 twice as fast; 0 shows all at once.",
+            help="Playback speed: 1 is original, 2 twice as fast, 0 shows all at once.",
             show_default=False,
         ),
     ] = None,
     theme: ThemeName = None,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Run it again in exact mode and tell the first difference.")
+        bool, typer.Option("--verify", help="Compute the run again in exact mode and report the first difference.")
     ] = False,
     model: Model = None,
-    as_json: Annotated[bool, typer.Option("--json", help="With --verify: print one JSON object.")] = False,
-    partial: Annotated[bool, typer.Option("--partial", help="Take what there is of a trace that was cut off.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --verify, print one JSON object.")] = False,
+    partial: Annotated[bool, typer.Option("--partial", help="Accept a trace that was cut off.")] = False,
 ) -> int:
-    """Play a trace in the chat exactly as it came; nothing is computed or saved."""
+    """Play a recorded reply in the chat. Nothing is computed or stored."""
     if verify and (speed is not None or theme):
         raise UsageError("--verify shows nothing: --speed and --theme have no meaning with it")
     if not verify and (model or as_json):

@@ -14,18 +14,24 @@ def tokenize(
     context: typer.Context,
     *,
     text: Annotated[
-        str | None, typer.Argument(metavar="TEXT", help="The text, as it is; without one standard input is read.")
+        str | None, typer.Argument(metavar="TEXT", help="Text, used as it is. Without it, standard input is read.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Option("--file", "-f", metavar="FILE", help="Read it from a file; - is standard input.")
+        Path | None,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="FILE",
+            help="Read the text from a file; `-` is standard input.",
+        ),
     ] = None,
     model: Model = None,
     special: Annotated[
-        bool, typer.Option("--special", help="Take the names of control tokens for these tokens, not for text.")
+        bool, typer.Option("--special", help="Read names of control tokens as these tokens, not as text.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> int:
-    """Show the tokens of a text. Piped: one a line, with its place in bytes."""
+    """Show the tokens of a text. In a pipe: one a line, with byte offsets."""
     from app.cli.score.tokens import run_tokenize
 
     return run_tokenize(text, file, model, context.obj, special=special, as_json=as_json)

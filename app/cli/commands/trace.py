@@ -31,15 +31,15 @@ def trace(  # noqa: PLR0913 -- one parameter an option
     prompt: Question = None,
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="OUT", help="Where the trace goes; - is stdout, without the answer."),
+        typer.Option("--output", "-o", metavar="OUT", help="Trace file; `-` is stdout, without the answer."),
     ],
     model: Model = None,
     preset: PresetName = None,
     system: SystemPrompt = None,
     file: PromptFiles = None,
-    stages: Annotated[bool, typer.Option("--stages", help="With what each stage of the sampler did.")] = False,
+    stages: Annotated[bool, typer.Option("--stages", help="Record what each sampler stage did.")] = False,
     top: Annotated[
-        int, typer.Option("--top", min=0, max=100, metavar="K", help="How many alternatives each token carries.")
+        int, typer.Option("--top", min=0, max=100, metavar="K", help="Number of alternatives to record for each token.")
     ] = TRACE_TOP_K,
     overwrite: Overwrite = False,
     speculate: Speculate = None,
@@ -47,7 +47,7 @@ def trace(  # noqa: PLR0913 -- one parameter an option
     stats: Stats = False,
     sampling: dict[str, Any],
 ) -> int:
-    """Answer once and write a line a token. Nothing is kept in the history; `tok replay OUT` plays it."""
+    """Answer one question and record every token in a trace file."""
     options = AskOptions(
         prompt=prompt,
         model=model,

@@ -6,6 +6,11 @@ from typer._click import Context, HelpFormatter  # pyright: ignore[reportPrivate
 from typer.core import TyperCommand, TyperGroup
 
 
+def examples(*lines: str) -> str:
+    """Returns the end of a command's help: one example a line, kept as it is written."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
 class SectionedCommand(TyperCommand):
     """Groups options by their `rich_help_panel`; those without one come first."""
 

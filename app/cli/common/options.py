@@ -11,10 +11,21 @@ import typer
 
 from app.cli.common.completion import complete_model, complete_preset, complete_theme
 
-Question = Annotated[str | None, typer.Argument(metavar="PROMPT", help="The question. Standard input is added to it.")]
+Question = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="PROMPT",
+        help="The question. Standard input, if piped, is added to it.",
+    ),
+]
 PromptFiles = Annotated[
     list[Path] | None,
-    typer.Option("--file", "-f", metavar="FILE", help="Add a text file, - is standard input; may be repeated."),
+    typer.Option(
+        "--file",
+        "-f",
+        metavar="FILE",
+        help="Add a text file to the prompt; `-` is standard input. Repeatable.",
+    ),
 ]
 Model = Annotated[
     str | None,
@@ -22,7 +33,7 @@ Model = Annotated[
         "--model",
         "-m",
         metavar="MODEL",
-        help="A model of the catalogue (`tok models`) or the path of any GGUF file.",
+        help="Model: a name from `tok models`, or the path of a GGUF file.",
         autocompletion=complete_model,
         show_default=False,
     ),
@@ -33,22 +44,22 @@ PresetName = Annotated[
         "--preset",
         "-p",
         metavar="PRESET",
-        help="Sampling parameters and system prompt by name (`tok presets`).",
+        help="Preset: sampling parameters and system prompt (`tok presets`).",
         autocompletion=complete_preset,
         show_default=False,
     ),
 ]
 SystemPrompt = Annotated[
     str | None,
-    typer.Option("--system", "-s", metavar="TEXT", help="System prompt instead of the preset's.", show_default=False),
+    typer.Option("--system", "-s", metavar="TEXT", help="System prompt; replaces the preset's.", show_default=False),
 ]
-ContinueLast = Annotated[bool, typer.Option("--continue", "-c", help="Go on with the last conversation.")]
+ContinueLast = Annotated[bool, typer.Option("--continue", "-c", help="Continue the last conversation.")]
 ThemeName = Annotated[
     str | None,
     typer.Option(
         "--theme",
         metavar="THEME",
-        help="Theme for this time only.",
+        help="Theme for this session.",
         autocompletion=complete_theme,
         show_default=False,
     ),
@@ -58,7 +69,7 @@ DraftModel = Annotated[
     typer.Option(
         "--draft",
         metavar="MODEL",
-        help="A smaller model with the same vocabulary that drafts for this one.",
+        help="Draft model: a smaller one with the same vocabulary.",
         autocompletion=complete_model,
         show_default=False,
     ),
@@ -67,21 +78,21 @@ Speculate = Annotated[
     bool | None,
     typer.Option(
         "--speculate/--no-speculate",
-        help="Draft the next tokens by the draft model, or else by lookup in the text so far, where that pays.",
+        help="Draft tokens, by --draft's model or lookup in the text; same distribution.",
         show_default=False,
     ),
 ]
-Stats = Annotated[bool, typer.Option("--stats", help="Tell counts and speed on standard error.")]
+Stats = Annotated[bool, typer.Option("--stats", help="Print token counts and speed on standard error.")]
 TraceTo = Annotated[
     Path | None,
     typer.Option(
         "--trace",
         metavar="FILE",
-        help="Write a line a token to FILE, with all that is known of it (`tok replay`).",
+        help="Write a trace, one line a token, to FILE (see `tok replay`).",
         show_default=False,
     ),
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the file of the trace if it is there.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the trace file if it exists.")]
 
 
 TRACE_TOP_K = 10

@@ -33,51 +33,65 @@ def _option(
 class _Options:
     """The fields of `SamplingParams` in the order of the help text; None is what was not given."""
 
-    temperature: Annotated[float | None, _option("0 is greedy.", _SETS, min=0.0, max=100.0)]
+    temperature: Annotated[float | None, _option("Temperature; 0 is greedy.", _SETS, min=0.0, max=100.0)]
     top_k: Annotated[int | None, _option("Keep the k most likely tokens; 0 keeps all.", _SETS, min=0)]
-    top_p: Annotated[float | None, _option("Nucleus; 1 is off.", _SETS, min=0.0, max=1.0)]
-    min_p: Annotated[
-        float | None, _option("Drop what is less likely than this share of the best.", _SETS, min=0.0, max=1.0)
+    top_p: Annotated[
+        float | None, _option("Nucleus sampling: share of probability to keep; 1 is off.", _SETS, min=0.0, max=1.0)
     ]
-    seed: Annotated[int | None, _option("Seed of the random draw.", _SETS, min=0, max=4294967294)]
+    min_p: Annotated[
+        float | None, _option("Drop tokens below this share of the best probability.", _SETS, min=0.0, max=1.0)
+    ]
+    seed: Annotated[int | None, _option("Seed of the random numbers.", _SETS, min=0, max=4294967294)]
 
-    max_tokens: Annotated[int | None, _option("Longest answer in tokens.", _LIMITS, min=1)]
-    stop: Annotated[list[str] | None, _option("Text that ends the answer; may be repeated.", _LIMITS, metavar="TEXT")]
+    max_tokens: Annotated[int | None, _option("Maximum length of the answer, in tokens.", _LIMITS, min=1)]
+    stop: Annotated[
+        list[str] | None,
+        _option(
+            "Stop string: text that ends the answer. Repeatable.",
+            _LIMITS,
+            metavar="TEXT",
+        ),
+    ]
     json_schema: Annotated[
-        Path | None, _option("A JSON Schema that the answer follows.", _FORM, "--schema", metavar="FILE")
+        Path | None, _option("Constrain the answer to a JSON Schema.", _FORM, "--schema", metavar="FILE")
     ]
     schema_lenient: Annotated[
         bool | None,
-        _option("Ignore, with a notice, what of the schema cannot be held to.", _FORM, "--schema-lenient"),
+        _option("Ignore unsupported schema keywords, with a notice.", _FORM, "--schema-lenient"),
     ]
-    json_mode: Annotated[bool | None, _option("The answer is a JSON object.", _FORM, "--json-mode")]
+    json_mode: Annotated[bool | None, _option("Constrain the answer to a JSON object.", _FORM, "--json-mode")]
     regex: Annotated[
-        str | None, _option("A regular expression that the whole answer matches.", _FORM, metavar="PATTERN")
+        str | None, _option("Constrain the whole answer to a regular expression.", _FORM, metavar="PATTERN")
     ]
     grammar: Annotated[
         Path | None,
-        _option("A grammar that the answer follows: GBNF, or Lark if the file ends in .lark.", _FORM, metavar="FILE"),
+        _option("Constrain the answer to a grammar: GBNF, or Lark if FILE ends in .lark.", _FORM, metavar="FILE"),
     ]
     ban: Annotated[
         list[str] | None,
-        _option("A token that never comes: a text, a control token or #ID; may be repeated.", _LIMITS, metavar="TOKEN"),
+        _option("Ban a token: its text, a control token's name, or #ID. Repeatable.", _LIMITS, metavar="TOKEN"),
     ]
     ban_text: Annotated[
         list[str] | None,
-        _option("A text that never comes, however it is cut into tokens; may be repeated.", _LIMITS, metavar="TEXT"),
+        _option("Ban a text, however it is cut into tokens. Repeatable.", _LIMITS, metavar="TEXT"),
     ]
     force: Annotated[
-        list[str] | None, _option("What the answer begins with; may be repeated.", _LIMITS, metavar="TOKEN")
+        list[str] | None,
+        _option(
+            "Start of the answer: a text, a control token's name, or #ID. Repeatable.",
+            _LIMITS,
+            metavar="TOKEN",
+        ),
     ]
     logit_bias: Annotated[
         list[str] | None,
-        _option("Add to a token's logit; may be repeated.", _LIMITS, "--bias", metavar="TOKEN=VALUE"),
+        _option("Add VALUE to a token's logit. Repeatable.", _LIMITS, "--bias", metavar="TOKEN=VALUE"),
     ]
 
     thinking: Annotated[
         list[str] | None,
         _option(
-            "Another value inside a thinking block, as in temperature=1.2; may be repeated.",
+            "Sampling value inside thinking blocks, e.g. temperature=1.2. Repeatable.",
             _LIMITS,
             metavar="FIELD=VALUE",
         ),
@@ -85,57 +99,69 @@ class _Options:
     lora: Annotated[
         list[str] | None,
         _option(
-            "A LoRA adapter of the model and its scale (1 if left out), the others off; may be repeated.",
+            "Apply this LoRA adapter of the model, and no other. SCALE is 1 by default. Repeatable.",
             _LIMITS,
             metavar="NAME[=SCALE]",
         ),
     ]
 
-    repeat_penalty: Annotated[float | None, _option("1 is off.", _REPEATS, min=0.0, max=10.0)]
-    frequency_penalty: Annotated[float | None, _option("0 is off.", _REPEATS, min=-10.0, max=10.0)]
-    presence_penalty: Annotated[float | None, _option("0 is off.", _REPEATS, min=-10.0, max=10.0)]
-    penalty_last_n: Annotated[
-        int | None, _option("How many tokens the penalties look back on; -1 is all.", _REPEATS, min=-1)
+    repeat_penalty: Annotated[
+        float | None, _option("Penalty on repeated tokens; 1 is off.", _REPEATS, min=0.0, max=10.0)
     ]
-    dry_multiplier: Annotated[float | None, _option("Strength of DRY; 0 is off.", _REPEATS, min=0.0)]
-    dry_base: Annotated[float | None, _option("DRY's growth a token.", _REPEATS, min=1.0)]
-    dry_allowed_length: Annotated[int | None, _option("Repeats that DRY allows.", _REPEATS, min=1)]
-    dry_penalty_last_n: Annotated[int | None, _option("How far DRY looks back; -1 is all.", _REPEATS, min=-1)]
+    frequency_penalty: Annotated[
+        float | None, _option("Penalty per occurrence of a token; 0 is off.", _REPEATS, min=-10.0, max=10.0)
+    ]
+    presence_penalty: Annotated[
+        float | None, _option("Penalty on tokens that occurred; 0 is off.", _REPEATS, min=-10.0, max=10.0)
+    ]
+    penalty_last_n: Annotated[
+        int | None, _option("Number of last tokens that penalties consider; -1 is all.", _REPEATS, min=-1)
+    ]
+    dry_multiplier: Annotated[
+        float | None, _option("Strength of DRY (repetition penalty by sequence); 0 is off.", _REPEATS, min=0.0)
+    ]
+    dry_base: Annotated[float | None, _option("Growth of the DRY penalty for each repeated token.", _REPEATS, min=1.0)]
+    dry_allowed_length: Annotated[
+        int | None, _option("Longest repetition that DRY leaves alone, in tokens.", _REPEATS, min=1)
+    ]
+    dry_penalty_last_n: Annotated[
+        int | None, _option("Number of last tokens that DRY considers; -1 is all.", _REPEATS, min=-1)
+    ]
     dry_sequence_breakers: Annotated[
         list[str] | None,
-        _option("Text over which DRY does not look; may be repeated.", _REPEATS, "--dry-breaker", metavar="TEXT"),
+        _option("Sequence breaker for DRY. Repeatable.", _REPEATS, "--dry-breaker", metavar="TEXT"),
     ]
 
-    typical_p: Annotated[float | None, _option("Locally typical; 1 is off.", _SHAPES, min=0.0, max=1.0)]
+    typical_p: Annotated[float | None, _option("Locally typical sampling; 1 is off.", _SHAPES, min=0.0, max=1.0)]
     top_n_sigma: Annotated[
-        float | None, _option("Keep what is within n standard deviations of the best logit; 0 is off.", _SHAPES)
+        float | None, _option("Keep logits within N standard deviations of the best; 0 is off.", _SHAPES)
     ]
-    xtc_probability: Annotated[float | None, _option("Chance of XTC; 0 is off.", _SHAPES, min=0.0, max=1.0)]
+    xtc_probability: Annotated[float | None, _option("Probability that XTC acts; 0 is off.", _SHAPES, min=0.0, max=1.0)]
     xtc_threshold: Annotated[
-        float | None, _option("XTC takes the best of those above it away.", _SHAPES, min=0.0, max=1.0)
+        float | None, _option("XTC removes tokens above this probability, but for the last.", _SHAPES, min=0.0, max=1.0)
     ]
     dynatemp_range: Annotated[
-        float | None, _option("Temperature by entropy, plus or minus this; 0 is off.", _SHAPES, min=0.0)
+        float | None, _option("Range of dynamic temperature by entropy; 0 is off.", _SHAPES, min=0.0)
     ]
-    dynatemp_exponent: Annotated[float | None, _option("How entropy becomes temperature.", _SHAPES, min=0.0)]
+    dynatemp_exponent: Annotated[float | None, _option("Exponent of dynamic temperature.", _SHAPES, min=0.0)]
     adaptive_target: Annotated[
-        float | None, _option("Adaptive-p draws near this probability; negative is off.", _SHAPES, min=-1.0, max=1.0)
+        float | None, _option("Target probability of adaptive-p; negative is off.", _SHAPES, min=-1.0, max=1.0)
     ]
-    adaptive_decay: Annotated[float | None, _option("Memory of adaptive-p.", _SHAPES, min=0.0, max=0.99)]
+    adaptive_decay: Annotated[float | None, _option("Decay of adaptive-p's running mean.", _SHAPES, min=0.0, max=0.99)]
     mirostat: Annotated[int | None, _option("Mirostat 1 or 2; 0 is off.", _SHAPES, min=0, max=2)]
-    mirostat_tau: Annotated[float | None, _option("Surprise that Mirostat aims at, in bits.", _SHAPES, min=0.0)]
-    mirostat_eta: Annotated[float | None, _option("Mirostat's learning rate.", _SHAPES, min=0.0)]
+    mirostat_tau: Annotated[float | None, _option("Target surprise of Mirostat, in bits.", _SHAPES, min=0.0)]
+    mirostat_eta: Annotated[float | None, _option("Learning rate of Mirostat.", _SHAPES, min=0.0)]
     samplers: Annotated[
         str | None,
         _option(
-            "The stages in their order, as in `top-k,temperature`; others do not run, bans and biases do.",
+            "Sampler stages to run, in order, e.g. top-k,temperature.",
             _SHAPES,
             metavar="STAGES",
         ),
     ]
     exact: Annotated[
         bool | None,
-        _option("Alone, uncached, in fixed steps: same seed, same text on this build.", _SHAPES, "--exact/--no-exact"),
+        _option("Compute alone, uncached, in fixed steps: same seed, same text.", _SHAPES, "--exact/--no-exact"),
     ]
 
 

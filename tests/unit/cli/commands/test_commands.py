@@ -24,7 +24,7 @@ from app.config.paths import config_file
         (["ask", "x", "--seed", "-1"], "-1 is less than 0"),
         (["ask", "x", "y"], "unexpected extra argument"),
         (["ask", "x", "--logprobs", "3"], "--logprobs needs --json, --jsonl or --trace"),
-        (["-m", "x", "ask", "y"], "options of a command go behind its name"),
+        (["-m", "x", "ask", "y"], "put command options after the command name"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
