@@ -34,7 +34,7 @@ async def test_constrained_requests_of_every_kind_are_served_and_wrong_ones_fail
     (failed,) = wrong
     assert isinstance(failed, GenerationFinished)
     assert failed.finish_reason is FinishReason.ERROR
-    assert failed.error == ("the JSON schema cannot be followed at /items/uniqueItems: `uniqueItems` is not supported")
+    assert failed.error == ("the JSON schema cannot be used at /items/uniqueItems: `uniqueItems` is not supported")
     assert said(right) in ("red!", "blue!")
     assert right[-1].finish_reason is FinishReason.STOP
     assert plain[-1].finish_reason is FinishReason.LENGTH
@@ -43,9 +43,7 @@ async def test_constrained_requests_of_every_kind_are_served_and_wrong_ones_fail
     assert (cut[-1].finish_reason, cut[-1].incomplete) == (FinishReason.LENGTH, True)
     lenient = await ask(client, json_schema='{"contains": {}, "uniqueItems": true}', schema_lenient=True, max_tokens=1)
     (started,) = (event for event in lenient if isinstance(event, GenerationStarted))
-    assert started.notices == (
-        "this part of the JSON schema has no effect: /uniqueItems (`uniqueItems` is not supported)",
-    )
+    assert started.notices == ("ignored in the JSON schema: /uniqueItems (`uniqueItems` is not supported)",)
     foreseen = await client.predict(
         Predict(client.next_request_id(), (), SamplingParams(lark='start: "no"\n', temperature=0), 3, "Well,")
     )

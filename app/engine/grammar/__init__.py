@@ -1,1 +1,1 @@
-"""Grammars that a reply cannot leave: JSON Schemas, regular expressions, Lark and GBNF, by llguidance."""
+"""Grammars that constrain a reply: JSON Schema, regular expressions, Lark and GBNF, enforced by llguidance."""

@@ -1,4 +1,4 @@
-"""The keywords that combine schemas, in terms of conjunctions and alternatives."""
+"""The applicators of JSON Schema, the keywords that combine schemas, rewritten as conjunctions and alternatives."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ _DEEPEST = 8
 
 
 class Reader(Protocol):
-    """What the combining keywords need of the reader of the whole schema."""
+    """The reader of the whole schema, as its parts see it."""
 
     resources: Resources
 
     def convert(self, node: Json, place: SchemaPlace) -> Json:
-        """A part as llguidance reads it. Raises SchemaError."""
+        """Converts a subschema to what llguidance supports. Raises SchemaError."""
         ...
 
     def convert_own(self, node: dict[str, Json], place: SchemaPlace) -> Json:
-        """What a part says by itself. Raises SchemaError."""
+        """Converts only the keywords of `node` that stand alone. Raises SchemaError."""
         ...
 
     def refuse(self, error: SchemaError) -> None:
-        """Takes what cannot be held to."""
+        """Raises `error`, or records it if the schema is read leniently."""
         ...
 
     def reference(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
-        """A reference to a definition. Raises SchemaError."""
+        """Converts a `$ref` or `$dynamicRef` to a reference to a definition. Raises SchemaError."""
         ...
 
 
 class Applicators:
-    """Reads the combining keywords of one document."""
+    """Converts the applicators of one document."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -73,11 +73,11 @@ class Applicators:
         }
 
     def convert_all(self, node: dict[str, Json], place: SchemaPlace) -> list[Json]:
-        """What each combining keyword of a part says."""
+        """Converts each applicator of `node`; leaves out those that allow everything."""
         return [part for name in node if (part := self.convert(name, node, place)) is not True]
 
     def convert(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
-        """What one keyword says; True where that is nothing."""
+        """Converts one keyword; returns True for one that is no applicator, or that is ignored."""
         read = self._readers.get(name)
         if read is None:
             return True
@@ -88,7 +88,10 @@ class Applicators:
             return True
 
     def exclusions(self, parts: list[SchemaPart]) -> list[Json]:
-        """For each of `parts` what says that it is the only one that holds. Raises SchemaError."""
+        """For each of `parts`, a schema for the values that no other part matches.
+
+        Raises SchemaError if a part has to be negated and cannot be.
+        """
         found: list[Json] = []
         for i, part in enumerate(parts):
             others = [other for j, other in enumerate(parts) if j != i and not self._disjoint(part, other)]
@@ -103,9 +106,7 @@ class Applicators:
         try:
             alone = self.exclusions(parts)
         except SchemaError as error:
-            what = (
-                f"its parts must exclude each other, or have an opposite ({error.pointer}: {error.what}); use `anyOf`"
-            )
+            what = f"its parts must exclude each other or be negated ({error.pointer}: {error.what}); use `anyOf`"
             raise SchemaError(place.child(name).pointer, what) from error
         return any_of(all_of([self._convert(part), only]) for part, only in zip(parts, alone, strict=True))
 
@@ -128,7 +129,7 @@ class Applicators:
         return all_of(self.dependency(key, table[key], at.child(key)) for key in table)
 
     def dependency(self, key: str, needs: Json, place: SchemaPlace) -> Json:
-        """What has to hold for objects that have a key."""
+        """A schema for what `needs` requires of objects that have `key`."""
         if is_list(needs):
             return any_of([without_key(key), with_keys(keys(needs, place))])
         return any_of([without_key(key), all_of([with_keys([key]), self._reader.convert(needs, place)])])
@@ -141,24 +142,24 @@ class Applicators:
         if regexes is None:
             return {"maxProperties": 0}
         if len(regexes) > 1:
-            raise SchemaError(at.pointer, "keys can be held to one pattern, length or list, not to several at once")
+            raise SchemaError(at.pointer, "only one pattern, length or list of names is supported")
         return {"patternProperties": {regexes[0]: True}, "additionalProperties": False} if regexes else True
 
     def _name_regexes(  # noqa: PLR0911 -- one a reason
         self, names: Json, place: SchemaPlace, depth: int
     ) -> list[str] | None:
-        """Patterns that every key has to match; None where there can be no key."""
+        """Regexes that each key has to match; None if no key is allowed."""
         self._reader.resources.count_step(place)
         if names is False:
             return None
         if names is True:
             return []
         if not is_table(names) or depth > _DEEPEST:
-            raise SchemaError(place.pointer, "a schema is an object, true or false")
+            raise SchemaError(place.pointer, "must be an object, true or false")
         clean = self._reader.convert_own(names, place)
         rest = {key: value for key, value in names.items() if key not in ("allOf", "$ref")}
         if self.convert_all(rest, place) or "allOf" in clean:
-            raise SchemaError(place.pointer, "keys can only be held to lengths, patterns, formats and lists of names")
+            raise SchemaError(place.pointer, "only lengths, patterns, formats and lists of names are supported")
         if "type" in clean and "string" not in (clean["type"] if is_list(clean["type"]) else [clean["type"]]):
             return None
         regexes = [clean["pattern"]] if "pattern" in clean else []
@@ -197,10 +198,10 @@ class Applicators:
             return {"items": self.negation.negate(inside, at)}
         if least == 0 and most is None:
             return True
-        raise SchemaError(at.pointer, "`contains` is not supported: say of each item what it is")
+        raise SchemaError(at.pointer, "`contains` is not supported; describe every item with `items`")
 
     def _disjoint(self, one: SchemaPart, other: SchemaPart, depth: int = 0) -> bool:  # noqa: PLR0911 -- one a reason
-        """Whether nothing can be of both, as far as a short look tells."""
+        """True if it is easy to see that no value matches both."""
         one, other = self._target(one), self._target(other)
         self._reader.resources.count_step(one.place)
         if one.node is False or other.node is False:
@@ -237,16 +238,16 @@ class Applicators:
 
 
 def listed(value: Json, place: SchemaPlace) -> list[SchemaPart]:
-    """The parts of a keyword that takes a list of schemas. Raises SchemaError."""
+    """The subschemas of a keyword that takes a list. Raises SchemaError."""
     if not is_list(value) or not value:
-        raise SchemaError(place.pointer, "must be a list with a schema in it")
+        raise SchemaError(place.pointer, "must be a list of schemas that is not empty")
     if len(value) > _MOST_ALTERNATIVES:
         raise SchemaError(place.pointer, f"more than {_MOST_ALTERNATIVES:,} schemas")
     return [SchemaPart(each, place.child(i)) for i, each in enumerate(value)]
 
 
 def _names_listed(names: Json) -> list[str] | None:
-    """The names that a schema for names lists; None where it says anything else."""
+    """The names that a schema for `propertyNames` lists; None if it has other keywords."""
     if not is_table(names) or set(names) - {"enum", "const", "type"} or names.get("type", "string") != "string":
         return None
     values = _values(names)
@@ -274,5 +275,5 @@ def _types(node: dict[str, Json]) -> set[str]:
 
 
 def _same(one: Json, other: Json) -> bool:
-    """JSON's equality: numbers by value, but true is not 1."""
+    """JSON equality: numbers by value, and true is not 1."""
     return json_type(one) == json_type(other) and one == other

@@ -1,7 +1,7 @@
-"""What is left for `unevaluatedProperties` and `unevaluatedItems`: a schema as cases, each with what it has looked at.
+"""Rewrites `unevaluatedProperties` and `unevaluatedItems` by splitting a schema into cases.
 
-Where an alternative is chosen, what it has looked at is known; so a part with alternatives becomes one case for each
-way in which they can hold, and what is unevaluated is what the keywords beside it leave over in that case.
+Which properties and items are evaluated depends on the alternatives that match. A schema with alternatives becomes one
+case for each way in which they can match; in a case, the rest is plain `additionalProperties` and `items`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MOST_CASES, _MOST_CHOICES, _DEEPEST = 64, 4, 16
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """What has been looked at of an object and of an array."""
+    """The properties of an object and the items of an array that are evaluated."""
 
     names: frozenset[str] = frozenset()
     patterns: frozenset[str] = frozenset()
@@ -48,7 +48,7 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One way in which a schema can hold."""
+    """One way in which a schema can match."""
 
     clean: Json
     evaluated: Evaluated = Evaluated()
@@ -58,7 +58,7 @@ class Case:
 
 
 class Cases:
-    """Takes the schemas of one document apart."""
+    """Splits the schemas of one document."""
 
     def __init__(self, reader: Reader, applicators: Applicators) -> None:
         self._reader = reader
@@ -66,11 +66,11 @@ class Cases:
         self._depth = 0
 
     def split(self, node: Json, place: SchemaPlace) -> list[Case]:
-        """The cases of a part. Raises SchemaError."""
+        """The cases of a subschema; a value matches it if it matches one of them. Raises SchemaError."""
         if not is_table(node):
             return [Case(self._reader.convert(node, place))]
         if self._depth > _DEEPEST:
-            raise SchemaError(place.pointer, "what is unevaluated is too deep inside references")
+            raise SchemaError(place.pointer, "unevaluated keywords are nested too deeply in references")
         place = place.rebased(node)
         self._reader.resources.count_step(place)
         self._depth += 1
@@ -86,7 +86,7 @@ class Cases:
 
     def _both(self, cases: list[Case], others: list[Case], place: SchemaPlace) -> list[Case]:
         if len(cases) * len(others) > _MOST_CASES:
-            raise SchemaError(place.pointer, "what is unevaluated has too many cases")
+            raise SchemaError(place.pointer, "an unevaluated keyword has too many cases")
         return [one & other for one, other in product(cases, others)]
 
     def _evaluated(self, node: dict[str, Json], place: SchemaPlace) -> Evaluated:
@@ -134,7 +134,7 @@ class Cases:
         if all(case.evaluated == Evaluated() for cases in each for case in cases):
             return [case for cases in each for case in cases]
         if len(parts) > _MOST_CHOICES:
-            raise SchemaError(place.pointer, f"more than {_MOST_CHOICES} alternatives where something is unevaluated")
+            raise SchemaError(place.pointer, f"more than {_MOST_CHOICES} alternatives beside an unevaluated keyword")
         found: list[Case] = []
         for n in range(1, len(parts) + 1):
             for some in combinations(each, n):
@@ -152,7 +152,7 @@ class Cases:
         return [*self._both(self.split(condition, at), then, place), *self._both([Case(opposite)], otherwise, place)]
 
     def _rest(self, case: Case, node: dict[str, Json], place: SchemaPlace) -> Case:
-        """The case with what is unevaluated held to."""
+        """The case with the `unevaluated` keywords of `node` applied."""
         evaluated = case.evaluated
         if "unevaluatedProperties" in node and not evaluated.all_names:
             rest = self._reader.convert(node["unevaluatedProperties"], place.child("unevaluatedProperties"))

@@ -1,7 +1,7 @@
-"""From what a request asks of its answer's form to a grammar that a sampler can follow; compiled once, then copied.
+"""Compiles the constraint of a request to a `Matcher`; keeps compiled grammars and copies them.
 
-A wrong grammar is a SamplingError that says what is wrong and where. Compiling takes milliseconds to a second and may
-be done in another thread than the loop's, ahead of the request that needs it.
+Compiling takes from milliseconds to a second and can run in another thread than the loop, ahead of the request. An
+error in a grammar is a SamplingError with its place.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from app.engine.grammar.pattern import PatternError, whole
 from app.engine.grammar.schema import read_schema
 
 _N_KEPT = 16
-"""Grammars that are kept compiled: as many as a batch with changing schemas has in flight."""
+"""Compiled grammars to keep: enough for a batch whose requests have different schemas."""
 _OPTIONS = '\n%llguidance {"no_forcing": true}\n'
-"""The model chooses how forced text is cut into tokens: no text is tokenised for it, whatever a grammar holds."""
+"""The model chooses how to cut forced text into tokens; llguidance must not tokenise it."""
 _MOST_AT_ONCE = 10_000
-"""Ways in which a text can be read at once: four for each of 1,000 keys that may come, and some more."""
+"""Limit for the parser items in a row: four for each of 1,000 optional keys, and some more."""
 _LAYOUT = {"whitespace_flexible": False, "item_separator": ", ?", "key_separator": ": ?"}
-"""White space in JSON: at most a blank after a comma or a colon, so that no model fills its budget with it."""
+"""White space in JSON: at most one space after a comma or colon, so that a model cannot spend its budget on it."""
 _PLACE = re.compile(r"^(?:at )?(\d+)\((\d+)\): ")
-"""Line and column, as llguidance writes them."""
+"""Line and column in a message of llguidance."""
 _Key = tuple[str, str, bool]
 
 
@@ -43,10 +43,10 @@ class _Compiled:
 
 
 class Grammars:
-    """Compiles for one model. May be used from several threads."""
+    """Compiles constraints for one model. Thread-safe."""
 
     def __init__(self, vocab: GrammarVocab, token_ids: TokenIds) -> None:
-        """`token_ids`: the tokens that a name in a GBNF means; it may raise SamplingError."""
+        """`token_ids`: the ids for a token's name in GBNF; may raise SamplingError."""
         self._vocab = vocab
         self._token_ids = token_ids
         self._tokenizer: Any = None
@@ -54,16 +54,16 @@ class Grammars:
         self._kept, self._compiling = threading.Lock(), threading.Lock()
 
     def prepare(self, params: SamplingParams) -> tuple[str, ...]:
-        """Compiles what a request needs; returns what its user should know. Raises SamplingError."""
+        """Compiles the constraint of a request ahead of it; returns notices for the user. Raises SamplingError."""
         try:
             inside = thinking_params(params)
         except msgspec.ValidationError:
-            inside = None  # the sampler says what is wrong with it
+            inside = None  # the sampler reports the error
         sets = [each for each in (params, inside) if each is not None]
         return tuple(notice for each in sets if (found := self._find(each)) for notice in found.notices)
 
     def matcher(self, params: SamplingParams) -> Matcher | None:
-        """A matcher at the beginning of its grammar; None where nothing is asked of the form. Raises SamplingError."""
+        """A matcher at the start of the request's grammar; None without a constraint. Raises SamplingError."""
         found = self._find(params)
         return found.prototype.copy() if found else None
 
@@ -76,7 +76,7 @@ class Grammars:
         key = (given[0], getattr(params, given[0]), params.schema_lenient)
         if found := self._look_up(key):
             return found
-        with self._compiling:  # a request that needs no new grammar never waits for one that does
+        with self._compiling:  # a request whose grammar is compiled does not wait for one that is compiling
             if found := self._look_up(key):
                 return found
             made = self._compile(*key)
@@ -109,10 +109,10 @@ class Grammars:
         if matcher.is_error():
             message = first_line(matcher.get_error())
             raise SamplingError(schema.blame(message, self._refusal))
-        return _Compiled(self._begin(matcher, "the JSON schema cannot be followed"), schema.notices)
+        return _Compiled(self._begin(matcher, "the JSON schema cannot be used"), schema.notices)
 
     def _refusal(self, schema: dict[str, Any]) -> str:
-        """What llguidance says against a part of a schema; empty where it says nothing."""
+        """llguidance's message about a subschema; empty if it accepts it."""
         matcher = self._start(_json(schema))
         return first_line(matcher.get_error()) if matcher.is_error() else ""
 
@@ -121,7 +121,7 @@ class Grammars:
             pattern = whole(text)
         except PatternError as error:
             raise SamplingError(f"the regular expression is wrong{error}") from error
-        return self._matcher(_lark(f"start: /{pattern}/"), "the regular expression cannot be followed")
+        return self._matcher(_lark(f"start: /{pattern}/"), "the regular expression cannot be used")
 
     def _gbnf(self, text: str) -> Matcher:
         try:
@@ -130,7 +130,7 @@ class Grammars:
             raise SamplingError(f"the grammar is wrong{error}") from error
         except RecursionError as error:
             raise SamplingError("the grammar is wrong: its rules are nested too deeply") from error
-        return self._matcher(_lark(lark), "the grammar cannot be followed")
+        return self._matcher(_lark(lark), "the grammar cannot be used")
 
     def _matcher(self, grammar: str, wrong: str) -> Matcher:
         matcher = self._start(grammar)
@@ -142,7 +142,7 @@ class Grammars:
         return self._begin(matcher, wrong)
 
     def _begin(self, matcher: Any, wrong: str) -> Matcher:  # noqa: ANN401 -- an LLMatcher
-        """A matcher that has something to allow. Raises SamplingError."""
+        """Wraps an LLMatcher. Raises SamplingError with the prefix `wrong` if it allows no text."""
         made = Matcher(matcher, self._vocab.n_vocab, self._vocab.eog)
         try:
             if made.copy().mask().any():
@@ -152,7 +152,7 @@ class Grammars:
         raise SamplingError(f"{wrong}: it allows no text")
 
     def _start(self, grammar: str) -> Any:  # noqa: ANN401 -- an LLMatcher
-        """A matcher at the beginning of a grammar, perhaps in its error state. Raises SamplingError."""
+        """An LLMatcher at the start of a grammar, possibly in its error state. Raises SamplingError."""
         import llguidance
 
         if self._tokenizer is None:

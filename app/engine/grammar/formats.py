@@ -1,7 +1,7 @@
-"""The formats of JSON Schema that are held to, as regexes for the whole text.
+"""The supported formats of JSON Schema, as regexes for the whole text.
 
-Sources: RFC 3339 (dates and times; a leap second at 23:59:60 UTC, at the offsets in use, which are quarters of an
-hour), RFC 5321 (mailbox), RFC 2673 and 4291 (addresses), RFC 3986 (URI), RFC 6570 (templates), RFC 6901 (pointers).
+Sources: RFC 3339 (dates and times; leap seconds at 23:59:60 UTC, in offsets of whole quarters of an hour), RFC 5321
+(mailbox), RFC 2673 and 4291 (addresses), RFC 3986 (URI), RFC 6570 (templates), RFC 6901 (pointers).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _DATE = (
 
 
 def _leap_seconds() -> str:
-    """23:59:60 UTC, at every offset of whole quarters."""
+    """23:59:60 UTC, in each offset of whole quarters of an hour."""
     found = [rf"23:59:60{_FRACTION}[zZ]"]
     for quarters in range(96):
         hours, minutes = divmod(15 * quarters, 60)
@@ -86,7 +86,7 @@ FORMATS: dict[str, str] = {
     "json-pointer": _POINTER,
     "relative-json-pointer": rf"(?:0|[1-9][0-9]*)(?:#|{_POINTER})",
 }
-"""By name; the text of a format is held to the regex as a whole."""
+"""Regexes by name; the whole text must match."""
 
-UNKNOWN_TO_US = frozenset(("hostname", "idn-email", "idn-hostname", "iri", "iri-reference", "regex"))
-"""Formats of the standard that are not held to. Others are annotations, which say nothing of what is valid."""
+UNSUPPORTED_FORMATS = frozenset(("hostname", "idn-email", "idn-hostname", "iri", "iri-reference", "regex"))
+"""Formats of the standard that are refused. All other names are annotations, which do not constrain the text."""

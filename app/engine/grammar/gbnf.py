@@ -1,9 +1,4 @@
-"""GBNF, llama.cpp's grammars (grammars/README.md there), read and put into Lark for llguidance.
-
-llguidance cuts text into lexemes before it parses, and takes the longest. So a part becomes one lexeme only where that
-cannot change what is allowed: where the next character always tells which part it belongs to (`app.engine.grammar.
-lexemes`). All else is parsed character by character.
-"""
+"""Parses GBNF, llama.cpp's grammar format (grammars/README.md there), to the nodes that `lexemes` turns into Lark."""
 
 from __future__ import annotations
 
@@ -23,10 +18,10 @@ _REPEATED = re.compile(r"\{\s*(\d{1,9})\s*(?:(,)\s*(\d{0,9})\s*)?\}")
 
 
 class GbnfError(Exception):
-    """A mistake; the message continues after `the grammar is wrong`."""
+    """A mistake in a grammar. The message continues `the grammar is wrong`."""
 
     def __init__(self, what: str, text: str = "", at: int | None = None) -> None:
-        """`at`: the index in `text` of the character that the mistake is at."""
+        """`at`: index in `text` of the character at fault."""
         if at is None:
             super().__init__(f": {what}")
             return
@@ -35,29 +30,29 @@ class GbnfError(Exception):
 
 
 Ranges = tuple[tuple[int, int], ...]
-"""Code points from the first to the last of each range."""
+"""(first, last) code point of each range."""
 
 
 @dataclass(eq=False, slots=True)
 class Chars:
-    """One character of a set."""
+    """One character out of a set."""
 
     ranges: Ranges
 
 
 @dataclass(eq=False, slots=True)
 class Token:
-    """One token, or any other one."""
+    """One token, or any token but this."""
 
     name: str
-    """`#ID`, or the token's text."""
+    """`#ID` or the token's text."""
     negated: bool
     at: int
 
 
 @dataclass(eq=False, slots=True)
 class Ref:
-    """A rule."""
+    """A reference to a rule."""
 
     name: str
     at: int
@@ -65,21 +60,21 @@ class Ref:
 
 @dataclass(eq=False, slots=True)
 class Row:
-    """One part after the other."""
+    """Parts in sequence."""
 
     parts: list[Node]
 
 
 @dataclass(eq=False, slots=True)
 class Choice:
-    """One of several."""
+    """Alternatives."""
 
     ways: list[Node]
 
 
 @dataclass(eq=False, slots=True)
 class Repeat:
-    """The same again."""
+    """A node repeated `least` to `most` times; `most` None for no limit."""
 
     node: Node
     least: int
@@ -91,13 +86,13 @@ Node = Chars | Token | Ref | Row | Choice | Repeat
 
 @dataclass(slots=True)
 class Gbnf:
-    """The rules of a grammar; `root` is where it begins."""
+    """The rules of a grammar, by name; it starts at `root`."""
 
     rules: dict[str, Node] = field(default_factory=dict[str, Node])
 
 
 def read_gbnf(text: str) -> Gbnf:
-    """Reads a grammar. Raises GbnfError."""
+    """Parses a grammar. Raises GbnfError."""
     if len(text) > _LONGEST:
         raise GbnfError(f"it is longer than {_LONGEST:,} characters")
     return _Parser(text).parse()
@@ -193,7 +188,7 @@ class _Parser:
         while i < len(codes):
             if i + 2 < len(codes) and codes[i + 1] == ord("-") and not escaped[i + 1]:
                 if codes[i + 2] < codes[i]:
-                    raise self._wrong("this set has a range that ends before it begins", start)
+                    raise self._wrong("this set has a range in reverse order", start)
                 ranges.append((codes[i], codes[i + 2]))
                 i += 3
             else:
@@ -205,18 +200,18 @@ class _Parser:
         return self._codes(end, what, self._at)[0]
 
     def _codes(self, end: str, what: str, start: int) -> tuple[list[int], list[bool]]:
-        """The characters up to the end of a text or a set, and which of them were escaped."""
+        """The code points up to the end of a text or a set, and which of them were escaped."""
         codes: list[int] = []
         escaped: list[bool] = []
         self._at += 1
         while not self._text.startswith(end, self._at):
             if self._at == len(self._text):
-                raise self._wrong(f"{what} has no end ({end})", start)
-            found = self._take(_CHAR, "there is no such escape")
+                raise self._wrong(f"{what} is not closed ({end})", start)
+            found = self._take(_CHAR, "unknown escape")
             plain = _ESCAPES.get(found[4], found[4]) if found[4] else found[5]
             code = ord(plain) if plain else int(found[1] or found[2] or found[3], 16)
             if code > LAST:
-                raise self._wrong("this is no character")
+                raise self._wrong("not a character")
             codes.append(code)
             escaped.append(not found[5])
         self._at += 1
@@ -236,7 +231,7 @@ class _Parser:
             most = least if not counts[2] else int(counts[3]) if counts[3] else None
             self._at = counts.end()
         if most is not None and most < least:
-            raise self._wrong(f"at least {least} but at most {most} times", start)
+            raise self._wrong(f"the minimum of {least} exceeds the maximum of {most}", start)
         if max(least, most or 0) > _MOST_REPEATS:
             raise self._wrong(f"repeated more than {_MOST_REPEATS:,} times", start)
         parts[-1] = Repeat(parts[-1], least, most)
@@ -257,7 +252,7 @@ class _Parser:
 
 
 def _others(ranges: list[tuple[int, int]]) -> Ranges:
-    """All code points that are in none of the ranges."""
+    """All code points outside the ranges."""
     found: list[tuple[int, int]] = []
     following = 0
     for low, high in sorted(ranges):
@@ -270,7 +265,7 @@ def _others(ranges: list[tuple[int, int]]) -> Ranges:
 
 
 def children(node: Node) -> list[Node]:
-    """The parts directly inside one."""
+    """The nodes directly inside a node."""
     match node:
         case Row(parts):
             return parts
@@ -283,4 +278,4 @@ def children(node: Node) -> list[Node]:
 
 
 TokenIds = Callable[[str], list[int]]
-"""The tokens that a name means: `#ID` or a text."""
+"""Returns the ids for a token's name: `#ID` or a text."""

@@ -1,32 +1,32 @@
-"""The keywords of JSON Schema whose meaning stands alone, copied with their values checked.
+"""The keywords of JSON Schema that stand alone (types, numbers, strings, arrays, objects), with their values checked.
 
-What the engine would take for something else is put into words that it takes right, or refused with its pointer.
+What llguidance would misread is rewritten, or refused with its pointer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.engine.grammar.formats import FORMATS, UNKNOWN_TO_US
+from app.engine.grammar.formats import FORMATS, UNSUPPORTED_FORMATS
 from app.engine.grammar.nodes import TYPES, Json, SchemaError, SchemaPlace, all_of, is_list, is_table
 from app.engine.grammar.pattern import PatternError, searched
 
 _MOST_ITEMS, _MOST_CHARACTERS, _MOST_DEEP, _MOST_KEYS = 1_000, 50_000, 64, 1_000
 _MOST_STATES = 20_000
-"""Of the automaton that divides: as many as the digits of the divisor say."""
+"""States of the automaton that divides: as many as the digits of the divisor, read as a number."""
 _MOST_EXACT = 2**53
 _DIGITS = 15
 
 Convert = Callable[[Json, SchemaPlace], Json]
-"""Makes a schema that stands inside another one ready."""
+"""Converts a subschema to what llguidance supports. Raises SchemaError."""
 
 
 def own_keywords(
     node: dict[str, Json], place: SchemaPlace, convert: Convert, refused: Callable[[SchemaError], None]
 ) -> Json:
-    """What `node` says by itself, of types, numbers, texts, arrays and objects.
+    """Converts the keywords of `node` that stand alone; ignores all others.
 
-    `refused` takes what cannot be done; it may raise, or return so that the keyword is left out.
+    `refused` gets the error of an unsupported keyword. If it returns, the keyword is left out.
     """
     clean: dict[str, Json] = {}
     for name, value in node.items():
@@ -41,22 +41,22 @@ def own_keywords(
 
 
 Reader = Callable[[Json, SchemaPlace, dict[str, Json], Convert], dict[str, Json]]
-"""Reads a keyword's value; returns what stands for it."""
+"""Converts the value of a keyword to keywords that llguidance supports. Raises SchemaError."""
 
 
 def _type(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     names: list[Json] = value if is_list(value) else [value]
     for name in names:
         if name not in (*TYPES, "integer"):
-            raise SchemaError(place.pointer, f"there is no type {name!r}")
+            raise SchemaError(place.pointer, f"unknown type {name!r}")
     if not names:
-        raise SchemaError(place.pointer, "no type is allowed")
+        raise SchemaError(place.pointer, "the list of types is empty")
     return {"type": names[0] if len(names) == 1 else names}
 
 
 def _enum(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     if not is_list(value) or not value:
-        raise SchemaError(place.pointer, "must be a list with something in it")
+        raise SchemaError(place.pointer, "must be a list that is not empty")
     return {"enum": [constant(each, place.child(i)) for i, each in enumerate(value)]}
 
 
@@ -65,7 +65,7 @@ def _const(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Co
 
 
 def constant(value: Json, place: SchemaPlace, depth: int = 0) -> Json:
-    """A literal value; whole numbers as integers. Raises SchemaError."""
+    """A literal value, with whole numbers as integers. Raises SchemaError."""
     if depth > _MOST_DEEP:
         raise SchemaError(place.pointer, f"nested deeper than {_MOST_DEEP}")
     if is_list(value):
@@ -76,25 +76,25 @@ def constant(value: Json, place: SchemaPlace, depth: int = 0) -> Json:
 
 
 def number(value: Json, place: SchemaPlace) -> int | float:
-    """A number that the engine keeps exactly. Raises SchemaError."""
+    """A number that llguidance represents exactly. Raises SchemaError."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise SchemaError(place.pointer, "must be a number")
     if isinstance(value, float) and value.is_integer() and abs(value) < _MOST_EXACT:
         return int(value)
     digits = repr(value).lstrip("-").replace(".", "").lstrip("0").partition("e")[0]
     if abs(value) >= _MOST_EXACT or len(digits) > _DIGITS or "e" in repr(value):
-        raise SchemaError(place.pointer, f"{value} has more digits than can be held to")
+        raise SchemaError(place.pointer, f"{value} has too many digits")
     return value
 
 
 def count(value: Json, place: SchemaPlace, most: int = _MOST_CHARACTERS) -> int:
-    """A number of things. Raises SchemaError."""
+    """A whole number from 0 to `most`. Raises SchemaError."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise SchemaError(place.pointer, "must be a whole number, 0 or more")
     if value > most:
-        raise SchemaError(place.pointer, f"{value:,} cannot be counted to: at most {most:,}")
+        raise SchemaError(place.pointer, f"{value:,} exceeds the limit of {most:,}")
     return value
 
 
@@ -104,7 +104,7 @@ def _number(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: C
 
 def _exclusive(value: Json, place: SchemaPlace, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     name = _last(place)
-    if value is False:  # draft 4: it said of `minimum` or `maximum` whether the limit itself is left out
+    if value is False:  # draft 4: a flag that makes `minimum` or `maximum` exclusive
         return {}
     limit = node.get("minimum" if name == "exclusiveMinimum" else "maximum") if value is True else value
     return {} if limit is None else {name: number(limit, place)}
@@ -115,7 +115,7 @@ def _multiple(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert:
     if found <= 0:
         raise SchemaError(place.pointer, "must be more than 0")
     if int(repr(found).replace(".", "")) > _MOST_STATES:
-        raise SchemaError(place.pointer, f"{found} has more digits than can be held to")
+        raise SchemaError(place.pointer, f"{found} has too many digits")
     return {"multipleOf": found}
 
 
@@ -130,8 +130,8 @@ def _count_items(value: Json, place: SchemaPlace, _node: dict[str, Json], _conve
 def _min_properties(value: Json, place: SchemaPlace, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     n, required = count(value, place, _MOST_ITEMS), node.get("required")
     n_required = len(set(map(str, required))) if is_list(required) else 0
-    if n > n_required + 1:  # the engine would count a key that comes twice for two
-        raise SchemaError(place.pointer, "more than one key beyond those of `required` is not supported")
+    if n > n_required + 1:  # llguidance would count a repeated key twice
+        raise SchemaError(place.pointer, "at most one key more than `required` lists is supported")
     return {"minProperties": n}
 
 
@@ -140,9 +140,9 @@ def _pattern(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: 
 
 
 def pattern(value: Json, place: SchemaPlace) -> str:
-    """A pattern that is searched for, as the engine reads it. Raises SchemaError."""
+    """An ECMA-262 pattern to search for, as an anchored regex of llguidance. Raises SchemaError."""
     if not isinstance(value, str):
-        raise SchemaError(place.pointer, "must be text")
+        raise SchemaError(place.pointer, "must be a string")
     try:
         return anchored(searched(value))
     except PatternError as error:
@@ -150,12 +150,12 @@ def pattern(value: Json, place: SchemaPlace) -> str:
 
 
 def anchored(regex: str) -> str:
-    """A pattern that finds just what `regex` matches as a whole."""
+    """A pattern that matches exactly what `regex` matches as a whole."""
     return f"^(?:{regex})$"
 
 
 def _format(value: Json, place: SchemaPlace, node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
-    if value in UNKNOWN_TO_US:
+    if value in UNSUPPORTED_FORMATS:
         raise SchemaError(place.pointer, f"the format {value} is not supported")
     if not isinstance(value, str) or value not in FORMATS:
         return {}
@@ -190,9 +190,9 @@ def _required(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert:
 
 
 def keys(value: Json, place: SchemaPlace) -> list[str]:
-    """A list of keys. Raises SchemaError."""
+    """A list of distinct keys. Raises SchemaError."""
     if not is_list(value) or not all(isinstance(each, str) for each in value):
-        raise SchemaError(place.pointer, "must be a list of texts")
+        raise SchemaError(place.pointer, "must be a list of strings")
     return list(dict.fromkeys(value))
 
 

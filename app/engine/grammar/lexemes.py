@@ -1,8 +1,9 @@
-"""From the rules of a GBNF to Lark: which parts may be one lexeme, and what the rest becomes.
+"""Converts GBNF to Lark for llguidance, and decides which parts become one lexeme.
 
-Two characters of a grammar can come at the same time where one text leads to both. A part of which no character shares
-its place with another one that it overlaps is read in one way alone, so that the longest match is the only one. What
-follows a rule is taken together over all its uses, which can only make parts fewer that count as such.
+llguidance cuts text into lexemes, taking the longest match, before it parses. A part may become one lexeme only if that
+cannot change what is allowed: if no character of it can come at the same time as an overlapping one from elsewhere in
+the grammar. Then there is one way to read it, and the longest match is the only one. Everything else is parsed
+character by character. Follow sets are merged over all uses of a rule, which only makes lexemes rarer, never wrong.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from collections import defaultdict
 from app.engine.grammar.gbnf import Chars, Choice, Gbnf, GbnfError, Node, Ref, Repeat, Row, Token, TokenIds, children
 
 _MOST_NODES, _MOST_RULES, _MOST_PLACES = 20_000, 500, 1_500
-"""Parts of a grammar; and of one whose characters are compared with each other: in a larger one each is a lexeme."""
+"""Limits: nodes of a grammar; rules and characters up to which characters are compared. Beyond, each is a lexeme."""
 _LONGEST_REGEX = 100_000
 _Terminal = Chars | Token
 
 
 def to_lark(grammar: Gbnf, token_ids: TokenIds, eog: frozenset[int]) -> str:
-    """The grammar in llguidance's Lark; `root` is its `start`. Raises GbnfError for a token that there is not."""
+    """The grammar as llguidance's Lark. Raises GbnfError if it is too large or names an unknown token."""
     return _Writer(grammar, token_ids, eog).write()
 
 
@@ -32,12 +33,12 @@ class _Writer:
         self._places = _Places(grammar)
         self._regular = _regular_rules(grammar)
         self._texts: dict[str, str | None] = {}
-        """By rule; None for one that is too long."""
+        """Regexes by rule; None for one that is too long."""
 
     def write(self) -> str:
         root = self._rules["root"]
         whole = self._regex(root, self._regular) if "root" in self._regular else None
-        if whole is not None:  # an automaton reads it in every way at once
+        if whole is not None:  # an automaton follows all readings at once
             return f"start: /{whole}/\n"
         alone = self._places.alone()
         sure = {name for name in self._regular if self._is_sure(self._rules[name], alone, set())}
@@ -45,7 +46,7 @@ class _Writer:
         return "\n".join(lines) + "\n"
 
     def _is_sure(self, node: Node, alone: set[_Terminal], seen: set[str]) -> bool:
-        """Whether every character below is read in one way alone."""
+        """True if each character in `node` can be read in one way only."""
         if isinstance(node, Chars):
             return node in alone
         if isinstance(node, Token):
@@ -81,13 +82,13 @@ class _Writer:
     def _token(self, node: Token) -> str:
         ids = self._token_ids(node.name)
         if len(ids) != 1:
-            raise GbnfError(f"{node.name} is no token of this model")
+            raise GbnfError(f"{node.name} is not a token of this model")
         if node.negated:
             return f"<[^{','.join(map(str, sorted({*ids, *self._eog})))}]>"
         return f"<[{ids[0]}]>"
 
     def _regex(self, node: Node, regular: set[str]) -> str | None:
-        """A regex for a part without recursion; None where it would be too long or deep, or has a token in it."""
+        """A regex for a node; None if it has recursion or a token, or would be too long or deep."""
         try:
             return self._text(node, regular)
         except (_TooLongError, RecursionError):
@@ -114,7 +115,7 @@ class _Writer:
         return text
 
     def _rule_text(self, name: str, regular: set[str]) -> str:
-        """The regex of a rule, found once. Raises _TooLongError."""
+        """The regex of a rule, cached. Raises _TooLongError."""
         if name not in self._texts:
             self._texts[name] = None
             self._texts[name] = f"(?:{self._text(self._rules[name], regular)})"
@@ -153,7 +154,7 @@ class _Places:
                 self._follow(node, self._after_rule[name])
 
     def is_empty(self, node: Node) -> bool:
-        """Whether a part may be nothing."""
+        """True if a node can match the empty text."""
         match node:
             case Chars() | Token():
                 return False
@@ -167,7 +168,7 @@ class _Places:
                 return least == 0 or self.is_empty(inner)
 
     def alone(self) -> set[_Terminal]:
-        """The characters that never come at the same time as another one that they overlap."""
+        """The characters that can never come at the same time as another one that they overlap."""
         together: set[tuple[_Terminal, _Terminal]] = set()
         todo: list[tuple[set[_Terminal], set[_Terminal]]] = [(self._firsts["root"], self._firsts["root"])]
         todo += [(after, after) for after in self._after.values()]
@@ -203,7 +204,7 @@ class _Places:
                 return self._first(inner)
 
     def _follow(self, node: Node, after: set[_Terminal]) -> None:
-        """Notes what may come after each character of a part that `after` comes behind."""
+        """Adds to the follow set of each character in `node`; `after` follows the node."""
         match node:
             case Chars() | Token():
                 self._after[node] |= after
@@ -230,7 +231,7 @@ def _n_places(node: Node) -> int:
 
 
 def _regular_rules(grammar: Gbnf) -> set[str]:
-    """The rules that do not contain themselves."""
+    """The rules without recursion."""
     users = _users(grammar.rules)
     n_open = {name: len(_refs(node)) for name, node in grammar.rules.items()}
     todo = [name for name, n in n_open.items() if not n]
@@ -246,7 +247,7 @@ def _regular_rules(grammar: Gbnf) -> set[str]:
 
 
 def _users(rules: dict[str, Node]) -> dict[str, list[str]]:
-    """By rule, the rules that refer to it."""
+    """The rules that refer to each rule."""
     users: dict[str, list[str]] = {name: [] for name in rules}
     for name, node in rules.items():
         for ref in _refs(node):

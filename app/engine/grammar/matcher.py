@@ -1,4 +1,4 @@
-"""A grammar's state in one reply, by llguidance over the model's vocabulary: the mask of all tokens in microseconds."""
+"""The state of a grammar in one reply, by llguidance: the mask over the whole vocabulary in microseconds."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import numpy.typing as npt
 from app.engine.core.backend import ComputeError
 
 LLMatcher = Any
-"""llguidance's matcher: it never raises, but enters an error state and stays there."""
+"""llguidance's matcher. It never raises: it enters an error state and stays there."""
 
 Mask = npt.NDArray[np.bool_]
-"""Shape (n_vocab,): whether each token may come next."""
+"""Shape (n_vocab,): True for each token that may come next."""
 
 
 class Matcher:
-    """Where a reply stands in its grammar."""
+    """The position of one reply in its grammar."""
 
     def __init__(self, matcher: LLMatcher, n_vocab: int, eog: frozenset[int]) -> None:
-        """`matcher` belongs to this object from now on."""
+        """Takes over `matcher`."""
         self._matcher = matcher
         self._n_vocab = n_vocab
         self._eog = eog
         self._bits = np.zeros((n_vocab + 31) // 32, np.uint32)
 
     def mask(self) -> Mask:
-        """The tokens that may come next: end-of-generation tokens too where the text is complete.
+        """The tokens that may come next; includes end-of-generation tokens if the text is complete.
 
-        Raises ComputeError where the grammar needs more work here than its limits allow, or cannot be completed.
+        Raises ComputeError if the grammar exceeds its limits here or cannot be completed.
         """
         bits = self._bits
         self._matcher.unsafe_compute_mask_ptr(bits.ctypes.data, bits.nbytes)
@@ -40,7 +40,7 @@ class Matcher:
         return np.unpackbits(bits.view(np.uint8), count=self._n_vocab, bitorder="little").view(np.bool_)
 
     def accept(self, token: int) -> bool:
-        """Takes the reply's next token; False, changing nothing, where the grammar forbids it.
+        """Takes the next token of the reply. Returns False, without a change, if the grammar forbids it.
 
         Raises ComputeError as `mask` does.
         """
@@ -48,56 +48,56 @@ class Matcher:
             return True
         if self._matcher.is_error():
             raise ComputeError(first_line(self._matcher.get_error()))
-        # A grammar that cannot go on has stopped already, and takes nothing more.
+        # A grammar that cannot continue has stopped already and consumes nothing more.
         return token in self._eog and self._matcher.is_stopped() and self._matcher.is_accepting()
 
     def n_fitting(self, tokens: Sequence[int]) -> int:
-        """How many of `tokens` may come next, one after the other. Changes nothing."""
+        """Number of leading `tokens` that the grammar allows next. Changes nothing."""
         return self._matcher.validate_tokens(list(tokens))
 
     @property
     def complete(self) -> bool:
-        """Whether the reply may end here."""
+        """True if the reply may end here."""
         return self._matcher.is_accepting()
 
     def copy(self) -> Matcher:
-        """Another one in the same place."""
+        """An independent matcher at the same position."""
         return Matcher(self._matcher.deep_copy(), self._n_vocab, self._eog)
 
 
 def first_line(message: str) -> str:
-    """The first line of a message of llguidance's: what follows describes its own insides."""
+    """The first line of a message of llguidance, at most 300 characters; the rest describes its internals."""
     return next((line.strip() for line in message.splitlines() if line.strip()), "llguidance gives no reason")[:300]
 
 
 SLICES = (r'[^"\\\x00-\x1F\x7F]{1,10}', r'[^"\\\x00-\x1F\x7F]{1,30}', r'[^"\\\x00-\x1F\x7F]+')
-"""What masks are precomputed for: the inside of strings, most of most replies (llguidance's own choice for JSON)."""
+"""Regexes with precomputed masks: the inside of strings, which most tokens of JSON are (llguidance's own choice)."""
 
 
 class GrammarVocab(Protocol):
-    """The tables of a vocabulary that are needed."""
+    """The part of a vocabulary that grammars need; `app.engine.native.vocab` implements it."""
 
     n_vocab: int
     eog: frozenset[int]
 
     @property
     def pieces(self) -> Mapping[int, bytes]:
-        """Bytes as text by id; empty for control tokens."""
+        """Bytes of each token as text; empty for control tokens."""
         ...
 
     @property
     def named_pieces(self) -> Mapping[int, bytes]:
-        """The same with control tokens by name."""
+        """Bytes of each token; the name of a control token."""
         ...
 
     @property
     def non_text(self) -> Collection[int]:
-        """Tokens that stand for no text, whatever their piece is: control tokens, tags, unknown and unused ones."""
+        """Ids of tokens without text, whatever their piece: control tokens, tags, unknown and unused tokens."""
         ...
 
 
 class _Tokens:
-    """What llguidance asks of a tokenizer."""
+    """A vocabulary in the form that `llguidance.TokenizerWrapper` takes."""
 
     bos_token_id = None
 
@@ -110,11 +110,11 @@ class _Tokens:
         ]
 
     def __call__(self, text: bytes) -> list[int]:
-        raise TypeError("a grammar is matched token by token: no text is tokenised for it")
+        raise TypeError("grammars are matched token by token: nothing may be tokenised")
 
 
-def make_tokenizer(vocab: GrammarVocab) -> Any:  # noqa: ANN401 -- an LLTokenizer, which is not imported before it is needed
-    """llguidance's view of a vocabulary. Raises ValueError for one without an end-of-generation token."""
+def make_tokenizer(vocab: GrammarVocab) -> Any:  # noqa: ANN401 -- an LLTokenizer, imported late
+    """An LLTokenizer for a vocabulary. Raises ValueError if it has no end-of-generation token."""
     import llguidance
 
     if not vocab.eog:

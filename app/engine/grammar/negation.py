@@ -1,4 +1,4 @@
-"""The opposite of a schema: what `not`, `oneOf` and conditions need. Not every schema has one that can be written."""
+"""Negates schemas, for `not`, `oneOf` and `if`. Some keywords have no negation that llguidance can express."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _LOUD = frozenset((
     "format", "pattern", "multipleOf", "items", "uniqueItems", "patternProperties", "additionalProperties",
     "propertyNames", "oneOf", "unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "dependencies",
 ))  # fmt: skip
-"""Keywords without an opposite in terms of others."""
+"""Keywords that other keywords cannot express the negation of."""
 
 
 class Negation:
-    """Writes negation for one document."""
+    """Negates the schemas of one document."""
 
     def __init__(self, convert: Convert, resources: Resources) -> None:
         self._convert = convert
@@ -41,13 +41,13 @@ class Negation:
         self._depth = 0
 
     def negate(self, node: Json, place: SchemaPlace) -> Json:
-        """What is not of a schema. Raises SchemaError where that cannot be written."""
+        """A schema for exactly the values that `node` refuses. Raises SchemaError if it cannot be expressed."""
         if isinstance(node, bool):
             return not node
         if not is_table(node):
-            raise SchemaError(place.pointer, "a schema is an object, true or false")
+            raise SchemaError(place.pointer, "must be an object, true or false")
         if self._depth > _DEEPEST:
-            raise SchemaError(place.pointer, "the opposite of this is nested too deeply")
+            raise SchemaError(place.pointer, "this is nested too deeply to be negated")
         place = place.rebased(node)
         self._resources.count_step(place)
         self._depth += 1
@@ -59,7 +59,7 @@ class Negation:
     def _keyword(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:  # noqa: PLR0911, PLR0912 -- one a keyword
         value, at = node[name], place.child(name)
         if name in _LOUD and value is not True:
-            raise SchemaError(at.pointer, f"the opposite of `{name}` cannot be written")
+            raise SchemaError(at.pointer, f"`{name}` cannot be negated")
         match name:
             case "type":
                 return _not_types(value, at)
@@ -79,7 +79,7 @@ class Negation:
                 return any_of(_with_item(i, self.negate(each, at.child(i))) for i, each in enumerate(items))
             case "contains":
                 if "minContains" in node or "maxContains" in node:
-                    raise SchemaError(at.pointer, "the opposite of counted items cannot be written")
+                    raise SchemaError(at.pointer, "`contains` with counts cannot be negated")
                 return {"type": "array", "items": self.negate(value, at)}
             case "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum":
                 return {"type": "number", _ACROSS[name]: number(value, at)}
@@ -89,7 +89,7 @@ class Negation:
             case "maxLength" | "maxItems" | "maxProperties":
                 n = count(value, at)
                 if name == "maxProperties" and n:
-                    raise SchemaError(at.pointer, "more than one key cannot be asked for")
+                    raise SchemaError(at.pointer, "a limit above 0 cannot be negated")
                 return {"type": _COUNTED[name[3:]], f"min{name[3:]}": n + 1}
             case _:
                 return self._applicator(name, node, place)
@@ -122,7 +122,7 @@ class Negation:
                     for key, needs in (value.items() if is_table(value) else ())
                 )
             case _:
-                return False  # it says nothing
+                return False  # the keyword allows everything
 
     def _needs_not(self, needs: Json, place: SchemaPlace) -> Json:
         if is_list(needs):
@@ -132,7 +132,7 @@ class Negation:
     def _not_values(self, values: list[Json], place: SchemaPlace) -> Json:
         types = {json_type(value) for value in values}
         if types & {"array", "object"}:
-            raise SchemaError(place.pointer, "the opposite of a list or an object cannot be written")
+            raise SchemaError(place.pointer, "a list or an object cannot be negated")
         ways = [with_types(name for name in TYPES if name not in types)]
         if "boolean" in types:
             ways += [{"const": other} for other in (True, False) if not any(value is other for value in values)]
@@ -161,12 +161,12 @@ _COUNTED = {"Length": "string", "Items": "array", "Properties": "object"}
 def _not_types(value: Json, place: SchemaPlace) -> Json:
     names: list[Json] = value if is_list(value) else [value]
     if "integer" in names and "number" not in names:
-        raise SchemaError(place.pointer, "the opposite of whole numbers cannot be written")
+        raise SchemaError(place.pointer, "`integer` cannot be negated")
     return with_types(name for name in TYPES if name not in names)
 
 
 def _with_property(key: str, clean: Json) -> Json:
-    """Objects that have a key whose value is of a schema."""
+    """A schema for objects that have `key` with a value that matches `clean`."""
     return False if clean is False else {"type": "object", "properties": {key: clean}, **with_keys([key])}
 
 
@@ -186,7 +186,7 @@ def _parts(value: Json, place: SchemaPlace) -> Iterable[SchemaPart]:
 
 
 def _other_than(texts: list[str], depth: int = 0) -> str:
-    """A regex for every text but some: where a text leaves their common beginnings it is another one."""
+    """A regex for all texts except `texts`: it branches where a text leaves their common beginnings."""
     heads: dict[str, list[str]] = {}
     for text in texts:
         if text:

@@ -22,28 +22,28 @@ ONES = (
 
 
 class SchemaError(Exception):
-    """What cannot be held to, and where; the message continues after `the JSON schema cannot be followed`."""
+    """An error or an unsupported keyword. The message continues `the JSON schema cannot be used`."""
 
     def __init__(self, pointer: str, what: str) -> None:
-        """`pointer`: a JSON pointer; empty is the whole schema."""
+        """`pointer`: the JSON pointer of the place; empty for the root."""
         super().__init__(f"{f' at {pointer}' if pointer else ''}: {what}")
         self.pointer, self.what = pointer, what
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaPlace:
-    """Where a part stands: its JSON pointer in the document, and the URI that its references are relative to."""
+    """The place of a subschema: its JSON pointer in the document, and the base URI of its references."""
 
     pointer: str = ""
     base: str = ""
 
     def child(self, *keys: str | int) -> SchemaPlace:
-        """The place of a part of this part."""
+        """The place that `keys` lead to from here."""
         steps = "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
         return SchemaPlace(self.pointer + steps, self.base)
 
     def rebased(self, node: Json) -> SchemaPlace:
-        """The place as the part's own `$id` changes it."""
+        """This place with the base URI that the `$id` of `node` sets."""
         own = node.get("$id") if is_table(node) else None
         return SchemaPlace(self.pointer, urldefrag(urljoin(self.base, own)).url) if isinstance(own, str) else self
 
@@ -57,17 +57,17 @@ class SchemaPart:
 
 
 def is_table(node: Json) -> TypeGuard[dict[str, Json]]:
-    """Whether `node` is a JSON object."""
+    """True if `node` is a JSON object."""
     return isinstance(node, dict)
 
 
 def is_list(node: Json) -> TypeGuard[list[Json]]:
-    """Whether `node` is a JSON array."""
+    """True if `node` is a JSON array."""
     return isinstance(node, list)
 
 
 def subschemas(node: Json, place: SchemaPlace) -> Iterator[SchemaPart]:
-    """The schemas directly inside one."""
+    """Yields the schemas directly inside a schema."""
     if not is_table(node):
         return
     for name in TABLES:
@@ -84,7 +84,7 @@ def subschemas(node: Json, place: SchemaPlace) -> Iterator[SchemaPart]:
 
 
 class Resources:
-    """Finds the target of a reference, and limits how often parts are looked at: references multiply them."""
+    """Finds the targets of references, and limits the number of steps: references can multiply subschemas."""
 
     def __init__(self, root: Json) -> None:
         self._n_left = _MOST_STEPS
@@ -112,20 +112,20 @@ class Resources:
                     self._dynamic.setdefault(anchor, []).append(part)
 
     def count_step(self, place: SchemaPlace) -> None:
-        """Counts one look at a part. Raises SchemaError after very many."""
+        """Counts one step. Raises SchemaError after 100,000."""
         self._n_left -= 1
         if self._n_left < 0:
             raise SchemaError(place.pointer, "the schema has too many combinations")
 
     def find(self, ref: Json, place: SchemaPlace) -> SchemaPart:
-        """What a `$ref` at `place` means. Raises SchemaError."""
+        """The target of a `$ref` at `place`. Raises SchemaError if it is not in the document."""
         if not isinstance(ref, str):
-            raise SchemaError(place.child("$ref").pointer, "a reference must be text")
+            raise SchemaError(place.child("$ref").pointer, "must be a string")
         uri, fragment = (place.base, ref[1:]) if ref.startswith("#") else urldefrag(urljoin(place.base, ref))
         fragment = unquote(fragment)
         resource = self._resources.get(uri)
         if resource is None:
-            raise SchemaError(place.child("$ref").pointer, f"{ref} stands outside this schema, and nothing is fetched")
+            raise SchemaError(place.child("$ref").pointer, f"{ref} is outside this schema; references are not fetched")
         if fragment and not fragment.startswith("/"):
             found = self._anchors.get((uri, fragment))
         else:
@@ -135,7 +135,7 @@ class Resources:
         return found
 
     def find_dynamic(self, ref: Json, place: SchemaPlace) -> SchemaPart:
-        """What a `$dynamicRef` means where that does not depend on how it was reached. Raises SchemaError."""
+        """The target of a `$dynamicRef`. Raises SchemaError if it depends on how the reference was reached."""
         found = self.find(ref, place)
         anchor = found.node.get("$dynamicAnchor") if is_table(found.node) else None
         if anchor is not None and str(ref).endswith(f"#{anchor}") and len(self._dynamic[anchor]) > 1:
@@ -164,7 +164,7 @@ TYPES = ("null", "boolean", "number", "string", "array", "object")
 
 
 def all_of(parts: Iterable[Json]) -> Json:
-    """What all of `parts` allow."""
+    """A schema for the values that all of `parts` allow."""
     left = [part for part in parts if part is not True and part != {}]
     if any(part is False for part in left):
         return False
@@ -179,7 +179,7 @@ def all_of(parts: Iterable[Json]) -> Json:
 
 
 def any_of(parts: Iterable[Json]) -> Json:
-    """What one of `parts` allows."""
+    """A schema for the values that one or more of `parts` allow."""
     left: list[Json] = []
     for part in parts:
         if part is True or part == {}:
@@ -192,7 +192,7 @@ def any_of(parts: Iterable[Json]) -> Json:
 
 
 def with_types(types: Iterable[str]) -> Json:
-    """Values of some types."""
+    """A schema for the values of these types."""
     wanted = set(types)
     left = [name for name in TYPES if name in wanted]
     if len(left) == len(TYPES):
@@ -201,12 +201,12 @@ def with_types(types: Iterable[str]) -> Json:
 
 
 def without_key(key: str) -> Json:
-    """Objects that do not have a key, and all that is no object."""
+    """A schema for objects without `key`, and for all values that are no object."""
     return {"properties": {key: False}}
 
 
 def with_keys(keys: Sequence[str]) -> Json:
-    """Objects that have some keys, and all that is no object."""
+    """A schema for objects with all of `keys`, and for all values that are no object."""
     return {"required": list(keys)} if keys else True
 
 

@@ -1,7 +1,7 @@
-r"""Regular expressions as JSON Schema has them (ECMA-262, Unicode), in the words of the engine that matches them.
+r"""Translates the regular expressions of JSON Schema (ECMA-262, Unicode) to those of llguidance.
 
-Every character class is spelt out, so that `\d`, `\s`, `.` and the rest mean what ECMA-262 says and not what another
-dialect does. What no finite automaton can decide (look-around, back references) is refused with its position.
+Spells out each character class, so that `\d`, `\s`, `.` and the others mean what ECMA-262 says. Refuses, with the
+position, what a finite automaton cannot decide: look-around and back references.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ _DEEPEST, _MOST_WAYS, _MOST_REPEATS, _LAST = 100, 64, 100_000, 0x10FFFF
 
 
 class PatternError(Exception):
-    """A mistake, or what cannot be matched; the message continues after `the regular expression is wrong`."""
+    """A mistake or an unsupported construct. The message continues `the regular expression is wrong`."""
 
     def __init__(self, what: str, at: int) -> None:
-        """`at`: the index of the character."""
+        """`at`: index of the character at fault."""
         super().__init__(f" at character {at + 1}: {what}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """Something without anchors, as the engine reads it."""
+    """A translated part without anchors."""
 
     regex: str
 
@@ -49,7 +49,7 @@ class _Anchor:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """Alternatives, each a row of parts."""
+    """Alternatives, each a sequence of parts."""
 
     rows: tuple[tuple[_Part, ...], ...]
 
@@ -58,17 +58,17 @@ _Part = _Text | _Anchor | _Choice
 
 
 def searched(pattern: str) -> str:
-    """A regex that matches the whole of every text in which `pattern` is found. Raises PatternError."""
+    """A regex that matches, as a whole, each text that contains a match of `pattern`. Raises PatternError."""
     return _whole(_Parser(pattern).parse(), around=_ANY)
 
 
 def whole(pattern: str) -> str:
-    """A regex that matches what `pattern` matches as a whole, anchors or not. Raises PatternError."""
+    """A regex for the texts that `pattern` matches as a whole, with or without anchors. Raises PatternError."""
     return _whole(_Parser(pattern).parse(), around="")
 
 
 def literal(text: str) -> str:
-    """A regex that matches `text` alone."""
+    """A regex that matches only `text`."""
     return "".join(_char(ord(c)) for c in text)
 
 
@@ -84,7 +84,9 @@ def _row(row: tuple[_Part, ...], around: str) -> str:
         end -= 1
     for part in row[start:end]:
         if isinstance(part, _Anchor):
-            raise PatternError(f"`{'^' if part.start else '$'}` stands where text is around it", part.at)
+            raise PatternError(
+                f"`{'^' if part.start else '$'}` must stand at the {'beginning' if part.start else 'end'}", part.at
+            )
     inner = "".join(_regex(part) for part in row[start:end])
     return (around if not start else "") + inner + (around if end == len(row) else "")
 
@@ -94,7 +96,7 @@ def _is_anchor(part: _Part, *, start: bool) -> bool:
 
 
 def _flat(choice: _Choice) -> list[tuple[_Part, ...]]:
-    """The rows of a choice in which anchors stand in no group any more."""
+    """The alternatives of a choice, multiplied out until no group holds an anchor."""
     rows: list[tuple[_Part, ...]] = []
     for row in choice.rows:
         ways = [_flat(part) if isinstance(part, _Choice) and _has_anchor(part) else [(part,)] for part in row]
@@ -102,7 +104,7 @@ def _flat(choice: _Choice) -> list[tuple[_Part, ...]]:
         for each in ways:
             n_ways *= len(each)
         if n_ways > _MOST_WAYS:
-            raise PatternError("anchors in too many alternatives", 0)
+            raise PatternError("too many alternatives with anchors", 0)
         rows += [tuple(part for parts in way for part in parts) for way in product(*ways)]
     return rows
 
@@ -162,9 +164,9 @@ class _Parser:
             case "\\":
                 return _Text(self._escape())
             case "*" | "+" | "?":
-                raise self._wrong("there is nothing to repeat", start)
+                raise self._wrong("nothing to repeat", start)
             case "{" if _COUNT.match(self._text, start):
-                raise self._wrong("there is nothing to repeat", start)
+                raise self._wrong("nothing to repeat", start)
             case _:
                 return _Text(_char(ord(c)))
 
@@ -179,7 +181,7 @@ class _Parser:
             raise self._wrong("look-around and inline flags are not supported", start)
         inside = self._choice()
         if self._peek() != ")":
-            raise self._wrong("this group has no end", start)
+            raise self._wrong("this group is not closed", start)
         self._at += 1
         self._depth -= 1
         if kind and kind[3]:
@@ -195,7 +197,7 @@ class _Parser:
             least = int(counts[1])
             most = least if not counts[2] else int(counts[3]) if counts[3] else None
             if most is not None and most < least:
-                raise self._wrong(f"at least {least} but at most {most} times")
+                raise self._wrong(f"the minimum of {least} exceeds the maximum of {most}")
             if max(least, most or 0) > _MOST_REPEATS:
                 raise self._wrong(f"repeated more than {_MOST_REPEATS:,} times")
             self._at, suffix = counts.end(), f"{{{least},{'' if most is None else most}}}"
@@ -203,7 +205,7 @@ class _Parser:
             self._at, suffix = start + 1, c
         else:
             return part
-        if self._peek() == "?":  # lazy: the same texts match
+        if self._peek() == "?":  # lazy matches the same texts
             self._at += 1
         if _has_anchor(part):
             raise self._wrong("an anchor cannot be repeated", start)
@@ -215,7 +217,7 @@ class _Parser:
         parts: list[str] = []
         while (c := self._peek()) != "]":
             if not c:
-                raise self._wrong("this class has no end", start)
+                raise self._wrong("this class is not closed", start)
             parts.append(self._range())
         self._at += 1
         if not parts:
@@ -223,7 +225,7 @@ class _Parser:
         return f"[{'^' if negated else ''}{''.join(parts)}]"
 
     def _range(self) -> str:
-        """One member of a class: a character, a range, or a class in short."""
+        """One member of a class: a character, a range, or an escape such as `\\d`."""
         start = self._at
         low = self._member()
         if isinstance(low, str):
@@ -235,7 +237,7 @@ class _Parser:
         if isinstance(high, str):
             return f"{_char(low)}{_char(ord('-'))}{high}"
         if high < low:
-            raise self._wrong("this range ends before it begins", start)
+            raise self._wrong("this range is in reverse order", start)
         return f"{_char(low)}-{_char(high)}"
 
     def _member(self) -> int | str:
@@ -253,7 +255,7 @@ class _Parser:
         return _char(escaped) if isinstance(escaped, int) else f"[{escaped}]"
 
     def _escaped(self) -> int | str:  # noqa: PLR0911 -- one a kind of escape
-        """What follows a backslash: a character, or the inside of a class."""
+        """Reads what follows a backslash: a code point, or the inside of a class."""
         start, c = self._at, self._peek()
         if found := _HEX.match(self._text, start):
             return self._code_point(found)
@@ -271,13 +273,13 @@ class _Parser:
             self._at += 1
             return ord(self._text[self._at - 1]) % 32
         if not c:
-            raise self._wrong("the text ends after a backslash", start - 1)
+            raise self._wrong("nothing follows the backslash", start - 1)
         if c in ("b", "B"):
             raise self._wrong("word boundaries are not supported", start - 1)
         if c.isdigit() or c == "k":
             raise self._wrong("back references are not supported", start - 1)
         if c.isalpha():
-            raise self._wrong(f"`\\{c}` means nothing", start - 1)
+            raise self._wrong(f"unknown escape `\\{c}`", start - 1)
         return ord(c)
 
     def _code_point(self, found: re.Match[str]) -> int:
@@ -288,7 +290,7 @@ class _Parser:
             self._at = low.end()
             return 0x10000 + ((code - 0xD800) << 10) + int(low[1], 16) - 0xDC00
         if code > _LAST or 0xD800 <= code < 0xE000:
-            raise self._wrong("this is no character", found.start() - 1)
+            raise self._wrong("not a character", found.start() - 1)
         return code
 
     def _peek(self) -> str:

@@ -1,9 +1,9 @@
-"""Makes a JSON Schema (draft 2020-12) ready for llguidance, and refuses with its pointer what cannot be held to.
+"""Converts a JSON Schema (draft 2020-12) to what llguidance supports; refuses the rest with its JSON pointer.
 
-llguidance knows the simple keywords. The others are put into these: conditions and dependencies into alternatives, what
-is unevaluated into what is left over of the keywords beside it, `not` and `oneOf` into their negation. Keywords that
-the standard does not know say nothing, as it wants. The answer's text is narrower than the standard in three ways that
-change no value: keys come in the order of `properties`, whole numbers without a fraction, and formats are held to.
+llguidance has the simple keywords. The others are rewritten: conditions and dependencies as alternatives, `unevaluated`
+keywords as cases, `not` and `oneOf` by negation. Unknown keywords are ignored, as the standard requires. Answers are
+narrower than the standard in three ways: keys come in the order of `properties`, whole numbers have no fraction, and
+formats are enforced.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ _UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 _MOST_PARTS, _DEEPEST, _MOST_TRIED = 20_000, 100, 200
 _N_NAMED = 5
 _BLAME_S = 1.0
-"""How long is looked for the part that a refusal is about."""
+"""Seconds to search for the subschema that llguidance refuses."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A schema that llguidance reads, in draft 2020-12."""
+    """A schema in the part of draft 2020-12 that llguidance supports."""
 
     clean: dict[str, Any]
     notices: tuple[str, ...]
-    """Notices for the user: the keywords that have no effect."""
+    """For the user: the keywords that are ignored."""
     places: tuple[tuple[str, Json], ...]
-    """Its parts with their pointers in the text that was given."""
+    """Its subschemas with their JSON pointers in the original."""
 
     def blame(self, message: str, refusal: Callable[[dict[str, Any]], str]) -> str:
-        """Says where llguidance's `message` comes from, and what it means.
+        """An error message with the place that llguidance's `message` is about, as far as it is found in 1 s.
 
-        `refusal` gives llguidance's message for a part alone, empty for none.
+        `refusal`: returns llguidance's message for a subschema alone, empty for none.
         """
         kind, what = next((kind for kind in _MEANINGS if kind[0] in message), ("", message))
         found = ""
@@ -55,7 +55,7 @@ class Schema:
             said = refusal(part | definitions)
             if said == message or (kind and kind in said):
                 found = pointer
-        return f"the JSON schema cannot be followed{SchemaError(found, what)}"
+        return f"the JSON schema cannot be used{SchemaError(found, what)}"
 
 
 _MEANINGS = (
@@ -67,9 +67,9 @@ _MEANINGS = (
 
 
 def read_schema(text: str, *, lenient: bool = False) -> Schema:
-    """Reads the text of a schema; with `lenient`, what cannot be held to has no effect and is noticed.
+    """Reads a schema from JSON. Raises SamplingError.
 
-    Raises SamplingError.
+    `lenient`: ignore unsupported keywords, with a notice, instead of refusing them.
     """
     try:
         root = json.loads(text)
@@ -77,13 +77,13 @@ def read_schema(text: str, *, lenient: bool = False) -> Schema:
         place = f"line {error.lineno}, column {error.colno}"
         raise SamplingError(f"the JSON schema is not JSON: {place}: {error.msg}") from error
     except (RecursionError, ValueError) as error:
-        raise SamplingError(f"the JSON schema is not JSON that can be read: {error}") from error
+        raise SamplingError(f"the JSON schema cannot be read: {error}") from error
     try:
         return _Reader(root, lenient).read()
     except SchemaError as error:
-        raise SamplingError(f"the JSON schema cannot be followed{error}") from error
+        raise SamplingError(f"the JSON schema cannot be used{error}") from error
     except RecursionError as error:
-        raise SamplingError("the JSON schema cannot be followed: it is nested too deeply") from error
+        raise SamplingError("the JSON schema cannot be used: it is nested too deeply") from error
 
 
 class _Reader:
@@ -102,7 +102,7 @@ class _Reader:
     def read(self) -> Schema:
         dialect = self._root.get("$schema", _DIALECTS) if is_table(self._root) else _DIALECTS
         if _DIALECTS not in str(dialect):
-            self.refuse(SchemaError("/$schema", f"the dialect {dialect} is not known"))
+            self.refuse(SchemaError("/$schema", f"unknown dialect {dialect}"))
         clean = self.convert(self._root, SchemaPlace())
         if clean is False:
             raise SchemaError("", "it allows nothing")
@@ -112,11 +112,11 @@ class _Reader:
         return Schema(clean, self._notices(), tuple(self._places))
 
     def convert(self, node: Json, place: SchemaPlace) -> Json:
-        """A part as llguidance reads it: an object, true or false. Raises SchemaError."""
+        """Implements `Reader.convert`."""
         if isinstance(node, bool):
             return node
         if not is_table(node):
-            raise SchemaError(place.pointer, "a schema is an object, true or false")
+            raise SchemaError(place.pointer, "must be an object, true or false")
         if self._depth > _DEEPEST or len(self._places) > _MOST_PARTS:
             raise SchemaError(place.pointer, "the schema is too large")
         self._depth += 1
@@ -138,18 +138,18 @@ class _Reader:
             return None
 
     def convert_own(self, node: dict[str, Json], place: SchemaPlace) -> Json:
-        """What a part says without others being looked at."""
+        """Implements `Reader.convert_own`."""
         return own_keywords(node, place, self.convert, self.refuse)
 
     def refuse(self, error: SchemaError) -> None:
-        """Raises the error, or remembers it where what it is about is to be left out."""
+        """Implements `Reader.refuse`."""
         if not self._lenient:
             raise error
         if str(error) not in map(str, self._ignored):
             self._ignored.append(error)
 
     def reference(self, name: str, node: dict[str, Json], place: SchemaPlace) -> Json:
-        """A `$ref`, or `$dynamicRef`, to a definition of its own."""
+        """Implements `Reader.reference`; adds the definition."""
         find = self.resources.find if name == "$ref" else self.resources.find_dynamic
         target = find(node[name], place)
         if isinstance(target.node, bool):
@@ -164,13 +164,13 @@ class _Reader:
     def _notices(self) -> tuple[str, ...]:
         if not self._ignored:
             return ()
-        named = "; ".join(f"{error.pointer or 'the whole'} ({error.what})" for error in self._ignored[:_N_NAMED])
+        named = "; ".join(f"{error.pointer or 'the root'} ({error.what})" for error in self._ignored[:_N_NAMED])
         more = f"; and {len(self._ignored) - _N_NAMED} more" if len(self._ignored) > _N_NAMED else ""
-        return (f"this part of the JSON schema has no effect: {named}{more}",)
+        return (f"ignored in the JSON schema: {named}{more}",)
 
 
 def _check_text(root: Json) -> None:
-    """Raises SchemaError for text that no UTF-8 can hold, and for numbers that JSON does not have."""
+    """Raises SchemaError for text that is not valid Unicode."""
     todo = [(root, SchemaPlace())]
     while todo:
         node, place = todo.pop()
@@ -189,4 +189,4 @@ def _check_utf8(text: str, place: SchemaPlace) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         at = SchemaPlace(place.pointer.encode(errors="replace").decode(), place.base).pointer
-        raise SchemaError(at, "half of a surrogate pair is no character") from error
+        raise SchemaError(at, "a lone surrogate is not a character") from error

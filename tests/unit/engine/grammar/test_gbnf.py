@@ -75,16 +75,16 @@ def test_any_other_token_ends_nothing() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('root ::= "a" {3,1}', " at line 1, column 14: at least 3 but at most 1 times"),
+        ('root ::= "a" {3,1}', " at line 1, column 14: the minimum of 3 exceeds the maximum of 1"),
         ("root ::= " + "(" * 300, " at line 1, column 210: groups are nested deeper than 200"),
         ('root ::= "a"{100001,}', " at line 1, column 13: repeated more than 100,000 times"),
         ('root ::= "a"{ , }', " at line 1, column 13: expecting counts, as in {2}, {2,} or {2,5}"),
-        ('root ::= "blue" |\n "red', ' at line 2, column 2: this text has no end (")'),
-        ("root ::= [a-", " at line 1, column 10: this set has no end (])"),
-        ("root ::= [z-a]", " at line 1, column 10: this set has a range that ends before it begins"),
+        ('root ::= "blue" |\n "red', ' at line 2, column 2: this text is not closed (")'),
+        ("root ::= [a-", " at line 1, column 10: this set is not closed (])"),
+        ("root ::= [z-a]", " at line 1, column 10: this set has a range in reverse order"),
         ('root ::= ("a" | ("b"', " at line 1, column 17: expecting ')' for the group that begins here"),
         ('root ::= "a" )', " at line 1, column 14: expecting a new line or the end"),
-        ('root ::= "a\\q"', " at line 1, column 12: there is no such escape"),
+        ('root ::= "a\\q"', " at line 1, column 12: unknown escape"),
         ('root ::= + "a"', " at line 1, column 10: expecting something to repeat before this"),
         ("root ::= <7", " at line 1, column 10: expecting a token, as in <[7]> or <name>"),
         ('root ::= "a"\n| "b"', " at line 2, column 1: expecting the name of a rule"),
@@ -93,7 +93,7 @@ def test_any_other_token_ends_nothing() -> None:
         ("root ::= $", " at line 1, column 10: expecting a text, a set, a rule or a group"),
         ('foo ::= "a"', ": it has no rule named root"),
         ("", ": it has no rule named root"),
-        ("root ::= <nothing>", ": <nothing> is no token of this model"),
+        ("root ::= <nothing>", ": <nothing> is not a token of this model"),
         pytest.param("#" * 2_000_000, ": it is longer than 1,048,576 characters", id="long"),
     ],
 )
@@ -109,7 +109,7 @@ def test_a_token_that_there_is_not_is_an_error() -> None:
 
 
 def test_a_grammar_that_allows_nothing_is_refused() -> None:
-    with pytest.raises(SamplingError, match="the grammar cannot be followed: it allows no text"):
+    with pytest.raises(SamplingError, match="the grammar cannot be used: it allows no text"):
         matcher(grammar="root ::= root")
 
 

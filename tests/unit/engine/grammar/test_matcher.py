@@ -104,5 +104,5 @@ def test_two_forms_exclude_each_other() -> None:
 
 
 def test_the_set_for_thinking_is_compiled_too() -> None:
-    with pytest.raises(SamplingError, match="the regular expression is wrong at character 1: this group has no end"):
+    with pytest.raises(SamplingError, match="the regular expression is wrong at character 1: this group is not closed"):
         notices(thinking={"regex": "(a"})
