@@ -73,7 +73,7 @@ def variants(presets: Sequence[Preset], n: int, first_seed: int | None = None) -
 
 
 class ActiveTurns:
-    """See the module. `claim` and `release` guard that one turn, or one change of branch, happens at a time."""
+    """Guards that one turn, or one change of branch, happens at a time: `claim` begins it, `release` ends it."""
 
     def __init__(self, engine: Engine, keeper: MessageLog) -> None:
         self._engine = engine

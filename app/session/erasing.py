@@ -23,7 +23,7 @@ async def erase(store: Store, conversation_ids: Sequence[int]) -> None:
 
 async def erase_expired(store: Store) -> list[int]:
     """Erases what was deleted too long ago to be restored; returns the ids. Raises StoreError."""
-    expired = [each.id for each in await store.expired()]
+    expired = [each.id for each in await store.deleted(expired=True)]
     if expired:
         await erase(store, expired)
     return expired

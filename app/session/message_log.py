@@ -40,7 +40,7 @@ class _Remembered(Struct):
 
 
 class MessageLog:
-    """See the module. What is only in memory has a negative id, until `catch_up` has stored it."""
+    """Messages of one chat. A message that is not stored yet has a negative id; `catch_up` stores it."""
 
     def __init__(self, store: Store | None, traces: TraceSettings) -> None:
         self._store = store

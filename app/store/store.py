@@ -43,7 +43,7 @@ _QUICK_MS = 200
 
 
 class Store:
-    """Made by `Store.open`, `Store.at` or `Store.in_memory`; ended by `close`.
+    """Opened by its first call, and by each later one as long as that fails; `open` and `in_memory` open it at once.
 
     Attributes:
         path: None in memory.
@@ -67,11 +67,6 @@ class Store:
         be written is opened for reading, see `notices`.
         """
         return await cls(path)._opened()
-
-    @classmethod
-    def at(cls, path: Path) -> Store:
-        """A store that its first call opens, and each later one tries to, as long as it cannot be opened."""
-        return cls(path)
 
     @classmethod
     async def in_memory(cls) -> Store:
@@ -148,7 +143,7 @@ class Store:
         def work(connection: apsw.Connection) -> tuple[Conversation, Message]:
             conversation_id = conversations.create(connection, _title(title), kind, settings)
             draft = messages.new(conversation_id, None, Role.USER, content, ReplyState.DONE)
-            message = messages.add(connection, draft, self._owner)
+            message = messages.add(connection, draft, self._database.owner if self._database else "")
             conversations.touch(connection, conversation_id, message.id)
             if kind is ConversationKind.ASK:
                 conversations.continue_as(connection, conversation_id, kind)
@@ -197,9 +192,10 @@ class Store:
         now = conversations.now_ms()
         await self._write(lambda connection: conversations.change(connection, conversation_id, "deleted_ms", now))
 
-    async def deleted(self) -> list[Conversation]:
-        """The conversations that are deleted and not purged, the one deleted last first."""
-        return await self._read(conversations.deleted)
+    async def deleted(self, *, expired: bool = False) -> list[Conversation]:
+        """Returns conversations that are deleted and not purged, last deleted first; `expired`: UNDO_MS ago or earlier."""
+        before_ms = conversations.now_ms() - UNDO_MS if expired else None
+        return await self._read(lambda connection: conversations.deleted(connection, before_ms))
 
     async def restore(self, conversation_id: int) -> None:
         """Undoes `delete`."""
@@ -218,11 +214,6 @@ class Store:
         await self._write(work)
         await self._call(self._forget_copies)
 
-    async def expired(self) -> list[Conversation]:
-        """What was deleted longer than UNDO_MS ago, and is to be purged."""
-        before_ms = conversations.now_ms() - UNDO_MS
-        return await self._read(lambda connection: conversations.deleted(connection, before_ms))
-
     async def set_tip(self, conversation_id: int, message_id: int) -> None:
         """Shows the branch that ends in this message."""
         await self._write(lambda connection: conversations.touch(connection, conversation_id, message_id))
@@ -239,7 +230,7 @@ class Store:
 
         def work(connection: apsw.Connection) -> Message:
             draft = messages.new(conversation_id, parent_id, role, content, state)
-            message = messages.add(connection, draft, self._owner)
+            message = messages.add(connection, draft, self._database.owner if self._database else "")
             conversations.touch(connection, conversation_id, message.id)
             return message
 
@@ -305,10 +296,6 @@ class Store:
     def read_only(self) -> StoreError | None:
         """Why conversations can be read, and nothing can be saved; None where it can, and before the first call."""
         return self._database.read_only if self._database else None
-
-    @property
-    def _owner(self) -> str:
-        return self._database.owner if self._database else ""
 
     def _forget_copies(self) -> None:
         if self.path:

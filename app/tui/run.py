@@ -99,7 +99,7 @@ async def _run(start: _Start, worker: WorkerProcess | None, guard: TerminalGuard
     from app.tui.terminal import paste
 
     async def open_store() -> Store:
-        return Store.at(database_file())
+        return Store(database_file())
 
     catalogue = load_catalogue()
     terminal = ask() if not wants_no_color() else BackgroundReply(None, "")

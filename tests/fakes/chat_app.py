@@ -58,7 +58,7 @@ def make_app(
     async def open_store() -> Store:
         opening()
         if store_fails:
-            return Store.at(folder / "tiny.gguf" / "conversations.db")  # a file is no folder
+            return Store(folder / "tiny.gguf" / "conversations.db")  # a file is no folder
         return store or await Store.in_memory()
 
     return TokscopeApp(

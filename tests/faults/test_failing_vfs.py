@@ -47,7 +47,7 @@ async def test_a_disk_that_fails_while_the_store_opens_is_an_error_and_no_loss(t
     await store.close()
     with failing_vfs(apsw.IOError) as vfs:
         vfs.fails_at = n
-        store = Store.at(path)
+        store = Store(path)
         with suppress(StoreError):  # late writes are not reached
             await store.conversations()
         vfs.fails_at = None

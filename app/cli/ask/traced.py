@@ -1,6 +1,6 @@
-"""Records an answer while it comes: stands between `tok ask`'s loop and the answer that is told.
+"""Records an answer while it comes: stands between `tok ask`'s loop and the printed answer.
 
-A trace that cannot be written does not end the answer: it is told once, and the exit code is that of a failure.
+A trace that cannot be written does not end the answer: it is reported once, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from app.session.tree import prompt_messages
 
 
 class TracedAnswer:
-    """See the module, and `Asking`."""
+    """An `Asking` that writes each event to a trace before it passes it on."""
 
     def __init__(self, asking: Asking, setup: Setup, sink: LineSink) -> None:
         self._asking = asking

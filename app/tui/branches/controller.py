@@ -20,7 +20,7 @@ from app.tui.widgets.composer import Composer
 
 
 class Branching:
-    """See the module."""
+    """Runs the dialog, the screen and the requests of several replies, one batch at a time."""
 
     def __init__(
         self,

@@ -46,7 +46,7 @@ class Traces(Protocol):
 
 
 class Inspection:
-    """See the module.
+    """A reply of the branch and its trace. `open` and `step` choose the reply; `look_again` fetches new tokens.
 
     Attributes:
         message: the reply; None while there is none.
@@ -76,6 +76,12 @@ class Inspection:
     def branch(self) -> list[Message]:
         """The messages shown, root first."""
         return self._traces.branch
+
+    @property
+    def earlier(self) -> list[Message]:
+        """The messages before the reply; empty where it is not on the branch shown."""
+        ids = [message.id for message in self.branch]
+        return self.branch[: ids.index(self.message.id)] if self.message and self.message.id in ids else []
 
     @property
     def replies(self) -> list[Message]:

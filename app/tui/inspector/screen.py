@@ -134,10 +134,7 @@ class InspectorScreen(InspectorView):
         if inspection.trace is None or inspection.message is None or settings is None:
             self._say("no command: the reply's trace or settings are not known")
             return
-        branch = inspection.branch
-        ids = [message.id for message in branch]
-        before = branch[: ids.index(inspection.message.id)] if inspection.message.id in ids else []
-        command, unsupported_reason = command_of(before, inspection.trace, settings)
+        command, unsupported_reason = command_of(inspection.earlier, inspection.trace, settings)
         if not command:
             self._say(f"no command: {unsupported_reason}")
             return

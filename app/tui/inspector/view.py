@@ -66,8 +66,23 @@ _LOOK_S = 0.2
 SECTIONS = list(Section)
 
 
+def header_of(inspection: Inspection, said: str) -> tuple[list[Segment], list[Segment]]:
+    """Returns the left and the right part of the header: which reply this is, and `said` beside its state."""
+    place, n_versions = inspection.version
+    versions = [f"version {place} of {n_versions}"] if n_versions > 1 else []
+    seed = [f"seed {inspection.trace.seed}"] if inspection.tokens and inspection.trace is not None else []
+    n_tokens = numbers.tokens(len(inspection.tokens))
+    where = [f"reply {inspection.place + 1} of {len(inspection.replies)}", *versions, n_tokens]
+    left = [
+        Segment("Inspector", "bold $primary", weight=3),
+        *(Segment(text, weight=2) for text in where),
+        *(Segment(text, weight=0) for text in seed),
+    ]
+    return left, [Segment(text, weight=4) for text in (said, "◉ writing" if inspection.live else "") if text]
+
+
 class InspectorView(Dialog[ForkWanted]):
-    """See the module."""
+    """Widgets of the inspector and their content; the keys that change it are in `InspectorScreen`."""
 
     def __init__(
         self,
@@ -164,22 +179,8 @@ class InspectorView(Dialog[ForkWanted]):
             self._redraw()
 
     def _redraw(self) -> None:
-        inspection = self.inspection
-        n_replies = self._n_replies = len(inspection.replies)
-        place, n_versions = inspection.version
-        versions = [f"version {place} of {n_versions}"] if n_versions > 1 else []
-        seed = [f"seed {inspection.trace.seed}"] if inspection.tokens and inspection.trace is not None else []
-        n_tokens = numbers.tokens(len(inspection.tokens))
-        where = [f"reply {inspection.place + 1} of {n_replies}", *versions, n_tokens]
-        state = "◉ writing" if inspection.live else ""
-        self.header.show(
-            [
-                Segment("Inspector", "bold $primary", weight=3),
-                *(Segment(text, weight=2) for text in where),
-                *(Segment(text, weight=0) for text in seed),
-            ],
-            [Segment(text, weight=4) for text in (self._said, state) if text],
-        )
+        self._n_replies = len(self.inspection.replies)
+        self.header.show(*header_of(self.inspection, self._said))
         self.tabs.show([self._tab(section) for section in Section])
         self.keys.show([Segment(f" {words}", lead=key, weight=key == "Esc") for key, words in self._hints()])
         in_prompt = self._section is Section.PROMPT

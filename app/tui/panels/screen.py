@@ -58,7 +58,7 @@ class Legend(Lines):
 
 
 class WatchScreen(SafeScreen):
-    """See the module. `show` brings it up to date; who opens it hears through `left` which panel was seen last."""
+    """Shows one panel. Call `show` when figures change; `left` receives the panel that was seen last."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,f7,q", "leave", show=False, priority=True),

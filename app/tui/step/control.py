@@ -15,7 +15,7 @@ from app.tui.widgets.line import first_row
 
 
 class StepControl:
-    """See the module.
+    """Pauses and resumes the running reply for the keys of step mode.
 
     Attributes:
         state: what to show.

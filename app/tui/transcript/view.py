@@ -24,7 +24,7 @@ from app.tui.transcript.selection import highlight
 
 
 class TranscriptPaint(ScrollView):
-    """See the module; what is laid out is decided by those made from it."""
+    """Paints the rows of a `Layout` that are in view, and scrolls them. A subclass fills the layout."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)

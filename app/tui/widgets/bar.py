@@ -35,7 +35,7 @@ class Segment:
 
 
 class Bar(Widget):
-    """See the module."""
+    """Call `show` with new segments; it repaints only if they changed."""
 
     DEFAULT_CSS = "Bar { height: 1; width: 1fr; padding: 0 1; }"
 

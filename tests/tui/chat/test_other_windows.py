@@ -41,7 +41,7 @@ async def the_one(store: Store) -> Conversation:
 
 
 async def test_messages_of_another_window_appear_and_typing_goes_on(tmp_path: Path, other: Store) -> None:
-    app = make_app(tmp_path, ScriptedEngine(["deep"]), store=Store.at(tmp_path / "chat.db"), options=CONTINUE)
+    app = make_app(tmp_path, ScriptedEngine(["deep"]), store=Store(tmp_path / "chat.db"), options=CONTINUE)
     async with app.run_test(size=(100, 30)) as pilot:
         chat = await ready(app)
         await until(lambda: len(contents(chat)) == 2)
@@ -63,7 +63,7 @@ async def test_messages_of_another_window_appear_and_typing_goes_on(tmp_path: Pa
 
 
 async def test_a_reply_in_another_window_grows_here_and_a_message_waits_for_it(tmp_path: Path, other: Store) -> None:
-    app = make_app(tmp_path, ScriptedEngine(["deep"]), store=Store.at(tmp_path / "chat.db"), options=CONTINUE)
+    app = make_app(tmp_path, ScriptedEngine(["deep"]), store=Store(tmp_path / "chat.db"), options=CONTINUE)
     async with app.run_test(size=(100, 30)) as pilot:
         chat = await ready(app)
         await until(lambda: len(contents(chat)) == 2)
@@ -83,7 +83,7 @@ async def test_a_reply_in_another_window_grows_here_and_a_message_waits_for_it(t
 
 
 async def test_two_user_messages_at_once_can_both_be_reached(tmp_path: Path, other: Store) -> None:
-    app = make_app(tmp_path, ScriptedEngine(["deep"]), store=Store.at(tmp_path / "chat.db"), options=CONTINUE)
+    app = make_app(tmp_path, ScriptedEngine(["deep"]), store=Store(tmp_path / "chat.db"), options=CONTINUE)
     async with app.run_test(size=(100, 30)) as pilot:
         chat = await ready(app)
         await until(lambda: len(contents(chat)) == 2)
@@ -109,7 +109,7 @@ async def test_past_the_versions_of_a_reply_come_those_of_its_question(tmp_path:
         asked = await other.add_message(found.id, found.tip_id, Role.USER, question)
         for answer in ("first", "second"):
             await other.add_message(found.id, asked.id, Role.ASSISTANT, f"{question} {answer}")
-    app = make_app(tmp_path, ScriptedEngine(), store=Store.at(tmp_path / "chat.db"), options=CONTINUE)
+    app = make_app(tmp_path, ScriptedEngine(), store=Store(tmp_path / "chat.db"), options=CONTINUE)
     async with app.run_test(size=(100, 40)) as pilot:
         chat = await ready(app)
         seen: list[str] = []
@@ -128,7 +128,7 @@ async def test_past_the_versions_of_a_reply_come_those_of_its_question(tmp_path:
 
 async def test_a_deleted_conversation_is_brought_back_by_a_message(tmp_path: Path, other: Store) -> None:
     engine = ScriptedEngine(["deep"])
-    app = make_app(tmp_path, engine, store=Store.at(tmp_path / "chat.db"), options=CONTINUE)
+    app = make_app(tmp_path, engine, store=Store(tmp_path / "chat.db"), options=CONTINUE)
     async with app.run_test(size=(100, 30)) as pilot:
         chat = await ready(app)
         await until(lambda: len(contents(chat)) == 2)
@@ -147,7 +147,7 @@ async def test_a_deleted_conversation_is_brought_back_by_a_message(tmp_path: Pat
 
 
 async def test_a_deletion_elsewhere_is_undone_by_the_command(tmp_path: Path, other: Store) -> None:
-    app = make_app(tmp_path, ScriptedEngine(), store=Store.at(tmp_path / "chat.db"), options=CONTINUE)
+    app = make_app(tmp_path, ScriptedEngine(), store=Store(tmp_path / "chat.db"), options=CONTINUE)
     async with app.run_test(size=(100, 30)):
         chat = await ready(app)
         await until(lambda: len(contents(chat)) == 2)
@@ -164,7 +164,7 @@ async def test_a_deletion_elsewhere_is_undone_by_the_command(tmp_path: Path, oth
 async def test_what_another_session_deleted_can_be_brought_back(tmp_path: Path, other: Store) -> None:
     found = await the_one(other)
     await other.delete(found.id)
-    app = make_app(tmp_path, ScriptedEngine(), store=Store.at(tmp_path / "chat.db"))
+    app = make_app(tmp_path, ScriptedEngine(), store=Store(tmp_path / "chat.db"))
     async with app.run_test(size=(100, 30)):
         chat = await ready(app)
         chat.action_undo_delete()
@@ -174,7 +174,7 @@ async def test_what_another_session_deleted_can_be_brought_back(tmp_path: Path, 
 
 
 async def test_what_was_erased_elsewhere_is_kept_again_with_the_next_message(tmp_path: Path, other: Store) -> None:
-    app = make_app(tmp_path, ScriptedEngine(["deep"]), store=Store.at(tmp_path / "chat.db"), options=CONTINUE)
+    app = make_app(tmp_path, ScriptedEngine(["deep"]), store=Store(tmp_path / "chat.db"), options=CONTINUE)
     async with app.run_test(size=(100, 30)) as pilot:
         chat = await ready(app)
         await until(lambda: len(contents(chat)) == 2)
@@ -192,7 +192,7 @@ async def test_reading_above_is_not_disturbed_by_messages_below(tmp_path: Path, 
     parent = found.tip_id
     for n in range(30):
         parent = (await other.add_message(found.id, parent, Role.USER, f"message {n}")).id
-    app = make_app(tmp_path, ScriptedEngine(), store=Store.at(tmp_path / "chat.db"), options=CONTINUE)
+    app = make_app(tmp_path, ScriptedEngine(), store=Store(tmp_path / "chat.db"), options=CONTINUE)
     async with app.run_test(size=(100, 24)) as pilot:
         chat = await ready(app)
         await until(lambda: len(contents(chat)) == 32)

@@ -83,7 +83,7 @@ def detail(app: TokscopeApp) -> str:
 
 async def test_a_locked_store_is_said_and_what_was_kept_is_saved_later(tmp_path: Path, path: Path, stored) -> None:
     lock = Lock(path)
-    app = make_app(tmp_path, ScriptedEngine(["answer", "more"]), store=Store.at(path))
+    app = make_app(tmp_path, ScriptedEngine(["answer", "more"]), store=Store(path))
     async with app.run_test(size=(100, 30)) as pilot:
         chat = await ready(app)
         await until(lambda: "not saved" in bar(chat, "header"))
@@ -104,7 +104,7 @@ async def test_a_locked_store_is_said_and_what_was_kept_is_saved_later(tmp_path:
 
 async def test_the_last_conversation_is_opened_once_the_store_is_free(tmp_path: Path, path: Path) -> None:
     lock = Lock(path)
-    app = make_app(tmp_path, ScriptedEngine(), store=Store.at(path), options=ChatOptions(continue_last=True))
+    app = make_app(tmp_path, ScriptedEngine(), store=Store(path), options=ChatOptions(continue_last=True))
     async with app.run_test(size=(100, 30)):
         chat = await ready(app)
         await until(lambda: "not saved" in bar(chat, "header"))
@@ -115,7 +115,7 @@ async def test_the_last_conversation_is_opened_once_the_store_is_free(tmp_path: 
 
 async def test_the_history_of_a_locked_store_says_so_and_fills_itself(tmp_path: Path, path: Path) -> None:
     lock = Lock(path)
-    app = make_app(tmp_path, ScriptedEngine(), store=Store.at(path))
+    app = make_app(tmp_path, ScriptedEngine(), store=Store(path))
     async with app.run_test(size=(100, 30)) as pilot:
         chat = await ready(app)
         await pilot.press("ctrl+b")
@@ -133,7 +133,7 @@ async def test_the_history_of_a_locked_store_says_so_and_fills_itself(tmp_path: 
 
 
 async def test_a_store_that_fails_under_the_history_ends_nothing(tmp_path: Path, path: Path) -> None:
-    app = make_app(tmp_path, ScriptedEngine(), store=Store.at(path))
+    app = make_app(tmp_path, ScriptedEngine(), store=Store(path))
     async with app.run_test(size=(100, 30)) as pilot:
         chat = await ready(app)
         await pilot.press("ctrl+b")
@@ -169,7 +169,7 @@ async def test_a_store_that_fails_under_the_history_ends_nothing(tmp_path: Path,
 
 
 async def test_damaged_pages_end_neither_the_history_nor_the_inspector(tmp_path: Path, path: Path) -> None:
-    app = make_app(tmp_path, ScriptedEngine(["fine"]), store=Store.at(path))
+    app = make_app(tmp_path, ScriptedEngine(["fine"]), store=Store(path))
     async with app.run_test(size=(100, 30)) as pilot:
         chat = await ready(app)
         await pilot.press(*"hi", "enter")
@@ -206,9 +206,7 @@ async def test_a_read_only_store_is_read_and_said(
 
     with monkeypatch.context() as patch:
         patch.setattr("app.store.database.private_file", refuse)
-        app = make_app(
-            tmp_path, ScriptedEngine(["answer"]), store=Store.at(path), options=ChatOptions(continue_last=True)
-        )
+        app = make_app(tmp_path, ScriptedEngine(["answer"]), store=Store(path), options=ChatOptions(continue_last=True))
         async with app.run_test(size=(100, 30)) as pilot:
             chat = await ready(app)
             await until(lambda: contents(chat) == ["about the sky", "sky is blue"])
@@ -231,7 +229,7 @@ async def test_what_could_not_be_saved_is_saved_at_the_end_if_that_is_possible_t
     monkeypatch.setattr(other_windows, "LOOK_S", 60.0)
     monkeypatch.setattr(chat_screen, "LOOK_S", 60.0)
     lock = Lock(path)
-    app = make_app(tmp_path, ScriptedEngine(["answer"]), store=Store.at(path))
+    app = make_app(tmp_path, ScriptedEngine(["answer"]), store=Store(path))
     async with app.run_test(size=(100, 30)) as pilot:
         chat = await ready(app)
         await until(lambda: "not saved" in bar(chat, "header"))
