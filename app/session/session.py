@@ -36,13 +36,15 @@ Begin = Callable[[Message, ReplyTrace | None], ReplyPrefix]
 
 
 class Session:
-    """Turns, forks and branches of one conversation. Close a turn's generator (`contextlib.aclosing`) when you leave it early.
+    """Turns, forks and branches of one conversation.
+
+    Close a turn's generator (`contextlib.aclosing`) when you leave it early.
 
     Every turn, `choose` and `bring_back` raise RuntimeError while a turn runs.
 
     Attributes:
-        preset, model_name, trace_top_k, trace_stages, speculate, include_prompt, step_from_start: may be set at any time;
-            the next turn uses them. `model_name` empty stands for the title of the model that is loaded.
+        preset, model_name, trace_top_k, trace_stages, speculate, include_prompt, step_from_start: may be set at any
+            time; the next turn uses them. `model_name` empty stands for the title of the model that is loaded.
             `step_from_start` pauses a reply before its first token, but not several at once.
         kind: who continues conversations here; one that the chat continues is a chat.
         settings: what a conversation that begins is kept with; None: the preset, and the model by its name.

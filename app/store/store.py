@@ -193,7 +193,7 @@ class Store:
         await self._write(lambda connection: conversations.change(connection, conversation_id, "deleted_ms", now))
 
     async def deleted(self, *, expired: bool = False) -> list[Conversation]:
-        """Returns conversations that are deleted and not purged, last deleted first; `expired`: UNDO_MS ago or earlier."""
+        """Returns conversations that are deleted, not purged, last deleted first; `expired`: UNDO_MS ago or earlier."""
         before_ms = conversations.now_ms() - UNDO_MS if expired else None
         return await self._read(lambda connection: conversations.deleted(connection, before_ms))
 

@@ -53,7 +53,7 @@ class InspectCommands:
         self.announce(
             "The sampler's stages are recorded from the next reply on; each token takes a little longer."
             if on_now
-            else "The sampler's stages are not recorded any more."
+            else "The sampler's stages are no longer recorded."
         )
 
     async def _inspect_clicked(self, message_id: int, n_bytes: int) -> None:

@@ -125,8 +125,8 @@ class InspectorScreen(InspectorView):
             self._say(self._read_only)
             return
         self.inspection.toggle_stages()
-        on_now = self.inspection.records_stages
-        self._say("stages: recorded from the next reply on" if on_now else "stages: not recorded any more")
+        recorded = self.inspection.records_stages
+        self._say(f"stages: {'recorded from the next reply on' if recorded else 'no longer recorded'}")
 
     def action_copy_command(self) -> None:
         """Copies the command that writes the reply again."""
@@ -206,8 +206,6 @@ class InspectorScreen(InspectorView):
         if found is not None:
             self.flow.move_to(found)
         self._say("" if found is not None else "not found")
-
-    # Others
 
     @on(TokenText.Moved)
     def _moved(self) -> None:

@@ -190,7 +190,7 @@ class InspectorView(Dialog[ForkWanted]):
         self.details.redraw()
 
     def _hints(self) -> list[tuple[str, str]]:
-        found = hints(self._mode, self._section, n_replies=len(self.inspection.replies))
+        found = hints(self._mode, self._section, n_replies=self._n_replies)
         return found if self.inspection.tokens else [hint for hint in found if hint[0] in ("< >", "Esc", "Tab")]
 
     def _tab(self, section: Section) -> Segment:
@@ -201,9 +201,8 @@ class InspectorView(Dialog[ForkWanted]):
 
     def _legend(self) -> Line:
         trace = self.inspection.trace
-        if self._section is Section.PROMPT:
-            return prompt_legend(trace) if trace is not None and trace.prompt else ()
-        return self.flow.legend
+        legend = prompt_legend(trace) if trace is not None and trace.prompt else ()
+        return legend if self._section is Section.PROMPT else self.flow.legend
 
     def _details(self, size: tuple[int, int]) -> Sequence[Line]:
         trace, token = self.inspection.trace, self.flow.token

@@ -292,7 +292,7 @@ async def test_the_letter_and_the_mark_open_it(tmp_path: Path) -> None:
         await pilot.pause()
         assert app.screen is chat
         await press(pilot, "i")
-        await until(lambda: isinstance(app.screen, InspectorScreen) and app.screen.flow.n_tokens)
+        await until(lambda: isinstance(app.screen, InspectorScreen) and any(app.screen.flow.shown))
         assert isinstance(app.screen, InspectorScreen)
         assert app.screen.flow.shown == ["first<|im_end|>"]
         await press(pilot, "escape")

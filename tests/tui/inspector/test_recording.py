@@ -13,7 +13,7 @@ from tests.fakes.scripted_engine import ScriptedEngine
 
 
 @pytest.mark.parametrize(
-    ("stages", "reported"), [(True, "not recorded any more"), (False, "recorded from the next reply")]
+    ("stages", "reported"), [(True, "no longer recorded"), (False, "recorded from the next reply")]
 )
 async def test_the_configuration_says_how_a_session_begins(tmp_path: Path, *, stages: bool, reported: str) -> None:
     engine = ScriptedEngine(["Rain is water.", "Rain is water."])
