@@ -18,7 +18,7 @@ _TEXT = {EMPTY: b"", HELLO: b"hello", BRACE_QUOTE: b'{"'}
 
 
 class ByteVocab:
-    """Fits `app.engine.grammar.matcher.GrammarVocab`."""
+    """Implements `app.engine.grammar.matcher.GrammarVocab`."""
 
     n_vocab = 263
     eog = frozenset((EOG, OTHER_EOG))

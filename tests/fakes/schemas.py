@@ -89,7 +89,7 @@ PYDANTIC: dict[str, Any] = {
     "tree": {"$defs": {"Node": {"properties": {"value": {"type": "integer"}, "children": {"default": [], "items": {"$ref": "#/$defs/Node"}, "type": "array"}}, "required": ["value"], "title": "Node", "type": "object"}}, "$ref": "#/$defs/Node"},
     "sets": {"properties": {"tags": {"items": {"type": "string"}, "type": "array", "uniqueItems": True}, "pair": {"maxItems": 2, "minItems": 2, "prefixItems": [{"type": "integer"}, {"type": "string"}], "type": "array"}}, "required": ["tags", "pair"], "title": "Sets", "type": "object"},
 }  # fmt: skip
-"""As `model_json_schema` of pydantic 2 writes them. The last one has a set, which cannot be held to."""
+"""As `model_json_schema` of pydantic 2 writes them. The last one has a set, which is not supported."""
 
 PERSON: dict[str, Any] = {
     "type": "object",

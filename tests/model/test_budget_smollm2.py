@@ -1,4 +1,4 @@
-"""What is told before a message is sent is what the real worker counts when it is sent, to the token."""
+"""The budget before a message is sent equals what the real worker counts when it is sent, to the token."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def preset(policy: ContextPolicy, max_tokens: int = 12, **sampling: object) -> P
 
 
 async def sent(session: Session, text: str) -> tuple[Budget, PromptFit | None, GenerationFinished]:
-    """What was told before, what the request's own events then said, and its end."""
+    """The budget before, the counts in the request's own events, and its end."""
     reported = await budget_of(session.engine, session.preset, session.branch, text)
     assert reported is not None
     trimmed, started, finished = (0, 0), None, None

@@ -1,4 +1,4 @@
-"""A conversation saved by one worker is restored by the next, through the real client; policies tell what they drop."""
+"""The next worker restores a conversation that one saved, through the real client; policies report what they drop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""States of the real model: a restored conversation goes on as if it had never left, in another process too."""
+"""States of the real model: a restored conversation continues as if it had never left, in another process too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chat steers the real SmolLM2: held, typed into, forked, several at once; the figures told are the engine's."""
+"""The chat steers the real SmolLM2: held, typed into, forked, several at once; the figures shown are the engine's."""
 
 from __future__ import annotations
 

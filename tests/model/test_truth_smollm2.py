@@ -126,7 +126,7 @@ def test_stepping_changes_no_token(loaded: LoadedModel, context: NativeContext, 
 
 
 def test_what_is_foreseen_is_what_is_drawn_from(loaded: LoadedModel, context: NativeContext) -> None:
-    """The stages that are told before the draw are those that the draw then reports."""
+    """The stages reported before the draw are those that the draw then reports."""
     params = SamplingParams(seed=8, repeat_penalty=1.2, top_p=0.9, max_tokens=N_TOKENS, ban=("<|im_end|>",))
     sequence = Sequence(1, loaded.model.vocab.tokenize(PROMPT), params, 8, 0.0, trace_stages=True, n_left=0)
     scheduler = Scheduler(context)
@@ -137,7 +137,7 @@ def test_what_is_foreseen_is_what_is_drawn_from(loaded: LoadedModel, context: Na
     assert len(held) == len(sampled) == N_TOKENS
     for before, after in zip(held, sampled, strict=True):
         assert after.report is not None
-        # A prediction tells of the best after the chain too, behind those before it.
+        # A prediction lists the best after the chain too, behind those before it.
         n = len(after.report.stages[0].p)
         assert [replace(stage, p=stage.p[:n]) for stage in before.prospect.stages] == list(after.report.stages)
         assert before.prospect.before == after.measured.top

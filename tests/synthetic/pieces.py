@@ -13,7 +13,7 @@ _WORDS = ("the", "hello", "world", "cafe", "two", "ing", "er")
 
 
 def wordpiece() -> dict[str, object]:
-    """Words begin with U+2581; what goes on in a word does not."""
+    """Words begin with U+2581; pieces inside a word do not."""
     control = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     letters = [letter for letter in _LETTERS if letter != "é"]
     tokens = [*control, *(f"\u2581{each}" for each in (*letters, *_WORDS)), *letters, *_WORDS]

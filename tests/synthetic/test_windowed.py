@@ -65,7 +65,7 @@ def context(loaded: LoadedModel) -> NativeContext:
 
 
 class Run:
-    """Requests through schedulers of one model; each tells its logits of the first token."""
+    """Requests through schedulers of one model; each returns the logits of its first token."""
 
     def __init__(self, *schedulers: Scheduler) -> None:
         self._schedulers = schedulers

@@ -40,7 +40,7 @@ def own_keywords(
     return clean
 
 
-Reader = Callable[[Json, SchemaPlace, dict[str, Json], Convert], dict[str, Json]]
+KeywordReader = Callable[[Json, SchemaPlace, dict[str, Json], Convert], dict[str, Json]]
 """Converts the value of a keyword to keywords that llguidance supports. Raises SchemaError."""
 
 
@@ -221,7 +221,7 @@ def _last(place: SchemaPlace) -> str:
     return place.pointer.rsplit("/", 1)[1]
 
 
-_READERS: dict[str, Reader] = {
+_READERS: dict[str, KeywordReader] = {
     "type": _type,
     "enum": _enum,
     "const": _const,

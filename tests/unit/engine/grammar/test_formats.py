@@ -1,4 +1,4 @@
-"""Formats are held to."""
+"""Formats are enforced."""
 
 from __future__ import annotations
 

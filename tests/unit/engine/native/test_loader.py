@@ -1,4 +1,4 @@
-"""Loading over a pretended llama.cpp: what is tried after memory ran out, and what the user is told of it."""
+"""Loading over a pretended llama.cpp: the attempts after memory ran out, and the notices about them."""
 
 from __future__ import annotations
 
