@@ -183,7 +183,7 @@ class NativeSampler:
         self._near = None
         if not self._keep:
             return None, logits.item(logits.argmax())
-        if not self._history.window and not len(self._biased):  # each small array costs what a decode left cold
+        if not self._history.window and not len(self._biased):  # after a decode the caches are cold: spare small arrays
             self._near, _, maximum = topk.candidates(logits, self._keep)
             return self._near, maximum
         moved = self._history.ids()
