@@ -1,22 +1,37 @@
-"""The chat's traffic: what is sent when, what waits, what a stop means. Knows no widget.
-
-A message is sent at once when the engine can take it; otherwise it waits in line until the model is loaded or the reply
-before it has ended.
-"""
+"""When a message is sent: at once if the engine is free, else once the model is loaded or the reply has ended."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Literal, Protocol
 
 from app.client.engine import EngineState
 from app.domain.conversation import Role
 from app.domain.errors import TokscopeError
 from app.session.events import TurnEvent
+from app.session.loading import EngineLoader
 from app.session.session import Session
 
-Spawn = Callable[[Coroutine[object, object, None]], object]
-Follow = Callable[[AsyncGenerator[TurnEvent], bool], Coroutine[object, object, None]]
+
+class QueueHost(Protocol):
+    """The screen of the chat, as the queue sees it."""
+
+    def run(self, work: Coroutine[object, object, None]) -> None:
+        """Runs a turn in the background."""
+        ...
+
+    async def follow(self, events: AsyncGenerator[TurnEvent], again: bool) -> None:
+        """Shows a turn to its end; `again`: its reply replaces the last one on the screen."""
+        ...
+
+    def queue_changed(self) -> None:
+        """Called after every change of `waiting` or `running`."""
+        ...
+
+    def announce(self, text: str, severity: Literal["error"]) -> None:
+        """Shows what went wrong outside a reply."""
+        ...
 
 
 class Chat:
@@ -27,46 +42,23 @@ class Chat:
         running: whether a turn runs.
     """
 
-    def __init__(
-        self,
-        session: Session,
-        *,
-        follow: Follow,
-        loaded: Callable[[], bool],
-        spawn: Spawn,
-        changed: Callable[[], None],
-        announce: Callable[[str], None],
-        over: Callable[[], None] = lambda: None,
-    ) -> None:
-        """Takes what it needs as functions.
-
-        Args:
-            follow: shows a turn's events (True: in place of the last reply).
-            loaded: tells whether the last load succeeded.
-            spawn: runs a turn in the background.
-            changed: hears of every new state.
-            tell: shows what went wrong outside a reply.
-            over: hears of the end of every turn.
-        """
+    def __init__(self, session: Session, loader: EngineLoader, host: QueueHost) -> None:
+        """`loader` knows whether the last load succeeded."""
         self._engine = session.engine
         self.session = session
-        self._follow = follow
-        self._loaded = loaded
-        self._spawn = spawn
-        self._changed = changed
-        self._announce = announce
-        self._over = over
+        self._loader = loader
+        self._host = host
         self._ended = asyncio.Event()
         self.waiting: list[str] = []
         self.running = False
         self._held = False
-        """Whether what waits must not be sent although the engine could take it."""
+        """Nothing is sent while `settle` waits."""
 
     @property
     def can_send(self) -> bool:
-        """Whether a message would be sent now. It starts a lost engine again, if that has a model to load again."""
+        """Whether a message would be sent now; a lost engine counts, as sending restarts it if its model had loaded."""
         state = self._engine.state
-        takes = state is EngineState.READY or (state is EngineState.LOST and self._loaded())
+        takes = state is EngineState.READY or (state is EngineState.LOST and self._loader.ready)
         return takes and not self.running and not self.session.busy and not self.session.others_reply
 
     def submit(self, text: str) -> None:
@@ -75,38 +67,38 @@ class Chat:
         self._send_next()
 
     def advance(self) -> None:
-        """Sends the next message in line, but not to an engine that keeps dying: only a person starts it again."""
+        """Sends the next message in line, unless the engine keeps crashing: then only the user restarts it."""
         if self._engine.state is EngineState.LOST and self._engine.crash_looping:
-            self._changed()
+            self._host.queue_changed()
         else:
             self._send_next()
 
     def _send_next(self) -> None:
         if self.waiting and not self._held and self.can_send:
-            self.run(self._follow(self.session.send(self.waiting.pop(0)), False))
+            self.run(self._host.follow(self.session.send(self.waiting.pop(0)), False))
         else:
-            self._changed()
+            self._host.queue_changed()
 
     def take_back(self) -> str:
         """Takes the newest message out of the line; returns its text, empty when none waits."""
         text = self.waiting.pop() if self.waiting else ""
-        self._changed()
+        self._host.queue_changed()
         return text
 
     def can_regenerate(self) -> bool:
-        """Whether there is a reply that could be written again now."""
+        """Whether a reply can be written again now."""
         return self.can_send and any(message.role is Role.USER for message in self.session.branch)
 
     def regenerate(self) -> None:
-        """Writes the last reply again; the old one stays a branch."""
+        """Writes the last reply again; the old one stays as a version."""
         self.again(self.session.regenerate())
 
     def again(self, events: AsyncGenerator[TurnEvent]) -> None:
-        """Shows a turn whose reply takes the place of one that is shown; that one stays a branch."""
-        self.run(self._follow(events, True))
+        """Runs a turn whose reply replaces the last one on the screen; the old one stays as a version."""
+        self.run(self._host.follow(events, True))
 
     def stop(self) -> bool:
-        """Asks for the end of the reply that is being written; False when there is none."""
+        """Stops the reply that is being written; returns whether there was one."""
         if self.running:
             self.session.stop()
         return self.running
@@ -115,11 +107,11 @@ class Chat:
         """Takes every message out of the line; returns their texts, one below the other."""
         text = "\n".join(self.waiting)
         self.waiting.clear()
-        self._changed()
+        self._host.queue_changed()
         return text
 
     async def settle(self) -> None:
-        """Stops the reply and returns when its row is finished; what waits stays in line."""
+        """Stops the reply and returns once it is stored; messages stay in line."""
         self._held = True
         try:
             if self.stop():
@@ -128,19 +120,18 @@ class Chat:
             self._held = False
 
     def run(self, work: Coroutine[object, object, None]) -> None:
-        """Runs a turn, or whatever else keeps the session busy; messages wait in line meanwhile."""
+        """Runs a turn or other work on the session; messages wait in line meanwhile."""
         self.running = True
         self._ended.clear()
-        self._spawn(self._run(work))
-        self._changed()
+        self._host.run(self._run(work))
+        self._host.queue_changed()
 
     async def _run(self, work: Coroutine[object, object, None]) -> None:
         try:
             await work
         except TokscopeError as error:
-            self._announce(error.full_message)
+            self._host.announce(error.full_message, "error")
         finally:
             self.running = False
             self._ended.set()
-            self._over()
         self.advance()

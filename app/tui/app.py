@@ -27,7 +27,7 @@ from app.tui.common.safe import Dialog, Opened, SafeScreen
 from app.tui.common.services import Services
 from app.tui.common.theme import VARIABLE_DEFAULTS, ThemeSituation
 from app.tui.common.theme_manager import ThemeManager
-from app.tui.dialogs.help import Help
+from app.tui.dialogs.help import Help, user_files
 from app.tui.dialogs.manual import ManualPicker
 from app.tui.terminal.background import Ahead
 from app.tui.terminal.gate import wants_no_color
@@ -66,7 +66,7 @@ class TokscopeApp(App[int]):
         self.services = services
         self._keys = resolve(services.settings.keys)
         self._bindings = BindingsMap.merge([bindings_for("app", self._keys)])
-        self._wardrobe = ThemeManager(
+        self._themes = ThemeManager(
             self,
             services.load_themes,
             services.memory,
@@ -78,7 +78,7 @@ class TokscopeApp(App[int]):
             few_colors=self.console.color_system == "standard",
             dark_background=services.dark_background,
         )
-        self._notices = [*self._wardrobe.open(), *self._wardrobe.start(self._situation, self._keys.label("theme"))]
+        self._notices = [*self._themes.open(), *self._themes.start(self._situation, self._keys.label("theme"))]
         self._interrupted_at = -_TWICE_S
         self._store: Store | None = None
         self.screen_of_chat: ChatScreen | None = None
@@ -107,7 +107,7 @@ class TokscopeApp(App[int]):
         )
         session.trace_stages = self.services.settings.trace.stages
         session.speculate = self.services.settings.speculation == "ngram" or None
-        self.screen_of_chat = self.make_chat(session, self._keys, self._wardrobe)
+        self.screen_of_chat = self.make_chat(session, self._keys, self._themes)
         self.screen_of_chat.gate = self.gate
         await self.push_screen(self.screen_of_chat)
         # After the composer has the focus, which it gets by the same queue.
@@ -116,9 +116,9 @@ class TokscopeApp(App[int]):
         for notice in [*self.services.notices, *self._keys.notices, *self._notices]:
             self.announce(notice, "warning")
 
-    def make_chat(self, session: Session, keymap: Keymap, wardrobe: ThemeManager) -> ChatScreen:
+    def make_chat(self, session: Session, keymap: Keymap, themes: ThemeManager) -> ChatScreen:
         """Makes the screen that the app shows first."""
-        return ChatScreen(self, self.services, session, keymap, wardrobe)
+        return ChatScreen(self, self.services, session, keymap, themes)
 
     async def on_event(self, event: events.Event) -> None:
         """Keeps what is written before there is a composer, or a dialog that opens; else brings it to its place."""
@@ -131,7 +131,7 @@ class TokscopeApp(App[int]):
             return
         screen = self.screen
         if isinstance(screen, ChatScreen):
-            if not screen.route(event):
+            if not screen.router.route(event):
                 await super().on_event(event)
             return
         in_text = isinstance(self.focused, Input | TextArea)
@@ -140,7 +140,7 @@ class TokscopeApp(App[int]):
             screen.set_focus(field)
         elif isinstance(event, events.Paste) and not in_text:
             if self.screen_of_chat is not None:
-                self.screen_of_chat.keep_paste(event.text)
+                self.screen_of_chat.router.keep_paste(event.text)
             return
         if is_text and isinstance(self.focused, Input | TextArea):
             await super().on_event(event)
@@ -178,7 +178,7 @@ class TokscopeApp(App[int]):
 
     def _restyle(self, theme: Theme) -> None:
         if self.screen_of_chat is not None:
-            self.screen_of_chat.restyle(self._wardrobe.code_style(theme.name))
+            self.screen_of_chat.transcript.restyle(self._themes.code_style(theme.name))
 
     async def close(self) -> str:
         """Keeps what was not sent, ends the turn, the engine and the store; call it when the app no longer runs.
@@ -190,7 +190,7 @@ class TokscopeApp(App[int]):
             screen.drafts.end()
             await screen.chat.settle()
             lost = await last_words(screen.chat.session)
-            screen.conversations.forget_gone()
+            screen.conversations.library.forget_gone()
         if self._store is not None:
             works = screen is not None and screen.chat.session.saving
             await close_store(self._store, self.services.engine.forget, works=works)
@@ -200,8 +200,9 @@ class TokscopeApp(App[int]):
     def announce(self, text: str, severity: SeverityLevel = "information", timeout_s: float | None = None) -> None:
         """Shows a passing notice; the text may come from anywhere."""
         if self.screen_of_chat is not None:
-            self.screen_of_chat.place_notices()
-        self.notify(safe_text(text), severity=severity, timeout=timeout_s, markup=False)
+            self.screen_of_chat.announce(text, severity, timeout_s)
+        else:
+            self.notify(safe_text(text), severity=severity, timeout=timeout_s, markup=False)
 
     def leave(self, exit_code: int) -> None:
         """Asks the app to end; may be called from any thread and from a signal handler."""
@@ -219,7 +220,13 @@ class TokscopeApp(App[int]):
             screen.dismiss()
         elif self.screen_of_chat is not None:
             about = screen.about if isinstance(screen, SafeScreen | Dialog) else ""
-            self.screen_of_chat.action_help(page or ("views" if about else "keys"), about)
+            chat = self.screen_of_chat
+            chat.open(self._show_help(chat, page or ("views" if about else "keys"), about))
+
+    async def _show_help(self, chat: ChatScreen, page: str, about: str) -> None:
+        await chat.watching.recall()
+        if not isinstance(self.screen, Help):  # the key was pressed twice before the help was there
+            await self.push_screen(Help(self._keys, user_files(), chat.watching.story(), page, about))
 
     def action_manual(self) -> None:
         """Opens the manual over whatever is on the screen."""
@@ -229,14 +236,14 @@ class TokscopeApp(App[int]):
         """Copies the selection; without one stops the reply, and when pressed twice ends the app."""
         if text := self._selection():
             if self.screen_of_chat is not None:
-                self.screen_of_chat.copy(text, "selection")
+                self.screen_of_chat.reading.copy(text, "selection")
             return
         now = monotonic()
         if now - self._interrupted_at < _TWICE_S:
             await self.action_quit()
             return
         self._interrupted_at = now
-        stopped = self.screen_of_chat is not None and self.screen_of_chat.stop_all()
+        stopped = self.screen_of_chat is not None and self.screen_of_chat.replies.stop_all()
         key = self._keys.label("interrupt")
         self.announce(f"Stopped. {key} again quits." if stopped else f"{key} again quits.", timeout_s=_TWICE_S)
 

@@ -90,7 +90,7 @@ async def test_a_fork_shows_what_the_engine_reused(tmp_path: Path) -> None:
         assert trace is not None
         assert old.generation is not None
         other = trace.tokens[3].top[1]
-        chat.fork(ForkWanted(old, 3, (other.id,)))
+        chat.run(chat.forking.fork(ForkWanted(old, 3, (other.id,))))
         await until(lambda: chat.chat.session.branch[-1].id != old.id and not chat.chat.running, LONG)
         n_prompt = old.generation.usage.n_prompt
         assert reported(app)[-1] == f"Forked at token 4: reused {n_prompt + 2}, computed 1."

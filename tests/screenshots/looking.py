@@ -70,8 +70,8 @@ async def watch(window: Window) -> list[Path]:
     await answer(window, POEM)
     await drafted(window)
     paths: list[Path] = []
-    for name, panel in (("speculation", "speculation"), ("latency", "latency"), ("kv-cache", "cells")):
-        window.chat.action_watch(panel)
+    for name, panel in (("speculation", "speculation"), ("latency", "latency"), ("kv-cache", "cache")):
+        window.chat.action_command(f"watch_{panel}")
         await until(lambda: isinstance(window.app.screen, WatchScreen) and window.app.screen.is_mounted)
         if panel == "speculation" and isinstance(window.app.screen, WatchScreen):
             window.app.screen.flow.move_to(max(n for n, token in enumerate(window.chat.meter.tokens) if token.ghosts))

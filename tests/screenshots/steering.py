@@ -58,7 +58,7 @@ async def fork(window: Window) -> Path:
     trace = await session.load_trace(old.id)
     assert trace is not None
     other = next(top for top in trace.tokens[5].top if top.id != trace.tokens[5].id)
-    window.chat.fork(ForkWanted(old, 5, (other.id,)))
+    window.chat.run(window.chat.forking.fork(ForkWanted(old, 5, (other.id,))))
     await until(lambda: len(window.app.screen.query(Toast)), 60)
     await until(lambda: window.chat.meter.n_generated >= N_TOKENS // 2 or not session.busy, 300)
     return await window.save("fork")

@@ -92,7 +92,7 @@ async def asked(pilot: Pilot[int]) -> ChatScreen:
 def on_page(name: str) -> Before:
     async def before(pilot: Pilot[int]) -> None:
         chat = await asked(pilot)
-        chat.action_watch(name)
+        chat.action_command("watch_cache" if name == "cells" else f"watch_{name}")
         await until(lambda: isinstance(pilot.app.screen, WatchScreen))
         await pilot.pause()
 
@@ -123,8 +123,8 @@ def test_chosen_panels_in_the_column(snap_compare: Compare, tmp_path: Path) -> N
 @pytest.mark.parametrize("page", ["how", "views"])
 def test_the_help(snap_compare: Compare, tmp_path: Path, page: str, size: tuple[int, int]) -> None:
     async def before(pilot: Pilot[int]) -> None:
-        chat = await asked(pilot)
-        chat.action_help(page)
+        await asked(pilot)
+        await pilot.app.run_action(f"app.help('{page}')")
         await until(lambda: isinstance(pilot.app.screen, Help))
         await pilot.pause()
 

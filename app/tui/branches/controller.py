@@ -1,21 +1,22 @@
-"""Several replies at once: asks for the plan, streams them, and goes on with the one that is picked."""
+"""Several replies at once: asks how many, streams them, and continues with the one that is picked."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import aclosing
 
-from app.domain.conversation import Message, Role
+from app.domain.conversation import Role
 from app.domain.errors import TokscopeError
 from app.domain.sampling import Preset
-from app.protocol.events import ModelReady
 from app.session.active_turns import variants
 from app.session.events import MessageReturned, MessageStored, StoreFailed
 from app.session.send_queue import Chat
 from app.tui.branches.plan import BranchPlan
 from app.tui.branches.screen import BranchesScreen
-from app.tui.common.safe import Ask
+from app.tui.common.frame_rate import Pump
+from app.tui.common.host import ChatHost
+from app.tui.transcript.widget import Transcript
 from app.tui.widgets.composer import Composer
 
 
@@ -26,37 +27,34 @@ class Branching:
         self,
         chat: Chat,
         composer: Composer,
+        transcript: Transcript,
+        pump: Pump,
         presets: Mapping[str, Preset],
-        *,
-        ask: Ask,
-        show: Callable[[Sequence[Message]], None],
-        announce: Callable[[str], None],
-        look: Callable[[], tuple[float, str, ModelReady | None]],
+        host: ChatHost,
     ) -> None:
-        """`look` tells the shortest time between two flushes, the style of code, and the model."""
+        """The replies look like `transcript` and are shown as often as `pump` shows text."""
         self._chat = chat
         self._composer = composer
+        self._transcript = transcript
+        self._pump = pump
         self._presets = presets
-        self._ask = ask
-        self._show = show
-        self._announce = announce
-        self._look = look
+        self._host = host
 
     async def start(self) -> None:
-        """Replies to what is in the composer, or again to the last message where that is empty."""
+        """Replies to the draft, or again to the last message if there is no draft."""
         session = self._chat.session
         draft = self._composer.draft
         content = draft if draft.strip() else None
         last = next((m.content for m in reversed(session.branch) if m.role is Role.USER), None)
         prompt = last if content is None else content
         if prompt is None:
-            self._announce("Write a message first; then several replies to it come at once.")
+            self._host.announce("Write a message first, for the replies to answer.")
             return
         if not self._chat.can_send:
-            self._announce("Several replies at once can be started when the engine is free.")
+            self._host.announce("The engine is busy. Start several replies once it is free.")
             return
         presets = {**self._presets, session.preset.name: session.preset}
-        plan = await self._ask(BranchPlan(prompt, content is None, presets, session.preset.name))
+        plan = await self._host.ask(BranchPlan(prompt, content is None, presets, session.preset.name))
         if plan is None or not self._chat.can_send:
             return
         if content is not None:
@@ -66,11 +64,13 @@ class Branching:
     async def _run(self, prompt: str, content: str | None, presets: list[Preset]) -> None:
         session = self._chat.session
         before = session.branch[-1] if content is None and session.branch[-1].role is Role.ASSISTANT else None
-        screen = BranchesScreen(prompt, presets, session.stop, *self._look())
+        screen = BranchesScreen(
+            prompt, presets, session.stop, self._pump.shortest_s, self._transcript.code_style, session.engine.model
+        )
         streaming = asyncio.create_task(self._stream(screen, content, presets))
         picked = None
         try:
-            picked = await self._ask(screen)
+            picked = await self._host.ask(screen)
         finally:
             session.stop()
             await streaming
@@ -80,19 +80,19 @@ class Branching:
             if chosen is not None:
                 await session.choose(chosen)
         finally:
-            self._show(session.branch)
+            self._host.show_branch(session.branch)
 
     async def _stream(self, screen: BranchesScreen, content: str | None, presets: list[Preset]) -> None:
         try:
             async with aclosing(self._chat.session.branches(content, presets)) as stream:
                 async for index, event in stream:
                     if isinstance(event, StoreFailed):
-                        self._announce(f"Not saved: {event.message}")
+                        self._host.announce(f"Not saved: {event.message}")
                     elif isinstance(event, MessageReturned):
                         self._composer.put_draft(event.message.content)
                     elif not isinstance(event, MessageStored):
                         screen.fold(index, event)
         except TokscopeError as error:
-            self._announce(error.full_message)
+            self._host.announce(error.full_message)
         finally:
             screen.finished()

@@ -1,9 +1,9 @@
-"""What a draft would take of the context window: when that is asked, and the words for the answer. Knows no widget."""
+"""How much of the context window a draft would take: when to ask, and the words for the answer."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,9 +11,10 @@ from app.analysis import units as numbers
 from app.client.engine import EngineState
 from app.domain.generation import ContextPolicy
 from app.session.budget import Budget, budget_of
+from app.session.loading import EngineLoader
 from app.session.send_queue import Chat
-from app.session.session import Session
 from app.tui.transcript.notes import left_out
+from app.tui.widgets.composer import Composer
 
 PAUSE_S = 0.4
 
@@ -23,7 +24,7 @@ class BudgetNote:
     """An answer in words."""
 
     forms: tuple[str, ...]
-    """The fullest first, for less and less room."""
+    """The fullest first, then shorter ones for less room."""
     warns: bool = False
 
 
@@ -70,53 +71,81 @@ def words(budget: Budget, policy: ContextPolicy) -> BudgetNote:
     return BudgetNote((f"{message} · {left}", left))
 
 
-def state_of(chat: Chat, loaded: bool) -> object | None:
-    """Returns all that an answer depends on but the draft; None while the engine has other things to do."""
-    session, engine = chat.session, chat.session.engine
-    if engine.state is not EngineState.READY or not loaded or chat.running or chat.waiting or session.busy:
-        return None
-    last = session.branch[-1].id if session.branch else 0
-    return session.preset, engine.model, len(session.branch), last
+class BudgetSource(Protocol):
+    """The draft, and who knows what it takes."""
+
+    @property
+    def draft(self) -> str:
+        """What is written now."""
+        ...
+
+    @property
+    def state(self) -> object | None:
+        """All that the answer depends on besides the draft; None while the engine must not be asked."""
+        ...
+
+    async def ask(self, text: str) -> BudgetNote | None:
+        """Asks the engine about a draft; None if it cannot say."""
+        ...
+
+    def show(self, note: BudgetNote | None) -> None:
+        """Shows an answer; None removes the one before."""
+        ...
 
 
-async def ask(session: Session, text: str) -> BudgetNote | None:
-    """Asks the engine about a draft; None where it cannot tell."""
-    preset = session.preset
-    budget = await budget_of(session.engine, preset, session.branch, text)
-    return words(budget, preset.context) if budget else None
+class DraftBudget:
+    """The composer's draft and the engine of the chat."""
+
+    def __init__(self, chat: Chat, loader: EngineLoader, composer: Composer) -> None:
+        self._chat = chat
+        self._loader = loader
+        self._composer = composer
+
+    @property
+    def draft(self) -> str:
+        """What is written in the composer."""
+        return self._composer.draft
+
+    @property
+    def state(self) -> object | None:
+        """See `BudgetSource`."""
+        session, engine = self._chat.session, self._chat.session.engine
+        if not self._composer.is_running or engine.state is not EngineState.READY or not self._loader.ready:
+            return None
+        if self._chat.running or self._chat.waiting or session.busy:
+            return None
+        last = session.branch[-1].id if session.branch else 0
+        return session.preset, engine.model, len(session.branch), last
+
+    async def ask(self, text: str) -> BudgetNote | None:
+        """See `BudgetSource`."""
+        preset, session = self._chat.session.preset, self._chat.session
+        budget = await budget_of(session.engine, preset, session.branch, text)
+        return words(budget, preset.context) if budget else None
+
+    def show(self, note: BudgetNote | None) -> None:
+        """Shows the answer beside the draft."""
+        if note is None:
+            self._composer.note(())
+        else:
+            self._composer.note(note.forms, warns=note.warns)
 
 
 class BudgetWatch:
-    """Asks when nothing was typed for a moment and the engine is idle, one question at a time, the newest draft's.
+    """Asks when nothing was typed for a moment and the engine is idle, one question at a time, about the newest draft.
 
-    A question that was sent is never given up: it is short, and ending one by force could end the engine.
+    A question that was sent is never cancelled: it is short, and cancelling one by force could end the engine.
     """
 
     def __init__(
         self,
-        *,
-        draft: Callable[[], str],
-        state: Callable[[], object | None],
-        ask: Callable[[str], Awaitable[BudgetNote | None]],
-        show: Callable[[BudgetNote | None], None],
-        spawn: Callable[[Coroutine[object, object, None]], object],
+        source: BudgetSource,
+        run: Callable[[Coroutine[object, object, None]], object],
         later: Later | None = None,
     ) -> None:
-        """Takes what it needs as functions.
-
-        Args:
-            draft: what is written now.
-            state: all that the answer depends on but the draft; None while the engine must not be asked.
-            ask: asks the engine.
-            show: shows an answer; None takes away the one before, which no longer holds.
-            spawn: runs a question in the background.
-            later: calls something after so many seconds; None is the event loop's own clock.
-        """
-        self._draft = draft
-        self._state = state
-        self._ask = ask
-        self._show = show
-        self._spawn = spawn
+        """`run` runs a question in the background; `later` is the event loop's `call_later` if None."""
+        self._source = source
+        self._run = run
         self._later = later
         self._timer: Timer | None = None
         self._known: object | None = None
@@ -124,16 +153,16 @@ class BudgetWatch:
         self._asking = False
 
     def look(self) -> None:
-        """Says that anything but the draft may have changed."""
-        state = self._state()
+        """Call it when anything but the draft may have changed."""
+        state = self._source.state
         if state != self._known:
             self._known = state
             self.typed()
 
     def typed(self) -> None:
-        """Says that the draft has changed."""
+        """Call it when the draft has changed."""
         self._n_changes += 1
-        self._show(None)
+        self._source.show(None)
         self.end()
         if self._known is not None:
             later = self._later or asyncio.get_running_loop().call_later
@@ -147,23 +176,23 @@ class BudgetWatch:
 
     def _due(self) -> None:
         self._timer = None
-        text = self._draft()
+        text = self._source.draft
         if text.strip() and not self._asking and self._may_ask:
             self._asking = True
-            self._spawn(self._question(text))
+            self._run(self._question(text))
 
     @property
     def _may_ask(self) -> bool:
-        return self._known is not None and self._state() == self._known
+        return self._known is not None and self._source.state == self._known
 
     async def _question(self, text: str) -> None:
         n_changes = self._n_changes
         try:
-            reported = await self._ask(text)
+            reported = await self._source.ask(text)
         finally:
             self._asking = False
-        # A key may have changed the draft and not been told of yet.
-        if n_changes == self._n_changes and self._may_ask and text == self._draft():
-            self._show(reported)
+        # A key may have changed the draft before `typed` is called.
+        if n_changes == self._n_changes and self._may_ask and text == self._source.draft:
+            self._source.show(reported)
         elif self._timer is None:
             self._due()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import ClassVar
 
 from textual import work
@@ -13,8 +13,8 @@ from textual.widgets import Static
 from app.domain.conversation import Conversation, ConversationKind
 from app.domain.errors import TokscopeError
 from app.domain.text import one_line
-from app.tui.chat.library import Library
-from app.tui.common.safe import Ask
+from app.tui.chat.conversations import Conversations
+from app.tui.common.host import ChatHost
 from app.tui.dialogs.confirm import AskLine, Confirm
 from app.tui.dialogs.picker import Picker, PickerRow
 
@@ -33,7 +33,7 @@ _KINDS: dict[ConversationKind | None, str] = {
     ConversationKind.ASK: "questions of tok ask",
     None: "chats and questions",
 }
-"""What is listed, in the order in which F3 goes through it."""
+"""What is listed, in the order of F3."""
 
 
 class HistoryPicker(Picker):
@@ -50,26 +50,16 @@ class HistoryPicker(Picker):
     NOTHING: ClassVar[str] = "Nothing found here. F3 lists the questions of tok ask, then all."
     HINTS: ClassVar[str] = "Enter open   F2 rename   F3 kind   ^D delete   ^Z undo   Esc close"
 
-    def __init__(
-        self,
-        library: Library,
-        ask: Ask,
-        run: Callable[[Coroutine[object, object, None]], None],
-        remove: Callable[[Conversation], Awaitable[None]],
-        bring_back: Callable[[], Awaitable[Conversation | None]],
-    ) -> None:
-        """`run` runs what asks something, `remove` deletes a conversation, `bring_back` undoes the last deletion."""
+    def __init__(self, conversations: Conversations, host: ChatHost) -> None:
         super().__init__()
-        self._library = library
-        self._ask = ask
-        self._run = run
-        self._remove = remove
-        self._bring_back = bring_back
+        self._conversations = conversations
+        self._library = conversations.library
+        self._host = host
         self._found: dict[str, Conversation] = {}
         self._kind: ConversationKind | None = ConversationKind.CHAT
 
     async def find(self, query: str) -> Sequence[PickerRow]:
-        """Asks the store."""
+        """Returns the conversations that the store finds."""
         conversations = await self._library.find(query, self._kind)
         self._found = {str(conversation.id): conversation for conversation in conversations}
         return [self._row(conversation) for conversation in conversations]
@@ -87,7 +77,7 @@ class HistoryPicker(Picker):
         )
 
     async def action_kind(self) -> None:
-        """Shows the questions of `tok ask` in place of the chats, then both, then the chats again."""
+        """Shows the questions of `tok ask`, then both, then the chats again."""
         kinds = list(_KINDS)
         self._kind = kinds[(kinds.index(self._kind) + 1) % len(kinds)]
         self.query_one(".dialog-title", Static).update(f"History: {_KINDS[self._kind]}")
@@ -95,34 +85,36 @@ class HistoryPicker(Picker):
 
     def action_rename(self) -> None:
         """Asks for another title."""
-        self._run(self._rename())
+        self._host.open(self._rename())
 
     async def _rename(self) -> None:
         if (conversation := self._conversation()) is None:
             return
-        title = await self._ask(AskLine("Rename", conversation.title))
+        title = await self._host.ask(AskLine("Rename", conversation.title))
         if title and await self._attempt(self._library.rename(conversation.id, title)):
             await self.refill(str(conversation.id))
 
     def action_delete(self) -> None:
-        """Deletes after a question; Ctrl+Z brings it back."""
-        self._run(self._delete())
+        """Asks and deletes; Ctrl+Z restores it."""
+        self._host.open(self._delete())
 
     async def _delete(self) -> None:
         if (conversation := self._conversation()) is None:
             return
         question = f"Delete “{one_line(conversation.title, 60)}”?"
-        if await self._ask(Confirm(question, "Delete", "Keep")) and await self._attempt(self._remove(conversation)):
+        if await self._host.ask(Confirm(question, "Delete", "Keep")) and await self._attempt(
+            self._conversations.remove(conversation)
+        ):
             await self.refill()
 
     @work(exclusive=True)
     async def action_undo(self) -> None:
-        """Brings the last deleted conversation back."""
-        if await self._attempt(self._bring_back()):
+        """Restores the last deleted conversation."""
+        if await self._attempt(self._conversations.bring_back()):
             await self.refill(self.highlighted.id if self.highlighted else None)
 
     async def _attempt(self, work: Awaitable[object]) -> bool:
-        """Returns whether `work` succeeded; says what went wrong."""
+        """Returns whether `work` succeeded; shows what went wrong."""
         try:
             await work
         except TokscopeError as error:
@@ -133,3 +125,10 @@ class HistoryPicker(Picker):
     def _conversation(self) -> Conversation | None:
         row = self.highlighted
         return self._found.get(row.id) if row is not None else None
+
+
+async def choose_from_history(conversations: Conversations, host: ChatHost) -> None:
+    """Shows the history and opens the conversation that is chosen."""
+    chosen = await host.ask(HistoryPicker(conversations, host))
+    if chosen is not None:
+        await conversations.open(int(chosen))

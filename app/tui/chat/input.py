@@ -8,10 +8,12 @@ from time import monotonic
 from typing import NamedTuple
 
 from textual import events
+from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
-from app.tui.common.commands import action_of
+from app.tui.common.commands import Command, command_of_letter
+from app.tui.common.host import ChatHost
 from app.tui.step.dock import StepDock
 from app.tui.transcript.view import SCROLL_KEYS
 from app.tui.transcript.widget import Transcript
@@ -99,54 +101,35 @@ _WORDS = {"alt+left": -1, "alt+right": 1}
 
 class _Acted(NamedTuple):
     char: str
-    action: str
+    command: Command
     at_s: float
 
 
 class InputRouter:
-    """One per chat."""
+    """Moves the focus to where a key or a paste belongs; one per chat."""
 
     def __init__(
-        self,
-        composer: Composer,
-        transcript: Transcript,
-        dock: StepDock,
-        *,
-        focused: Callable[[], Widget | None],
-        focus: Callable[[Widget], None],
-        run: Callable[[str], None],
-        later: Callable[[float, Callable[[], None]], Timer],
+        self, screen: Screen[None], composer: Composer, transcript: Transcript, dock: StepDock, host: ChatHost
     ) -> None:
-        """Takes what it needs as functions.
-
-        Args:
-            composer: gets the text.
-            transcript: where single letters may be commands.
-            dock: its panel keeps the keys that steer a held reply.
-            focused: returns the widget with the focus.
-            focus: gives the focus to a widget at once.
-            run: runs an action.
-            later: calls a function after so many seconds.
-        """
+        """The dock's panel takes the keys of a paused reply; single letters may be commands in the transcript."""
+        self._screen = screen
         self._composer = composer
         self._transcript = transcript
         self._dock = dock
-        self._focused = focused
-        self._focus = focus
-        self._run = run
-        self._later = later
+        self._host = host
+        self._before_step: Composer | Transcript = composer
         self._lone: events.Key | None = None
         self._timer: Timer | None = None
         self._acted: _Acted | None = None
 
     def route(self, event: events.Key | events.Paste) -> bool:
-        """Moves the focus to where `event` belongs; True where it was dealt with and must not go on."""
-        focused = self._focused()
-        if focused is self._dock.line:
-            return False
+        """Moves the focus to where `event` belongs; returns whether the event is dealt with."""
+        focused = self._screen.focused
+        if self._host.read_only or focused is self._dock.line:
+            return self._refuses(event)
         if focused is self._composer:
-            if isinstance(event, events.Key) and event.key == "tab" and self._dock.has_class("-shown"):
-                self._focus(self._dock.panel)
+            if isinstance(event, events.Key) and event.key == "tab" and self._dock.is_shown:
+                self._screen.set_focus(self._dock.panel)
                 return True
             word = _WORDS.get(event.key, 0) if isinstance(event, events.Key) and self._composer.text else 0
             if word:
@@ -164,14 +147,20 @@ class InputRouter:
                 self._to_composer()
         return False
 
+    def _refuses(self, event: events.Key | events.Paste) -> bool:
+        refused = isinstance(event, events.Paste) and bool(self._host.read_only)
+        if refused:
+            self._host.announce(self._host.read_only)
+        return refused
+
     def _type(self, event: events.Key, focused: Widget | None) -> bool:
         char = event.character or ""
         if focused is self._dock.panel and self._dock.panel.takes(char):
             return False
-        is_command = focused is self._transcript and not self._composer.text and bool(action_of(char))
+        is_command = focused is self._transcript and not self._composer.text and command_of_letter(char) is not None
         if is_command and self._lone is None:
             self._lone = event
-            self._timer = self._later(LONE_S, self._act)
+            self._timer = self._screen.set_timer(LONE_S, self._act)
             return True
         self._write_letters()
         self._to_composer()
@@ -180,17 +169,19 @@ class InputRouter:
     def _act(self) -> None:
         if self._lone is not None:
             char, self._lone = self._lone.character or "", None
-            self._acted = _Acted(char, action_of(char), monotonic())
-            self._run(self._acted.action)
+            if (command := command_of_letter(char)) is None:
+                return
+            self._acted = _Acted(char, command, monotonic())
+            self._screen.call_later(self._screen.run_action, self._acted.command.action)
 
     def _write_letters(self) -> None:
-        """Writes the letters that were taken for commands and were the beginning of a text."""
+        """Writes the letters that were taken for commands but began a text."""
         acted, self._acted = self._acted, None
         fresh = acted is not None and self._lone is None and monotonic() - acted.at_s < _REGRET_S
-        if acted is not None and fresh and self._focused() is self._transcript and not self._composer.text:
+        if acted is not None and fresh and self._screen.focused is self._transcript and not self._composer.text:
             self._composer.type(acted.char)
-            if acted.action == "screen.step":
-                self._run(acted.action)  # again, which undoes it
+            if acted.command.id == "step":
+                self._screen.call_later(self._screen.run_action, acted.command.action)  # again, which undoes it
         self._write_lone()
 
     def _write_lone(self) -> None:
@@ -201,6 +192,27 @@ class InputRouter:
             self._to_composer()
             self._composer.type(char)
 
+    def keep_paste(self, text: str) -> None:
+        """Takes what was pasted into a view that has no text field."""
+        if self._host.read_only:
+            self._host.announce(self._host.read_only)
+            return
+        self._composer.display = True
+        self._composer.paste(text)
+        self._host.announce("What you pasted is in the composer.")
+
+    def follow_step(self) -> bool:
+        """Focuses the candidates while a reply is paused; returns whether they have just appeared or disappeared."""
+        if not self._dock.update():
+            return False
+        shown = self._dock.is_shown
+        if shown:
+            on_transcript = self._screen.focused is self._transcript
+            self._before_step = self._transcript if on_transcript else self._composer
+        self._composer.display = not shown
+        (self._dock.panel if shown else self._before_step).focus()
+        return True
+
     def _to_composer(self) -> None:
         self._composer.display = True  # it is hidden while a reply is held
-        self._focus(self._composer)
+        self._screen.set_focus(self._composer)

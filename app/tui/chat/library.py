@@ -1,8 +1,8 @@
-"""Conversations as the user handles them: open, new, rename, delete and undo. Knows the store, no widget."""
+"""The stored conversations: find, rename, delete and restore. Knows no widget."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 
 from app.domain.conversation import Conversation, ConversationKind, Message, Role
 from app.domain.errors import StoreError
@@ -14,15 +14,15 @@ from app.store.store import Store
 class Library:
     """The stored conversations, and which one is on the screen."""
 
-    def __init__(self, store: Store | None, session: Session, forget: Callable[[Collection[int]], None]) -> None:
-        """Without a store every method raises StoreError. `forget`: deletes what the engine saved of conversations."""
-        self._forget = forget
-        self._opened = store
+    def __init__(self, session: Session) -> None:
+        """Every method raises StoreError if the session has no store."""
+        self._forget = session.engine.forget
+        self._opened = session.store
         self._session = session
         self._deleted: list[tuple[Conversation, bool]] = []
 
     async def find(self, query: str, kind: ConversationKind | None = None) -> list[Conversation]:
-        """Returns the conversations of a kind whose title or text has `query`, newest first; all for an empty one."""
+        """Returns the conversations of a kind whose title or text contains `query`, newest first."""
         return await self._store.conversations(query, kind=kind)
 
     async def rename(self, conversation_id: int, title: str) -> None:
@@ -35,7 +35,7 @@ class Library:
             self._session.conversation = await self._store.conversation(conversation_id)
 
     async def delete(self, conversation: Conversation) -> bool:
-        """Deletes a conversation in a way that can be undone; returns whether it was the one on the screen."""
+        """Deletes a conversation, which can be undone; returns whether it was the one on the screen."""
         if conversation.id < 0:
             raise StoreError("this conversation is not saved yet", "A new conversation leaves it behind.")
         shown = self.is_shown(conversation)
@@ -47,9 +47,9 @@ class Library:
         return shown
 
     async def sweep(self) -> None:
-        """Erases what was deleted too long ago; lets the engine forget all that is deleted.
+        """Erases what was deleted too long ago, and the engine's saved states of all that is deleted.
 
-        Another window may have saved states of it since it was deleted.
+        Another window may have saved such states after the deletion.
         """
         if self._opened is None:
             return
@@ -59,14 +59,14 @@ class Library:
             self._forget(ids)
 
     def forget_gone(self) -> None:
-        """Lets the engine forget the conversation on the screen where another window deleted it."""
+        """Erases the engine's saved states of the conversation on the screen if another window deleted it."""
         if self._session.gone and self._session.conversation:
             self._forget((self._session.conversation.id,))
 
     async def undo_delete(self) -> tuple[Conversation, bool] | None:
-        """Brings back what was deleted last, here or, where nothing was, in another window or session.
+        """Restores the last deletion, of this window if there is one, else of any other window or session.
 
-        Returns it and whether it was on the screen here; None when nothing can be brought back.
+        Returns the conversation and whether it was on the screen here; None if nothing can be restored.
         """
         deleted = {each.id: each for each in await self._store.deleted()}
         while self._deleted and self._deleted[-1][0].id not in deleted:
@@ -80,7 +80,7 @@ class Library:
         return conversation, shown
 
     def is_shown(self, conversation: Conversation) -> bool:
-        """Tells whether a conversation is the one on the screen."""
+        """Returns whether a conversation is the one on the screen."""
         current = self._session.conversation
         return current is not None and current.id == conversation.id
 
@@ -97,7 +97,7 @@ def prompts(branch: Sequence[Message]) -> list[str]:
 
 
 def n_tokens(branch: Sequence[Message], model: str) -> int | None:
-    """Returns the tokens that a conversation took after its last reply; None when `model` has not counted them."""
+    """Returns the tokens of a conversation after its last reply; None if another model counted them."""
     if not branch:
         return 0
     record = next((message.generation for message in reversed(branch) if message.role is Role.ASSISTANT), None)

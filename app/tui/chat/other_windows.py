@@ -1,15 +1,20 @@
-"""Looks at the store: what other programs did to the conversation, and whether a store that failed works again."""
+"""Looks for changes by other programs, and whether a store that failed works again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from app.domain.conversation import Message, ReplyState
 from app.session.events import BranchChanged, Gone
 from app.session.others import SeenState
+from app.session.send_queue import Chat
 from app.session.session import Session
+from app.tui.chat.conversations import Conversations
+from app.tui.chat.models import ModelLoads
+from app.tui.common.host import ChatHost
 from app.tui.transcript.notes import end_note, failed
 from app.tui.transcript.widget import Transcript
+from app.tui.versions.reply_versions import ReplyVersions
 
 LOOK_S = 1.0
 """Time between two looks."""
@@ -27,77 +32,52 @@ _BROUGHT_BACK = {
 
 
 class OtherWindows:
-    """One per chat. Shows new messages where they belong, without touching what is being typed."""
+    """Shows messages of other windows in the transcript; one per chat."""
 
-    def __init__(
-        self,
-        session: Session,
-        transcript: Transcript,
-        *,
-        show: Callable[[Sequence[Message]], None],
-        announce: Callable[[str], None],
-        warn: Callable[[str], None],
-        opened: Callable[[], None],
-        seen: Callable[[], None],
-    ) -> None:
-        """Takes what it needs as functions.
-
-        Args:
-            session: what is looked at.
-            transcript: gets messages at its end.
-            show: puts a branch on the screen in place of what is there.
-            tell: shows a notice.
-            warn: shows a notice of something that went wrong.
-            opened: called once, when the store can be read.
-            seen: called after every look that found something.
-        """
+    def __init__(self, session: Session, transcript: Transcript, host: ChatHost) -> None:
         self._session = session
         self._transcript = transcript
-        self._show = show
-        self._announce = announce
-        self._warn = warn
-        self._opened: Callable[[], None] | None = opened
-        self._seen = seen
+        self._host = host
+        self.readable = False
+        """Whether the store could be read at a look so far."""
         self._looking = False
         self._growing: Message | None = None
         """The reply of another window at the end of the transcript, as far as it is shown."""
 
-    async def look(self) -> None:
-        """Looks once; does nothing while an earlier look has not ended."""
+    async def look(self) -> bool:
+        """Looks once, unless an earlier look has not ended; returns whether anything was found."""
         if self._looking:
-            return
+            return False
         self._looking = True
         try:
-            await self._look()
+            return await self._look()
         finally:
             self._looking = False
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
         session = self._session
         shown = [message.id for message in session.branch]
         found = await session.look()
         if session.store and session.store.notices:
             for notice in session.store.notices:
-                self._warn(notice)
+                self._host.announce(notice, "warning")
             session.store.notices = ()
         if found.failure:
             failure = found.failure
-            self._warn(f"Not saved: {failure.message}\n{failure.hint or 'The chat goes on in memory.'}")
+            self._host.announce(
+                f"Not saved: {failure.message}\n{failure.hint or 'The chat continues in memory.'}", "warning"
+            )
         if found.saved:
-            self._announce("Saving works again, and everything is saved.")
+            self._host.announce("Saving works again, and everything is saved.")
             if not session.busy and shown and shown != [message.id for message in session.branch]:
                 self._show_again(session.branch)
         if found.change:
             self.take_up(found.change, noticed=True)
-        readable = session.store is None or session.saving or session.store.read_only
-        if readable and self._opened:
-            opened, self._opened = self._opened, None
-            opened()
-        if found != SeenState():
-            self._seen()
+        self.readable = self.readable or session.store is None or session.saving or session.store.read_only
+        return found != SeenState()
 
     def take_up(self, change: BranchChanged, *, noticed: bool = False) -> None:
-        """Shows what changed, and says it. `noticed`: what is gone is gone still, and no turn has brought it back."""
+        """Shows and announces a change. `noticed`: a deleted conversation is still deleted; no turn brought it back."""
         branch = self._session.branch
         if change.n_added and not change.rewritten:
             self._add(branch[-change.n_added :])
@@ -108,11 +88,11 @@ class OtherWindows:
             self._show_again(branch)
         if change.n_added:
             n = change.n_added
-            self._announce(
+            self._host.announce(
                 "A message came from another window." if n == 1 else f"{n} messages came from another window."
             )
         if change.gone:
-            self._warn((_NOTICED if noticed else _BROUGHT_BACK)[change.gone])
+            self._host.announce((_NOTICED if noticed else _BROUGHT_BACK)[change.gone], "warning")
 
     def _add(self, messages: Sequence[Message]) -> None:
         for message in messages:
@@ -123,7 +103,7 @@ class OtherWindows:
                 self._transcript.add(message)
 
     def _grown(self, branch: Sequence[Message]) -> bool:
-        """Lets the reply of another window grow where it is; False where that is not what happened."""
+        """Appends to the reply of another window; returns False if the change is not more text of that reply."""
         before, now = self._growing, branch[-1]
         if before is None or now.id != before.id or not now.content.startswith(before.content):
             return False
@@ -136,6 +116,60 @@ class OtherWindows:
 
     def _show_again(self, branch: Sequence[Message]) -> None:
         in_view = [] if self._transcript.follow else self._transcript.messages_in_view()
-        self._show(branch)
+        self._host.show_branch(branch)
         if in_view:
             self._transcript.go_to_message(in_view[0])
+
+
+class StoreWatch:
+    """Looks at the store once a second, and opens the last conversation at the start if `continue_last`."""
+
+    def __init__(
+        self,
+        others: OtherWindows,
+        chat: Chat,
+        conversations: Conversations,
+        versions: ReplyVersions,
+        loads: ModelLoads,
+        host: ChatHost,
+        *,
+        continue_last: bool,
+    ) -> None:
+        self._others = others
+        self._chat = chat
+        self._conversations = conversations
+        self._versions = versions
+        self._loads = loads
+        self._host = host
+        self._continue_last = continue_last
+        self._opened = self._continues = False
+
+    async def begin(self) -> None:
+        """Looks for the first time, and loads the first model or that of the last conversation."""
+        if not self._continue_last:
+            self._loads.first()
+        await self.look()
+        if not self._continues:
+            self._loads.first()
+
+    async def look(self) -> None:
+        """Shows what other programs changed, and sends what waited for a reply in another window."""
+        found = await self._others.look()
+        if self._others.readable and not self._opened:
+            self._opened = True
+            self._host.run(self._conversations.library.sweep())
+            if self._continue_last and not self._chat.session.branch:
+                self._continues = True
+                self._host.run(self._open_last())
+        if found:
+            self._conversations.library.forget_gone()
+            self._host.refresh_state()
+            self._versions.count()
+        if self._chat.waiting:
+            self._chat.advance()
+
+    async def _open_last(self) -> None:
+        try:
+            await self._conversations.open_last()
+        finally:
+            self._loads.first()

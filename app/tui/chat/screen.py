@@ -1,69 +1,84 @@
-"""The chat: lays the widgets out, brings the objects that do the work and shows the state of things."""
+"""The screen of the chat: makes its parts, runs the commands on them, and shows the state."""
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from textual import events, on
+from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import BindingsMap
 from textual.containers import Container, Horizontal, Vertical
+from textual.notifications import SeverityLevel
 from textual.timer import Timer
 from textual.widgets import Static
-from textual.worker import Worker
 
 from app.analysis.meter import RunMeter
 from app.client.engine import EngineState
 from app.domain.conversation import Message
+from app.domain.errors import TokscopeError
+from app.domain.text import safe_text
 from app.protocol.events import ModelReady
+from app.session.events import TurnEvent
 from app.session.loading import EngineLoader
 from app.session.send_queue import Chat
 from app.session.session import Session
-from app.tui.chat import status as lines
-from app.tui.chat.actions import ChatCommands
-from app.tui.chat.budget import BudgetWatch, ask, state_of
-from app.tui.chat.choices import Choices
+from app.tui.branches.controller import Branching
+from app.tui.chat.budget import BudgetWatch, DraftBudget
 from app.tui.chat.conversations import Conversations
 from app.tui.chat.drafts import DraftKeeper
-from app.tui.chat.input import InputRouter
-from app.tui.chat.inspect_actions import InspectCommands
-from app.tui.chat.library import Library, n_tokens, prompts
-from app.tui.chat.other_windows import LOOK_S, OtherWindows
-from app.tui.chat.settings import ModelLoads, SettingsSwitch
-from app.tui.chat.steer_actions import SteerCommands
-from app.tui.chat.turns import Listener, TurnRunner
-from app.tui.chat.welcome import Welcome, show_state, welcome_keys
-from app.tui.common import frame_rate as pace
+from app.tui.chat.history import choose_from_history
+from app.tui.chat.input import InputGate, InputHold, InputRouter
+from app.tui.chat.library import n_tokens, prompts
+from app.tui.chat.models import ModelLoads
+from app.tui.chat.other_windows import LOOK_S, OtherWindows, StoreWatch
+from app.tui.chat.reading import Reading
+from app.tui.chat.replies import Replies
+from app.tui.chat.settings import SettingsSwitch, choose_theme, reload_themes
+from app.tui.chat.state import StateView
+from app.tui.chat.turns import TurnRunner
+from app.tui.common import frame_rate
 from app.tui.common.bindings import bindings_for
-from app.tui.common.frame_rate import Pump
+from app.tui.common.commands import action_of
 from app.tui.common.keymap import Keymap
+from app.tui.common.safe import Dialog, Result, SafeScreen
 from app.tui.common.services import Services
 from app.tui.common.theme_manager import ThemeManager
+from app.tui.dialogs.pickers import Palette
+from app.tui.inspector.view import Section
 from app.tui.panels.column import PanelColumn
-from app.tui.panels.controller import PanelController, WatchCommands
+from app.tui.panels.controller import PanelController
 from app.tui.panels.status import StatusLine
 from app.tui.step.control import StepControl
-from app.tui.step.dock import StepDock, step_hints
+from app.tui.step.dock import StepDock
 from app.tui.transcript.widget import Pill, Transcript
-from app.tui.widgets.bar import Bar
+from app.tui.versions.fork import Forking
+from app.tui.versions.reply_versions import ReplyVersions
 from app.tui.widgets.composer import Composer
 
 _IDLE_S = 1.0
 _STALL_S = 0.5
 """How often a busy engine is looked at."""
+_LOW_ROWS = 5
+"""Rows of the composer and the lines below it; notices stay above them."""
+
+Run = Callable[[], Coroutine[object, object, None] | None]
 
 
-class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
-    """See the module."""
+class ChatScreen(SafeScreen):
+    """Is the `ChatHost` of its parts.
+
+    Attributes:
+        read_only: why nothing can be changed; empty where everything can.
+        gate: keeps the keys that are typed while a dialog opens.
+    """
+
+    read_only = ""
+    gate: InputGate
 
     def __init__(
-        self,
-        host: App[int],
-        services: Services,
-        session: Session,
-        keymap: Keymap,
-        wardrobe: ThemeManager,
+        self, host: App[int], services: Services, session: Session, keymap: Keymap, themes: ThemeManager
     ) -> None:
         super().__init__()
         self._host = host
@@ -71,328 +86,313 @@ class ChatScreen(ChatCommands, SteerCommands, WatchCommands, InspectCommands):
         self._services = services
         self._session = session
         self._keymap = keymap
-        self._wardrobe = wardrobe
-        self._models_dir = Path(services.settings.models_dir) if services.settings.models_dir else None
+        self._themes = themes
         self._idle_timer: Timer | None = None
         self._stall_timer: Timer | None = None
-        self.header = Bar(separator=" · ", id="header")
-        self.welcome = Welcome(welcome_keys(keymap), id="welcome")
         self.transcript = Transcript(id="transcript")
-        self.queue = Bar(id="queue")
-        self.stall_line = Bar(id="stall")
         self.composer = Composer("Ask anything", id="composer")
-        self.pill = Pill("screen.end", id="pill")
+        self.pill = Pill(action_of("end"), id="pill")
         self.panels = PanelColumn(id="panels")
         self.status_line = StatusLine(id="status")
-        self.key_bar = Bar(id="keys")
         self.meter = RunMeter()
-        self.pump = Pump(self.transcript.append, self.refresh_panels, self.meter.screen)
-        self.step = StepControl(session, lambda: self.chat.running, self._step_changed)
-        self.step_dock = StepDock(self.step, lambda text: self._do(self._force(text)))
-        self._router = InputRouter(
-            self.composer,
-            self.transcript,
-            self.step_dock,
-            focused=lambda: self.focused,
-            focus=self.set_focus,
-            run=self._run_later,
-            later=self.set_timer,
-        )
-        runner = TurnRunner(
-            self.transcript,
-            self.meter,
-            self.pump,
-            branch=lambda: session.branch,
-            when_too_long=lines.when_too_long(keymap),
-            listener=Listener(self.refresh_state, self._returned, self.step.paused),
-        )
-        self.others = OtherWindows(
-            session,
-            self.transcript,
-            show=self._show,
-            announce=self.announce,
-            warn=lambda text: self.announce(text, "warning"),
-            opened=self._store_opened,
-            seen=self._others_seen,
-        )
-        runner.show_change = self.others.take_up
         self.loader = self.make_loader()
-        self.chat = Chat(
-            session,
-            follow=runner.run,
-            loaded=lambda: self.loader.ready,
-            spawn=self._spawn,
-            changed=self._chat_changed,
-            announce=lambda text: self.announce(text, "error"),
-            over=self._turn_over,
-        )
+        self.chat = Chat(session, self.loader, self)
+        self.step = StepControl(self.chat, self, self._step_changed)
+        self.step_dock = StepDock(self.step, self)
+        self.state = StateView(self.chat, self.step, self.loader, keymap)
+        self.router = InputRouter(self, self.composer, self.transcript, self.step_dock, self)
         self.budget = BudgetWatch(
-            draft=lambda: self.composer.draft,
-            state=lambda: None if self.read_only or not self.is_running else state_of(self.chat, self.loader.ready),
-            ask=lambda text: ask(session, text),
-            show=lambda reported: (
-                self.composer.note(reported.forms, warns=reported.warns) if reported else self.composer.note(())
-            ),
-            spawn=lambda work: self.run_worker(work, group="budget"),
+            DraftBudget(self.chat, self.loader, self.composer), partial(self.run_worker, group="budget")
         )
-        self.drafts = DraftKeeper(
-            services.memory, lambda: "\n".join(filter(None, [*self.chat.waiting, self.composer.unsent]))
-        )
-        self.settings = SettingsSwitch(
-            session,
-            self.loader,
-            services,
-            load=lambda wanted, *, chosen=False: self.loads.load(wanted, chosen=chosen),
-            announce=self.announce,
-        )
-        self.loads = ModelLoads(
+        self.drafts = DraftKeeper(services.memory, self._unsent)
+        self.settings = SettingsSwitch(session, self.loader, services, self)
+        self.loads = ModelLoads(self.chat, self.loader, self.settings, services, self, self.adopt)
+        self.conversations = Conversations(self.chat, self.settings, self.loads, self)
+        self.replies = Replies(self.chat, self.loads, self.composer, self.drafts, self.step_dock, keymap, self)
+        self.versions = ReplyVersions(self.chat, self.transcript, self)
+        self.forking = Forking(self.chat, self.composer, self.transcript, self)
+        others = OtherWindows(session, self.transcript, self)
+        self.runner = TurnRunner(session, self.transcript, self.meter, self.replies, self.step, others, self)
+        self.store = StoreWatch(
+            others,
             self.chat,
-            self.loader,
-            self.settings,
-            adopt=self._adopt,
-            stopped=self._stopped_for_model,
-            remark=self._remark,
-            run=lambda work: self.run_worker(self._reporting_errors(work), group="load", exclusive=True),
+            self.conversations,
+            self.versions,
+            self.loads,
+            self,
+            continue_last=services.options.continue_last,
         )
-        library = Library(session.store, session, services.engine.forget)
-        self.conversations = Conversations(
-            self.chat,
-            library,
-            self.settings,
-            show=self._show,
-            give_back=self.give_back,
-            ask=self._ask,
-            run=self._open,
-            announce=self.announce,
-        )
-        self.choices = Choices(host, self._ask, session, self.loader, wardrobe, self.settings)
-        self.make_controllers()
+        self.branching = Branching(self.chat, self.composer, self.transcript, self.runner.pump, services.presets, self)
+        self.reading = Reading(host, session, self.transcript, self.forking, self)
         self.watching = PanelController(
             host, session, self.meter, services.memory, self.panels, self.status_line, self.loader
         )
         self.watching.read_only = self.read_only
-        self.panels.on_open = self.action_watch
+        self.panels.on_open = lambda name: self.open(self.watching.show(name))
+        self.commands = self.make_commands()
 
     def make_loader(self) -> EngineLoader:
-        """What finds and loads the models."""
-        return EngineLoader(self._services.engine, self._services.catalogue, self._models_dir, self.refresh_state)
+        """Makes what finds and loads the models."""
+        services, folder = self._services, self._services.settings.models_dir
+        return EngineLoader(services.engine, services.catalogue, Path(folder) if folder else None, self.refresh_state)
+
+    def make_commands(self) -> Mapping[str, Run]:
+        """Returns what runs each command, by its id; a coroutine opens a dialog."""
+        watch, inspect = self.watching.show, self.reading.inspect
+        return {
+            "stop": self.replies.stop,
+            "regenerate": self.replies.regenerate,
+            "restart": self.replies.restart,
+            "clear": self.replies.clear,
+            "new": lambda: self.run(self.conversations.new()),
+            "history": partial(choose_from_history, self.conversations, self),
+            "rename": self.conversations.rename,
+            "delete": self.conversations.delete,
+            "undo_delete": lambda: self.run(self.conversations.undo_delete()),
+            "model": self.loads.choose,
+            "preset": self.settings.choose_preset,
+            "theme": partial(choose_theme, self._host, self._themes, self),
+            "reload_themes": partial(reload_themes, self._themes, self),
+            "panels": self._toggle_panels,
+            "watch": partial(watch, ""),
+            "watch_speculation": partial(watch, "speculation"),
+            "watch_latency": partial(watch, "latency"),
+            "watch_cache": partial(watch, "cells"),
+            "watch_ending": partial(watch, "ending"),
+            "watch_figures": partial(watch, "figures"),
+            "choose_panels": self.watching.choose,
+            "speculate": self.watching.toggle_speculation,
+            "palette": self._run_from_palette,
+            "copy_reply": self.reading.copy_reply,
+            "copy_code": self.reading.copy_code,
+            "copy_conversation": self.reading.copy_conversation,
+            "inspect": partial(inspect, Section.TOKEN),
+            "inspect_sampler": partial(inspect, Section.SAMPLER),
+            "inspect_prompt": partial(inspect, Section.PROMPT),
+            "record_stages": self.reading.record_stages,
+            "step": self.step.toggle,
+            "branches": self.branching.start,
+            "sibling_before": partial(self.versions.walk, -1),
+            "sibling_after": partial(self.versions.walk, 1),
+            "rewrite": self.forking.rewrite,
+            "page_up": partial(self.transcript.action_scroll_pages, -1),
+            "page_down": partial(self.transcript.action_scroll_pages, 1),
+            "top": self.transcript.action_to_start,
+            "end": self.transcript.action_follow,
+        }
+
+    def action_command(self, command_id: str) -> None:
+        """Runs a command of the chat."""
+        work = self.commands[command_id]()
+        if work is not None:
+            self.open(work)
 
     def compose(self) -> ComposeResult:
-        """Lays the widgets out; `app.tcss` says where and when each is seen."""
-        yield self.header
+        """`app.tcss` places the widgets and says when each is shown."""
+        yield self.state.header
         with Horizontal(id="body"):
             with Vertical(id="talk"):
                 with Container(id="stage"):
-                    yield self.welcome
+                    yield self.state.welcome
                     yield self.transcript
                     yield self.pill
                 yield self.step_dock
-                yield self.stall_line
-                yield self.queue
+                yield self.state.stall
+                yield self.state.queue
                 yield self.composer
             yield self.panels
         yield self.status_line
-        yield self.key_bar
+        yield self.state.keys
         yield Static("tokscope needs 40 × 10", id="too-small", markup=False)
 
     def on_mount(self) -> None:
-        """Shows the first state; the model comes after the first paint."""
+        """Shows the first state; the model is loaded after the first paint."""
         shown = self._services.memory.recall("panels", str(self._services.settings.show_panels))
         self.set_class(shown != "True", "-no-panels")
         self._idle_timer = self.set_interval(_IDLE_S, self._look_around)
         self._stall_timer = self.set_interval(_STALL_S, self._look_at_engine)
         self.composer.focus()
-        self.restyle(self._wardrobe.code_style(self._host.theme))
-        self._show(self._session.branch)
-        self.call_after_refresh(self._begin)
+        self.transcript.restyle(self._themes.code_style(self._host.theme))
+        self.show_branch(self._session.branch)
+        self.call_after_refresh(self.begin)
 
-    def on_unmount(self) -> None:
-        """Asks nothing of an engine that is about to end."""
-        self.budget.end()
-
-    # What happens
-
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Loads the first model, or opens the last conversation with its model."""
         if not self._host.is_headless:
-            self.call_later(pace.warm_up)
-            self.call_later(pace.freeze_garbage)
-        self.set_interval(LOOK_S, self._look_at_store)
-        if self._services.options.continue_last:
-            self.run_worker(self._begin_with_last(), group="store")
-        else:
-            self.loads.first()
-            self._look_at_store()
+            self.call_later(frame_rate.warm_up)
+            self.call_later(frame_rate.freeze_garbage)
+        self.set_interval(LOOK_S, lambda: self.run_worker(self.store.look(), group="store"))
+        self.run_worker(self.store.begin(), group="store")
 
-    async def _begin_with_last(self) -> None:
-        await self._look_and_go_on()
-        if not self._continues:
-            self.loads.first()
-
-    def _look_at_store(self) -> None:
-        self.run_worker(self._look_and_go_on(), group="store")
-
-    async def _look_and_go_on(self) -> None:
-        await self.others.look()
-        if self.chat.waiting:
-            self.chat.advance()  # it may have waited for a reply in another window
-
-    def _others_seen(self) -> None:
-        self.conversations.forget_gone()
-        self.refresh_state()
-        self._count_versions()
-
-    def _adopt(self, model: ModelReady) -> None:
+    def adopt(self, model: ModelReady) -> None:
+        """Takes a model that was loaded."""
         if self.loader.located is not None:
             self._session.model_name = self.loader.located.name
         self._reset_meter()
-        self.pump.shortest_s = pace.flush_interval_s(model, self._services.settings.fps)
+        self.runner.pump.shortest_s = frame_rate.flush_interval_s(model, self._services.settings.fps)
         if model.on_cpu and not self._host.is_headless:
-            pace.yield_to_engine()
+            frame_rate.yield_to_engine()
         for notice in model.notices:
             self.announce(notice, "warning")
         self.refresh_panels()
+
+    # The host of the parts
+
+    async def ask(self, dialog: Dialog[Result]) -> Result | None:
+        """Shows a dialog; returns its result, None if it was closed without one."""
+        # Keys typed after it has closed may be for a dialog that opens next.
+        after: list[InputHold] = []
+        dialog.leaving = lambda: after.append(self.gate.hold())
+        try:
+            return await self._host.push_screen_wait(dialog)
+        finally:
+            for hold in after:
+                self._host.call_later(self.gate.release, hold)
+
+    def announce(self, text: str, severity: SeverityLevel = "information", timeout_s: float | None = None) -> None:
+        """Shows a passing notice above the composer, or above the candidates of a paused reply."""
+        self._place_notices()
+        self._host.notify(safe_text(text), severity=severity, timeout=timeout_s, markup=False)
+
+    def _place_notices(self) -> None:
+        """Moves the notices above the composer, or above the candidates of a paused reply."""
+        lowest = self.step_dock if self.step_dock.display else self.composer
+        if lowest.region:
+            margin = max(_LOW_ROWS, self.size.height - lowest.region.y)
+            for rack in self.query("ToastRack"):
+                rack.styles.margin = (0, 0, margin, 0)
+
+    def remark(self, text: str) -> None:
+        """Adds a notice of something that went wrong to the transcript."""
+        self.transcript.notice(text, failed=True)
+
+    def run(self, work: Coroutine[object, object, None], *, replaces: str = "") -> None:
+        """Runs `work` in the background and announces its errors; `replaces`: cancels earlier work of that name."""
+        self.run_worker(self._reporting_errors(work), group=replaces or "commands", exclusive=bool(replaces))
+
+    def open(self, work: Coroutine[object, object, None]) -> None:
+        """Runs `work` that opens a dialog; keys pressed before the dialog is there wait for it."""
+        self.run_worker(self._opening(work, self.gate.hold()), group="commands")
+
+    async def _opening(self, work: Coroutine[object, object, None], hold: InputHold) -> None:
+        try:
+            await self._reporting_errors(work)
+        finally:
+            self._host.call_later(self.gate.release, hold)
+
+    async def _reporting_errors(self, work: Coroutine[object, object, None]) -> None:
+        try:
+            await work
+        except TokscopeError as error:
+            self.announce(error.full_message, "error")
+
+    def show_branch(self, branch: Sequence[Message], notices: Sequence[str] = ()) -> None:
+        """Shows these messages in place of what is there, with notices below them."""
+        self.transcript.show(branch)
+        for notice in notices:
+            self.remark(notice)
+        self.composer.set_history(prompts(branch))
+        self._reset_meter()
+        self.refresh_panels()
+        self.refresh_state()
+        self.versions.count()
+
+    def give_back(self) -> bool:
+        """Moves the queued messages into the composer; returns whether there were any."""
+        return self.replies.give_back()
+
+    def refresh_panels(self) -> None:
+        """Shows the figures of the reply; cheap if they are the same."""
+        self.watching.refresh()
+
+    def refresh_state(self) -> None:
+        """Shows the state of the model, the reply and the queue."""
+        empty = not self._session.branch and not self.chat.running and self.transcript.is_empty
+        self.set_class(empty, "-empty")
+        notice = self.state.refresh(writing=self.focused is self.composer, empty=empty)
+        if notice and self._host.screen is not self:
+            self.announce(notice, "warning")  # the line itself is behind another screen
+        if self._idle_timer is not None and self._stall_timer is not None:
+            self._idle_timer.pause() if self.chat.running else self._idle_timer.resume()
+            self._stall_timer.resume() if self.state.is_busy else self._stall_timer.pause()
+        self.budget.look()
+
+    # Turns
+
+    async def follow(self, events: AsyncGenerator[TurnEvent], again: bool) -> None:
+        """Shows a turn to its end; `again`: its reply replaces the last one on the screen."""
+        try:
+            await self.runner.run(events, again)
+        finally:
+            self.step.ended()
+            self.versions.count()
+
+    def queue_changed(self) -> None:
+        """Shows and stores what waits to be sent."""
+        self.drafts.touch()
+        self.refresh_state()
+
+    def _reset_meter(self) -> None:
+        self.meter.reset(n_tokens(self._session.branch, self._session.model_name))
+        self.run(self.watching.recall())
+
+    def _step_changed(self) -> None:
+        if self.router.follow_step():
+            self.call_after_refresh(self._place_notices)
+        self.refresh_state()
+        if self.step.state.paused:
+            self.refresh_panels()
+
+    def _toggle_panels(self) -> None:
+        hidden = not self.has_class("-no-panels")
+        self.set_class(hidden, "-no-panels")
+        self._services.memory.remember("panels", str(not hidden), str(self._services.settings.show_panels))
+        self.call_after_refresh(self.refresh_panels)
+
+    async def _run_from_palette(self) -> None:
+        chosen = await self.ask(Palette(self._keymap))
+        if chosen is not None:
+            await self.run_action(action_of(chosen))
+
+    # Events
 
     @on(Composer.Submitted)
     def _submitted(self, event: Composer.Submitted) -> None:
         self.transcript.action_follow()
         self.chat.submit(event.text)
         if self._services.engine.state is EngineState.LOST and self.loader.status.error:
-            # It died while it loaded: a message is reason enough to try once more.
-            self.loads.again()
+            self.loads.again()  # it died while it loaded: a message tries once more
 
     @on(Composer.Changed, "#composer")
     def _written(self) -> None:
         self.drafts.touch()
         self.budget.typed()
 
-    def _chat_changed(self) -> None:
-        self.drafts.touch()
-        self.refresh_state()
-
-    @property
-    def _writing(self) -> bool:
-        return self.focused is self.composer and self.composer.display
+    def _unsent(self) -> str:
+        return "\n".join(filter(None, [*self.chat.waiting, self.composer.unsent]))
 
     def on_descendant_focus(self) -> None:
         """Shows the keys of the widget that has the focus now."""
         if self.step.state.shown:
             self.refresh_state()
 
-    def route(self, event: events.Key | events.Paste) -> bool:
-        """Brings what is typed or pasted to its place; True where it must not go on to the focused widget."""
-        return self._router.route(event)
-
-    def _run_later(self, action: str) -> None:
-        self.call_later(self.run_action, action)
-
-    def keep_paste(self, text: str) -> None:
-        """Takes what was pasted into a view that has no text."""
-        self.composer.display = True
-        self.composer.paste(text)
-        self.announce("What you pasted is in the composer.")
-
-    def _remark(self, text: str) -> None:
-        self.transcript.notice(text, failed=True)
-
-    def _returned(self, message: Message) -> None:
-        self.give_back()  # what waited behind it would be sent without it
-        self.composer.put_draft(message.content)
-        self.composer.set_history(prompts(self._session.branch))
-        self.drafts.keep_now()
-        self.refresh_state()
-
-    # Showing
-
-    def _show(self, branch: Sequence[Message], notices: Sequence[str] = ()) -> None:
-        self.transcript.show(branch)
-        for notice in notices:
-            self._remark(notice)
-        self.composer.set_history(prompts(branch))
-        self._reset_meter()
-        self.refresh_panels()
-        self.refresh_state()
-        self._count_versions()
-
-    def _reset_meter(self) -> None:
-        self.meter.reset(n_tokens(self._session.branch, self._session.model_name))
-        self._do(self.watching.recall())
-
-    def restyle(self, code_style: str) -> None:
-        """Takes up the colours of another theme."""
-        self.transcript.code_style = code_style
-        self.transcript.restyle()
-
     @on(Transcript.MarkClicked)
     def _mark_clicked(self) -> None:
-        self.action_inspect()
+        self.action_command("inspect")
+
+    @on(Transcript.TextClicked)
+    def _text_clicked(self, event: Transcript.TextClicked) -> None:
+        self.open(self.reading.inspect_clicked(event.message_id, event.n_bytes))
 
     @on(Transcript.FollowChanged)
     def _following(self, event: Transcript.FollowChanged) -> None:
         self.pill.show(event.new_lines, self._keymap.label("end"))
 
-    def refresh_panels(self) -> None:
-        """Shows the meter's figures; costs next to nothing when they are the same."""
-        self.watching.refresh()
-
-    def refresh_state(self) -> None:
-        """Shows what has changed in header, key bar, queue line and welcome text."""
-        now = self._situation()
-        self.header.show(lines.header_left(now), lines.header_right(now))
-        self.key_bar.show(
-            step_hints(self._keymap, writing=self.focused is self.composer)
-            if now.paused
-            else lines.key_hints(self._keymap, now.running)
-        )
-        self.queue.show(lines.queue_line(now, self._keymap))
-        self.queue.display = bool(now.waiting)
-        empty = not self._session.branch and not now.running and self.transcript.is_empty
-        self.set_class(empty, "-empty")
-        if empty:
-            show_state(self.welcome, now)
-        if self._idle_timer is not None:
-            self._idle_timer.pause() if now.running else self._idle_timer.resume()
-        self._show_stall(now)
-        self.budget.look()
-
-    def _show_stall(self, now: lines.Situation) -> None:
-        loading = now.load.fraction is not None
-        if self._stall_timer is not None:
-            self._stall_timer.resume() if now.running or loading or now.stall else self._stall_timer.pause()
-        line = lines.stall_line(now.stall, self._keymap, loading=loading)
-        if line and not self.stall_line.display and self._host.screen is not self:
-            self.announce(line[0].text, "warning")  # the line itself is behind another screen
-        self.stall_line.show(line)
-        self.stall_line.display = now.stall is not None
-
-    def _situation(self) -> lines.Situation:
-        engine, session = self._services.engine, self._session
-        return lines.Situation(
-            model=engine.model,
-            engine=engine.state,
-            load=self.loader.status,
-            preset=session.preset.name,
-            title=session.conversation.title if session.conversation else "",
-            running=self.chat.running,
-            saving=session.saving,
-            waiting=tuple(self.chat.waiting),
-            paused=self.step.state.shown,
-            step_armed=self.step.armed,
-            stall=engine.stall,
-            others_reply=session.others_reply,
-            gone=session.gone,
-        )
-
-    # Work in the background
-
-    def _spawn(self, work: Coroutine[object, object, None]) -> Worker[None]:
-        return self.run_worker(work, group="turn")
-
     def _look_at_engine(self) -> None:
-        if self.stall_line.display or self._services.engine.stall:
+        if self.state.stall.display or self._services.engine.stall:
             self.refresh_state()
 
     def _look_around(self) -> None:
-        if self._wardrobe.changed():
-            self.action_reload_themes()
-        # The engine may have been lost with nobody listening.
-        self.refresh_state()
+        if self._themes.changed():
+            reload_themes(self._themes, self)
+        self.refresh_state()  # the engine may have been lost while nothing ran

@@ -1,4 +1,4 @@
-"""The words of the header, the key bar and the queue line. Pure."""
+"""The words of the header, the key bar, the queue line and the line of an engine that hangs. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.domain.text import one_line
 from app.protocol.events import ModelReady
 from app.session.events import Gone
 from app.session.loading import LoadStatus
-from app.tui.common.commands import COMMANDS
+from app.tui.common.commands import COMMANDS, action_of
 from app.tui.common.keymap import Keymap
 from app.tui.widgets.bar import Segment
 
@@ -20,7 +20,7 @@ _MUTED = "$foreground-muted"
 
 @dataclass(frozen=True)
 class Situation:
-    """All that the lines depend on."""
+    """Everything that the lines depend on."""
 
     model: ModelReady | None
     engine: EngineState
@@ -31,9 +31,9 @@ class Situation:
     saving: bool
     waiting: Sequence[str]
     paused: bool = False
-    """Whether the reply is held before its next token."""
+    """Whether the reply is paused before its next token."""
     step_armed: bool = False
-    """Whether the next reply starts so."""
+    """Whether the next reply starts paused."""
     stall: Stall | None = None
     others_reply: bool = False
     """Whether another window is writing a reply in this conversation."""
@@ -41,29 +41,34 @@ class Situation:
     """What another window did to this conversation."""
 
     @property
+    def loading(self) -> bool:
+        """Whether a model is being loaded."""
+        return self.load.fraction is not None
+
+    @property
     def no_model(self) -> bool:
-        """Whether nothing will answer until the user chooses a model."""
-        if self.load.fraction is not None or self.engine in {EngineState.READY, EngineState.LOST}:
+        """Whether the user has to choose a model first."""
+        if self.loading or self.engine in {EngineState.READY, EngineState.LOST}:
             return False
         return self.engine is EngineState.NO_MODEL or bool(self.load.error and not self.load.cancelled)
 
 
 def header_left(now: Situation) -> list[Segment]:
-    """Model, quantisation, preset and the conversation's title; a click changes what it names."""
+    """Returns model, quantisation, preset and title; a click on one changes it."""
     name = now.load.title or (now.model.title if now.model else "no model")
-    segments = [Segment(one_line(name, 48), "bold $primary", "screen.model", 5)]
+    segments = [Segment(one_line(name, 48), "bold $primary", action_of("model"), 5)]
     if now.model and now.model.quant and now.model.quant not in name:
-        segments.append(Segment(one_line(now.model.quant, 12), _MUTED, "screen.model", 2))
-    segments.append(Segment(one_line(now.preset, 24), "$accent", "screen.preset", 3))
+        segments.append(Segment(one_line(now.model.quant, 12), _MUTED, action_of("model"), 2))
+    segments.append(Segment(one_line(now.preset, 24), "$accent", action_of("preset"), 3))
     if now.title:
-        segments.append(Segment(one_line(now.title, 60), _MUTED, "screen.rename", 1))
+        segments.append(Segment(one_line(now.title, 60), _MUTED, action_of("rename"), 1))
     if now.gone:
-        segments.append(Segment(now.gone.value, "$warning", "screen.undo_delete", 4))
+        segments.append(Segment(now.gone.value, "$warning", action_of("undo_delete"), 4))
     return segments
 
 
 def header_right(now: Situation) -> list[Segment]:
-    """What goes on: a symbol and a word, and how far a load is."""
+    """Returns the state as a symbol and a word, and the progress of a load."""
     segments = [] if now.saving else [Segment("not saved", "$warning", "", 6)]
     fraction = now.load.fraction
     if now.stall:
@@ -75,13 +80,13 @@ def header_right(now: Situation) -> list[Segment]:
             Segment(f"◌ {loading_word(fraction)} {'━' * done}{'╌' * (_BAR - done)} {fraction:4.0%}", "$warning", "", 9),
         ]
     if now.paused:
-        return [*segments, Segment("‖ paused", "bold $warning", "screen.step", 9)]
+        return [*segments, Segment("‖ paused", "bold $warning", action_of("step"), 9)]
     if now.step_armed:
-        segments.append(Segment("step mode", "$warning", "screen.step", 8))
+        segments.append(Segment("step mode", "$warning", action_of("step"), 8))
     if now.running:
-        return [*segments, Segment("◉ replying", "$accent", "screen.stop", 9)]
+        return [*segments, Segment("◉ replying", "$accent", action_of("stop"), 9)]
     if now.no_model:
-        return [*segments, Segment("○ no model", "$warning", "screen.model", 9)]
+        return [*segments, Segment("○ no model", "$warning", action_of("model"), 9)]
     word, style = {
         EngineState.READY: ("● ready", "$success"),
         EngineState.LOST: ("✕ engine lost", "$error"),
@@ -90,12 +95,12 @@ def header_right(now: Situation) -> list[Segment]:
 
 
 def loading_word(fraction: float) -> str:
-    """Returns what a load is doing: with its weights read an engine still makes its context and warms up."""
+    """Returns what a load is doing; once the weights are read, the engine still warms up."""
     return "loading" if fraction < 1 else "warming up"
 
 
 def key_hints(keymap: Keymap, running: bool) -> list[Segment]:
-    """The keys that matter now. The table's order is the order of importance."""
+    """Returns the keys that matter now, in the order of `COMMANDS`."""
     shown = [] if running else [Segment("send", _MUTED, "", 90, "⏎ ")]
     for n, command in enumerate(COMMANDS):
         key = keymap.short(command.id)
@@ -109,7 +114,7 @@ def key_hints(keymap: Keymap, running: bool) -> list[Segment]:
 
 
 def queue_line(now: Situation, keymap: Keymap) -> list[Segment]:
-    """The message that waits next; empty when none does."""
+    """Returns the next queued message and why it waits; empty if there is none."""
     if not now.waiting:
         return []
     n = len(now.waiting)
@@ -118,18 +123,18 @@ def queue_line(now: Situation, keymap: Keymap) -> list[Segment]:
     if now.others_reply:
         why = "until the reply in another window has ended"
     if now.engine is EngineState.LOST:
-        why = "as the engine was lost"
+        why = "because the engine was lost"
     if now.no_model:
         why = f"{keymap.label('model')} chooses a model"
     segments = [Segment(f"▸ {count}", "bold $warning", "", 3), Segment(one_line(now.waiting[0], 200), "", "", 1)]
     if why:
         segments.append(Segment(why, _MUTED, "", 2))
-    segments.append(Segment("takes it back", _MUTED, "screen.stop", 0, f"{keymap.label('stop')} "))
+    segments.append(Segment("takes it back", _MUTED, action_of("stop"), 0, f"{keymap.label('stop')} "))
     return segments
 
 
 def stall_line(stall: Stall | None, keymap: Keymap, *, loading: bool) -> list[Segment]:
-    """What hangs, for how long, and what can be done; empty while nothing hangs."""
+    """Returns how long the engine hangs and what can be done; empty if it does not."""
     if stall is None:
         return []
     what = "without progress" if stall.answers else "silent"
@@ -138,9 +143,9 @@ def stall_line(stall: Stall | None, keymap: Keymap, *, loading: bool) -> list[Se
         Segment("waiting", _MUTED),
     ]
     choices = [
-        ("regenerate", "restarts it", "screen.restart", 2),
-        ("model", "other model", "screen.model", 1),
-        ("stop", "stops", "screen.stop", 0),
+        ("regenerate", "restarts it", action_of("restart"), 2),
+        ("model", "other model", action_of("model"), 1),
+        ("stop", "stops", action_of("stop"), 0),
     ]
     for command, does, action, weight in choices[:2] if loading else choices:
         segments.append(Segment(does, _MUTED, action, weight, f"{keymap.short(command)} "))
@@ -148,7 +153,9 @@ def stall_line(stall: Stall | None, keymap: Keymap, *, loading: bool) -> list[Se
 
 
 def when_too_long(keymap: Keymap) -> str:
-    """What to do about a prompt that does not fit the context window."""
-    new = keymap.label("new") or "A new conversation"
-    anew = f'{new} begins anew; a preset with context = "drop-oldest-turns" goes on without the oldest turns.'
-    return f"{anew} A message that does not fit alone has to be shorter."
+    """Returns what to do about a prompt that does not fit the context window."""
+    new = keymap.label("new") or "New conversation"
+    return (
+        f'{new} starts a new conversation; a preset with context = "drop-oldest-turns" drops the oldest turns. '
+        "Shorten a message that does not fit alone."
+    )

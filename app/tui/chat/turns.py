@@ -1,10 +1,9 @@
-"""Runs one turn: folds the session's events into transcript and meter, and brings text to the screen in frames."""
+"""Shows one turn: folds the session's events into the transcript and the meter."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from app.analysis.meter import RunMeter
 from app.domain.conversation import Message
@@ -31,95 +30,85 @@ from app.session.events import (
     StoreFailed,
     TurnEvent,
 )
+from app.session.session import Session
+from app.tui.chat.other_windows import OtherWindows
+from app.tui.chat.replies import Replies
 from app.tui.common.frame_rate import Pump
+from app.tui.common.host import ChatHost
+from app.tui.step.control import StepControl
 from app.tui.transcript.notes import end_note, failed, left_out, loss, waits
 from app.tui.transcript.widget import Transcript
 
 
-@dataclass(frozen=True)
-class Listener:
-    """Who hears of what a turn does beside its reply."""
-
-    stored: Callable[[], None]
-    """The user's message is kept."""
-    returned: Callable[[Message], None]
-    """The user's message that nothing answers; the notice that it came back is shown after this."""
-    paused: Callable[[Paused], None] = lambda event: None
-    """A reply is held; its text so far is shown."""
-
-
 class TurnRunner:
-    """Shows turns, one at a time.
-
-    Attributes:
-        show_change: shows what another program did to the conversation.
-    """
+    """Shows turns, one at a time."""
 
     def __init__(
         self,
+        session: Session,
         transcript: Transcript,
         meter: RunMeter,
-        pump: Pump,
-        branch: Callable[[], Sequence[Message]],
-        when_too_long: str,
-        listener: Listener,
+        replies: Replies,
+        step: StepControl,
+        others: OtherWindows,
+        host: ChatHost,
     ) -> None:
-        """`branch` tells the messages of the conversation, `when_too_long` what to do when a prompt does not fit."""
+        self._session = session
         self._transcript = transcript
         self._meter = meter
-        self._pump = pump
-        self._branch = branch
-        self._when_too_long = when_too_long
-        self._listener = listener
-        self.show_change: Callable[[BranchChanged], None] = lambda change: None
+        self._replies = replies
+        self._step = step
+        self._others = others
+        self._host = host
+        self.pump = Pump(transcript.append, host.refresh_panels, meter.screen)
         self._again = False
         self._replying = False
         self._failure = ("", "")
         """Why the request ended before it began, and what to do."""
         self._begun: Message | None = None
         self._notices: tuple[str, ...] = ()
-        """Those of the last request: the next one has mostly the same."""
+        """Notices of the last request, which are not repeated."""
 
     async def run(self, events: AsyncGenerator[TurnEvent], again: bool = False) -> None:
-        """Follows `events` to their end. What goes wrong is told in the transcript, never raised.
+        """Shows `events` to their end; errors appear in the transcript and are not raised.
 
-        With `again` the reply takes the place of the last one, which is left alone until the new one begins.
+        `again`: the reply replaces the last one on the screen as soon as it begins.
         """
         self._again = again
         self._replying = False
         self._failure = ("", "")
         self._meter.queued()
-        self._pump.start()
+        self.pump.start()
         try:
             async with aclosing(events) as stream:
                 async for event in stream:
                     self._fold(event)
         except TokscopeError as error:
-            self._pump.flush()
+            self.pump.flush()
             self._warn(str(error), error.hint)
         finally:
-            self._pump.stop()
+            self.pump.stop()
 
     def _fold(self, event: TurnEvent) -> None:
         match event:
             case MessageStored(message=message):
                 self._transcript.add(message)
-                self._listener.stored()
+                self._host.refresh_state()
             case MessageReturned(message=message):
                 self._take_back(message)
             case ReplyStarted(message=message):
                 self._replying = True
                 if self._again:
-                    self._transcript.show(self._branch()[:-1])
+                    self._transcript.show(self._session.branch[:-1])
                 self._begun = message  # shown below the notices that come with the next event
             case ReplyFinished(message=message):
                 self._replying = False
-                self._pump.flush()
+                self.pump.flush()
                 self._transcript.finish_reply(end_note(message), failed=failed(message))
             case BranchChanged():
-                self.show_change(event)
+                self._others.take_up(event)
             case PrefixRecomputed():
-                pass  # told by what asked for the fork
+                pass  # the fork announces it
             case StoreFailed(message=reason, hint=hint):
                 self._warn(f"Not saved: {reason}", hint)
             case _:
@@ -136,10 +125,10 @@ class TurnRunner:
                     self._transcript.begin_reply(self._begun)
                     self._begun = None
             case TokensGenerated(text=text):
-                self._pump.push(text)
+                self.pump.push(text)
             case Paused():
-                self._pump.flush()
-                self._listener.paused(event)
+                self.pump.flush()
+                self._step.paused(event)
             case EngineLost():
                 self._refused(*loss(event))
             case SlotsHeld():
@@ -152,10 +141,10 @@ class TurnRunner:
                 pass
 
     def _report_refusal(self, event: GenerationFinished) -> None:
-        # Beside a reply its note tells; a request that never began has none.
+        # The note under a reply says it; a request that never began has no reply.
         if event.error and not self._replying:
             too_long = event.finish_reason is FinishReason.CONTEXT
-            self._refused(event.error, event.hint or (self._when_too_long if too_long else ""))
+            self._refused(event.error, event.hint or (self._replies.when_too_long if too_long else ""))
 
     def _refused(self, reason: str, hint: str) -> None:
         self._failure = (reason, hint)
@@ -163,8 +152,8 @@ class TurnRunner:
 
     def _take_back(self, message: Message) -> None:
         reason, hint = self._failure
-        self._listener.returned(message)
-        self._transcript.show(self._branch())
+        self._replies.returned(message)
+        self._transcript.show(self._session.branch)
         back = "What you wrote is back in the composer."
         self._warn(f"{reason.rstrip('.')}. {back}" if reason else back, hint)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from textual import events, on
 from textual.await_complete import AwaitComplete
@@ -13,14 +13,6 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 
 Result = TypeVar("Result")
-
-
-class Ask(Protocol):
-    """Shows a dialog and waits for its result."""
-
-    async def __call__(self, dialog: Dialog[Result]) -> Result | None:
-        """Returns None when the dialog was left."""
-        ...
 
 
 def _is_hidden(screen: Screen[Any]) -> bool:

@@ -33,7 +33,7 @@ VARIABLE_DEFAULTS = {
     "gauge-bar": "#7aa2d6",
     "sparkline": "#e29a6a",
 }
-"""This app's own variables before any theme is worn."""
+"""This app's own variables before a theme is applied."""
 
 _STAND_INS = {
     "chat-user": "primary",

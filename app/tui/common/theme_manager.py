@@ -1,4 +1,4 @@
-"""The themes that can be worn: loads and checks them, picks the one to start with, follows changes of their files."""
+"""Loads and checks the themes, picks the one to start with, and notices changes of their files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ThemeManager:
     """Owns the app's themes.
 
     Attributes:
-        themes: those that can be worn, by name.
+        themes: the valid ones, by name.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class ThemeManager:
         self._configured = configured
         self._asked = asked
         self._seen: dict[Path, int] = {}
-        self._worn: Theme | None = None
+        self._active: Theme | None = None
         self._code_styles: dict[str, str] = {}
         self.themes: dict[str, Theme] = {}
 
     def open(self) -> list[str]:
-        """Loads every theme and registers the good ones; returns what is wrong with the others."""
+        """Loads every theme and registers the valid ones; returns what is wrong with the others."""
         loaded = self._load()
         self._seen = _changes()
         notices = [summary(problem) for problem in loaded.problems]
@@ -64,38 +64,38 @@ class ThemeManager:
         return notices
 
     def start(self, situation: ThemeSituation, key: str) -> list[str]:
-        """Puts on the theme to start with; returns a notice when it is not the one that was wished for.
+        """Applies the theme to start with; returns a notice if the wanted one is missing.
 
-        `key` is the one that chooses a theme, for the notice; empty when there is none.
+        `key` chooses a theme, for the notice; may be empty.
         """
         wanted = self._asked or self._memory.recall("theme", self._configured)
-        self.wear(pick_theme(wanted, self._asked is not None, self.themes, situation))
+        self.apply(pick_theme(wanted, self._asked is not None, self.themes, situation))
         if wanted == AUTO or wanted in self.themes:
             return []
         return [f"There is no theme “{wanted}”.{f' {key} chooses another.' if key else ''}"]
 
-    def wear(self, name: str) -> None:
-        """Puts a theme on, for now."""
+    def apply(self, name: str) -> None:
+        """Applies a theme until the end of the session."""
         theme = self.themes.get(name)
-        if theme is None or theme == self._worn:
+        if theme is None or theme == self._active:
             return
-        # The same name means nothing to Textual: a theme that was loaded again has to be put on by force.
+        # Textual ignores a theme of the same name: one that was loaded again has to be forced.
         again = self._app.theme == name
-        self._worn = theme
+        self._active = theme
         self._app.theme = name
         if again:
             self._app.mutate_reactive(App.theme)
 
-    def keep(self, name: str) -> None:
-        """Puts a theme on, and again at the next start."""
-        self.wear(name)
+    def apply_and_save(self, name: str) -> None:
+        """Applies a theme now and at the next start."""
+        self.apply(name)
         self._memory.remember("theme", name, self._configured)
 
     def reload(self) -> list[str]:
-        """Loads the files again and puts the current theme on anew; returns what is wrong with them."""
-        worn = self._app.theme
+        """Loads the files again and applies the current theme; returns what is wrong with them."""
+        active = self._app.theme
         notices = self.open()
-        self.wear(worn)
+        self.apply(active)
         return notices
 
     def code_style(self, name: str) -> str:
@@ -103,7 +103,7 @@ class ThemeManager:
         return self._code_styles.get(name, "monokai")
 
     def changed(self) -> bool:
-        """Tells whether a file of the user's themes was changed, made or removed since they were loaded."""
+        """Returns whether a theme file of the user changed, appeared or disappeared since the last load."""
         return _changes() != self._seen
 
 

@@ -61,9 +61,9 @@ class ReplayApp(TokscopeApp):
         self._recording = recording
         self._clock = clock
 
-    def make_chat(self, session: Session, keymap: Keymap, wardrobe: ThemeManager) -> ReplayScreen:
+    def make_chat(self, session: Session, keymap: Keymap, themes: ThemeManager) -> ReplayScreen:
         """The chat as a player."""
-        return ReplayScreen(self, self.services, session, keymap, wardrobe, self._recording, self._clock)
+        return ReplayScreen(self, self.services, session, keymap, themes, self._recording, self._clock)
 
 
 def make_services(

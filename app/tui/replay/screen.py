@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from textual import events
@@ -14,18 +15,23 @@ from app.domain.text import one_line
 from app.models.locate import LocatedModel
 from app.session.loading import EngineLoader
 from app.session.session import Session
-from app.tui.chat.screen import ChatScreen
+from app.tui.chat.screen import ChatScreen, Run
 from app.tui.common import frame_rate as pace
-from app.tui.common.commands import COMMANDS, action_of
+from app.tui.common.commands import action_of, command_of_letter
 from app.tui.common.keymap import Keymap
 from app.tui.common.services import Services
 from app.tui.common.theme_manager import ThemeManager
 from app.tui.replay.engine import ReplayClock
-from app.tui.versions.fork import ForkWanted
 from app.tui.widgets.bar import Bar, Segment
 
 _MUTED = "$foreground-muted"
 _READ_ONLY = "A replay only plays what was recorded; `tok` opens the chat."
+
+
+_REFUSED = (
+    *("new", "history", "model", "preset", "rename", "delete", "undo_delete"),
+    *("step", "branches", "rewrite", "record_stages"),
+)
 
 
 class _RecordedModel(EngineLoader):
@@ -58,12 +64,12 @@ class ReplayScreen(ChatScreen):
         services: Services,
         session: Session,
         keymap: Keymap,
-        wardrobe: ThemeManager,
+        themes: ThemeManager,
         recording: Recording,
         clock: ReplayClock,
     ) -> None:
         self._recording = recording  # the loader asks for it
-        super().__init__(host, services, session, keymap, wardrobe)
+        super().__init__(host, services, session, keymap, themes)
         self._clock = clock
         self.player = Bar(separator=" · ", id="replay")
 
@@ -74,34 +80,25 @@ class ReplayScreen(ChatScreen):
     def compose(self) -> ComposeResult:
         """The chat with the player's line above its keys."""
         for widget in super().compose():
-            if widget is self.key_bar:
+            if widget is self.state.keys:
                 yield self.player
             yield widget
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Plays the recording."""
         if not self._host.is_headless:
             self.call_later(pace.warm_up)
         self.transcript.focus()
-        self._do(self._play())
+        self.run(self._play())
 
     async def _play(self) -> None:
         if await self._session.open_last():
-            self._show(self._session.branch)
+            self.show_branch(self._session.branch)
         model = await self.loader.load(None)
         if model is not None:
-            self._adopt(model)
+            self.adopt(model)
         question = next((m.content for m in reversed(self._recording.messages) if m.role is Role.USER), "")
         self.chat.submit(question)
-
-    def route(self, event: events.Key | events.Paste) -> bool:
-        """Nothing is typed here: a paste is refused, and keys go on to the clock."""
-        if isinstance(event, events.Paste):
-            self._refuse()
-        return isinstance(event, events.Paste)
-
-    def keep_paste(self, text: str) -> None:
-        """Refuses what was pasted into a view."""
-        self._refuse()
 
     async def on_key(self, event: events.Key) -> None:
         """Plays with the clock; the letters of commands work, and nothing is typed."""
@@ -111,15 +108,15 @@ class ReplayScreen(ChatScreen):
         event.prevent_default()
         match event.character:
             case " " if not self.chat.running:
-                self.action_regenerate()
+                self.replies.regenerate()
             case " ":
                 self._clock.hold(held=not self._clock.held)
             case "+" | "=":
                 self._clock.change_speed(2.0)
             case "-":
                 self._clock.change_speed(0.5)
-            case letter if action := action_of(letter):
-                self.call_later(self.run_action, action)
+            case letter if command := command_of_letter(letter):
+                self.call_later(self.action_command, command.id)
             case _:
                 self._refuse()
         self.refresh_state()
@@ -152,23 +149,17 @@ class ReplayScreen(ChatScreen):
         )
         keys = [("Space", "hold" if running else "go on" if self.chat.running else "again", 90), ("+ -", "speed", 80)]
         named = {"stop": "stop", "palette": "commands", "help": "help", "quit": "quit"}
-        actions = {command.id: command.action for command in COMMANDS}
         hints = [Segment(word, _MUTED, "", weight, f"{key} ") for key, word, weight in keys]
         for n, (command, word) in enumerate(named.items()):
             if key := self._keymap.short(command):
-                hints.append(Segment(word, _MUTED, actions[command], 70 - n, f"{key} "))
-        self.key_bar.show(hints)
+                hints.append(Segment(word, _MUTED, action_of(command), 70 - n, f"{key} "))
+        self.state.keys.show(hints)
 
     # What a replay does not do
 
     def _refuse(self) -> None:
         self.announce(_READ_ONLY)
 
-    def fork(self, wanted: ForkWanted) -> None:
-        """Refuses what the inspector asks for."""
-        self._refuse()
-
-    action_new = action_history = action_model = action_preset = _refuse
-    action_rename = action_delete = action_undo_delete = _refuse
-    action_step = action_branches = action_rewrite = _refuse
-    action_record_stages = _refuse
+    def make_commands(self) -> Mapping[str, Run]:
+        """Refuses the commands that change something."""
+        return {**super().make_commands(), **dict.fromkeys(_REFUSED, self._refuse)}

@@ -1,7 +1,4 @@
-"""Holds the loop and lets it go on as the user says: the one place where keys of step mode become commands.
-
-Knows the session and the state, no widget; `changed` hears of everything that should be seen.
-"""
+"""Step mode: pauses the reply and resumes it as the user says. Knows no widget."""
 
 from __future__ import annotations
 
@@ -9,7 +6,8 @@ from collections.abc import Callable
 
 from app.protocol.commands import Tokenize
 from app.protocol.events import EngineLost, Paused
-from app.session.session import Session
+from app.session.send_queue import Chat
+from app.tui.common.host import ChatHost
 from app.tui.step.state import N_HEAD, Stepping
 from app.tui.widgets.line import first_row
 
@@ -19,13 +17,13 @@ class StepControl:
 
     Attributes:
         state: what to show.
-        armed: whether the next reply starts paused.
     """
 
-    def __init__(self, session: Session, running: Callable[[], bool], changed: Callable[[], None]) -> None:
-        """`running` tells whether a reply is being written."""
-        self._session = session
-        self._running = running
+    def __init__(self, chat: Chat, host: ChatHost, changed: Callable[[], None]) -> None:
+        """`changed` is called after every change of `state` or `armed`."""
+        self._chat = chat
+        self._session = chat.session
+        self._host = host
         self._changed = changed
         self.state = Stepping()
 
@@ -34,21 +32,20 @@ class StepControl:
         """Whether the next reply starts paused."""
         return self._session.step_from_start
 
-    def toggle(self) -> str:
-        """Pauses the reply, or lets it run on; without one the next starts paused, or not. Returns a notice."""
+    def toggle(self) -> None:
+        """Pauses the reply or resumes it; without a reply, arms the next one or disarms it."""
         if self.state.paused:
             self.run_on()
-            return ""
-        if self._running():
+        elif self._chat.running:
             self.state.ask()
             self._session.pause()
-            return ""
-        self._session.step_from_start = not self.armed
-        self._changed()
-        return "The next reply starts paused." if self.armed else "The next reply runs at full speed."
+        else:
+            self._session.step_from_start = not self.armed
+            self._changed()
+            self._host.announce("The next reply starts paused." if self.armed else "The next reply runs at full speed.")
 
     def paused(self, event: Paused) -> None:
-        """The engine waits for a decision."""
+        """Takes in that the engine has paused."""
         self._session.step_from_start = False
         owed = self.state.pause(event)
         if owed:
@@ -57,12 +54,12 @@ class StepControl:
             self._changed()
 
     def ended(self) -> None:
-        """The reply is over, however it ended."""
+        """Forgets the state of a reply that has ended."""
         self.state = Stepping()
         self._changed()
 
     def step(self) -> None:
-        """Lets one token come, or as many as were typed."""
+        """Generates one token, or as many as were typed."""
         n_steps = self.state.n_steps
         if self.state.paused:
             self._go(n_steps)
@@ -70,7 +67,7 @@ class StepControl:
             self.state.owe(n_steps)
 
     def take(self) -> None:
-        """Puts the alternative under the cursor into the reply; after a number it is a step of so many tokens."""
+        """Forces the candidate under the cursor; after a number, generates that many tokens instead."""
         chosen = self.state.chosen
         if self.state.count:
             self.step()
@@ -78,7 +75,7 @@ class StepControl:
             self._go(1, force_ids=(chosen.id,))
 
     def ban(self) -> None:
-        """Keeps the token under the cursor from being sampled in this reply, or takes that back."""
+        """Bans the token under the cursor for the rest of this reply, or lifts its ban."""
         chosen = self.state.chosen
         if not self.state.paused or chosen is None:
             return
@@ -89,7 +86,7 @@ class StepControl:
             self._go(0, ban_ids=(chosen.id,))
 
     def unban(self) -> None:
-        """Takes the last ban back."""
+        """Lifts the last ban."""
         if self.state.paused and self.state.banned:
             self._unban(next(reversed(self.state.banned)))
 
@@ -98,7 +95,7 @@ class StepControl:
         self._go(0, unban_ids=(token,))
 
     async def force(self, text: str) -> str:
-        """Puts text into the reply and pauses after it; returns why that cannot be, empty when it was done."""
+        """Forces text into the reply and pauses after it; returns what went wrong, or ""."""
         engine = self._session.engine
         reported = await engine.tokenize(Tokenize(engine.next_request_id(), text))
         if isinstance(reported, EngineLost) or reported.error:
@@ -109,7 +106,7 @@ class StepControl:
         return ""
 
     def run_on(self) -> None:
-        """Lets the reply run at full speed."""
+        """Resumes the reply at full speed."""
         if self.state.paused:
             self._go(None)
 
@@ -119,7 +116,7 @@ class StepControl:
         self._changed()
 
     def row_at(self, line: int, height: int) -> int | None:
-        """Returns the alternative that a line of the panel shows, if any."""
+        """Returns the candidate on a line of the panel, if any."""
         row = first_row(self.state.cursor, len(self.state.rows), height - N_HEAD) + line - N_HEAD
         return row if line >= N_HEAD and row < len(self.state.rows) else None
 
@@ -129,7 +126,7 @@ class StepControl:
         self._changed()
 
     def erase(self) -> None:
-        """Takes a digit back."""
+        """Deletes the last digit."""
         self.state.erase()
         self._changed()
 

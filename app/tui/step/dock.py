@@ -1,4 +1,4 @@
-"""The dock of step mode: candidates, the keys that choose among them, and a line for text to force."""
+"""The dock of step mode: the candidates, their keys, and a line for text to force."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from textual.widgets import Input
 
 from app.analysis.meter import RunMeter
 from app.protocol.events import ModelReady
+from app.tui.common.commands import action_of
+from app.tui.common.host import ChatHost
 from app.tui.common.keymap import Keymap
 from app.tui.step.control import StepControl
 from app.tui.step.state import step_lines
@@ -25,7 +27,7 @@ _LETTERS = frozenset("tburjk 0123456789")
 
 
 class StepPanel(Lines, can_focus=True):
-    """The candidates. Its keys are written in the key bar by the screen (`STEP_KEYS`)."""
+    """The candidates. `step_hints` shows its keys in the key bar."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("space,right", "step", show=False),
@@ -46,11 +48,11 @@ class StepPanel(Lines, can_focus=True):
 
     @staticmethod
     def takes(char: str) -> bool:
-        """Tells whether a character steers the reply here; any other is text for the composer."""
+        """Returns whether a character is a key of the panel; any other is text for the composer."""
         return char in _LETTERS
 
     def on_key(self, event: events.Key) -> None:
-        """Takes the letters and digits that steer the reply."""
+        """Handles the letters and digits."""
         control, char = self._control, event.character or ""
         if not self.takes(char):
             return
@@ -73,11 +75,11 @@ class StepPanel(Lines, can_focus=True):
         event.prevent_default()
 
     def action_step(self) -> None:
-        """Lets the next token come."""
+        """Generates the next token."""
         self._control.step()
 
     def action_take(self) -> None:
-        """Takes the alternative under the cursor."""
+        """Forces the candidate under the cursor."""
         self._control.take()
 
     def action_move(self, by: int) -> None:
@@ -85,11 +87,11 @@ class StepPanel(Lines, can_focus=True):
         self._control.move(by)
 
     def action_erase(self) -> None:
-        """Takes a digit back."""
+        """Deletes the last digit."""
         self._control.erase()
 
     def on_click(self, event: events.Click) -> None:
-        """Puts the cursor on a row; twice takes it."""
+        """Moves the cursor to a row; a double click forces it."""
         if (row := self._control.row_at(event.y, self.content_size.height)) is not None:
             self._control.move(row - self._control.state.cursor)
             if event.chain == 2:
@@ -110,13 +112,12 @@ class StepDock(Vertical):
     StepDock Input.-shown { display: block; }
     """
 
-    def __init__(self, control: StepControl, force: Callable[[str], None]) -> None:
-        """`force` is given text that was typed to be forced."""
+    def __init__(self, control: StepControl, host: ChatHost) -> None:
         super().__init__(id="step")
         self._control = control
-        self._force = force
+        self._host = host
         self.panel = StepPanel(control, self._type)
-        self.line = LineInput(placeholder="text to force, blanks included; Enter puts it in, Esc leaves")
+        self.line = LineInput(placeholder="Text to force, spaces included. Enter forces it, Esc closes.")
 
     def compose(self) -> ComposeResult:
         """Lays the two out."""
@@ -124,17 +125,22 @@ class StepDock(Vertical):
         yield self.line
 
     def update(self) -> bool:
-        """Shows the state as it is; returns whether the dock has just come or gone."""
+        """Shows the state; returns whether the dock has just appeared or disappeared."""
         shown = self._control.state.shown
-        changed = shown != self.has_class("-shown")
+        changed = shown != self.is_shown
         self.set_class(shown, "-shown")
         if not shown:
             self.leave_line()
         self.panel.redraw()
         return changed
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether a reply is paused."""
+        return self.has_class("-shown")
+
     def leave_line(self) -> bool:
-        """Closes the line without using what it holds; False when it was not open."""
+        """Closes the line and drops its text; returns whether it was open."""
         was_open = self.line.has_class("-shown")
         self.line.remove_class("-shown")
         self.line.value = ""
@@ -152,7 +158,11 @@ class StepDock(Vertical):
         text = event.value
         self.leave_line()
         if text:
-            self._force(text)
+            self._host.run(self._force(text))
+
+    async def _force(self, text: str) -> None:
+        if problem := await self._control.force(text):
+            self._host.announce(f"The text could not be forced: {problem}", "error")
 
 
 _KEYS = (
@@ -166,7 +176,7 @@ _KEYS = (
 
 
 def step_hints(keymap: Keymap, *, writing: bool) -> list[Segment]:
-    """Returns what the keys do; the first ones are the last to give way. `writing`: the composer has the focus."""
-    keys = (("Tab", "to the candidates"), ("⏎", "send after this reply")) if writing else _KEYS
+    """Returns the key hints; the first ones stay longest. `writing`: the composer has the focus."""
+    keys = (("Tab", "candidates"), ("⏎", "send after this reply")) if writing else _KEYS
     shown = [Segment(what, "$foreground-muted", "", 90 - place, f"{key} ") for place, (key, what) in enumerate(keys)]
-    return [*shown, Segment("stop", "$foreground-muted", "screen.stop", 95, f"{keymap.short('stop')} ")]
+    return [*shown, Segment("stop", "$foreground-muted", action_of("stop"), 95, f"{keymap.short('stop')} ")]

@@ -106,8 +106,9 @@ class TranscriptView(TranscriptPaint, can_focus=True):
         """What stood last when the end was left."""
         self._new_lines = 0
 
-    def restyle(self) -> None:
-        """Takes up the theme's colours and `code_style`; call it after the theme changed."""
+    def restyle(self, code_style: str = "") -> None:
+        """Takes the colours of the theme, and another style of code blocks; call it after the theme changed."""
+        self.code_style = code_style or self.code_style
         self._base = self.rich_style
         if self.size.width or self._layout.look is not None:
             variables = cast("App[Any]", self.app).theme_variables  # pyright: ignore[reportUnknownMemberType]  (untyped in textual)

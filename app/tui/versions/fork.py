@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import ClassVar
 
@@ -19,7 +19,8 @@ from app.domain.text import one_line, safe_text
 from app.protocol.events import GenerationStarted
 from app.session.events import PrefixRecomputed, TurnEvent
 from app.session.send_queue import Chat
-from app.tui.common.safe import Ask, Dialog
+from app.tui.common.host import ChatHost
+from app.tui.common.safe import Dialog
 from app.tui.transcript.widget import Transcript
 from app.tui.widgets.composer import Composer
 from app.tui.widgets.entry import TextInput
@@ -95,15 +96,12 @@ _NO_MODEL = "There is no model that could go on now."
 class Forking:
     """Starts turns that go on from a part of a reply; the version before stays beside the new one."""
 
-    def __init__(
-        self, chat: Chat, composer: Composer, transcript: Transcript, *, ask: Ask, announce: Callable[[str], None]
-    ) -> None:
-        """`composer` takes a text that nothing could go on from; `transcript` tells which reply was clicked."""
+    def __init__(self, chat: Chat, composer: Composer, transcript: Transcript, host: ChatHost) -> None:
+        """`composer` gets back a text that could not be used; `transcript` knows which reply was clicked."""
         self._chat = chat
         self._composer = composer
         self._transcript = transcript
-        self._ask = ask
-        self._announce = announce
+        self._host = host
 
     async def fork(self, wanted: ForkWanted) -> None:
         """Goes on from a token; a reply that is still being written is stopped first."""
@@ -123,14 +121,14 @@ class Forking:
         """Asks for another beginning of the reply that was clicked, or else of the last one, and goes on from it."""
         replies = [message for message in self._chat.session.branch if message.role is Role.ASSISTANT]
         if not replies:
-            self._announce("There is no reply to rewrite yet.")
+            self._host.announce("There is no reply to rewrite yet.")
             return
         if self._chat.running:
-            self._announce("The start can be rewritten when the reply has ended.")
+            self._host.announce("The start can be rewritten when the reply has ended.")
             return
         clicked = self._transcript.chosen_reply
         old = next((message for message in replies if message.id == clicked), replies[-1])
-        text = await self._ask(Rewrite(old.content))
+        text = await self._host.ask(Rewrite(old.content))
         if text and self._chat.can_send:
             self._chat.again(self._announced(self._chat.session.rewrite(old, text), "Rewritten", text))
         elif text:
@@ -141,7 +139,7 @@ class Forking:
 
     def _refuse(self, why: str, text: str) -> None:
         self._give_back(text)
-        self._announce(f"{why} The text is in the composer." if text else why)
+        self._host.announce(f"{why} The text is in the composer." if text else why)
         self._chat.advance()  # what waited for the reply that was stopped
 
     def _give_back(self, text: str) -> None:
@@ -161,9 +159,9 @@ class Forking:
             async for event in stream:
                 if isinstance(event, GenerationStarted):
                     n_new = event.n_prompt - event.n_cached
-                    self._announce(f"{what}: reused {event.n_cached:,}, computed {n_new:,}.")
+                    self._host.announce(f"{what}: reused {event.n_cached:,}, computed {n_new:,}.")
                 elif isinstance(event, PrefixRecomputed):
-                    self._announce(
+                    self._host.announce(
                         f"The kept part is by {one_line(event.model)}; the model that is loaded reads it again."
                     )
                 yield event

@@ -209,7 +209,7 @@ async def test_without_a_message_there_is_nothing_to_answer(tmp_path: Path) -> N
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(app)
         await pilot.press("f6")
-        await until(lambda: reported(app) == ["Write a message first; then several replies to it come at once."])
+        await until(lambda: reported(app) == ["Write a message first, for the replies to answer."])
 
 
 async def test_a_prompt_that_is_too_long_is_reported_in_every_column(tmp_path: Path) -> None:

@@ -108,14 +108,7 @@ class Watched:
         self.asked: list[tuple[str, asyncio.Future[BudgetNote | None]]] = []
         self._calls: list[_Call] = []
         self._tasks: list[asyncio.Task[object]] = []
-        self.watch = BudgetWatch(
-            draft=lambda: self.draft,
-            state=lambda: self.state,
-            ask=self._ask,
-            show=lambda reported: setattr(self, "shown", reported),
-            spawn=lambda work: self._tasks.append(asyncio.ensure_future(work)),
-            later=self._later,
-        )
+        self.watch = BudgetWatch(self, lambda work: self._tasks.append(asyncio.ensure_future(work)), self._later)
         self.watch.look()
 
     def _later(self, seconds: float, call: Callable[[], None]) -> _Call:
@@ -123,7 +116,10 @@ class Watched:
         self._calls.append(_Call(call))
         return self._calls[-1]
 
-    async def _ask(self, text: str) -> BudgetNote | None:
+    def show(self, note: BudgetNote | None) -> None:
+        self.shown = note
+
+    async def ask(self, text: str) -> BudgetNote | None:
         self.asked.append((text, asyncio.get_running_loop().create_future()))
         return await self.asked[-1][1]
 

@@ -9,7 +9,7 @@ import pytest
 from textual import events
 
 from app.tui.app import _TWICE_S  # pyright: ignore[reportPrivateUsage] a bound of the test
-from app.tui.chat.screen import ChatScreen
+from app.tui.transcript.widget import Transcript
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import make_app, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
@@ -72,7 +72,7 @@ async def test_commands_that_copy(tmp_path: Path) -> None:
         assert app.clipboard.strip() == "print(1)"
         await pilot.press("f5")
         assert app.clipboard == "Look:\n\n```python\nprint(1)\n```\n"
-        chat.action_copy_conversation()
+        chat.action_command("copy_conversation")
         assert app.clipboard == "# show\n\n## You\n\nshow\n\n## Model\n\nLook:\n\n```python\nprint(1)\n```\n"
 
 
@@ -179,7 +179,7 @@ async def test_a_users_theme_is_worn_and_reloaded(tmp_path: Path) -> None:
         assert app.theme == "mine"
         assert app.theme_variables["primary"].lower() == "#112233"
         user_theme(tmp_path, 'name = "mine"\n[colors]\nprimary = "#445566"\n')
-        chat.action_reload_themes()
+        chat.action_command("reload_themes")
         await until(lambda: app.theme_variables["primary"].lower() == "#445566")
         await pilot.pause()
 
@@ -234,7 +234,7 @@ async def test_a_crash_leaves_a_report_without_anybodys_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     app = make_app(tmp_path, ScriptedEngine())
-    monkeypatch.setattr(ChatScreen, "action_top", explode)
+    monkeypatch.setattr(Transcript, "action_to_start", explode)
 
     async def crash() -> None:
         async with app.run_test(size=(120, 36)) as pilot:
@@ -252,7 +252,7 @@ async def test_a_crash_leaves_a_report_without_anybodys_words(
     assert "secret" not in text
 
 
-def explode(_screen: ChatScreen) -> None:
+def explode(_transcript: Transcript) -> None:
     prompt = "".join(["can", "ary"])
     assert prompt
     raise ZeroDivisionError

@@ -43,7 +43,7 @@ async def test_a_first_message_that_does_not_fit_is_back_and_nothing_else_is_the
         await until(lambda: chat.composer.text == "whales" and not chat.chat.running)
         assert (contents(chat), chat.chat.session.conversation) == ([], None)
         assert await store.conversations() == []
-        await until(lambda: f"{TOO_LONG}. What you wrote is back in the composer. Ctrl+N begins anew" in drawn(chat))
+        await until(lambda: f"{TOO_LONG}. What you wrote is back in the composer. Ctrl+N starts" in drawn(chat))
         assert not chat.has_class("-empty")
         await pilot.press("ctrl+n")
         await until(lambda: chat.has_class("-empty"))

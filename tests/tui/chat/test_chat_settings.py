@@ -123,7 +123,7 @@ async def test_a_model_that_is_gone_is_replaced_and_that_is_said_and_not_kept(tm
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
         await opened(chat, store)
-        remark = "This conversation's model /gone/big.gguf cannot be had (there is no file /gone/big.gguf): "
+        remark = "This conversation's model /gone/big.gguf is not available (there is no file /gone/big.gguf): "
         await until(lambda: f"{remark}Tiny is used instead." in drawn(chat))
         chat.chat.submit("go on")
         await answered(chat, 4)
@@ -144,7 +144,7 @@ async def test_continuing_with_a_model_that_is_gone_loads_the_usual_one(tmp_path
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
         assert uses(chat, engine) == ("creative", "You are a pirate.", "tiny")
-        remark = "This conversation's model /gone/big.gguf cannot be had (there is no file /gone/big.gguf): "
+        remark = "This conversation's model /gone/big.gguf is not available (there is no file /gone/big.gguf): "
         await until(lambda: f"{remark}Tiny is used instead." in drawn(chat))
         assert [each.settings for each in await store.conversations()] == [replace(PIRATE, model="/gone/big.gguf")]
 
@@ -158,7 +158,7 @@ async def test_a_model_that_cannot_be_loaded_gives_way_to_the_one_before(tmp_pat
         await opened(chat, store)
         await until(lambda: len(engine.loads) == 3)
         await settled(chat, "Tiny")
-        remark = "This conversation's model other cannot be had (not enough memory): Tiny is used instead."
+        remark = "This conversation's model other is not available (not enough memory): Tiny is used instead."
         await until(lambda: remark in drawn(chat))
         assert [each.settings for each in await store.conversations()] == [PIRATE]
 
@@ -302,4 +302,4 @@ async def test_a_last_model_that_is_gone_is_said_and_the_default_is_loaded(tmp_p
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
         assert uses(chat, engine)[2] == "tiny"
-        assert reported(app) == ["The model that was used last cannot be had: there is no model `nowhere`."]
+        assert reported(app) == ["The model that was used last is not available: there is no model `nowhere`."]

@@ -174,7 +174,7 @@ async def test_a_prompt_that_is_refused_is_answered_in_words(tmp_path: Path) -> 
         chat = await ready(app)
         chat.chat.submit("much")
         await until(lambda: "9000 tokens" in shown(chat))
-        assert "Ctrl+N begins anew" in shown(chat)
+        assert "Ctrl+N starts a new conversation" in shown(chat)
         assert 'context = "drop-oldest-turns"' in shown(chat)
 
 

@@ -32,7 +32,7 @@ async def test_escape_twice_clears_what_is_written_and_once_does_not(tmp_path: P
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
         await pilot.press(*"draft", "escape")
-        assert (chat.composer.text, reported(app)) == ("draft", ["Esc again clears what is written."])
+        assert (chat.composer.text, reported(app)) == ("draft", ["Esc again clears the composer."])
         await pilot.press("escape")
         assert chat.composer.text == ""
         await pilot.press("ctrl+z")
@@ -104,7 +104,7 @@ async def test_a_new_conversation_says_that_a_reply_was_stopped(tmp_path: Path) 
         await until(lambda: chat.chat.running and bool(contents(chat)))
         await pilot.press("ctrl+n")
         await until(lambda: not contents(chat) and not chat.chat.running)
-        assert reported(app) == ["The reply in “ask” was stopped; what had come is kept. The history opens it again."]
+        assert reported(app) == ["The reply in “ask” was stopped. What it wrote is kept in the history."]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ DIES = Reply(pieces=("half",), dies_after=1)
 
 
 def stall_line(chat: ChatScreen) -> str:
-    return bar(chat, "stall") if chat.stall_line.display else ""
+    return bar(chat, "stall") if chat.state.stall.display else ""
 
 
 async def test_a_hung_engine_is_reported_in_a_reply_and_the_notice_goes_when_it_wakes(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ async def test_a_queue_is_not_fed_to_an_engine_that_keeps_dying(tmp_path: Path) 
         await answered(chat)
         assert chat.chat.session.branch[-1].state is ReplyState.INTERRUPTED
         assert chat.chat.waiting == ["second"]
-        await until(lambda: "as the engine was lost" in bar(chat, "queue"))
+        await until(lambda: "because the engine was lost" in bar(chat, "queue"))
         chat.chat.submit("third")
         await answered(chat, 6)
         assert contents(chat)[2:] == ["second", "whole", "third", "more"]

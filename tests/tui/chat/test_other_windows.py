@@ -154,7 +154,7 @@ async def test_a_deletion_elsewhere_is_undone_by_the_command(tmp_path: Path, oth
         found = await the_one(other)
         await other.delete(found.id)
         await until(lambda: "deleted" in bar(chat, "header"))
-        chat.action_undo_delete()
+        chat.action_command("undo_delete")
         await until(lambda: "deleted" not in bar(chat, "header"))
         assert (await the_one(other)).id == found.id
         assert len(contents(chat)) == 2
@@ -167,7 +167,7 @@ async def test_what_another_session_deleted_can_be_brought_back(tmp_path: Path, 
     app = make_app(tmp_path, ScriptedEngine(), store=Store(tmp_path / "chat.db"))
     async with app.run_test(size=(100, 30)):
         chat = await ready(app)
-        chat.action_undo_delete()
+        chat.action_command("undo_delete")
         await until(lambda: contents(chat) == ["about the sea", "it is wide"])
         assert (await the_one(other)).id == found.id
     await app.close()

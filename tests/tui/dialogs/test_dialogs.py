@@ -178,11 +178,11 @@ async def test_deleting_the_conversation_on_the_screen_leaves_an_empty_one(tmp_p
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
         await chat.conversations.open_last()
-        chat.action_delete()
+        chat.action_command("delete")
         await until(lambda: isinstance(app.screen, Confirm))
         await pilot.press("y")
         await until(lambda: chat.chat.session.conversation is None and chat.has_class("-empty"))
-        chat.action_undo_delete()
+        chat.action_command("undo_delete")
         await until(lambda: chat.chat.session.conversation is not None)
         assert chat.transcript.last_reply() == "it is sea"
 

@@ -107,8 +107,8 @@ async def test_the_key_pressed_twice_at_once_opens_one_help(tmp_path: Path) -> N
     app = make_app(tmp_path, ScriptedEngine(["Rain is water."]))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await asked(app)
-        chat.action_help()
-        chat.action_help()
+        app.action_help()
+        app.action_help()
         await until(lambda: isinstance(app.screen, Help))
         await pilot.pause()
         await pilot.press("escape")

@@ -310,5 +310,5 @@ async def test_recording_of_stages_is_a_command(tmp_path: Path) -> None:
         assert chat.chat.session.trace_stages
         assert "stages: recorded from the next reply on" in screen.header.text
         await press(pilot, "escape")
-        await chat.run_action("screen.record_stages")
+        await chat.run_action("screen.command('record_stages')")
         assert not chat.chat.session.trace_stages

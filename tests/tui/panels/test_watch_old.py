@@ -61,7 +61,7 @@ async def test_an_old_reply_has_its_figures_by_every_way_to_them(tmp_path: Path,
             row = next(y for y, line in enumerate(chat.panels.shown) if line.startswith("LATENCY"))
             await pilot.click(chat.panels, offset=(4, row))
         else:
-            chat.action_choose_panels()
+            chat.action_command("choose_panels")
             await picking(app)
             await pilot.press("f7")
         await until(lambda: isinstance(app.screen, WatchScreen))

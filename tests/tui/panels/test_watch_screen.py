@@ -63,7 +63,7 @@ async def test_the_cache_is_listed_with_its_texts(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine())
     async with app.run_test(size=(80, 24)) as pilot:
         await asked(pilot)
-        app.screen_of_chat.action_watch("cells")  # pyright: ignore[reportOptionalMemberAccess] -- it is there
+        app.screen_of_chat.action_command("watch_cache")  # pyright: ignore[reportOptionalMemberAccess] -- it is there
         await until(lambda: isinstance(app.screen, WatchScreen))
         await pilot.pause()
         lines = [line.rstrip() for line in watching(pilot).page.shown]
@@ -116,7 +116,7 @@ async def test_the_running_reply_shows_which_cells_are_shared_now_and_when_each_
     async with app.run_test(size=size) as pilot:
         chat = await asked(pilot, wait=False)
         await scripted.release(4)  # the prefill and three tokens
-        chat.action_watch("cells")
+        chat.action_command("watch_cache")
         await until(lambda: isinstance(app.screen, WatchScreen))
         await until(lambda: spans() == LISTS[size])
         assert "& shared" in watching(pilot).page.shown[3]
@@ -166,7 +166,7 @@ async def test_a_wish_is_made_on_the_page_and_remembered(tmp_path: Path) -> None
     async with app.run_test(size=(140, 40)) as pilot:
         chat = await asked(pilot)
         assert not any(line.startswith("P(END OF TEXT)") for line in chat.panels.shown)
-        chat.action_watch("ending")
+        chat.action_command("watch_ending")
         await until(lambda: isinstance(app.screen, WatchScreen))
         await pilot.press("c", "escape")
         await until(lambda: any(line.startswith("P(END OF TEXT)") for line in chat.panels.shown))
@@ -199,13 +199,13 @@ async def test_the_key_pressed_twice_opens_one_screen(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine())
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await asked(pilot)
-        chat.action_watch()
-        chat.action_watch("cells")
+        chat.action_command("watch")
+        chat.action_command("watch_cache")
         await until(lambda: isinstance(app.screen, WatchScreen))
         await pilot.pause()
         await pilot.press("escape")
         await until(lambda: isinstance(app.screen, ChatScreen))
-        chat.action_watch("ending")
+        chat.action_command("watch_ending")
         await until(lambda: isinstance(app.screen, WatchScreen))
         assert watching(pilot).page.panel == "ending"
 
@@ -249,13 +249,13 @@ async def test_speculation_is_turned_off_for_a_draft_model_and_on_for_the_model_
     async with app.run_test(size=(80, 24)):
         chat = await ready(app)
         assert await asked_for(2) is None  # with the draft model, as it is loaded
-        chat.action_speculate()
+        chat.action_command("speculate")
         assert await asked_for(4) is False
-        chat.action_speculate()
+        chat.action_command("speculate")
         assert await asked_for(6) is None
         chat.loads.load("tiny")
         await until(lambda: len(scripted.loads) == 2 and chat.loader.ready)
         assert await asked_for(8) is None  # which has nothing to draft with
-        chat.action_speculate()
+        chat.action_command("speculate")
         assert await asked_for(10) is True
         assert reported(app)[-1] == "Speculation is on from the next reply on."

@@ -20,7 +20,7 @@ async def test_speculation_is_turned_on_for_the_next_reply(tmp_path: Path, where
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await asked(pilot)
         if where == "chat":
-            await app.screen.run_action("screen.speculate")
+            await app.screen.run_action("screen.command('speculate')")
         else:
             await pilot.press("f7")
             await until(lambda: isinstance(app.screen, WatchScreen))
@@ -54,7 +54,7 @@ async def test_what_turning_speculation_on_and_off_says(
         chat.loader.located = msgspec.structs.replace(located, options=options)
         reported: list[str] = []
         monkeypatch.setattr(app, "notify", lambda message, **_: reported.append(message))
-        chat.action_speculate()
-        chat.action_speculate()
+        chat.action_command("speculate")
+        chat.action_command("speculate")
         assert reported == words
         assert chat.watching.setting.speculate is (draft is not None)

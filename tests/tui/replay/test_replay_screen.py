@@ -56,7 +56,7 @@ async def test_it_shows_the_conversation_and_the_recorded_figures(recording: Rec
         assert (meter.n_prompt, meter.n_cached, meter.n_generated) == (20, 5, 3)
         assert (meter.ttft_ms, meter.decode_ms, meter.prefill_ms) == (25.0, 20.0, 15.0)
         assert (meter.seed, meter.finish_reason) == (42, FinishReason.LENGTH)
-        assert chat.header.text.startswith("Tiny Test · Q4_1 · precise · One?")
+        assert chat.state.header.text.startswith("Tiny Test · Q4_1 · precise · One?")
         assert chat.player.text == "■ replay · 0.1 of 0.1 s · at once · run.jsonl · recorded 2026-01-02 03:04 UTC"
         assert not chat.composer.display
     assert not data_dir().exists()
@@ -69,7 +69,7 @@ async def test_space_holds_it_and_plus_and_minus_change_the_speed(recording: Rec
         await pilot.press("space")
         assert clock.held
         assert "‖ held" in chat.player.text
-        assert "Space go on" in chat.key_bar.text
+        assert "Space go on" in chat.state.keys.text
         await pilot.press("plus", "plus", "minus")
         assert clock.speed == 1 / 32
         assert "×0.03125" in chat.player.text
@@ -88,7 +88,7 @@ async def test_escape_stops_it_and_space_plays_it_again(recording: Recording) ->
         await until(lambda: not chat.chat.running)
         assert chat.meter.finish_reason is FinishReason.ABORT
         clock.speed = 0.0
-        assert "Space again" in chat.key_bar.text
+        assert "Space again" in chat.state.keys.text
         await pilot.press("space")
         await until(lambda: chat.meter.finish_reason is FinishReason.LENGTH)
         await until(lambda: not chat.chat.running)
@@ -107,7 +107,7 @@ async def test_what_would_change_something_is_refused(recording: Recording, acti
     async with app.run_test(size=(120, 36)):
         chat = await played(app)
         before = shown(chat)
-        await app.run_action(f"screen.{action}")
+        await app.run_action(f"screen.command('{action}')")
         notices = app._notifications  # pyright: ignore[reportPrivateUsage] no other way
         await until(lambda: len(notices))
         assert [each.message for each in notices] == ["A replay only plays what was recorded; `tok` opens the chat."]
@@ -146,7 +146,7 @@ async def test_the_inspector_opens_and_its_forks_are_refused(recording: Recordin
     app, _ = make_replay(recording)
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await played(app)
-        await app.run_action("screen.inspect")
+        await app.run_action("screen.command('inspect')")
         await until(lambda: app.screen is not chat)
         await pilot.press("right", "enter", "down", "enter")
         await until(lambda: app.screen is chat)
@@ -160,7 +160,7 @@ async def test_speculation_is_not_turned_on_from_its_page(recording: Recording) 
     app, _ = make_replay(recording)
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await played(app)
-        chat.action_watch("speculation")
+        chat.action_command("watch_speculation")
         await until(lambda: isinstance(app.screen, WatchScreen))
         await pilot.press("d")
         notices = app._notifications  # pyright: ignore[reportPrivateUsage] no other way
@@ -173,7 +173,7 @@ async def test_stages_are_not_recorded_from_the_inspector(recording: Recording) 
     app, _ = make_replay(recording)
     async with app.run_test(size=(120, 36)) as pilot:
         await played(app)
-        await app.run_action("screen.inspect")
+        await app.run_action("screen.command('inspect')")
         await until(lambda: isinstance(app.screen, InspectorScreen))
         inspector = app.screen
         assert isinstance(inspector, InspectorScreen)

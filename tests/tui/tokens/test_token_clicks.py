@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from app.config.settings import TraceSettings
 from app.domain.trace import ReplyTrace
 from app.tui.app import TokscopeApp
-from app.tui.chat.inspect_actions import InspectCommands
+from app.tui.chat.reading import Reading
 from app.tui.chat.screen import ChatScreen
 from app.tui.inspector.screen import InspectorScreen
 from app.tui.transcript.widget import Transcript
@@ -82,10 +82,10 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
     """What the chat is told of clicks on text; it does nothing about them."""
     reported: list[tuple[int, int]] = []
 
-    def hear(chat: InspectCommands, event: Transcript.TextClicked) -> None:
-        reported.append((event.message_id, event.n_bytes))
+    async def hear(_reading: Reading, message_id: int, n_bytes: int) -> None:
+        reported.append((message_id, n_bytes))
 
-    monkeypatch.setattr(InspectCommands, "on_transcript_text_clicked", hear)
+    monkeypatch.setattr(Reading, "inspect_clicked", hear)
     return reported
 
 

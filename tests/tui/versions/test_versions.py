@@ -77,7 +77,7 @@ async def test_a_fork_keeps_its_beginning_and_the_notice_has_the_engines_numbers
         chat.chat.submit("count")
         await answered(chat)
         old = chat.chat.session.branch[-1]
-        chat.fork(ForkWanted(old, 1))
+        chat.run(chat.forking.fork(ForkWanted(old, 1)))
         await until(lambda: contents(chat) == ["count", "one dois"])
         await answered(chat)
         assert engine.requests[1].reply_ids == (100,)
@@ -94,7 +94,7 @@ async def test_what_is_kept_is_seen_at_once(tmp_path: Path) -> None:
         chat.chat.submit("count")
         engine.permit(4)
         await answered(chat)
-        chat.fork(ForkWanted(chat.chat.session.branch[-1], 2))
+        chat.run(chat.forking.fork(ForkWanted(chat.chat.session.branch[-1], 2)))
         await until(lambda: chat.transcript.last_reply() == "one two" and len(engine.requests) == 2)
         engine.run_free()
         await until(lambda: contents(chat) == ["count", "one two dois"] and not chat.chat.running)
@@ -107,7 +107,7 @@ async def test_a_running_reply_is_stopped_for_a_fork(tmp_path: Path) -> None:
         chat = await ready(app)
         chat.chat.submit("count")
         await engine.release(3)
-        chat.fork(ForkWanted(chat.chat.session.branch[-1], 1))
+        chat.run(chat.forking.fork(ForkWanted(chat.chat.session.branch[-1], 1)))
         await until(lambda: len(engine.requests) == 2)
         engine.run_free()
         await until(lambda: contents(chat) == ["count", "one dois"])
@@ -237,7 +237,7 @@ async def test_what_waits_goes_on_after_a_fork_that_was_refused(tmp_path: Path) 
         await pilot.press("ctrl+n")
         await until(lambda: contents(chat) == [])
         chat.chat.waiting.append("second")
-        chat.fork(ForkWanted(gone, 0, text="typed"))
+        chat.run(chat.forking.fork(ForkWanted(gone, 0, text="typed")))
         await until(lambda: contents(chat) == ["second", "two three"] and not chat.chat.running)
         assert chat.composer.draft == "typed"
         assert reported(app) == ["That reply is not shown any more. The text is in the composer."]
@@ -249,6 +249,6 @@ async def test_a_fork_at_a_token_that_is_not_known_gives_its_text_back(tmp_path:
         chat = await ready(app)
         chat.chat.submit("first")
         await answered(chat)
-        chat.fork(ForkWanted(chat.chat.session.branch[-1], 99, text="typed"))
+        chat.run(chat.forking.fork(ForkWanted(chat.chat.session.branch[-1], 99, text="typed")))
         await until(lambda: chat.composer.draft == "typed" and not chat.chat.running)
         assert contents(chat) == ["first", "one"]

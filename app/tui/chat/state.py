@@ -1,4 +1,4 @@
-"""What an empty chat shows: the state of the model, what to do when there is none, and a few keys."""
+"""Shows the state of the chat: the lines around the transcript, and the welcome text of an empty chat."""
 
 from __future__ import annotations
 
@@ -10,39 +10,45 @@ from textual.widgets import Static
 from app.client.engine import EngineState
 from app.domain.text import one_line, safe_text
 from app.protocol.events import ModelReady
-from app.tui.chat.status import Situation, loading_word
+from app.session.loading import EngineLoader
+from app.session.send_queue import Chat
+from app.tui.chat.status import Situation, header_left, header_right, key_hints, loading_word, queue_line, stall_line
 from app.tui.common.commands import COMMANDS
 from app.tui.common.keymap import Keymap
+from app.tui.step.control import StepControl
+from app.tui.step.dock import step_hints
+from app.tui.widgets.bar import Bar
 
 _BAR_WIDTH = 32
+_KEYS = ("stop", "history", "model", "palette", "help", "quit")
 
 
 class Welcome(Static):
-    """A centred text; replaced by the transcript with the first message."""
+    """A centred text, shown until the first message."""
 
     DEFAULT_CSS = """
     Welcome { width: 1fr; height: 1fr; content-align: center middle; text-align: center; padding: 0 2; }
     """
 
     def __init__(self, keys: Sequence[tuple[str, str]], *, id: str | None = None) -> None:
-        """`keys`: pairs of a key and what it does."""
+        """`keys`: pairs of a key and its meaning."""
         super().__init__(id=id, markup=False)
         self._keys = keys
 
     def show_loading(self, title: str, fraction: float, doing: str) -> None:
-        """Shows a model on its way in."""
+        """Shows the progress of a load."""
         done = round(_BAR_WIDTH * min(1.0, max(0.0, fraction)))
         bar = [("━" * done, "$primary"), ("━" * (_BAR_WIDTH - done), "$foreground 20%")]
         percent = (f" {fraction:4.0%}", "$foreground-muted")
         self._show([(f"{doing} {one_line(title, 60)}\n", "$foreground-muted"), *bar, percent])
 
     def show_ready(self, title: str, lines: Sequence[str]) -> None:
-        """Shows the model that answers, and facts about it."""
+        """Shows the loaded model and facts about it."""
         facts = [(f"\n{one_line(line, 100)}", "$foreground-muted") for line in lines]
         self._show([(one_line(title, 60), "bold $primary"), *facts])
 
     def show_error(self, reason: str, hint: str) -> None:
-        """Shows why no model is loaded and what to do."""
+        """Shows why no model is loaded, and the next step."""
         parts = [("no model\n", "bold $error"), (safe_text(reason), "$foreground")]
         if hint:
             parts.append((f"\n\n{safe_text(hint)}", "$foreground-muted"))
@@ -63,11 +69,8 @@ class Welcome(Static):
         self.update(Content.assemble(*title, *state, "\n", *rows))
 
 
-_KEYS = ("stop", "history", "model", "palette", "help", "quit")
-
-
 def show_state(welcome: Welcome, now: Situation) -> None:
-    """Shows how far the model is, what it is, or what to do when there is none."""
+    """Shows the model, the progress of its load, or what to do without one."""
     if now.load.fraction is not None:
         welcome.show_loading(now.load.title, now.load.fraction, loading_word(now.load.fraction))
     elif now.load.error:
@@ -81,13 +84,72 @@ def show_state(welcome: Welcome, now: Situation) -> None:
 
 
 def facts(model: ModelReady) -> str:
-    """Returns size, context window and what computes it on one line."""
+    """Returns size, context window and device on one line."""
     size = f"{model.n_params / 1e9:.1f} B" if model.n_params >= 1e9 else f"{model.n_params / 1e6:.0f} M"
     where = f"CPU, {model.n_threads} threads" if model.on_cpu else " + ".join(p.device for p in model.placement)
     return f"{size} parameters · context {model.n_ctx} · {where}"
 
 
 def welcome_keys(keymap: Keymap) -> list[tuple[str, str]]:
-    """Returns the keys that a new user needs first, each with its hint; those without a key are left out."""
+    """Returns the keys that a new user needs first, each with its hint."""
     hints = {command.id: command.hint for command in COMMANDS}
     return [("Enter", "send"), *((keymap.label(name), hints[name]) for name in _KEYS if keymap.label(name))]
+
+
+class StateView:
+    """Owns the lines and the welcome text; `refresh` brings them up to date."""
+
+    def __init__(self, chat: Chat, step: StepControl, loader: EngineLoader, keymap: Keymap) -> None:
+        self._chat = chat
+        self._step = step
+        self._loader = loader
+        self._keymap = keymap
+        self.header = Bar(separator=" · ", id="header")
+        self.welcome = Welcome(welcome_keys(keymap), id="welcome")
+        self.queue = Bar(id="queue")
+        self.stall = Bar(id="stall")
+        self.keys = Bar(id="keys")
+
+    def refresh(self, *, writing: bool, empty: bool) -> str:
+        """Shows the state; returns a notice if the engine has just begun to hang.
+
+        `writing`: the composer has the focus; `empty`: the welcome text is shown.
+        """
+        now = self.now()
+        self.header.show(header_left(now), header_right(now))
+        hints = step_hints(self._keymap, writing=writing) if now.paused else key_hints(self._keymap, now.running)
+        self.keys.show(hints)
+        self.queue.show(queue_line(now, self._keymap))
+        self.queue.display = bool(now.waiting)
+        if empty:
+            show_state(self.welcome, now)
+        line = stall_line(now.stall, self._keymap, loading=now.loading)
+        notice = line[0].text if line and not self.stall.display else ""
+        self.stall.show(line)
+        self.stall.display = now.stall is not None
+        return notice
+
+    def now(self) -> Situation:
+        """Returns the state."""
+        session, step = self._chat.session, self._step
+        return Situation(
+            model=session.engine.model,
+            engine=session.engine.state,
+            load=self._loader.status,
+            preset=session.preset.name,
+            title=session.conversation.title if session.conversation else "",
+            running=self._chat.running,
+            saving=session.saving,
+            waiting=tuple(self._chat.waiting),
+            paused=step.state.shown,
+            step_armed=step.armed,
+            stall=session.engine.stall,
+            others_reply=session.others_reply,
+            gone=session.gone,
+        )
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the engine works, or hangs, and has to be looked at often."""
+        stalled = self.stall.display or self._chat.session.engine.stall is not None
+        return self._chat.running or self._loader.status.fraction is not None or stalled

@@ -1,0 +1,85 @@
+"""The commands that read the conversation: inspect a reply, record sampler stages, copy."""
+
+from __future__ import annotations
+
+from textual.app import App
+
+from app.domain.conversation import ChatSettings, Role
+from app.session.session import Session
+from app.tui.chat.library import as_markdown
+from app.tui.common.host import ChatHost
+from app.tui.inspector.find import token_after
+from app.tui.inspector.screen import InspectorScreen
+from app.tui.inspector.view import Section
+from app.tui.terminal.clipboard import say_who_took
+from app.tui.transcript.widget import Transcript
+from app.tui.versions.fork import Forking
+
+
+class Reading:
+    """One per chat."""
+
+    def __init__(
+        self, app: App[int], session: Session, transcript: Transcript, forking: Forking, host: ChatHost
+    ) -> None:
+        """`forking` continues a reply at a token that was chosen in the inspector."""
+        self._app = app
+        self._session = session
+        self._transcript = transcript
+        self._forking = forking
+        self._host = host
+
+    async def inspect(self, section: Section) -> None:
+        """Shows the tokens of the reply that was clicked, else of the last one."""
+        await self._inspect(section, self._transcript.chosen_reply)
+
+    async def inspect_clicked(self, message_id: int, n_bytes: int) -> None:
+        """Shows the token at a byte of a reply, if the reply has a trace."""
+        trace = await self._session.load_trace(message_id)
+        token = token_after(trace, n_bytes) if trace is not None else None
+        if token is not None:
+            await self._inspect(Section.TOKEN, message_id, token)
+
+    async def _inspect(self, section: Section, message_id: int | None, token: int | None = None) -> None:
+        session = self._session
+        if not any(message.role is Role.ASSISTANT for message in session.branch):
+            self._host.announce("There is no reply to inspect yet.")
+            return
+        settings = session.settings or ChatSettings(model=session.model_name, preset=session.preset)
+        wanted = await self._host.ask(
+            InspectorScreen(session, message_id, section, self._host.read_only, token, settings)
+        )
+        if wanted is not None and self._host.read_only:
+            self._host.announce(self._host.read_only)
+        elif wanted is not None:
+            self._host.run(self._forking.fork(wanted))
+
+    def record_stages(self) -> None:
+        """Turns the recording of sampler stages on or off."""
+        on_now = self._session.trace_stages = not self._session.trace_stages
+        self._host.announce(
+            "Sampler stages: recorded from the next reply on. Each token takes a little longer."
+            if on_now
+            else "Sampler stages: no longer recorded."
+        )
+
+    def copy_reply(self) -> None:
+        """Copies the last reply."""
+        self.copy(self._transcript.last_reply(), "last reply")
+
+    def copy_code(self) -> None:
+        """Copies the last code block."""
+        self.copy(self._transcript.last_code_block(), "last code block")
+
+    def copy_conversation(self) -> None:
+        """Copies the conversation as Markdown."""
+        conversation = self._session.conversation
+        self.copy(as_markdown(conversation.title, self._session.branch) if conversation else "", "conversation")
+
+    def copy(self, text: str | None, what: str) -> None:
+        """Copies a text and announces where it went; `what` names it in the notice."""
+        if text:
+            self._app.copy_to_clipboard(text)
+            self._host.run(say_who_took(text, what, self._host.announce))
+        else:
+            self._host.announce(f"There is no {what} to copy.")
