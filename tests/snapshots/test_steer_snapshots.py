@@ -43,7 +43,7 @@ def test_step_mode(snap_compare: Compare, tmp_path: Path, size: tuple[int, int])
 
     async def held(pilot: Pilot[int]) -> None:
         chat = await ready(app)
-        chat.step.toggle()
+        chat.chat.session.step_from_start = True
         chat.chat.submit("Why does it rain?")
         await until(lambda: chat.step.state.paused)
         await pilot.press("3", "space")

@@ -15,7 +15,6 @@ from app.domain.conversation import Role
 from app.domain.errors import ConfigError
 from app.store.store import Store
 from app.tui.chat.history import HistoryPicker
-from app.tui.chat.screen import ChatScreen
 from app.tui.common.commands import COMMANDS
 from app.tui.common.options import ChatOptions
 from app.tui.common.preferences import Preferences
@@ -261,10 +260,12 @@ async def test_the_palette_lists_and_runs_every_command(tmp_path: Path) -> None:
 
 async def test_every_command_has_its_action(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine())
+    async with app.run_test(size=(80, 24)):
+        chat = await ready(app)
+        assert set(chat.commands) == {command.id for command in COMMANDS if not command.app_action}
     for command in COMMANDS:
-        namespace, _, name = command.action.partition("(")[0].partition(".")
-        owner = ChatScreen if namespace == "screen" else type(app)
-        assert callable(getattr(owner, f"action_{name}")), command.id
+        if name := command.app_action.partition("(")[0].removeprefix("app."):
+            assert callable(getattr(app, f"action_{name}")), command.id
 
 
 async def test_the_history_says_when_nothing_was_deleted_and_reopens_what_was_open(tmp_path: Path) -> None:
