@@ -38,9 +38,7 @@ def small(loaded: LoadedModel) -> Iterator[NativeContext]:
 def builder(loaded: LoadedModel) -> Iterator[PromptBuilder]:
     renderer = Renderer()
     renderer.start()
-    yield PromptBuilder(
-        loaded.model.vocab, ChatTemplate(loaded.model.chat_template, loaded.model.vocab, None, renderer)
-    )
+    yield PromptBuilder(loaded.model.vocab, ChatTemplate(loaded.model.chat_template, loaded.model.vocab, renderer))
     renderer.close()
 
 

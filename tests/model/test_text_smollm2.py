@@ -55,7 +55,7 @@ def real():
 @pytest.fixture(scope="module")
 def template(real: Real):
     renderer = Renderer()
-    yield ChatTemplate(real.source, real.vocab, renderer=renderer)
+    yield ChatTemplate(real.source, real.vocab, renderer)
     renderer.close()
 
 

@@ -71,7 +71,8 @@ class ModelService:
         self._store: KvStore | None = None
         try:
             source, variables = loaded.model.chat_template, options.template_variables
-            template = ChatTemplate(source, loaded.model.vocab, options.chat_template, renderer, variables)
+            override, vocab = options.chat_template, loaded.model.vocab
+            template = ChatTemplate(source, vocab, renderer, override=override, variables=variables)
             if options.draft:
                 self._draft = DraftModel(options.draft, loaded, options)
         except LoadError:
@@ -79,7 +80,6 @@ class ModelService:
             raise
         loaded.notices += template.notices
         self._is_fallback = template.is_fallback
-        vocab = loaded.model.vocab
         replies = reply_format(template.evidence, vocab, options.thinking)
         vocab.show(replies.visible_tokens(Tokenizer(vocab), vocab))
         self._marks = replies.marks

@@ -139,8 +139,9 @@ class ChatTemplate:
         self,
         source: str | None,
         vocab: Vocab,
+        renderer: Renderer,
+        *,
         override: str | None = None,
-        renderer: Renderer | None = None,
         variables: Mapping[str, Any] | None = None,
     ) -> None:
         """Uses `override` if it works, else the model's own `source`, else ChatML.
@@ -150,7 +151,7 @@ class ChatTemplate:
         """
         self._bos = _name(vocab, vocab.bos)
         self._eos = _name(vocab, vocab.eos)
-        self._renderer = renderer or Renderer()
+        self._renderer = renderer
         self._source: str | None = None
         self._variables = dict(variables or {})
         self._absent: Mapping[str, None] = {}

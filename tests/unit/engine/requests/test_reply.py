@@ -18,6 +18,7 @@ from app.engine.requests.prompting import Fitted, UnknownTokenError, prepare
 from app.engine.requests.reply import Reply
 from app.engine.text.align import PromptTokenMapper
 from app.engine.text.prompt import PromptBuilder
+from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
 from app.engine.text.tokenizer import Tokenizer
 from app.protocol.commands import ChatMessage, Generate
@@ -28,7 +29,7 @@ VOCAB = ToyVocab()
 
 
 def builder(vocab: ToyVocab = VOCAB) -> PromptBuilder:
-    return PromptBuilder(vocab, ChatTemplate(None, vocab))
+    return PromptBuilder(vocab, ChatTemplate(None, vocab, Renderer()))
 
 
 def request(**fields: object) -> Generate:

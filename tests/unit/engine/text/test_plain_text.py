@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from app.engine.text.prompt import PromptBuilder
+from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
 from tests.unit.engine.text.toy_vocab import ToyVocab
 
 
 def builder(vocab: ToyVocab) -> PromptBuilder:
-    return PromptBuilder(vocab, ChatTemplate(None, vocab))
+    return PromptBuilder(vocab, ChatTemplate(None, vocab, Renderer()))
 
 
 def reported(vocab: ToyVocab, text: str, **options: bool) -> list[tuple[str, int, bool]]:

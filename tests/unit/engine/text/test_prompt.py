@@ -41,7 +41,7 @@ def system(text: str) -> ChatMessage:
 
 def builder(vocab: ToyVocab = VOCAB) -> PromptBuilder:
     """With ChatML, which needs no process."""
-    return PromptBuilder(vocab, ChatTemplate(None, vocab))
+    return PromptBuilder(vocab, ChatTemplate(None, vocab, Renderer()))
 
 
 def text_of(prompt: Prompt, vocab: ToyVocab = VOCAB) -> str:
@@ -75,13 +75,9 @@ def test_bos_stands_in_front_exactly_once(renderer: Renderer):
         "{{ bos_token ~ messages[0].content }}",
         "<s><s>{{ messages[0].content }}",
     ):
-        ids = PromptBuilder(vocab, ChatTemplate(source, vocab, renderer=renderer)).build((user("a<s>"),)).ids
+        ids = PromptBuilder(vocab, ChatTemplate(source, vocab, renderer)).build((user("a<s>"),)).ids
         assert ids == [vocab.bos, 97, *b"<s>"]
-    ids = (
-        PromptBuilder(VOCAB, ChatTemplate("{{ messages[0].content }}", VOCAB, renderer=renderer))
-        .build((user("a"),))
-        .ids
-    )
+    ids = PromptBuilder(VOCAB, ChatTemplate("{{ messages[0].content }}", VOCAB, renderer)).build((user("a"),)).ids
     assert ids == [97]
 
 
@@ -106,14 +102,14 @@ def test_bos_belongs_to_the_first_part():
 
 
 def test_a_default_system_prompt_counts_as_system(renderer: Renderer):
-    prompt = PromptBuilder(VOCAB, ChatTemplate(DEFAULT_SYSTEM, VOCAB, renderer=renderer)).build((user("Hi"),))
+    prompt = PromptBuilder(VOCAB, ChatTemplate(DEFAULT_SYSTEM, VOCAB, renderer)).build((user("Hi"),))
     assert prompt.spans.n_turn == len(builder().build((user("Hi"),)).ids)
     assert prompt.spans.n_system == len(prompt.ids) - prompt.spans.n_turn > 0
 
 
 def test_spans_of_a_template_without_special_tokens_around_messages(renderer: Renderer):
     vocab = ToyVocab(add_bos=True)
-    prompts = PromptBuilder(vocab, ChatTemplate(LLAMA2, vocab, renderer=renderer))
+    prompts = PromptBuilder(vocab, ChatTemplate(LLAMA2, vocab, renderer))
     prompt = prompts.build((system("sys"), user("a"), reply("b"), user("c")))
     n_turn = len("[INST] c [/INST]") + 1
     assert text_of(prompt, vocab) == "<s>[INST] sys\n\na [/INST] b </s><s>[INST] c [/INST]"
@@ -122,7 +118,7 @@ def test_spans_of_a_template_without_special_tokens_around_messages(renderer: Re
 
 def test_a_template_that_does_not_let_marks_through_still_gives_the_right_prompt(renderer: Renderer):
     source = CHATML.replace("m.content", "(m.content[:1] | upper ~ m.content[1:] ~ m.content | length)")
-    prompt = PromptBuilder(VOCAB, ChatTemplate(source, VOCAB, renderer=renderer)).build((user("hi"),))
+    prompt = PromptBuilder(VOCAB, ChatTemplate(source, VOCAB, renderer)).build((user("hi"),))
     assert text_of(prompt) == "<|im_start|>user\nHi2<|im_end|>\n<|im_start|>assistant\n"
     assert prompt.spans == PromptSpans(0, 0, len(prompt.ids))
 
@@ -174,7 +170,7 @@ def test_white_space_around_a_reply(renderer: Renderer, text: str):
     prompt = plain.build(messages)
     assert text_of(prompt) == text_of(builder().build(messages))
     assert prompt.ids[: 9 + len(ids)] == [*builder().build((user("a"),)).ids, *ids]
-    trimming = PromptBuilder(VOCAB, ChatTemplate(TRIMMING, VOCAB, renderer=renderer))
+    trimming = PromptBuilder(VOCAB, ChatTemplate(TRIMMING, VOCAB, renderer))
     before = trimming.build(messages)
     trimming.remember(text, ids)
     assert text_of(trimming.build(messages)) == text_of(before)
@@ -196,7 +192,7 @@ def test_a_template_that_drops_the_thoughts_of_old_replies_finds_their_tags(rend
     source = CHATML.replace("m.content", "m.content.split('</think>')[-1].lstrip('\n')")
     vocab = ToyVocab()
     vocab.special.append(SpecialToken(text=b"</think>", id=255, user_defined=True))
-    prompts = PromptBuilder(vocab, ChatTemplate(source, vocab, renderer=renderer))
+    prompts = PromptBuilder(vocab, ChatTemplate(source, vocab, renderer))
     text = text_of(prompts.build((user("a"), reply("<think>b</think>\n\nc"), user("d</think>e"))), vocab)
     assert "\nc<|im_end|>" in text
     assert "\nd</think>e<|im_end|>" in text
@@ -242,7 +238,7 @@ def test_whatever_is_remembered_the_prompts_text_is_the_same(text: str, cuts: li
 def test_the_space_of_a_sentencepiece_vocabulary_is_stripped_after_a_special_token(renderer: Renderer):
     source = "{% for m in messages %}<|im_start|>{{ m.content }}<|im_end|>{% endfor %}"
     for vocab, expected in ((VOCAB, False), (ToyVocab(adds_space=True), True)):
-        template = ChatTemplate(source, vocab, renderer=renderer)
+        template = ChatTemplate(source, vocab, renderer)
         assert PromptBuilder(vocab, template).build((user("a"),)).strip_space is expected
         assert builder(vocab).build((user("a"),)).strip_space is False
 
@@ -260,7 +256,7 @@ def test_a_reply_whose_space_was_stripped_is_remembered_with_it():
 def test_the_text_behind_a_remembered_reply_gets_no_space(renderer: Renderer):
     vocab = ToyVocab(adds_space=True)
     source = "{% for m in messages %}{{ m.content }}.{% endfor %}"
-    prompts = PromptBuilder(vocab, ChatTemplate(source, vocab, renderer=renderer))
+    prompts = PromptBuilder(vocab, ChatTemplate(source, vocab, renderer))
     prompts.remember("ab", [97, 98])
     assert text_of(prompts.build((user("x"), reply("ab"), user("y"))), vocab) == " x.ab.y."
 
@@ -283,7 +279,7 @@ DROPS = CHATML + "{# [THINK] [/THINK] #}"
 
 
 def thinker(source: str, vocab: ToyVocab, renderer: Renderer) -> PromptBuilder:
-    template = ChatTemplate(source, vocab, renderer=renderer)
+    template = ChatTemplate(source, vocab, renderer)
     replies = reply_format(template.evidence, vocab, None)
     vocab.show(replies.visible_tokens(Tokenizer(vocab), vocab))
     return PromptBuilder(vocab, template, replies)

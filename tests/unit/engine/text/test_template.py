@@ -36,7 +36,7 @@ class ScriptedRenderer(Renderer):
 
 
 def test_a_plain_template(renderer: Renderer):
-    template = ChatTemplate(CHATML, VOCAB, renderer=renderer)
+    template = ChatTemplate(CHATML, VOCAB, renderer)
     assert template.notices == ()
     assert not template.is_fallback
     assert template.user_opener == "<|im_start|>user\n"
@@ -44,7 +44,7 @@ def test_a_plain_template(renderer: Renderer):
 
 
 def test_a_template_without_system_role_gets_the_system_prompt_in_the_first_user_message(renderer: Renderer):
-    template = ChatTemplate(NO_SYSTEM, VOCAB, renderer=renderer)
+    template = ChatTemplate(NO_SYSTEM, VOCAB, renderer)
     assert template.render([SYSTEM, USER, REPLY, USER]).text == (
         "<s>[user]be brief\n\nhi[/][assistant]hello[/][user]hi[/][model]"
     )
@@ -53,23 +53,23 @@ def test_a_template_without_system_role_gets_the_system_prompt_in_the_first_user
 
 def test_a_system_prompt_that_would_be_dropped_in_silence_is_merged_too(renderer: Renderer):
     source = "{% for m in messages if m.role != 'system' %}({{ m.content }}){% endfor %}"
-    assert ChatTemplate(source, VOCAB, renderer=renderer).render([SYSTEM, USER]).text == "(be brief\n\nhi)"
+    assert ChatTemplate(source, VOCAB, renderer).render([SYSTEM, USER]).text == "(be brief\n\nhi)"
 
 
 def test_neighbours_of_one_role_are_joined_where_the_template_insists_on_alternation(renderer: Renderer):
-    rendered = ChatTemplate(NO_SYSTEM, VOCAB, renderer=renderer).render([USER, USER])
+    rendered = ChatTemplate(NO_SYSTEM, VOCAB, renderer).render([USER, USER])
     assert rendered == ("<s>[user]hi\n\nhi[/][model]", ())
 
 
 def test_typed_content(renderer: Renderer):
-    template = ChatTemplate(TYPED, VOCAB, renderer=renderer)
+    template = ChatTemplate(TYPED, VOCAB, renderer)
     assert template.notices == ()
     assert template.render([SYSTEM, USER]).text == "<system>be brief<user>hi"
 
 
 def test_what_a_template_is_given(renderer: Renderer):
     source = "{{ messages[0].content }}|{{ eos_token }}|{{ date_string|length }}"
-    assert ChatTemplate(source, VOCAB, renderer=renderer).render([USER]).text == "hi|</s>|11"
+    assert ChatTemplate(source, VOCAB, renderer).render([USER]).text == "hi|</s>|11"
 
 
 def test_what_nobody_set_is_left_out_so_that_a_templates_own_defaults_act(renderer: Renderer):
@@ -77,32 +77,33 @@ def test_what_nobody_set_is_left_out_so_that_a_templates_own_defaults_act(render
         "{% for tool in tools %}{{ tool }}{% endfor %}{{ messages[0].content }}"
         "|{{ tools is defined }}|{{ documents is defined }}|{{ enable_thinking | default(false) }}"
     )
-    assert ChatTemplate(source, VOCAB, renderer=renderer).render([USER]).text == "hi|False|False|False"
+    assert ChatTemplate(source, VOCAB, renderer).render([USER]).text == "hi|False|False|False"
 
 
 def test_a_template_that_wants_null_tools_gets_them(renderer: Renderer):
     source = "{% if tools is not none %}{{ tools | tojson }}{% endif %}{{ messages[0].content }}"
-    template = ChatTemplate(source, VOCAB, renderer=renderer)
+    template = ChatTemplate(source, VOCAB, renderer)
     assert (template.notices, template.render([USER])) == ((), ("hi", ()))
 
 
 def test_a_templates_variables(renderer: Renderer):
     source = "{{ messages[0].content }}{% if enable_thinking is false %}<think></think>{% endif %}{{ effort }}"
     given = {"enable_thinking": False, "effort": "low", "messages": "not these"}
-    template = ChatTemplate(source, VOCAB, renderer=renderer, variables=given)
+    template = ChatTemplate(source, VOCAB, renderer, variables=given)
     assert template.render([USER]).text == "hi<think></think>low"
 
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning", "thinking"])
 def test_earlier_thinking_has_the_name_that_the_template_reads(renderer: Renderer, name: str):
     source = "{% for m in messages %}{% if m.NAME %}({{ m.NAME }}){% endif %}{{ m.content }};{% endfor %}"
-    template = ChatTemplate(source.replace("NAME", name), VOCAB, renderer=renderer)
+    template = ChatTemplate(source.replace("NAME", name), VOCAB, renderer)
     thought = ReplyMessage(Role.ASSISTANT, "yes", "hm")
     assert template.render([USER, thought, REPLY, USER]).text == "hi;(hm)yes;hello;hi;"
 
 
 def test_a_reply_that_ended_in_its_thinking_is_left_out_where_the_template_refuses_it(renderer: Renderer):
-    template = ChatTemplate(NO_SYSTEM.replace("[{{", "{{ raise_exception('empty') if not m.content }}[{{"), VOCAB)
+    source = NO_SYSTEM.replace("[{{", "{{ raise_exception('empty') if not m.content }}[{{")
+    template = ChatTemplate(source, VOCAB, renderer)
     silent = ReplyMessage(Role.ASSISTANT, "", "hm")
     assert template.render([USER, silent, USER]) == ("<s>[user]hi\n\nhi[/][model]", ())
 
@@ -112,14 +113,14 @@ def test_the_evidence_of_a_templates_marks_holds_what_it_makes_of_thinking(rende
         "{% macro tag(name) %}<|open|>{{ name }}<|sep|>{% endmacro %}{% for m in messages %}"
         "{% if m.thinking %}{{ tag('think') }}{{ m.thinking }}{% endif %}{{ m.content }}{% endfor %}"
     )
-    evidence = ChatTemplate(source, VOCAB, renderer=renderer).evidence
+    evidence = ChatTemplate(source, VOCAB, renderer).evidence
     assert evidence.startswith(source)
     assert "<|open|>think<|sep|>T_probe" in evidence
-    assert ChatTemplate(None, VOCAB).evidence == ""
+    assert ChatTemplate(None, VOCAB, Renderer()).evidence == ""
 
 
 def test_no_template_is_chatml_with_a_notice():
-    template = ChatTemplate(None, VOCAB)
+    template = ChatTemplate(None, VOCAB, Renderer())
     assert template.is_fallback
     assert template.notices == ("The model has no chat template: ChatML is used instead.",)
     assert template.render([USER]) == (FALLBACK, ())
@@ -129,7 +130,7 @@ def test_no_template_is_chatml_with_a_notice():
     "source", ["{% if %}", "{{ raise_exception('x') }}", "no message", "", "{{ messages[9].x.y }}"]
 )
 def test_a_template_that_never_works_is_chatml_with_a_notice(renderer: Renderer, source: str):
-    template = ChatTemplate(source, VOCAB, renderer=renderer)
+    template = ChatTemplate(source, VOCAB, renderer)
     assert template.is_fallback
     assert len(template.notices) == 2
     assert template.notices[0].startswith("The model's chat template does not work: ")
@@ -137,15 +138,15 @@ def test_a_template_that_never_works_is_chatml_with_a_notice(renderer: Renderer,
 
 
 def test_an_override_wins_and_a_broken_one_leaves_the_models_own(renderer: Renderer):
-    assert ChatTemplate(CHATML, VOCAB, override=TYPED, renderer=renderer).render([USER]).text == "<user>hi"
-    template = ChatTemplate(CHATML, VOCAB, override="{% x %}", renderer=renderer)
+    assert ChatTemplate(CHATML, VOCAB, renderer, override=TYPED).render([USER]).text == "<user>hi"
+    template = ChatTemplate(CHATML, VOCAB, renderer, override="{% x %}")
     assert template.render([USER]).text == FALLBACK
     assert not template.is_fallback
     assert template.notices[0].startswith("The configured chat template does not work: ")
 
 
 def test_a_hostile_error_text_is_made_safe(renderer: Renderer):
-    template = ChatTemplate("{{ raise_exception('a\x1b]52;c\nb' ~ 'x' * 400) }}", VOCAB, renderer=renderer)
+    template = ChatTemplate("{{ raise_exception('a\x1b]52;c\nb' ~ 'x' * 400) }}", VOCAB, renderer)
     assert "\x1b" not in template.notices[0]
     assert "\n" not in template.notices[0]
     assert len(template.notices[0]) < 220
@@ -153,7 +154,7 @@ def test_a_hostile_error_text_is_made_safe(renderer: Renderer):
 
 def test_a_failure_in_one_conversation_is_a_notice_and_the_template_stays(renderer: Renderer):
     source = "{% if messages|length > 3 %}{{ raise_exception('too long') }}{% endif %}" + CHATML
-    template = ChatTemplate(source, VOCAB, renderer=renderer)
+    template = ChatTemplate(source, VOCAB, renderer)
     rendered = template.render([USER, REPLY, USER, REPLY, USER])
     assert rendered.text.startswith("<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\nhello")
     assert rendered.notices == ("The chat template failed, ChatML is used instead: TemplateError: too long",)
@@ -162,7 +163,7 @@ def test_a_failure_in_one_conversation_is_a_notice_and_the_template_stays(render
 
 def test_a_template_that_hung_is_not_tried_again():
     scripted = ScriptedRenderer()
-    template = ChatTemplate("x", VOCAB, renderer=scripted)
+    template = ChatTemplate("x", VOCAB, scripted)
     assert template.render([USER]).text == "[hi]"
     scripted.error = TemplateHungError("it ran longer than 2 s")
     assert template.render([USER]).notices == (
