@@ -1,6 +1,6 @@
 """How the tokens of a context window divide, in counts and cell by cell. Pure.
 
-While a reply runs its cells are reckoned from what the engine has told, and from its last account come the times and
+While a reply runs its cells are computed from its events, and the engine's last map gives the times and
 who shares them; in the end they are the engine's own account.
 """
 
@@ -91,7 +91,7 @@ def live_cells(held: WindowState, spans: PromptSpans, n_ctx: int) -> tuple[CellS
 
 
 def with_account(reckoned: Sequence[CellSpan], reported: Sequence[CellSpan]) -> tuple[CellSpan, ...]:
-    """Returns the reckoned spans with the sources, times and sharers that an account told of their first cells.
+    """Returns the computed spans with the sources, times and sharers that the engine's map has for their first cells.
 
     What was computed since then has no time yet: a span that goes on without one has its `last_at` 0.
     """
@@ -114,7 +114,7 @@ def with_account(reckoned: Sequence[CellSpan], reported: Sequence[CellSpan]) -> 
 
 
 def _joined(spans: Sequence[CellSpan]) -> list[CellSpan]:
-    """Cells that were told of and, in one span with them, those that were computed right after them."""
+    """Reported cells and, in the same span, cells that were computed right after them."""
     joined: list[CellSpan] = []
     for span in spans:
         last = joined[-1] if joined else None

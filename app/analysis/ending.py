@@ -38,7 +38,7 @@ class Ending:
         self.recent: deque[float] = deque(maxlen=N_RECENT)
         """Probability of an end at each of the last tokens, oldest first."""
         self.known = False
-        """Whether the engine tells it: some end has a probability above 0 everywhere."""
+        """Whether the engine reports it: then every token has an end probability above 0."""
         self._log_left = self._log_left_before = 0.0
         self._moments: list[Moment] = []
         self._ended = False

@@ -12,7 +12,7 @@ from app.domain.trace import Origin, TokenTrace
 
 N_BUCKETS = 256
 ENOUGH_TOKENS = 16
-"""Tokens from which a trend is told."""
+"""Number of tokens from which a trend is shown."""
 
 
 @dataclass
@@ -118,7 +118,7 @@ class Latency:
 
     @property
     def pass_ms(self) -> float | None:
-        """Computing the logits, of one pass on average; None where the engine does not tell."""
+        """Mean time of computing the logits of one pass, in ms; None if the engine does not report it."""
         return self.decode_ms / self.n_passes if self.n_passes else None
 
     @property
@@ -137,7 +137,7 @@ class Latency:
 
     @property
     def shares(self) -> tuple[TimeShare, ...]:
-        """Decode, sampling, detokenising and the rest of the engine's loop; empty where the engine does not tell."""
+        """Decode, sampling, detokenising and the rest of the engine's loop; empty if not reported."""
         if not self.n or not self.total_ms or not self.decode_ms:
             return ()
         rest = max(0.0, self.total_ms - self.decode_ms - self.sample_ms - self.text_ms)

@@ -54,7 +54,7 @@ class RunMeter:
 
     def __init__(self) -> None:
         self.version = 0
-        """Grows with every change, so that a panel can tell that there is nothing to draw."""
+        """Grows with every change; a panel with the same value has nothing to draw."""
         self.phase = Phase.IDLE
         self.finish = ""
         """Why the reply ended, in words; empty until it has."""
@@ -66,7 +66,7 @@ class RunMeter:
         self.n_cached = 0
         self.spans = PromptSpans()
         self.context_known = True
-        """Whether `context` tells the truth: nobody has counted a conversation that another model wrote."""
+        """Whether `context` is known: a conversation that another model wrote is not counted yet."""
         self.n_prefilled = 0
         """Of the `n_new` tokens, those that are computed."""
         self.prefill_ms = 0.0
@@ -78,7 +78,7 @@ class RunMeter:
         self.tokens: list[TokenTrace] = []
         """The reply's, in order; a new reply has a new list."""
         self.prompt: tuple[PromptToken, ...] = ()
-        """What was really sent; empty where it was not told."""
+        """The prompt as it was sent; empty if unknown."""
         self.stop: Stop | None = None
         self.held_by: tuple[int, ...] = ()
         """The paused requests whose slots it waits for; empty where it does not."""
@@ -282,7 +282,7 @@ class RunMeter:
         self.ending.finished(by_token=event.stop is not None and event.stop.kind == "eog")
         self.n_prompt, self.n_cached = usage.n_prompt, usage.n_cached
         self.n_generated = usage.n_generated
-        # An engine that was lost, or left, told no times.
+        # An engine that was lost, or left, reported no times.
         self.decode_ms = timings.decode_ms or self.decode_ms
         if timings.prefill_ms:
             self.prefill_ms = timings.prefill_ms

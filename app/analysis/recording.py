@@ -97,7 +97,7 @@ class Recording(Struct, frozen=True, kw_only=True):
     messages: tuple[ChatMessage, ...]
     """The whole branch, system prompt first; the last one is the user's."""
     prompt: tuple[PromptToken, ...]
-    """What was really sent; empty where the engine did not tell."""
+    """The prompt as it was sent; empty if unknown."""
     started: GenerationStarted
     events: tuple[tuple[float, GenerationEvent], ...]
     """All that came, `started` included, with its time; the last one is a `GenerationFinished`, unless it was cut."""

@@ -1,6 +1,6 @@
-"""How a reply comes about, in eight short chapters: told with the figures and tokens of a reply where there is one.
+"""How a reply comes about, in eight short chapters, with the figures and tokens of a reply if one is given.
 
-Two sentences each. Pure; the help's second page and `tok explain` both tell it.
+Two sentences each. Pure; used by the help's second page and `tok explain`.
 """
 
 from __future__ import annotations

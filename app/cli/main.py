@@ -32,7 +32,7 @@ def run() -> None:
 
 
 def main(argv: Sequence[str], launcher: EngineLauncher | None = None) -> int:
-    """Runs one command line and returns its exit code; failures are told, never raised."""
+    """Runs one command line and returns its exit code; failures are printed, never raised."""
     arguments = list(argv)
     with launcher or EngineLauncher() as engines:
         try:

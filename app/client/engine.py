@@ -93,7 +93,7 @@ class Engine(Protocol):
         ...
 
     def pause(self, request_id: int) -> None:
-        """Asks a request to hold before its next token and returns at once; its generator tells `Paused`."""
+        """Asks a request to hold before its next token and returns at once; `Paused` follows in its stream."""
         ...
 
     def resume(self, command: Resume) -> None:

@@ -71,7 +71,7 @@ class WorkerProcess:
     """A started worker. Methods return at once and may be called from any thread.
 
     Attributes:
-        notice: what the user should be told about the start.
+        notice: a message for the user about the start.
     """
 
     def __init__(self, popen: subprocess.Popen[bytes], log_path: Path, log_start: int, notice: str = "") -> None:
@@ -157,7 +157,7 @@ class WorkerProcess:
 
 def spawn(log_path: Path, argv: Sequence[str] | None = None) -> WorkerProcess:
     """Starts a worker; its stderr goes to `log_path`, its folder is made if needed. Where it cannot be, nothing is
-    logged and nothing cached, and a notice tells.
+    logged and nothing cached, and a notice says so.
 
     It gets its own session, so that Ctrl-C in the terminal does not reach it. Raises OSError.
     """

@@ -63,7 +63,7 @@ class WorkerClient:
         self._wanted: LoadModel | None = None
         self._unstartable = False
         self._notice: str | None = None
-        """Of the worker's start; None until one was started, empty once it was told."""
+        """Of the worker's start; None before a start, empty after it was reported."""
         self._closed = False
         self._starting = asyncio.Lock()
         self._loading = asyncio.Lock()
@@ -71,7 +71,7 @@ class WorkerClient:
         self._waiting: dict[int, asyncio.Event] = {}
         self._paused_early: set[int] = set()
         self._to_forget: set[int] = set()
-        """Conversations whose states no worker was told to delete yet."""
+        """Conversations whose states no worker was asked to delete yet."""
         self._ids = itertools.count(1)
         # A worker inherits the priority of the thread that starts it, and the app may lower its own later on.
         self._spawner = ThreadPoolExecutor(1, "spawn")

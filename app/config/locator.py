@@ -1,4 +1,4 @@
-"""Where each key of a TOML text stands. tomllib parses but tells no positions; this scanner does nothing else.
+"""Finds the position of each key in a TOML text; tomllib parses but reports no positions.
 
 It trusts that the text is valid TOML up to where it is asked to look: it never complains, and stops at what it does
 not understand. Paths mix keys with indexes into arrays: `("models", 0, "name")`.

@@ -231,7 +231,7 @@ def _share(sizes: ModelSizes, memory: DeviceMemory, layers: range, n_ctx: int, o
 
 
 def _max_n_ctx(sizes: ModelSizes, shares: Sequence[Share], n_ctx: int, options: LoadOptions) -> int:
-    """Every share grows by a straight line with the window, so that two points tell where it meets the limit."""
+    """Every share grows linearly with the window, so that two points give the size at the limit."""
     most = sizes.n_ctx_train or DEFAULT_N_CTX
     scratch = sizes.compute_bytes(0, options)
     whole, draft_scratch = (sizes.draft.whole_bytes(n, options) if sizes.draft else 0 for n in (n_ctx, 0))

@@ -12,7 +12,7 @@ def step(p: float) -> int:
 
 
 def percent(p: float) -> str:
-    """Returns a probability in percent: two digits where they tell something, never 0 or 100 before it is."""
+    """Returns a probability in percent, with two digits if they matter; 0 and 100 only for exact values."""
     share = 100 * p
     if share <= 0:
         return "0 %"

@@ -140,7 +140,7 @@ class Prediction(Struct, frozen=True, array_like=True):
 
 
 def cuts(top: Sequence[TopToken], stages: Sequence[StageTrace]) -> list[list[TopToken]]:
-    """Returns for each stage the tokens of `top`, whose probabilities the stages tell, that it took away."""
+    """Returns for each stage the tokens of `top` that it removed, by the probabilities that the stages report."""
     found: list[list[TopToken]] = []
     alive = [True] * len(top)
     for stage in stages:

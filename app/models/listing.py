@@ -42,7 +42,7 @@ class AdapterRow(Struct, frozen=True, kw_only=True):
     scale: float
     size_bytes: int = 0
     problem: str = ""
-    """Why it cannot be used; empty when it can, or when the model's own file tells nothing."""
+    """Why it cannot be used; empty if it can, or if the model's file does not say."""
 
 
 def list_models(catalogue: Catalogue, models_dir: str | Path | None) -> list[ModelRow]:

@@ -64,7 +64,7 @@ class Generate(Struct, frozen=True, tag=True, array_like=True):
     reply_ids: tuple[int, ...] = ()
     """The first tokens of the reply, kept from an older one: they are prompt to the engine and come in no event."""
     reply_text: str = ""
-    """Text that the reply goes on with: tokenised as content, forced token by token, measured and told like others."""
+    """Text that continues the reply: tokenised as content, forced token by token, measured and reported like others."""
     n_steps: int | None = None
     """How many tokens come before the request pauses, as if `Pause` was sent: 0 is before the first; None: never."""
     include_prompt: bool = False

@@ -1,4 +1,4 @@
-"""What an engine tells the app. Past-tense names; every event is one frame.
+"""Events that an engine sends to the app. Past-tense names; every event is one frame.
 
 `EngineLost` is never sent by a worker: the client makes it when the worker's pipe ends, so that the death of an engine
 is an event like the others.
@@ -184,7 +184,7 @@ class TokensGenerated(Struct, frozen=True, tag=True, array_like=True):
 
 
 class Paused(Struct, frozen=True, tag=True, array_like=True):
-    """The request holds its slot and waits for `Resume` or `Abort`; every token before it has been told."""
+    """The request holds its slot and waits for `Resume` or `Abort`; every token before it has been sent."""
 
     request_id: int
     n_generated: int

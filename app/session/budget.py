@@ -61,7 +61,7 @@ class Budget(Struct, frozen=True):
 
 
 async def budget_of(engine: Engine, preset: Preset, branch: Sequence[Message], text: str) -> Budget | None:
-    """What `text` would take as the next message of a branch; None where that cannot be told now."""
+    """Tokens that `text` would take as the next message of a branch; None if the engine cannot count now."""
     messages = (*prompt_messages(preset, branch), ChatMessage(Role.USER, sendable(text)))
     at_least = sum(len(message.content) for message in messages) > MAX_CHARS
     sampling = preset.sampling

@@ -1,4 +1,4 @@
-"""What a turn tells its consumer: the engine's own events, and what was kept of them.
+"""Events of a turn: the engine's own, and what was kept of them.
 
 A turn is, in this order: `MessageStored` (not for another reply to an older message), then the engine's events, with
 `ReplyStarted` just before the `GenerationStarted` that gave birth to the reply, and `ReplyFinished` last. A request

@@ -67,7 +67,7 @@ class MessageLog:
         return [each.message for each in self._memory.values()] if self._store else []
 
     def take_failure(self) -> StoreFailed | None:
-        """The failure that nobody has been told of yet."""
+        """The failure that was not reported yet."""
         failure, self._failure = self._failure, None
         return failure
 

@@ -23,11 +23,11 @@ class ReplyPrefix(Struct, frozen=True, kw_only=True):
     """By default nothing: the reply is sampled from its first token on."""
 
     kept: str = ""
-    """Text of `tokens`; the engine tells nothing of either."""
+    """Text of `tokens`; the engine sends no event for either."""
     tokens: tuple[TokenTrace, ...] = ()
     """Of an older reply, by the model that is loaded."""
     force_ids: tuple[int, ...] = ()
-    """Come after them, measured by the engine and told like sampled ones…"""
+    """Come after them, measured and reported like sampled ones…"""
     text: str = ""
     """…and so do the tokens of this."""
     reread_from: str | None = None

@@ -25,7 +25,7 @@ def restored(
 
     Args:
         conversation: kept its own, or none in the time before they were kept.
-        branch: the messages shown; the last reply tells the names of its model and preset.
+        branch: the messages shown; the last reply has the names of its model and preset.
         presets: those of now.
         fallback: stands in for a preset that is not there any more and was not kept.
     """

@@ -167,11 +167,11 @@ class Session:
         return self._alone(self._branches(text, presets), extend=text is not None)
 
     def stop(self) -> None:
-        """Ends the running turn, keeping its text; returns at once, the stream tells the end. Idempotent."""
+        """Ends the running turn, keeping its text; returns at once; the stream ends with the last event. Idempotent."""
         self._running.stop()
 
     def pause(self) -> None:
-        """Holds the running turn before its next token; returns at once, the stream tells `Paused`."""
+        """Holds the running turn before its next token; returns at once; `Paused` follows in the stream."""
         self._running.pause()
 
     def resume(

@@ -143,7 +143,7 @@ class Turn:
 
     async def _begin(self, started: GenerationStarted) -> Message:
         parent, beginning = self.branch[self._at], self._options.beginning
-        # What was typed is in the row before the engine tells it as tokens.
+        # Typed text is in the row before the engine reports it as tokens.
         whole, streaming = beginning.kept + beginning.text, ReplyState.STREAMING
         row = await self._keeper.add(parent.conversation_id, parent.id, Role.ASSISTANT, whole, streaming)
         reply = replace(row, content=beginning.kept)

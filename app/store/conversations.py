@@ -45,7 +45,7 @@ _SELECT = """
            (SELECT count(*) FROM message AS m WHERE m.conversation_id = c.id), c.kind, c.settings, c.deleted_ms
     FROM conversation AS c
 """
-# The newest is the one written to last. Ids tell, because a clock may jump.
+# The newest is the one written to last. Ids decide, because a clock may jump.
 _NEWEST_FIRST = "(SELECT max(m.id) FROM message AS m WHERE m.conversation_id = c.id) DESC, c.id DESC"
 
 

@@ -2,7 +2,7 @@
 
 An instance is a file in the folder `NAME.live` beside the database, locked through SQLite itself, whose locks work
 alike on every platform and within one process. A process id would be given to another process some day, or mean
-another one in a container; a lock can not. A clean end removes the file: one that nobody locks tells of an unclean end.
+another one in a container; a lock can not. A clean end removes it: a file that nobody locks is left by an unclean end.
 Callers hold the database's write lock, so that no two instances look and join at once.
 """
 

@@ -12,7 +12,7 @@ from app.domain.errors import StoreError
 
 
 def store_error(path: Path | None, error: Exception) -> StoreError:
-    """The StoreError that tells `error` of the database at `path` (None: in memory)."""
+    """Returns a StoreError for `error` of the database at `path` (None: in memory)."""
     what, hint = _explain(path, error)
     return StoreError(f"{path or 'conversations in memory'}: {what}", hint)
 
@@ -63,5 +63,5 @@ def execute(connection: apsw.Connection, sql: str, bindings: Sequence[Value] | M
 
 
 def pragma(connection: apsw.Connection, name: str) -> str | int:
-    """The first value that a pragma tells. Raises apsw.Error."""
+    """Returns the first value of a pragma. Raises apsw.Error."""
     return connection.pragma(name)

@@ -62,7 +62,7 @@ def before_textual() -> None:
 
 
 def _spawn() -> WorkerProcess | None:
-    # A worker that cannot be started is told of when a model is loaded, in the chat.
+    # The chat reports a worker that cannot be started when it loads a model.
     with suppress(OSError):
         return spawn(engine_log_file())
     return None

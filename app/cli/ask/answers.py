@@ -29,7 +29,7 @@ from app.session.session import Session
 
 
 class Asking(Protocol):
-    """What is asked of a session, and how its answers are told. The methods are called in this order."""
+    """What to ask a session and how to print its answers. The methods are called in this order."""
 
     def ready(self, model: ModelReady) -> None:
         """The model is loaded."""

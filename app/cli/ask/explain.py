@@ -1,4 +1,4 @@
-"""Answers a question as `tok ask` does, folds its events into a meter, and tells the story of the reply behind it."""
+"""Answers a question as `tok ask` does, then explains how the reply came about with its figures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run_explain(options: AskOptions, launcher: EngineLauncher) -> int:
 
 
 class Explained:
-    """See `Asking`: one answer, and what is to be told of it."""
+    """An `Asking` that keeps one answer and the figures to explain it."""
 
     def __init__(self, options: AskOptions, setup: Setup) -> None:
         self._answer = OneAnswer(options, setup)
@@ -65,7 +65,7 @@ class Explained:
         self._answer.interrupt()
 
     def end(self) -> None:
-        """Writes the rest of the answer, and behind it the story where there is one to tell."""
+        """Writes the rest of the answer, then the explanation if there is one."""
         self._answer.end()
         if self._meter.tokens:
             console.print_line()

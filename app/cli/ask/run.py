@@ -85,7 +85,7 @@ async def _converse(
                         console.print_error(f"this answer is not kept: {event.message}", event.hint)
     finally:
         loading.cancel()
-        # A load that failed as well is not told twice.
+        # A load that failed as well is reported once.
         await asyncio.gather(loading, return_exceptions=True)
 
 

@@ -97,7 +97,7 @@ class JsonlSink:
     """
 
     def __init__(self, answer: Answer, *, tokens: bool, index: int | None = None) -> None:
-        """`index` tells answers apart where there are several."""
+        """`index` identifies an answer among several."""
         self._answer = answer
         self._tokens = tokens
         self._index = {} if index is None else {"index": index}

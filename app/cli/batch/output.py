@@ -74,7 +74,7 @@ class OutputFile:
             raise TokscopeError(f"cannot write {self._name}: {error.strerror}", hint="what is there stays") from error
 
     def close(self) -> None:
-        """Closes the file; what could not be written was told by `write`."""
+        """Closes the file; `write` has reported what could not be written."""
         try:
             self._file.close()
         except OSError:

@@ -42,7 +42,7 @@ async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
             rates = [await _together(probe, n, seed, branch=branch) for seed in range(n_reps)]
             values = tuple(rate for rate in rates if rate)
             row = BenchRow(
-                suite=SUITE, name=name, unit=RATE, values=values, missing="" if values else "too short to tell"
+                suite=SUITE, name=name, unit=RATE, values=values, missing="" if values else "too short to measure"
             )
             yield row
             if n == 1 and values:

@@ -92,7 +92,7 @@ def figure(value: float) -> str:
 
 
 def progress(row: BenchRow) -> str:
-    """Returns the line that is told as soon as a row is measured."""
+    """Returns the progress line of a measured row."""
     if not row.values:
         return f"{row.suite}: {row.name}: not available: {row.missing}"
     unit = row.unit if row.unit == RATIO else f" {row.unit}"

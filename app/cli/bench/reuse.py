@@ -18,7 +18,7 @@ _NOT_KEPT = "the engine found no saved state when the model was loaded again"
 
 
 async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
-    """Yields the rows; a smaller window than 3,000 tokens and more is told, not worked around."""
+    """Yields the rows; a context window that is too small gives a row with the reason."""
     assert probe.model is not None
     if probe.model.n_ctx < _N_CACHED + 4 * _N_NEW:
         missing = f"the context window holds {probe.model.n_ctx} tokens"

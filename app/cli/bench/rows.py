@@ -81,7 +81,7 @@ def read_report(path: Path) -> Report:
 
 
 def ratio(row: BenchRow, before: BenchRow | None) -> float | None:
-    """How many times better than before: above 1 is faster, whatever the unit. None where it cannot be told:
+    """How many times better than before: above 1 is faster, whatever the unit. None if unknown:
     a difference of two measurements may come out at 0 or below."""
     if before is None or before.unit != row.unit or not (row.values and before.values):
         return None

@@ -58,7 +58,7 @@ def chosen(wanted: Sequence[str]) -> tuple[str, ...]:
 
 
 def run_bench(options: BenchOptions, launcher: EngineLauncher) -> Report:
-    """Measures and returns the report; progress is told on standard error. Raises TokscopeError."""
+    """Measures and returns the report; prints progress on standard error. Raises TokscopeError."""
     settings = load_settings().settings
     model = locate(options.model or settings.model, load_catalogue(), settings.models_dir, options.draft)
     with tempfile.TemporaryDirectory(prefix="tok-bench-") as folder:  # no saved state of anybody's is used or evicted

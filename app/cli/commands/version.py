@@ -10,7 +10,7 @@ from app.domain.errors import ConfigError
 
 
 def version(launcher: EngineLauncher) -> int:
-    """Prints the versions and the devices; an engine that does not start is told of and is no failure."""
+    """Prints versions and devices. An engine that does not start is reported, and is no failure."""
     console.print_line(f"tokscope {__version__}")
     from app.protocol.events import Hello
 

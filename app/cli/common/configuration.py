@@ -58,7 +58,7 @@ def blocking_config_error(
     """Returns what a mistake is in, of all that the command needs; empty when it can do without the bad parts.
 
     Args:
-        options: tell what was chosen on the command line, where no setting counts.
+        options: choices on the command line, which override settings.
         loaded: `config.toml`, with its problems.
         catalogue: both `models.toml`, with their problems.
         preset: name of the preset in effect; None is one that a conversation kept.

@@ -16,7 +16,7 @@ from app.domain.text import one_line, safe_json, safe_text
 
 
 class OutputClosedError(Exception):
-    """Whoever read our standard output has gone away (`tok ask … | head -1`); there is nobody to tell.
+    """Whoever read our standard output has gone away (`tok ask … | head -1`); nothing can be printed.
 
     Attributes:
         hung_up: whether it was a terminal, as SIGHUP says too, before or after the write that failed.

@@ -22,7 +22,7 @@ from app.protocol.events import EngineLost, LoadFailed, ModelReady
 
 
 async def load_model(engine: Engine, model: LocatedModel) -> ModelReady:
-    """Loads `model` and tells its notices. Raises ModelError or EngineLostError."""
+    """Loads `model` and prints its notices. Raises ModelError or EngineLostError."""
     async with aclosing(engine.load(LoadModel(str(model.path), model.options, model.sizes))) as events:
         async for event in events:
             match event:
@@ -74,5 +74,5 @@ async def _ask(launcher: EngineLauncher, model: LocatedModel, question: Question
 
 
 def lost(event: EngineLost) -> EngineLostError:
-    """What is told of an engine that died over a question."""
+    """The error for an engine that died during a question."""
     return EngineLostError(f"the engine was lost: {event.reason}", hint="ask again to start the engine anew")

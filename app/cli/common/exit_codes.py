@@ -37,7 +37,7 @@ _BY_ERROR: tuple[tuple[type[TokscopeError], ExitCode], ...] = (
 
 
 def exit_code_of(error: TokscopeError) -> ExitCode:
-    """Returns the exit code that tells a script what kind of failure `error` is."""
+    """Returns the exit code for the kind of failure that `error` is."""
     return next((code for kind, code in _BY_ERROR if isinstance(error, kind)), ExitCode.FAILED)
 
 

@@ -60,7 +60,7 @@ def _shown(path: Path) -> str:
 
 
 MAX_INPUT_BYTES = 8 << 20
-"""More text than any context window holds; a larger input is a mistake worth telling early."""
+"""More text than any context window holds; a larger input is refused early."""
 
 _STANDARD = Path("-")
 

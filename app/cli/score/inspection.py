@@ -197,7 +197,7 @@ class PaintedText:
         console.write_out("".join(painted(token.text, _look(token.p)) for token in tokens))
 
     def end(self, found: InspectRun) -> None:
-        """Explains, gives the figures of every token or of the least expected ones, and tells the perplexity."""
+        """Prints a legend, the figures of every token or of the least likely ones, and the perplexity."""
         legend = " · ".join(painted(words, look) for words, look in zip(_STEP_WORDS, _LOOKS, strict=True))
         console.write_out(f"\n\n{legend}\n\n")
         tokens, title, which = found.tokens, "token", ""

@@ -50,7 +50,7 @@ def _type_of(kind: type[Struct]) -> inspect.Type:
 
 
 def _with_name(message: str, kind: type[Struct]) -> str:
-    """Names the field that msgspec tells the number of."""
+    """Names the field that msgspec gives by number."""
     names = ("", *kind.__struct_fields__) if kind.__struct_config__.tag else kind.__struct_fields__
     return re.sub(r"`\$\[(\d+)\]", lambda match: f"`{names[int(match[1])]}", message, count=1)
 

@@ -1,4 +1,4 @@
-"""Reads a trace file back. Strict: every mistake is told with the number of its line, and nothing is guessed."""
+"""Reads a trace file. Strict: errors give the line number, and nothing is guessed."""
 
 from __future__ import annotations
 
@@ -93,14 +93,14 @@ class _Reader:
         )
 
     def _check_whole(self, events: list[GenerationEvent]) -> None:
-        """Refuses a run that came to its own end and tells there of more tokens than there are."""
+        """Refuses a finished run whose last line counts more tokens than the file has."""
         end, n_tokens = events[-1], sum(len(each.tokens) for each in events if isinstance(each, TokensGenerated))
         if not isinstance(end, GenerationFinished) or end.finish_reason not in _OWN_ENDS:
             return
         n_generated = end.usage.n_generated
         if n_tokens < n_generated:
             self._number = len(self._lines)
-            there = f"{n_tokens:,} of the {n_generated:,} tokens that its end tells of are there"
+            there = f"{n_tokens:,} of the {n_generated:,} tokens that its last line counts are there"
             raise self._wrong(f"the trace is damaged: {there}", "--partial takes what is there")
 
     def _header(self) -> Header:

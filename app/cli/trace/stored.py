@@ -95,7 +95,7 @@ async def _numbers(store: Store, conversation_id: int) -> str:
     replies = [str(each.id) for each in await store.messages(conversation_id) if each.role is Role.ASSISTANT]
     named = f"the number{'s' if len(replies) > 1 else ''} {'… ' if len(replies) > _N_NAMED else ''}"
     numbers = f"{named}{', '.join(replies[-_N_NAMED:])}" if replies else "no number: there are none"
-    elsewhere = "`tok export trace ID --json` tells those of another conversation as `id`"
+    elsewhere = "`tok export trace ID --json` lists those of another conversation as `id`"
     return f"the replies of conversation {conversation_id} have {numbers}: {elsewhere}"
 
 

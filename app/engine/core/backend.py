@@ -89,7 +89,7 @@ class Sampler(Protocol):
     def sample(self, logits: Logits, watch: Sequence[int] | None = None) -> int:
         """Chooses the next token and accepts it into the chain's history. `logits` is not changed.
 
-        With `watch` (token ids), `report` then tells what each stage did to them.
+        With `watch` (token ids), `report` then returns what each stage did to them.
         """
         ...
 

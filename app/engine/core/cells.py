@@ -38,7 +38,7 @@ class CellMap:
         return tuple(span for span in (*spans, free) if span.n_tokens)
 
     def news(self, sequences: Iterable[Sequence], now_s: float) -> list[CellMapChanged]:
-        """The accounts that changed by more than cells of their own that were computed since they were told."""
+        """Maps that changed, since they were reported, by more than newly computed cells of their own."""
         found: list[CellMapChanged] = []
         for sequence in sequences:
             slot, phase = sequence.slot, sequence.phase

@@ -14,7 +14,7 @@ from app.engine.core.preview import preview
 from app.engine.core.sequence import Sequence, SequencePhase
 
 _FORESEEN = 10
-"""Candidates that a held sequence is told with where it asked for none with its tokens."""
+"""Candidates reported for a held sequence whose request asked for none."""
 
 
 class Chooser:

@@ -56,7 +56,7 @@ class CostCurve:
         return max(1.0, cost)
 
     def _slope(self) -> float:
-        """What a row more costs in single-row decodes, as far as a prefill tells: its rows have no logits."""
+        """Cost of one more row in single-row decodes, estimated from a prefill, whose rows have no logits."""
         if self._prefill is None or not self.single_ms:
             return PRIOR_SLOPE
         n_rows, ms = self._prefill

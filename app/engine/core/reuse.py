@@ -74,7 +74,7 @@ class Reuse:
         archive: Archive | None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`wall` tells the Unix time, for what is read from disk."""
+        """`wall` returns the Unix time, for states read from disk."""
         self._wall = wall
         self._backend = backend
         self._slots = slots

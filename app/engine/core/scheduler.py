@@ -43,7 +43,7 @@ class Scheduler:
     ) -> None:
         """`drafter` makes the drafter for a sequence that asks for speculation, given its seq_id and its sampler.
 
-        `archive` keeps what slots lose; without one it is lost. `wall` tells the Unix time, for the account of cells.
+        `archive` keeps what slots lose; without one it is lost. `wall` returns the Unix time, for the map of cells.
         """
         self.backend = backend
         self.slots = SlotTable(backend.n_slots)
@@ -111,7 +111,7 @@ class Scheduler:
         return tuple(held) if len(held) == self.backend.n_slots else ()
 
     def _blocked(self) -> list[Blocked]:
-        """Those that have to wait for held ones and were not told so."""
+        """Sequences that wait for held ones and were not reported yet."""
         held_by = self.held_by
         found = [s for s in self._waiting if held_by and not s.block_reported and s.phase is not SequencePhase.FINISHED]
         for sequence in found:

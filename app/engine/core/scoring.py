@@ -60,7 +60,7 @@ class Scoring:
 
     @property
     def done(self) -> bool:
-        """Whether every token was told."""
+        """Whether every token was reported."""
         return self._n_reported == len(self._tokens)
 
     def claim(self, slots: SlotTable, reuse: Reuse) -> bool:

@@ -56,9 +56,9 @@ class Sequence:
     cells: tuple[CellSpan, ...] = ()
     """The account of its window when it ended."""
     block_reported: bool = False
-    """Whether it was told that it waits for held sequences."""
+    """Whether it was reported as waiting for held sequences."""
     last_reported_state: tuple[object, ...] = ()
-    """What the account of its window depended on when it was told last."""
+    """The state of its window's map at the last report."""
     stops: list[int] = field(default_factory=list[int])
     """Where a chunk of its prefill ends, whatever else fits into a batch."""
     n_restored: int = 0

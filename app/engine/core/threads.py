@@ -26,7 +26,7 @@ _DRIFT = 1.003
 
 
 class ThreadGovernor:
-    """Decides between all, all but one, half and one of the wanted threads; told of every single-row decode."""
+    """Decides between all, all but one, half and one of the wanted threads; learns from every single-row decode."""
 
     def __init__(self, n_threads: int) -> None:
         self._levels = sorted({n_threads, max(1, n_threads - 1), max(1, n_threads // 2), 1}, reverse=True)

@@ -1,7 +1,7 @@
 """Saved KV states: the beginnings of conversations, in a folder of limited size. Never trusted.
 
 The key of a state names the model's file, the build and everything that shapes the cells. What is damaged or does not
-fit is deleted and told, and the prompt is computed.
+fit is deleted and reported, and the prompt is computed.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ _EXIT_GRACE_S = 1.0
 
 
 class Inbox:
-    """A queue of commands in order; urgent ones are also told of at once, from the reader's thread."""
+    """A queue of commands in order; urgent ones are also passed on at once, from the reader's thread."""
 
     def __init__(self, fd: int, on_read: Callable[[Command], None], on_queued: Callable[[Command], None]) -> None:
         """`on_read` hears of an urgent command before it can be taken, `on_queued` when it can."""

@@ -103,7 +103,7 @@ class QueryRunner:
         try:
             self._send(answer)
         except FrameError:
-            self._send(Tokenized(answer.request_id, error="the text has too many tokens to be told at once"))
+            self._send(Tokenized(answer.request_id, error="the text has too many tokens for one event"))
 
     def _refuse(self, command: Tokenize | Predict | Score, error: str) -> None:
         request_id = command.request_id
@@ -205,7 +205,7 @@ def _fit(command: Tokenize, host: ModelService) -> Tokenized:
 def run_bench(
     command: Bench, loaded: LoadedModel | None, send: Callable[[Event], None], stopped: Callable[[], bool]
 ) -> None:
-    """Sends one BenchMeasured a repetition and one BenchFinished; a failure is told, never raised."""
+    """Sends one BenchMeasured for each repetition, then one BenchFinished, which carries any failure."""
     error = ""
     if loaded is None:
         error = "no model is loaded"

@@ -117,7 +117,7 @@ class Reply:
         )
 
     def paused(self, held: Held) -> Paused:
-        """What is told of a request that waits before its next token."""
+        """The event for a request that waits before its next token."""
         sequence = self.sequence
         return Paused(sequence.request_id, len(sequence.generated), prediction(self._vocab, held.prospect))
 

@@ -27,7 +27,7 @@ class ScoreRun:
     """One text, between the steps of the conversations: in a context of its own, or in theirs for want of memory."""
 
     def __init__(self, command: Score, prompt: Prompt, reported: Sequence[PromptToken], host: ModelService) -> None:
-        """`told` are the tokens of `prompt`. Raises ValueError where the window that is asked for cannot be had."""
+        """`reported` are the tokens of `prompt`. Raises ValueError for a window that is not possible."""
         backend = host.loaded.context
         n_ctx = command.n_ctx or backend.n_ctx
         check_window(n_ctx, backend.n_ctx)

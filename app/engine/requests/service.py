@@ -137,7 +137,7 @@ class ModelService:
             block=ThinkingBlock(self._marks, vocab.named_pieces, inside=inside),
         )
         sequence.notices += notices
-        with suppress(SamplingError):  # told by the sampler
+        with suppress(SamplingError):  # the sampler reports it
             sequence.notices += ban_notices(self.loaded.model, command.sampling)
         if self._store and command.conversation:
             self._store.remember(command.conversation)

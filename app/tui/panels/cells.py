@@ -187,7 +187,7 @@ def _clock(at: float, newest: float) -> str:
 
 
 def _texts(meter: RunMeter, cells: Sequence[CellSpan]) -> list[str]:
-    """The text of each span; empty where the prompt was not told, or a shift has moved it."""
+    """The text of each span; empty if the prompt is unknown or a shift has moved it."""
     if meter.n_shifted:
         return [""] * len(cells)
     texts: list[str] = []

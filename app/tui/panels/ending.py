@@ -70,7 +70,7 @@ def _verdict(meter: RunMeter) -> str:
     if not ending.n:
         return "Nothing has been written yet."
     if not ending.known:
-        return "The engine does not tell how likely an end was."
+        return "The engine does not report how likely an end was."
     if meter.stop is not None and meter.stop.kind == "eog":
         return f"The model ended it: an end had {percent(ending.now or 0.0)}, and was drawn."
     n_likely = sum(moment.p >= _LIKELY for moment in ending.moments)

@@ -70,8 +70,8 @@ def _line(dots: Sequence[int], under: Sequence[int]) -> Line:
 _HEADROOM = 1.6
 _TYPICAL = 0.9
 """The scale ends at this share of the curve with some headroom: single stalls, cut off there, must not flatten it."""
-_NO_TREND = "the depth: too few tokens to tell"
-_NO_PARTS = "its parts are not told"
+_NO_TREND = "the depth: too few tokens"
+_NO_PARTS = "its parts are not reported"
 _N_LABEL = 9
 _N_TABLE = 7
 _TWO_COLUMNS = 72

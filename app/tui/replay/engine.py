@@ -103,7 +103,7 @@ class ReplayEngine:
 
     @property
     def state(self) -> EngineState:
-        """READY once it was told to load, LOST when it is closed."""
+        """READY after `load`, LOST after `close`."""
         return self._state
 
     @property
@@ -186,7 +186,7 @@ class ReplayEngine:
         """A recording has saved nothing."""
 
     def pause(self, request_id: int) -> None:
-        """A recording has no next token to tell of: `ReplayClock.hold` stops it."""
+        """Does nothing: a recording has no next token; `ReplayClock.hold` stops it."""
 
     def resume(self, command: Resume) -> None:
         """See `pause`."""

@@ -240,7 +240,7 @@ class Composer(TextArea):
             start, _ = chip_at(self.document.get_line(top), start, len(self.document.get_line(top)))
             _, end = chip_at(self.document.get_line(bottom), 0, end)
         edit.from_location, edit.to_location = (top, start), (bottom, end)
-        self.note(())  # what was told of the text holds no more, and `Changed` comes behind keys that wait
+        self.note(())  # the note about the text is out of date, and `Changed` comes behind waiting keys
         return super().edit(edit)
 
     def get_line(self, line_index: int) -> Text:

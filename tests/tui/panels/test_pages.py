@@ -208,7 +208,7 @@ def test_ending_small():
     ("made", "words"),
     [
         (RunMeter(), "Nothing has been written yet."),
-        (meter(n_plain=2), "The engine does not tell how likely an end was."),
+        (meter(n_plain=2), "The engine does not report how likely an end was."),
         (
             meter(chances(0.01, 0.9), finish=FinishReason.STOP, stop=Stop("eog", "<|im_end|>", 2)),
             "The model ended it: an end had 90 %, and was drawn.",

@@ -100,7 +100,7 @@ def test_a_wrong_number_of_a_reply_is_reported_with_the_right_ones(tok) -> None:
     outcome = tok("export", "trace", "77", "--message", "--json")
     assert outcome.code == 1
     assert outcome.json["error"]["message"].endswith("there is no message 77")
-    where = "`tok export trace ID --json` tells those of another conversation as `id`"
+    where = "`tok export trace ID --json` lists those of another conversation as `id`"
     assert outcome.json["error"]["hint"] == f"the replies of conversation 2 have the number 6: {where}"
     outcome = tok("export", "trace", "1", "--message", "--json")
     assert outcome.json["error"]["hint"] == f"the replies of conversation 1 have the numbers 2, 4: {where}"

@@ -82,12 +82,12 @@ def test_a_whole_trace_comes_back(path: Path) -> None:
         (
             lambda data: _without_tokens(data, 4),
             4,
-            "the trace is damaged: 0 of the 4 tokens that its end tells of are there",
+            "the trace is damaged: 0 of the 4 tokens that its last line counts are there",
         ),
         (
             lambda data: _without_tokens(data, 1),
             7,
-            "the trace is damaged: 3 of the 4 tokens that its end tells of are there",
+            "the trace is damaged: 3 of the 4 tokens that its last line counts are there",
         ),
         (lambda data: data[:-20], 8, "the run was cut off here: the trace has no end"),
         (lambda data: b"\n".join(data.split(b"\n")[:5]), 6, "the run was cut off here: the trace has no end"),

@@ -134,6 +134,6 @@ def test_a_trace_without_its_tokens_is_damaged_not_the_same(tok, path) -> None:
     path.write_text("\n".join(kept) + "\n")
     outcome = tok("replay", "--verify", str(path), engine=ScriptedEngine(["one two three"]))
     assert outcome.code == 2
-    assert "the trace is damaged: 0 of the 4 tokens that its end tells of are there" in outcome.err
+    assert "the trace is damaged: 0 of the 4 tokens that its last line counts are there" in outcome.err
     outcome = tok("replay", "--verify", "--partial", str(path), engine=ScriptedEngine(["one two three"]))
     assert (outcome.code, outcome.err) == (2, f"tok: {path.name}: it has no tokens, so nothing can be compared\n")
