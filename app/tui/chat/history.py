@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.widgets import Static
 
 from app.domain.conversation import Conversation, ConversationKind
 from app.domain.errors import TokscopeError
@@ -80,7 +79,7 @@ class HistoryPicker(Picker):
         """Shows the questions of `tok ask`, then both, then the chats again."""
         kinds = list(_KINDS)
         self._kind = kinds[(kinds.index(self._kind) + 1) % len(kinds)]
-        self.query_one(".dialog-title", Static).update(f"History: {_KINDS[self._kind]}")
+        self.heading.update(f"History: {_KINDS[self._kind]}")
         await self.refill()
 
     def action_rename(self) -> None:

@@ -1,4 +1,4 @@
-"""A dialog that finds one row among many: type to filter, Enter to choose, Ctrl+D to make it the default."""
+"""A dialog that picks one row of many: type to filter, Enter to choose."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from app.tui.common.safe import Dialog
 from app.tui.widgets.entry import LineInput
 
 _AGAIN_S = 1.0
-"""When rows that could not be found are looked for again."""
+"""Time until a search that failed is tried again."""
 _N_PROBLEM_LINES = 4
 _OTHER_LINES = 13
-"""Lines of a dialog beside its list and its detail: border, padding, title, field, hints, and air around it."""
+"""Lines of a dialog besides its list and its detail: border, padding, title, field, hints, and margin."""
 _OTHER_LINES_LOW = 6
-"""The same below `LOW` lines, where `app.tcss` takes the air out; the hints may need two."""
+"""The same below `LOW` lines, where `app.tcss` drops the margin; the hints may need two."""
 LOW = 18
 WIDTH, MAX_WIDTH, FRAME = 78, 0.96, 6
-"""A dialog's width, the share of the screen that it has at most, and what border and padding take of it."""
+"""Width of a dialog, its largest share of the screen, and the cells of border and padding."""
 
 
 @dataclass(frozen=True)
 class PickerRow:
-    """One choice. Its texts are taken literally and made safe here."""
+    """One choice. Its texts are made safe here and taken literally."""
 
     id: str
     title: str
@@ -48,13 +48,13 @@ class PickerRow:
 
 
 def matches(query: str, *texts: str) -> bool:
-    """Tells whether every word of `query` is somewhere in `texts`, whatever the case."""
+    """Returns whether every word of `query` is in `texts`, ignoring case."""
     haystack = " ".join(texts).casefold()
     return all(word in haystack for word in query.casefold().split())
 
 
 class Picker(Dialog[str]):
-    """The base; a subclass tells the rows. Its result is the id of the chosen row, or None."""
+    """The base of all pickers. Result: the id of the chosen row, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move('cursor_up')", show=False),
@@ -71,37 +71,42 @@ class Picker(Dialog[str]):
 
     def __init__(self) -> None:
         super().__init__()
+        # Kept, not looked up: what is to be shown may come before they are mounted and after they are gone.
+        self.heading = Static(self.TITLE_TEXT, classes="dialog-title", markup=False)
+        self._line = LineInput(placeholder=self.PLACEHOLDER, classes="dialog-find", select_on_focus=False)
+        self._options = OptionList(classes="dialog-list", markup=False)
+        self._detail = Static("", classes="dialog-detail", markup=False)
         self._rows: dict[str, PickerRow] = {}
         self._failed = False
-        """Whether the detail's lines say what went wrong."""
+        """Whether the detail says what went wrong."""
 
     @abstractmethod
     async def find(self, query: str) -> Sequence[PickerRow]:
-        """Returns the rows to show for what was typed. A TokscopeError is shown, and they are looked for again."""
+        """Returns the rows for what was typed. A TokscopeError is shown, and the search is tried again."""
 
     def compose(self) -> ComposeResult:
-        """Lays the dialog out."""
+        """Title, text field, list, detail and key hints."""
         with Vertical(classes="dialog"):
-            yield Static(self.TITLE_TEXT, classes="dialog-title", markup=False)
-            yield LineInput(placeholder=self.PLACEHOLDER, classes="dialog-find", select_on_focus=False)
-            yield OptionList(classes="dialog-list", markup=False)
-            yield Static("", classes="dialog-detail", markup=False)
+            yield self.heading
+            yield self._line
+            yield self._options
+            yield self._detail
             yield Static(self.HINTS, classes="dialog-hints", markup=False)
 
     async def on_mount(self) -> None:
         """Shows the rows, the current one highlighted."""
         self._fit()
         await self.refill()
-        self.query_one(Input).focus()
+        self._line.focus()
 
     async def refill(self, keep: str | None = None) -> None:
-        """Finds the rows again; highlights the row `keep`, else the current one, else the first."""
+        """Searches again; highlights the row `keep`, else the current one, else the first."""
         if self._is_left:
             return
         rows: Sequence[PickerRow] = ()
         problem = None
         try:
-            rows = await self.find(self.query_one(Input).value.strip())
+            rows = await self.find(self._line.value.strip())
         except TokscopeError as error:
             problem = error
         if self._is_left:
@@ -112,7 +117,7 @@ class Picker(Dialog[str]):
         else:
             self._fit()
         self._rows = {row.id: row for row in rows}
-        options = self.query_one(OptionList)
+        options = self._options
         options.clear_options()
         options.add_options([Option(self._prompt(row), id=row.id) for row in rows])
         if not rows:
@@ -124,18 +129,18 @@ class Picker(Dialog[str]):
 
     @property
     def rows(self) -> list[PickerRow]:
-        """What was found, in its order."""
+        """The rows that were found."""
         return list(self._rows.values())
 
     @property
     def highlighted(self) -> PickerRow | None:
         """The row under the cursor."""
-        option = self.query_one(OptionList).highlighted_option
+        option = self._options.highlighted_option
         return self._rows.get(option.id or "") if option is not None else None
 
     def action_move(self, how: str) -> None:
         """Moves the cursor of the list while the text field keeps the focus."""
-        getattr(self.query_one(OptionList), f"action_{how}")()
+        getattr(self._options, f"action_{how}")()
 
     async def on_resize(self, _event: events.Resize) -> None:
         """Fits the list and its rows to the new size."""
@@ -166,11 +171,11 @@ class Picker(Dialog[str]):
             self.row_highlighted(row)
 
     def choose(self, row: PickerRow) -> None:
-        """Ends the dialog with a row."""
+        """Closes the dialog with a row."""
         self.dismiss(row.id)
 
     def show_problem(self, error: TokscopeError) -> None:
-        """Says below the list what went wrong, until another row is highlighted or rows are found."""
+        """Shows below the list what went wrong, until another row is highlighted or found."""
         if self._is_left:
             self.notify(safe_text(error.full_message), severity="error", markup=False)
             return
@@ -180,7 +185,7 @@ class Picker(Dialog[str]):
 
     @property
     def _is_left(self) -> bool:
-        """Whether it was left while something was waited for; its widgets are gone then."""
+        """Whether it was closed while a search ran; its widgets are gone then."""
         return self not in self.app.screen_stack  # pyright: ignore[reportUnknownMemberType]  (untyped in textual)
 
     async def _find_again(self) -> None:
@@ -188,23 +193,23 @@ class Picker(Dialog[str]):
             await self.refill()
 
     def row_highlighted(self, row: PickerRow) -> None:
-        """Is told of the row under the cursor."""
+        """Called with the row under the cursor."""
 
     def _fit(self, n_detail: int | None = None) -> None:
         self._failed = False
-        # All but the list has a fixed height, and nothing of it may be cut; the detail gives way first.
+        # Everything but the list has a fixed height that must not be cut; the detail shrinks first.
         room = self.size.height - (_OTHER_LINES_LOW if self.size.height < LOW else _OTHER_LINES)
         n_detail = max(0, min(self.N_DETAIL_LINES if n_detail is None else n_detail, room - 2))
-        self.query_one(".dialog-detail").styles.height = n_detail
-        self.query_one(OptionList).styles.max_height = max(1, room - n_detail)
+        self._detail.styles.height = n_detail
+        self._options.styles.max_height = max(1, room - n_detail)
 
     def _show_detail(self, text: str) -> None:
-        self.query_one(".dialog-detail", Static).update(Content(text))
+        self._detail.update(Content(text))
 
     def _prompt(self, row: PickerRow) -> Content:
         # The list has no columns: the tail is pushed to the right by hand.
-        n_columns = self.query_one(OptionList).scrollable_content_region.width
-        # Before the first layout: what `.dialog` will leave. Narrower rows would be seen for a moment.
+        n_columns = self._options.scrollable_content_region.width
+        # Before the first layout: the width that `.dialog` will leave, or narrower rows would flash up.
         n_columns = n_columns or min(WIDTH, int(self.size.width * MAX_WIDTH)) - FRAME
         width = max(20, n_columns - 2)
         tail = Content(one_line(row.tail, width // 2))
@@ -225,12 +230,12 @@ class DefaultPicker(Picker):
     """The key of `config.toml`."""
 
     def __init__(self, defaults: dict[str, str]) -> None:
-        """`defaults` are those of now by their settings; another one is put into it."""
+        """`defaults` are the current ones by their settings; a new one is stored in it."""
         super().__init__()
         self._defaults = defaults
 
     async def action_make_default(self) -> None:
-        """Makes the row under the cursor what new chats and `tok ask` start with."""
+        """Makes the row under the cursor the default of new chats and `tok ask`."""
         if (row := self.highlighted) is None or not self.may_be_default(row):
             return
         try:
@@ -243,9 +248,9 @@ class DefaultPicker(Picker):
         await self.refill(row.id)
 
     def may_be_default(self, row: PickerRow) -> bool:
-        """Whether a row can be chosen at all."""
+        """Returns whether a row can be the default."""
         return bool(row.id)
 
     def marked(self, name: str, tail: str) -> str:
-        """The tail of a row, with a mark where it is the default."""
+        """Returns the tail of a row, marked if it is the default."""
         return " · ".join(filter(None, ("default" if name == self._defaults[self.SETTING] else "", tail)))

@@ -258,6 +258,16 @@ async def test_the_palette_lists_and_runs_every_command(tmp_path: Path) -> None:
         await until(lambda: app.screen is app.screen_of_chat)
 
 
+async def test_what_comes_before_a_picker_is_laid_out_is_shown_in_it(tmp_path: Path) -> None:
+    app = make_app(tmp_path, ScriptedEngine(), store=await stored("sea"))
+    async with app.run_test(size=(80, 24)):
+        chat = await ready(app)
+        picker = HistoryPicker(chat.conversations, chat)
+        app.push_screen(picker)
+        picker.show_problem(ConfigError("no disk"))  # nothing of it is mounted yet
+        await until(lambda: titles(picker) == ["sea"])
+
+
 async def test_every_command_has_its_action(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine())
     async with app.run_test(size=(80, 24)):
