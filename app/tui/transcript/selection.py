@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from itertools import accumulate
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -17,12 +18,13 @@ from app.domain.text import safe_text
 from app.tui.markdown.lines import Line
 from app.tui.transcript.entry import Entry, EntryStyle, Voice
 from app.tui.transcript.laid import Laid, shown_text
+from app.tui.transcript.layout import Layout
 
 
 def character_at(entry: Entry, part: int, row: int, cell: int, look: EntryStyle) -> int | None:
-    """Returns the offset in `entry.source` of what stands in a cell of a row of a part.
+    """Returns the offset in `entry.source` of the character in a cell of a row of a part.
 
-    None where that is nothing of a reply's own: bullets' indents, borders, padding, notes, and what others wrote.
+    None for anything that is not text of a reply: indents of bullets, borders, padding, notes, other messages.
     """
     if entry.voice is not Voice.ASSISTANT or part >= len(entry.parts):
         return None
@@ -30,8 +32,37 @@ def character_at(entry: Entry, part: int, row: int, cell: int, look: EntryStyle)
     return None if at is None else before_safe(entry, at)
 
 
+class Pressed(NamedTuple):
+    """Where the button went down: the cell of the screen, and what was there."""
+
+    where: Offset
+    entry: int
+    part: int
+    row: int
+    cell: int
+
+
+def text_at(layout: Layout, pressed: Pressed) -> tuple[int, int] | None:
+    """Returns the message that was pressed and the UTF-8 bytes of its content before the character, if any."""
+    if layout.look is None or pressed.entry >= len(layout.entries):
+        return None
+    entry = layout.entries[pressed.entry]
+    at = character_at(entry, pressed.part, pressed.row, pressed.cell, layout.look)
+    if at is None or entry.message_id is None:
+        return None
+    return entry.message_id, len(entry.source[:at].encode())
+
+
+def reply_at(layout: Layout, row: int) -> int | None:
+    """Returns the id of the reply in a row, if there is one."""
+    if not layout.entries or not 0 <= row < layout.height:
+        return None
+    entry = layout.entries[layout.locate(row)[0]]
+    return entry.message_id if entry.voice is Voice.ASSISTANT else None
+
+
 def before_safe(entry: Entry, at: int) -> int:
-    """Returns the offset in `entry.source` of what stands at an offset of the text that is shown of it."""
+    """Returns the offset in `entry.source` for an offset in the text as it is shown."""
     if len(entry.source) == len(shown_text(entry)):
         return at
     ends = accumulate(len(safe_text(char)) for char in entry.source)

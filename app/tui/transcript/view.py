@@ -1,4 +1,4 @@
-"""A virtualised view of laid-out entries: follows the end, scrolls, and repaints only what changed."""
+"""A scrolled view of entries that paints only the rows in view, and repaints only what changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 from rich.style import Style
-from textual import events
+from textual import events, on
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
@@ -24,7 +24,7 @@ from app.tui.transcript.selection import highlight
 
 
 class TranscriptPaint(ScrollView):
-    """Paints the rows of a `Layout` that are in view, and scrolls them. A subclass fills the layout."""
+    """Paints the rows of a `Layout` that are in view. A subclass fills the layout."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -32,7 +32,7 @@ class TranscriptPaint(ScrollView):
         self._base = Style.null()
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """Returns the cached strips as they are: without the styles cache, which would build each of them anew."""
+        """Returns the cached strips, without the styles cache of Textual, which would build each one anew."""
         strips = [self._strip(row + self.scroll_offset.y) for row in range(crop.y, crop.bottom)]
         background = self.background_colors[1]
         for line_filter in self.get_line_filters():
@@ -41,7 +41,7 @@ class TranscriptPaint(ScrollView):
         return strips if whole else [strip.crop(crop.x, crop.right) for strip in strips]
 
     def render_line(self, y: int) -> Strip:
-        """Returns a row for the mouse: with the offsets that a selection is made of."""
+        """Returns a row with the offsets that the mouse selects by."""
         row = y + self.scroll_offset.y
         return self._strip(row).apply_offsets(0, row)
 
@@ -68,16 +68,16 @@ class TranscriptPaint(ScrollView):
 
 WHEEL_ROWS = 3
 SCROLL_KEYS = frozenset({"up", "down", "pageup", "pagedown", "home", "end"})
-"""The keys that scroll it and write nothing."""
+"""The keys that scroll it."""
 
-# Looked up once as descriptors: the type of a class attribute is the value's, as far as a checker can see.
+# Cast once: a checker takes a reactive class attribute for its value.
 _virtual_size = cast("Reactive[Size]", ScrollView.virtual_size)
 _scroll_y = ScrollView.scroll_y
 _scroll_target_y = cast("Reactive[float]", ScrollView.scroll_target_y)
 
 
 class TranscriptView(TranscriptPaint, can_focus=True):
-    """A layout of entries, scrolled, followed and painted. `follow`: the view stays at the end while text arrives."""
+    """Scrolls a layout of entries. `follow`: the view stays at the end while text arrives."""
 
     DEFAULT_CSS = """
     TranscriptView { height: 1fr; width: 1fr; overflow-x: hidden; overflow-y: scroll; scrollbar-size-vertical: 1; }
@@ -93,7 +93,7 @@ class TranscriptView(TranscriptPaint, can_focus=True):
 
     @dataclass
     class FollowChanged(Message, namespace="transcript"):
-        """The view follows the end or not any more, or text arrived below it: `new_lines` of it so far."""
+        """The view began or ceased to follow the end, or has `new_lines` below it."""
 
         following: bool
         new_lines: int
@@ -103,7 +103,7 @@ class TranscriptView(TranscriptPaint, can_focus=True):
         self.follow = True
         self.code_style = "monokai"
         self._end_left = (0, 0, 0)
-        """What stood last when the end was left."""
+        """The last row when the view left the end."""
         self._new_lines = 0
 
     def restyle(self, code_style: str = "") -> None:
@@ -134,25 +134,22 @@ class TranscriptView(TranscriptPaint, can_focus=True):
         """Scrolls by pages; negative is up."""
         self._go_to(self.scroll_offset.y + n_pages * max(1, self._n_rows - 1))
 
-    def _on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+    @on(events.MouseScrollUp)
+    @on(events.MouseScrollDown)
+    def _wheel(self, event: events.MouseScrollUp | events.MouseScrollDown) -> None:
         event.stop()
         event.prevent_default()
-        self.action_scroll_rows(-WHEEL_ROWS)
-
-    def _on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        event.stop()
-        event.prevent_default()
-        self.action_scroll_rows(WHEEL_ROWS)
+        self.action_scroll_rows(-WHEEL_ROWS if isinstance(event, events.MouseScrollUp) else WHEEL_ROWS)
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Scrolled from outside (the bar, a drag at the edge)."""
+        """Follows the scroll bar and drags at the edge."""
         super().watch_scroll_y(old_value, new_value)
         if round(new_value) != round(old_value):
             self._go_to(round(new_value))
 
     def _go_to(self, top: int) -> None:
         if not self._n_rows:
-            return  # a key that came before the first layout: there is no page yet to go back by
+            return  # a key before the first layout: there is no page yet
         end = max(0, self._layout.height - self._n_rows)
         if top >= end:
             self.action_follow()
@@ -182,16 +179,10 @@ class TranscriptView(TranscriptPaint, can_focus=True):
             self._new_lines = 0
             self.post_message(self.FollowChanged(follow, 0))
 
-    def _count_new_lines(self) -> None:
-        new_lines = max(0, self._layout.rows_after(self._end_left))
-        if not self.follow and new_lines != self._new_lines:
-            self._new_lines = new_lines
-            self.post_message(self.FollowChanged(False, new_lines))
-
     # -- messages among the entries
 
     def set_labels(self, labels: Mapping[int, str]) -> None:
-        """Writes a label under the messages with these ids, and under no others; what is seen stays where it is."""
+        """Labels the messages with these ids and no others; the view keeps its place."""
         anchor = self._layout.anchor(self.scroll_offset.y)
         if not self._layout.set_labels(labels):
             return
@@ -211,39 +202,38 @@ class TranscriptView(TranscriptPaint, can_focus=True):
         return [entry.message_id for entry in seen if entry.message_id is not None]
 
     def go_to_message(self, message_id: int) -> None:
-        """Scrolls so that a message begins at the top of the view, or as near as the end allows."""
+        """Scrolls a message to the top of the view, or as near as the end allows."""
         if (index := self._layout.entry_of(message_id)) is not None:
             self._go_to(self._layout.top_of(index))
 
     # -- laying out and painting
 
-    def _append_entry(self, entry: Entry) -> None:
-        self._layout.add(entry)
+    def _height_changed(self) -> None:
+        """Follows the end, or keeps the view and counts the lines that are new below it."""
         if self.follow:
             self._place_end()
-        else:
-            self._place(self.scroll_offset.y)
-            self._count_new_lines()
+            return
+        self._place(self.scroll_offset.y)
+        new_lines = max(0, self._layout.rows_after(self._end_left))
+        if new_lines != self._new_lines:
+            self._new_lines = new_lines
+            self.post_message(self.FollowChanged(False, new_lines))
 
     def _repaint_changes(self, entry: Entry, before: list[Line | None]) -> None:
-        """An entry changed: paints everything if the view moved, else the rows that differ."""
+        """Paints everything if the view moved, else the rows that differ from `before`."""
         self._layout.changed(entry)
         top = self.scroll_offset.y
         height = self.virtual_size.height
         self._layout.settle(top, self._n_rows)
         if self._layout.height != height:
-            if self.follow:
-                self._place_end()
-            else:
-                self._place(top)
-                self._count_new_lines()
+            self._height_changed()
             return
         for row, (old, new) in enumerate(zip(before, self._visible(), strict=True)):
             if old is not new and (old is None or new is None or old.strip != new.strip):
                 self.refresh(Region(0, row, self._width, 1))
 
     def on_resize(self) -> None:
-        """Lays out again if the width changed; a change of height alone keeps every line."""
+        """Lays out again if the width changed."""
         look = self._layout.look
         if look is None:
             self.restyle()
@@ -255,7 +245,7 @@ class TranscriptView(TranscriptPaint, can_focus=True):
             self._go_to(self.scroll_offset.y)
 
     def _relayout(self, look: EntryStyle) -> None:
-        """Every line is forgotten; the block at the top of the view stays there, or the end if it is followed."""
+        """Lays every line out again; the view keeps its top block, or the end if it follows it."""
         anchor = self._layout.anchor(self.scroll_offset.y)
         self._layout.set_look(look)
         if self.follow:
