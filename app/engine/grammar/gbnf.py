@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 _DEEPEST, _LONGEST, _MOST_REPEATS = 200, 1 << 20, 100_000
-LAST = 0x10FFFF
+_LAST = 0x10FFFF
 _NAME = re.compile(r"[a-zA-Z0-9_-]+")
 _SPACE = re.compile(r"(?:[ \t]|#[^\r\n]*)*")
 _SPACE_OR_LINES = re.compile(r"(?:[ \t\r\n]|#[^\r\n]*)*")
@@ -153,7 +153,7 @@ class _Parser:
                 return self._set()
             case ".":
                 self._at += 1
-                return Chars(((0, LAST),))
+                return Chars(((0, _LAST),))
             case "(":
                 return self._group()
             case "<" | "!":
@@ -210,7 +210,7 @@ class _Parser:
             found = self._take(_CHAR, "unknown escape")
             plain = _ESCAPES.get(found[4], found[4]) if found[4] else found[5]
             code = ord(plain) if plain else int(found[1] or found[2] or found[3], 16)
-            if code > LAST:
+            if code > _LAST:
                 raise self._wrong("not a character")
             codes.append(code)
             escaped.append(not found[5])
@@ -259,8 +259,8 @@ def _others(ranges: list[tuple[int, int]]) -> Ranges:
         if low > following:
             found.append((following, low - 1))
         following = max(following, high + 1)
-    if following <= LAST:
-        found.append((following, LAST))
+    if following <= _LAST:
+        found.append((following, _LAST))
     return tuple(found)
 
 

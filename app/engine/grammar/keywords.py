@@ -40,7 +40,7 @@ def own_keywords(
     return clean
 
 
-KeywordReader = Callable[[Json, SchemaPlace, dict[str, Json], Convert], dict[str, Json]]
+_KeywordReader = Callable[[Json, SchemaPlace, dict[str, Json], Convert], dict[str, Json]]
 """Converts the value of a keyword to keywords that llguidance supports. Raises SchemaError."""
 
 
@@ -57,21 +57,21 @@ def _type(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Con
 def _enum(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
     if not is_list(value) or not value:
         raise SchemaError(place.pointer, "must be a list that is not empty")
-    return {"enum": [constant(each, place.child(i)) for i, each in enumerate(value)]}
+    return {"enum": [_constant(each, place.child(i)) for i, each in enumerate(value)]}
 
 
 def _const(value: Json, place: SchemaPlace, _node: dict[str, Json], _convert: Convert) -> dict[str, Json]:
-    return {"const": constant(value, place)}
+    return {"const": _constant(value, place)}
 
 
-def constant(value: Json, place: SchemaPlace, depth: int = 0) -> Json:
+def _constant(value: Json, place: SchemaPlace, depth: int = 0) -> Json:
     """A literal value, with whole numbers as integers. Raises SchemaError."""
     if depth > _MOST_DEEP:
         raise SchemaError(place.pointer, f"nested deeper than {_MOST_DEEP}")
     if is_list(value):
-        return [constant(each, place.child(i), depth + 1) for i, each in enumerate(value)]
+        return [_constant(each, place.child(i), depth + 1) for i, each in enumerate(value)]
     if is_table(value):
-        return {key: constant(each, place.child(key), depth + 1) for key, each in value.items()}
+        return {key: _constant(each, place.child(key), depth + 1) for key, each in value.items()}
     return number(value, place) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -221,7 +221,7 @@ def _last(place: SchemaPlace) -> str:
     return place.pointer.rsplit("/", 1)[1]
 
 
-_READERS: dict[str, KeywordReader] = {
+_READERS: dict[str, _KeywordReader] = {
     "type": _type,
     "enum": _enum,
     "const": _const,

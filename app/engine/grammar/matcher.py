@@ -70,7 +70,7 @@ def first_line(message: str) -> str:
     return next((line.strip() for line in message.splitlines() if line.strip()), "llguidance gives no reason")[:300]
 
 
-SLICES = (r'[^"\\\x00-\x1F\x7F]{1,10}', r'[^"\\\x00-\x1F\x7F]{1,30}', r'[^"\\\x00-\x1F\x7F]+')
+_SLICES = (r'[^"\\\x00-\x1F\x7F]{1,10}', r'[^"\\\x00-\x1F\x7F]{1,30}', r'[^"\\\x00-\x1F\x7F]+')
 """Regexes with precomputed masks: the inside of strings, which most tokens of JSON are (llguidance's own choice)."""
 
 
@@ -120,4 +120,4 @@ def make_tokenizer(vocab: GrammarVocab) -> Any:  # noqa: ANN401 -- an LLTokenize
     if not vocab.eog:
         raise ValueError("the vocabulary has no end-of-generation token: a constrained answer could not end")
     wrapper = llguidance.TokenizerWrapper(_Tokens(vocab))
-    return llguidance.LLTokenizer(wrapper, eos_token=sorted(vocab.eog), slices=list(SLICES))
+    return llguidance.LLTokenizer(wrapper, eos_token=sorted(vocab.eog), slices=list(_SLICES))

@@ -12,10 +12,11 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 Json = Any
 _MOST_STEPS = 100_000
-
-TABLES = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
-LISTS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
-ONES = (
+_FEW = 64
+TYPES = ("null", "boolean", "number", "string", "array", "object")
+_TABLES = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies")
+_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems", "items")
+_ONES = (
     "items", "additionalItems", "unevaluatedItems", "contains", "additionalProperties", "unevaluatedProperties",
     "propertyNames", "not", "if", "then", "else", "contentSchema",
 )  # fmt: skip
@@ -70,15 +71,15 @@ def subschemas(node: Json, place: SchemaPlace) -> Iterator[SchemaPart]:
     """Yields the schemas directly inside a schema."""
     if not is_table(node):
         return
-    for name in TABLES:
+    for name in _TABLES:
         table = node.get(name)
         for key, each in table.items() if is_table(table) else ():
             yield SchemaPart(each, place.child(name, key))
-    for name in LISTS:
+    for name in _LISTS:
         rows = node.get(name)
         for i, each in enumerate(rows if is_list(rows) else ()):
             yield SchemaPart(each, place.child(name, i))
-    for name in ONES:
+    for name in _ONES:
         if isinstance(node.get(name), dict):
             yield SchemaPart(node[name], place.child(name))
 
@@ -157,10 +158,6 @@ def _follow(part: SchemaPart, pointer: str) -> SchemaPart | None:
             return None
         place = place.child(key).rebased(node)
     return SchemaPart(node, place)
-
-
-_FEW = 64
-TYPES = ("null", "boolean", "number", "string", "array", "object")
 
 
 def all_of(parts: Iterable[Json]) -> Json:

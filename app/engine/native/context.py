@@ -21,7 +21,7 @@ from app.engine.native.model import NativeModel
 from app.engine.native.sampler import NativeSampler
 
 
-class NativeBatch:
+class _NativeBatch:
     """A llama_batch over the arrays of a `Batch`."""
 
     def __init__(self, batch: Batch) -> None:
@@ -162,7 +162,7 @@ class NativeContext(NativeMemory):
             self.n_ctx = min(self.n_ctx, self._wanted_n_ctx)
         self.can_shift = not self.unified and bool(C.llama_memory_can_shift(self._memory))
         self.batch = Batch(int(C.llama_n_batch(handle)), max_outputs)
-        self._native_batch = NativeBatch(self.batch)
+        self._native_batch = _NativeBatch(self.batch)
         self._views: dict[int, Logits] = {}
         """Views of rows of logits, by address: llama.cpp reuses a few addresses, and a new view costs time."""
         self._read_log()

@@ -149,7 +149,8 @@ def _first(plan: LoadPlan | None, options: LoadOptions) -> Attempt:
         on_gpu = any(share.memory.kind != "CPU" for share in plan.shares)
         n_layers = plan.n_layers if on_gpu else 0
         return Attempt(plan.n_gpu_layers, n_layers, plan.n_ctx, plan.n_slots, plan.tensor_split)
-    n_gpu_layers = options.n_gpu_layers if isinstance(options.n_gpu_layers, int) else -1 if has_gpu() else 0
+    fixed = options.n_gpu_layers
+    n_gpu_layers = fixed if isinstance(fixed, int) else (-1 if has_gpu() else 0)
     return Attempt(n_gpu_layers, 0, 0, options.n_slots)
 
 

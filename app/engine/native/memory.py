@@ -15,7 +15,7 @@ State = npt.NDArray[np.uint8]
 _MEMORY_SHARE = 0.5
 _HEADER = 8
 """Bytes before the first part: a magic number and the sequence id."""
-PARTIAL = 1
+_PARTIAL = 1
 """Flag for the part of the memory that cannot be cut, the recurrent one (LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)."""
 
 
@@ -36,7 +36,7 @@ def write_state(handle: Native, seq_id: int, state: State, flags: int = 0) -> bo
 
 
 class StatePart(Enum):
-    """The parts of a state, in order. A `PARTIAL` state lacks the first if there are several."""
+    """The parts of a state, in order. A partial state lacks the first if there are several."""
 
     CELLS = "cells"
     """Keys and values of a cache: the number of streams, then for each its number of cells and the cells."""
@@ -54,15 +54,10 @@ def state_parts(model: Native) -> tuple[StatePart, ...]:
     return (StatePart.CELLS, StatePart.CELLS) if has_window else (StatePart.CELLS,)
 
 
-def partial_bytes(handle: Native, seq_id: int) -> int:
-    """Bytes of a sequence's `PARTIAL` state."""
-    return int(C.llama_state_seq_get_size_ext(handle, seq_id, PARTIAL))
-
-
 def convert_streams(state: State, parts: tuple[StatePart, ...], n_partial: int, n_from: int, n_to: int) -> State:
     """Converts the state of one sequence from a context with `n_from` streams to one with `n_to`.
 
-    `n_partial`: bytes of the same sequence's `PARTIAL` state. Raises ValueError if the format is not as expected.
+    `n_partial`: bytes of the same sequence's partial state. Raises ValueError if the format is not as expected.
     """
     if not parts:
         raise ValueError("a state of unknown parts")
@@ -138,7 +133,8 @@ class NativeMemory:
         if state is None or n_streams in (None, self.n_streams):
             return state
         try:
-            return convert_streams(state, self._parts, partial_bytes(self._handle, seq_id), self.n_streams, n_streams)
+            n_partial = int(C.llama_state_seq_get_size_ext(self._handle, seq_id, _PARTIAL))
+            return convert_streams(state, self._parts, n_partial, self.n_streams, n_streams)
         except ValueError:
             return None
 
@@ -153,12 +149,12 @@ class NativeMemory:
 
     def checkpoint(self, seq_id: int) -> State | None:
         """Implements `Backend.checkpoint`."""
-        return read_state(self._handle, self._checked(seq_id), PARTIAL)
+        return read_state(self._handle, self._checked(seq_id), _PARTIAL)
 
     def rewind(self, seq_id: int, checkpoint: State, n_past: int) -> bool:
         """Implements `Backend.rewind`."""
         self._check_not_copied(seq_id)
-        fits = write_state(self._handle, self._checked(seq_id), checkpoint, PARTIAL)
+        fits = write_state(self._handle, self._checked(seq_id), checkpoint, _PARTIAL)
         return fits and self.truncate(seq_id, n_past) and self.n_cells(seq_id) == n_past
 
     def shift(self, seq_id: int, n_keep: int, n_discard: int) -> None:

@@ -19,74 +19,9 @@ from app.domain.text import one_line
 from app.engine.core.backend import AdapterSet, SamplingError
 from app.engine.grammar.compiler import Grammars
 from app.engine.native import library
-from app.engine.native.devices import has_gpu
 from app.engine.native.library import C, Native
 from app.engine.native.vocab import NativeVocab, PieceIndex
 from app.protocol.events import LayerPlacement
-
-
-class Adapters:
-    """The LoRA adapters of one model."""
-
-    def __init__(self, model: Native, wanted: Sequence[LoraAdapter]) -> None:
-        """Loads the adapters into the memory of the weights that they change. Raises LoadError."""
-        self.wanted = tuple(wanted)
-        self._handles: dict[str, Native] = {}
-        self._files: dict[str, tuple[str, int, int]] = {}
-        for adapter in wanted:
-            self._files[adapter.name] = _identity(Path(adapter.path))
-            library.log_mark()
-            handle = C.llama_adapter_lora_init(model, os.fsencode(adapter.path))
-            if not handle:
-                why = library.last_errors() or "llama.cpp could not load it"
-                raise LoadError(f"the adapter {one_line(adapter.name)} ({adapter.path}) cannot be loaded: {why}")
-            self._handles[adapter.name] = handle
-        self.default = self._set({adapter.name: adapter.scale for adapter in wanted})
-        """The set for requests that choose none."""
-        self.notices = [
-            f"the adapter {one_line(adapter.name)} is an aLoRA, made to act from a phrase on; it acts on the whole text"
-            for adapter in wanted
-            if C.llama_adapter_get_alora_n_invocation_tokens(self._handles[adapter.name])
-        ]
-
-    def choose(self, lora: Mapping[str, float] | None) -> AdapterSet:
-        """The set for `SamplingParams.lora` (scale by name). Raises SamplingError for an unknown name."""
-        if lora is None:
-            return self.default
-        for name in lora:
-            if name not in self._handles:
-                known = ", ".join(one_line(each) for each in self._handles)
-                there = f"it has {known}" if known else "it has none; add `lora` to its entry in models.toml"
-                raise SamplingError(f"the model has no adapter `{one_line(name)}`: {there}")
-        return self._set(lora)
-
-    def apply(self, context: Native, adapters: AdapterSet) -> None:
-        """Makes the next decodes of a context use exactly this set."""
-        n = len(adapters)
-        handles = (C.llama_adapter_lora_p_ctypes * n)(*(self._handles[name] for name, _ in adapters))
-        scales = (ctypes.c_float * n)(*(scale for _, scale in adapters))
-        C.llama_set_adapters_lora(context, handles if n else None, n, scales if n else None)
-
-    def facts(self, adapters: AdapterSet) -> list[tuple[str, int, int, float]]:
-        """(path, size in bytes, mtime in ns, scale) of each adapter; identifies cells computed with this set."""
-        return [(*self._files[name], scale) for name, scale in adapters]
-
-    def _set(self, scales: Mapping[str, float]) -> AdapterSet:
-        # Sorted and without scales of 0, so that equal sets share their cells.
-        return tuple(sorted((name, float(scale)) for name, scale in scales.items() if scale))
-
-
-def _identity(path: Path) -> tuple[str, int, int]:
-    """(path, size in bytes, mtime in ns), read before the load: an overwritten file is another adapter.
-
-    Size and mtime are -1 if the file is missing.
-    """
-    try:
-        status = path.stat()
-    except OSError:
-        return str(path), -1, -1
-    return str(path.resolve()), status.st_size, status.st_mtime_ns
-
 
 _ASSIGNED = re.compile(r"layer\s+\d+ assigned to device (\S+?),?(?:\s|$)")
 _SPLIT_MODES = {"none": 0, "layer": 1, "row": 2}
@@ -118,8 +53,7 @@ class NativeModel:
             return not cancelled
 
         params = C.llama_model_default_params()
-        fixed, gpu = options.n_gpu_layers, has_gpu()
-        params.n_gpu_layers = fixed if isinstance(fixed, int) else (-1 if gpu else 0)
+        params.n_gpu_layers = options.n_gpu_layers if isinstance(options.n_gpu_layers, int) else -1
         params.main_gpu = options.main_gpu
         params.split_mode = _SPLIT_MODES[options.split_mode]
         split = (ctypes.c_float * C.llama_max_devices())(*options.tensor_split)
@@ -237,3 +171,66 @@ def _quant(lines: list[str]) -> str:
         if match := _FTYPE.search(line):
             return match.group(1).strip().removesuffix(" (guessed)").split(" - ")[0]
     return "?"
+
+
+class Adapters:
+    """The LoRA adapters of one model."""
+
+    def __init__(self, model: Native, wanted: Sequence[LoraAdapter]) -> None:
+        """Loads the adapters into the memory of the weights that they change. Raises LoadError."""
+        self.wanted = tuple(wanted)
+        self._handles: dict[str, Native] = {}
+        self._files: dict[str, tuple[str, int, int]] = {}
+        for adapter in wanted:
+            self._files[adapter.name] = _identity(Path(adapter.path))
+            library.log_mark()
+            handle = C.llama_adapter_lora_init(model, os.fsencode(adapter.path))
+            if not handle:
+                why = library.last_errors() or "llama.cpp could not load it"
+                raise LoadError(f"the adapter {one_line(adapter.name)} ({adapter.path}) cannot be loaded: {why}")
+            self._handles[adapter.name] = handle
+        self.default = self._set({adapter.name: adapter.scale for adapter in wanted})
+        """The set for requests that choose none."""
+        self.notices = [
+            f"the adapter {one_line(adapter.name)} is an aLoRA, made to act from a phrase on; it acts on the whole text"
+            for adapter in wanted
+            if C.llama_adapter_get_alora_n_invocation_tokens(self._handles[adapter.name])
+        ]
+
+    def choose(self, lora: Mapping[str, float] | None) -> AdapterSet:
+        """The set for `SamplingParams.lora` (scale by name). Raises SamplingError for an unknown name."""
+        if lora is None:
+            return self.default
+        for name in lora:
+            if name not in self._handles:
+                known = ", ".join(one_line(each) for each in self._handles)
+                there = f"it has {known}" if known else "it has none; add `lora` to its entry in models.toml"
+                raise SamplingError(f"the model has no adapter `{one_line(name)}`: {there}")
+        return self._set(lora)
+
+    def apply(self, context: Native, adapters: AdapterSet) -> None:
+        """Makes the next decodes of a context use exactly this set."""
+        n = len(adapters)
+        handles = (C.llama_adapter_lora_p_ctypes * n)(*(self._handles[name] for name, _ in adapters))
+        scales = (ctypes.c_float * n)(*(scale for _, scale in adapters))
+        C.llama_set_adapters_lora(context, handles if n else None, n, scales if n else None)
+
+    def facts(self, adapters: AdapterSet) -> list[tuple[str, int, int, float]]:
+        """(path, size in bytes, mtime in ns, scale) of each adapter; identifies cells computed with this set."""
+        return [(*self._files[name], scale) for name, scale in adapters]
+
+    def _set(self, scales: Mapping[str, float]) -> AdapterSet:
+        # Sorted and without scales of 0, so that equal sets share their cells.
+        return tuple(sorted((name, float(scale)) for name, scale in scales.items() if scale))
+
+
+def _identity(path: Path) -> tuple[str, int, int]:
+    """(path, size in bytes, mtime in ns), read before the load: an overwritten file is another adapter.
+
+    Size and mtime are -1 if the file is missing.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return str(path), -1, -1
+    return str(path.resolve()), status.st_size, status.st_mtime_ns

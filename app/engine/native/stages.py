@@ -19,7 +19,12 @@ from app.engine.native.library import C, Native
 from app.engine.native.model import NativeModel
 from app.engine.native.vocab import NativeVocab, PieceIndex
 
+BIAS = "logit-bias"
+_MIN_KEEP = 1
+_MIROSTAT_M = 100
 _MOST_VARIANTS = 6
+_KEEPS_ORDER = frozenset({"logit-bias", "penalties", "dry", "temperature"})
+"""Stages that keep the k largest logits the k largest, but for the tokens that they move."""
 
 
 class TextBans:
@@ -124,13 +129,6 @@ class TokenWindow:
     def ids(self) -> Ids:
         """The distinct tokens in the window."""
         return np.fromiter(self._counts, np.int64, len(self._counts))
-
-
-BIAS = "logit-bias"
-_MIN_KEEP = 1
-_MIROSTAT_M = 100
-_KEEPS_ORDER = frozenset({"logit-bias", "penalties", "dry", "temperature"})
-"""Stages that keep the k largest logits the k largest, but for the tokens that they move."""
 
 
 def biases(model: NativeModel, params: SamplingParams) -> dict[int, float]:

@@ -85,7 +85,7 @@ class NativeVocab:
             return []
         if len(text) <= _SAFE_BYTES:
             return self._tokenize(text)
-        return on_big_stack(lambda: self._tokenize(text))
+        return _on_big_stack(lambda: self._tokenize(text))
 
     def _tokenize(self, text: bytes) -> list[int]:
         capacity = len(text) + 16
@@ -113,7 +113,7 @@ def _special(text: bytes, token: int, attributes: int) -> SpecialToken:
     )
 
 
-def on_big_stack(work: Callable[[], T]) -> T:
+def _on_big_stack(work: Callable[[], T]) -> T:
     """Runs `work` in a thread with a stack of 512 MiB, for the recursion of std::regex; raises what it raises."""
     results: list[T] = []
     errors: list[BaseException] = []

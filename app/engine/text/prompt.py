@@ -20,7 +20,7 @@ from app.protocol.commands import ChatMessage
 _USER = OPEN_BYTES[Role.USER]
 
 
-def find_borders(data: bytes, opener: bytes) -> tuple[int, int]:
+def _find_borders(data: bytes, opener: bytes) -> tuple[int, int]:
     """Returns (end of the system prompt, start of the last turn), in bytes of the marked text `data`.
 
     A turn begins with the `opener` that the template writes before a user message. Without marks in `data`, all of it
@@ -41,7 +41,7 @@ def _opened(head: bytes, opener: bytes) -> int:
     return len(head) - n
 
 
-def count_spans(data: bytes, chunks: Sequence[Chunk], at: tuple[int, int], vocab: Vocab, n_bos: int) -> PromptSpans:
+def _count_spans(data: bytes, chunks: Sequence[Chunk], at: tuple[int, int], vocab: Vocab, n_bos: int) -> PromptSpans:
     """Counts the tokens of a prompt of `n_bos` tokens and `chunks`, cut at the two byte offsets `at`.
 
     An offset usually falls between chunks. Inside a chunk, tokens are counted by their bytes; a token that crosses the
@@ -139,8 +139,8 @@ class PromptBuilder:
                 data = data.removeprefix(name)
         chunks = self._replies.chunks(data)
         ids = bos + [i for _, run in chunks for i in run]
-        spans = count_spans(
-            data, chunks, find_borders(data, self._template.user_opener.encode()), self._vocab, len(bos)
+        spans = _count_spans(
+            data, chunks, _find_borders(data, self._template.user_opener.encode()), self._vocab, len(bos)
         )
         return Prompt(ids, spans, notices, self._strips(ids), given=given, data=data, chunks=chunks)
 

@@ -31,6 +31,8 @@ from jinja2.ext import Extension, loopcontrols
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+_LAZY = ("jinja2.constants", "jinja2.debug", "pprint")
+"""Modules that jinja2 imports late: after `confine` no file can be opened."""
 _MEMORY_BYTES = 1 << 30
 _CPU_S = 5
 """CPU seconds of one request: above the parent's deadline, in case no parent is left to enforce it."""
@@ -112,10 +114,6 @@ def _restrict_calls(libc: ctypes.CDLL) -> None:
     code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in program))
     header = struct.pack("@HP", len(program), ctypes.addressof(code))
     libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0)
-
-
-_LAZY = ("jinja2.constants", "jinja2.debug", "pprint")
-"""Modules that jinja2 imports late: after `confine` no file can be opened."""
 
 
 class _Generation(Extension):

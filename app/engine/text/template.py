@@ -21,6 +21,10 @@ _SYSTEM = ChatMessage(Role.SYSTEM, "S_probe")
 _USER = ChatMessage(Role.USER, "U_probe")
 _REPLY = ChatMessage(Role.ASSISTANT, "A_probe")
 _NEXT = ChatMessage(Role.USER, "N_probe")
+_LIMIT_BASE = 64 << 10
+_LIMIT_FACTOR = 8
+_NULLS = {"tools": None, "documents": None}
+"""Transformers passes null for these. Most templates accept them missing as well, and some only missing."""
 
 
 class ReplyMessage(ChatMessage, frozen=True, array_like=True):
@@ -29,7 +33,7 @@ class ReplyMessage(ChatMessage, frozen=True, array_like=True):
     thinking: str = ""
 
 
-RenderRaw = Callable[[list[dict[str, Any]], bool], str]
+_RenderRaw = Callable[[list[dict[str, Any]], bool], str]
 """(messages as the template gets them, whether to add the generation prompt) -> text. Raises TemplateError."""
 
 
@@ -65,7 +69,7 @@ def _thought(message: ChatMessage) -> dict[str, str]:
     return {"reasoning_content": text, "reasoning": text, "thinking": text} if text else {}
 
 
-def probe(render: RenderRaw) -> Dialect:
+def _find_dialect(render: _RenderRaw) -> Dialect:
     """Finds a template's dialect. Raises TemplateError if it does not show a single user message."""
     try:
         plain = "U_probe" in render(Dialect().shape([_USER]), True)
@@ -81,7 +85,7 @@ def probe(render: RenderRaw) -> Dialect:
     )
 
 
-def _try(render: RenderRaw, dialect: Dialect, messages: Sequence[ChatMessage]) -> str:
+def _try(render: _RenderRaw, dialect: Dialect, messages: Sequence[ChatMessage]) -> str:
     try:
         return render(dialect.shape(messages), False)
     except TemplateError:
@@ -101,7 +105,7 @@ def _merge_system(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     return out
 
 
-def merge_adjacent(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+def _merge_adjacent(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     """Joins adjacent messages of one role, for templates that require alternating roles (a reply may be missing)."""
     out: list[ChatMessage] = []
     for message in messages:
@@ -113,15 +117,11 @@ def merge_adjacent(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     return out
 
 
-def without_empty_replies(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+def _without_empty_replies(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     """Drops replies without an answer, for templates that refuse them (a reply may have ended while thinking)."""
     return [m for m in messages if m.role is not Role.ASSISTANT or m.content.strip()]
 
 
-_LIMIT_BASE = 64 << 10
-_LIMIT_FACTOR = 8
-_NULLS = {"tools": None, "documents": None}
-"""Transformers passes null for these. Most templates accept them missing as well, and some only missing."""
 _EXAMPLE = (ChatMessage(Role.USER, "U_probe"), ReplyMessage(Role.ASSISTANT, "A_probe", "T_probe"))
 
 
@@ -208,16 +208,16 @@ class ChatTemplate:
         """Finds the dialect. Raises the TemplateError of the first try, and TemplateHungError."""
         self._absent = {}
         try:
-            return probe(lambda messages, prompt: self._run(source, messages, prompt))
+            return _find_dialect(lambda messages, prompt: self._run(source, messages, prompt))
         except TemplateError as error:
             self._absent = _NULLS
             with suppress(TemplateError):
-                return probe(lambda messages, prompt: self._run(source, messages, prompt))
+                return _find_dialect(lambda messages, prompt: self._run(source, messages, prompt))
             raise error
 
     def _render(self, source: str, messages: Sequence[ChatMessage]) -> str:
-        merged = merge_adjacent(messages)
-        speaking = merge_adjacent(without_empty_replies(messages))
+        merged = _merge_adjacent(messages)
+        speaking = _merge_adjacent(_without_empty_replies(messages))
         first: TemplateError | None = None
         for attempt in (messages, merged, speaking):
             if first and attempt == messages:

@@ -15,6 +15,9 @@ from typing import Protocol
 
 from app.engine.text.marks import GUARD, GUARD_BYTES, without_border_bytes
 
+Chunk = tuple[int, list[int]]
+"""(byte offset in the text, ids) of a run of tokens."""
+_SPACE = b" \t\n\v\f\r"
 _TAG_CHARACTERS = set("<>[]{}|\u2581\uff5c\u3010\u3011")
 _LONE_BYTE = re.compile("[\udc80-\udcff]")
 
@@ -83,11 +86,6 @@ def piece_text(vocab: Vocab, token: int) -> str:
 def adds_space(vocab: Vocab) -> bool:
     """True if the vocabulary puts a space in front of each fragment, as most SentencePiece vocabularies do."""
     return b"".join(vocab.pieces[i] for i in vocab.tokenize(b"a")).startswith(b" ")
-
-
-Chunk = tuple[int, list[int]]
-"""(byte offset in the text, ids) of a run of tokens."""
-_SPACE = b" \t\n\v\f\r"
 
 
 class Tokenizer:
