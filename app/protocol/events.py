@@ -81,8 +81,6 @@ class ModelReady(Struct, frozen=True, tag=True, array_like=True):
     flash_attn: str
     load_ms: float
     build: str
-    has_template: bool
-    """False when the GGUF carries no chat template and ChatML is used instead."""
     notices: tuple[str, ...] = ()
     """What the user should know: a smaller context than asked, a fallback template."""
     adapters: tuple[AdapterReady, ...] = ()

@@ -34,7 +34,7 @@ N_TICKS = 200
 TOKENS_A_TICK = 18
 MODEL = ModelReady(
     "/m.gguf", "SmolLM2 135M Instruct", "llama", "Q4_1", 134_515_008, 98 << 20, 45 << 20, 8192, 8192, 49152, 2, 30,
-    (LayerPlacement("CPU", 30),), 2, "auto", 300.0, "b1", True,
+    (LayerPlacement("CPU", 30),), 2, "auto", 300.0, "b1",
 )  # fmt: skip
 
 

@@ -57,7 +57,6 @@ def make_ready(path: str = "/models/SmolLM2-135M-Instruct.Q4_1.gguf", **changes:
         flash_attn="auto",
         load_ms=180.0,
         build=BUILD,
-        has_template=True,
     )
     return msgspec.structs.replace(ready, **changes)
 

@@ -67,7 +67,6 @@ def test_the_account_of_the_model_is_true(loaded: LoadedModel, smollm2: Path) ->
     assert ready.n_params == 134_515_008
     assert ready.kv_bytes == 2 * 1024 * 30 * (192 + 192) * 2  # slots × cells × layers × (K and V width) × f16
     assert sum(on.n_layers for on in ready.placement) == ready.n_layers == 31
-    assert ready.has_template
 
 
 def test_probabilities_are_those_of_an_exact_softmax(loaded: LoadedModel, context: NativeContext) -> None:

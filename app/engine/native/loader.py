@@ -243,7 +243,6 @@ def describe(loaded: LoadedModel, path: str, load_ms: float, sizes: ModelSizes |
         flash_attn=context.flash_attn,
         load_ms=load_ms,
         build=library.build(),
-        has_template=model.chat_template is not None,
         notices=tuple(loaded.notices),
         adapters=tuple(AdapterReady(each.name, each.path, each.scale) for each in model.adapters.wanted),
         pass_bytes=sizes.pass_bytes if sizes else 0,

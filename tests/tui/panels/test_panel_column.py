@@ -21,7 +21,7 @@ from app.tui.panels.status import StatusLine, status
 
 MODEL = ModelReady(
     "/m.gguf", "SmolLM2 135M Instruct", "llama", "Q4_1", 134_515_008, 98 << 20, 45 << 20, 8192, 8192, 49152, 2, 30,
-    (LayerPlacement("CUDA0", 24), LayerPlacement("CPU", 6)), 2, "auto", 300.0, "b1", True,
+    (LayerPlacement("CUDA0", 24), LayerPlacement("CPU", 6)), 2, "auto", 300.0, "b1",
 )  # fmt: skip
 TOP = (
     TopToken(1, " sky", 0.625), TopToken(2, " sea", 0.25), TopToken(3, "\n", 0.0625), TopToken(4, "[/b]", 0.03),
