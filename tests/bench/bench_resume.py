@@ -14,7 +14,7 @@ from pathlib import Path
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.engine.core.scheduler import Scheduler
-from app.engine.core.sequence import Sequence
+from app.engine.core.sequence import CacheFacts, Sequence
 from app.engine.kv.store import KvStore
 from app.engine.native import library
 from app.engine.native.context import NativeContext
@@ -38,7 +38,7 @@ def main() -> None:
         store = KvStore(folder, b"k" * 32)
         scheduler = Scheduler(context, archive=store)
         params = SamplingParams(temperature=0, max_tokens=1)
-        sequence = Sequence(1, prompt, params, 0, time.perf_counter(), cacheable=True)
+        sequence = Sequence(1, prompt, params, 0, time.perf_counter(), cache=CacheFacts(cacheable=True))
         scheduler.submit(sequence)
         while not scheduler.idle:
             scheduler.step()
@@ -54,12 +54,12 @@ def main() -> None:
     for _ in range(N_ROUNDS):
         with tempfile.TemporaryDirectory() as folder:
             ms, sequence, saving_ms = first_token_ms(prompt, Path(folder))
-            assert sequence.n_cached == 0
+            assert sequence.cache.n_cached == 0
             computed.append(ms)
             n_bytes = sum(path.stat().st_size for path in Path(folder).iterdir())
             print(f"prefill {n_tokens}: {ms:.0f} ms; saved {n_bytes / 1e6:.1f} MB in {saving_ms:.0f} ms")
             ms, sequence, _ = first_token_ms([*prompt, *story[:N_NEW]], Path(folder))
-            assert sequence.n_restored >= n_tokens - 1
+            assert sequence.cache.n_restored >= n_tokens - 1
             restored.append(ms)
             print(f"reopened with {N_NEW} new tokens: {ms:.0f} ms")
     ratio = statistics.median(restored) / statistics.median(computed)

@@ -158,8 +158,8 @@ def test_a_request_is_reported_what_its_bans_mean(smollm2: Path) -> None:
             host.submit(Generate(n, asked, SamplingParams(ban=ban, max_tokens=1)), 0.0).sequence
             for n, ban in enumerate([(), ("delve",), ("#999999",)])
         )
-        assert (plain.notices, wrong.notices) == ([], [])
-        assert banned.notices == ["'delve' is 2 tokens: the text is banned, not the tokens"]
+        assert (plain.cache.notices, wrong.cache.notices) == ([], [])
+        assert banned.cache.notices == ["'delve' is 2 tokens: the text is banned, not the tokens"]
         (scheduler,) = host.schedulers
         while not scheduler.idle:
             scheduler.step()

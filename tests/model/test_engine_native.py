@@ -92,7 +92,7 @@ def test_cached_and_fresh_prefill_agree(loaded: LoadedModel, context: NativeCont
         scheduler.submit(sequence)
         while not scheduler.idle:
             scheduler.step()
-        replies.append((sequence.n_cached, sequence.generated))
+        replies.append((sequence.cache.n_cached, sequence.generated))
     assert replies[1][0] == len(ids) - 1
     assert replies[0][1] == replies[1][1]
     assert scheduler.check_integrity() == []

@@ -12,7 +12,7 @@ from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.engine.core.reuse import WORTH
 from app.engine.core.scheduler import Scheduler
-from app.engine.core.sequence import Sequence
+from app.engine.core.sequence import CacheFacts, Sequence
 from app.engine.kv.store import KvStore
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import LoadedModel
@@ -36,7 +36,7 @@ def make(loaded: LoadedModel) -> Iterator[object]:
 
 def run(scheduler: Scheduler, prompt: list[int], max_tokens: int = 12) -> Sequence:
     params = SamplingParams(temperature=0, max_tokens=max_tokens)
-    sequence = Sequence(1, prompt, params, 0, time.perf_counter(), cacheable=True)
+    sequence = Sequence(1, prompt, params, 0, time.perf_counter(), cache=CacheFacts(cacheable=True))
     scheduler.submit(sequence)
     while not scheduler.idle:
         scheduler.step()
@@ -63,10 +63,10 @@ def test_a_restored_conversation_continues_as_it_would_have(make, prompt: list[i
 
     again = Scheduler(make(n_ctx=2048), archive=KvStore(tmp_path, KEY))
     restored = run(again, follow_up)
-    assert restored.notices == []
-    assert restored.n_restored == restored.n_cached == expected.n_cached == len(follow_up) - 20
+    assert restored.cache.notices == []
+    assert restored.cache.n_restored == restored.cache.n_cached == expected.cache.n_cached == len(follow_up) - 20
     assert restored.generated == expected.generated
-    assert restored.notices == []
+    assert restored.cache.notices == []
 
 
 @pytest.mark.slow
@@ -75,9 +75,9 @@ def test_a_copied_prefix_continues_as_a_computed_one(make, prompt: list[int]) ->
     run(scheduler, [*prompt, *reversed(prompt[:300])])
     other = [*prompt[:300], *prompt[400:600], *prompt[330:500]]
     shared = run(scheduler, other)
-    assert shared.n_shared == 300
+    assert shared.cache.n_shared == 300
     fresh = run(Scheduler(make()), other)
-    assert fresh.n_cached == 0
+    assert fresh.cache.n_cached == 0
     # Equal but for the rounding that other batch shapes bring: the beginning of the text is the same.
     assert shared.generated[:4] == fresh.generated[:4]
 
@@ -91,8 +91,8 @@ def test_a_state_of_another_layout_is_refused_deleted_and_computed(make, prompt:
     first.reuse._archive.close(20)
     other = Scheduler(make(kv_type="q8_0", flash_attn="on"), archive=KvStore(tmp_path, KEY))
     computed = run(other, prompt, 2)
-    assert (computed.n_cached, computed.n_restored) == (0, 0)
-    assert len(computed.notices) == 1
+    assert (computed.cache.n_cached, computed.cache.n_restored) == (0, 0)
+    assert len(computed.cache.notices) == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -113,7 +113,7 @@ def test_a_state_longer_than_the_window_is_refused(make, prompt: list[int], tmp_
     first.reuse.keep_all(float("inf"))
     first.reuse._archive.close(20)
     small = Scheduler(make(n_ctx=512), archive=KvStore(tmp_path, KEY))
-    assert run(small, prompt[:400], 2).n_restored == 0
+    assert run(small, prompt[:400], 2).cache.n_restored == 0
 
 
 def test_the_probe_says_that_this_cache_can_be_cut(loaded: LoadedModel) -> None:

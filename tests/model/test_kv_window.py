@@ -64,7 +64,7 @@ def test_oldest_turns_are_dropped_and_the_next_message_finds_the_rest_cached(
         while not scheduler.idle:
             scheduler.step()
         assert scheduler.check_integrity() == []
-        cached.append((fitted.n_messages, sequence.n_cached))
+        cached.append((fitted.n_messages, sequence.cache.n_cached))
     assert cached[0][0] == cached[1][0]
     assert cached[1][1] > 100
 

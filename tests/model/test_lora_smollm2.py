@@ -28,7 +28,7 @@ def replied(host: ModelService, number: int, lora: dict[str, float] | None) -> t
     while not scheduler.idle:
         scheduler.step()
     assert not reply.sequence.error
-    return reply.sequence.generated, reply.sequence.n_cached
+    return reply.sequence.generated, reply.sequence.cache.n_cached
 
 
 @pytest.mark.slow

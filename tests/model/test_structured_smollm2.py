@@ -13,7 +13,7 @@ from app.domain.sampling import SamplingParams
 from app.engine.core.backend import Logits
 from app.engine.core.events import Held, Sampled
 from app.engine.core.scheduler import Scheduler
-from app.engine.core.sequence import Sequence
+from app.engine.core.sequence import HoldState, Sequence
 from app.engine.core.thinking import ThinkingBlock
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import LoadedModel
@@ -151,7 +151,7 @@ def test_a_held_reply_shows_what_the_grammar_leaves_also_after_a_ban_and_forced_
     vocab = loaded.model.vocab
     params = SamplingParams(seed=1, grammar='root ::= "yes" | "no, " [a-z]+', max_tokens=12)
     scheduler = Scheduler(context)
-    sequence = Sequence(1, vocab.tokenize(b"Is the sky blue? "), params, 0, 0.0, n_left=0)
+    sequence = Sequence(1, vocab.tokenize(b"Is the sky blue? "), params, 0, 0.0, held=HoldState(n_left=0))
     scheduler.submit(sequence)
     (held,) = (each for _ in range(4) for each in scheduler.step() if isinstance(each, Held))
     first = {vocab.pieces[token] for token, _ in held.prospect.after}

@@ -14,7 +14,7 @@ from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin
 from app.engine.core.events import Held, Sampled, StepEvent
 from app.engine.core.scheduler import Scheduler
-from app.engine.core.sequence import Sequence
+from app.engine.core.sequence import HoldState, Sequence
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import LoadedModel
 
@@ -113,7 +113,7 @@ def test_stepping_changes_no_token(loaded: LoadedModel, context: NativeContext, 
     scheduler = clear(context)
     scheduler.submit(plain)
     turn(scheduler)
-    stepped = Sequence(2, prompt, limited(CHAINS[name]), 5, 0.0, n_left=0)
+    stepped = Sequence(2, prompt, limited(CHAINS[name]), 5, 0.0, held=HoldState(n_left=0))
     scheduler = clear(context)
     scheduler.submit(stepped)
     happened = turn(scheduler, lambda sequence: sequence.resume(1))
@@ -128,7 +128,9 @@ def test_stepping_changes_no_token(loaded: LoadedModel, context: NativeContext, 
 def test_what_is_foreseen_is_what_is_drawn_from(loaded: LoadedModel, context: NativeContext) -> None:
     """The stages reported before the draw are those that the draw then reports."""
     params = SamplingParams(seed=8, repeat_penalty=1.2, top_p=0.9, max_tokens=N_TOKENS, ban=("<|im_end|>",))
-    sequence = Sequence(1, loaded.model.vocab.tokenize(PROMPT), params, 8, 0.0, trace_stages=True, n_left=0)
+    sequence = Sequence(
+        1, loaded.model.vocab.tokenize(PROMPT), params, 8, 0.0, trace_stages=True, held=HoldState(n_left=0)
+    )
     scheduler = Scheduler(context)
     scheduler.submit(sequence)
     happened = turn(scheduler, lambda sequence: sequence.resume(1))
@@ -152,7 +154,7 @@ def test_what_is_foreseen_is_what_is_drawn_from(loaded: LoadedModel, context: Na
 def test_nothing_is_computed_again_and_the_cache_holds_every_token(loaded: LoadedModel, context: NativeContext) -> None:
     """Pause, resume, forced and banned tokens: after each step as many cells as tokens were computed."""
     prompt = loaded.model.vocab.tokenize(PROMPT)
-    sequence = Sequence(1, prompt, limited(SamplingParams(seed=1), 12), 5, 0.0, n_left=2)
+    sequence = Sequence(1, prompt, limited(SamplingParams(seed=1), 12), 5, 0.0, held=HoldState(n_left=2))
     scheduler = Scheduler(context)
     scheduler.submit(sequence)
     n_rows: list[int] = []
@@ -256,12 +258,12 @@ def test_a_fork_computes_one_token_and_goes_on_as_the_reply_did(loaded: LoadedMo
     fork = Sequence(2, prompt + kept, limited(params, N_TOKENS - 10), 5, 0.0, n_kept=10)
     scheduler.submit(fork)
     turn(scheduler)
-    assert fork.n_cached == len(prompt) + 10 - 1
+    assert fork.cache.n_cached == len(prompt) + 10 - 1
     assert kept + fork.generated == first.generated
     other = Sequence(3, prompt + kept, limited(SamplingParams(seed=1, force=("#20",)), 4), 5, 0.0, n_kept=10)
     scheduler.submit(other)
     turn(scheduler)
-    assert (other.n_cached, other.generated[0]) == (len(prompt) + 10 - 1, 20)
+    assert (other.cache.n_cached, other.generated[0]) == (len(prompt) + 10 - 1, 20)
     assert context.n_cells(0) == len(prompt) + 10 + 3
 
 
@@ -289,7 +291,7 @@ def test_where_every_token_is_banned_the_reply_ends_with_an_error(
     vocab = loaded.model.vocab
     params = SamplingParams(temperature=temperature, seed=1, grammar='root ::= "yes" | "no"')
     scheduler = Scheduler(context)
-    sequence = Sequence(1, vocab.tokenize(b"Is the sky blue? "), params, 0, 0.0, n_left=0)
+    sequence = Sequence(1, vocab.tokenize(b"Is the sky blue? "), params, 0, 0.0, held=HoldState(n_left=0))
     scheduler.submit(sequence)
     held = turn(scheduler)[-1]
     assert isinstance(held, Held)

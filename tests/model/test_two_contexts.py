@@ -9,7 +9,7 @@ from app.engine.core.scheduler import Scheduler
 from app.engine.core.sequence import Sequence
 from app.engine.native.context import NativeContext
 from app.engine.native.memory import StatePart, convert_streams
-from app.engine.requests.service import Branches
+from app.engine.requests.service import ParallelContext
 
 pytestmark = pytest.mark.model
 PROMPT = list(range(1000, 1060))
@@ -26,13 +26,13 @@ def run(scheduler: Scheduler, request_id: int, prompt: list[int]) -> Sequence:
 
 def test_cells_come_back_from_another_context_as_they_were(context: NativeContext) -> None:
     main = Scheduler(context)
-    branches = Branches(context, main)
+    branches = ParallelContext(context, main)
     try:
         first = run(main, 1, PROMPT)
         branch = run(branches.scheduler, 2, [*PROMPT, *first.generated])
-        assert (branch.n_cached, branch.moved) == (len(PROMPT) + 7, True)
+        assert (branch.cache.n_cached, branch.cache.moved) == (len(PROMPT) + 7, True)
         follow_up = run(main, 3, [*PROMPT, *first.generated, *branch.generated, 5])
-        assert (follow_up.n_cached, follow_up.moved) == (len(PROMPT) + 15, True)
+        assert (follow_up.cache.n_cached, follow_up.cache.moved) == (len(PROMPT) + 15, True)
 
         before, for_branches = context.read_state(0), context.read_state(0, branches.context.n_streams)
         assert before is not None

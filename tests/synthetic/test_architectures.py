@@ -49,7 +49,7 @@ def reply(context: NativeContext, scheduler: Scheduler, prompt: list[int]) -> tu
         scheduler.step()
     assert not sequence.error
     assert scheduler.check_integrity() == []
-    return sequence.generated, sequence.n_cached
+    return sequence.generated, sequence.cache.n_cached
 
 
 def test_what_is_reused_says_what_is_computed_anew(loaded: LoadedModel) -> None:

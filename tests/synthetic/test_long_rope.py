@@ -35,7 +35,7 @@ def n_restored(path: Path, cache: Path, n_ctx: int) -> int:
         while not host.schedulers[0].idle:
             host.schedulers[0].step()
         assert not sequence.error
-        return sequence.n_restored
+        return sequence.cache.n_restored
     finally:
         host.close()
         renderer.close()

@@ -112,7 +112,7 @@ def test_the_loop_computes_each_request_with_its_own_set_and_reuses_no_cell_of_a
         scheduler.submit(sequence)
         while not scheduler.idle:
             scheduler.step()
-        return sequence.generated, sequence.n_cached
+        return sequence.generated, sequence.cache.n_cached
 
     sets = ({}, {"one": 4.0}, {"two": 4.0})
     fresh: list[list[int]] = []

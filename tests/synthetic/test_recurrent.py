@@ -19,7 +19,7 @@ from app.engine.core.sequence import Sequence
 from app.engine.native import library
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import LoadedModel, load
-from app.engine.requests.service import Branches
+from app.engine.requests.service import ParallelContext
 from app.models.gguf import read_header
 from tests.synthetic.recurrent import RecurrentShape
 from tests.synthetic.writer import write_model
@@ -93,7 +93,7 @@ def replies(context: NativeContext, *prompts: list[int], spans: PromptSpans = SP
         while not scheduler.idle:
             scheduler.step()
         assert scheduler.check_integrity() == []
-        found.append((sequence.generated, sequence.n_cached))
+        found.append((sequence.generated, sequence.cache.n_cached))
     return found
 
 
@@ -129,7 +129,7 @@ def test_two_that_begin_alike_share_what_a_checkpoint_holds_and_say_what_each_wo
 ) -> None:
     prompts = [[*PROMPT, 5, 6], [*PROMPT, 7, 8, 9]]
     asked = together(Scheduler(context), prompts=prompts)
-    assert [each.n_cached for each in asked] == [0, 120]
+    assert [each.cache.n_cached for each in asked] == [0, 120]
     for each in asked:
         (fresh, _), *_ = replies(context, each.prompt)
         assert each.generated == fresh
@@ -137,10 +137,10 @@ def test_two_that_begin_alike_share_what_a_checkpoint_holds_and_say_what_each_wo
 
 def test_branches_share_their_prompt_and_say_what_each_would_alone(context: NativeContext) -> None:
     main = Scheduler(context)
-    branches = Branches(context, main)
+    branches = ParallelContext(context, main)
     try:
         asked = together(main, branches.scheduler, prompts=[PROMPT] * 3)
-        assert [each.n_cached for each in asked] == [0, 119, 119]
+        assert [each.cache.n_cached for each in asked] == [0, 119, 119]
         (fresh, _), *_ = replies(context, PROMPT)
         assert [each.generated for each in asked] == [fresh] * 3
     finally:
@@ -149,11 +149,11 @@ def test_branches_share_their_prompt_and_say_what_each_would_alone(context: Nati
 
 def test_branches_of_a_conversation_begin_with_a_checkpoint_of_it(context: NativeContext) -> None:
     main = Scheduler(context)
-    branches = Branches(context, main)
+    branches = ParallelContext(context, main)
     try:
         (first,) = together(main, prompts=[PROMPT])
         asked = together(main, branches.scheduler, prompts=[PROMPT] * 2)
-        assert [each.n_cached for each in asked] == [119, 119]
+        assert [each.cache.n_cached for each in asked] == [119, 119]
         assert [each.generated for each in asked] == [first.generated] * 2
     finally:
         branches.context.close()

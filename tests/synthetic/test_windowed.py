@@ -17,12 +17,12 @@ from app.domain.sampling import SamplingParams
 from app.engine.core.backend import Logits
 from app.engine.core.events import Sampled
 from app.engine.core.scheduler import Scheduler
-from app.engine.core.sequence import Sequence
+from app.engine.core.sequence import CacheFacts, Sequence
 from app.engine.kv.store import KvStore
 from app.engine.native import library
 from app.engine.native.context import NativeContext
 from app.engine.native.loader import LoadedModel, load
-from app.engine.requests.service import Branches
+from app.engine.requests.service import ParallelContext
 from app.models.gguf import read_header
 from tests.synthetic.shapes import Shape
 from tests.synthetic.windowed import ARCHITECTURES, WindowedShape
@@ -76,7 +76,11 @@ class Run:
         asked: list[Sequence] = []
         for _ in range(n):
             self._n_asked += 1
-            asked.append(Sequence(self._n_asked, list(prompt), params, 900, 0.0, cacheable=True, conversation=1))
+            asked.append(
+                Sequence(
+                    self._n_asked, list(prompt), params, 900, 0.0, cache=CacheFacts(cacheable=True, conversation=1)
+                )
+            )
             self._schedulers[at].submit(asked[-1])
         first: dict[Sequence, Logits] = {}
         while not all(scheduler.idle for scheduler in self._schedulers):
@@ -114,7 +118,7 @@ def anew(loaded: LoadedModel) -> Iterator[Run]:
 def same(anew: Run, found: tuple[Sequence, Logits], n_cached: int) -> None:
     sequence, p = found
     expected = one(anew.ask(sequence.prompt))[1]
-    assert sequence.n_cached == n_cached
+    assert sequence.cache.n_cached == n_cached
     assert np.abs(p - expected).max() <= 1e-5
 
 
@@ -142,7 +146,7 @@ def test_a_state_from_disk(context: NativeContext, anew: Run, tmp_path: Path) ->
     store.close(30)
     whole = [*PROMPT, *first.generated[:-1]]
     follow_up, p, run = restarted([*whole, 5, 6, 7])
-    assert follow_up.n_restored == 407
+    assert follow_up.cache.n_restored == 407
     same(anew, (follow_up, p), 407)
     same(anew, one(run.ask(follow_up.prompt)), 409)
     same(anew, one(run.ask([*PROMPT[:200], 9, 9])), 0)
@@ -167,7 +171,7 @@ def test_a_prefix_that_is_computed_once_for_several(context: NativeContext, anew
 
 def test_branches_of_a_prompt_and_of_a_finished_reply_and_back(context: NativeContext, anew: Run) -> None:
     main = Scheduler(context)
-    branches = Branches(context, main)
+    branches = ParallelContext(context, main)
     try:
         run = Run(main, branches.scheduler)
         first, _ = one(run.ask(PROMPT, max_tokens=20))
@@ -178,6 +182,6 @@ def test_branches_of_a_prompt_and_of_a_finished_reply_and_back(context: NativeCo
         same(anew, one(run.ask([*PROMPT, *picked.generated[:-1], 4, 5])), 459)
         same(anew, one(run.ask([*PROMPT, *first.generated[:10], 8], at=1)), 0)
         for each in run.ask(OTHER, at=1, n=2):
-            same(anew, each, each[0].n_cached)
+            same(anew, each, each[0].cache.n_cached)
     finally:
         branches.context.close()

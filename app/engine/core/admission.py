@@ -90,7 +90,7 @@ class Admission:
 
     def _start(self, sequence: Sequence) -> bool:
         """Gives a sequence its slot; False where all are claimed."""
-        claimed = self._slots.claim(sequence.prompt, sequence.adapters, sequence.conversation)
+        claimed = self._slots.claim(sequence.prompt, sequence.adapters, sequence.cache.conversation)
         if claimed is None:
             return False
         try:
@@ -101,13 +101,13 @@ class Admission:
             return True
         self._backend.use_adapters(sequence.adapters)
         sequence.slot = claimed[0]
-        sequence.n_cached = self._reuse.fill(sequence, *claimed)
+        sequence.cache.n_cached = self._reuse.fill(sequence, *claimed)
         self._reuse.checkpoints.begin(sequence)
         if sequence.speculate and not sequence.params.exact and self._backend.partial_removal:
             sequence.speculation = Speculation(self._drafter(sequence.slot.seq_id, sequence.sampler), self._costs)
             sequence.speculation.begin(sequence.prompt)
         sequence.phase = SequencePhase.PREFILL
-        sequence.started_s = self._clock()
+        sequence.clock.started_s = self._clock()
         return True
 
     def _sampler(self, sequence: Sequence) -> Sampler:

@@ -20,7 +20,7 @@ class CellMap:
         self._backend = backend
         self._slots = slots
 
-    def of(self, sequence: Sequence, now_s: float) -> tuple[CellSpan, ...]:
+    def spans(self, sequence: Sequence, now_s: float) -> tuple[CellSpan, ...]:
         """The spans of its window in order, none empty; their counts sum to `n_ctx`.
 
         What a shift forgot is left out, oldest first after the system prompt. Empty where the sequence never had a
@@ -29,15 +29,15 @@ class CellMap:
         slot = sequence.slot
         if slot is None:
             return ()
-        elsewhere = "shared" if self._backend.unified and not sequence.moved else "copied"
-        cached = elsewhere if sequence.n_shared else "reused"
+        elsewhere = "shared" if self._backend.unified and not sequence.cache.moved else "copied"
+        cached = elsewhere if sequence.cache.n_shared else "reused"
         parts = _without_shifted(_parts(sequence, cached, now_s), sequence.n_shifted)
         spans = _dated(parts, slot, sorted(self._slots.shared_by(slot).values()))
         n_used = sum(span.n_tokens for span in spans)
         free = CellSpan("free", self._backend.n_ctx - n_used)
         return tuple(span for span in (*spans, free) if span.n_tokens)
 
-    def news(self, sequences: Iterable[Sequence], now_s: float) -> list[CellMapChanged]:
+    def changes(self, sequences: Iterable[Sequence], now_s: float) -> list[CellMapChanged]:
         """Maps that changed, since they were reported, by more than newly computed cells of their own."""
         found: list[CellMapChanged] = []
         for sequence in sequences:
@@ -47,9 +47,9 @@ class CellMap:
             shared = tuple(sorted(self._slots.shared_by(slot).values())) if slot.shared else ()
             n_past = sequence.n_past if phase is SequencePhase.HELD else 0
             state = (phase, sequence.n_shifted, n_past, shared)
-            if state != sequence.last_reported_state:
-                sequence.last_reported_state = state
-                found.append(CellMapChanged(sequence, self.of(sequence, max(now_s, sequence.started_s))))
+            if state != sequence.cache.reported:
+                sequence.cache.reported = state
+                found.append(CellMapChanged(sequence, self.spans(sequence, max(now_s, sequence.clock.started_s))))
         return found
 
 
@@ -59,12 +59,12 @@ def _parts(sequence: Sequence, cached: str, now_s: float) -> list[CellSpan]:
     n_reply = max(0, sequence.n_past + sequence.n_shifted - n_prompt)
     n_computed = min(n_prompt, sequence.n_past + sequence.n_shifted)
     timings = sequence.timings(now_s, 0.0)
-    per_token = timings.prefill_ms / max(1, n_computed - sequence.n_cached)
+    per_token = timings.prefill_ms / max(1, n_computed - sequence.cache.n_cached)
     ends = (spans.n_system, spans.n_system + spans.n_history, n_prompt - sequence.n_kept, n_prompt)
     parts: list[CellSpan] = []
     start = 0
     for kind, end in zip(("system", "earlier", "prompt", "reply"), ends, strict=True):
-        border = min(max(start, sequence.n_cached), end)
+        border = min(max(start, sequence.cache.n_cached), end)
         parts.append(CellSpan(kind, border - start, cached))
         n_new = max(0, min(end, n_computed) - border)
         parts.append(CellSpan(kind, n_new, "computed", n_new * per_token))

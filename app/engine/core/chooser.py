@@ -40,7 +40,7 @@ class Chooser:
         """
         sampler = sequence.sampler
         assert sampler is not None
-        if sequence.n_left == 0:
+        if sequence.held.n_left == 0:
             self._hold(sequence, logits, self._clock(), happened)
             return
         watch = self._distribution.best(logits, sequence.trace_top_k) if sequence.trace_stages else None
@@ -60,18 +60,18 @@ class Chooser:
             sampled.origin = Origin.DRAFT if drafted else Origin.BONUS
         now_s = self._clock()
         sampled.ms = sequence.accept(token, now_s)
-        sampled.sample_ms = (now_s - sequence.computed_s) * 1e3
-        sequence.computed_s = now_s  # a draft's next token is chosen from the same decode
-        sampled.decode_ms, sequence.decode_ms = sequence.decode_ms, 0.0
+        sampled.sample_ms = (now_s - sequence.clock.computed_s) * 1e3
+        sequence.clock.computed_s = now_s  # a draft's next token is chosen from the same decode
+        sampled.decode_ms, sequence.clock.decode_ms = sequence.clock.decode_ms, 0.0
         happened.append(sampled)
-        if sequence.n_left is not None:
-            sequence.n_left -= 1
+        if sequence.held.n_left is not None:
+            sequence.held.n_left -= 1
         self._end(sequence, token)
 
     def release(self, sequence: Sequence, happened: list[StepEvent]) -> None:
         """Lets a held sequence choose from the logits that were kept."""
-        sequence.computed_s = self._clock()
-        self.choose(sequence, sequence.release(sequence.computed_s), happened)
+        sequence.clock.computed_s = self._clock()
+        self.choose(sequence, sequence.release(sequence.clock.computed_s), happened)
 
     def _hold(self, sequence: Sequence, logits: Logits, now_s: float, happened: list[StepEvent]) -> None:
         assert sequence.sampler is not None

@@ -106,11 +106,11 @@ class Reuse:
                 n_there = self._restore(sequence, slot, n_own)
             n_there = n_there or self._copy(sequence, slot, n_own)
             n_cached = self._cut(slot, n_there or n_own)
-            sequence.n_restored = min(sequence.n_restored, n_cached)
-            sequence.n_shared = min(sequence.n_shared, n_cached)
+            sequence.cache.n_restored = min(sequence.cache.n_restored, n_cached)
+            sequence.cache.n_shared = min(sequence.cache.n_shared, n_cached)
         # A system prompt alone makes nothing private: another conversation begins with it by itself.
-        slot.private = (slot.private and n_cached > sequence.spans.n_system) or not sequence.cacheable
-        slot.conversation = sequence.conversation
+        slot.private = (slot.private and n_cached > sequence.spans.n_system) or not sequence.cache.cacheable
+        slot.conversation = sequence.cache.conversation
         return n_cached
 
     def to_come(self, sequence: Sequence) -> bool:
@@ -199,7 +199,7 @@ class Reuse:
         state = other._backend.read_state(donor.seq_id, self._backend.n_streams)
         if not self._put(slot, donor, state):
             return 0
-        sequence.n_shared, sequence.moved = n_there, True
+        sequence.cache.n_shared, sequence.cache.moved = n_there, True
         return n_there
 
     def _for_another(self, sequence: Sequence) -> tuple[Slot | None, int]:
@@ -212,7 +212,7 @@ class Reuse:
         for slot in idle:
             n = min(slot.common(sequence.prompt, sequence.adapters), len(sequence.prompt) - 1)
             n = self.checkpoints.reach(slot, n)
-            if n > n_there and (2 * n >= len(slot.tokens) or slot.conversation == sequence.conversation > 0):
+            if n > n_there and (2 * n >= len(slot.tokens) or slot.conversation == sequence.cache.conversation > 0):
                 donor, n_there = slot, n
         return donor, n_there
 
@@ -228,7 +228,7 @@ class Reuse:
             self._share(donor, slot)
         elif not self._put(slot, donor, self._backend.read_state(donor.seq_id)):
             return 0
-        sequence.n_shared = n_shared
+        sequence.cache.n_shared = n_shared
         return n_shared
 
     def _share(self, donor: Slot, slot: Slot) -> None:
@@ -259,8 +259,8 @@ class Reuse:
                 slot.private = False
             else:
                 saved.reject()
-        sequence.notices += archive.take_notices()
-        sequence.n_restored = n_restored
+        sequence.cache.notices += archive.take_notices()
+        sequence.cache.n_restored = n_restored
         return n_restored
 
     def _put(self, slot: Slot, donor: Slot, state: State | None) -> bool:

@@ -45,7 +45,7 @@ def build(backend: Backend, running: Many[Sequence], chunk: ChunkSize) -> list[R
     room = batch.room
     for sequence in decoding:
         longest = min(most_rows - 1, backend.n_ctx - sequence.n_past - 1)
-        follow = sequence.foreseen(longest) or sequence.propose(min(longest, LONGEST_DRAFT))
+        follow = sequence.forced_run(longest) or sequence.propose(min(longest, LONGEST_DRAFT))
         tokens = [sequence.generated[-1], *_until_end(follow, backend.eog)]
         rows.append(Rows(sequence, tokens, len(tokens)))
         room -= len(tokens)

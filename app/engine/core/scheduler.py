@@ -49,7 +49,7 @@ class Scheduler:
         self.slots = SlotTable(backend.n_slots)
         self._pace = DecodeTuner(backend)
         self.reuse = Reuse(backend, self.slots, archive, wall)
-        self._accounts = CellMap(backend, self.slots)
+        self._cell_map = CellMap(backend, self.slots)
         self._wall = wall
         self.admission = Admission(backend, self.slots, self._pace.costs, clock, drafter, self.reuse)
         self._clock = clock
@@ -87,7 +87,7 @@ class Scheduler:
         happened += [Started(sequence) for sequence in started if sequence.phase is SequencePhase.PREFILL]
         happened += [shifted for each in self._active if (shifted := make_room(self.backend, each))]
         if happened:
-            happened += self._accounts.news(self._active, began_s)
+            happened += self._cell_map.changes(self._active, began_s)
         rows = build(self.backend, running(self._active), self._pace.chunk)
         if rows:
             self.backend.use_adapters(rows[0].sequence.adapters)
@@ -95,8 +95,8 @@ class Scheduler:
             self._compute(rows, began_s, happened)
         self._sweep(happened)
         self._stuck = not rows and not happened
-        if news := self._accounts.news(self._active, self._clock()):
-            happened += news
+        if changed := self._cell_map.changes(self._active, self._clock()):
+            happened += changed
             happened.sort(key=lambda each: isinstance(each, Held))  # nothing of a sequence follows that it is held
         if self._stuck:
             happened += self._blocked()
@@ -107,7 +107,7 @@ class Scheduler:
     @property
     def held_by(self) -> tuple[int, ...]:
         """The requests that are held, where they have every slot: a new one waits until one of them has ended."""
-        held = [s.request_id for s in self._active if s.phase is SequencePhase.HELD and not s.released]
+        held = [s.request_id for s in self._active if s.phase is SequencePhase.HELD and not s.held.released]
         return tuple(held) if len(held) == self.backend.n_slots else ()
 
     def _blocked(self) -> list[Blocked]:
@@ -120,7 +120,7 @@ class Scheduler:
 
     def _release(self, happened: list[StepEvent]) -> bool:
         """Lets held sequences choose that may go on; they are computed with the next step. False where none may."""
-        released = [s for s in self._active if s.phase is SequencePhase.HELD and s.released]
+        released = [s for s in self._active if s.phase is SequencePhase.HELD and s.held.released]
         for sequence in released:
             self._choose(sequence, None, happened)
         self._stuck = self._stuck and not released
@@ -143,7 +143,7 @@ class Scheduler:
         for sequence in (*self._active, *self._waiting):
             if sequence.phase is SequencePhase.FINISHED:
                 if sequence.slot:
-                    sequence.cells = self.account(sequence)
+                    sequence.cache.cells = self.account(sequence)
                     forget_shifted(self.backend, sequence)
                     self.slots.release(sequence.slot)
                 if sequence.sampler:
@@ -164,8 +164,8 @@ class Scheduler:
         self.slots.settle()
         ended_s = self._clock()
         for row in rows:
-            row.sequence.decode_ms += (ended_s - max(began_s, row.sequence.started_s)) * 1e3
-            row.sequence.computed_s = ended_s
+            row.sequence.clock.decode_ms += (ended_s - max(began_s, row.sequence.clock.started_s)) * 1e3
+            row.sequence.clock.computed_s = ended_s
         if decoded is not Decoded.DONE:
             self._undo(rows, decoded)
             return
@@ -183,7 +183,7 @@ class Scheduler:
             self.reuse.checkpoints.reached(sequence)
             if sequence.phase is SequencePhase.DECODE:
                 continue
-            n_done, ms = sequence.n_past - sequence.n_cached, (self._clock() - sequence.started_s) * 1e3
+            n_done, ms = sequence.n_past - sequence.cache.n_cached, (self._clock() - sequence.clock.started_s) * 1e3
             happened.append(Prefilled(sequence, n_done, ms))
             if row.first_output is not None:
                 self._choose(sequence, row.first_output, happened)
@@ -238,7 +238,7 @@ class Scheduler:
         """Lets a sequence's cache be computed again from its last checkpoint; samples nothing twice."""
         assert sequence.slot is not None
         n_kept = self.reuse.checkpoints.rewind(sequence.slot, sequence.n_past)
-        sequence.n_cached = min(sequence.n_cached, n_kept)
+        sequence.cache.n_cached = min(sequence.cache.n_cached, n_kept)
 
     def _fail(self, rows: list[Rows], error: str) -> None:
         """Ends the requests of a failed batch and makes a new context. Raises ComputeError where that fails too."""
@@ -259,7 +259,7 @@ class Scheduler:
 
     def account(self, sequence: Sequence) -> tuple[CellSpan, ...]:
         """What lies in the window of a sequence now."""
-        return self._accounts.of(sequence, self._clock())
+        return self._cell_map.spans(sequence, self._clock())
 
     def check_integrity(self) -> list[str]:
         """What is wrong with the account of cells, one line each; run when idle."""

@@ -1,9 +1,9 @@
-"""One request inside the loop: its tokens, its place in the KV cache, its counts and its clock."""
+"""One request inside the loop: its tokens and counts, its clock, its hold, and the facts of its cache."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from enum import Enum
 from itertools import islice, pairwise
 
@@ -27,14 +27,104 @@ class SequencePhase(Enum):
 
 
 @dataclass(eq=False)
+class SequenceClock:
+    """When a sequence arrived, began and sampled, in seconds of the engine's monotonic clock; it stops while held."""
+
+    arrived_s: float
+    started_s: float = 0.0
+    """When the prefill began; 0 before."""
+    computed_s: float = 0.0
+    """When the logits of the next token were computed."""
+    decode_ms: float = 0.0
+    """Time of computing since the last token, in ms."""
+    held_s: float | None = None
+    """Since when the sequence has been held; None while it runs."""
+    paused_s: float = 0.0
+    """Total time that it was held before."""
+    token_times_s: list[float] = field(default_factory=list[float])
+
+    def lived(self, now_s: float) -> float:
+        """Returns `now_s` without the time that the sequence was held."""
+        return (now_s if self.held_s is None else self.held_s) - self.paused_s
+
+    def tick(self, now_s: float) -> float:
+        """Notes a token; returns the milliseconds since the one before it, or since the arrival."""
+        now_s = self.lived(now_s)
+        since = self.token_times_s[-1] if self.token_times_s else self.arrived_s
+        self.token_times_s.append(now_s)
+        return (now_s - since) * 1e3
+
+    def release(self, now_s: float) -> None:
+        """Runs again after a hold."""
+        self.paused_s = now_s - self.lived(now_s)
+        self.held_s = None
+
+    def timings(self, now_s: float, load_ms: float, n_new: int) -> Timings:
+        """Returns the times so far. `now_s` ends an unfinished prefill of `n_new` tokens."""
+        times, now_s = self.token_times_s, self.lived(now_s)
+        if not self.started_s:
+            return Timings(load_ms=load_ms, queue_ms=(now_s - self.arrived_s) * 1e3)
+        prefill_ms = ((times[0] if times else now_s) - self.started_s) * 1e3
+        decode_ms = (times[-1] - times[0]) * 1e3 if times else 0.0
+        gaps = sorted((b - a) * 1e3 for a, b in pairwise(times))
+        return Timings(
+            load_ms=load_ms,
+            queue_ms=(self.started_s - self.arrived_s) * 1e3,
+            prefill_ms=prefill_ms,
+            ttft_ms=(times[0] - self.arrived_s) * 1e3 if times else 0.0,
+            decode_ms=decode_ms,
+            prefill_tps=n_new / prefill_ms * 1e3 if prefill_ms and times else 0.0,
+            decode_tps=len(gaps) / decode_ms * 1e3 if decode_ms else 0.0,
+            p50_ms=_percentile(gaps, 0.50),
+            p95_ms=_percentile(gaps, 0.95),
+        )
+
+
+@dataclass(eq=False)
+class HoldState:
+    """Whether and where a sequence is held before its next token."""
+
+    n_left: int | None = None
+    """Tokens to sample before it is held; None: it never is."""
+    released: bool = False
+    """Whether a held sequence continues with the next step."""
+    logits: Logits | None = None
+    """Kept while it is held, to choose from later."""
+
+
+@dataclass(eq=False)
+class CacheFacts:
+    """How the prompt of a sequence came into the KV cache, and what its cells hold."""
+
+    cacheable: bool = False
+    """Whether its tokens and cells may be saved to disk."""
+    conversation: int = 0
+    """Conversation that its saved cells belong to; 0: none."""
+    n_cached: int = 0
+    """Prompt tokens that did not have to be computed."""
+    n_restored: int = 0
+    """Of these, tokens whose cells came from a saved state."""
+    n_shared: int = 0
+    """Of these, tokens whose cells were copied from another slot, or are held together with it."""
+    moved: bool = False
+    """Whether the cached cells were copied from another context."""
+    notices: list[str] = field(default_factory=list[str])
+    """Messages for the user about the cache."""
+    cells: tuple[CellSpan, ...] = ()
+    """The map of its window when it ended."""
+    reported: tuple[object, ...] = ()
+    """The state of that map at the last report."""
+
+
+@dataclass(eq=False)
 class Sequence:
-    """Grows only by `accept`. Times are seconds of the engine's monotonic clock."""
+    """A request's tokens, counts and limits. Grows only by `accept`."""
 
     request_id: int
     prompt: list[int]
     params: SamplingParams
     trace_top_k: int
-    arrived_s: float
+    arrived_s: InitVar[float]
     speculate: bool = False
     trace_stages: bool = False
     spans: PromptSpans = field(default_factory=PromptSpans)
@@ -48,55 +138,28 @@ class Sequence:
     """What its cells are computed with; known once it is considered for a slot."""
     block: ThinkingBlock | None = None
     """Tells where the set for thinking is in force; None: nowhere."""
-    cacheable: bool = False
-    """Whether its tokens and their cells may be saved to disk."""
-    conversation: int = 0
-    """What its saved cells are called after; 0: nothing."""
-    n_cached: int = 0
-    cells: tuple[CellSpan, ...] = ()
-    """The account of its window when it ended."""
+    cache: CacheFacts = field(default_factory=CacheFacts)
+    held: HoldState = field(default_factory=HoldState)
+    clock: SequenceClock = field(init=False)
     block_reported: bool = False
     """Whether it was reported as waiting for held sequences."""
-    last_reported_state: tuple[object, ...] = ()
-    """The state of its window's map at the last report."""
     stops: list[int] = field(default_factory=list[int])
     """Where a chunk of its prefill ends, whatever else fits into a batch."""
-    n_restored: int = 0
-    """Of the cached tokens, those whose cells came from a saved state."""
-    n_shared: int = 0
-    """Of the cached tokens, those whose cells were copied from another slot, or are held together with it."""
-    moved: bool = False
-    """Whether what was not computed was copied from another context."""
-    notices: list[str] = field(default_factory=list[str])
-    """What the user should know of how the prompt came into the cache."""
     n_kept: int = 0
     """How many of the prompt's last tokens are the beginning of the reply, kept from an older one."""
     forced: deque[int] = field(default_factory=deque[int])
     """Tokens that come next, not sampled."""
-    computed_s: float = 0.0
-    """When the logits of the next token were there."""
-    decode_ms: float = 0.0
-    """Computing, since the last token."""
-    n_left: int | None = None
-    """How many tokens come before it is held; None: it never is."""
-    released: bool = False
-    """Whether it goes on with the next step, where it is held."""
-    held_logits: Logits | None = None
-    held_s: float | None = None
-    """Since when it has been held."""
-    paused_s: float = 0.0
-    """How long it was held before."""
     n_shifted: int = 0
     """Tokens that shifts have forgotten."""
     generated: list[int] = field(default_factory=list[int])
-    started_s: float = 0.0
-    """When the prefill began."""
-    token_times_s: list[float] = field(default_factory=list[float])
     finish_reason: FinishReason | None = None
     stop_token: int | None = None
     error: str = ""
     incomplete: bool = False
     """Whether it ended inside its grammar."""
+
+    def __post_init__(self, arrived_s: float) -> None:
+        self.clock = SequenceClock(arrived_s)
 
     @property
     def n_past(self) -> int:
@@ -112,7 +175,7 @@ class Sequence:
     @property
     def n_new(self) -> int:
         """Prompt tokens that had to be computed."""
-        return len(self.prompt) - self.n_cached
+        return len(self.prompt) - self.cache.n_cached
 
     @property
     def n_lost(self) -> int:
@@ -123,34 +186,30 @@ class Sequence:
 
     @property
     def waits(self) -> bool:
-        """Whether it is held and nobody has asked it to go on."""
-        return self.phase is SequencePhase.HELD and not self.released
+        """Whether it is held and was not resumed."""
+        return self.phase is SequencePhase.HELD and not self.held.released
 
     def pause(self) -> None:
-        """Holds it before its next token; no effect where it is held already."""
+        """Holds it before its next token; no effect if it is held already."""
         if not self.waits:
-            self.n_left = 0
+            self.held.n_left = 0
 
     def resume(self, n_tokens: int | None) -> None:
-        """Lets a held sequence go on with the next step, for so many tokens; None is to its end."""
-        self.n_left, self.released = n_tokens, True
+        """Continues a held sequence with the next step, for `n_tokens` tokens; None: to its end."""
+        self.held.n_left, self.held.released = n_tokens, True
 
     def hold(self, logits: Logits, now_s: float) -> None:
-        """Keeps the logits to choose from later; its clock stands still until then."""
-        self.phase, self.released = SequencePhase.HELD, False
-        self.held_logits, self.held_s = logits.copy(), now_s
+        """Keeps a copy of the logits to choose from later, and stops the clock."""
+        self.phase = SequencePhase.HELD
+        self.held.released, self.held.logits, self.clock.held_s = False, logits.copy(), now_s
 
     def release(self, now_s: float) -> Logits:
-        """The logits that were kept; its clock goes on."""
-        logits = self.held_logits
+        """Returns the logits that `hold` kept, and starts the clock again."""
+        logits = self.held.logits
         assert logits is not None
-        self.paused_s = now_s - self.lived(now_s)
-        self.held_logits = self.held_s = None
+        self.clock.release(now_s)
+        self.held.logits = None
         return logits
-
-    def lived(self, now_s: float) -> float:
-        """The time by its own clock, which does not count how long it was held."""
-        return (now_s if self.held_s is None else self.held_s) - self.paused_s
 
     @property
     def known(self) -> list[int]:
@@ -159,14 +218,14 @@ class Sequence:
 
     def propose(self, longest: int) -> list[int]:
         """What may follow the last token, at most `longest`; never more than `max_tokens` leaves room for."""
-        if self.speculation is None or self.n_left is not None or self.forced or self.n_shifted:
+        if self.speculation is None or self.held.n_left is not None or self.forced or self.n_shifted:
             return []  # a drafter's window is not shifted along
         tokens = self.speculation.propose(self._within_limit(longest))
         return tokens[: self.sampler.n_fitting(tokens)] if tokens and self.sampler else tokens
 
-    def foreseen(self, longest: int) -> list[int]:
+    def forced_run(self, longest: int) -> list[int]:
         """The forced tokens that are computed together, at most `longest`: those before a pause or the limit."""
-        n = self._within_limit(longest if self.n_left is None else min(longest, self.n_left))
+        n = self._within_limit(longest if self.held.n_left is None else min(longest, self.held.n_left))
         return list(islice(self.forced, max(0, n)))
 
     def _within_limit(self, longest: int) -> int:
@@ -175,15 +234,12 @@ class Sequence:
 
     def accept(self, token: int, now_s: float) -> float:
         """Appends a sampled token; returns the milliseconds since the one before it, or since the arrival."""
-        now_s = self.lived(now_s)
-        since = self.token_times_s[-1] if self.token_times_s else self.arrived_s
         self.generated.append(token)
-        self.token_times_s.append(now_s)
-        return (now_s - since) * 1e3
+        return self.clock.tick(now_s)
 
     def cut(self, n_generated: int) -> None:
         """Forgets tokens past a stop string that a draft had brought along; the cache keeps them."""
-        del self.generated[n_generated:], self.token_times_s[n_generated:]
+        del self.generated[n_generated:], self.clock.token_times_s[n_generated:]
 
     def stop_at(self, n_generated: int) -> None:
         """Ends the sequence where a stop string is complete; whatever a later token of the step had ended is void."""
@@ -203,27 +259,11 @@ class Sequence:
 
     def usage(self) -> Usage:
         """The counts so far."""
-        return Usage(len(self.prompt), self.n_cached, len(self.generated))
+        return Usage(len(self.prompt), self.cache.n_cached, len(self.generated))
 
     def timings(self, now_s: float, load_ms: float) -> Timings:
-        """The times so far. `now_s` ends a prefill that was cut short; `load_ms` is passed through."""
-        times, now_s = self.token_times_s, self.lived(now_s)
-        if not self.started_s:
-            return Timings(load_ms=load_ms, queue_ms=(now_s - self.arrived_s) * 1e3)
-        prefill_ms = ((times[0] if times else now_s) - self.started_s) * 1e3
-        decode_ms = (times[-1] - times[0]) * 1e3 if times else 0.0
-        gaps = sorted((b - a) * 1e3 for a, b in pairwise(times))
-        return Timings(
-            load_ms=load_ms,
-            queue_ms=(self.started_s - self.arrived_s) * 1e3,
-            prefill_ms=prefill_ms,
-            ttft_ms=(times[0] - self.arrived_s) * 1e3 if times else 0.0,
-            decode_ms=decode_ms,
-            prefill_tps=self.n_new / prefill_ms * 1e3 if prefill_ms and times else 0.0,
-            decode_tps=len(gaps) / decode_ms * 1e3 if decode_ms else 0.0,
-            p50_ms=_percentile(gaps, 0.50),
-            p95_ms=_percentile(gaps, 0.95),
-        )
+        """Returns the times so far; see `SequenceClock.timings`."""
+        return self.clock.timings(now_s, load_ms, self.n_new)
 
 
 def _percentile(ordered: list[float], q: float) -> float:

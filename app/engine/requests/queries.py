@@ -135,7 +135,7 @@ class QueryRunner:
             return False
         if isinstance(happening, Held):
             prediction = reply.paused(happening).prediction
-            notices = tuple(sequence.notices)
+            notices = tuple(sequence.cache.notices)
             self._send(Predicted(sequence.request_id, len(sequence.prompt), prediction, notices=notices))
             self._given_up.add(sequence.request_id)
             sequence.finish(FinishReason.ABORT)

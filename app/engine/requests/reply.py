@@ -107,12 +107,12 @@ class Reply:
         return GenerationStarted(
             sequence.request_id,
             n_prompt,
-            sequence.n_cached,
+            sequence.cache.n_cached,
             prompt.spans,
             seed,
-            (*prompt.notices, *sequence.notices),
-            sequence.n_restored,
-            sequence.n_shared,
+            (*prompt.notices, *sequence.cache.notices),
+            sequence.cache.n_restored,
+            sequence.cache.n_shared,
             sequence.n_kept,
         )
 
@@ -137,6 +137,6 @@ class Reply:
             self.stop if reason is FinishReason.STOP else None,
             sequence.error,
             drafting=sequence.speculation.counts() if sequence.speculation else None,
-            cells=sequence.cells,
+            cells=sequence.cache.cells,
             incomplete=sequence.incomplete,
         )

@@ -14,7 +14,7 @@ from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import SamplingError
 from app.engine.core.scheduler import Scheduler, look_up
-from app.engine.core.sequence import Sequence
+from app.engine.core.sequence import CacheFacts, HoldState, Sequence
 from app.engine.core.thinking import ThinkingBlock
 from app.engine.kv.file import kv_folder
 from app.engine.kv.store import KvStore, state_key
@@ -37,7 +37,7 @@ from app.protocol.events import ModelReady, PromptFit, PromptRendered
 MAX_BRANCHES = 16
 
 
-class Branches:
+class ParallelContext:
     """A second context, whose sequences share the cells of what they have in common."""
 
     def __init__(self, beside: NativeContext, main: Scheduler) -> None:
@@ -66,7 +66,7 @@ class ModelService:
         options = command.options
         self.loaded = loaded = load(command.path, options, progress, command.sizes)
         self._draft: DraftModel | None = None
-        self._branches: Branches | None = None
+        self._parallel: ParallelContext | None = None
         self._scoring: list[NativeContext] = []
         self._store: KvStore | None = None
         try:
@@ -94,12 +94,12 @@ class ModelService:
     @property
     def schedulers(self) -> list[Scheduler]:
         """Those that may have something to do."""
-        return [self._scheduler, self._branches.scheduler] if self._branches else [self._scheduler]
+        return [self._scheduler, self._parallel.scheduler] if self._parallel else [self._scheduler]
 
     @property
     def contexts(self) -> list[NativeContext]:
         """All of them, for their abort flags."""
-        owners = (self.loaded, self._branches, self._draft)
+        owners = (self.loaded, self._parallel, self._draft)
         return [*(owner.context for owner in owners if owner), *self._scoring]
 
     def prepare(self, sampling: SamplingParams) -> tuple[str, ...]:
@@ -130,15 +130,14 @@ class ModelService:
             trace_stages=command.trace_stages,
             spans=prompt.spans,
             shift=command.context_policy == "shift" and can_shift and not command.branch,
-            cacheable=command.cacheable,
-            conversation=command.conversation,
+            cache=CacheFacts(cacheable=command.cacheable, conversation=command.conversation),
+            held=HoldState(command.n_steps),
             n_kept=prompt.n_kept,
-            n_left=command.n_steps,
             block=ThinkingBlock(self._marks, vocab.named_pieces, inside=inside),
         )
-        sequence.notices += notices
+        sequence.cache.notices += notices
         with suppress(SamplingError):  # the sampler reports it
-            sequence.notices += ban_notices(self.loaded.model, command.sampling)
+            sequence.cache.notices += ban_notices(self.loaded.model, command.sampling)
         if self._store and command.conversation:
             self._store.remember(command.conversation)
         reply = Reply(sequence, fitted, vocab, include_prompt=command.include_prompt)
@@ -229,13 +228,13 @@ class ModelService:
 
     def _branching(self) -> Scheduler:
         """The scheduler of the branches, made when first needed; the usual one where memory does not allow it."""
-        if self._branches is None:
+        if self._parallel is None:
             try:
-                self._branches = Branches(self.loaded.context, self._scheduler)
+                self._parallel = ParallelContext(self.loaded.context, self._scheduler)
             except ContextError as error:
                 os.write(2, f"no context for branches: {error}\n".encode())
                 return self._scheduler
-        return self._branches.scheduler
+        return self._parallel.scheduler
 
     def save(self) -> None:
         """Saves what is in the slots; nothing is saved afterwards."""
@@ -250,8 +249,8 @@ class ModelService:
         self.save()
         for context in self._scoring:
             context.close()
-        if self._branches:
-            self._branches.context.close()
+        if self._parallel:
+            self._parallel.context.close()
         if self._draft:
             self._draft.close()
         self.loaded.close()

@@ -36,7 +36,7 @@ def ending_page(
     ending = meter.ending
     title = spread((("WHY IT STOPS", "title"),), ((meter.finish or meter.phase.value, "value"),), width)
     lines: list[Line] = [title, *[((line, "text"),) for line in wrap(_verdict(meter), width, 2)], ()]
-    lines += _ledger(meter, model, setting)
+    lines += _stop_conditions(meter, model, setting)
     lines += [(), (("P(end of text) at each of the last tokens, on a log scale", "dim"),)]
     n_moments = min(4, len(ending.moments)) if ending.known else 0
     n_rows = max(2, min(8, height - len(lines) - n_moments - 2))
@@ -87,7 +87,7 @@ def _most(ending: Ending) -> float:
     return ending.moments[0].p if ending.moments else 0.0
 
 
-def _ledger(meter: RunMeter, model: ModelReady | None, setting: ReplyContext) -> list[Line]:
+def _stop_conditions(meter: RunMeter, model: ModelReady | None, setting: ReplyContext) -> list[Line]:
     ending, limit = meter.ending, setting.sampling.max_tokens
     now = numbers.UNKNOWN if ending.now is None else f"{percent(ending.now)} at the last token"
     far = "" if ending.survival is None else f"{percent(ending.survival)} of plain draws come this far"

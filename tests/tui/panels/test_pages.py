@@ -229,7 +229,7 @@ def test_why_it_does_not_stop(made, words):
     assert written(ending_page(made, MODEL, ReplyContext(), 76, 20))[1] == words
 
 
-def test_the_ledger_says_how_far_each_end_is():
+def test_the_stop_conditions_say_how_far_each_end_is():
     setting = ReplyContext(policy="shift", sampling=SamplingParams(max_tokens=64, stop=("END",)))
     lines = written(ending_page(meter(chances(0.5, 0.25)), MODEL, setting, 76, 24))
     assert lines[3:7] == [

@@ -56,7 +56,7 @@ def test_cells_are_reused_under_the_same_set_alone() -> None:
     plain, again, other, back = request(1), request(2), request(3, {"a": 1.0}), request(4)
     for sequence in (plain, again, other, back):
         run(scheduler, sequence)
-    assert [each.n_cached for each in (plain, again, other, back)] == [0, 5, 0, 0]
+    assert [each.cache.n_cached for each in (plain, again, other, back)] == [0, 5, 0, 0]
     assert backend.cells[0] == [*PROMPT, 3, 3]
 
 
@@ -67,7 +67,7 @@ def test_both_sets_stay_where_there_are_slots_for_them() -> None:
     plain, tuned = request(3), request(4, {"a": 1.0})
     run(scheduler, plain)
     run(scheduler, tuned)
-    assert (plain.n_cached, tuned.n_cached) == (5, 5)
+    assert (plain.cache.n_cached, tuned.cache.n_cached) == (5, 5)
 
 
 def test_the_models_own_set_is_the_one_without_a_word() -> None:
@@ -78,7 +78,7 @@ def test_the_models_own_set_is_the_one_without_a_word() -> None:
     same, off = request(2, {"a": 0.5}), request(3, {})
     run(scheduler, same)
     run(scheduler, off)
-    assert (same.n_cached, off.n_cached) == (5, 0)
+    assert (same.cache.n_cached, off.cache.n_cached) == (5, 0)
     assert backend.computed_with[-1] == ()
 
 
@@ -87,7 +87,7 @@ def test_in_one_pool_nothing_is_shared_between_sets() -> None:
     scheduler = Scheduler(backend)
     first, second, third = request(1), request(2, {"a": 1.0}), request(3, {"a": 1.0})
     run(scheduler, first, second, third)
-    assert (first.n_cached, second.n_cached, third.n_cached) == (0, 0, 5)
+    assert (first.cache.n_cached, second.cache.n_cached, third.cache.n_cached) == (0, 0, 5)
 
 
 def test_a_name_that_is_none_ends_its_request_only() -> None:

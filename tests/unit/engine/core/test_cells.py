@@ -9,14 +9,14 @@ from app.domain.generation import CellSpan, FinishReason, PromptSpans
 from app.domain.sampling import SamplingParams
 from app.engine.core.events import CellMapChanged, Held, Prefilled, Sampled, Started
 from app.engine.core.scheduler import Scheduler
-from app.engine.core.sequence import Sequence
+from app.engine.core.sequence import CacheFacts, Sequence
 from tests.fakes.toy_native import ToyBackend
 from tests.unit.engine.core.test_reuse import MemoryArchive
 
 
 def run(scheduler: Scheduler, prompt: list[int], spans: PromptSpans, max_tokens: int, shift: bool = False) -> Sequence:
     params = SamplingParams(max_tokens=max_tokens)
-    sequence = Sequence(1, prompt, params, 0, 0.0, spans=spans, shift=shift, cacheable=True)
+    sequence = Sequence(1, prompt, params, 0, 0.0, spans=spans, shift=shift, cache=CacheFacts(cacheable=True))
     scheduler.submit(sequence)
     while not scheduler.idle:
         scheduler.step()
@@ -29,7 +29,7 @@ def make(n_ctx: int = 32) -> Scheduler:
 
 
 def counts(sequence: Sequence) -> list[tuple[str, int, str]]:
-    return [(span.kind, span.n_tokens, span.source) for span in sequence.cells]
+    return [(span.kind, span.n_tokens, span.source) for span in sequence.cache.cells]
 
 
 def test_every_cell_of_two_turns() -> None:
@@ -42,7 +42,7 @@ def test_every_cell_of_two_turns() -> None:
         ("free", 24, ""),
     ]
     timings = first.timings(1.0, 0.0)
-    assert sum(span.ms for span in first.cells) == timings.prefill_ms + timings.decode_ms
+    assert sum(span.ms for span in first.cache.cells) == timings.prefill_ms + timings.decode_ms
     second = run(scheduler, [1, 2, 3, 4, 5, 6, 5, 5, 7, 8], PromptSpans(3, 6, 1), 1)
     assert counts(second) == [
         ("system", 3, "reused"),
@@ -62,7 +62,7 @@ def test_shifted_cells_are_gone_oldest_first() -> None:
 def test_a_request_without_a_place_has_no_cells() -> None:
     request = run(make(8), [1] * 9, PromptSpans(), 1)
     assert request.finish_reason is FinishReason.CONTEXT
-    assert request.cells == ()
+    assert request.cache.cells == ()
 
 
 def test_the_parts_of_a_prompt_that_was_cut_short_are_those_computed() -> None:
@@ -73,8 +73,8 @@ def test_the_parts_of_a_prompt_that_was_cut_short_are_those_computed() -> None:
     sequence.finish(FinishReason.ABORT)
     scheduler.step()
     assert counts(sequence) == [("system", 10, "computed"), ("earlier", 22, "computed"), ("free", 168, "")]
-    assert [span.ms > 0 for span in sequence.cells[:2]] == [True, True]
-    assert sequence.cells[2] == CellSpan("free", 168)
+    assert [span.ms > 0 for span in sequence.cache.cells[:2]] == [True, True]
+    assert sequence.cache.cells[2] == CellSpan("free", 168)
 
 
 class Wall:
@@ -102,14 +102,14 @@ def test_cells_show_when_they_were_computed_however_often_they_are_reused() -> N
     while not scheduler.idle:
         wall.now += 1
         scheduler.step()
-    assert dated(first.cells) == [
+    assert dated(first.cache.cells) == [
         ("system", 2, "computed", 1001.0, 1001.0),
         ("prompt", 2, "computed", 1001.0, 1001.0),
         ("reply", 2, "computed", 1002.0, 1003.0),
     ]
     wall.now = 2000.0
     second = run(scheduler, [1, 2, 3, 4, 5, 5, 7], PromptSpans(2, 4, 1), 2)
-    assert dated(second.cells) == [
+    assert dated(second.cache.cells) == [
         ("system", 2, "reused", 1001.0, 1001.0),
         ("earlier", 4, "reused", 1001.0, 1003.0),
         ("prompt", 1, "computed", 2000.0, 2000.0),
@@ -117,7 +117,7 @@ def test_cells_show_when_they_were_computed_however_often_they_are_reused() -> N
     ]
     wall.now = 3000.0
     edited = run(scheduler, [1, 2, 3, 9, 9], PromptSpans(2, 0, 3), 1)
-    assert dated(edited.cells) == [
+    assert dated(edited.cache.cells) == [
         ("system", 2, "reused", 1001.0, 1001.0),
         ("prompt", 1, "reused", 1001.0, 1001.0),
         ("prompt", 2, "computed", 3000.0, 3000.0),
@@ -133,7 +133,7 @@ def test_what_comes_from_disk_says_so_and_when_in_later_turns_too() -> None:
     run(scheduler, [9] * 300, PromptSpans(0, 0, 300), 2)
     wall.now = 5000.0
     back = run(scheduler, [*LONG, 9], PromptSpans(100, 300, 1), 2)
-    assert dated(back.cells) == [
+    assert dated(back.cache.cells) == [
         ("system", 100, "restored", 5000.0, 5000.0),
         ("earlier", 300, "restored", 5000.0, 5000.0),
         ("prompt", 1, "computed", 5000.0, 5000.0),
@@ -141,7 +141,7 @@ def test_what_comes_from_disk_says_so_and_when_in_later_turns_too() -> None:
     ]
     wall.now = 6000.0
     again = run(scheduler, [*LONG, 9, 5, 8], PromptSpans(100, 302, 1), 1)
-    assert dated(again.cells) == [
+    assert dated(again.cache.cells) == [
         ("system", 100, "restored", 5000.0, 5000.0),
         ("earlier", 300, "restored", 5000.0, 5000.0),
         ("earlier", 2, "reused", 5000.0, 5000.0),
@@ -154,11 +154,11 @@ def test_a_copy_is_as_old_as_what_it_was_copied_from_and_shares_no_cell_with_it(
     run(scheduler, [*LONG, *LONG], PromptSpans(0, 0, 800), 2)
     wall.now = 2000.0
     other = run(scheduler, [*LONG[:300], *[9] * 200], PromptSpans(0, 0, 500), 1)
-    assert dated(other.cells) == [
+    assert dated(other.cache.cells) == [
         ("prompt", 300, "copied", 1000.0, 1000.0),
         ("prompt", 200, "computed", 2000.0, 2000.0),
     ]
-    assert {span.n_sharers for span in other.cells} == {0}
+    assert {span.n_sharers for span in other.cache.cells} == {0}
 
 
 def test_a_shift_leaves_the_times_with_the_cells() -> None:
@@ -169,7 +169,7 @@ def test_a_shift_leaves_the_times_with_the_cells() -> None:
         wall.now += 1
         scheduler.step()
     # Of the cells 4 to 15 the first six went: the prompt's. The reply's first six, of the steps 2 to 7, moved down.
-    assert dated(sequence.cells) == [
+    assert dated(sequence.cache.cells) == [
         ("system", 4, "computed", 1001.0, 1001.0),
         ("reply", 7, "computed", 1002.0, 1008.0),
     ]

@@ -61,7 +61,7 @@ def test_the_same_prompt_again_computes_one_token() -> None:
     run(scheduler, request([*SYSTEM, *TURN]))
     again = request([*SYSTEM, *TURN], 2)
     run(scheduler, again)
-    assert again.n_cached == 59
+    assert again.cache.n_cached == 59
     assert backend.batches[4] == [(0, [3])]
     assert backend.cells[0] == [*SYSTEM, *TURN, 9, 9]
 
@@ -71,11 +71,11 @@ def test_the_longest_one_that_begins_the_prompt_serves_and_longer_ones_are_gone(
     run(scheduler, request([*SYSTEM, *OLD, *TURN], spans=PromptSpans(40, 50, 20)))
     edited = request([*SYSTEM, *OLD, *[4] * 30], 2, spans=PromptSpans(40, 50, 30))
     run(scheduler, edited)
-    assert edited.n_cached == 90
+    assert edited.cache.n_cached == 90
     assert places(scheduler) == [40, 90, 119]
     other = request([*SYSTEM, *[5] * 200], 3)
     run(scheduler, other)
-    assert other.n_cached == 40
+    assert other.cache.n_cached == 40
     assert places(scheduler) == [40, 239]
 
 
@@ -85,11 +85,11 @@ def test_a_follow_up_goes_on_from_the_end_of_the_reply_and_can_be_taken_back_to_
     reply = [*SYSTEM, *TURN, 9, 9]
     follow = request([*reply, 9, *[6] * 50], 2)
     run(scheduler, follow)
-    assert follow.n_cached == len(reply)
+    assert follow.cache.n_cached == len(reply)
     assert places(scheduler) == [59, 62, 112]
     instead = request([*reply, 9, *[7] * 50], 3)
     run(scheduler, instead)
-    assert instead.n_cached == len(reply)
+    assert instead.cache.n_cached == len(reply)
 
 
 def test_an_abort_goes_back_to_the_last_one_and_samples_nothing_twice() -> None:
@@ -117,7 +117,7 @@ def test_an_exact_request_leaves_those_of_what_it_computes_again() -> None:
     assert places(scheduler) == [*(n for n in before if n <= 100), 101]
     again = request(prompt, 3, spans=spans)
     run(scheduler, again)
-    assert again.n_cached == 90
+    assert again.cache.n_cached == 90
 
 
 def test_a_memory_that_can_be_cut_needs_none() -> None:
@@ -133,7 +133,7 @@ def test_other_adapters_find_none_of_them() -> None:
     run(scheduler, request([*SYSTEM, *TURN]))
     tuned = request([*SYSTEM, *TURN], 2, lora={"a": 1.0})
     run(scheduler, tuned)
-    assert tuned.n_cached == 0
+    assert tuned.cache.n_cached == 0
     assert places(scheduler) == [59]
 
 
@@ -144,7 +144,7 @@ def test_one_that_does_not_fit_any_more_is_dropped_and_the_prompt_computed() -> 
     backend.states_fit = False
     again = request([*SYSTEM, *TURN], 2)
     run(scheduler, again)
-    assert again.n_cached == 0
+    assert again.cache.n_cached == 0
     assert backend.cells[0] == [*SYSTEM, *TURN, 9, 9]
 
 
@@ -186,5 +186,5 @@ def test_branches_share_the_prompt_where_it_stops_before_its_last_token() -> Non
     while not scheduler.idle:
         scheduler.step()
         assert scheduler.check_integrity() == []
-    assert [branch.n_cached for branch in branches] == [0, 59, 59]
+    assert [branch.cache.n_cached for branch in branches] == [0, 59, 59]
     assert backend.batches[:2] == [[(0, [*SYSTEM, *TURN][:59])], [(0, [3]), (1, [3]), (2, [3])]]

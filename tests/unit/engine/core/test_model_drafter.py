@@ -218,7 +218,7 @@ def gain(kind: str, wrong_every: int, n_requests: int = 1) -> tuple[float, Timed
             scheduler.submit(sequence)
             while not scheduler.idle:
                 scheduler.step()
-        times_s = sequence.token_times_s
+        times_s = sequence.clock.token_times_s
         seconds.append(times_s[-1] - times_s[0])
     return seconds[0] / seconds[1], draft
 

@@ -8,7 +8,7 @@ from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import ComputeError, Decoded
 from app.engine.core.scheduler import Scheduler
-from app.engine.core.sequence import Sequence, SequencePhase
+from app.engine.core.sequence import CacheFacts, Sequence, SequencePhase
 from tests.fakes.toy_native import ToyBackend
 from tests.unit.engine.core.test_reuse import MemoryArchive
 
@@ -26,7 +26,9 @@ def request(
     prompt: list[int], request_id: int = 1, conversation: int = 0, *, cacheable: bool = True, **params: object
 ) -> Sequence:
     sampling = SamplingParams(**{"max_tokens": 2, **params})  # type: ignore[arg-type]
-    return Sequence(request_id, prompt, sampling, 0, 0.0, cacheable=cacheable, conversation=conversation)
+    return Sequence(
+        request_id, prompt, sampling, 0, 0.0, cache=CacheFacts(cacheable=cacheable, conversation=conversation)
+    )
 
 
 def run(*schedulers: Scheduler, submitted: tuple[Sequence, ...] = ()) -> None:
@@ -50,7 +52,7 @@ def test_requests_that_come_together_compute_their_common_beginning_once(unified
     backend = toy(unified=unified, n_window=n_window)
     asked = tuple(request([*SYSTEM, 15, i], i) for i in range(4))
     run(Scheduler(backend), submitted=asked)
-    assert [each.n_cached for each in asked] == [0, 201, 201, 201]
+    assert [each.cache.n_cached for each in asked] == [0, 201, 201, 201]
     assert n_computed(backend) == 202 + 3 + 4  # each is asked for two tokens: one more decode
     assert all(each.generated == [3, 3] for each in asked)
 
@@ -66,7 +68,7 @@ def test_one_that_comes_in_the_middle_waits_for_the_rest() -> None:
     scheduler.step()
     assert (second.phase, scheduler.idle) == (SequencePhase.WAITING, False)
     run(scheduler)
-    assert (second.n_cached, second.n_shared) == (200, 200)
+    assert (second.cache.n_cached, second.cache.n_shared) == (200, 200)
     assert n_computed(backend) == 201 + 2 + 2
 
 
@@ -80,7 +82,7 @@ def test_what_one_that_is_aborted_has_computed_serves_those_that_waited() -> Non
     scheduler.step()
     first.finish(FinishReason.ABORT)
     run(scheduler)
-    assert (second.n_cached, third.n_cached) == (128, 200)
+    assert (second.cache.n_cached, third.cache.n_cached) == (128, 200)
     assert n_computed(backend) == 128 + (73 + 1) + (1 + 1)
 
 
@@ -91,7 +93,7 @@ def test_a_backend_that_fails_leaves_nobody_waiting() -> None:
     asked = tuple(request([*SYSTEM, i], i) for i in (13, 14, 15))
     run(scheduler, submitted=asked)
     assert [each.error for each in asked] == ["the driver is gone", "", ""]
-    assert [each.n_cached for each in asked[1:]] == [0, 200]
+    assert [each.cache.n_cached for each in asked[1:]] == [0, 200]
 
 
 def test_an_unrelated_request_passes_those_that_wait_while_there_are_slots_for_all() -> None:
@@ -118,7 +120,7 @@ def test_an_exact_request_waits_for_no_prefix_and_gives_none_before_it_ends() ->
     run(scheduler, submitted=(exact, other))
     again = request([*SYSTEM, 14], 3, exact=True)
     run(scheduler, submitted=(again,))
-    assert (exact.n_cached, other.n_cached, again.n_cached) == (0, 200, 0)
+    assert (exact.cache.n_cached, other.cache.n_cached, again.cache.n_cached) == (0, 200, 0)
     assert all(len(batch) == 1 for batch in backend.batches)
 
 
@@ -126,7 +128,7 @@ def test_cells_of_other_adapters_are_neither_waited_for_nor_copied() -> None:
     backend = toy()
     plain, adapted = request([*SYSTEM, 13]), request([*SYSTEM, 14], 2, lora={"a": 1.0})
     run(Scheduler(backend), submitted=(plain, adapted))
-    assert adapted.n_cached == 0
+    assert adapted.cache.n_cached == 0
 
 
 def beside(n_window: int = 0) -> tuple[Scheduler, Scheduler, ToyBackend, ToyBackend]:
@@ -146,7 +148,7 @@ def test_branches_wait_for_what_the_conversation_is_computing(n_window: int) -> 
     for each in others:
         branches.submit(each)
     run(main, branches)
-    assert [each.n_cached for each in others] == [201, 201]
+    assert [each.cache.n_cached for each in others] == [201, 201]
     assert n_computed(one) + n_computed(pool) == 202 + 1 + 2 * 2
 
 
@@ -159,10 +161,10 @@ def test_branches_of_a_finished_reply_begin_with_its_prompt(n_window: int) -> No
     for each in others:
         branches.submit(each)
     run(branches)
-    assert [each.n_cached for each in others] == [201, 201]
+    assert [each.cache.n_cached for each in others] == [201, 201]
     follow_up = request([*prompt, *others[1].generated[:-1], 9], 4, conversation=1)
     run(main, submitted=(follow_up,))
-    assert follow_up.n_cached == 202 + 79
+    assert follow_up.cache.n_cached == 202 + 79
 
 
 def test_a_new_chat_takes_a_free_slot_and_copies_the_system_prompt_there() -> None:
@@ -170,9 +172,9 @@ def test_a_new_chat_takes_a_free_slot_and_copies_the_system_prompt_there() -> No
     scheduler = Scheduler(backend)
     run(scheduler, submitted=(older := request([*SYSTEM, *[15] * 60], conversation=1),))
     run(scheduler, submitted=(newer := request([*SYSTEM, 14, 13], 2, conversation=2),))
-    assert (newer.n_cached, newer.n_shared) == (200, 200)
+    assert (newer.cache.n_cached, newer.cache.n_shared) == (200, 200)
     run(scheduler, submitted=(follow_up := request([*older.prompt, 3, 7, 7], 3, conversation=1),))
-    assert follow_up.n_cached == 261
+    assert follow_up.cache.n_cached == 261
 
 
 def test_a_reply_again_and_an_edit_stay_in_the_slot_of_their_conversation() -> None:
@@ -181,7 +183,7 @@ def test_a_reply_again_and_an_edit_stay_in_the_slot_of_their_conversation() -> N
     run(scheduler, submitted=(request([*SYSTEM, 15], conversation=1, max_tokens=40),))
     run(scheduler, submitted=(again := request([*SYSTEM, 15], 2, conversation=1, max_tokens=40),))
     run(scheduler, submitted=(edited := request([*SYSTEM[:190], 15, 15], 3, conversation=1),))
-    assert (again.n_cached, edited.n_cached) == (200, 190)
+    assert (again.cache.n_cached, edited.cache.n_cached) == (200, 190)
     assert backend.cells[1] == []
 
 
@@ -204,9 +206,9 @@ def test_a_state_with_holes_is_used_to_its_end_or_not_at_all() -> None:
     for asked, n_cached in (([*prompt, 9], 401), ([*prompt[:400], 9], 400), ([*prompt[:390], 9], 0)):
         scheduler = Scheduler(toy(1, n_window=WINDOW), archive=archive)
         run(scheduler, submitted=(each := request(asked, 3),))
-        assert each.n_cached == n_cached
+        assert each.cache.n_cached == n_cached
     run(scheduler, submitted=(edited := request([*prompt[:300], 9, 9, 9], 4),))
-    assert edited.n_cached == 300, "what it computed itself is whole"
+    assert edited.cache.n_cached == 300, "what it computed itself is whole"
 
 
 def test_a_slot_that_was_filled_from_a_state_with_holes_is_not_cut_below_its_end() -> None:
@@ -217,11 +219,11 @@ def test_a_slot_that_was_filled_from_a_state_with_holes_is_not_cut_below_its_end
     )
     scheduler = Scheduler(toy(2, n_window=WINDOW), archive=archive)
     run(scheduler, submitted=(restored := request([*a.prompt, 3, 9], 3, conversation=1, max_tokens=30),))
-    assert restored.n_restored == 401
+    assert restored.cache.n_restored == 401
     run(scheduler, submitted=(again := request(restored.prompt, 4, conversation=1, max_tokens=4),))
     run(scheduler, submitted=(fork := request([*a.prompt[:350], 8, 8, 8, 8], 5, conversation=2),))
     run(scheduler, submitted=(edited := request([*a.prompt[:380], 8], 6, conversation=1),))
-    assert (again.n_cached, fork.n_cached, edited.n_cached) == (401, 0, 350)
+    assert (again.cache.n_cached, fork.cache.n_cached, edited.cache.n_cached) == (401, 0, 350)
 
 
 def test_a_short_state_has_no_holes() -> None:
@@ -230,7 +232,7 @@ def test_a_short_state_has_no_holes() -> None:
     run(Scheduler(backend, archive=archive), submitted=(request([*SYSTEM, *SYSTEM[:100]]), request([15] * 300, 2)))
     scheduler = Scheduler(toy(1, n_window=1000), archive=archive)
     run(scheduler, submitted=(fork := request([*SYSTEM, *SYSTEM[:80], 9], 3),))
-    assert fork.n_restored == 280
+    assert fork.cache.n_restored == 280
 
 
 def test_a_model_that_cannot_be_cut_shares_where_the_other_stops_for_it() -> None:
@@ -238,7 +240,7 @@ def test_a_model_that_cannot_be_cut_shares_where_the_other_stops_for_it() -> Non
     backend.partial_removal = False
     asked = tuple(request([*SYSTEM, 15, i, i], i) for i in (1, 2, 3))
     run(Scheduler(backend), submitted=asked)
-    assert [each.n_cached for each in asked] == [0, 201, 201]
+    assert [each.cache.n_cached for each in asked] == [0, 201, 201]
     assert all(each.generated == [3, 3] for each in asked)
 
 
@@ -250,7 +252,7 @@ def test_a_system_prompt_from_a_private_conversation_makes_none_private() -> Non
     public.spans = type(public.spans)(200, 0, 100)
     run(scheduler, submitted=(public,))
     scheduler.reuse.keep_all(float("inf"))
-    assert public.n_shared == 200
+    assert public.cache.n_shared == 200
     assert [entry.tokens[:300] for entry in archive.entries] == [public.prompt]
 
 
@@ -278,6 +280,6 @@ def test_a_slot_whose_cells_are_still_to_be_copied_is_given_to_nobody_before_the
     scheduler.submit(copy)
     scheduler.submit(restored)
     scheduler.step()
-    assert (copy.n_shared, restored.phase) == (200, SequencePhase.WAITING)
+    assert (copy.cache.n_shared, restored.phase) == (200, SequencePhase.WAITING)
     run(scheduler)
-    assert (copy.n_cached, restored.n_restored) == (200, 301)
+    assert (copy.cache.n_cached, restored.cache.n_restored) == (200, 301)

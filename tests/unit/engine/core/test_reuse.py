@@ -12,7 +12,7 @@ import pytest
 from app.domain.sampling import SamplingParams
 from app.engine.core.backend import AdapterSet
 from app.engine.core.scheduler import Scheduler
-from app.engine.core.sequence import Sequence
+from app.engine.core.sequence import CacheFacts, Sequence
 from app.engine.core.slots import common_prefix
 from tests.fakes.toy_native import ToyBackend
 
@@ -70,7 +70,9 @@ def toy(n_slots: int = 2) -> ToyBackend:
 
 
 def request(prompt: list[int], request_id: int = 1, cacheable: bool = True, max_tokens: int = 2) -> Sequence:
-    return Sequence(request_id, prompt, SamplingParams(max_tokens=max_tokens), 0, 0.0, cacheable=cacheable)
+    return Sequence(
+        request_id, prompt, SamplingParams(max_tokens=max_tokens), 0, 0.0, cache=CacheFacts(cacheable=cacheable)
+    )
 
 
 def run(scheduler: Scheduler, *sequences: Sequence) -> None:
@@ -87,7 +89,7 @@ def test_a_long_common_beginning_is_copied_from_a_conversation_that_stays() -> N
     run(scheduler, request([*SYSTEM, *LONG, *LONG, *LONG]))
     second = request([*SYSTEM, *[9] * 400], 2)
     run(scheduler, second)
-    assert (second.n_cached, second.n_shared, second.n_restored) == (400, 400, 0)
+    assert (second.cache.n_cached, second.cache.n_shared, second.cache.n_restored) == (400, 400, 0)
     assert backend.batches[-2] == [(1, [9] * 400)]
     assert backend.cells[0][:700] == [*SYSTEM, *LONG]
     assert backend.cells[1] == [*SYSTEM, *[9] * 400, 3]
@@ -100,7 +102,7 @@ def test_a_conversation_that_is_running_can_give_its_beginning() -> None:
     scheduler.submit(first)
     scheduler.step()
     run(scheduler, second)
-    assert second.n_shared == 400
+    assert second.cache.n_shared == 400
     assert (len(first.generated), len(second.generated)) == (5, 2)
 
 
@@ -110,7 +112,7 @@ def test_what_costs_more_to_copy_than_to_compute_is_computed() -> None:
     run(scheduler, request(LONG))
     second = request([*LONG[:15], *[9] * 300], 2)
     run(scheduler, second)
-    assert (second.n_cached, second.n_shared) == (0, 0)
+    assert (second.cache.n_cached, second.cache.n_shared) == (0, 0)
 
 
 def test_what_a_slot_loses_is_saved_and_found_again() -> None:
@@ -121,7 +123,7 @@ def test_what_a_slot_loses_is_saved_and_found_again() -> None:
     assert [entry.tokens for entry in archive.entries] == [[*LONG, 3]]
     back = request([*LONG, 5, 6], 3)
     run(scheduler, back)
-    assert (back.n_cached, back.n_restored) == (300, 300)
+    assert (back.cache.n_cached, back.cache.n_restored) == (300, 300)
     assert backend.batches[-2] == [(0, [5, 6])]
     assert [entry.tokens[:3] for entry in archive.entries] == [LONG[:3], SYSTEM[:3]]
 
@@ -142,7 +144,7 @@ def test_a_state_that_does_not_fit_is_reported_and_the_prompt_computed() -> None
     backend.states_fit = False
     back = request([*LONG, 5], 3)
     run(scheduler, back)
-    assert (back.n_cached, back.n_restored, back.notices) == (0, 0, ["it did not fit"])
+    assert (back.cache.n_cached, back.cache.n_restored, back.cache.notices) == (0, 0, ["it did not fit"])
     assert len(back.generated) == 2
     assert [entry.tokens[:3] for entry in archive.entries] == [SYSTEM[:3]]
 
@@ -152,7 +154,7 @@ def test_a_state_of_other_tokens_than_it_says_is_refused() -> None:
     archive.save(LONG, np.array(LONG[:-1], np.uint8))
     back = request([*LONG, 5])
     run(Scheduler(backend, archive=archive), back)
-    assert (back.n_restored, archive.entries) == (0, [])
+    assert (back.cache.n_restored, archive.entries) == (0, [])
 
 
 def test_a_private_conversation_is_never_saved_nor_what_was_made_of_it() -> None:
@@ -161,7 +163,7 @@ def test_a_private_conversation_is_never_saved_nor_what_was_made_of_it() -> None
     run(scheduler, request([*SYSTEM, *LONG, *LONG], cacheable=False))
     shares = request([*SYSTEM, *[9] * 400], 2)
     run(scheduler, shares)
-    assert shares.n_shared == 400
+    assert shares.cache.n_shared == 400
     run(scheduler, request([2, *LONG], 3), request([4, *LONG], 4))
     assert archive.entries == []
     run(scheduler, request([6, *LONG], 5), request([7, *LONG], 6))
@@ -185,7 +187,7 @@ def test_a_model_that_cannot_cut_is_given_whole_states_only() -> None:
     run(scheduler, request([*SYSTEM, *LONG, *LONG, *LONG]))
     second = request([*SYSTEM, 9], 2)
     run(scheduler, second)
-    assert (second.n_cached, second.n_shared) == (0, 0)
+    assert (second.cache.n_cached, second.cache.n_shared) == (0, 0)
     assert archive.asked[-1] == 256  # its own 400 are worth nothing: they cannot be had alone
 
 
@@ -193,7 +195,7 @@ def test_a_state_is_saved_under_the_conversation_whose_slot_it_was() -> None:
     archive = MemoryArchive()
     scheduler = Scheduler(toy(n_slots=1), archive=archive)
     first, second = request(LONG), request(SYSTEM, 2)
-    first.conversation, second.conversation = 7, 8
+    first.cache.conversation, second.cache.conversation = 7, 8
     run(scheduler, first, second)
     scheduler.reuse.keep_all(float("inf"))
     assert archive.saved_for == [7, 8]
@@ -204,7 +206,7 @@ def test_what_lies_of_a_forgotten_conversation_is_given_up_and_never_saved() -> 
     scheduler = Scheduler(backend, archive=archive)
     gone, kept = request(LONG), request(SYSTEM, 2)
     running = request([9] * 300, 3, max_tokens=5)
-    gone.conversation, kept.conversation, running.conversation = 7, 8, 9
+    gone.cache.conversation, kept.cache.conversation, running.cache.conversation = 7, 8, 9
     run(scheduler, gone, kept)
     scheduler.submit(running)
     scheduler.step()
@@ -232,21 +234,21 @@ def test_branches_begin_with_what_the_conversation_has_computed_and_it_goes_on_w
     prompt = [*LONG[:40], *first.generated[:-1], 9, 9, 9]
     picked, other = request(prompt, 2, max_tokens=30), request(prompt, 3)
     run(branches, picked, other)
-    assert [(each.n_cached, each.n_shared) for each in (picked, other)] == [(41, 41), (43, 43)]
-    assert {span.source for span in picked.cells if span.n_tokens} == {"copied", "computed", ""}
+    assert [(each.cache.n_cached, each.cache.n_shared) for each in (picked, other)] == [(41, 41), (43, 43)]
+    assert {span.source for span in picked.cache.cells if span.n_tokens} == {"copied", "computed", ""}
     assert picked.slot is not None
     assert other.slot is not None
     assert pool.same_cell(picked.slot.seq_id, other.slot.seq_id, 42)
     follow_up = request([*prompt, *picked.generated[:-1], 5, 6], 4)
     run(main, follow_up)
-    assert (follow_up.n_cached, follow_up.moved) == (len(prompt) + 29, True)
+    assert (follow_up.cache.n_cached, follow_up.cache.moved) == (len(prompt) + 29, True)
 
 
 def test_cells_that_must_not_be_saved_stay_so_in_another_context() -> None:
     main, branches, _ = beside()
     run(branches, first := request(LONG, cacheable=False))
     run(main, second := request([*LONG, *first.generated, 1], 2))
-    assert second.moved
+    assert second.cache.moved
     assert second.slot is not None
     assert second.slot.private
 
@@ -256,7 +258,7 @@ def test_little_or_what_is_too_dear_to_copy_is_computed(there: list[int], prompt
     main, branches, _ = beside()
     run(main, request(there))
     run(branches, sequence := request(prompt, 2))
-    assert (sequence.n_cached, sequence.moved) == (0, False)
+    assert (sequence.cache.n_cached, sequence.cache.moved) == (0, False)
 
 
 def test_a_state_that_another_context_does_not_take_is_computed() -> None:
@@ -264,4 +266,4 @@ def test_a_state_that_another_context_does_not_take_is_computed() -> None:
     pool.states_fit = False
     run(main, request(LONG))
     run(branches, sequence := request(LONG, 2))
-    assert (sequence.n_cached, sequence.moved, sequence.n_shared) == (0, False, 0)
+    assert (sequence.cache.n_cached, sequence.cache.moved, sequence.cache.n_shared) == (0, False, 0)

@@ -93,7 +93,7 @@ def test_a_follow_up_computes_only_what_is_new() -> None:
     run(scheduler, first)
     second = sequence([10, 11, 12, 13, 14, 15, 0, 3, 4], request_id=2, max_tokens=1)
     run(scheduler, second)
-    assert second.n_cached == 6
+    assert second.cache.n_cached == 6
     assert backend.batches[-1] == [(0, [0, 3, 4])]
 
 
@@ -103,7 +103,7 @@ def test_the_same_prompt_again_computes_one_token_for_its_logits() -> None:
     run(scheduler, sequence([10, 11, 12]))
     again = sequence([10, 11, 12], request_id=2)
     run(scheduler, again)
-    assert again.n_cached == 2
+    assert again.cache.n_cached == 2
     assert again.generated == [13, 14, 15, 0]
 
 
@@ -116,7 +116,7 @@ def test_an_unrelated_prompt_leaves_the_resident_one_alone() -> None:
     assert scheduler.slots.slots[1].tokens == [1, 2]
     back = sequence([10, 11, 12, 13, 9], request_id=3, max_tokens=1)
     run(scheduler, back)
-    assert back.n_cached == 4
+    assert back.cache.n_cached == 4
 
 
 def test_a_model_that_refuses_partial_removal_and_has_no_checkpoint_starts_over() -> None:
@@ -126,7 +126,7 @@ def test_a_model_that_refuses_partial_removal_and_has_no_checkpoint_starts_over(
     run(scheduler, sequence([10, 11, 12]))
     again = sequence([10, 11, 9], request_id=2, max_tokens=1)
     run(scheduler, again)
-    assert again.n_cached == 0
+    assert again.cache.n_cached == 0
     assert backend.batches[-2:] == [[(0, [10, 11])], [(0, [9])]]
     assert scheduler.check_integrity() == []
 
@@ -229,7 +229,7 @@ def test_the_phases_sum_to_the_whole_time() -> None:
     request = sequence([10, 11, 12])
     run(make(ToyBackend()), request)
     timings = request.timings(1.0, load_ms=5.0)
-    whole_ms = request.token_times_s[-1] * 1e3
+    whole_ms = request.clock.token_times_s[-1] * 1e3
     assert timings.queue_ms + timings.prefill_ms + timings.decode_ms == pytest.approx(whole_ms)
     assert timings.ttft_ms == pytest.approx(timings.queue_ms + timings.prefill_ms)
     assert timings.decode_tps == pytest.approx(3 / timings.decode_ms * 1e3)
@@ -313,7 +313,7 @@ def test_an_exact_request_runs_alone_and_from_nothing() -> None:
     backend.batches.clear()
     exact, other = sequence([10, 11], request_id=2, exact=True), sequence([13], request_id=3)
     happened = run(scheduler, exact, other)
-    assert exact.n_cached == 0
+    assert exact.cache.n_cached == 0
     assert backend.batches[0] == [(0, [10, 11])]
     assert all(len(rows) == 1 for rows in backend.batches)
     ended = [h.sequence.request_id for h in happened if isinstance(h, Finished)]
@@ -324,10 +324,10 @@ def test_a_reply_again_reuses_its_prompt_however_long_the_reply_was() -> None:
     backend = ToyBackend(n_vocab=64, next_token=lambda tokens: 5, n_ctx=60)
     scheduler = make(backend)
     first, again = sequence([10, 11, 12, 13], max_tokens=40), sequence([10, 11, 12, 13], request_id=2, max_tokens=1)
-    first.conversation = again.conversation = 1
+    first.cache.conversation = again.cache.conversation = 1
     run(scheduler, first)
     run(scheduler, again)
-    assert again.n_cached == 3
+    assert again.cache.n_cached == 3
     assert backend.batches[-1] == [(0, [13])]
 
 
@@ -338,7 +338,7 @@ def test_continuations_of_one_prompt_prefill_it_once() -> None:
     run(make(backend), *requests)
     assert backend.batches[0] == [(0, prompt)]
     assert backend.batches[1] == [(0, [11]), *((i, [10]) for i in range(1, 8))]
-    assert [request.n_cached for request in requests] == [0] + [9] * 7
+    assert [request.cache.n_cached for request in requests] == [0] + [9] * 7
     assert all(request.generated == [11, 12, 13] for request in requests)
 
 

@@ -15,7 +15,7 @@ from app.domain.trace import Origin, StageTrace
 from app.engine.core.backend import ComputeError
 from app.engine.core.events import Blocked, CellMapChanged, Finished, Held, Prefilled, Sampled, Started, StepEvent
 from app.engine.core.scheduler import Scheduler
-from app.engine.core.sequence import Sequence, SequencePhase
+from app.engine.core.sequence import HoldState, Sequence, SequencePhase
 from app.engine.core.slots import SlotState
 from tests.fakes.toy_native import ToyBackend
 
@@ -27,7 +27,7 @@ def make(backend: ToyBackend) -> Scheduler:
 
 def sequence(prompt: list[int], request_id: int = 1, n_left: int | None = None, **params: object) -> Sequence:
     sampling = SamplingParams(**params)  # type: ignore[arg-type]
-    return Sequence(request_id, prompt, sampling, trace_top_k=3, arrived_s=0.0, n_left=n_left)
+    return Sequence(request_id, prompt, sampling, trace_top_k=3, arrived_s=0.0, held=HoldState(n_left=n_left))
 
 
 def turn(scheduler: Scheduler) -> list[StepEvent]:
@@ -143,7 +143,7 @@ def test_typed_tokens_are_computed_together_up_to_the_pause(n_steps: int, n_batc
     tokens = [each.token for each in happened if isinstance(each, Sampled)]
     assert tokens == [7, 8, 9, 11, 12, 13][:n_steps]
     assert isinstance(happened[-1], Held)
-    assert (request.generated, request.n_left) == (tokens, 0)
+    assert (request.generated, request.held.n_left) == (tokens, 0)
     assert len(backend.batches) == n_batches
 
 
@@ -322,16 +322,16 @@ def test_what_is_kept_of_a_reply_is_found_in_the_cache() -> None:
     fork.n_kept, fork.spans = 2, PromptSpans(0, 0, 3)
     scheduler.submit(fork)
     turn(scheduler)
-    assert (fork.n_cached, fork.generated) == (2, [7])
+    assert (fork.cache.n_cached, fork.generated) == (2, [7])
     assert backend.batches[-1] == [(0, [12])]
     assert backend.samplers[-1].accepted == [10, 11, 12, 7]
-    assert [(s.kind, s.n_tokens, s.source) for s in fork.cells] == [
+    assert [(s.kind, s.n_tokens, s.source) for s in fork.cache.cells] == [
         ("prompt", 1, "reused"),
         ("reply", 1, "reused"),
         ("reply", 1, "computed"),
         ("free", 29, ""),
     ]
-    assert fork.cells[-1] == CellSpan("free", 29)
+    assert fork.cache.cells[-1] == CellSpan("free", 29)
 
 
 @settings(max_examples=60, deadline=None)
