@@ -5,6 +5,7 @@ Knows no SQL: `app.store` keeps these values, `app.session` applies the rules of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 from msgspec import Struct
@@ -105,3 +106,26 @@ class Conversation(Struct, frozen=True, kw_only=True):
     """None where they were never kept: `GenerationRecord` names those of each reply."""
     deleted_ms: int | None = None
     """When it was deleted, in a way that can still be undone."""
+
+
+def prompts(branch: Sequence[Message]) -> list[str]:
+    """Returns the user's messages, the oldest first, for the composer's history."""
+    return [message.content for message in branch if message.role is Role.USER]
+
+
+def n_tokens(branch: Sequence[Message], model: str) -> int | None:
+    """Returns the tokens of a conversation after its last reply; None if another model counted them."""
+    if not branch:
+        return 0
+    record = next((message.generation for message in reversed(branch) if message.role is Role.ASSISTANT), None)
+    if record is None or record.model != model:
+        return None
+    return record.usage.n_prompt + record.usage.n_generated - record.n_shifted_tokens
+
+
+def as_markdown(title: str, branch: Sequence[Message]) -> str:
+    """Returns a conversation as one Markdown document."""
+    names = {Role.USER: "You", Role.ASSISTANT: "Model", Role.SYSTEM: "System"}
+    parts = [f"# {title}"]
+    parts += [f"## {names[message.role]}\n\n{message.content.strip()}" for message in branch]
+    return "\n\n".join(parts) + "\n"

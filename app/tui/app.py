@@ -15,9 +15,9 @@ from textual.theme import Theme
 from textual.widgets import Input, TextArea
 
 from app.domain.text import safe_text
+from app.session.closing import close_store, last_words
 from app.session.session import Session
 from app.store.store import Store
-from app.tui.chat.closing import close_store, last_words
 from app.tui.chat.input import InputGate
 from app.tui.chat.screen import ChatScreen
 from app.tui.common.bindings import bindings_for

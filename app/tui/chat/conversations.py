@@ -1,17 +1,100 @@
-"""The commands on whole conversations: new, open, rename, delete, undo."""
+"""The stored conversations, and the commands on them: new, open, rename, delete, undo."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.domain.conversation import Conversation
+from app.domain.conversation import Conversation, ConversationKind
+from app.domain.errors import StoreError
 from app.domain.text import one_line
+from app.session.erasing import erase_expired
 from app.session.send_queue import Chat
-from app.tui.chat.library import Library
+from app.session.session import Session
+from app.store.store import Store
 from app.tui.chat.models import ModelLoads
 from app.tui.chat.settings import SettingsSwitch
 from app.tui.common.host import ChatHost
 from app.tui.dialogs.confirm import AskLine, Confirm
+
+
+class Library:
+    """The stored conversations, and which one is on the screen."""
+
+    def __init__(self, session: Session) -> None:
+        """Every method raises StoreError if the session has no store."""
+        self._forget = session.engine.forget
+        self._opened = session.store
+        self._session = session
+        self._deleted: list[tuple[Conversation, bool]] = []
+
+    async def find(self, query: str, kind: ConversationKind | None = None) -> list[Conversation]:
+        """Returns the conversations of a kind whose title or text contains `query`, newest first."""
+        return await self._store.conversations(query, kind=kind)
+
+    async def rename(self, conversation_id: int, title: str) -> None:
+        """Gives a conversation another title."""
+        if conversation_id < 0:
+            raise StoreError("this conversation is not saved yet", "It can be renamed once it is.")
+        await self._store.rename(conversation_id, title)
+        current = self._session.conversation
+        if current is not None and current.id == conversation_id:
+            self._session.conversation = await self._store.conversation(conversation_id)
+
+    async def delete(self, conversation: Conversation) -> bool:
+        """Deletes a conversation, which can be undone; returns whether it was the one on the screen."""
+        if conversation.id < 0:
+            raise StoreError("this conversation is not saved yet", "A new conversation leaves it behind.")
+        shown = self.is_shown(conversation)
+        await self._store.delete(conversation.id)
+        self._forget((conversation.id,))
+        self._deleted.append((conversation, shown))
+        if shown:
+            self._session.new()
+        return shown
+
+    async def sweep(self) -> None:
+        """Erases what was deleted too long ago, and the engine's saved states of all that is deleted.
+
+        Another window may have saved such states after the deletion.
+        """
+        if self._opened is None:
+            return
+        ids = [] if self._opened.read_only else await erase_expired(self._opened)
+        ids += [each.id for each in await self._opened.deleted()]
+        if ids:
+            self._forget(ids)
+
+    def forget_gone(self) -> None:
+        """Erases the engine's saved states of the conversation on the screen if another window deleted it."""
+        if self._session.gone and self._session.conversation:
+            self._forget((self._session.conversation.id,))
+
+    async def undo_delete(self) -> tuple[Conversation, bool] | None:
+        """Restores the last deletion, of this window if there is one, else of any other window or session.
+
+        Returns the conversation and whether it was on the screen here; None if nothing can be restored.
+        """
+        deleted = {each.id: each for each in await self._store.deleted()}
+        while self._deleted and self._deleted[-1][0].id not in deleted:
+            self._deleted.pop()  # erased, or brought back elsewhere
+        conversation, shown = self._deleted[-1] if self._deleted else (next(iter(deleted.values()), None), False)
+        if conversation is None:
+            return None
+        await self._store.restore(conversation.id)
+        if self._deleted:
+            self._deleted.pop()
+        return conversation, shown
+
+    def is_shown(self, conversation: Conversation) -> bool:
+        """Returns whether a conversation is the one on the screen."""
+        current = self._session.conversation
+        return current is not None and current.id == conversation.id
+
+    @property
+    def _store(self) -> Store:
+        if self._opened is None:
+            raise StoreError("Conversations are not saved in this session.")
+        return self._opened
 
 
 class Conversations:

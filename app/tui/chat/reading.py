@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from textual.app import App
 
-from app.domain.conversation import ChatSettings, Role
+from app.domain.conversation import ChatSettings, Role, as_markdown
 from app.session.session import Session
-from app.tui.chat.library import as_markdown
 from app.tui.common.host import ChatHost
 from app.tui.inspector.find import token_after
 from app.tui.inspector.screen import InspectorScreen

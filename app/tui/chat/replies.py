@@ -5,10 +5,9 @@ from __future__ import annotations
 from time import monotonic
 
 from app.client.engine import EngineState
-from app.domain.conversation import Message
+from app.domain.conversation import Message, prompts
 from app.session.send_queue import Chat
 from app.tui.chat.drafts import DraftKeeper
-from app.tui.chat.library import prompts
 from app.tui.chat.models import ModelLoads
 from app.tui.chat.status import when_too_long
 from app.tui.common.host import ChatHost

@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from app.analysis.meter import RunMeter
 from app.client.engine import EngineState
-from app.domain.conversation import Message
+from app.domain.conversation import Message, n_tokens, prompts
 from app.domain.errors import TokscopeError
 from app.domain.text import safe_text
 from app.protocol.events import ModelReady
@@ -30,7 +30,6 @@ from app.tui.chat.conversations import Conversations
 from app.tui.chat.drafts import DraftKeeper
 from app.tui.chat.history import choose_from_history
 from app.tui.chat.input import InputGate, InputHold, InputRouter
-from app.tui.chat.library import n_tokens, prompts
 from app.tui.chat.models import ModelLoads
 from app.tui.chat.other_windows import LOOK_S, OtherWindows, StoreWatch
 from app.tui.chat.reading import Reading

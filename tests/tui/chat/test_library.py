@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from app.analysis.meter import RunMeter
-from app.domain.conversation import GenerationRecord, Message, Role
+from app.domain.conversation import GenerationRecord, Message, Role, n_tokens
 from app.domain.generation import FinishReason, Usage
-from app.tui.chat.library import n_tokens
 from app.tui.panels.sections import sections
 from app.tui.panels.status import status
 from tests.fakes.engine_events import make_ready

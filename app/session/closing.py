@@ -10,12 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.config.paths import cache_dir, ensure_dir
-from app.domain.conversation import Message
+from app.domain.conversation import Message, as_markdown
 from app.domain.errors import StoreError
 from app.session.erasing import erase_expired
 from app.session.session import Session
 from app.store.store import Store
-from app.tui.chat.library import as_markdown
 
 
 async def last_words(session: Session) -> str:
