@@ -29,6 +29,8 @@ class SchemaError(Exception):
         """`pointer`: the JSON pointer of the place; empty for the root."""
         super().__init__(f"{f' at {pointer}' if pointer else ''}: {what}")
         self.pointer, self.what = pointer, what
+        self.ignorable = False
+        """True if a lenient reader can leave out what the error is about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,8 @@ def read_schema(text: str, *, lenient: bool = False) -> Schema:
     try:
         return _Reader(root, lenient).read()
     except SchemaError as error:
-        raise SamplingError(f"the JSON schema cannot be used{error}") from error
+        next_step = "; --schema-lenient ignores it" if error.ignorable else ""
+        raise SamplingError(f"the JSON schema cannot be used{error}{next_step}") from error
     except RecursionError as error:
         raise SamplingError("the JSON schema cannot be used: it is nested too deeply") from error
 
@@ -144,6 +145,7 @@ class _Reader:
     def refuse(self, error: SchemaError) -> None:
         """Implements `Reader.refuse`."""
         if not self._lenient:
+            error.ignorable = True
             raise error
         if str(error) not in map(str, self._ignored):
             self._ignored.append(error)
