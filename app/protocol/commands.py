@@ -82,19 +82,20 @@ class Pause(Struct, frozen=True, tag=True, array_like=True):
 
 
 class Resume(Struct, frozen=True, tag=True, array_like=True):
-    """Let a paused request go on; no effect on one that is not paused. Nothing is computed again."""
+    """Continues a paused request; no effect on one that is not paused. Nothing is computed again."""
 
-    request_id: int
+    request_id: int = 0
+    """The session fills it in."""
     n_steps: int | None = None
-    """How many tokens come before it pauses again; None lets it run. Forced ones count."""
+    """Number of tokens before it pauses again, forced ones included; None: never."""
     force_ids: tuple[int, ...] = ()
     """Tokens that come next, not sampled."""
     force_text: str = ""
     """Text that comes after them: tokenised as content, not sampled."""
     ban_ids: tuple[int, ...] = ()
-    """Tokens that are not sampled any more in this request."""
+    """Tokens that this request no longer samples."""
     unban_ids: tuple[int, ...] = ()
-    """Tokens that an earlier `ban_ids` of this request named and that may be sampled again; the sampling's own stay."""
+    """Tokens of an earlier `ban_ids` that may be sampled again; bans of the sampling parameters stay."""
 
 
 class Tokenize(Struct, frozen=True, tag=True, array_like=True):

@@ -139,18 +139,10 @@ class ActiveTurns:
         for turn in self._turns:
             self._engine.pause(turn.request_id)
 
-    def resume(
-        self,
-        n_steps: int | None,
-        force_ids: Sequence[int],
-        force_text: str,
-        ban_ids: Sequence[int],
-        unban_ids: Sequence[int],
-    ) -> None:
-        """Lets what is paused go on, as `Resume` says."""
-        words = n_steps, tuple(force_ids), force_text, tuple(ban_ids), tuple(unban_ids)
+    def resume(self, how: Resume) -> None:
+        """Continues every paused turn in this way."""
         for turn in self._turns:
-            self._engine.resume(Resume(turn.request_id, *words))
+            self._engine.resume(replace(how, request_id=turn.request_id))
 
     def trace(self, message_id: int) -> ReplyTrace | None:
         """How one of these replies came about, so far."""

@@ -19,6 +19,7 @@ from app.domain.errors import TokscopeError
 from app.domain.generation import FinishReason
 from app.domain.sampling import Preset
 from app.domain.trace import ReplyTrace
+from app.protocol.commands import Resume
 from app.protocol.events import GenerationFinished
 from app.session.active_branch import ActiveBranch
 from app.session.active_turns import ActiveTurns, variants
@@ -174,16 +175,9 @@ class Session:
         """Holds the running turn before its next token; returns at once; `Paused` follows in the stream."""
         self._running.pause()
 
-    def resume(
-        self,
-        n_steps: int | None = None,
-        force_ids: Ids = (),
-        force_text: str = "",
-        ban_ids: Ids = (),
-        unban_ids: Ids = (),
-    ) -> None:
-        """Lets a paused turn go on, as `Resume` says; no effect on one that is not paused."""
-        self._running.resume(n_steps, force_ids, force_text, ban_ids, unban_ids)
+    def resume(self, how: Resume) -> None:
+        """Continues a paused turn; no effect on one that is not paused."""
+        self._running.resume(how)
 
     def trace(self, message_id: int) -> ReplyTrace | None:
         """How a reply of the turn that runs, or ran last, came about, so far; None for any other."""

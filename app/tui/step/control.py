@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.protocol.commands import Tokenize
+from app.protocol.commands import Resume, Tokenize
 from app.protocol.events import EngineLost, Paused
 from app.session.send_queue import Chat
 from app.tui.common.host import ChatHost
@@ -49,7 +49,7 @@ class StepControl:
         self._session.step_from_start = False
         owed = self.state.pause(event)
         if owed:
-            self._go(owed)
+            self._go(Resume(n_steps=owed))
         else:
             self._changed()
 
@@ -62,7 +62,7 @@ class StepControl:
         """Generates one token, or as many as were typed."""
         n_steps = self.state.n_steps
         if self.state.paused:
-            self._go(n_steps)
+            self._go(Resume(n_steps=n_steps))
         else:
             self.state.owe(n_steps)
 
@@ -72,7 +72,7 @@ class StepControl:
         if self.state.count:
             self.step()
         elif self.state.paused and chosen is not None:
-            self._go(1, force_ids=(chosen.id,))
+            self._go(Resume(n_steps=1, force_ids=(chosen.id,)))
 
     def ban(self) -> None:
         """Bans the token under the cursor for the rest of this reply, or lifts its ban."""
@@ -83,7 +83,7 @@ class StepControl:
             self._unban(chosen.id)
         else:
             self.state.banned[chosen.id] = chosen.text
-            self._go(0, ban_ids=(chosen.id,))
+            self._go(Resume(n_steps=0, ban_ids=(chosen.id,)))
 
     def unban(self) -> None:
         """Lifts the last ban."""
@@ -92,7 +92,7 @@ class StepControl:
 
     def _unban(self, token: int) -> None:
         del self.state.banned[token]
-        self._go(0, unban_ids=(token,))
+        self._go(Resume(n_steps=0, unban_ids=(token,)))
 
     async def force(self, text: str) -> str:
         """Forces text into the reply and pauses after it; returns what went wrong, or ""."""
@@ -102,13 +102,13 @@ class StepControl:
             return reported.reason if isinstance(reported, EngineLost) else reported.error
         n_tokens = sum(token.n_bytes > 0 for token in reported.tokens)
         if self.state.paused and n_tokens:
-            self._go(n_tokens, force_text=text)
+            self._go(Resume(n_steps=n_tokens, force_text=text))
         return ""
 
     def run_on(self) -> None:
         """Resumes the reply at full speed."""
         if self.state.paused:
-            self._go(None)
+            self._go(Resume())
 
     def move(self, by: int) -> None:
         """Moves the cursor."""
@@ -130,15 +130,7 @@ class StepControl:
         self.state.erase()
         self._changed()
 
-    def _go(
-        self,
-        n_steps: int | None,
-        *,
-        force_ids: tuple[int, ...] = (),
-        force_text: str = "",
-        ban_ids: tuple[int, ...] = (),
-        unban_ids: tuple[int, ...] = (),
-    ) -> None:
-        self.state.go(n_steps)
-        self._session.resume(n_steps, force_ids, force_text, ban_ids, unban_ids)
+    def _go(self, how: Resume) -> None:
+        self.state.go(how.n_steps)
+        self._session.resume(how)
         self._changed()

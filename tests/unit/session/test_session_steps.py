@@ -28,12 +28,12 @@ async def test_a_turn_steps_from_its_start(store: Store):
     seen = await until_paused(events)
     assert reported(seen) == []
     assert (seen[-1].n_generated, engine.requests[0].n_steps) == (0, 0)
-    session.resume(1)
+    session.resume(Resume(n_steps=1))
     assert reported(await until_paused(events)) == ["one"]
-    session.resume(2, force_ids=[1002], force_text=" no", ban_ids=[101], unban_ids=[102])
+    session.resume(Resume(n_steps=2, force_ids=(1002,), force_text=" no", ban_ids=(101,), unban_ids=(102,)))
     assert reported(await until_paused(events)) == [" alt2", " no"]
     assert engine.resumed == [Resume(1, 1), Resume(1, 2, (1002,), " no", (101,), (102,))]
-    session.resume()
+    session.resume(Resume())
     rest = await all_of(events)
     assert kinds(rest)[-2:] == ["GenerationFinished", "ReplyFinished"]
     assert (await stored_branch(store, session))[-1].content == "one alt2 no two three"
@@ -66,7 +66,7 @@ async def test_without_a_turn_nothing_is_held(store: Store):
     session, engine = session_with(store, "one")
     await all_of(session.send("q"))
     session.pause()
-    session.resume(1)
+    session.resume(Resume(n_steps=1))
     assert (engine.paused, engine.resumed) == ([], [])
 
 
