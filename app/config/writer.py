@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 import tomlkit
@@ -12,7 +9,7 @@ from tomlkit.exceptions import TOMLKitError
 
 from app.config.paths import config_file, ensure_dir
 from app.domain.errors import ConfigError
-from app.domain.files import read_regular
+from app.domain.files import read_regular, replace_private
 
 _TEXT = """\
 # tokscope's settings. Every line is commented out and shows the default; `tok config check` says what is wrong.
@@ -79,25 +76,9 @@ def write_setting(key: str, value: str, path: Path | None = None) -> Path:
         document = tomlkit.parse(text)
         document[key] = value
         ensure_dir(target.parent)
-        _replace(target, tomlkit.dumps(document))
+        replace_private(target, tomlkit.dumps(document).encode())
     except (OSError, ValueError, TOMLKitError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         message = f"{path}: `{key}` cannot be written: {reason}"
         raise ConfigError(message, "`tok config edit` opens the file.") from error
     return path
-
-
-def _replace(target: Path, text: str) -> None:
-    """Replaces a file as a whole; its mode stays."""
-    fd, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    part = Path(name)
-    try:
-        with open(fd, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if target.exists():
-            shutil.copymode(target, part)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -42,11 +43,15 @@ def read_regular(path: Path, n_bytes: int = -1) -> bytes:
 
 
 def replace_private(path: Path, data: bytes) -> None:
-    """Writes a file that only this user can read, whole or not at all. Raises OSError."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    """Writes a file, whole or not at all: private if new, with its old mode if it exists. Raises OSError."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(open_regular(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
             file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            shutil.copymode(path, part)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -77,7 +77,8 @@ def test_a_folder_that_cannot_be_written_is_said(file: Path, monkeypatch):
     def full(*_arguments, **_more):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tempfile.mkstemp", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(ConfigError, match="No space left on device"):
         write_setting("preset", "mine", file)
     assert file.read_text() == OWN
+    assert list(file.parent.glob(".*.part")) == []
