@@ -7,7 +7,6 @@ when the run ends, or when the next one begins. The output is replaced as a whol
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +15,7 @@ import msgspec
 
 from app.cli.batch.lines import LineId
 from app.domain.errors import TokscopeError, UsageError
+from app.domain.files import replace_private
 from app.domain.text import one_line
 
 
@@ -73,15 +73,8 @@ def put_redone(output: Path) -> bool:
         if rows[index] != row and "error" not in (_result(rows[index]) or {}):  # the same: a kill came before `unlink`
             raise _foreign(source)
         rows[index] = row
-    target = output.resolve()
-    part = target.with_name(f"{target.name}.part")
     try:
-        with part.open("wb") as file:
-            file.writelines(row + b"\n" for row in rows)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.copymode(target, part)
-        part.replace(target)
+        replace_private(output.resolve(), b"".join(row + b"\n" for row in rows))
         source.unlink()
     except OSError as error:
         message = f"cannot put the lines that were done again into {one_line(str(output))}: {error.strerror}"
