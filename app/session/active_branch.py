@@ -147,6 +147,15 @@ class ActiveBranch:
             self.conversation = None
         return message
 
+    async def end_unanswered(self, branch: list[Message]) -> Message | None:
+        """Adds an empty reply, marked as stopped, to a message at the end of `branch` that nothing answers."""
+        if not branch or branch[-1].role is not Role.USER or await self._keeper.is_answered(branch[-1]):
+            return None
+        message = branch[-1]
+        reply = await self._keeper.add(message.conversation_id, message.id, Role.ASSISTANT, "", ReplyState.STOPPED)
+        branch.append(reply)
+        return reply
+
     def last_question(self) -> int | None:
         """Where the last message of the user stands in the branch."""
         return max((i for i, message in enumerate(self.branch) if message.role is Role.USER), default=None)

@@ -13,7 +13,7 @@ from app.domain.generation import ContextPolicy, PromptSpans
 from app.domain.sampling import Preset
 from app.protocol.commands import ChatMessage, Tokenize
 from app.protocol.events import PromptFit, Tokenized
-from app.session.tree import prompt_messages, sendable
+from app.session.tree import prompt_messages
 
 MAX_CHARS = 200_000
 """Of all messages together: more would keep the engine from a request sent meanwhile, so only part is counted."""
@@ -62,7 +62,7 @@ class Budget(Struct, frozen=True):
 
 async def budget_of(engine: Engine, preset: Preset, branch: Sequence[Message], text: str) -> Budget | None:
     """Tokens that `text` would take as the next message of a branch; None if the engine cannot count now."""
-    messages = (*prompt_messages(preset, branch), ChatMessage(Role.USER, sendable(text)))
+    messages = prompt_messages(preset, branch, text)
     at_least = sum(len(message.content) for message in messages) > MAX_CHARS
     sampling = preset.sampling
     answer = await engine.tokenize(

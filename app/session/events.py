@@ -2,10 +2,11 @@
 
 A turn is, in this order: `MessageStored` (not for another reply to an older message), then the engine's events, with
 `ReplyStarted` just before the `GenerationStarted` that gave birth to the reply, and `ReplyFinished` last. A request
-that ends before it has started leaves no reply, and so neither of the two: `MessageReturned` is last then, unless the
-user stopped it. `BranchChanged` comes before all of them where another program changed the conversation, then
-`PrefixRecomputed`, where it must be told. `StoreFailed` may come anywhere, once until saving
-works again.
+that ends before it has started leaves no reply, and so neither of the two: `MessageReturned` is last then. If the user
+stopped it, the message keeps its place: an empty reply, marked as stopped, starts and finishes.
+
+`BranchChanged` comes before all of them where another program changed the conversation, then `PrefixRecomputed`, where
+a fork is computed anew. `StoreFailed` may come anywhere, once until saving works again.
 """
 
 from __future__ import annotations

@@ -23,7 +23,16 @@ from app.protocol.commands import Resume
 from app.protocol.events import GenerationFinished
 from app.session.active_branch import ActiveBranch
 from app.session.active_turns import ActiveTurns, variants
-from app.session.events import BranchChanged, Gone, MessageReturned, MessageStored, PrefixRecomputed, TurnEvent
+from app.session.events import (
+    BranchChanged,
+    Gone,
+    MessageReturned,
+    MessageStored,
+    PrefixRecomputed,
+    ReplyFinished,
+    ReplyStarted,
+    TurnEvent,
+)
 from app.session.message_log import MessageLog
 from app.session.others import Others, SeenState
 from app.session.reply_prefix import NOTHING, ReplyPrefix, fork_of, rewrite_of
@@ -320,8 +329,13 @@ class Session:
                 yield event
 
     async def _returned(self, branch: list[Message], *, also_before: bool = False) -> AsyncGenerator[TurnEvent]:
-        """What is at the end of `branch` without an answer; nothing where the user stopped the turn."""
-        while not self._running.stopped and (message := await complete(self._place.take_back(branch))):
+        """Returns what is at the end of `branch` without an answer; a message whose turn the user stopped stays."""
+        if self._running.stopped:
+            if reply := await complete(self._place.end_unanswered(branch)):
+                yield ReplyStarted(reply)
+                yield ReplyFinished(reply)
+            return
+        while message := await complete(self._place.take_back(branch)):
             try:
                 yield MessageReturned(message)
             finally:

@@ -15,11 +15,21 @@ def sendable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def prompt_messages(preset: Preset, branch: Sequence[Message]) -> tuple[ChatMessage, ...]:
-    """The preset's system prompt and the branch. Partial replies are part of it, replies without text are not."""
-    system = (ChatMessage(Role.SYSTEM, preset.system),) if preset.system else ()
-    said = (m for m in branch if m.content or m.role is not Role.ASSISTANT)
-    return (*system, *(ChatMessage(m.role, m.content) for m in said))
+def prompt_messages(preset: Preset, branch: Sequence[Message], text: str | None = None) -> tuple[ChatMessage, ...]:
+    """Returns the preset's system prompt, the branch and `text`, the user's next message.
+
+    Partial replies are sent, replies without text are not: the user's messages around one are sent as one turn, since
+    many chat templates refuse two in a row.
+    """
+    sent = [ChatMessage(Role.SYSTEM, preset.system)] if preset.system else []
+    said = [ChatMessage(m.role, m.content) for m in branch if m.content or m.role is not Role.ASSISTANT]
+    if text is not None:
+        said.append(ChatMessage(Role.USER, sendable(text)))
+    for message in said:
+        if sent and sent[-1].role is message.role is Role.USER:
+            message = ChatMessage(Role.USER, f"{sent.pop().content}\n\n{message.content}")
+        sent.append(message)
+    return tuple(sent)
 
 
 def oldest_first(messages: Iterable[Message]) -> list[Message]:

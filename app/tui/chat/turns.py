@@ -104,6 +104,7 @@ class TurnRunner:
             case ReplyFinished(message=message):
                 self._replying = False
                 self.pump.flush()
+                self._show_begun()
                 self._transcript.finish_reply(end_note(message), failed=failed(message))
             case BranchChanged():
                 self._others.take_up(event)
@@ -121,9 +122,7 @@ class TurnRunner:
                 for notice in (each for each in notices if each not in self._notices):
                     self._transcript.notice(one_line(notice))
                 self._notices = notices
-                if self._begun is not None:
-                    self._transcript.begin_reply(self._begun)
-                    self._begun = None
+                self._show_begun()
             case TokensGenerated(text=text):
                 self.pump.push(text)
             case Paused():
@@ -139,6 +138,11 @@ class TurnRunner:
                 self._report_refusal(event)
             case _:
                 pass
+
+    def _show_begun(self) -> None:
+        if self._begun is not None:
+            self._transcript.begin_reply(self._begun)
+            self._begun = None
 
     def _report_refusal(self, event: GenerationFinished) -> None:
         # The note under a reply says it; a request that never began has no reply.

@@ -19,7 +19,7 @@ def entry_for(message: Message) -> Entry:
         case ReplyState.STOPPED:
             entry.note = note_block("stopped by you")
         case ReplyState.INTERRUPTED:
-            entry.note = note_block("interrupted; this is what had arrived", failed=True)
+            entry.note = note_block(_interrupted(message), failed=True)
         case ReplyState.FAILED:
             error = message.generation.error if message.generation is not None else ""
             entry.note = note_block(one_line(error) or "failed", failed=True)
@@ -46,11 +46,17 @@ def end_note(message: Message) -> str:
         case ReplyState.STOPPED:
             return "stopped by you"
         case ReplyState.INTERRUPTED:
-            return "interrupted; this is what had arrived"
+            return _interrupted(message)
         case ReplyState.FAILED:
             return error or "failed"
         case _:
             return _remarks(record) if record is not None else ""
+
+
+def _interrupted(message: Message) -> str:
+    error = one_line(message.generation.error) if message.generation is not None else ""
+    why = f"interrupted: {error.rstrip('.')}" if error else "interrupted"
+    return f"{why}; this is what had arrived" if message.content else f"{why}; no text had arrived"
 
 
 def _remarks(record: GenerationRecord) -> str:

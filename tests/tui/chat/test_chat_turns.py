@@ -255,3 +255,39 @@ async def test_a_message_that_waits_for_paused_replies_says_what_it_waits_for(
         await until(lambda: not chat.chat.running)
         assert chat.transcript.last_reply() == "one two"
         assert chat.meter.held_by == ()
+
+
+@pytest.mark.parametrize("n_steps", [0, 1])
+async def test_a_reply_stopped_before_its_first_token_is_marked_and_written_again(tmp_path: Path, n_steps: int) -> None:
+    engine = ScriptedEngine([reply("one two"), "at last"], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit("why?")
+        await engine.release(n_steps)
+        await until(lambda: chat.chat.session.busy)
+        await pilot.press("escape")
+        await until(lambda: not chat.chat.running)
+        assert said(chat) == [("user", "why?", ReplyState.DONE), ("assistant", "", ReplyState.STOPPED)]
+        await until(lambda: "stopped by you" in drawn(chat))
+        engine.run_free()
+        await pilot.press("ctrl+r")
+        await until(lambda: not chat.chat.running and len(chat.chat.session.branch) == 2)
+        assert said(chat)[1][1:] == ("at last", ReplyState.DONE)
+
+
+async def test_an_engine_that_dies_in_prefill_marks_the_reply_and_ctrl_r_retries(tmp_path: Path) -> None:
+    engine = ScriptedEngine([reply("one two", dies_after=0), "at last"])
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(120, 36)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit("why?")
+        await until(lambda: not chat.chat.running and len(said(chat)) == 2)
+        assert said(chat)[1] == ("assistant", "", ReplyState.INTERRUPTED)
+        note = "interrupted: killed by SIGKILL; no text had arrived"
+        await until(lambda: note in drawn(chat))
+        chat.show_branch(chat.chat.session.branch)
+        await until(lambda: note in drawn(chat))
+        await pilot.press("ctrl+r")
+        await answered(chat)
+        assert said(chat)[1][1:] == ("at last", ReplyState.DONE)

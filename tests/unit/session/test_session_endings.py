@@ -7,13 +7,14 @@ from contextlib import aclosing
 
 import pytest
 
-from app.domain.conversation import ReplyState
+from app.domain.conversation import ReplyState, Role
 from app.domain.errors import GenerationError
 from app.domain.generation import FinishReason, Usage
 from app.protocol.events import (
     EngineLost,
     TokensGenerated,
 )
+from app.session.budget import budget_of
 from app.session.events import MessageStored, TurnEvent
 from app.store.store import Store
 from tests.fakes.scripts import pieces, reply
@@ -58,15 +59,54 @@ async def test_stop_keeps_the_text_so_far_and_the_next_prompt_has_it(store: Stor
     assert [m.content for m in engine.requests[1].messages] == ["Be brief.", "q", "one two", "go on"]
 
 
-async def test_stop_before_the_request_sends_none(store: Store):
-    session, engine = session_with(store)
+async def test_stop_before_the_request_sends_none_and_marks_the_message(store: Store):
+    session, engine = session_with(store, "answer")
     events = session.send("q")
     assert isinstance(await anext(events), MessageStored)
     session.stop()
-    assert await all_of(events) == []
+    assert kinds(await all_of(events)) == ["ReplyStarted", "ReplyFinished"]
     assert engine.requests == []
-    assert [m.content for m in session.branch] == ["q"]
+    assert [(m.content, m.state) for m in session.branch] == [("q", ReplyState.DONE), ("", ReplyState.STOPPED)]
+    assert await stored_branch(store, session) == session.branch
     assert not session.busy
+    await all_of(session.regenerate())
+    assert [m.content for m in session.branch] == ["q", "answer"]
+
+
+@pytest.mark.parametrize("n_steps", [0, 1])
+async def test_what_was_stopped_before_its_first_token_is_one_turn_with_the_next(store: Store, n_steps: int):
+    session, engine = session_with(store, "one two three", "next", gated=True)
+    engine.permit(n_steps)
+    events = session.send("q")
+    while n_steps and not engine.requests:
+        await anext(events)
+    if not n_steps:
+        await anext(events)
+    session.stop()
+    await all_of(events)
+    assert [(m.content, m.state) for m in session.branch[1:]] == [("", ReplyState.STOPPED)]
+    engine.run_free()
+    await all_of(session.send("go on"))
+    assert [(m.role, m.content) for m in engine.requests[-1].messages] == [
+        (Role.SYSTEM, "Be brief."),
+        (Role.USER, "q\n\ngo on"),
+    ]
+    budget = await budget_of(engine, session.preset, session.branch[:2], "go on")
+    assert budget
+    assert engine.tokenized[-1].messages == engine.requests[-1].messages
+
+
+async def test_an_engine_that_dies_in_prefill_leaves_a_marked_reply_that_is_not_sent(store: Store):
+    session, engine = session_with(store, reply("one", dies_after=0), reply("one", dies_after=0), "at last")
+    await all_of(session.send("q"))
+    (_, dead) = await stored_branch(store, session)
+    assert (dead.content, dead.state) == ("", ReplyState.INTERRUPTED)
+    assert dead.generation
+    assert dead.generation.error == "killed by SIGKILL"
+    await all_of(session.send("are you there?"))
+    await all_of(session.regenerate())
+    assert [m.content for m in engine.requests[-1].messages] == ["Be brief.", "q\n\nare you there?"]
+    assert [m.content for m in session.branch] == ["q", "", "are you there?", "at last"]
 
 
 async def test_the_death_of_the_engine_keeps_the_text_and_the_chat_goes_on(store: Store):
@@ -176,7 +216,7 @@ async def test_leaving_while_the_first_message_is_being_stored_leaves(store: Sto
     await storing.wait()
     session.new()
     go_on.set()
-    assert kinds(await task) == ["MessageStored"]
+    assert kinds(await task) == ["MessageStored", "ReplyStarted", "ReplyFinished"]
     assert (session.conversation, session.branch, engine.requests) == (None, [], [])
     assert [c.title for c in await store.conversations()] == ["q"]
 

@@ -137,7 +137,7 @@ async def test_what_the_user_stopped_stays(store: Store):
     await anext(events)
     session.stop()
     assert returned(await all_of(events)) == []
-    assert [each.content for each in await stored_branch(store, session)] == ["q"]
+    assert [each.content for each in await stored_branch(store, session)] == ["q", ""]
 
 
 async def test_a_stream_that_raises_before_it_starts_returns_it_and_shows_the_error(store: Store, monkeypatch):

@@ -105,12 +105,12 @@ async def test_the_next_prompt_is_the_whole_branch_under_the_preset_of_now(store
     assert (record.preset, record.model) == ("other", "mine")
 
 
-async def test_an_empty_reply_is_left_out_of_the_prompt(store: Store):
+async def test_an_empty_reply_is_left_out_of_the_prompt_and_the_messages_around_it_are_one(store: Store):
     session, engine = session_with(store, reply("", finish=FinishReason.LENGTH), "fine")
     await all_of(session.send("a"))
     await all_of(session.send("b"))
     assert [m.content for m in session.branch] == ["a", "", "b", "fine"]
-    assert [m.content for m in engine.requests[1].messages] == ["Be brief.", "a", "b"]
+    assert [m.content for m in engine.requests[1].messages] == ["Be brief.", "a\n\nb"]
 
 
 async def test_regenerate_makes_a_sibling_and_keeps_the_old_reply(store: Store):
