@@ -1,1 +1,1 @@
-"""Spawns, supervises and talks to an engine worker; the rest of the app sees only `app.client.engine.Engine`."""
+"""Starts, supervises and talks to an engine worker; the rest of the app sees only `app.client.engine.Engine`."""

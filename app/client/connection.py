@@ -1,7 +1,7 @@
-"""One worker from its Hello to its end: commands out, events to whom they belong.
+"""The connection to one worker, from Hello to exit: sends commands and routes events to their readers.
 
-Knows the protocol and its deadlines; restarting is the business of `app.client.worker_client`. Everything here runs in
-one event loop; `WorkerProcess` calls in from its threads through `call_soon_threadsafe`.
+Enforces the protocol and its deadlines; `app.client.worker_client` restarts workers. Runs in one event loop;
+`WorkerProcess` calls in from its threads through `call_soon_threadsafe`.
 """
 
 from __future__ import annotations
@@ -33,53 +33,53 @@ from app.protocol.events import (
 )
 
 _MAX_CHUNKS = 16
-"""Chunks that may be on their way from the reading thread to the event loop: 1 MiB."""
+"""Chunks that may be queued from the reading thread to the event loop: 1 MiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Graces:
-    """How long a worker may take before it is taken for hung, in seconds."""
+    """Time limits in seconds after which a worker counts as hung."""
 
     hello_s: float = 30.0
     abort_s: float = 1.5
     cancel_load_s: float = 5.0
     exit_s: float = 2.0
-    """Each for: exit after Shutdown, exit after SIGTERM, exit after SIGKILL."""
+    """For each of: exit after Shutdown, exit after SIGTERM, exit after SIGKILL."""
     quiet_start_s: float = 12.0
-    """Before Hello: when a start counts as stalled (`Stall`), which ends nothing."""
+    """Before Hello: silence after which a start counts as stalled (`Stall`)."""
     silent_s: float = 4.0
-    """Without a sign of life from the process: when it counts as stalled."""
+    """Silence of the whole process after which it counts as stalled."""
     still_s: float = 30.0
-    """Without progress in a process that answers."""
+    """Time without progress after which a process that still answers counts as stalled."""
 
 
 @dataclass(eq=False)
 class _Load:
     command: LoadModel
     mailbox: Mailbox[LoadEvent] | None
-    """None when nobody reads it any more."""
+    """None once nobody reads it."""
     deadline: asyncio.TimerHandle | None = None
     n_left: int = SPARE
-    """How much more the worker may send of it."""
+    """How many more units the worker may send for it."""
 
 
 @dataclass(eq=False)
 class _Request:
     mailbox: Mailbox[Any] | None
     n_left: float
-    """How much more the worker may send for it, as `weight` counts."""
+    """How many more units (see `weight`) the worker may send for it."""
     deadline: asyncio.TimerHandle | None = None
 
 
 class Connection:
-    """A live worker, or what is known of a dead one.
+    """A worker, alive or dead.
 
     Attributes:
-        hello: what it said first; None until then.
-        model: the model that it holds.
+        hello: its first event; None until it arrives.
+        model: the loaded model.
         loaded: the command that loaded `model`; kept after the worker's death.
-        lost: how it ended; None while it lives.
-        condemned: whether it is being ended by force; nothing is read from it then.
+        lost: how it ended; None while it is alive.
+        condemned: whether it is being ended by force; its output is then ignored.
     """
 
     def __init__(self, process: WorkerProcess, graces: Graces, on_lost: Callable[[Connection], None]) -> None:
@@ -102,7 +102,7 @@ class Connection:
         self._ticked_s = 0.0
         self._backlog = Backlog(self._read_on)
         self._n_withheld = 0
-        """Chunks that were handled while too much lay unread; they keep the pipe from being read on."""
+        """Chunks handled while the backlog is full; holding their permits stops further reading from the pipe."""
         self._n_stray = 0
         self._greeted = asyncio.Event()
         self._idle = asyncio.Event()
@@ -119,15 +119,15 @@ class Connection:
 
     @property
     def stall(self) -> Stall | None:
-        """Set while it owes something and gives no sign of life."""
+        """Set while it owes an answer and shows no progress."""
         return None if self.lost else self._liveness.stall
 
     async def gone(self) -> None:
-        """Waits for its end."""
+        """Waits for its exit."""
         await self._gone.wait()
 
     async def greeted(self) -> Hello | EngineLost:
-        """Waits for the worker's Hello; one that does not come in time ends the worker."""
+        """Waits for the worker's Hello; a worker that does not send it in time is killed."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._greeted.wait(), self._graces.hello_s)
         if not self._greeted.is_set():
@@ -153,7 +153,7 @@ class Connection:
         return mailbox
 
     def leave_load(self, mailbox: Mailbox[LoadEvent]) -> None:
-        """Nobody reads `mailbox` any more: a load that still runs is cancelled."""
+        """Stops reading `mailbox`; cancels the load if it still runs."""
         for load in self._loads:
             if load.mailbox is mailbox:
                 load.mailbox = None
@@ -164,7 +164,7 @@ class Connection:
                 self._send(CancelLoad())
 
     def request(self, command: Request) -> Mailbox[Any]:
-        """Sends a request; its events come to the mailbox returned. Raises FrameError when it is too long to send."""
+        """Sends a request; its events come to the mailbox returned. Raises FrameError if it is too long to send."""
         mailbox: Mailbox[Any] = Mailbox(self._backlog)
         if self.lost:
             mailbox.put(self.lost)
@@ -176,7 +176,7 @@ class Connection:
         return mailbox
 
     def steer(self, command: Pause | Resume) -> None:
-        """Sends what concerns a request that runs; nothing where it does not. Raises FrameError as `request` does."""
+        """Sends a command for a running request; does nothing if it has ended. Raises FrameError as `request` does."""
         if command.request_id in self._requests:
             self._send(command)
 
@@ -185,36 +185,36 @@ class Connection:
         self._send(Forget(conversations))
 
     def leave_request(self, request_id: int) -> None:
-        """Nobody reads this request any more: one that still runs is aborted, what it still sends is dropped."""
+        """Stops reading a request: aborts it if it still runs, and drops its remaining events."""
         if request := self._requests.get(request_id):
             request.mailbox = None
             self.abort(request_id)
 
     def abort(self, request_id: int) -> None:
-        """Asks for the end of a request; a worker that does not obey in time is killed."""
+        """Aborts a request; a worker that does not obey in time is killed."""
         request = self._requests.get(request_id)
         if request and not request.deadline:
             request.deadline = self._deadline(self._graces.abort_s, "did not stop")
             self._send(Abort(request_id))
 
     def kill(self, verdict: str, *, wished: bool = False) -> None:
-        """Ends the worker by force; `verdict` becomes the reason of its EngineLost, `wished` is that field."""
+        """Kills the worker; `verdict` and `wished` go into its EngineLost."""
         if not self.condemned:
             self._verdict = self._verdict or verdict
             self._wished = wished
         self.condemned = True
         self._process.kill()
         self._read_on()
-        # A process stuck in the kernel may outlive SIGKILL; nobody shall wait for it.
+        # A process stuck in the kernel may outlive SIGKILL; do not wait for it.
         self._loop.call_later(self._graces.exit_s, self._lose, None)
 
     async def close(self) -> None:
-        """Ends the worker: asked first, then by SIGTERM, then by SIGKILL. Returns when it is reaped."""
+        """Ends the worker: by Shutdown, then by SIGTERM, then by SIGKILL. Returns when it is reaped."""
         self._verdict = self._verdict or "closed"
         if not self.lost:
             self._send(Shutdown())
         self._process.close_input()
-        if self.stall:  # it would only be waited for
+        if self.stall:  # it would never exit
             self._process.kill()
         for force in (self._process.terminate, self._process.kill, lambda: self._lose(None)):
             with suppress(TimeoutError):
@@ -230,11 +230,11 @@ class Connection:
         return self._loop.call_later(seconds, lambda: self.kill(verdict, wished=True))
 
     def _from_thread(self, call: Callable[..., None], *args: object) -> None:
-        with suppress(RuntimeError):  # the loop is closed: the app is on its way out
+        with suppress(RuntimeError):  # the loop is closed: the app is exiting
             self._loop.call_soon_threadsafe(call, *args)
 
     def _hand_over(self, chunk: bytes) -> None:
-        # On the reading thread: a chunk waits until those before it were handled, or the loop is closed.
+        # On the reading thread: waits until earlier chunks were handled, or the loop is closed.
         self._room.acquire()
         self._from_thread(self._receive, chunk)
 
@@ -266,7 +266,7 @@ class Connection:
             self._n_withheld = 0
 
     def _watch(self) -> None:
-        """Looks for signs of life from now on, as long as something is owed."""
+        """Watches for signs of life as long as the worker owes an answer."""
         if self._ticking is None:
             self._ticked_s = self._loop.time()
             self._ticking = self._loop.call_later(TICK_S, self._tick)
@@ -277,7 +277,7 @@ class Connection:
             self._liveness.rest()
             return
         asks = self._liveness.tick(self._loop.time() - self._ticked_s)
-        if self._backlog.full:  # it may have answered: nobody has read it
+        if self._backlog.full:  # its answer may be in the unread backlog
             self._liveness.heard()
         if asks:
             self._send(Ping())
@@ -294,7 +294,7 @@ class Connection:
             case LoadProgress() | ModelReady() | LoadFailed():
                 self._route_load(event)
             case EngineLost():
-                raise FrameError("a worker cannot be its own witness")
+                raise FrameError("EngineLost from a worker")
             case _:
                 self._route_request(event.request_id, event)
 
@@ -303,11 +303,11 @@ class Connection:
         if request is None:
             self._n_stray += 1
             if self._n_stray > SPARE:
-                raise FrameError("events of requests that are over")
+                raise FrameError("too many events of requests that have ended")
             return
         request.n_left -= weight(event)
         if request.n_left < 0:
-            raise FrameError("more events than the request can have")
+            raise FrameError("more events than the request allows")
         if request.mailbox:
             request.mailbox.put(event)
         if isinstance(event, RequestEnd):
@@ -326,7 +326,7 @@ class Connection:
         load = self._loads[0]
         load.n_left -= 1
         if load.n_left < 0:
-            raise FrameError("more events than a load can have")
+            raise FrameError("more events than a load allows")
         if not isinstance(event, LoadProgress):
             self._loads.popleft()
             _cancel(load.deadline)

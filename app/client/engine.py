@@ -1,4 +1,4 @@
-"""The seam: all that the app may know of an engine. The worker's client and the tests' scripted engine both fit it."""
+"""The interface between the app and an engine; the worker's client and the tests' scripted engine implement it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from app.protocol.events import (
 
 
 class EngineState(Enum):
-    """Where an engine stands."""
+    """State of an engine."""
 
     STARTING = "starting"
     NO_MODEL = "no model"
     LOADING = "loading"
     READY = "ready"
     LOST = "lost"
-    """Its process is gone; the next `load` or `generate` starts a new one."""
+    """Its process has ended; the next `load` or `generate` starts a new one."""
 
 
 class Stall(Struct, frozen=True):
@@ -38,7 +38,7 @@ class Stall(Struct, frozen=True):
 
     seconds: float
     answers: bool
-    """Whether its process still answers, and only what computes in it makes no progress."""
+    """Whether its process still answers and only its computing thread makes no progress."""
 
 
 class Engine(Protocol):
@@ -46,17 +46,17 @@ class Engine(Protocol):
 
     @property
     def state(self) -> EngineState:
-        """Where the engine stands."""
+        """The state of the engine."""
         ...
 
     @property
     def hello(self) -> Hello | None:
-        """What the running worker said of itself; None until it has."""
+        """The running worker's Hello; None until it arrives."""
         ...
 
     @property
     def model(self) -> ModelReady | None:
-        """The model that is loaded; None when there is none."""
+        """The loaded model, if any."""
         ...
 
     @property
@@ -66,11 +66,11 @@ class Engine(Protocol):
 
     @property
     def crash_looping(self) -> bool:
-        """Whether it has died so often lately that only a person should start it again."""
+        """Whether it crashed so often lately that only the user should start it again."""
         ...
 
     def restart(self) -> None:
-        """Ends the worker now, because a person asked for it; the next `load` or `generate` starts another."""
+        """Ends the worker now, at the user's request; the next `load` or `generate` starts another."""
         ...
 
     def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
@@ -84,7 +84,7 @@ class Engine(Protocol):
         """Runs one request; the last event is GenerationFinished or EngineLost.
 
         After EngineLost the next call starts a worker and loads the last model again before it sends the request.
-        Adjacent TokensGenerated are merged when the reader lags. Closing the generator early aborts the request.
+        Adjacent TokensGenerated events merge when the reader lags. Closing the generator early aborts the request.
         """
         ...
 
@@ -97,15 +97,15 @@ class Engine(Protocol):
         ...
 
     def resume(self, command: Resume) -> None:
-        """Lets a paused request go on and returns at once."""
+        """Continues a paused request and returns at once."""
         ...
 
     async def tokenize(self, command: Tokenize) -> Tokenized | EngineLost:
-        """The tokens of a text or of rendered messages."""
+        """Returns the tokens of a text or of rendered messages."""
         ...
 
     async def predict(self, command: Predict) -> Predicted | EngineLost:
-        """The distribution over the next token."""
+        """Returns the distribution over the next token."""
         ...
 
     def score(self, command: Score) -> AsyncGenerator[ScoreEvent]:
@@ -113,15 +113,15 @@ class Engine(Protocol):
         ...
 
     def abort(self, request_id: int) -> None:
-        """Asks for the end of a request and returns at once; the generator still ends with GenerationFinished."""
+        """Aborts a request and returns at once; the generator still ends with GenerationFinished."""
         ...
 
     def forget(self, conversations: Collection[int]) -> None:
-        """Has the saved states of deleted conversations deleted, now or when a worker runs; returns at once."""
+        """Deletes the saved states of conversations, now or once a worker runs; returns at once."""
         ...
 
     def next_request_id(self) -> int:
-        """A request id never used before with this engine."""
+        """Returns a new request id, unique for this engine."""
         ...
 
     async def close(self) -> None:

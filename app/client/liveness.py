@@ -1,4 +1,4 @@
-"""Whether a worker that owes an answer shows signs of life, and how often an engine may die in a row."""
+"""Detects stalled workers and repeated crashes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ WINDOW_S = 300.0
 
 
 class CrashLog:
-    """Remembers the last crashes; VS Code's rule for its extension host: three in five minutes are too many."""
+    """Remembers recent crashes. Three in five minutes are too many, as for VS Code's extension host."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._times: deque[float] = deque(maxlen=MAX_CRASHES)
 
     def record(self) -> None:
-        """One more crash, now."""
+        """Records a crash now."""
         self._times.append(self._clock())
 
     def clear(self) -> None:
-        """Forgets all of them: the user asked for another try."""
+        """Forgets all crashes, when the user asks for another try."""
         self._times.clear()
 
     @property
@@ -35,19 +35,19 @@ class CrashLog:
 
 TICK_S = 0.5
 _ASK_S = 1.0
-"""Silence after which a sign of life is asked for."""
+"""Silence after which to send a Ping."""
 
 
 class Liveness:
-    """The silence of one worker."""
+    """Measures the silence of one worker."""
 
     def __init__(self, start_s: float, silent_s: float, still_s: float) -> None:
         """The arguments are the silences after which a worker counts as stalled.
 
         Args:
-            start_s: before its first event; it still reads its libraries then and cannot answer.
+            start_s: before its first event, while it loads its libraries and cannot answer.
             silent_s: of the whole process.
-            still_s: of the thread that computes, in a process that answers.
+            still_s: of the computing thread, in a process that answers.
         """
         self._start_s = start_s
         self._started = False
@@ -59,7 +59,7 @@ class Liveness:
 
     @property
     def stall(self) -> Stall | None:
-        """What is wrong; None while nothing is."""
+        """The current stall, if any."""
         if self._quiet_s >= (self._silent_s if self._started else self._start_s):
             return Stall(self._quiet_s, answers=False)
         if self._still_s >= self._still_limit_s:
@@ -72,18 +72,18 @@ class Liveness:
         self._quiet_s = self._still_s = 0.0
 
     def answered(self, still_s: float) -> None:
-        """The worker answered, and said for how long its thread that computes has made no progress."""
+        """The worker answered, with the time for which its computing thread has made no progress."""
         self._still_s = still_s
         self._asked = False
 
     def rest(self) -> None:
-        """Nothing is owed any more."""
+        """The worker owes no answer now."""
         self._quiet_s = self._still_s = 0.0
 
     def tick(self, elapsed_s: float) -> bool:
-        """Counts time since the last tick; True where the worker is to be asked for a sign of life now."""
+        """Counts the time since the last tick; returns True if a Ping is due."""
         self._quiet_s += min(elapsed_s, TICK_S)
-        # A silent worker is asked once: what it does not answer would only fill its pipe.
+        # One Ping is enough: more would only fill the pipe of a silent worker.
         if not self._started or self._asked or (self._quiet_s < _ASK_S and not self._still_s):
             return False
         self._asked = True

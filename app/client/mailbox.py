@@ -1,4 +1,4 @@
-"""The queue between the pipe and one reader: adjacent token events merge when the reader lags; its size is bounded."""
+"""The bounded queue between the pipe and one reader; adjacent token events merge when the reader lags."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from app.protocol.events import (
 )
 
 Request = Generate | Bench | Tokenize | Predict | Score
-"""A command with a stream of events of its own, answered under its request_id."""
+"""A command that is answered by a stream of events with its request_id."""
 
 RequestEnd = GenerationFinished | BenchFinished | Tokenized | Predicted | ScoreFinished
-"""The last event of a request that its worker lived to answer."""
+"""The last event of a request, unless the worker dies first."""
 
 SPARE = 10_000
-"""Events that a request, a load, or requests that are over may bring beyond what can be expected of them."""
+"""Extra events allowed for a request, for a load, and for all ended requests."""
 
 
 def most_for(command: Request, n_ctx: int) -> float:
-    """The most that a worker can send for a request, as `mailbox.weight` counts; more is a flood.
+    """The most units (see `weight`) that a worker may send for a request.
 
-    A reply has no more tokens than the window of `n_ctx` tokens, unless it is shifted; a text no more than bytes.
+    A reply has at most `n_ctx` tokens unless its window is shifted; a text has at most one token per byte.
     """
     match command:
         case Generate():
@@ -47,34 +47,34 @@ def most_for(command: Request, n_ctx: int) -> float:
 E = TypeVar("E", bound=Event)
 
 MAX_UNREAD = 20_000
-"""Units (see `weight`) that may lie unread; at about 2 KiB a token some 40 MiB."""
+"""Units (see `weight`) that may be unread: some 40 MiB at about 2 KiB per token."""
 _IN_A_ROW = 16
-"""Events that a reader gets before other tasks of the loop have a turn, so that a flood leaves the keys alive."""
+"""Events that a reader gets before other tasks of the loop run, so that a flood does not block the keys."""
 _TEXT_UNIT = 256
 
 
 def weight(event: Event) -> int:
-    """What an event counts for: one unit, one more for each token, and one for each 256 characters of text."""
+    """The units of an event: one, plus one per token and one per 256 characters of text."""
     if isinstance(event, TokensGenerated):
         return 1 + len(event.tokens) + len(event.text) // _TEXT_UNIT
     return 1
 
 
 class Backlog:
-    """What lies unread in the mailboxes of one worker, in units."""
+    """Counts the unread units in all mailboxes of one worker."""
 
     def __init__(self, drained: Callable[[], None]) -> None:
-        """`drained` is called when there is room again after `full`."""
+        """`drained` is called when the backlog is no longer full."""
         self._drained = drained
         self._n = 0
 
     @property
     def full(self) -> bool:
-        """Whether nothing more should be read from the pipe."""
+        """Whether reading from the pipe should stop."""
         return self._n >= MAX_UNREAD
 
     def add(self, n: int) -> None:
-        """Counts `n` units, which are negative when an event was read."""
+        """Adds `n` units; negative when an event was read."""
         was_full = self.full
         self._n += n
         if was_full and not self.full:
@@ -82,10 +82,10 @@ class Backlog:
 
 
 class Mailbox(Generic[E]):
-    """One reader, one loop; `put` never waits."""
+    """A queue for one reader in one event loop; `put` never waits."""
 
     def __init__(self, backlog: Backlog | None = None) -> None:
-        """`backlog` counts what lies unread here and elsewhere."""
+        """`backlog` counts the unread units of all mailboxes of the worker."""
         self._backlog = backlog or Backlog(lambda: None)
         self._events: deque[E] = deque()
         self._filled = asyncio.Event()
@@ -98,7 +98,7 @@ class Mailbox(Generic[E]):
         self._filled.set()
 
     async def get(self) -> E:
-        """Returns the next event, with all TokensGenerated that follow it directly merged into it."""
+        """Returns the next event, merged with the TokensGenerated events directly after it."""
         self._n_in_a_row = self._n_in_a_row + 1 if self._filled.is_set() else 0
         if self._n_in_a_row >= _IN_A_ROW:
             self._n_in_a_row = 0
@@ -112,7 +112,7 @@ class Mailbox(Generic[E]):
         return event
 
     def close(self) -> None:
-        """Drops what was not read: nobody will."""
+        """Drops all unread events."""
         while self._events:
             self._take()
 

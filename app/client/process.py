@@ -1,7 +1,7 @@
-"""One worker process: how it is started, fed, read and ended. Knows bytes and exit codes, nothing of the protocol.
+"""Starts, feeds, reads and ends one worker process. Knows bytes and exit codes, not the protocol.
 
-Plain threads move the bytes, so that a worker can be started before there is an event loop and before Textual is
-imported (inside it `sys.stderr` has no file descriptor), and so that Windows needs no other code.
+Threads move the bytes, so that a worker can start before there is an event loop and before Textual is imported (inside
+Textual `sys.stderr` has no file descriptor).
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ _NEEDED = re.compile(
     r"|PROCESSOR_\w+",
     re.IGNORECASE,
 )
-"""What Python, llama.cpp and the drivers of accelerators read. Everything else may be a secret."""
+"""Variables for Python, llama.cpp and GPU drivers. Any other variable may hold a secret."""
 _SECRET = re.compile(r"KEY(_|$)|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
 _ROOT = Path(__file__).resolve().parents[2]
-"""The folder that holds the package `app`: a checkout, or site-packages."""
+"""The folder that contains the package `app`: a checkout or site-packages."""
 
 
 def worker_argv(log_path: Path | None) -> list[str]:
-    """The command of the real worker, whose caches lie beside its log; without a log it has neither.
+    """Returns the command line of the real worker. Its caches are beside its log; without a log it has no caches.
 
-    `-P` keeps an `app/` of the current folder out of its `sys.path`.
+    `-P` keeps an `app/` in the current folder out of `sys.path`.
     """
     places = ("--log", str(log_path), "--cache", str(log_path.parent)) if log_path else ()
     return [sys.executable, "-P", "-m", "app.engine", *places]
 
 
 def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The part of `environment` that a worker needs, with this very package importable."""
+    """Returns the variables of `environment` that a worker needs, with a path from which it imports this package."""
     clean = {name: value for name, value in environment.items() if _NEEDED.fullmatch(name) and not _SECRET.search(name)}
     if str(_ROOT) not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
         clean["PYTHONPATH"] = os.pathsep.join(filter(None, (str(_ROOT), clean.get("PYTHONPATH"))))
@@ -58,7 +58,7 @@ def worker_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def describe_exit(code: int) -> str:
-    """An exit code of `subprocess` in words, as in `killed by SIGKILL` or `exited with code 1`."""
+    """Returns a `subprocess` exit code in words, as in `killed by SIGKILL` or `exited with code 1`."""
     if code >= 0:
         return f"exited with code {code}"
     try:
@@ -87,43 +87,43 @@ class WorkerProcess:
         return self._popen.pid
 
     def attach(self, on_chunk: Callable[[bytes], None], on_exit: Callable[[int], None]) -> None:
-        """Starts to move bytes. Both are called from a thread: every chunk of stdout, then once the exit code.
+        """Starts to move bytes. A thread calls `on_chunk` with each chunk of stdout, then `on_exit` with the exit code.
 
-        Nothing more is read until `on_chunk` returns.
+        The next chunk is read only after `on_chunk` returns.
         """
         threading.Thread(target=self._read, args=(on_chunk, on_exit), name="engine-read", daemon=True).start()
         threading.Thread(target=self._write, name="engine-write", daemon=True).start()
 
     def send(self, data: bytes) -> None:
-        """Queues bytes for stdin; they are lost if the worker is gone."""
+        """Queues bytes for stdin; they are lost if the worker has exited."""
         self._outgoing.put(data)
 
     def close_input(self) -> None:
-        """Closes stdin behind what is queued, which asks a worker to exit."""
+        """Closes stdin after the queued bytes, which asks the worker to exit."""
         self._outgoing.put(None)
 
     def terminate(self) -> None:
-        """Asks the operating system to end it."""
+        """Sends SIGTERM."""
         with suppress(OSError):
             self._popen.terminate()
 
     def kill(self) -> None:
-        """Ends it by force."""
+        """Sends SIGKILL."""
         with suppress(OSError):
             self._popen.kill()
 
     def discard(self) -> None:
-        """Ends a worker that nobody attached to, and waits for it."""
+        """Kills a worker that was never attached, and waits for its exit."""
         self.kill()
         with self._popen:
             pass
 
     def log_tail(self) -> str:
-        """The last lines that this worker wrote to its log; empty when they cannot be read."""
+        """Returns the last lines that this worker wrote to its log; empty if they cannot be read."""
         try:
             with open(open_regular(self._log_path), "rb") as log:
                 size = log.seek(0, os.SEEK_END)
-                # A worker that caps its log may have started the file again.
+                # A worker that limits its log may have truncated the file.
                 start = self._log_start if self._log_start <= size else 0
                 log.seek(max(start, size - _TAIL_BYTES))
                 lines = log.read().decode(errors="replace").splitlines()
@@ -156,10 +156,10 @@ class WorkerProcess:
 
 
 def spawn(log_path: Path, argv: Sequence[str] | None = None) -> WorkerProcess:
-    """Starts a worker; its stderr goes to `log_path`, its folder is made if needed. Where it cannot be, nothing is
-    logged and nothing cached, and a notice says so.
+    """Starts a worker that writes stderr to `log_path`; creates the folder if needed.
 
-    It gets its own session, so that Ctrl-C in the terminal does not reach it. Raises OSError.
+    If the log cannot be written, the worker has no log and no cache, and a notice says so. The worker gets its own
+    session, so that Ctrl-C in the terminal does not reach it. Raises OSError.
     """
     notice = ""
     try:
@@ -167,8 +167,8 @@ def spawn(log_path: Path, argv: Sequence[str] | None = None) -> WorkerProcess:
         log = open_regular(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     except OSError as error:
         notice = (
-            f"{log_path} cannot be written ({error.strerror}): there is no cache and no engine log; "
-            "set TOKSCOPE_CACHE_DIR to a folder that can"
+            f"{log_path} cannot be written ({error.strerror}): no cache and no engine log; "
+            "set TOKSCOPE_CACHE_DIR to a writable folder"
         )
         log = os.open(os.devnull, os.O_WRONLY)
     try:

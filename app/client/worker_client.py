@@ -1,6 +1,6 @@
 """`WorkerClient`: an Engine over a worker process that may die at any time.
 
-Knows when a worker is started, started again, or left dead; what one worker's life looks like is `Connection`'s.
+Decides when to start or restart a worker; `Connection` handles one worker.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from app.protocol.events import (
 
 
 class WorkerClient:
-    """See `app.client.engine.Engine` for the contract."""
+    """Implements `app.client.engine.Engine` with worker processes."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class WorkerClient:
         graces: Graces | None = None,
         crashes: CrashLog | None = None,
     ) -> None:
-        """`process` is a worker that was spawned early, used as the first one; `argv` replaces the real worker."""
+        """`process` is a worker that was started early and is used first; `argv` replaces the real worker."""
         self._log_path = log_path
         self._process = process
         self._argv = argv
@@ -63,7 +63,7 @@ class WorkerClient:
         self._wanted: LoadModel | None = None
         self._unstartable = False
         self._notice: str | None = None
-        """Of the worker's start; None before a start, empty after it was reported."""
+        """The notice of the worker's start; None before a start, empty after it was reported."""
         self._closed = False
         self._starting = asyncio.Lock()
         self._loading = asyncio.Lock()
@@ -71,15 +71,15 @@ class WorkerClient:
         self._waiting: dict[int, asyncio.Event] = {}
         self._paused_early: set[int] = set()
         self._to_forget: set[int] = set()
-        """Conversations whose states no worker was asked to delete yet."""
+        """Conversations whose saved states are still to be deleted."""
         self._ids = itertools.count(1)
-        # A worker inherits the priority of the thread that starts it, and the app may lower its own later on.
+        # A worker inherits the priority of the thread that starts it, and the app may lower its own later.
         self._spawner = ThreadPoolExecutor(1, "spawn")
         self._spawner.submit(int)
 
     @property
     def state(self) -> EngineState:
-        """Where the engine stands."""
+        """The state of the engine."""
         connection = self._connection
         if self._closed or self._unstartable or (connection and connection.lost):
             return EngineState.LOST
@@ -91,12 +91,12 @@ class WorkerClient:
 
     @property
     def hello(self) -> Hello | None:
-        """What the worker said of itself; None until it has."""
+        """The worker's Hello; None until it arrives."""
         return self._connection.hello if self._connection else None
 
     @property
     def model(self) -> ModelReady | None:
-        """The model that is loaded."""
+        """The loaded model, if any."""
         return self._connection.model if self._connection else None
 
     @property
@@ -106,20 +106,20 @@ class WorkerClient:
 
     @property
     def crash_looping(self) -> bool:
-        """Whether it has died so often lately that only a person should start it again."""
+        """Whether it crashed so often lately that only the user should start it again."""
         return self._crashes.too_many
 
     def restart(self) -> None:
-        """Ends the worker by force; the next `load` or `generate` starts another."""
+        """Kills the worker; the next `load` or `generate` starts another."""
         if self._connection and not self._connection.lost:
             self._connection.kill("was restarted", wished=True)
 
     def next_request_id(self) -> int:
-        """A request id never used before with this client, whichever worker answers it."""
+        """Returns a new request id, unique over all workers of this client."""
         return next(self._ids)
 
     async def start(self) -> Hello | EngineLost:
-        """Makes sure that a worker runs and has said Hello; starts a new one in place of a dead one."""
+        """Ensures that a worker runs and has sent Hello; replaces a dead one."""
         async with self._starting:
             if self._closed:
                 return EngineLost(None, "closed")
@@ -146,9 +146,9 @@ class WorkerClient:
         return await asyncio.get_running_loop().run_in_executor(self._spawner, spawn, self._log_path, self._argv)
 
     async def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
-        """Loads a model; crashes before it do not count any more."""
+        """Loads a model; earlier crashes no longer count."""
         if self._reviving:
-            self._reviving.cancel()  # who asks for a model does not wait for the last one to be back
+            self._reviving.cancel()  # a new load replaces the pending reload
         async with self._loading:
             self._crashes.clear()
             self._wanted = None
@@ -157,35 +157,35 @@ class WorkerClient:
                     yield event
 
     def generate(self, command: Generate) -> AsyncGenerator[GenerationEvent]:
-        """Runs one request, once a load in progress has ended and the last model is back after a loss."""
+        """Runs one request; waits for a load in progress, and reloads the last model after a crash."""
         return self._exchange(command, lambda refusal: refusal)
 
     def bench(self, command: Bench) -> AsyncGenerator[BenchEvent]:
-        """Runs one measurement, as `generate` runs a request."""
+        """Runs one measurement; waits as `generate` does."""
         return self._exchange(command, lambda refusal: BenchFinished(command.request_id, _why(refusal)))
 
     async def tokenize(self, command: Tokenize) -> Tokenized | EngineLost:
-        """The tokens of a text or of rendered messages; waits for a model as `generate` does."""
+        """Returns the tokens of a text or of rendered messages; waits for a model as `generate` does."""
         async with aclosing(
             self._exchange(command, lambda refusal: Tokenized(command.request_id, error=_why(refusal)))
         ) as events:
             return await anext(events)
 
     async def predict(self, command: Predict) -> Predicted | EngineLost:
-        """The distribution over the next token; being cancelled aborts it."""
+        """Returns the distribution over the next token; cancelling the call aborts the request."""
         async with aclosing(
             self._exchange(command, lambda refusal: Predicted(command.request_id, error=_why(refusal)))
         ) as events:
             return await anext(events)
 
     def score(self, command: Score) -> AsyncGenerator[ScoreEvent]:
-        """Scores a text, as `generate` runs a request."""
+        """Scores a text; waits as `generate` does."""
         return self._exchange(command, lambda refusal: ScoreFinished(command.request_id, error=_why(refusal)))
 
     async def _exchange(
         self, command: Request, refused: Callable[[GenerationFinished], RequestEnd]
     ) -> AsyncGenerator[Any]:
-        """One request to its last event; `refused` makes that of a request that no worker sees."""
+        """Runs a request to its last event; `refused` makes the last event of a request that was not sent."""
         request_id = command.request_id
         try:
             refusal = await self._readied(request_id)
@@ -199,7 +199,7 @@ class WorkerClient:
                 return
             try:
                 if request_id in self._paused_early and isinstance(command, Generate):
-                    command = replace(command, n_steps=0)  # a pause of its own might come after the last token
+                    command = replace(command, n_steps=0)  # a separate Pause might arrive after the last token
                 mailbox = connection.request(command)
             except FrameError as error:
                 yield refused(_failed(request_id, f"the text is too long to be sent: {error}"))
@@ -217,20 +217,20 @@ class WorkerClient:
             mailbox.close()
 
     def pause(self, request_id: int) -> None:
-        """Asks a request to hold before its next token; one that still waits for a model holds before its first."""
+        """Asks a request to hold before its next token, or before its first if it still waits for a model."""
         if request_id in self._waiting:
             self._paused_early.add(request_id)
         elif self._connection:
             self._connection.steer(Pause(request_id))
 
     def resume(self, command: Resume) -> None:
-        """Lets a paused request go on. Raises FrameError where what is forced is too long to be sent."""
+        """Continues a paused request. Raises FrameError if the forced text is too long to send."""
         self._paused_early.discard(command.request_id)
         if self._connection:
             self._connection.steer(command)
 
     def forget(self, conversations: Collection[int]) -> None:
-        """Has saved states deleted, by the next worker where none runs."""
+        """Deletes saved states, now or once the next worker runs."""
         self._to_forget |= set(conversations)
         if self.state not in (EngineState.STARTING, EngineState.LOST):
             self._forget()
@@ -241,7 +241,7 @@ class WorkerClient:
             self._to_forget.clear()
 
     def abort(self, request_id: int) -> None:
-        """Asks for the end of a request and returns at once."""
+        """Aborts a request and returns at once."""
         if waiting := self._waiting.get(request_id):
             waiting.set()
         elif self._connection:
@@ -258,7 +258,7 @@ class WorkerClient:
             await self._connection.close()
 
     async def _readied(self, request_id: int) -> EngineLost | GenerationFinished | None:
-        """Returns None when a model stands ready, else the event that ends the request."""
+        """Waits for a model. Returns None when it is ready, else the event that ends the request."""
         aborted = self._waiting[request_id] = asyncio.Event()
         abort = asyncio.create_task(aborted.wait())
         try:
@@ -304,7 +304,7 @@ class WorkerClient:
             while True:
                 event = await mailbox.get()
                 if isinstance(event, EngineLost) and event.wished and waited:
-                    break  # the load before this one did not let itself be cancelled
+                    break  # the previous load could not be cancelled
                 if isinstance(event, ModelReady) and self._notice:
                     event, self._notice = replace(event, notices=(self._notice, *event.notices)), ""
                 yield event

@@ -20,7 +20,7 @@ from app.domain.model import LoadOptions, LoraAdapter, ModelSpec
 def read_adapters(document: Document, at: KeyPath, value: object) -> tuple[LoraAdapter, ...]:
     """Returns the usable adapters, named and with absolute paths; reports the others to `document`.
 
-    A relative path starts at the folder of the file.
+    A relative path is relative to the folder of the file.
     """
     if not isinstance(value, list):
         document.report(at, '`lora` must be a list, as in `lora = [{ path = "style.gguf", scale = 1.0 }]`')
@@ -28,13 +28,13 @@ def read_adapters(document: Document, at: KeyPath, value: object) -> tuple[LoraA
     found: dict[str, LoraAdapter] = {}
     for number, item in enumerate(cast("list[object]", value), 1):
         if not isinstance(item, dict):
-            document.report(at, f"`lora` has a wrong item {number}: it must be a table with a `path`")
+            document.report(at, f"`lora`: item {number} must be a table with a `path`")
             continue
         table = cast("dict[str, Any]", item)
         given = read_fields(document, at, table, LoraAdapter)
         if not given.get("path"):
             if "path" not in table or given.get("path") == "":
-                document.report(at, f"`lora` has a wrong item {number}: it has no `path` of a GGUF file")
+                document.report(at, f"`lora`: item {number} needs a `path`, the path of a GGUF file")
             continue
         path = document.path.parent / Path(os.path.expanduser(given["path"]))
         name = given.get("name") or path.stem
@@ -46,17 +46,17 @@ def read_adapters(document: Document, at: KeyPath, value: object) -> tuple[LoraA
 
 
 PACKAGE_SOURCE = "package:"
-"""Begins the source of a model that lies inside an installed Python package."""
+"""Prefix of a `source` inside an installed Python package."""
 
 
 class Catalogue(Struct, frozen=True, kw_only=True):
-    """The models by name, the name of the one that is used when nobody chooses, and what was wrong with the files."""
+    """The models by name, the name of the default model, and the problems of the files."""
 
     models: dict[str, ModelSpec]
     default: str
     problems: list[Problem]
     flawed: frozenset[str] = frozenset()
-    """Names of the entries that have mistakes; what could be read of them is in `models`."""
+    """Names of the entries with mistakes; their valid parts are in `models`."""
 
 
 class _EntryKeys(Struct):
@@ -70,7 +70,7 @@ _OPTIONS = field_names(LoadOptions)
 
 
 def load_catalogue(user_file: Path | None = None) -> Catalogue:
-    """Reads both catalogues. Never raises for what the files hold."""
+    """Reads both catalogues. Never raises for the content of the files."""
     models: dict[str, ModelSpec] = {}
     default = ""
     flawed: set[str] = set()
@@ -85,7 +85,7 @@ def load_catalogue(user_file: Path | None = None) -> Catalogue:
 
 
 def _read_models(document: Document, models: dict[str, ModelSpec]) -> set[str]:
-    """Adds the entries of one file to `models`; returns the names of those that have mistakes."""
+    """Adds the entries of one file to `models`; returns the names of those with mistakes."""
     for key in document.data:
         if key not in {"default", "models"}:
             document.report((key,), f"unknown key `{key}`", suggest_from=["default", "models"])
@@ -110,7 +110,7 @@ def _read_entry(document: Document, name: str, table: dict[str, Any], models: di
         own["source"] = _absolute(own["source"], document.path.parent)
     elif name not in models:
         if "source" not in table or own.get("source") == "":
-            document.report(at, f"`models.{name}` has no `source`: the path of a GGUF file")
+            document.report(at, f"`models.{name}` needs a `source`: the path of a GGUF file")
         return
     base = models.get(name, ModelSpec(name=name, source=""))
     merged = msgspec.structs.replace(base.options, **options)

@@ -1,6 +1,6 @@
-"""Everything that is wrong with the user's configuration, over all of its files: what `tok config check` shows.
+"""Checks all of the user's configuration files, for `tok config check`.
 
-Judges what this floor knows; the floors above pass in judges of what only they know (`app.cli.common.configuration`).
+Layers above pass in checks of what only they know (`app.cli.common.configuration`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from app.config.settings import Settings, load_settings
 from app.config.themes import load_themes
 
 Judge = Callable[[Document, Settings, Catalogue], None]
-"""Reports to the document of `config.toml` what is wrong with the settings that were read from it."""
+"""Reports problems of the settings to the document of `config.toml`."""
 
 
 def check_config(*judges: Judge) -> list[Problem]:
-    """Returns the problems of config.toml, models.toml and the themes, and names among them that lead nowhere."""
+    """Returns the problems of config.toml, models.toml and the themes, unknown names included."""
     loaded, catalogue, themes = load_settings(), load_catalogue(), load_themes()
     theme, document = loaded.settings.theme, read_document(config_file())
     n_known = len(document.problems)

@@ -15,14 +15,14 @@ from app.config.problems import Problem, nearest, sort_problems
 from app.domain.files import read_regular
 
 MAX_BYTES = 1 << 20
-"""No configuration is longer; a longer file is somebody's mistake."""
+"""A longer file is a mistake."""
 
 MAX_PROBLEMS = 200
-"""Enough for anybody to read; a file of nothing but mistakes is not searched further."""
+"""Checking stops after this many problems."""
 
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _OF_A_KEY = ("Cannot overwrite", "Cannot declare", "Cannot mutate", "Cannot redefine", "Duplicate inline table key")
-"""tomllib reports these behind the value or inside the header; the key before that place is the culprit."""
+"""tomllib reports these after the value or inside the header; the last key before that place is at fault."""
 
 
 class Document:
@@ -43,7 +43,7 @@ class Document:
             self._parse()
 
     def report(self, key: KeyPath, message: str, *, suggest_from: list[str] | None = None, name: str = "") -> None:
-        """Adds a problem at `key`, or at the nearest table around it that the text spells out; at most MAX_PROBLEMS.
+        """Adds a problem at `key`, or at the nearest enclosing table in the text; at most MAX_PROBLEMS.
 
         Args:
             key: path of the offending key.
@@ -63,7 +63,7 @@ class Document:
         self.report_at(span.start if span else 0, message, key, suggestion, span.end - span.start if span else 1)
 
     def sorted_problems(self) -> list[Problem]:
-        """The problems in the order of the text."""
+        """The problems in the order of the file."""
         return sort_problems(self.problems)
 
     def report_at(self, offset: int, message: str, key: KeyPath = (), suggestion: str = "", span: int = 1) -> None:
@@ -98,7 +98,7 @@ class Document:
         message = text[: match.start()] if match else text
         offset = len(self.text)
         if match and match[1]:
-            # tomllib counts lines after it has turned \r\n into \n; columns stay the same.
+            # tomllib counts lines after turning \r\n into \n; columns stay the same.
             offset = _offset_of(self.text, int(match[1]), int(match[2]))
         if message.startswith(_OF_A_KEY):
             last = last_key(self.text[:offset])
@@ -117,7 +117,7 @@ def _offset_of(text: str, line: int, column: int) -> int:
 
 
 def read_document(path: Path) -> Document:
-    """Reads a TOML file; a missing one is empty. Never raises for what the disk or the file holds."""
+    """Reads a TOML file; a missing one is empty. Never raises for an unreadable or invalid file."""
     try:
         raw = read_regular(path, MAX_BYTES + 1)
     except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""Checks the keys of one table against a msgspec struct, field by field, so that every mistake is reported at once.
+"""Checks the keys of one table against a msgspec struct, field by field, to report every mistake at once.
 
-(msgspec itself stops at the first.) The types and the `Meta` limits of the struct are the only schema there is.
+(msgspec itself stops at the first.) The types and `Meta` limits of the struct are the only schema.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.config.document import Document
 from app.config.locator import KeyPath
 
 MAX_INT = 2**32 - 1
-"""No setting counts further; larger numbers would not survive the way to the engine."""
+"""The largest integer of a setting; the engine cannot take larger ones."""
 
 _TYPE_NAMES = {
     "str": "text",
@@ -52,9 +52,9 @@ def read_fields(
     """Returns the valid values of `table` by field name; reports every other key to `document`.
 
     Args:
-        document: the file, which takes the problems.
-        at: where `table` stands in it.
-        table: the keys and values as TOML gave them.
+        document: the file; receives the problems.
+        at: path of `table` in it.
+        table: the keys and values from TOML.
         struct: whose fields are valid keys.
         also: further valid keys, which the caller reads.
     """
@@ -80,7 +80,7 @@ def read_fields(
 
 
 def subtable(document: Document, at: KeyPath, table: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """Returns the table under `key`, or an empty one; reports a value that is no table."""
+    """Returns the table under `key`, or an empty one; reports a value that is not a table."""
     value = table.get(key, {})
     if isinstance(value, dict):
         return value  # pyright: ignore[reportUnknownVariableType]  (TOML tables have text keys)
@@ -89,7 +89,7 @@ def subtable(document: Document, at: KeyPath, table: Mapping[str, Any], key: str
 
 
 def _entry_type(kind: object) -> object | None:
-    """The type of the values of a table, also where it may be left out; None for other types."""
+    """The type of a table's values, also for an optional table; None for other types."""
     tables = [part for part in (kind, *get_args(kind)) if get_origin(part) is dict]
     return get_args(tables[0])[1] if tables else None
 
@@ -99,7 +99,7 @@ def _is_table(value: object) -> TypeGuard[dict[str, Any]]:
 
 
 def _read_entries(document: Document, at: KeyPath, table: Mapping[str, Any], kind: object) -> dict[str, Any]:
-    """The valid values of a table whose keys may be anything."""
+    """The valid values of a table with free keys."""
     good: dict[str, Any] = {}
     for key, value in table.items():
         try:
@@ -127,7 +127,7 @@ def _convert(value: object, kind: Any) -> object:  # noqa: ANN401 -- a type, as 
 
 
 def _choices(kind: object) -> list[str]:
-    """The values of a Literal or an Enum, also behind `| None` and of a list's items; empty for other types."""
+    """The values of a Literal or an Enum, also if optional or of a list's items; empty for other types."""
     if get_origin(kind) is Literal:
         return [str(value) for value in get_args(kind)]
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -138,7 +138,7 @@ def _choices(kind: object) -> list[str]:
 
 
 def _explain(error: str, value: object, choices: list[str]) -> str:
-    """Says msgspec's message in the words of somebody who writes TOML."""
+    """Rewords msgspec's message in TOML terms."""
     if item := _IN_ITEM.search(error):
         where = f"item {int(item[1]) + 1}" if item[1].isdigit() else "an item"
         return f"has a wrong {where}: it {_explain(error[: item.start()], None, choices)}"

@@ -1,7 +1,7 @@
-"""Finds the position of each key in a TOML text; tomllib parses but reports no positions.
+"""Finds the position of each key in a TOML text, which tomllib does not report.
 
-It trusts that the text is valid TOML up to where it is asked to look: it never complains, and stops at what it does
-not understand. Paths mix keys with indexes into arrays: `("models", 0, "name")`.
+Expects valid TOML up to the key in question; it raises nothing and stops at what it does not understand. Paths mix keys
+with indexes into arrays: `("models", 0, "name")`.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", "e": "\x1b"}
 
 
 def locate_keys(text: str) -> dict[KeyPath, Span]:
-    """Returns every key and table of `text` with its place, in the order of the text; the first mention wins."""
+    """Returns every key and table of `text` with its place, in the order of the text; the first occurrence wins."""
     scanner = _Scanner(text)
     scanner.document()
     return scanner.found
 
 
 def last_key(text: str) -> Span:
-    """Returns the place of the key or header that was read last, or of the first character."""
+    """Returns the place of the last key or header, or of the first character."""
     scanner = _Scanner(text)
     scanner.document()
     return scanner.last

@@ -1,4 +1,4 @@
-"""Where files lie: the user's own folders (or TOKSCOPE_{CONFIG,DATA,CACHE}_DIR) and the files shipped with the app."""
+"""Paths: the user's folders (or TOKSCOPE_{CONFIG,DATA,CACHE}_DIR) and the files shipped with the app."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def config_dir() -> Path:
 
 
 def data_dir() -> Path:
-    """The folder of what must not be lost: the conversations."""
+    """The folder of the conversations, which must not be lost."""
     return _folder("TOKSCOPE_DATA_DIR", platformdirs.user_data_path)
 
 
 def cache_dir() -> Path:
-    """The folder of what may be deleted at any time: logs, saved states of conversations."""
+    """The folder of files that may be deleted at any time: logs, saved states of conversations."""
     return _folder("TOKSCOPE_CACHE_DIR", platformdirs.user_cache_path)
 
 
@@ -59,22 +59,22 @@ def user_themes_dir() -> Path:
 
 
 def database_file() -> Path:
-    """The conversations."""
+    """The database of conversations."""
     return data_dir() / "conversations.db"
 
 
 def engine_log_file() -> Path:
-    """What the engine worker and llama.cpp print."""
+    """The log of the engine worker and llama.cpp."""
     return cache_dir() / "engine.log"
 
 
 def copied_file() -> Path:
-    """What was copied and may be too long for the terminal's clipboard."""
+    """The last copied text, which may be too long for the terminal's clipboard."""
     return cache_dir() / "copied.md"
 
 
 def ensure_dir(path: Path) -> Path:
-    """Creates a folder, and what is missing above it, for this user only (0700); returns it. Raises OSError."""
+    """Creates a folder and its missing parents for this user only (0700); returns it. Raises OSError."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     return path
 

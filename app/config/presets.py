@@ -1,4 +1,4 @@
-"""All presets: those shipped with the app and the user's `[presets.NAME]` tables, which take precedence."""
+"""Presets: those shipped with the app and the user's `[presets.NAME]` tables, which take precedence."""
 
 from __future__ import annotations
 
@@ -77,14 +77,14 @@ def find_preset(name: str, presets: Mapping[str, Preset]) -> Preset:
 
 
 def checked_constraints(document: Document, at: KeyPath, values: dict[str, Any]) -> dict[str, Any]:
-    """Returns `values`, the sampling fields of the table at `at`, without what is wrong; that is reported.
+    """Returns the valid sampling fields of the table at `at`; reports the others.
 
-    One of them takes those of the preset's base away.
+    A constraint (schema, regex or grammar) replaces that of the preset's base.
     """
     good = dict(values)
     first, *others = [name for name in CONSTRAINTS if good.get(name) is not None] or [""]
     for name in others:
-        document.report((*at, name), f"`{first}` and `{name}` exclude each other: an answer has one form")
+        document.report((*at, name), f"`{first}` and `{name}` exclude each other: set only one of them")
         del good[name]
     if first and (what := _wrong(first, good[first])):
         document.report((*at, first), f"`{first}` {what}")
@@ -103,7 +103,7 @@ def _wrong(name: str, text: str) -> str:
     except json.JSONDecodeError as error:
         return f"is not JSON: line {error.lineno}, column {error.colno}: {error.msg}"
     except (RecursionError, ValueError) as error:
-        return f"is not JSON that can be read: {error}"
+        return f"is not valid JSON: {error}"
     return "" if isinstance(schema, dict | bool) else 'must be a JSON object, as in {"type": "array"}'
 
 
@@ -120,9 +120,9 @@ _LONGEST_CHAIN = 16
 
 
 def read_presets(document: Document) -> tuple[dict[str, Preset], frozenset[str]]:
-    """Returns the presets of `document` by name, and the names of those that a mistake is in.
+    """Returns the presets of `document` by name, and the names of those with mistakes.
 
-    Wrong keys are reported and left out. A mistake counts for every preset that is based on the one that it is in.
+    Wrong keys are reported and left out. A mistake also counts for every preset based on the faulty one.
     """
     reader = _Reader(document)
     return reader.read(), frozenset(reader.flawed)
@@ -141,7 +141,7 @@ class _Reader:
         return self._done
 
     def _preset(self, name: str, users: tuple[str, ...]) -> Preset:
-        """Returns a preset of the file, with those that it is based on; `users` are those that asked for it."""
+        """Returns a preset of the file with its bases resolved; `users` are the presets that led here."""
         if name in self._done:
             return self._done[name]
         n_before = len(self._document.problems)
@@ -163,10 +163,10 @@ class _Reader:
         return preset
 
     def _thinking(self, at: KeyPath, table: dict[str, Any]) -> dict[str, Any]:
-        """Reads the table of what is different inside a thinking block."""
+        """Reads the table of parameters inside a thinking block."""
         at, given = (*at, "thinking"), subtable(self._document, at, table, "thinking")
         for key in WHOLE_REPLY.intersection(given):
-            self._document.report((*at, key), f"`{key}` holds for the whole reply, not for thinking alone")
+            self._document.report((*at, key), f"`{key}` applies to the whole reply, not to thinking alone")
         own = {key: value for key, value in given.items() if key not in WHOLE_REPLY}
         return checked_constraints(self._document, at, read_fields(self._document, at, own, SamplingParams))
 
@@ -177,10 +177,10 @@ class _Reader:
         at = ("presets", name, "based_on")
         if based_on in users:
             circle = " > ".join((*users[users.index(based_on) :], based_on))
-            self._document.report(at, f"`based_on` goes round in a circle: {circle}")
+            self._document.report(at, f"`based_on` is circular: {circle}")
             return default
         if len(users) > _LONGEST_CHAIN:
-            self._document.report(at, f"more than {_LONGEST_CHAIN} presets are based on each other")
+            self._document.report(at, f"`based_on` chains more than {_LONGEST_CHAIN} presets")
             return default
         if based_on in self._tables:
             return self._preset(based_on, users)

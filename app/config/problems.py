@@ -1,6 +1,6 @@
-"""A mistake in a configuration file, and how it is shown: place, source line, caret, nearest valid name.
+"""A mistake in a configuration file, and its display: place, source line, caret, nearest valid name.
 
-Knows nothing of TOML: `app.config.document` finds the place, the readers know what is valid.
+Independent of TOML: `app.config.document` finds the place, the readers know what is valid.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from msgspec import Struct
 from app.domain.text import safe_text
 
 _SHOWN_CHARS = 100
-"""A longer source line is cut to a window around the caret."""
+"""Longer source lines are cut to this width around the caret."""
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """One mistake. Lines and columns count characters from 1; 0 means that the whole file is meant."""
+    """One mistake. Lines and columns count characters from 1; 0 means the whole file."""
 
     file: Path
     line: int
@@ -28,14 +28,14 @@ class Problem(Struct, frozen=True, kw_only=True):
     """Dotted, as in `presets.fast.temperature`; empty for a problem that belongs to no key."""
     message: str
     suggestion: str = ""
-    """The nearest valid name, or empty."""
+    """The nearest valid name; may be empty."""
     source_line: str = ""
     span: int = 1
     """How many characters the caret underlines."""
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """Returns the valid name that looks most like `name`, or an empty string when none is close."""
+    """Returns the valid name closest to `name`, or an empty string if none is close."""
     known = list(valid)
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     if not close:
@@ -45,7 +45,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def sort_problems(problems: Iterable[Problem]) -> list[Problem]:
-    """Returns the problems of one file in the order of its text."""
+    """Returns the problems of one file in the order of the file."""
     return sorted(problems, key=lambda problem: (problem.line, problem.column))
 
 
@@ -80,7 +80,7 @@ def _render_one(problem: Problem) -> str:
 
 
 def _cells(text: str) -> int:
-    """Terminal columns of `text`, near enough to put a caret under a key."""
+    """Approximate terminal columns of `text`, for the position of the caret."""
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
     )

@@ -1,7 +1,7 @@
 """The user's `config.toml`: every setting, its default and its limits.
 
-The good parts of a bad file are used, the rest falls back to defaults and is reported. Command ids under `[keys]` and
-theme names are only known to the TUI, which checks them itself.
+Valid settings apply; the others keep their defaults and are reported. The TUI checks command ids under `[keys]` and
+theme names.
 """
 
 from __future__ import annotations
@@ -21,59 +21,59 @@ from app.domain.sampling import Preset
 
 
 class TraceSettings(Struct, frozen=True, kw_only=True):
-    """`[trace]`: what is kept of how each reply came about."""
+    """`[trace]`: which parts of each reply's trace are stored."""
 
     keep: bool = True
-    """Whether a trace is stored with each reply."""
+    """Whether to store a trace with each reply."""
     max_mib: Annotated[int, Meta(ge=1, le=1_048_576)] = 256
-    """What all traces may take in the database, in MiB; the oldest go first."""
+    """Limit for all traces in the database, in MiB; the oldest are deleted first."""
     stages: bool = False
-    """Whether the chat records the sampler's stages and draws from the start; it costs time with each token."""
+    """Whether the chat records the sampler's stages and draws from the start; costs time per token."""
 
     @property
     def max_bytes(self) -> int:
-        """`max_mib` as the store counts."""
+        """`max_mib` in bytes."""
         return self.max_mib << 20
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What `config.toml` says. The fields above `trace` are its top-level keys."""
+    """The settings of `config.toml`. The fields above `trace` are its top-level keys."""
 
     model: str | None = None
-    """Catalogue name, name of a file in `models_dir`, or path of a GGUF; None is the catalogue's default."""
+    """Catalogue name, name of a file in `models_dir`, or path of a GGUF file; None is the catalogue's default."""
     preset: str = DEFAULT_PRESET
     theme: str = "auto"
     """Name of a theme; `auto` follows the terminal's background."""
     models_dir: str | None = None
-    """A folder of GGUF files, `~` expanded; a relative one starts at the folder of `config.toml`."""
+    """A folder of GGUF files, `~` expanded; a relative path is relative to the folder of `config.toml`."""
     trace_top_k: Annotated[int, Meta(ge=0, le=100)] = 40
-    """Alternatives kept with each token."""
+    """Number of alternatives stored with each token."""
     show_panels: bool = True
     fps: Annotated[int, Meta(ge=1, le=120)] | None = None
-    """Most screen updates a second while text streams; None lets the app choose."""
+    """Maximum screen updates per second while text streams; None lets the app choose."""
     speculation: Literal["off", "ngram"] = "off"
-    """Drafts of the next tokens, by lookup in the text so far; the reply is distributed as without."""
+    """Whether to draft tokens by lookup in the text so far; does not change the distribution of replies."""
     trace: TraceSettings = TraceSettings()
     """`[trace]`"""
     keys: dict[str, str] = {}
     """`[keys]`: command id to key, as in `stop = "ctrl+x"`; the TUI knows the ids."""
     presets: dict[str, Preset] = {}
-    """`[presets.NAME]`: the user's, complete."""
+    """`[presets.NAME]`: the user's presets, with their bases resolved."""
 
 
 class LoadedSettings(Struct, frozen=True, kw_only=True):
-    """Usable settings, and what was wrong with the file."""
+    """The valid settings and the problems of the file."""
 
     settings: Settings
     problems: list[Problem]
     given: frozenset[str] = frozenset()
-    """The top-level keys that the file sets, without those that are wrong."""
+    """The valid top-level keys that the file sets."""
     flawed_presets: frozenset[str] = frozenset()
-    """Names of the user's presets that a mistake is in, or in one that they are based on."""
+    """Names of the user's presets with a mistake, in them or in a base."""
 
 
 def load_settings(path: Path | None = None) -> LoadedSettings:
-    """Reads `config.toml`, or the file at `path`; a missing one is all defaults. Never raises for what it holds."""
+    """Reads `config.toml`, or the file at `path`; a missing one gives the defaults. Never raises for its content."""
     document = read_document(path or config_file())
     flat = {key: value for key, value in document.data.items() if key not in {"trace", "keys", "presets"}}
     values = read_fields(document, (), flat, Settings)

@@ -1,7 +1,7 @@
-"""Themes: `NAME.toml` files that come with the app, and over them the user's.
+"""Themes: `NAME.toml` files of the app and of the user; the user's replace those of the same name.
 
-Checks names, keys and the spelling of colours. Knows no Textual: `app.tui` tries a theme out before it is registered,
-because Textual crashes on what only Textual can judge.
+Checks names, keys and the spelling of colours, without Textual: `app.tui` tries a theme before it registers it, because
+Textual crashes on some values.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from app.config.problems import Problem
 DEFAULT_DARK = "graphite"
 DEFAULT_LIGHT = "paper"
 TERMINAL = "terminal"
-"""The theme of the terminal's own colours: for 16-colour terminals and NO_COLOR."""
+"""The theme that uses the terminal's own colours: for 16-colour terminals and NO_COLOR."""
 
 COLOR_KEYS = (
     "primary",
@@ -34,7 +34,7 @@ COLOR_KEYS = (
     "panel",
     "boost",
 )
-"""`[colors]`: the colours of a Textual theme; `primary` must be there."""
+"""`[colors]`: the colours of a Textual theme; `primary` is required."""
 
 APP_VARIABLES = (
     "chat-user",
@@ -50,7 +50,7 @@ APP_VARIABLES = (
     "gauge-bar",
     "sparkline",
 )
-"""`[variables]` of this app, all colours. chat-* and token-* are text, the others fill bars."""
+"""`[variables]` of this app, all colours: chat-* and token-* for text, the others for bars."""
 
 _FAMILIES = re.compile(
     r"(block|border|button|footer|foreground|input|link|markdown|panel|screen|scrollbar|surface|text|ansi|primary"
@@ -68,22 +68,22 @@ _STYLE = re.compile(r"[A-Za-z0-9 #%._-]{1,60}")
 
 
 class ThemeSpec(Struct, frozen=True, kw_only=True):
-    """One theme, as far as it can be judged without Textual."""
+    """One theme, checked without Textual."""
 
     name: str
     dark: bool
     ansi: bool
-    """Only the terminal's own colours are used."""
+    """Whether it uses only the terminal's own colours."""
     colors: dict[str, str]
     variables: dict[str, str]
-    """Of this app (`APP_VARIABLES`) and of Textual's CSS."""
+    """Variables of this app (`APP_VARIABLES`) and of Textual's CSS."""
     code_style: str
     """For code blocks: a Pygments style, or rich's `ansi_dark` and `ansi_light`."""
     path: Path
 
 
 class LoadedThemes(Struct, frozen=True, kw_only=True):
-    """The usable themes by name, and what was wrong with the files."""
+    """The usable themes by name, and the problems of the files."""
 
     themes: dict[str, ThemeSpec]
     problems: list[Problem]
@@ -97,7 +97,7 @@ class _TopKeys(Struct):
 
 
 def load_themes(user_dir: Path | None = None) -> LoadedThemes:
-    """Reads all themes; a user's replaces the shipped one of its name. Never raises for what the files hold."""
+    """Reads all themes; a user's theme replaces a shipped one. Never raises for the content of the files."""
     themes: dict[str, ThemeSpec] = {}
     problems: list[Problem] = []
     for folder in (themes_dir(), user_dir or user_themes_dir()):
@@ -110,7 +110,7 @@ def load_themes(user_dir: Path | None = None) -> LoadedThemes:
 
 
 def load_theme(path: Path) -> tuple[ThemeSpec | None, list[Problem]]:
-    """Reads one file. Wrong keys are left out and reported; without a usable `primary` there is no theme."""
+    """Reads one file; reports wrong keys and leaves them out. Returns None without a valid `primary`."""
     document = read_document(path)
     if document.problems:
         return None, document.problems

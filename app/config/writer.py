@@ -1,4 +1,4 @@
-"""Writes `config.toml`: a commented starter file, or one setting with the rest of the file unchanged."""
+"""Writes `config.toml`: a commented starter file, or one setting without touching the rest."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from app.domain.errors import ConfigError
 from app.domain.files import read_regular, replace_private
 
 _TEXT = """\
-# tokscope's settings. Every line is commented out and shows the default; `tok config check` says what is wrong.
+# tokscope's settings. Every line is commented out and shows the default; `tok config check` reports mistakes.
 
 #model = "smollm2"       # a name that `tok models` lists, or the path of a GGUF file
 #preset = "balanced"     # a name that `tok presets` lists
 #theme = "auto"          # auto, graphite, ember, abyss, paper, meadow, contrast, terminal, or a theme of your own
-#models_dir = "~/models" # a folder of GGUF files; they can be named without path and ending
-#trace_top_k = 40        # alternatives kept with each token
+#models_dir = "~/models" # a folder of GGUF files, to name without path and extension
+#trace_top_k = 40        # alternatives stored with each token
 #show_panels = true      # speed, prefill, decode, context and next token beside the chat
-#fps = 30                # most screen updates a second while a reply streams; left out, the app chooses
-#speculation = "off"     # "ngram" drafts the next tokens by lookup in the text so far, where that pays
+#fps = 30                # maximum screen updates per second while a reply streams; by default the app chooses
+#speculation = "off"     # "ngram" drafts tokens by lookup in the text so far, when that pays
 
-# How each reply came about is stored with it, for the inspector and for forks; the oldest go first.
+# A trace is stored with each reply, for the inspector and for forks; the oldest traces are deleted first.
 #[trace]
 #keep = true
 #max_mib = 256
-#stages = false          # the sampler's stages and draws too, which costs time with each token
+#stages = false          # also the sampler's stages and draws; costs time per token
 
 # Keys by command; F1 in the chat lists the commands.
 #[keys]
 #stop = "escape"
 
-# A preset of your own. It starts from `based_on`, or from the shipped preset with its name; what is left out stays.
+# A preset of your own. It starts from `based_on`, or else from the shipped preset of the same name.
 # Other keys: top_k, typical_p, top_n_sigma, xtc_probability, xtc_threshold, frequency_penalty, presence_penalty,
 # penalty_last_n, dry_multiplier, dry_base, dry_allowed_length, dry_penalty_last_n, dry_sequence_breakers,
 # dynatemp_range, dynatemp_exponent, adaptive_target, adaptive_decay, mirostat, mirostat_tau, mirostat_eta,
@@ -51,23 +51,23 @@ _TEXT = """\
 #max_tokens = 64
 #context = "stop"         # when the window is full: stop, drop-oldest-turns, or shift (also forget while replying)
 #stop = ["\\n\\n"]
-#samplers = ["penalties", "top-k", "min-p", "temperature"] # the stages in their order; one left out does not run
-#thinking = { temperature = 1.2, top_p = 1.0 }             # other values inside a thinking block (<think>…</think>)
-#lora = { pirate = 0.8 }                                   # the model's adapters by name; those not named are off
+#samplers = ["penalties", "top-k", "min-p", "temperature"] # order of the stages; a stage left out does not run
+#thinking = { temperature = 1.2, top_p = 1.0 }             # values inside a thinking block (<think>…</think>)
+#lora = { pirate = 0.8 }                                   # scales of the model's adapters; the others are off
 #logit_bias = { rain = 2.0, "#11" = -5.0 }                 # by text, by a control token's name, or by #ID
 """
 
 
 def default_config_text() -> str:
-    """Returns the text of a new `config.toml`; read as it is, it changes nothing."""
+    """Returns the text of a new `config.toml`, which changes no setting."""
     return _TEXT
 
 
 def write_setting(key: str, value: str, path: Path | None = None) -> Path:
     """Sets a top-level key of `config.toml`, or of the file at `path`, and returns that path.
 
-    A missing file is made, with every setting explained. Raises ConfigError where it cannot be read, parsed or written;
-    then it stays as it was.
+    Creates a missing file with every setting explained. Raises ConfigError if the file cannot be read, parsed or
+    written; it is then unchanged.
     """
     path = path or config_file()
     try:

@@ -1,4 +1,4 @@
-"""Conversations: a tree of immutable messages, and the tip that says which branch is shown.
+"""Conversations: a tree of immutable messages and a tip, the leaf of the path that is shown.
 
 Knows no SQL: `app.store` keeps these values, `app.session` applies the rules of a turn.
 """
@@ -24,7 +24,7 @@ class Role(StrEnum):
 
 
 class ReplyState(StrEnum):
-    """Where a message stands. User and system messages are always DONE."""
+    """State of a message. User and system messages are always DONE."""
 
     STREAMING = "streaming"
     DONE = "done"
@@ -36,7 +36,7 @@ class ReplyState(StrEnum):
 
 
 class GenerationRecord(Struct, frozen=True, kw_only=True):
-    """What is stored beside a reply: by which model and preset, why it ended, counts and times."""
+    """What is stored with a reply: model and preset, why it ended, counts and durations."""
 
     model: str
     preset: str
@@ -47,10 +47,10 @@ class GenerationRecord(Struct, frozen=True, kw_only=True):
     timings: Timings = Timings()
     error: str = ""
     n_dropped_messages: int = 0
-    """Oldest messages that were left out of the prompt, for want of room."""
+    """Oldest messages that did not fit and were left out of the prompt."""
     n_dropped_tokens: int = 0
     n_shifted_tokens: int = 0
-    """Tokens that were forgotten while the reply was written, to make room for it."""
+    """Tokens that were forgotten to make room for the reply."""
     incomplete: bool = False
     """Whether the reply ended inside its grammar."""
 
@@ -70,7 +70,7 @@ class Message(Struct, frozen=True, kw_only=True):
 
 
 class ConversationKind(StrEnum):
-    """Where a conversation was begun, or went on."""
+    """Whether a conversation belongs to the chat or to `tok ask`."""
 
     CHAT = "chat"
     ASK = "ask"
@@ -78,17 +78,17 @@ class ConversationKind(StrEnum):
 
 
 class ChatSettings(Struct, frozen=True, kw_only=True):
-    """What answers a conversation. Kept with it by value: it stays the same when a preset is edited or deleted."""
+    """Model, preset and system prompt of a conversation. Stored by value: editing a preset does not change it."""
 
     model: str = ""
-    """As `-m` takes it, a path absolute; empty where it is not known."""
+    """As for `-m`, paths absolute; empty if unknown."""
     preset: Preset
     system: str | None = None
-    """The conversation's own system prompt in place of the preset's; empty sends none, None is the preset's."""
+    """System prompt in place of the preset's; empty sends none, None uses the preset's."""
 
     @property
     def effective(self) -> Preset:
-        """The preset with the system prompt that is sent."""
+        """The preset with the conversation's system prompt."""
         return self.preset if self.system is None else replace(self.preset, system=self.system or None)
 
 
@@ -103,13 +103,13 @@ class Conversation(Struct, frozen=True, kw_only=True):
     n_messages: int = 0
     kind: ConversationKind = ConversationKind.CHAT
     settings: ChatSettings | None = None
-    """None where they were never kept: `GenerationRecord` names those of each reply."""
+    """None if they were never stored; each reply's `GenerationRecord` still names its own."""
     deleted_ms: int | None = None
-    """When it was deleted, in a way that can still be undone."""
+    """When it was deleted, while that can still be undone."""
 
 
 def prompts(branch: Sequence[Message]) -> list[str]:
-    """Returns the user's messages, the oldest first, for the composer's history."""
+    """Returns the text of the user's messages, oldest first, for the composer's history."""
     return [message.content for message in branch if message.role is Role.USER]
 
 

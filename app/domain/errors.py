@@ -1,4 +1,4 @@
-"""The errors that a person may see. Each says what went wrong and, in `hint`, what to do next.
+"""Errors shown to the user. Each says what failed and, in `hint`, what to do next.
 
 Knows nothing of exit codes or widgets: `app.cli` and `app.tui` decide how an error is shown.
 """
@@ -19,12 +19,12 @@ class TokscopeError(Exception):
 
     @property
     def full_message(self) -> str:
-        """The message, and the hint on a line of its own."""
+        """The message, and the hint on its own line."""
         return "\n".join(filter(None, (str(self), self.hint)))
 
 
 class UsageError(TokscopeError):
-    """The command line asks for something that makes no sense."""
+    """The command line is invalid."""
 
 
 class ConfigError(TokscopeError):
@@ -44,7 +44,7 @@ class GenerationError(TokscopeError):
 
 
 class ForkError(TokscopeError):
-    """A reply cannot be taken up where that was asked."""
+    """A reply cannot be forked at the requested token."""
 
 
 class StoreError(TokscopeError):
@@ -52,4 +52,4 @@ class StoreError(TokscopeError):
 
 
 class GoneError(StoreError):
-    """A conversation or message is not in the database any more; the database itself works."""
+    """A conversation or message is no longer in the database; the database itself works."""

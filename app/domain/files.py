@@ -1,4 +1,4 @@
-"""Opening files that nobody vouches for: a pipe or a device in a file's place must not hang the program."""
+"""Opens untrusted paths: a pipe or device in place of a file must not hang the program."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _KINDS = (
 def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int:
     """Returns a file descriptor, as `os.open` does, without ever waiting for another process.
 
-    Raises OSError: also where `path` is neither a regular file nor the null device; its `strerror` says what it is.
+    Raises OSError, also if `path` is neither a regular file nor the null device; `strerror` then says what it is.
     """
     try:
         fd = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), mode)
     except OSError as error:
-        # What a pipe without a reader and a socket answer to being opened.
+        # Opening a pipe without a reader, or a socket, gives this.
         if error.errno == errno.ENXIO:
             raise OSError(error.errno, "it is a pipe or a socket, not a regular file", str(path)) from None
         raise
@@ -37,13 +37,13 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = 0o600) -> int
 
 
 def read_regular(path: Path, n_bytes: int = -1) -> bytes:
-    """Returns what a file holds, at most its first `n_bytes`. Raises OSError, as `open_regular` does."""
+    """Returns the content of a file, at most the first `n_bytes`. Raises OSError, as `open_regular` does."""
     with open(open_regular(path), "rb") as file:
         return file.read(n_bytes)
 
 
 def replace_private(path: Path, data: bytes) -> None:
-    """Writes a file, whole or not at all: private if new, with its old mode if it exists. Raises OSError."""
+    """Writes a file atomically: a new file is private, an existing one keeps its mode. Raises OSError."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(open_regular(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:

@@ -1,7 +1,7 @@
-"""Fits a model into the memory that is there: the largest split over the devices, the context window, the slots.
+"""Fits a model into free memory: chooses the split over the devices, the context window and the number of slots.
 
-Pure arithmetic: the engine feeds it the devices that it sees when it loads, `tok models plan` those of a worker that it
-asks. llama.cpp offloads the last layers and hands them to the devices in order; so does this.
+Pure arithmetic. The engine passes the devices that it sees at the load; `tok models plan` passes those that a worker
+reports. As in llama.cpp, the last layers are offloaded and go to the devices in order.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ _CELLS = 256
 
 
 class DeviceMemory(Struct, frozen=True, array_like=True):
-    """What one device has free, and what of it the draft model takes."""
+    """The free memory of one device, and how much of it the draft model takes."""
 
     name: str
     kind: str
-    """`CPU`, `GPU`, `IGPU` or another that holds no layers."""
+    """`CPU`, `GPU` or `IGPU`; other kinds hold no layers."""
     free_bytes: int
     draft_bytes: int = 0
 
     @property
     def usable_bytes(self) -> int:
-        """Free memory less a margin: a tenth, but at least 1 GiB, but never more than half."""
+        """Free memory less a margin of a tenth: at least 1 GiB, but never more than half."""
         return self.free_bytes - min(max(self.free_bytes // 10, _GIB), self.free_bytes // 2)
 
 
 class Share(Struct, frozen=True, array_like=True):
-    """What one device is to hold."""
+    """The part of a model that is planned for one device."""
 
     memory: DeviceMemory
     n_layers: int
@@ -47,35 +47,35 @@ class Share(Struct, frozen=True, array_like=True):
 
     @property
     def total_bytes(self) -> int:
-        """All that the device is asked for, the draft model's part included."""
+        """Memory that the device needs in total, the draft model included."""
         return self.weight_bytes + self.kv_bytes + self.compute_bytes + self.memory.draft_bytes
 
     @property
     def fits(self) -> bool:
-        """Whether it has that much, margin left."""
+        """Whether the device has that much and keeps its margin."""
         return self.total_bytes <= self.memory.usable_bytes
 
 
 class LoadPlan(Struct, frozen=True, array_like=True):
-    """How a model is to be loaded, and why."""
+    """How to load a model, and which limits forced that."""
 
     n_gpu_layers: int
     n_layers: int
     """Layers that could be offloaded, the output layer among them."""
     tensor_split: tuple[float, ...]
-    """Layers of each GPU, in llama.cpp's order; empty where there is at most one."""
+    """Layers of each GPU, in llama.cpp's order; empty with fewer than two GPUs."""
     n_ctx: int
     n_slots: int
     max_n_ctx: int
-    """The largest window of so many slots that this split leaves room for; 0 where not even the weights fit."""
+    """The largest window that this split leaves room for with `n_slots`; 0 if not even the weights fit."""
     shares: tuple[Share, ...]
     """GPUs in order, then the CPU."""
     shortfalls: tuple[str, ...] = ()
-    """What was left open and could not be had in full."""
+    """Automatic values that memory made smaller, in words."""
     warnings: tuple[str, ...] = ()
-    """What may go wrong with this plan."""
+    """Risks of this plan, in words."""
     draft_gpu: int | None = None
-    """The GPU, in llama.cpp's order, that holds the draft model; None where that is the CPU or there is none."""
+    """The GPU, in llama.cpp's order, that holds the draft model; None for the CPU or without a draft model."""
 
     @property
     def fits(self) -> bool:
@@ -84,10 +84,9 @@ class LoadPlan(Struct, frozen=True, array_like=True):
 
 
 def fit(sizes: ModelSizes, memories: Sequence[DeviceMemory], options: LoadOptions) -> LoadPlan:
-    """Plans a load. What `options` fixes is kept, even where it does not fit; what they leave open is chosen.
+    """Plans a load. Keeps what `options` fixes, even if it does not fit, and chooses what they leave open.
 
-    Slots are given up before layers, layers before the context window: a reply at half the speed is worth more than
-    one that forgets.
+    Gives up slots first, then layers, then the context window: a slow reply is better than one that forgets.
     """
     wanted = options.n_ctx or default_n_ctx(sizes.n_ctx_train)
     gpus, cpu = _gpus(memories, options), _cpu(memories)
@@ -103,7 +102,7 @@ def fit(sizes: ModelSizes, memories: Sequence[DeviceMemory], options: LoadOption
 
 
 def default_n_ctx(n_ctx_train: int) -> int:
-    """The context window where nobody names one: what the model was trained on, up to 8192 tokens."""
+    """The default context window: the model's training length, up to 8192 tokens."""
     return min(n_ctx_train or DEFAULT_N_CTX, DEFAULT_N_CTX)
 
 
@@ -118,7 +117,7 @@ def _windows(wanted: int, options: LoadOptions) -> Iterator[tuple[int, int]]:
 
 
 def _gpus(memories: Sequence[DeviceMemory], options: LoadOptions) -> list[DeviceMemory]:
-    """The devices that llama.cpp would use: integrated ones only where there is no other, one alone if so asked."""
+    """The GPUs that llama.cpp would use: an integrated one only without a discrete one; one alone if asked."""
     discrete = [memory for memory in memories if memory.kind == "GPU"]
     gpus = discrete or [memory for memory in memories if memory.kind == "IGPU"][:1]
     return gpus[options.main_gpu :][:1] if options.split_mode == "none" else gpus
@@ -131,7 +130,7 @@ def _cpu(memories: Sequence[DeviceMemory]) -> DeviceMemory:
 def _best(
     sizes: ModelSizes, gpus: list[DeviceMemory], cpu: DeviceMemory, options: LoadOptions, window: tuple[int, int]
 ) -> LoadPlan:
-    """The plan with most layers on the GPUs for one window; nothing is tried where the layers are fixed."""
+    """The plan with the most layers on the GPUs for one window; a fixed number of layers is kept."""
     n_ctx = -(-window[0] // _CELLS) * _CELLS
     options = msgspec.structs.replace(options, n_slots=window[1])
     gpus, cpu, draft_gpu = _beside_draft(sizes, gpus, cpu, options, n_ctx)
@@ -147,7 +146,7 @@ def _best(
         counts = _by_share(n, options.tensor_split, len(gpus)) or _filled(sizes, gpus, options, n_ctx, n)
         if sum(counts) == n and all(share.fits for share in _shares(sizes, gpus, counts, n_ctx, options)):
             break
-    if sum(counts) < n:  # fixed, and more than fits: the last device takes what is left
+    if sum(counts) < n:  # a fixed number that does not fit: the last device takes the rest
         counts[-1] += n - sum(counts)
     on_gpus = _shares(sizes, gpus, counts, n_ctx, options)
     shares = (*on_gpus, _share(sizes, cpu, range(sizes.n_offloadable - n), n_ctx, options))
@@ -159,9 +158,9 @@ def _best(
 def _beside_draft(
     sizes: ModelSizes, gpus: list[DeviceMemory], cpu: DeviceMemory, options: LoadOptions, n_ctx: int
 ) -> tuple[list[DeviceMemory], DeviceMemory, int | None]:
-    """The devices once the draft model has its part of them, and the GPU that it is on.
+    """The devices less the draft model's memory, and the GPU that holds it.
 
-    It lies whole on the last GPU that has room for it (the model itself fills the first ones first), else on the CPU.
+    The last GPU with room takes all of it (the model itself fills the first GPUs first), else the CPU does.
     """
     draft = sizes.draft
     if draft is None:
@@ -177,7 +176,7 @@ def _beside_draft(
 
 
 def _by_share(n: int, split: tuple[float, ...], n_gpus: int) -> list[int] | None:
-    """Layers a device by the user's proportions, by llama.cpp's rule; None where there are none."""
+    """Layers per device by the user's proportions and llama.cpp's rule; None without proportions."""
     total = sum(split[:n_gpus])
     if not total:
         return None
@@ -189,9 +188,9 @@ def _by_share(n: int, split: tuple[float, ...], n_gpus: int) -> list[int] | None
 
 
 def _filled(sizes: ModelSizes, gpus: list[DeviceMemory], options: LoadOptions, n_ctx: int, n: int) -> list[int]:
-    """Layers a device when each is filled before the next; their sum is less than `n` where they do not fit.
+    """Layers per device when each is filled before the next; they sum to less than `n` if they do not fit.
 
-    Few devices are better than many: every border costs a copy a token.
+    Few devices are better than many: every boundary costs one copy per token.
     """
     counts: list[int] = []
     at = sizes.n_offloadable - n
@@ -245,7 +244,7 @@ def _max_n_ctx(sizes: ModelSizes, shares: Sequence[Share], n_ctx: int, options: 
 
 
 def _bearable(plan: LoadPlan) -> bool:
-    """Whether only mapped weights are too many: those the system can drop and read again, other memory it cannot."""
+    """Whether only mapped weights exceed the memory: the system can drop these and read them again."""
     *gpus, cpu = plan.shares
     return all(share.fits for share in gpus) and cpu.total_bytes - cpu.weight_bytes <= cpu.memory.usable_bytes // 4
 
@@ -253,12 +252,12 @@ def _bearable(plan: LoadPlan) -> bool:
 def shortfalls(
     n_gpu_layers: int, n_layers: int, window: tuple[int, int], options: LoadOptions, wanted: int
 ) -> tuple[str, ...]:
-    """What `options` left open and memory did not allow, in words; `window` is context window and slots."""
+    """Values left open by `options` that memory made smaller, in words; `window` is context window and slots."""
     n_ctx, n_slots = window
     found = (
         (
             n_gpu_layers < n_layers and not isinstance(options.n_gpu_layers, int),
-            f"{n_gpu_layers} of {n_layers} layers on the GPU: no more fit in its memory",
+            f"{n_gpu_layers} of {n_layers} layers on the GPU: more do not fit in its memory",
         ),
         (
             n_slots < options.n_slots,
@@ -277,5 +276,5 @@ def _warning(share: Share) -> str:
 
 
 def gib(n_bytes: int) -> str:
-    """A size for people."""
+    """Returns a size in GiB with one decimal."""
     return f"{n_bytes / _GIB:.1f} GiB"

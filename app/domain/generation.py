@@ -1,6 +1,6 @@
-"""What one generation reports: why it ended, how many tokens, how long each phase took.
+"""The figures of one generation: why it ended, token counts, the duration of each phase.
 
-Every time is taken by the engine's monotonic clock; the app only repeats it.
+The engine's monotonic clock measures every duration; the app never measures its own.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Literal
 from msgspec import Struct
 
 ContextPolicy = Literal["stop", "drop-oldest-turns", "shift"]
-"""What happens when a conversation outgrows the context window. Never anything in silence.
+"""What happens when a conversation outgrows the context window; each is reported.
 
 `stop`: the reply ends with `FinishReason.CONTEXT`. `drop-oldest-turns`: whole turns are left out of the prompt, oldest
-first, never the system prompt or the last message. `shift`: that too, and a reply that fills the window goes on after
-half of what follows the system prompt is forgotten.
+first, never the system prompt or the last message. `shift`: the same, and when a reply fills the window, the engine
+forgets the older half of what follows the system prompt and continues.
 """
 
 
@@ -29,9 +29,9 @@ class FinishReason(StrEnum):
     CONTEXT = "context"
     """The context window is full."""
     ABORT = "abort"
-    """The user, or the app, stopped it; the text so far is kept."""
+    """The user or the app stopped it; the text so far is kept."""
     ERROR = "error"
-    """It failed, or the engine was lost; the text so far is kept."""
+    """It failed or the engine was lost; the text so far is kept."""
 
 
 class Stop(Struct, frozen=True, array_like=True):
@@ -59,7 +59,7 @@ class Timings(Struct, frozen=True, array_like=True):
     """Durations in milliseconds and rates in tokens per second, by the engine's clock."""
 
     load_ms: float = 0.0
-    """Loading the model; 0 when it was loaded before this request came."""
+    """Loading the model; 0 if it was loaded before the request arrived."""
     queue_ms: float = 0.0
     """From the request's arrival until its prefill began."""
     prefill_ms: float = 0.0
@@ -79,14 +79,14 @@ class Timings(Struct, frozen=True, array_like=True):
 
 
 class DraftCounts(Struct, frozen=True, array_like=True):
-    """What speculative decoding did in one request; rejected drafts cost time, never text."""
+    """Counts of speculative decoding in one request; rejected drafts cost time but never change the text."""
 
     n_steps: int = 0
     """Decodes that carried a draft."""
     n_drafted: int = 0
     n_accepted: int = 0
     drafted_at: tuple[int, ...] = ()
-    """By position in the draft: how often a token stood there and those before it were accepted."""
+    """By position in the draft: how often a token was there and all before it were accepted."""
     accepted_at: tuple[int, ...] = ()
 
 
@@ -113,13 +113,13 @@ class CellSpan(Struct, frozen=True, array_like=True):
     """`system`, `earlier` (turns; the oldest are dropped next), `prompt` (this turn), `reply` or `free`."""
     n_tokens: int
     source: str = ""
-    """What it took to have them: `computed` (by this request), `reused` (in the cache from before), `restored` (read
-    from disk, by this request or an earlier one), `copied` (from another slot), `shared` (from a branch)."""
+    """How the cells were filled: `computed` (by this request), `reused` (in the cache already), `restored` (read
+    from disk, by this request or an earlier one), `copied` (from another slot), `shared` (with a parallel reply)."""
     ms: float = 0.0
-    """Computing them; 0 where they were not."""
+    """Time spent computing them; 0 if they were not computed."""
     first_at: float = 0.0
-    """When the first of them was computed, or read from disk where `restored`: Unix seconds; 0: not known."""
+    """When the first of them was computed, or read from disk if `restored`: Unix seconds; 0 if unknown."""
     last_at: float = 0.0
-    """The same of the last one."""
+    """The same for the last one."""
     n_sharers: int = 0
-    """Other sequences that hold these very cells now: branches of one prompt."""
+    """Number of other sequences that hold the same cells now: parallel replies to one prompt."""

@@ -1,4 +1,4 @@
-"""What a model is to the app: a catalogue entry, the options that it is loaded with, and the bytes that it takes."""
+"""Models as the app knows them: catalogue entries, load options and memory sizes."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ class KvType(StrEnum):
 
 
 class LoraAdapter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A LoRA adapter in GGUF that is loaded with a model."""
+    """A LoRA adapter (GGUF) that is loaded with a model."""
 
     path: str
     scale: Annotated[float, Meta(ge=-100.0, le=100.0)] = 1.0
-    """How strongly it acts where a request does not say; 0 is off."""
+    """Default strength, for requests that give none; 0 is off."""
     name: str = ""
-    """As requests name it; empty is the file's name without its ending."""
+    """The name that requests use; empty is the file's name without its extension."""
 
 
 class LoadOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How the engine loads a model and creates its context. None means: the engine decides and reports."""
+    """How the engine loads a model and creates its context. None lets the engine decide and report."""
 
     n_ctx: Count | None = None
-    """Context window in tokens for one conversation; None is min(train length, 8192) that fits in memory."""
+    """Context window in tokens for one conversation; None is the training length, up to 8192, that fits in memory."""
     n_slots: Annotated[int, Meta(ge=1, le=64)] = 2
     """Conversations whose KV cache stays resident."""
     n_gpu_layers: Annotated[int, Meta(ge=-1, le=2147483647)] | Literal["auto"] | None = None
-    """Layers offloaded, the output layer counted; -1 is all. `auto` and None are as many as fit (`app.domain.fit`)."""
+    """Layers to offload, the output layer included; -1 is all, `auto` and None as many as fit (`app.domain.fit`)."""
     n_threads: Count | None = None
     """Compute threads of decode; None is the number of physical cores."""
     n_threads_batch: Count | None = None
@@ -56,21 +56,21 @@ class LoadOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     mmap: bool = True
     mlock: bool = False
     main_gpu: Annotated[int, Meta(ge=0, le=15)] = 0
-    """The GPU in use with `split_mode = "none"`; with `row` the one that holds the KV cache."""
+    """The GPU to use with `split_mode = "none"`; with `row`, the GPU that holds the KV cache."""
     split_mode: Literal["layer", "none", "row"] = "layer"
-    """How several GPUs share a model: whole layers, not at all, or rows of each matrix."""
+    """How several GPUs share a model: by whole layers, not at all, or by rows of each matrix."""
     tensor_split: Annotated[tuple[NonNegative, ...], Meta(max_length=16)] = ()
-    """Proportions of the GPUs, as in `[3, 1]`; empty lets the fit choose."""
+    """Proportions of the GPUs, as in `[3, 1]`; empty lets `app.domain.fit` choose."""
     chat_template: str | None = None
     """Jinja source used in place of the one in the GGUF."""
     template_variables: dict[str, bool | int | float | str] = {}
-    """Passed to the chat template beside the messages, as in `{ enable_thinking = false }`; else its defaults act."""
+    """Variables for the chat template, as in `{ enable_thinking = false }`; others keep the template's defaults."""
     draft: str | None = None
-    """A smaller model with the same vocabulary that drafts: catalogue name or path; always a path for the engine."""
+    """A smaller model with the same vocabulary, for drafting: catalogue name or path; always a path for the engine."""
     thinking: tuple[Mark, Mark] | None = None
-    """What begins and ends a thinking block, as in `["<think>", "</think>"]`; None is found in the chat template."""
+    """Start and end of a thinking block, as in `["<think>", "</think>"]`; None finds them in the chat template."""
     lora: tuple[LoraAdapter, ...] = ()
-    """Adapters, no two of one name; requests choose their scales without loading again."""
+    """Adapters with unique names; requests choose their scales without a new load."""
 
 
 class ModelSpec(Struct, frozen=True, kw_only=True):
@@ -82,12 +82,12 @@ class ModelSpec(Struct, frozen=True, kw_only=True):
     title: str = ""
     license: str = ""
     install: str = ""
-    """How to get the file when it is missing; shown to the user."""
+    """How to get a missing file; shown to the user."""
     options: LoadOptions = LoadOptions()
 
 
 MIN_OUTPUTS = 16
-"""Logit rows that a context reserves at least."""
+"""The fewest logit rows that a context reserves."""
 
 _KV_BYTES = {
     KvType.F32: 4.0,
@@ -102,27 +102,27 @@ _KV_BYTES = {
 
 
 class ModelSizes(Struct, frozen=True, array_like=True):
-    """What a GGUF's header says of memory. Bytes are those of the file's tensors."""
+    """Memory figures from a GGUF's header. Bytes are those of the file's tensors."""
 
     layer_bytes: tuple[int, ...]
     """Of each repeating layer."""
     input_bytes: int
     """Token embeddings; they stay in the CPU's memory."""
     output_bytes: int
-    """The output layer; the token embeddings once more where the two are one."""
+    """The output layer; the token embeddings again if the two are tied."""
     n_embd: int
     n_ff: int
     n_head: int
     kv_width: int
-    """Elements of keys and values that one token adds to one layer."""
+    """Elements of keys and values per token and layer."""
     n_vocab: int
     n_ctx_train: int
     tied: bool = False
-    """Whether the output layer is the token embeddings, so that the CPU needs them only once."""
+    """Whether output layer and token embeddings are tied, so that the CPU holds them only once."""
     draft: ModelSizes | None = None
-    """Of the draft model that is loaded beside it."""
+    """The same for the draft model."""
     pass_bytes: int = 0
-    """Weights that a pass for one token reads: of a mixture of experts those of the experts in use; 0: not known."""
+    """Weight bytes that a decode of one token reads; of a mixture of experts, only the active ones. 0 if unknown."""
 
     @property
     def n_offloadable(self) -> int:
@@ -130,24 +130,24 @@ class ModelSizes(Struct, frozen=True, array_like=True):
         return len(self.layer_bytes) + 1
 
     def bytes_at(self, layer: int) -> int:
-        """Of one layer by its number; the last number is the output's."""
+        """Weight bytes of one layer by its index; the last index is the output layer."""
         return self.layer_bytes[layer] if layer < len(self.layer_bytes) else self.output_bytes
 
     def kv_bytes(self, n_layers: int, n_tokens: int, kv_type: KvType) -> int:
-        """KV cache of `n_tokens` cells in `n_layers` layers."""
+        """Bytes of the KV cache of `n_tokens` cells in `n_layers` layers."""
         return round(n_layers * n_tokens * self.kv_width * _KV_BYTES[kv_type])
 
     def whole_bytes(self, n_ctx: int, options: LoadOptions) -> int:
-        """All that it takes where one device holds it whole: weights without those of the input, KV and scratch."""
+        """Bytes needed if one device holds all of it: weights without the input layer, KV cache and scratch."""
         weight_bytes = sum(self.layer_bytes) + self.output_bytes
         kv_bytes = self.kv_bytes(len(self.layer_bytes), n_ctx * options.n_slots, options.kv_type)
         return weight_bytes + kv_bytes + self.compute_bytes(n_ctx, options)
 
     def compute_bytes(self, n_ctx: int, options: LoadOptions) -> int:
-        """Scratch memory of a graph on one device.
+        """Bytes of scratch memory for a graph on one device.
 
-        Fitted to what llama.cpp reserves for a llama: rows of activations, or the logits where those are more, and the
-        attention mask; without flash attention the scores of every head too.
+        An estimate fitted to what llama.cpp reserves for a Llama model: rows of activations or of logits, whichever is
+        larger, and the attention mask; without flash attention also the scores of every head.
         """
         rows = min(options.n_ubatch, options.n_batch)
         activations = rows * (3 * self.n_ff + 4 * self.n_embd) * 4

@@ -1,9 +1,9 @@
-"""How a probability is written and graded: the same in the chat, on the command line and in the exported page. Pure."""
+"""Formats and grades probabilities the same way in the chat, on the command line and in the exported page."""
 
 from __future__ import annotations
 
 STEPS = (0.5, 0.1, 0.01, 0.001)
-"""The scale of every tint: step 0 is from the first of them up, step 4 below the last."""
+"""Lower bounds of the tint's steps: step 0 is the first and above, step 4 is below the last."""
 
 
 def step(p: float) -> int:

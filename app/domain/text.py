@@ -1,14 +1,14 @@
-"""The one gate for hostile text: what a sink (widget, title, notification, terminal) may be given.
+"""Makes untrusted text safe for a terminal, widget, title or notification.
 
-Control characters and bidirectional overrides become visible pictures; nothing is dropped silently. It works per
-code point, so a stream can be cleaned piece by piece.
+Control characters and bidirectional overrides become visible symbols; nothing is dropped. It works per code point, so
+a stream can be cleaned piece by piece.
 """
 
 from __future__ import annotations
 
 _MARKS = (0x061C, 0x200E, 0x200F, 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _HIDDEN = (*range(0x80, 0xA0), *_MARKS, *range(0xE0000, 0xE0080))
-"""C1 controls, what changes the direction of text, line separators, invisible tags."""
+"""C1 controls, bidirectional marks, line separators, invisible tags."""
 _SURROGATES = range(0xD800, 0xE000)
 
 
@@ -41,7 +41,7 @@ def safe_text(text: str) -> str:
 
 
 def safe_json(document: str) -> str:
-    """Returns a JSON document that means the same, with all that `safe_text` would replace escaped in its strings."""
+    """Returns an equivalent JSON document; its strings escape every character that `safe_text` replaces."""
     return document.translate(_JSON_TABLE)
 
 
@@ -52,6 +52,6 @@ def one_line(text: str, limit: int = 200) -> str:
 
 
 def quoted(text: str, limit: int = 24) -> str:
-    """Returns a token's text safe, between quotes that show its blanks, and at most `limit` characters of it."""
+    """Returns a token's text, safe and in quotes that show its spaces, cut to `limit` characters."""
     shown = safe_text(text).translate(_LINE_ENDS)
     return f'"{shown}"' if len(shown) <= limit else f'"{shown[: limit - 1]}…"'

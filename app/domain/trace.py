@@ -1,4 +1,4 @@
-"""The trace of one token (what was chosen, how likely it was, the alternatives, how long it took) and of one reply."""
+"""Traces: of one token (choice, probability, alternatives, time) and of one reply."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Origin(StrEnum):
     DRAFT = "draft"
     """Proposed by a drafter and accepted by the target model's own sample."""
     FORCED = "forced"
-    """Put there by the user or by a rule, not sampled."""
+    """Inserted by the user or by a rule, not sampled."""
     GRAMMAR = "grammar"
-    """Sampled where the grammar had excluded the most likely token."""
+    """Sampled after the grammar had excluded the most likely token."""
     BONUS = "bonus"
-    """Sampled in the same decode that accepted a whole draft: a token for nothing."""
+    """Sampled in the decode that accepted a whole draft: an extra token at no cost."""
 
 
 class TopToken(Struct, frozen=True, array_like=True, gc=False):
@@ -31,7 +31,7 @@ class TopToken(Struct, frozen=True, array_like=True, gc=False):
 
     id: int
     text: str
-    """The piece, control tokens by name; bytes that are not whole UTF-8 are written `<0xE2>`."""
+    """The piece, control tokens by name; bytes of incomplete UTF-8 are written `<0xE2>`."""
     p: float
     """Probability by a softmax over the whole vocabulary, before the sampler chain."""
 
@@ -44,18 +44,18 @@ class StageTrace(Struct, frozen=True, array_like=True, gc=False):
     n_in: int
     n_out: int
     p: tuple[float, ...]
-    """Probabilities after the stage of the tokens in `TokenTrace.top`, in their order; 0 for one that was cut."""
+    """Probabilities after the stage, in the order of `TokenTrace.top`; 0 for a token that was cut."""
 
 
 class Draw(Struct, frozen=True, array_like=True, gc=False):
-    """Where the random draw fell in the final distribution, its tokens laid side by side from 0 to 1."""
+    """Where the random draw fell in the cumulative final distribution."""
 
     u: float
     """The random number, in [0, 1)."""
     low: float
-    """Where the chosen token begins…"""
+    """Start of the chosen token's interval."""
     high: float
-    """…and ends."""
+    """End of the chosen token's interval."""
 
 
 class TokenTrace(Struct, frozen=True, array_like=True, gc=False):
@@ -65,7 +65,7 @@ class TokenTrace(Struct, frozen=True, array_like=True, gc=False):
     text: str
     """The piece, as in `TopToken.text`. The text of a reply is not the sum of its pieces: see `TokensGenerated`."""
     ms: float
-    """Since the token before it; for the first one since the request's arrival."""
+    """Since the previous token; for the first token, since the request's arrival."""
     p: float
     """Probability before the sampler chain."""
     logprob: float
@@ -78,38 +78,38 @@ class TokenTrace(Struct, frozen=True, array_like=True, gc=False):
     """The k most likely tokens, best first."""
     origin: Origin = Origin.SAMPLED
     stages: tuple[StageTrace, ...] = ()
-    """The stage report, where the request asked for it."""
+    """The stage report, if the request asked for it."""
     draw: Draw | None = None
     """With the stage report: the draw of a plain `dist` stage; None for greedy, adaptive-p and mirostat."""
     n_bytes: int = 0
-    """UTF-8 bytes that this token lets out into the reply's text; 0 for a control token or part of a character."""
+    """UTF-8 bytes that this token adds to the reply's text; 0 for a control token or part of a character."""
     p_end: float = 0.0
     """Before the chain: the probability that the reply ends here, summed over the end-of-generation tokens."""
     decode_ms: float = 0.0
-    """Of `ms`: computing the logits. For the first token, the prefill. 0 for what a draft brought along."""
+    """Of `ms`: computing the logits. For the first token, the prefill. 0 for an accepted draft token."""
     sample_ms: float = 0.0
-    """Of `ms`: the sampler chain and this trace's own figures; with other sequences in the batch, theirs before it."""
+    """Of `ms`: the sampler chain and this trace; in a batch also those of the sequences before this one."""
     text_ms: float = 0.0
-    """Turning the token into text, and sending what came before; the `ms` of the next token counts it."""
+    """Detokenising, and sending the previous token; part of the next token's `ms`."""
     ghosts: tuple[TopToken, ...] = ()
-    """Drafted tokens that this token was sampled in place of, and those after them: rejected, never shown as text.
+    """Rejected draft tokens that this token replaces; they are never part of the text.
 
-    Only the first one's `p` is known; it is 0 for the others, which were drafted on a prefix that did not come.
+    Only the first one's `p` is known; it is 0 for the others, whose prefix was rejected.
     """
     thinking: bool = False
-    """Whether the preset's set for thinking was in force for it."""
+    """Whether the parameters for thinking applied to it."""
     log_total: float = 0.0
-    """Natural logarithm of the softmax's denominator, so that a token's logit is its logprob and this; 0: not known."""
+    """Natural logarithm of the softmax's denominator; a token's logit is its logprob plus this. 0 if unknown."""
 
 
 class PromptToken(Struct, frozen=True, array_like=True, gc=False):
-    """One token of a given text: a rendered prompt or what somebody asked to have tokenised."""
+    """One token of a given text, such as a rendered prompt."""
 
     id: int
     text: str
     """The piece, as in `TopToken.text`."""
     n_bytes: int
-    """Of the text that was tokenised; the tokens' bytes lie side by side. 0 where the tokenizer added the token."""
+    """Bytes of the source text that it covers; the tokens cover it without gaps. 0 if the tokenizer added the token."""
     is_control: bool = False
 
 
@@ -123,16 +123,16 @@ class Prediction(Struct, frozen=True, array_like=True):
     before: tuple[TopToken, ...]
     """The k most likely tokens before the chain, best first."""
     after: tuple[TopToken, ...]
-    """The most likely tokens that the chain leaves, best first, at most k, with their probabilities there."""
+    """The most likely tokens after the chain, best first, at most k, with their probabilities after it."""
     stages: tuple[StageTrace, ...] = ()
     """What each stage did; `StageTrace.p` is in the order of `before`, then of `raised`."""
     raised: tuple[TopToken, ...] = ()
     """Those of `after` that are not among `before`, with their probabilities before the chain."""
     raised_ranks: tuple[int, ...] = ()
-    """Where these stand among all tokens before the chain."""
+    """Their ranks among all tokens before the chain."""
 
     def after_of(self, index: int) -> float:
-        """The probability after the chain of a token by its place in `before` and then `raised`."""
+        """The probability after the chain of a token, by its index in `before` followed by `raised`."""
         if self.stages:
             return self.stages[-1].p[index]
         token = (*self.before, *self.raised)[index]
@@ -151,19 +151,19 @@ def cuts(top: Sequence[TopToken], stages: Sequence[StageTrace]) -> list[list[Top
 
 
 class ReplyTrace(Struct, frozen=True, kw_only=True):
-    """Grows while the reply streams; the bytes of `tokens` lie side by side in the reply's content."""
+    """The trace of a reply, also while it streams; `tokens` cover the reply's content without gaps."""
 
     tokens: tuple[TokenTrace, ...] = ()
     prompt: tuple[PromptToken, ...] = ()
-    """What was really sent: the rendered template; empty where it was not asked for."""
+    """The rendered template as it was computed; empty if not requested."""
     n_cached: int = 0
-    """How many of the prompt's tokens were in the KV cache already."""
+    """Prompt tokens that were in the KV cache already."""
     sampling: SamplingParams = SamplingParams()
     seed: int = 0
     cells: tuple[CellSpan, ...] = ()
     drafting: DraftCounts | None = None
     n_kept: int = 0
-    """How many of the first tokens come from an older reply: they are also the last ones of the prompt."""
+    """Number of first tokens kept from an older reply; they are also the last ones of the prompt."""
 
     def ends(self) -> list[int]:
         """Where each token's bytes end in the UTF-8 of the reply's content."""

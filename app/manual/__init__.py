@@ -1,4 +1,4 @@
-"""The manual: one Markdown file a topic, read by the repository, `tok help` and F1 in the chat."""
+"""The manual: one Markdown file per topic, for the repository, `tok help` and F1 in the chat."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TOPICS: dict[str, str] = {
     "json": "what `--json` and `--jsonl` print, and trace files",
     "configuration": "settings, presets, keys, themes",
     "models": "your own models, GPU builds, memory, adapters",
-    "loop": "how a reply comes about",
+    "loop": "how a model writes a reply",
     "architecture": "processes, floors, the life of a token, a glossary",
     "measuring": "benchmarks, perplexity, tests",
     "troubleshooting": "files, erasing, messages, exit codes",
@@ -35,12 +35,12 @@ def read_topic(name: str) -> str:
 
 
 def without_links(text: str, way: str = "{label}") -> str:
-    """Returns `text` with links to topics in words: `way` may name `{label}` and `{topic}`."""
+    """Returns `text` with its links to topics replaced by `way`, which may contain `{label}` and `{topic}`."""
     return _LINK.sub(lambda match: way.format(label=match[1], topic=match[2]), text)
 
 
 def find(words: str) -> list[tuple[str, str]]:
-    """Returns the topics and lines that contain every word, whatever its case: pairs of a topic and a line."""
+    """Returns pairs of a topic and a line for the lines that contain every word, ignoring case."""
     wanted = words.casefold().split()
     return [
         (name, line.strip())

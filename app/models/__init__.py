@@ -1,1 +1,1 @@
-"""GGUF files: reads their headers, finds and lists them. Loads none: that is the engine's work."""
+"""GGUF files: reads their headers, finds and lists them. The engine loads them."""

@@ -1,6 +1,6 @@
 """Tables of llama.cpp's numbers: tensor types with their block sizes, metadata types, file types.
 
-As in ggml.h, gguf.h and llama.h of the llama.cpp that llama-cpp-python 0.3.36 carries; another pin needs another look.
+From ggml.h, gguf.h and llama.h of llama-cpp-python 0.3.36's llama.cpp; check them when the pin changes.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ VALUE_FORMATS: dict[int, str] = {
     11: "<q",
     12: "<d",
 }
-"""`struct` formats of the metadata types that have a fixed size."""
+"""`struct` formats of the metadata types of fixed size."""
 
 STRING = 8
 ARRAY = 9

@@ -1,4 +1,4 @@
-"""What a GGUF file says of itself, read in pure Python before the engine loads it, and the memory it needs."""
+"""Reads the header of a GGUF file in pure Python, and computes the memory that the model needs."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from app.protocol.events import Device
 _INPUT = "token_embd.weight"
 _BLOCK = re.compile(r"blk\.(\d+)\.")
 _EXPERTS = re.compile(r"_exps\.")
-"""A tensor that holds a matrix of every expert, as in `blk.0.ffn_up_exps.weight`."""
-_DOWNLOAD_AGAIN = "Get the file again; a broken download is the usual cause."
+"""A tensor with the matrices of all experts, as in `blk.0.ffn_up_exps.weight`."""
+_DOWNLOAD_AGAIN = "Download the file again; the usual cause is a broken download."
 
 Metadata = Mapping[str, Value | Skipped]
 
 
 class GgufHeader(Struct, frozen=True, kw_only=True):
-    """The figures of one model, over all files that it is split into."""
+    """The figures of one model over all of its files."""
 
     path: Path
     """The first file."""
@@ -38,7 +38,7 @@ class GgufHeader(Struct, frozen=True, kw_only=True):
     name: str
     """`general.name`, or the file's name."""
     quant: str
-    """As in `Q4_1`: the file type, else the type that holds most of the weights."""
+    """As in `Q4_1`: the file type, else the type of most weights."""
     n_ctx_train: int
     n_layers: int
     n_embd: int
@@ -46,38 +46,38 @@ class GgufHeader(Struct, frozen=True, kw_only=True):
     n_head: int
     n_head_kv: int
     n_embd_head_k: int
-    """Elements of one key vector: with `n_head_kv`, `n_embd_head_v` and `n_layers` the size of the KV cache."""
+    """Elements of one key vector; with `n_head_kv`, `n_embd_head_v` and `n_layers` the size of the KV cache."""
     n_embd_head_v: int
     n_vocab: int
     n_params: int
     """Elements of all tensors."""
     size_bytes: int
-    """Of the files."""
+    """Size of the files."""
     layer_bytes: tuple[int, ...]
     """Tensor bytes of each layer."""
     other_bytes: int
     """Tensor bytes outside the layers: embeddings, output."""
     output_bytes: int
-    """Tensor bytes of the output layer; the token embeddings where it has no weights of its own."""
+    """Tensor bytes of the output layer; those of the token embeddings if the two are tied."""
     tied: bool
-    """Whether the output layer is the token embeddings, so that `other_bytes` counts them once."""
+    """Whether output layer and token embeddings are tied, so that `other_bytes` counts them once."""
     pass_bytes: int = 0
-    """Of the weights, what a pass for one token reads: of a mixture of experts, the share of those in use."""
+    """Weight bytes that a decode of one token reads; of a mixture of experts, only the active ones."""
 
 
 def read_header(path: Path) -> GgufHeader:
-    """Reads and checks the header of a GGUF file, and that the file is as long as its tensors need.
+    """Reads and checks the header of a GGUF file and the length of the file.
 
     Raises:
-        ModelError: the file is missing, unreadable, no GGUF, damaged, incomplete, or no language model.
+        ModelError: the file is missing, unreadable, not GGUF, damaged, incomplete or not a language model.
     """
     content, size_bytes = read_content(path)
     arch = _text(content.metadata, "general.architecture")
     kind = _text(content.metadata, "general.type") or "model"
     if not arch:
-        raise _refused(path, "is damaged: it does not name its architecture", _DOWNLOAD_AGAIN)
+        raise _refused(path, "is damaged: it has no architecture", _DOWNLOAD_AGAIN)
     if kind != "model" or arch == "clip":
-        raise _refused(path, f"is not a language model but a part for one ({one_line(kind)}, {one_line(arch)})", "")
+        raise _refused(path, f"is not a language model ({one_line(kind)}, {one_line(arch)})", "")
     if reason := abort_reason(arch, content):
         raise _refused(path, reason, _DOWNLOAD_AGAIN)
     tensors = list(content.tensors)
@@ -86,7 +86,7 @@ def read_header(path: Path) -> GgufHeader:
         tensors += more.tensors
         size_bytes += more_bytes
     if not tensors:
-        raise _refused(path, "holds no weights", "It is a vocabulary without a model.")
+        raise _refused(path, "has no weights", "It is only a vocabulary. Use the file of a whole model.")
     return _header(path, arch, content.metadata, tensors, size_bytes)
 
 
@@ -165,7 +165,7 @@ def _text(metadata: Metadata, key: str) -> str:
 
 
 def _number(path: Path, metadata: Metadata, key: str, default: int | None) -> int:
-    """Returns a count; of one for each layer the largest. None as default means that the key must be there."""
+    """Returns a count, or the largest of a count per layer. Without a `default` the key is required."""
     value = metadata.get(key, default)
     if isinstance(value, list) and value:
         value = max(value)
@@ -190,7 +190,7 @@ def _quant(metadata: Metadata, tensors: list[Tensor]) -> str:
 
 
 def model_sizes(header: GgufHeader, adapter_bytes: int = 0) -> ModelSizes:
-    """The figures that `app.domain.fit` needs. Adapters lie with the weights that they change: in each layer a part."""
+    """The sizes that `app.domain.fit` needs. The bytes of adapters are spread over the layers."""
     own_output = 0 if header.tied else header.output_bytes
     per_layer = -(-adapter_bytes // max(1, len(header.layer_bytes)))
     return ModelSizes(
@@ -209,33 +209,33 @@ def model_sizes(header: GgufHeader, adapter_bytes: int = 0) -> ModelSizes:
 
 
 def plan_load(sizes: ModelSizes, devices: Sequence[Device], options: LoadOptions) -> LoadPlan:
-    """How an engine that sees `devices` would load the model now."""
+    """Returns how an engine with `devices` would load the model now."""
     memories = [DeviceMemory(device.name, device.kind, device.free_bytes) for device in devices]
     return fit(sizes, memories, options)
 
 
 def check_adapter(adapter: LoraAdapter, architecture: str) -> int:
-    """Returns the size of the file in bytes. Raises ModelError where it cannot be an adapter for `architecture`."""
+    """Returns the size of the file in bytes. Raises ModelError if it is not an adapter for `architecture`."""
     path = Path(adapter.path)
     name = one_line(adapter.name or path.stem)
     try:
         content, size_bytes = read_content(path)
     except ModelError as error:
         raise ModelError(
-            f"the adapter `{name}`: {error}", "`lora` of the model's entry in models.toml names it."
+            f"the adapter `{name}`: {error}", "Correct `lora` in the model's entry in models.toml."
         ) from error
     kinds = [content.metadata.get(key) for key in ("general.type", "adapter.type")]
     if kinds != ["adapter", "lora"]:
         what = one_line(str(kinds[0] or "model"))
         raise ModelError(
-            f"the adapter `{name}`: {one_line(str(path), 400)} is no LoRA adapter (its type is {what})",
-            "llama.cpp's convert_lora_to_gguf.py makes one of a PEFT adapter.",
+            f"the adapter `{name}`: {one_line(str(path), 400)} is not a LoRA adapter (its type is {what})",
+            "Convert a PEFT adapter with llama.cpp's convert_lora_to_gguf.py.",
         )
     meant = content.metadata.get("general.architecture")
     if meant != architecture:
         raise ModelError(
             f"the adapter `{name}` is for models of architecture {one_line(str(meant))}, this one is {architecture}",
-            "An adapter works only with the model that it was trained on.",
+            "Use an adapter that was trained on this model.",
         )
     if not isinstance(content.metadata.get("adapter.lora.alpha"), float):
         raise ModelError(f"the adapter `{name}`: {one_line(str(path), 400)} is damaged: it has no alpha", "")

@@ -1,7 +1,7 @@
-"""What a well-formed header may say that ends llama.cpp's process instead of failing the load.
+"""Finds header values that would make llama.cpp abort its process instead of failing the load.
 
-Checked is what is cheap and what no working file has; the assertions are those of `load_hparams` and `llm_load_vocab`.
-What passes may still abort it, and then costs the worker: the app reports a lost engine (exit code 5).
+Covers the cheap checks among the assertions of `load_hparams` and `llm_load_vocab`. If another one fails, the worker
+dies and the app reports a lost engine (exit code 5).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MATRIX = re.compile(r"(?:token_embd|output|blk\.\d+\.(?:attn_(?:q|k|v|qkv|outpu
 
 
 def abort_reason(arch: str, content: GgufContent) -> str:
-    """Returns what would abort llama.cpp, as a clause whose subject is the file; empty where nothing is known."""
+    """Returns what would abort llama.cpp, as a clause whose subject is the file; empty if nothing was found."""
     metadata = content.metadata
     tokens = metadata.get("tokenizer.ggml.tokens")
     if isinstance(tokens, Skipped) and tokens.n_repeated:
@@ -33,11 +33,11 @@ def abort_reason(arch: str, content: GgufContent) -> str:
         return f"is damaged: it claims to use {n_used:,} of {n_experts:,} experts"
     scaling = metadata.get(f"{arch}.rope.scaling.type", "none")
     if scaling not in _ROPE_SCALINGS:
-        return "is damaged: it names a RoPE scaling that does not exist"
+        return "is damaged: its RoPE scaling is unknown"
     for key in ("layer_norm_epsilon", "layer_norm_rms_epsilon"):
         epsilon = metadata.get(f"{arch}.attention.{key}", 0.0)
         if not isinstance(epsilon, float) or not 0 <= epsilon < math.inf:
-            return f"is damaged: its {key} is no small number"
+            return f"is damaged: its {key} is out of range"
     return _bad_tensor(content)
 
 
@@ -46,12 +46,12 @@ def _bad_tensor(content: GgufContent) -> str:
         of_whole_numbers = tensor.type.name in _WHOLE_NUMBERS and _MATRIX.fullmatch(tensor.name)
         packed_norm = tensor.name.endswith("_norm.weight") and tensor.type.name != "F32"
         if of_whole_numbers or packed_norm:
-            return f"is damaged: it has weights of type {tensor.type.name} where nothing computes with them"
+            return f"is damaged: it has weights of type {tensor.type.name} where llama.cpp cannot use them"
     return ""
 
 
 def _most(metadata: Mapping[str, Value | Skipped], key: str, default: int) -> int:
-    """A count; of one for each layer the largest, and 0 where it is no count."""
+    """A count, or the largest of a count per layer; 0 for any other value."""
     value = metadata.get(key, default)
     if isinstance(value, list):
         value = max(value, default=0)

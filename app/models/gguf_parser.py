@@ -1,8 +1,8 @@
-"""Parses the bytes of a GGUF header (versions 2 and 3, little-endian), trusting none of them.
+"""Parses an untrusted GGUF header (versions 2 and 3, little-endian).
 
-Every count and length is checked against the size of the file before anything is read or allocated, with the rules of
-llama.cpp's `gguf_init_from_reader` and tighter limits. Long arrays (the vocabulary) are skipped, not kept. Knows
-nothing of what the keys mean: that is `app.models.gguf`.
+Checks every count and length against the size of the file before it reads or allocates, by the rules of llama.cpp's
+`gguf_init_from_reader` and with tighter limits. Skips long arrays, such as the vocabulary. `app.models.gguf` interprets
+the keys.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ _U64 = struct.Struct("<Q")
 
 
 class GgufError(Exception):
-    """What is wrong with the bytes, as a clause whose subject is the file."""
+    """The bytes are invalid; the message is a clause whose subject is the file."""
 
 
 class Skipped(NamedTuple):
-    """An array that was not kept."""
+    """An array that was skipped."""
 
     n: int
     n_repeated: int = 0
-    """Of texts: those that are not empty and stand before it already; counted for `_DISTINCT` alone."""
+    """Number of texts that repeat an earlier one, empty ones excluded; counted only for `_DISTINCT`."""
 
 
 class Tensor(NamedTuple):
-    """One tensor: where it lies in the data section, and how large it is."""
+    """One tensor: its offset in the data section and its size."""
 
     name: str
     type: TensorType
@@ -49,14 +49,14 @@ class Tensor(NamedTuple):
 
 
 class GgufContent(NamedTuple):
-    """A parsed header. The file holds every byte that it promises."""
+    """A parsed header of a complete file."""
 
     metadata: dict[str, Value | Skipped]
     tensors: list[Tensor]
 
 
 def parse_gguf(file: BinaryIO, size_bytes: int) -> GgufContent:
-    """Parses the header of a file open at its start. Raises GgufError, and OSError from reading."""
+    """Parses the header of an open file from its start. Raises GgufError and OSError."""
     reader = _Reader(file, size_bytes)
     if reader.raw(4) != b"GGUF":
         raise GgufError("is not a GGUF file")
@@ -105,7 +105,7 @@ def _pad(n: int, alignment: int) -> int:
 
 
 class _Reader:
-    """A cursor over the file's head, which is read chunk by chunk as far as it is needed."""
+    """A cursor over the head of the file, read in chunks as needed."""
 
     def __init__(self, file: BinaryIO, size_bytes: int) -> None:
         self._file = file
@@ -114,7 +114,7 @@ class _Reader:
         self.at = 0
 
     def _need(self, end: int) -> None:
-        """Makes the bytes before `end` available."""
+        """Reads the file up to `end`."""
         if end <= len(self._data):
             return
         if end > self._size:
@@ -123,7 +123,7 @@ class _Reader:
             raise GgufError(f"is damaged: its header is longer than {_MAX_HEADER_BYTES >> 20} MiB")
         self._data += self._file.read(max(_CHUNK, end - len(self._data)))
         if end > len(self._data):
-            raise GgufError("is incomplete: it became shorter while it was read")
+            raise GgufError("is incomplete: it shrank while it was read")
 
     def raw(self, n: int) -> bytes:
         start = self.at
@@ -190,7 +190,7 @@ class _Reader:
         self.at = at
 
     def _n_repeated(self, at: int, n: int) -> int:
-        """Of the `n` texts from `at` on, which were skipped, how many came before; empty ones do not count."""
+        """Returns how many of the `n` skipped texts from `at` on repeat an earlier one; empty ones do not count."""
         data, length, seen, n_empty = self._data, _U64.unpack_from, set[bytes](), 0
         for _ in range(n):
             end = at + 8 + length(data, at)[0]

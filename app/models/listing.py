@@ -1,4 +1,4 @@
-"""Every model that can be named: the catalogue's and those of the models folder, with what their headers say."""
+"""Lists the models of the catalogue and of the models folder, with figures from their headers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.models.locate import files_in_folder, find_source
 
 
 class ModelRow(Struct, frozen=True, kw_only=True):
-    """One line of `tok models`. The figures are 0 or empty when there is no file or it cannot be read."""
+    """One line of `tok models`. The figures are 0 or empty if the file is missing or unreadable."""
 
     name: str
     title: str
@@ -25,28 +25,28 @@ class ModelRow(Struct, frozen=True, kw_only=True):
     n_ctx_train: int = 0
     n_params: int = 0
     installed: bool = False
-    """Whether the file is there; `problem` says whether it is good."""
+    """Whether the file exists; see `problem` for whether it is usable."""
     install: str = ""
-    """How to get it."""
+    """How to get the file."""
     license: str = ""
     problem: str = ""
-    """Why the file cannot be used; empty when it can."""
+    """Why the file cannot be used; empty if it can."""
     adapters: tuple[AdapterRow, ...] = ()
 
 
 class AdapterRow(Struct, frozen=True, kw_only=True):
-    """A LoRA adapter that is loaded with a model."""
+    """A LoRA adapter of a model."""
 
     name: str
     path: str
     scale: float
     size_bytes: int = 0
     problem: str = ""
-    """Why it cannot be used; empty if it can, or if the model's file does not say."""
+    """Why it cannot be used; empty if it can, or if the model's file is unreadable."""
 
 
 def list_models(catalogue: Catalogue, models_dir: str | Path | None) -> list[ModelRow]:
-    """Returns the catalogue's models, then the files of `models_dir`; a bad file is a row with a problem."""
+    """Returns the catalogue's models, then the files of `models_dir`; unusable files have a `problem`."""
     rows = [
         _row(
             ModelRow(

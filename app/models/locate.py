@@ -1,4 +1,4 @@
-"""Finds the file of a model: by its name in the catalogue or the models folder, or by its path."""
+"""Finds the file of a model by its name in the catalogue or the models folder, or by its path."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _PATTERNS = ("*.gguf", "*/*.gguf", "*/*/*.gguf")
 
 
 def files_in_folder(folder: str | Path | None) -> dict[str, Path]:
-    """Returns absolute paths by model name, sorted; the file nearest to the top wins a name.
+    """Returns absolute paths by model name, sorted; of two files with one name, the one nearest the top wins.
 
-    A split model is its first part. Projectors (`mmproj*`) are no models. A folder that is missing or cannot be read
+    Of a split model, only the first part counts. Projectors (`mmproj*`) are skipped. A missing or unreadable folder
     has no files.
     """
     if not folder:
@@ -42,18 +42,18 @@ def files_in_folder(folder: str | Path | None) -> dict[str, Path]:
 
 
 class LocatedModel(Struct, frozen=True, kw_only=True):
-    """A model whose file is there and looks whole, and how it is to be loaded."""
+    """A model whose file exists and looks complete, with its load options."""
 
     name: str
-    """As `-m` takes it: the catalogue's name, the file's name without ending, or the path as it was given."""
+    """As for `-m`: the catalogue's name, the file's name without extension, or the path as given."""
     reference: str = ""
-    """As `-m` takes it in any folder: `name`, but a path is absolute."""
+    """`name`, but paths absolute, so that it is valid in any folder."""
     title: str
     path: Path
     """Absolute."""
     options: LoadOptions
     sizes: ModelSizes | None = None
-    """What its header says of memory, and that of its draft model; the engine fits both with that."""
+    """Memory sizes of the model and its draft model, from which the engine fits both."""
 
 
 def locate(
@@ -62,14 +62,14 @@ def locate(
     """Finds the model that the user means.
 
     Args:
-        wanted: a catalogue name, the name of a file in `models_dir` (its ending may be left out) or a path; None is
-            the catalogue's default when it is installed, else the first model that is.
+        wanted: a catalogue name, the name of a file in `models_dir` (the extension is optional) or a path; None is
+            the catalogue's default if it is installed, else the first installed model.
         catalogue: the known models.
         models_dir: the user's folder of GGUF files, if any.
-        draft: a draft model, named as in `wanted`, in place of the catalogue's.
+        draft: a draft model, named as `wanted`, in place of the catalogue's.
 
     Raises:
-        ModelError: there is no such model, or no model at all, or its file is no good; the hint says what to do.
+        ModelError: the model is unknown, not installed or unusable; the hint says what to do.
     """
     located = _find(wanted, catalogue, models_dir)
     drafter = draft or located.options.draft
@@ -85,7 +85,7 @@ def locate(
 
 
 def find_source(spec: ModelSpec) -> Path | None:
-    """Returns the file of a catalogue entry, or None when it is not there."""
+    """Returns the file of a catalogue entry, or None if it does not exist."""
     if not spec.source.startswith(PACKAGE_SOURCE):
         path = Path(spec.source)
         return path if _is_file(path) else None
@@ -120,7 +120,7 @@ def _find(wanted: str | None, catalogue: Catalogue, models_dir: str | Path | Non
             f"{shown} is a folder", "Name a .gguf file in it, or set `models_dir` in the config file to it."
         )
     if _is_there(path):
-        missing = "" if path.exists() else ": it is a link to a file that is gone"
+        missing = "" if path.exists() else ": it is a link to a missing file"
         raise ModelError(f"{shown} is not a regular file{missing}", "Name a .gguf file.")
     if os.sep in wanted or wanted.endswith(".gguf"):
         raise ModelError(f"there is no file {shown}", "`tok models` lists the models that are there.")
@@ -137,7 +137,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether something that is no folder has this name, though it may not be a file that can be read."""
+    """Whether the path exists, or is a broken link, and is not a folder."""
     try:
         return os.path.lexists(path) and not path.is_dir()
     except (OSError, ValueError):

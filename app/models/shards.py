@@ -1,6 +1,6 @@
 """Models split over several files, `NAME-00001-of-00003.gguf`, as llama.cpp's `llama_split_path` names them.
 
-llama.cpp is given the first part and finds the others beside it; so is everything here.
+As llama.cpp does, this takes the first part and finds the others beside it.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ _SPLIT = re.compile(r"(?P<stem>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})\.gguf")
 
 
 def model_name(path: Path) -> str:
-    """The name of a model by its file: without the ending, and without the number of a part."""
+    """The name of a model from its file: without extension and part number."""
     match = _SPLIT.fullmatch(path.name)
     return match["stem"] if match else path.stem
 
 
 def is_later_part(path: Path) -> bool:
-    """Whether `path` names a part of a split model that is not the first."""
+    """Whether `path` is a part of a split model, but not the first."""
     match = _SPLIT.fullmatch(path.name)
     return match is not None and int(match["part"]) != 1
 
 
 def other_parts(path: Path, n_parts: int) -> list[Path]:
-    """Returns the files that follow the first part of a model.
+    """Returns the files after the first part of a model.
 
     Args:
-        path: the file that was named.
+        path: the first part.
         n_parts: `split.count` of its header.
 
     Raises:
-        ModelError: `path` is not the first part, or another part is not beside it.
+        ModelError: `path` is not the first part, or another part is missing beside it.
     """
     match = _SPLIT.fullmatch(path.name)
     if is_later_part(path) and match:

@@ -1,1 +1,1 @@
-"""The wire between the app and an engine worker: commands, events and their framing, and nothing else."""
+"""The wire between the app and an engine worker: commands, events and their framing."""

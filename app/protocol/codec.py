@@ -1,6 +1,6 @@
 """Frames: a 4-byte little-endian length, then one msgpack object.
 
-Knows how bytes become commands and events, and nothing of pipes or processes.
+Turns bytes into commands and events; knows nothing of pipes or processes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from app.protocol.commands import Command
 from app.protocol.events import Event
 
 MAX_FRAME_BYTES = 64 << 20
-"""A longer frame can only be garbage."""
+"""Longer frames are refused as garbage."""
 
 _LENGTH = struct.Struct("<I")
 _encoder = msgspec.msgpack.Encoder()
@@ -23,16 +23,16 @@ T = TypeVar("T")
 
 
 class FrameError(Exception):
-    """The bytes are not a frame of this protocol; the peer must be given up."""
+    """The bytes are not a frame of this protocol; the connection cannot continue."""
 
     def __init__(self, reason: str, before: Sequence[Any] = ()) -> None:
-        """`before` are the messages that came whole, before these bytes and together with them."""
+        """`before` holds the complete messages of the same chunk that came before the bad bytes."""
         super().__init__(reason)
         self.before = before
 
 
 def encode(message: Command | Event) -> bytes:
-    """Returns one frame. Raises FrameError when the message is longer than MAX_FRAME_BYTES."""
+    """Returns one frame. Raises FrameError if the message is longer than MAX_FRAME_BYTES."""
     body = _encoder.encode(message)
     if len(body) > MAX_FRAME_BYTES:
         raise FrameError(f"message of {len(body)} bytes")
@@ -47,7 +47,7 @@ class Decoder(Generic[T]):
         self._buffer = bytearray()
 
     def feed(self, chunk: bytes) -> list[T]:
-        """Returns the messages completed by `chunk`. Raises FrameError (with them) on bytes that no peer sends."""
+        """Returns the messages completed by `chunk`. Raises FrameError (with them) for invalid bytes."""
         buffer = self._buffer
         buffer += chunk
         messages: list[T] = []

@@ -1,6 +1,6 @@
-"""What the app asks of an engine. Imperative names; every command is one frame.
+"""Commands from the app to an engine. Imperative names; every command is one frame.
 
-`Abort` is idempotent and may name a request that has ended or never was.
+`Abort` is idempotent and may name a request that has ended or never existed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class ChatMessage(Struct, frozen=True, array_like=True):
 
 
 class LoadModel(Struct, frozen=True, tag=True, array_like=True):
-    """Load a GGUF file in place of the model that is loaded, if any.
+    """Load a GGUF file, replacing the loaded model.
 
     Answered by `LoadProgress`… and then one of `ModelReady`, `LoadFailed`.
     """
@@ -29,15 +29,15 @@ class LoadModel(Struct, frozen=True, tag=True, array_like=True):
     path: str
     options: LoadOptions = LoadOptions()
     sizes: ModelSizes | None = None
-    """Of the file's header; without them nothing is fitted before the load, only after it."""
+    """Sizes from the file's header; without them the engine fits the model only after the load."""
 
 
 class CancelLoad(Struct, frozen=True, tag=True, array_like=True):
-    """Give up the load in progress; it ends with `LoadFailed`."""
+    """Cancel the load in progress; it ends with `LoadFailed`."""
 
 
 class Generate(Struct, frozen=True, tag=True, array_like=True):
-    """Continue a conversation by one reply.
+    """Generate one reply.
 
     Answered by `GenerationStarted`, `PrefillProgress`…, `TokensGenerated`…, and always by one `GenerationFinished`.
     """
@@ -48,46 +48,46 @@ class Generate(Struct, frozen=True, tag=True, array_like=True):
     """The whole branch, system prompt first; the last one is the user's."""
     sampling: SamplingParams
     trace_top_k: int = 10
-    """How many alternatives each token's trace carries; 0 is none."""
+    """Number of alternatives in each token's trace."""
     branch: bool = False
-    """One of several continuations of a prompt: it shares the cells of what they have in common with the others."""
+    """Whether it is one of several parallel replies to a prompt, which share the cells of their common prefix."""
     trace_stages: bool = False
-    """Whether each token's trace carries the stage report."""
+    """Whether each token's trace includes the stage report."""
     speculate: bool | None = None
-    """Whether tokens are drafted where that pays, by the draft model or else by n-gram lookup; the reply is distributed
-    as without. None: where a draft model is loaded."""
+    """Whether to draft tokens when that pays, by the draft model or else by n-gram lookup; the distribution of replies
+    does not change. None: only if a draft model is loaded."""
     context_policy: ContextPolicy = "stop"
     cacheable: bool = True
     """Whether the engine may write the state of this conversation, and so its text, to its cache folder."""
     prompt_ids: tuple[int, ...] = ()
-    """The prompt as token ids; `messages` are not looked at then, and no template is rendered."""
+    """The prompt as token ids; `messages` are then ignored, and no template is rendered."""
     reply_ids: tuple[int, ...] = ()
-    """The first tokens of the reply, kept from an older one: they are prompt to the engine and come in no event."""
+    """The first tokens of the reply, kept from an older one: the engine treats them as prompt and sends no event."""
     reply_text: str = ""
-    """Text that continues the reply: tokenised as content, forced token by token, measured and reported like others."""
+    """Text that follows `reply_ids`: tokenised as content, forced token by token, measured and reported as usual."""
     n_steps: int | None = None
-    """How many tokens come before the request pauses, as if `Pause` was sent: 0 is before the first; None: never."""
+    """Number of tokens before the request pauses by itself; 0 pauses before the first, None never."""
     include_prompt: bool = False
-    """Whether `PromptRendered` follows `GenerationStarted`."""
+    """Whether to send `PromptRendered` after `GenerationStarted`."""
     conversation: int = 0
-    """What `Forget` calls the conversation whose state may be saved; 0: it has no name, and only age removes it."""
+    """Id of the conversation, for `Forget`; with 0 a saved state is removed only by age."""
     prompt_spans: PromptSpans = PromptSpans()
-    """How `prompt_ids` divide, where that is known; the system part is kept when a full window is shifted."""
+    """How `prompt_ids` divide, if known; a shift of a full window keeps the system part."""
 
 
 class Pause(Struct, frozen=True, tag=True, array_like=True):
-    """Hold a request before its next token is chosen. Answered by `Paused`; no effect on one that is over."""
+    """Hold a request before its next token is chosen. Answered by `Paused`; no effect once it has ended."""
 
     request_id: int
 
 
 class Resume(Struct, frozen=True, tag=True, array_like=True):
-    """Continues a paused request; no effect on one that is not paused. Nothing is computed again."""
+    """Continue a paused request; no effect if it is not paused. Nothing is recomputed."""
 
     request_id: int = 0
     """The session fills it in."""
     n_steps: int | None = None
-    """Number of tokens before it pauses again, forced ones included; None: never."""
+    """Number of tokens before it pauses again, forced ones included; None never pauses."""
     force_ids: tuple[int, ...] = ()
     """Tokens that come next, not sampled."""
     force_text: str = ""
@@ -107,8 +107,8 @@ class Tokenize(Struct, frozen=True, tag=True, array_like=True):
     parse_special: bool = False
     """Whether the names of control tokens in `text` mean these tokens."""
     fit_only: bool = False
-    """Whether no token is told, but how the prompt of a `Generate` with these `messages`, `max_tokens` and
-    `context_policy` would fit the window if it was sent now."""
+    """Whether to report, in place of tokens, how the prompt of a `Generate` with these `messages`, `max_tokens` and
+    `context_policy` would fit the window now."""
     max_tokens: int | None = None
     context_policy: ContextPolicy = "stop"
 
@@ -121,33 +121,35 @@ class Predict(Struct, frozen=True, tag=True, array_like=True):
     sampling: SamplingParams
     top_k: int = 20
     text: str = ""
-    """In place of `messages`: a prompt that no template is applied to."""
+    """A prompt in place of `messages`; no template is applied."""
     cacheable: bool = False
-    """As in `Generate`: true for what belongs to a conversation that may be saved."""
+    """As in `Generate`."""
 
 
 class Score(Struct, frozen=True, tag=True, array_like=True):
-    """How likely a given text is, token by token. Answered by `Scored`… and always by one `ScoreFinished`."""
+    """Compute how likely a given text is, token by token. Answered by `Scored`… and always by one `ScoreFinished`."""
 
     request_id: int
     text: str
     top_k: int = 10
     n_ctx: int = 0
-    """Tokens of context that a token is scored in, as llama-perplexity's `-c`; 0 is the whole window."""
+    """Tokens of context for scoring, as llama-perplexity's `-c`; 0 is the whole window."""
 
 
 class Forget(Struct, frozen=True, tag=True, array_like=True):
-    """Delete the saved states of conversations, whatever model made them, and save nothing of them that still lies in
-    the cache. No answer; a later `Generate` that names one of them may be saved again."""
+    """Delete the saved states of conversations, from every model, and do not save what is still in the cache.
+
+    No answer. A later `Generate` that names one of them may be saved again.
+    """
 
     conversations: tuple[int, ...]
 
 
 class Bench(Struct, frozen=True, tag=True, array_like=True):
-    """Measure the model alone, as llama-bench does: random tokens, nothing sampled, in a context of its own.
+    """Measure the model alone, as llama-bench does: random tokens, no sampling, in a separate context.
 
-    One of `n_prompt` and `n_gen` is 0. Answered by one `BenchMeasured` a repetition and always by one `BenchFinished`;
-    the worker does nothing else meanwhile.
+    One of `n_prompt` and `n_gen` is 0. Answered by one `BenchMeasured` per repetition and always by one
+    `BenchFinished`; the worker does nothing else meanwhile.
     """
 
     request_id: int
@@ -162,13 +164,13 @@ class Bench(Struct, frozen=True, tag=True, array_like=True):
 
 
 class Abort(Struct, frozen=True, tag=True, array_like=True):
-    """End a request now; what was generated is kept and `GenerationFinished` says `abort`."""
+    """End a request now; the text so far is kept and `GenerationFinished` gives `abort`."""
 
     request_id: int
 
 
 class Ping(Struct, frozen=True, tag=True, array_like=True):
-    """Ask for a sign of life. Answered by `Pong` from a thread of its own, also in the middle of a load or a decode."""
+    """Check that the worker is alive. A separate thread answers with `Pong`, also during a load or a decode."""
 
 
 class Shutdown(Struct, frozen=True, tag=True, array_like=True):

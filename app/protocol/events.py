@@ -1,7 +1,7 @@
 """Events that an engine sends to the app. Past-tense names; every event is one frame.
 
-`EngineLost` is never sent by a worker: the client makes it when the worker's pipe ends, so that the death of an engine
-is an event like the others.
+No worker sends `EngineLost`: the client creates it when the worker's pipe closes, so that the death of an engine is an
+event like the others.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ class Device(Struct, frozen=True, array_like=True):
 
 
 class Hello(Struct, frozen=True, tag=True, array_like=True):
-    """The worker lives and has its native library. Always the first event."""
+    """The worker runs and has loaded its native library. Always the first event."""
 
     protocol: int
     pid: int
     build: str
-    """The llama.cpp build, as in `llama-cpp-python 0.3.36`, with its system information line."""
+    """The llama.cpp build, as in `llama-cpp-python 0.3.36`, and its system information line."""
     devices: tuple[Device, ...]
 
 
 class LoadProgress(Struct, frozen=True, tag=True, array_like=True):
-    """How far a load is, 0 to 1."""
+    """Progress of a load, 0 to 1."""
 
     fraction: float
 
 
 class LayerPlacement(Struct, frozen=True, array_like=True):
-    """What one device holds of the model."""
+    """The part of the model on one device."""
 
     device: str
     n_layers: int
@@ -54,11 +54,11 @@ class AdapterReady(Struct, frozen=True, array_like=True):
     name: str
     path: str
     scale: float
-    """Where a request does not say."""
+    """Default for requests that give none."""
 
 
 class ModelReady(Struct, frozen=True, tag=True, array_like=True):
-    """The model is loaded; every figure is read back from llama.cpp, not from what was asked."""
+    """The model is loaded. Every figure is read back from llama.cpp, not copied from the request."""
 
     path: str
     title: str
@@ -82,20 +82,20 @@ class ModelReady(Struct, frozen=True, tag=True, array_like=True):
     load_ms: float
     build: str
     notices: tuple[str, ...] = ()
-    """What the user should know: a smaller context than asked, a fallback template."""
+    """Notices for the user: a smaller context than requested, a fallback template."""
     adapters: tuple[AdapterReady, ...] = ()
-    """The LoRA adapters that are loaded with it."""
+    """The loaded LoRA adapters."""
     pass_bytes: int = 0
-    """Weights that a pass for one token reads, with those of the experts that it asks; 0 where it is not known."""
+    """Weight bytes that a decode of one token reads; of a mixture of experts, only the active ones. 0 if unknown."""
 
     @property
     def on_cpu(self) -> bool:
-        """Whether every layer is computed by the CPU: whatever else runs on it then costs tokens."""
+        """Whether the CPU computes every layer, so that other work on it slows generation."""
         return all(placed.device.upper().startswith("CPU") for placed in self.placement)
 
 
 class LoadFailed(Struct, frozen=True, tag=True, array_like=True):
-    """The model could not be loaded; the worker holds none now."""
+    """The model could not be loaded; the worker has no model now."""
 
     reason: str
     hint: str = ""
@@ -103,7 +103,7 @@ class LoadFailed(Struct, frozen=True, tag=True, array_like=True):
 
 
 class ContextTrimmed(Struct, frozen=True, tag=True, array_like=True):
-    """The oldest messages were left out, so that the prompt fits; comes before `GenerationStarted`."""
+    """The oldest messages were left out to make the prompt fit; comes before `GenerationStarted`."""
 
     request_id: int
     n_messages: int
@@ -119,23 +119,23 @@ class GenerationStarted(Struct, frozen=True, tag=True, array_like=True):
     n_cached: int
     spans: PromptSpans
     seed: int
-    """The seed in use, chosen by the engine where the request left it open."""
+    """The seed in use; chosen by the engine if the request gave none."""
     notices: tuple[str, ...] = ()
-    """What the user should know of how the prompt was made: a template that failed, a merged system prompt."""
+    """Notices for the user about the prompt: a template that failed, a merged system prompt."""
     n_restored: int = 0
-    """Of the cached tokens, those that were read from a saved state."""
+    """Cached tokens that were read from a saved state."""
     n_shared: int = 0
-    """Of the cached tokens, those that were copied from another conversation with the same beginning, or are shared
-    with another branch."""
+    """Cached tokens that were copied from another conversation with the same prefix, or are shared with a parallel
+    reply."""
     n_kept: int = 0
-    """The prompt's last tokens that are the beginning of the reply: kept from an older one, counted in this turn."""
+    """The last tokens of the prompt that begin the reply: kept from an older one, counted in this turn."""
 
 
 class CellsReported(Struct, frozen=True, tag=True, array_like=True):
-    """The window of a request now, as in `GenerationFinished`.
+    """The current window of a request, as in `GenerationFinished`.
 
-    Comes after `GenerationStarted` and whenever a phase begins, cells were forgotten or others share more or fewer of
-    them; between two of these a request only computes cells of its own.
+    Comes after `GenerationStarted`, at the start of a phase, after cells were forgotten, and when sharing changes;
+    between two of these events a request only adds computed cells.
     """
 
     request_id: int
@@ -143,9 +143,9 @@ class CellsReported(Struct, frozen=True, tag=True, array_like=True):
 
 
 class SlotsHeld(Struct, frozen=True, tag=True, array_like=True):
-    """A request cannot begin: paused requests hold all slots. Comes once, before `GenerationStarted`.
+    """A request waits because paused requests hold all slots. Comes once, before `GenerationStarted`.
 
-    It begins by itself when one of them has ended.
+    The request starts by itself when one of them ends.
     """
 
     request_id: int
@@ -154,14 +154,14 @@ class SlotsHeld(Struct, frozen=True, tag=True, array_like=True):
 
 
 class PromptRendered(Struct, frozen=True, tag=True, array_like=True):
-    """What was really sent: comes right after `GenerationStarted` where the request asked for it."""
+    """The rendered prompt; comes right after `GenerationStarted` if the request asked for it."""
 
     request_id: int
     tokens: tuple[PromptToken, ...]
 
 
 class PrefillProgress(Struct, frozen=True, tag=True, array_like=True):
-    """How far the prefill is, counted in new (uncached) tokens."""
+    """Progress of the prefill in new (uncached) tokens."""
 
     request_id: int
     n_done: int
@@ -171,29 +171,29 @@ class PrefillProgress(Struct, frozen=True, tag=True, array_like=True):
 
 
 class TokensGenerated(Struct, frozen=True, tag=True, array_like=True):
-    """What one step added to a reply."""
+    """Text and tokens that one step added to a reply."""
 
     request_id: int
     text: str
-    """To be shown: whole UTF-8, stop strings held back; may be empty, and may cover earlier tokens."""
+    """Text to show: complete UTF-8 without possible stop strings; may be empty or cover earlier tokens."""
     tokens: tuple[TokenTrace, ...]
     n_thinking: int = 0
-    """Characters at the beginning of `text` that a sampling set for thinking wrote: no part of a constrained answer."""
+    """Leading characters of `text` that belong to thinking, and so not to a constrained answer."""
 
 
 class Paused(Struct, frozen=True, tag=True, array_like=True):
-    """The request holds its slot and waits for `Resume` or `Abort`; every token before it has been sent."""
+    """The request keeps its slot and waits for `Resume` or `Abort`; all earlier tokens have been sent."""
 
     request_id: int
     n_generated: int
     prediction: Prediction
-    """What it would draw from next."""
+    """The distribution of its next token."""
 
 
 class ContextShifted(Struct, frozen=True, tag=True, array_like=True):
-    """The window was full: the oldest part after the first `n_kept` tokens was forgotten, and the reply goes on.
+    """The window was full: the engine forgot the oldest part after the first `n_kept` tokens and continues.
 
-    What stays was computed with the forgotten part in view, so that it is not what a new prefill would give.
+    The remaining cells were computed with the forgotten part in view, so they differ from those of a new prefill.
     """
 
     request_id: int
@@ -210,26 +210,26 @@ class GenerationFinished(Struct, frozen=True, tag=True, array_like=True):
     timings: Timings
     stop: Stop | None = None
     error: str = ""
-    """With `FinishReason.ERROR`: what happened."""
+    """With `FinishReason.ERROR`: what failed."""
     hint: str = ""
     drafting: DraftCounts | None = None
-    """None where nothing was to be drafted."""
+    """None without speculation."""
     cells: tuple[CellSpan, ...] = ()
-    """The window at the end, first cell to last; empty where the request never had a place in it."""
+    """The window at the end, first cell to last; empty if the request never had a slot."""
     incomplete: bool = False
-    """Whether the reply ended inside its grammar: its JSON, for one, is cut off."""
+    """Whether the reply ended inside its grammar, with its JSON cut off for example."""
 
 
 class PromptFit(Struct, frozen=True, array_like=True):
-    """How a prompt would fit the context window: exactly what `ContextTrimmed` and `GenerationStarted` would say."""
+    """How a prompt would fit the context window, with the figures of `ContextTrimmed` and `GenerationStarted`."""
 
     spans: PromptSpans
     n_messages: int = 0
-    """The oldest ones, which would be left out."""
+    """The oldest messages, which would be left out."""
     n_tokens: int = 0
     """How much shorter the prompt is for it."""
     shifts: bool = False
-    """Whether a reply that fills the window goes on."""
+    """Whether a reply that fills the window continues."""
 
 
 class Tokenized(Struct, frozen=True, tag=True, array_like=True):
@@ -239,24 +239,24 @@ class Tokenized(Struct, frozen=True, tag=True, array_like=True):
     tokens: tuple[PromptToken, ...] = ()
     error: str = ""
     fit: PromptFit | None = None
-    """Where it was asked for."""
+    """Set if requested."""
     n_least: int = 0
-    """Where a prompt cannot fit, and so is not counted: it has so many tokens or more."""
+    """Lower bound on the tokens of a prompt that cannot fit and was not counted."""
 
 
 class Predicted(Struct, frozen=True, tag=True, array_like=True):
-    """The answer to `Predict`; without a prediction, `error` says why."""
+    """The answer to `Predict`; without a prediction, `error` gives the reason."""
 
     request_id: int
     n_prompt: int = 0
     prediction: Prediction | None = None
     error: str = ""
     notices: tuple[str, ...] = ()
-    """What the user should know of how the request was understood."""
+    """Notices for the user about the request."""
 
 
 class Scored(Struct, frozen=True, tag=True, array_like=True):
-    """The next tokens of a `Score`, in order; the first token of a text has p 1 where nothing stands before it."""
+    """The next tokens of a `Score`, in order; the first token of a text has p 1 if nothing precedes it."""
 
     request_id: int
     tokens: tuple[TokenTrace, ...]
@@ -268,7 +268,7 @@ class ScoreFinished(Struct, frozen=True, tag=True, array_like=True):
     request_id: int
     n_tokens: int = 0
     n_scored: int = 0
-    """Tokens that count for the perplexity, exp(nll / n_scored): the later half of each window, as llama-perplexity."""
+    """Tokens in the perplexity, exp(nll / n_scored): the second half of each window, as in llama-perplexity."""
     nll: float = 0.0
     """Sum of their negative log-probabilities (natural logarithm)."""
     error: str = ""
@@ -279,7 +279,7 @@ class BenchMeasured(Struct, frozen=True, tag=True, array_like=True):
 
     request_id: int
     seconds: float
-    """By the engine's clock, from the first decode to the end of the last."""
+    """From the first decode to the end of the last, by the engine's clock."""
 
 
 class BenchFinished(Struct, frozen=True, tag=True, array_like=True):
@@ -293,20 +293,20 @@ class Pong(Struct, frozen=True, tag=True, array_like=True):
     """The answer to `Ping`."""
 
     still_s: float = 0.0
-    """For how long the worker has made no step, used no CPU time and read nothing; 0 while it has nothing to do."""
+    """Time without a step, CPU use or reading; 0 while the worker is idle."""
 
 
 class EngineLost(Struct, frozen=True, tag=True, array_like=True):
     """The worker is gone."""
 
     exit_code: int | None
-    """As `subprocess` counts: negative for a signal; None when it is not known."""
+    """As in `subprocess`: negative for a signal; None if unknown."""
     reason: str
     """In words, as in `killed by SIGKILL`."""
     log_tail: str = ""
     """The last lines of the worker's log."""
     wished: bool = False
-    """Whether a person's wish ended it: it hung when it was asked to stop, or was to be restarted."""
+    """Whether the user's own action ended it: a restart, or a stop that it did not obey."""
 
 
 ScoreEvent = Scored | ScoreFinished | EngineLost

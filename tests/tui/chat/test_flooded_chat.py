@@ -31,7 +31,7 @@ async def test_a_flood_ends_in_words_and_the_next_message_is_answered(tmp_path: 
         branch = chat.chat.session.branch
         assert branch[-1].state is ReplyState.INTERRUPTED
         assert branch[-1].generation is not None
-        assert branch[-1].generation.error == "broke the protocol: more events than the request can have"
+        assert branch[-1].generation.error == "broke the protocol: more events than the request allows"
         await pilot.press("enter")
         await until(lambda: len(chat.chat.session.branch) == 4 and not chat.chat.running)
         assert chat.chat.session.branch[-1].content == " 0 1 2 3 4"

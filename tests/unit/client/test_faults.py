@@ -194,8 +194,8 @@ async def test_a_cache_that_cannot_be_written_is_reported_once_and_stops_nothing
     ready = await load(client)
     assert isinstance(ready, ModelReady)
     assert ready.notices == (
-        f"{log} cannot be written (File exists): there is no cache and no engine log; "
-        "set TOKSCOPE_CACHE_DIR to a folder that can",
+        f"{log} cannot be written (File exists): no cache and no engine log; "
+        "set TOKSCOPE_CACHE_DIR to a writable folder",
     )
     assert (await load(client)).notices == ()
     await client.close()

@@ -28,20 +28,20 @@ async def test_more_than_a_reply_can_have_ends_the_worker(start_client, tmp_path
     client = start_client("--fault", f"{place}:flood", "--once", str(tmp_path / "once"))
     await load(client)
     lost = (await ask(client))[-1]
-    assert lost.reason == "broke the protocol: more events than the request can have"
+    assert lost.reason == "broke the protocol: more events than the request allows"
     assert (await ask(client))[-1].finish_reason == "length"
 
 
 async def test_more_than_a_load_can_have_ends_the_worker(start_client):
     client = start_client("--fault", "load:flood")
     lost = await load(client)
-    assert lost.reason == "broke the protocol: more events than a load can have"
+    assert lost.reason == "broke the protocol: more events than a load allows"
 
 
 async def test_events_of_no_request_end_the_worker(start_client):
     client = start_client("--fault", "prefill:strays")
     await load(client)
-    assert (await ask(client))[-1].reason == "broke the protocol: events of requests that are over"
+    assert (await ask(client))[-1].reason == "broke the protocol: too many events of requests that have ended"
 
 
 async def test_what_nobody_reads_is_bounded_and_is_read_on_later(start_client):

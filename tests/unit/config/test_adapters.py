@@ -35,9 +35,9 @@ def test_paths_start_at_the_file_and_names_are_the_files(tmp_path: Path) -> None
     ("value", "message"),
     [
         ('"a.gguf"', "`lora` must be a list"),
-        ("[3]", "`lora` has a wrong item 1: it must be a table"),
-        ('[{ path = "a.gguf" }, { scale = 1 }]', "`lora` has a wrong item 2: it has no `path`"),
-        ('[{ path = "" }]', "`lora` has a wrong item 1: it has no `path`"),
+        ("[3]", "`lora`: item 1 must be a table"),
+        ('[{ path = "a.gguf" }, { scale = 1 }]', "`lora`: item 2 needs a `path`"),
+        ('[{ path = "" }]', "`lora`: item 1 needs a `path`"),
         ("[{ path = 3 }]", "`path` must be text, not a whole number"),
         ('[{ path = "a.gguf", scale = 101 }]', "`scale` must be at most 100, not 101"),
         ('[{ path = "a.gguf", scale = inf }]', "`scale` must be a finite number"),

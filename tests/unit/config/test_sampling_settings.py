@@ -86,7 +86,7 @@ def test_values_for_thinking_are_a_table_of_their_own_and_are_inherited(load) ->
     ("thinking", "column", "message"),
     [
         ("3", 1, "`thinking` must be a table, as in `[presets.x.thinking]`"),
-        ("{ seed = 3 }", 14, "`seed` holds for the whole reply, not for thinking alone"),
+        ("{ seed = 3 }", 14, "`seed` applies to the whole reply, not to thinking alone"),
         ("{ temprature = 3 }", 14, "unknown key `temprature`"),
         ("{ top_k = -1 }", 14, "`top_k` must be at least 0, not -1"),
     ],

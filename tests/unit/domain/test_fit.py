@@ -80,7 +80,7 @@ def test_a_small_gpu_takes_the_last_layers() -> None:
     on_gpu, on_cpu = plan.shares
     assert on_gpu.kv_bytes == 23 * 64 * MIB
     assert (on_cpu.n_layers, on_cpu.weight_bytes) == (9, 9 * 128 * MIB + 256 * MIB)
-    assert plan.shortfalls == ("24 of 33 layers on the GPU: no more fit in its memory",)
+    assert plan.shortfalls == ("24 of 33 layers on the GPU: more do not fit in its memory",)
 
 
 def test_two_gpus_are_filled_in_order() -> None:

@@ -37,10 +37,10 @@ def test_a_good_one_is_handed_out_and_listed(tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"general__architecture": "gemma2"}, "is for models of architecture gemma2, this one is llama"),
-        ({"general__type": "model"}, "is no LoRA adapter (its type is model)"),
-        ({"general__type": None}, "is no LoRA adapter (its type is model)"),
-        ({"general__type": 3}, "is no LoRA adapter (its type is 3)"),
-        ({"adapter__type": "control"}, "is no LoRA adapter (its type is adapter)"),
+        ({"general__type": "model"}, "is not a LoRA adapter (its type is model)"),
+        ({"general__type": None}, "is not a LoRA adapter (its type is model)"),
+        ({"general__type": 3}, "is not a LoRA adapter (its type is 3)"),
+        ({"adapter__type": "control"}, "is not a LoRA adapter (its type is adapter)"),
         ({"adapter__lora__alpha": "4"}, "is damaged: it has no alpha"),
     ],
 )

@@ -126,7 +126,7 @@ def test_unreadable(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"general.architecture": None}, "does not name its architecture"),
+        ({"general.architecture": None}, "has no architecture"),
         ({"general.architecture": "clip"}, "not a language model"),
         ({"general.type": "adapter"}, "not a language model"),
         ({"llama.context_length": None}, "no usable `llama.context_length`"),
@@ -138,9 +138,9 @@ def test_unreadable(tmp_path: Path) -> None:
         ({"llama.expert_used_count": 2}, "claims to use 2 of 0 experts"),
         ({"llama.expert_count": 8, "llama.expert_used_count": Typed(UINT32, [2, 9])}, "claims to use 9 of 8 experts"),
         ({"llama.expert_count": 1025, "llama.expert_used_count": 2}, "claims to use 2 of 1,025 experts"),
-        ({"llama.rope.scaling.type": "x"}, "names a RoPE scaling that does not exist"),
-        ({"llama.attention.layer_norm_rms_epsilon": -1.0}, "layer_norm_rms_epsilon is no small number"),
-        ({"llama.attention.layer_norm_rms_epsilon": float("nan")}, "layer_norm_rms_epsilon is no small number"),
+        ({"llama.rope.scaling.type": "x"}, "RoPE scaling is unknown"),
+        ({"llama.attention.layer_norm_rms_epsilon": -1.0}, "layer_norm_rms_epsilon is out of range"),
+        ({"llama.attention.layer_norm_rms_epsilon": float("nan")}, "layer_norm_rms_epsilon is out of range"),
         ({"tokenizer.ggml.tokens": ["a", "b", "a", "b", "a"]}, "its vocabulary has 3 tokens twice"),
         ({"general.alignment": 48}, "alignment is not a power of two"),
         ({"general.alignment": 0}, "alignment is not a power of two"),
@@ -177,7 +177,7 @@ def test_refuses_bad_tensors(tmp_path: Path) -> None:
         ([TensorData("a", (1 << 40, 1 << 40), data=b"")], "impossible shape"),
         ([TensorData("a", (1 << 40,), data=b"")], "incomplete: have"),
         ([TensorData("a", (64,), data=b"x" * 300), TensorData("b", (1,))], "do not follow each other"),
-        ([], "holds no weights"),
+        ([], "has no weights"),
         ([TensorData("output_norm.weight", (32,), Q8_0)], "has weights of type Q8_0 where"),
         ([TensorData("blk.0.attn_q.weight", (32, 32), I32)], "has weights of type I32 where"),
     ]:

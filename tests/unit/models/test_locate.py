@@ -173,7 +173,7 @@ def test_what_is_there_and_no_file_is_said_to_be_none(tmp_path):
     (tmp_path / "gone.gguf").symlink_to(tmp_path / "nothing")
     for name, message in [
         ("pipe.gguf", "is not a regular file"),
-        ("gone.gguf", "is not a regular file: it is a link to a file that is gone"),
+        ("gone.gguf", "is not a regular file: it is a link to a missing file"),
     ]:
         with pytest.raises(ModelError) as caught:
             locate(str(tmp_path / name), catalogue(), None)

@@ -127,7 +127,7 @@ def test_a_schema_takes_the_presets_grammar_away(tok, tmp_path: Path) -> None:
         (b'{\n "type": array}', "schema.json:2:10: not JSON: Expecting value"),
         (b"[1]", "is not a JSON object"),
         (b"{\xff}", "is not UTF-8 text (byte 1)"),
-        (b"[" * 100_000, "is not JSON that can be read"),
+        (b"[" * 100_000, "is not valid JSON"),
         (b" " * ((1 << 20) + 1), "is longer than 1 MiB"),
     ],
     ids=["syntax", "list", "bytes", "deep", "long"],
@@ -304,7 +304,7 @@ def test_an_adapter_without_a_usable_scale(tok, given: str, message: str) -> Non
     ("given", "message"),
     [
         ("hot", "--thinking 'hot' is not FIELD=VALUE"),
-        ("seed=3", "`seed` holds for the whole reply, not for thinking alone"),
+        ("seed=3", "`seed` applies to the whole reply, not to thinking alone"),
         ("temperature=hot", "`temperature` is wrong: expected `float`, got `str`"),
         ("heat=1", "object contains unknown field `heat`"),
     ],

@@ -184,7 +184,7 @@ def test_without_a_second_set_there_is_one_chain() -> None:
     ("thinking", "error"),
     [
         ({"grammar": "wrong"}, "the grammar is wrong at line 1, column 1"),
-        ({"seed": 3}, "the set for thinking is wrong: `seed` holds for the whole reply, not for thinking alone"),
+        ({"seed": 3}, "the set for thinking is wrong: `seed` applies to the whole reply, not to thinking alone"),
         ({"temprature": 3}, "the set for thinking is wrong: Object contains unknown field `temprature`"),
         ({"temperature": "hot"}, "the set for thinking is wrong: Expected `float`, got `str` - at `$.temperature`"),
     ],

@@ -86,7 +86,7 @@ def test_fewer_layers_after_the_weights_did_not_fit(machine: Machine) -> None:
     assert machine.models == [33, 24, 18]
     assert machine.contexts == [(8192, 2)]
     assert loaded.notices == [
-        "18 of 33 layers on the GPU: no more fit in its memory",
+        "18 of 33 layers on the GPU: more do not fit in its memory",
         f"loaded on attempt 3; the first failed: {NO_MEMORY}",
     ]
     assert machine.n_open == 1
