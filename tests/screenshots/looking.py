@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from app.tui.inspector.screen import InspectorScreen
-from app.tui.panels.screen import WatchScreen
+from app.tui.watch.screen import WatchScreen
 from tests.fakes.chat_app import until
 from tests.screenshots.window import SIZES, Window, opened
 

@@ -17,7 +17,7 @@ from app.tui.chat.screen import ChatScreen
 from app.tui.common.options import ChatOptions
 from app.tui.common.preferences import Preferences
 from app.tui.dialogs.help import Help
-from app.tui.panels.screen import WatchScreen
+from app.tui.watch.screen import WatchScreen
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripted_engine import ScriptedEngine

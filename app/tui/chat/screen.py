@@ -47,13 +47,13 @@ from app.tui.common.theme_manager import ThemeManager
 from app.tui.dialogs.pickers import Palette
 from app.tui.inspector.view import Section
 from app.tui.panels.column import PanelColumn
-from app.tui.panels.controller import PanelController
 from app.tui.panels.status import StatusLine
 from app.tui.step.control import StepControl
 from app.tui.step.dock import StepDock
 from app.tui.transcript.widget import Pill, Transcript
 from app.tui.versions.fork import Forking
 from app.tui.versions.reply_versions import ReplyVersions
+from app.tui.watch.controller import PanelController
 from app.tui.widgets.composer import Composer
 
 _IDLE_S = 1.0

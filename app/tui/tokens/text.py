@@ -22,7 +22,7 @@ from textual.strip import Strip
 
 from app.tui.tokens.layout import Fragment, Piece, TokenTextLayout
 from app.tui.tokens.tint import Mark
-from app.tui.widgets.line import palette
+from app.tui.widgets.roles import palette
 
 # Looked up once as descriptors: the type of a class attribute is the value's, as far as a checker can see.
 _virtual_size = cast("Reactive[Size]", ScrollView.virtual_size)

@@ -1,12 +1,11 @@
-"""Lines of text in named roles, the marks they are made of, and the theme's styles for the roles."""
+"""Lines of text in named roles, and the marks they are made of.
+
+Imports `rich` where it measures: the commands come from the panels, and `tok config check` reads them without a screen.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-from rich.cells import cell_len, set_cell_size
-from rich.style import Style
-from textual.color import Color, ColorParseError
+from collections.abc import Sequence
 
 from app.domain.text import safe_text
 
@@ -40,6 +39,8 @@ _DIGITS = {
 
 def width_of(line: Line) -> int:
     """Returns the cells that a line takes."""
+    from rich.cells import cell_len
+
     return sum(cell_len(text) for text, _ in line)
 
 
@@ -56,6 +57,8 @@ def spread(left: Line, right: Line, width: int) -> Line:
 
 def visible(text: str, n_cells: int) -> str:
     """Returns a token's text safe, with its spaces and line ends visible, in exactly `n_cells` cells."""
+    from rich.cells import cell_len, set_cell_size
+
     shown = safe_text(text).translate(_VISIBLE)
     if cell_len(shown) > n_cells:
         return set_cell_size(shown, n_cells - 1) + "…"
@@ -110,6 +113,8 @@ def share(counts: Sequence[int], n_cells: int) -> list[int]:
 
 def wrap(text: str, width: int, n_lines: int) -> list[str]:
     """Returns `text` broken at spaces into at most `n_lines` of `width` cells; the last is cut with an ellipsis."""
+    from rich.cells import cell_len, set_cell_size
+
     lines: list[str] = [""]
     for word in text.split():
         joined = f"{lines[-1]} {word}".strip()
@@ -120,49 +125,6 @@ def wrap(text: str, width: int, n_lines: int) -> list[str]:
     if len(lines) > n_lines:
         lines = [*lines[: n_lines - 1], " ".join(lines[n_lines - 1 :])]
     return [line if cell_len(line) <= width else set_cell_size(line, width - 1) + "…" for line in lines]
-
-
-_VARIABLES: dict[str, tuple[str, ...]] = {
-    "title": ("primary",),
-    "big": ("foreground",),
-    "bar": ("gauge-bar", "primary"),
-    "spark": ("sparkline", "accent"),
-    "control": ("accent",),
-    "low": ("token-low", "error"),
-    "mid": ("token-mid", "warning"),
-    "high": ("token-high", "success"),
-    "system": ("context-system", "accent"),
-    "history": ("context-history", "secondary"),
-    "turn": ("context-turn", "accent"),
-    "reply": ("context-reply", "success"),
-    "shared": ("warning",),
-    "free": ("context-free",),
-    "ok": ("success",),
-    "warn": ("warning",),
-    "bad": ("error",),
-}
-_BOLD = frozenset({"title", "big", "value"})
-_BLOCKS = ("system", "history", "turn", "reply", "shared")
-
-
-def palette(variables: Mapping[str, str]) -> dict[str, Style]:
-    """Returns a style for every role. Shape, letters and weight carry the meaning where there is no colour."""
-    styles = {"text": Style(), "dim": Style(dim=True), "value": Style(bold=True)}
-    styles |= {"ghost": Style(dim=True, strike=True), "cursor": Style(bold=True, reverse=True)}
-    for role, names in _VARIABLES.items():
-        styles[role] = Style(bold=role in _BOLD or None) + _colour(variables, names)
-    for role in _BLOCKS:
-        styles[f"{role}-block"] = styles[role] + Style(reverse=True)
-    return styles
-
-
-def _colour(variables: Mapping[str, str], names: tuple[str, ...]) -> Style:
-    for name in names:
-        try:
-            return Style(color=Color.parse(variables.get(name, "")).rich_color)
-        except ColorParseError:
-            continue
-    return Style()
 
 
 def p_role(p: float) -> str:

@@ -18,7 +18,8 @@ from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.domain.text import safe_text
 from app.protocol.events import ModelReady
-from app.tui.widgets.line import Line, palette
+from app.tui.widgets.line import Line
+from app.tui.widgets.roles import palette
 
 
 class Lines(Widget):

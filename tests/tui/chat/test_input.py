@@ -17,7 +17,7 @@ from app.tui.dialogs.help import Help
 from app.tui.dialogs.picker import Picker
 from app.tui.dialogs.pickers import ModelPicker, Palette, PresetPicker
 from app.tui.inspector.screen import InspectorScreen
-from app.tui.panels.screen import WatchScreen
+from app.tui.watch.screen import WatchScreen
 from tests.fakes.chat_app import answered, contents, make_app, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply

@@ -16,7 +16,7 @@ from app.tui.common.views import VIEWS
 from app.tui.dialogs.help import Help
 from app.tui.dialogs.pickers import Palette
 from app.tui.inspector.screen import InspectorScreen
-from app.tui.panels.screen import WatchScreen
+from app.tui.watch.screen import WatchScreen
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine

@@ -11,7 +11,7 @@ from app.tui.app import TokscopeApp
 from app.tui.dialogs.help import Help
 from app.tui.dialogs.pickers import Palette
 from tests.fakes.chat_app import make_app, ready, until
-from tests.tui.panels.watched import asked, engine
+from tests.tui.watch.watched import asked, engine
 
 
 def page_text(app: TokscopeApp) -> str:

@@ -13,7 +13,7 @@ from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
 from app.tui.dialogs.pickers import Palette
 from app.tui.inspector.screen import InspectorScreen
-from app.tui.panels.screen import WatchScreen
+from app.tui.watch.screen import WatchScreen
 from tests.fakes.chat_app import make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine, reply
 

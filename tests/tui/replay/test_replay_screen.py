@@ -12,10 +12,10 @@ from app.config.settings import Settings, TraceSettings
 from app.domain.generation import FinishReason
 from app.tui.common.preferences import Preferences
 from app.tui.inspector.screen import InspectorScreen
-from app.tui.panels.screen import WatchScreen
 from app.tui.replay.app import BorrowedMemory, ReplayApp, make_services
 from app.tui.replay.engine import ReplayClock
 from app.tui.replay.screen import ReplayScreen
+from app.tui.watch.screen import WatchScreen
 from tests.fakes.chat_app import until
 
 

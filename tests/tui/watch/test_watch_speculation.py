@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from app.tui.chat.screen import ChatScreen
-from app.tui.panels.screen import WatchScreen
+from app.tui.watch.screen import WatchScreen
 from tests.fakes.chat_app import make_app, until
-from tests.tui.panels.watched import asked, engine
+from tests.tui.watch.watched import asked, engine
 
 
 @pytest.mark.parametrize("where", ["chat", "page"])

@@ -8,9 +8,9 @@ import pytest
 
 from app.store.store import Store
 from app.tui.common.options import ChatOptions
-from app.tui.panels.screen import WatchScreen
+from app.tui.watch.screen import WatchScreen
 from tests.fakes.chat_app import make_app, ready, until
-from tests.tui.panels.watched import asked, engine, picking, remembering, watching
+from tests.tui.watch.watched import asked, engine, picking, remembering, watching
 
 
 async def test_an_old_reply_is_watched_as_a_new_one(tmp_path: Path) -> None:

@@ -14,11 +14,11 @@ from app.tui.common.options import ChatOptions
 from app.tui.common.preferences import Preferences
 from app.tui.dialogs.pickers import Palette
 from app.tui.panels.choice import Visibility
-from app.tui.panels.screen import WatchScreen
+from app.tui.watch.screen import WatchScreen
 from tests.fakes.chat_app import answered, make_app, make_catalogue, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply
-from tests.tui.panels.watched import asked, engine, picking, remembering, watching
+from tests.tui.watch.watched import asked, engine, picking, remembering, watching
 
 
 async def test_f7_opens_and_arrows_turn_the_pages(tmp_path: Path) -> None:

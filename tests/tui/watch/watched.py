@@ -10,7 +10,7 @@ from app.domain.trace import Origin, TokenTrace, TopToken
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
 from app.tui.common.preferences import Preferences
-from app.tui.panels.screen import PanelPicker, WatchScreen
+from app.tui.watch.screen import PanelPicker, WatchScreen
 from tests.fakes.chat_app import answered, ready, until
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripted_engine import ScriptedEngine

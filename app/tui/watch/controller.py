@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Coroutine
-
 from textual.app import App
 
 from app.analysis.ending import ReplyContext
@@ -20,8 +17,8 @@ from app.tui.dialogs.help import Story
 from app.tui.panels.choice import PanelChoice
 from app.tui.panels.column import PanelColumn
 from app.tui.panels.pages import PAGES, page_of
-from app.tui.panels.screen import PanelPicker, WatchScreen
 from app.tui.panels.status import StatusLine
+from app.tui.watch.screen import PanelPicker, WatchScreen
 
 
 class PanelController:
@@ -151,24 +148,3 @@ class PanelController:
         self._memory.remember("watch", name, "")
         self._screen = None
         self._host.call_after_refresh(self.refresh)
-
-
-class WatchCommands:
-    """The actions of watching, mixed into the chat's screen, which sets what they work with."""
-
-    watching: PanelController
-
-    @abstractmethod
-    def _open(self, work: Coroutine[object, object, None]) -> None: ...
-
-    def action_watch(self, name: str = "") -> None:
-        """Shows a panel as large as the screen."""
-        self._open(self.watching.show(name))
-
-    def action_choose_panels(self) -> None:
-        """Chooses what the column shows."""
-        self._open(self.watching.choose())
-
-    def action_speculate(self) -> None:
-        """Turns speculation on or off."""
-        self.watching.toggle_speculation()
