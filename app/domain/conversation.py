@@ -35,6 +35,17 @@ class ReplyState(StrEnum):
     FAILED = "failed"
 
 
+Attachments = tuple[()]
+"""What a message carries beside its text: no kinds exist yet, so that this is always empty."""
+
+
+class UserMessage(Struct, frozen=True):
+    """What a person sends, from the composer to the engine's prompt builder."""
+
+    text: str
+    attachments: Attachments = ()
+
+
 class GenerationRecord(Struct, frozen=True, kw_only=True):
     """What is stored with a reply: model and preset, why it ended, counts and durations."""
 
@@ -67,6 +78,7 @@ class Message(Struct, frozen=True, kw_only=True):
     """Milliseconds since the epoch; order is given by `id`, never by time."""
     state: ReplyState = ReplyState.DONE
     generation: GenerationRecord | None = None
+    attachments: Attachments = ()
 
 
 class ConversationKind(StrEnum):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from app.domain.conversation import Role
+from app.domain.conversation import Attachments, Role
 from app.domain.generation import ContextPolicy, PromptSpans
 from app.domain.model import LoadOptions, ModelSizes
 from app.domain.sampling import SamplingParams
@@ -18,6 +18,7 @@ class ChatMessage(Struct, frozen=True, array_like=True):
 
     role: Role
     content: str
+    attachments: Attachments = ()
 
 
 class LoadModel(Struct, frozen=True, tag=True, array_like=True):

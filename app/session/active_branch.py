@@ -10,7 +10,7 @@ from itertools import takewhile
 
 from msgspec.structs import replace
 
-from app.domain.conversation import ChatSettings, Conversation, ConversationKind, Message, ReplyState, Role
+from app.domain.conversation import ChatSettings, Conversation, ConversationKind, Message, ReplyState, Role, UserMessage
 from app.domain.errors import GoneError, StoreError
 from app.session.events import BranchChanged, Gone
 from app.session.message_log import MessageLog
@@ -104,16 +104,20 @@ class ActiveBranch:
         before, self.gone = self.gone, gone
         return BranchChanged(gone=gone) if gone and gone is not before else None
 
-    async def ask(self, branch: list[Message], text: str, kind: ConversationKind, settings: ChatSettings) -> Message:
+    async def ask(
+        self, branch: list[Message], asked: UserMessage, kind: ConversationKind, settings: ChatSettings
+    ) -> Message:
         """Keeps a message of the user at the end of `branch`, which begins a conversation where there is none."""
-        content = sendable(text)
+        asked = sendable(asked)
         if self.conversation is None:
-            conversation, message = await self._keeper.start(title_of(content), content, kind, settings)
+            conversation, message = await self._keeper.start(title_of(asked.text), asked, kind, settings)
             if self.branch is branch:
                 self.conversation = conversation
         else:
             parent_id = branch[-1].id if branch else None
-            message = await self._keeper.add(self.conversation.id, parent_id, Role.USER, content, ReplyState.DONE)
+            message = await self._keeper.add(
+                self.conversation.id, parent_id, Role.USER, asked.text, ReplyState.DONE, asked.attachments
+            )
         branch.append(message)
         return message
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.client.engine import Engine
-from app.domain.conversation import Message, Role
+from app.domain.conversation import Message, Role, UserMessage
 from app.domain.generation import ContextPolicy, PromptSpans
 from app.domain.sampling import Preset
 from app.protocol.commands import ChatMessage, Tokenize
@@ -60,9 +60,9 @@ class Budget(Struct, frozen=True):
         return self.n_left < min(self.max_tokens or quarter, quarter)
 
 
-async def budget_of(engine: Engine, preset: Preset, branch: Sequence[Message], text: str) -> Budget | None:
-    """Tokens that `text` would take as the next message of a branch; None if the engine cannot count now."""
-    messages = prompt_messages(preset, branch, text)
+async def budget_of(engine: Engine, preset: Preset, branch: Sequence[Message], message: UserMessage) -> Budget | None:
+    """Tokens that `message` would take as the next one of a branch; None if the engine cannot count now."""
+    messages = prompt_messages(preset, branch, message)
     at_least = sum(len(message.content) for message in messages) > MAX_CHARS
     sampling = preset.sampling
     answer = await engine.tokenize(

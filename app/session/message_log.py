@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from app.config.settings import TraceSettings
 from app.domain.conversation import (
+    Attachments,
     ChatSettings,
     Conversation,
     ConversationKind,
@@ -22,6 +23,7 @@ from app.domain.conversation import (
     Message,
     ReplyState,
     Role,
+    UserMessage,
 )
 from app.domain.errors import GoneError, StoreError
 from app.domain.sampling import SamplingParams
@@ -78,12 +80,12 @@ class MessageLog:
         self._broken = True
 
     async def start(
-        self, title: str, content: str, kind: ConversationKind, settings: ChatSettings
+        self, title: str, asked: UserMessage, kind: ConversationKind, settings: ChatSettings
     ) -> tuple[Conversation, Message]:
         """Keeps a new conversation with its first message, both or neither."""
         if self._store and not self._broken:
             try:
-                return await self._store.start_conversation(title, content, kind, settings)
+                return await self._store.start_conversation(title, asked, kind, settings)
             except StoreError as error:
                 self.fail(error)
         now_ms = _now_ms()
@@ -98,21 +100,27 @@ class MessageLog:
             settings=settings,
         )
         self._conversations[conversation.id] = conversation
-        message = self._remember(conversation.id, None, Role.USER, content, ReplyState.DONE)
+        message = self._remember(conversation.id, None, Role.USER, asked.text, ReplyState.DONE, asked.attachments)
         return replace(conversation, tip_id=message.id), message
 
     async def add(
-        self, conversation_id: int, parent_id: int | None, role: Role, content: str, state: ReplyState
+        self,
+        conversation_id: int,
+        parent_id: int | None,
+        role: Role,
+        content: str,
+        state: ReplyState,
+        attachments: Attachments = (),
     ) -> Message:
         """Keeps a new message."""
         if self._store and not self._broken:
             conversation_id = self.current_conversation(conversation_id)
             parent_id = None if parent_id is None else self.current_id(parent_id)
             try:
-                return await self._store.add_message(conversation_id, parent_id, role, content, state)
+                return await self._store.add_message(conversation_id, parent_id, role, content, state, attachments)
             except StoreError as error:
                 self.fail(error)
-        return self._remember(conversation_id, parent_id, role, content, state)
+        return self._remember(conversation_id, parent_id, role, content, state, attachments)
 
     async def keep_settings(self, conversation_id: int, settings: ChatSettings) -> None:
         """Keeps what answers a conversation from now on."""
@@ -295,9 +303,13 @@ class MessageLog:
             conversation_id = created.id
         parent_id = None if message.parent_id is None else self.current_id(message.parent_id)
         try:
-            added = await store.add_message(conversation_id, parent_id, message.role, message.content, state)
+            added = await store.add_message(
+                conversation_id, parent_id, message.role, message.content, state, message.attachments
+            )
         except GoneError:
-            added = await store.add_message(conversation_id, None, message.role, message.content, state)
+            added = await store.add_message(
+                conversation_id, None, message.role, message.content, state, message.attachments
+            )
         self._message_ids[self.current_id(message.id)] = added.id
         return added.id
 
@@ -318,7 +330,13 @@ class MessageLog:
         )
 
     def _remember(
-        self, conversation_id: int, parent_id: int | None, role: Role, content: str, state: ReplyState
+        self,
+        conversation_id: int,
+        parent_id: int | None,
+        role: Role,
+        content: str,
+        state: ReplyState,
+        attachments: Attachments,
     ) -> Message:
         message = Message(
             id=next(self._new_ids),
@@ -328,6 +346,7 @@ class MessageLog:
             content=content,
             created_ms=_now_ms(),
             state=state,
+            attachments=attachments,
         )
         self._memory[message.id] = _Remembered(message)
         return message

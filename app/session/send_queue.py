@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Coroutine
 from typing import Literal, Protocol
 
 from app.client.engine import EngineState
-from app.domain.conversation import Role
+from app.domain.conversation import Role, UserMessage
 from app.domain.errors import TokscopeError
 from app.session.events import TurnEvent
 from app.session.loading import EngineLoader
@@ -49,7 +49,7 @@ class Chat:
         self._loader = loader
         self._host = host
         self._ended = asyncio.Event()
-        self.waiting: list[str] = []
+        self.waiting: list[UserMessage] = []
         self.running = False
         self._held = False
         """Nothing is sent while `settle` waits."""
@@ -61,9 +61,9 @@ class Chat:
         takes = state is EngineState.READY or (state is EngineState.LOST and self._loader.ready)
         return takes and not self.running and not self.session.busy and not self.session.others_reply
 
-    def submit(self, text: str) -> None:
-        """Sends `text`, or puts it in line."""
-        self.waiting.append(text)
+    def submit(self, message: UserMessage) -> None:
+        """Sends `message`, or puts it in line."""
+        self.waiting.append(message)
         self._send_next()
 
     def advance(self) -> None:
@@ -79,11 +79,11 @@ class Chat:
         else:
             self._host.queue_changed()
 
-    def take_back(self) -> str:
-        """Takes the newest message out of the line; returns its text, empty when none waits."""
-        text = self.waiting.pop() if self.waiting else ""
+    def take_back(self) -> UserMessage | None:
+        """Takes the newest message out of the line; returns it, None when none waits."""
+        message = self.waiting.pop() if self.waiting else None
         self._host.queue_changed()
-        return text
+        return message
 
     def can_regenerate(self) -> bool:
         """Whether a reply can be written again now."""
@@ -103,12 +103,11 @@ class Chat:
             self.session.stop()
         return self.running
 
-    def take_all_back(self) -> str:
-        """Takes every message out of the line; returns their texts, one below the other."""
-        text = "\n".join(self.waiting)
-        self.waiting.clear()
+    def take_all_back(self) -> list[UserMessage]:
+        """Takes every message out of the line; returns them, the oldest first."""
+        messages, self.waiting = self.waiting, []
         self._host.queue_changed()
-        return text
+        return messages
 
     async def settle(self) -> None:
         """Stops the reply and returns once it is stored; messages stay in line."""

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from app.client.engine import Engine
 from app.config.settings import TraceSettings
-from app.domain.conversation import ChatSettings, Conversation, ConversationKind, Message
+from app.domain.conversation import ChatSettings, Conversation, ConversationKind, Message, UserMessage
 from app.domain.errors import TokscopeError
 from app.domain.generation import FinishReason
 from app.domain.sampling import Preset
@@ -140,9 +140,9 @@ class Session:
         self.use(settings)
         await complete(self._place.keep_settings(settings))
 
-    def send(self, text: str) -> AsyncGenerator[TurnEvent]:
+    def send(self, message: UserMessage) -> AsyncGenerator[TurnEvent]:
         """Keeps the user's message, then streams the reply to it."""
-        return self._alone(self._send(text), extend=True)
+        return self._alone(self._send(message), extend=True)
 
     def regenerate(self) -> AsyncGenerator[TurnEvent]:
         """Streams another reply to the last user message, if there is one; an old one stays as its sibling."""
@@ -164,17 +164,17 @@ class Session:
         begin = partial(rewrite_of, text=text, model=self._options().model_name)
         return self._alone(self._again(reply, begin))
 
-    def send_many(self, text: str, n: int) -> AsyncGenerator[tuple[int, TurnEvent]]:
+    def send_many(self, message: UserMessage, n: int) -> AsyncGenerator[tuple[int, TurnEvent]]:
         """`branches` of the preset with seeds that follow each other from its own, or from a random one."""
-        return self.branches(text, variants([self.preset], n))
+        return self.branches(message, variants([self.preset], n))
 
-    def branches(self, text: str | None, presets: Sequence[Preset]) -> AsyncGenerator[tuple[int, TurnEvent]]:
+    def branches(self, message: UserMessage | None, presets: Sequence[Preset]) -> AsyncGenerator[tuple[int, TurnEvent]]:
         """Keeps the user's message, then streams a reply with each preset at once, each event with its reply's index.
 
-        Without a text they answer the last user message again. The replies are siblings; the conversation goes on with
-        the last one, until `choose` says otherwise. What belongs to no reply has index 0.
+        Without a message they answer the last user message again. The replies are siblings; the branch continues with
+        the last one until `choose` picks another. What belongs to no reply has index 0.
         """
-        return self._alone(self._branches(text, presets), extend=text is not None)
+        return self._alone(self._branches(message, presets), extend=message is not None)
 
     def stop(self) -> None:
         """Ends the running turn, keeping its text; returns at once; the stream ends with the last event. Idempotent."""
@@ -265,11 +265,11 @@ class Session:
         finally:
             self._running.release()
 
-    async def _send(self, text: str) -> AsyncGenerator[TurnEvent]:
+    async def _send(self, asked: UserMessage) -> AsyncGenerator[TurnEvent]:
         if self._met:
             yield self._met
         branch = self.branch
-        message = await complete(self._place.ask(branch, text, self.kind, self._settings()))
+        message = await complete(self._place.ask(branch, asked, self.kind, self._settings()))
         yield MessageStored(message)
         events = self._running.one(branch, len(branch) - 1, self._options())
         async with aclosing(self._or_returned(branch, events)) as answered:
@@ -293,12 +293,14 @@ class Session:
             async for event in answered:
                 yield event
 
-    async def _branches(self, text: str | None, presets: Sequence[Preset]) -> AsyncGenerator[tuple[int, TurnEvent]]:
+    async def _branches(
+        self, asked: UserMessage | None, presets: Sequence[Preset]
+    ) -> AsyncGenerator[tuple[int, TurnEvent]]:
         if self._met:
             yield 0, self._met
         branch, at = self.branch, self._place.last_question()
-        if text is not None:
-            message = await complete(self._place.ask(branch, text, self.kind, self._settings()))
+        if asked is not None:
+            message = await complete(self._place.ask(branch, asked, self.kind, self._settings()))
             yield 0, MessageStored(message)
             at = len(branch) - 1
         if at is None:

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from app.domain.conversation import Message, Role
+from msgspec.structs import replace
+
+from app.domain.conversation import Message, Role, UserMessage
 from app.domain.sampling import Preset
 from app.domain.text import one_line
 from app.protocol.commands import ChatMessage
 
 
-def sendable(text: str) -> str:
-    """What is kept, and sent, of a text that was typed: halves of surrogate pairs become question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+def sendable(message: UserMessage) -> UserMessage:
+    """Returns what is stored and sent of a message: halves of surrogate pairs become question marks."""
+    return replace(message, text=message.text.encode("utf-8", "replace").decode("utf-8"))
 
 
-def prompt_messages(preset: Preset, branch: Sequence[Message], text: str | None = None) -> tuple[ChatMessage, ...]:
-    """Returns the preset's system prompt, the branch and `text`, the user's next message.
+def prompt_messages(
+    preset: Preset, branch: Sequence[Message], following: UserMessage | None = None
+) -> tuple[ChatMessage, ...]:
+    """Returns the preset's system prompt, the branch and the user's next message.
 
     Partial replies are sent, replies without text are not: the user's messages around one are sent as one turn, since
     many chat templates refuse two in a row.
     """
     sent = [ChatMessage(Role.SYSTEM, preset.system)] if preset.system else []
-    said = [ChatMessage(m.role, m.content) for m in branch if m.content or m.role is not Role.ASSISTANT]
-    if text is not None:
-        said.append(ChatMessage(Role.USER, sendable(text)))
+    said = [ChatMessage(m.role, m.content, m.attachments) for m in branch if m.content or m.role is not Role.ASSISTANT]
+    if following is not None:
+        said.append(ChatMessage(Role.USER, sendable(following).text, following.attachments))
     for message in said:
         if sent and sent[-1].role is message.role is Role.USER:
-            message = ChatMessage(Role.USER, f"{sent.pop().content}\n\n{message.content}")
+            before = sent.pop()
+            message = ChatMessage(
+                Role.USER, f"{before.content}\n\n{message.content}", before.attachments + message.attachments
+            )
         sent.append(message)
     return tuple(sent)
 

@@ -1,4 +1,7 @@
-"""The rows of messages and of their generations: SQL in, values out. Synchronous, as `app.store.conversations`."""
+"""The rows of messages and of their generations: SQL in, values out. Synchronous, as `app.store.conversations`.
+
+A message's attachments have no column: no kinds of them exist yet, its text is all that there is to store.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 import apsw
 import msgspec
 
-from app.domain.conversation import GenerationRecord, Message, ReplyState, Role
+from app.domain.conversation import Attachments, GenerationRecord, Message, ReplyState, Role
 from app.domain.errors import GoneError
 from app.domain.generation import FinishReason, Stop, Timings, Usage
 from app.domain.sampling import SamplingParams
@@ -59,7 +62,9 @@ def add(connection: apsw.Connection, message: Message, owner: str) -> Message:
     return msgspec.structs.replace(message, id=connection.last_insert_rowid())
 
 
-def new(conversation_id: int, parent_id: int | None, role: Role, content: str, state: ReplyState) -> Message:
+def new(
+    conversation_id: int, parent_id: int | None, role: Role, content: str, state: ReplyState, attachments: Attachments
+) -> Message:
     """A message of now that has no row yet."""
     return Message(
         id=0,
@@ -69,6 +74,7 @@ def new(conversation_id: int, parent_id: int | None, role: Role, content: str, s
         content=content,
         created_ms=now_ms(),
         state=state,
+        attachments=attachments,
     )
 
 

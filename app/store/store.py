@@ -15,6 +15,7 @@ from typing import TypeVar
 import apsw
 
 from app.domain.conversation import (
+    Attachments,
     ChatSettings,
     Conversation,
     ConversationKind,
@@ -22,6 +23,7 @@ from app.domain.conversation import (
     Message,
     ReplyState,
     Role,
+    UserMessage,
 )
 from app.domain.errors import StoreError
 from app.domain.sampling import SamplingParams
@@ -134,7 +136,7 @@ class Store:
     async def start_conversation(
         self,
         title: str,
-        content: str,
+        asked: UserMessage,
         kind: ConversationKind = ConversationKind.CHAT,
         settings: ChatSettings | None = None,
     ) -> tuple[Conversation, Message]:
@@ -142,7 +144,7 @@ class Store:
 
         def work(connection: apsw.Connection) -> tuple[Conversation, Message]:
             conversation_id = conversations.create(connection, _title(title), kind, settings)
-            draft = messages.new(conversation_id, None, Role.USER, content, ReplyState.DONE)
+            draft = messages.new(conversation_id, None, Role.USER, asked.text, ReplyState.DONE, asked.attachments)
             message = messages.add(connection, draft, self._database.owner if self._database else "")
             conversations.touch(connection, conversation_id, message.id)
             if kind is ConversationKind.ASK:
@@ -225,11 +227,12 @@ class Store:
         role: Role,
         content: str,
         state: ReplyState = ReplyState.DONE,
+        attachments: Attachments = (),
     ) -> Message:
         """A new message, which becomes the tip; on the disk when this returns."""
 
         def work(connection: apsw.Connection) -> Message:
-            draft = messages.new(conversation_id, parent_id, role, content, state)
+            draft = messages.new(conversation_id, parent_id, role, content, state, attachments)
             message = messages.add(connection, draft, self._database.owner if self._database else "")
             conversations.touch(connection, conversation_id, message.id)
             return message

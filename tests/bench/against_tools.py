@@ -18,6 +18,7 @@ from statistics import median
 from app.cli.bench.probe import Probe, user
 from app.client.worker_client import WorkerClient
 from app.config.catalogue import load_catalogue
+from app.domain.conversation import UserMessage
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.models.locate import locate
@@ -114,8 +115,8 @@ async def contest(options: argparse.Namespace, model: Path, log: Path) -> None:
             batched = llama_bench.build(options.source, "llama-batched-bench")
             sizes = {"n_sequences": N_BRANCHES, "n_prompt": 48, "n_generate": N_GEN}
             contenders = {
-                f"{N_BRANCHES} continuations": lambda round_: ours.branches(round_, N_BRANCHES),
-                "1 continuation": lambda round_: ours.branches(round_, 1),
+                f"{N_BRANCHES} continuations": lambda round_: ours.branches(UserMessage(round_), N_BRANCHES),
+                "1 continuation": lambda round_: ours.branches(UserMessage(round_), 1),
                 "llama-batched-bench -pps": of_tool(
                     llama_bench.batched_tokens_per_second, batched, model, **threads, **sizes
                 ),

@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from app.domain.conversation import Role
+from app.domain.conversation import Role, UserMessage
 from app.domain.errors import StoreError
 from app.store.store import Store
 from tests.faults.failing_vfs import failing_vfs
@@ -19,7 +19,7 @@ async def test_a_write_that_fails_loses_nothing_that_was_acknowledged(tmp_path: 
     failures: list[str] = []
     with failing_vfs(error) as vfs:
         store = await Store.open(tmp_path / "chat.db")
-        conversation, message = await store.start_conversation("t", "0")
+        conversation, message = await store.start_conversation("t", UserMessage("0"))
         acknowledged = [message]
         for n in range(1, 41):
             vfs.fails_at = n
@@ -43,7 +43,7 @@ async def test_a_write_that_fails_loses_nothing_that_was_acknowledged(tmp_path: 
 async def test_a_disk_that_fails_while_the_store_opens_is_an_error_and_no_loss(tmp_path: Path, n: int) -> None:
     path = tmp_path / "chat.db"
     store = await Store.open(path)
-    await store.start_conversation("kept", "q")
+    await store.start_conversation("kept", UserMessage("q"))
     await store.close()
     with failing_vfs(apsw.IOError) as vfs:
         vfs.fails_at = n

@@ -11,6 +11,7 @@ import pytest
 
 from app.client.connection import Graces
 from app.client.worker_client import WorkerClient
+from app.domain.conversation import UserMessage
 from app.domain.generation import ContextPolicy, FinishReason, PromptSpans
 from app.domain.model import LoadOptions
 from app.domain.sampling import Preset, SamplingParams
@@ -60,10 +61,10 @@ def preset(policy: ContextPolicy, max_tokens: int = 12, **sampling: object) -> P
 
 async def sent(session: Session, text: str) -> tuple[Budget, PromptFit | None, GenerationFinished]:
     """The budget before, the counts in the request's own events, and its end."""
-    reported = await budget_of(session.engine, session.preset, session.branch, text)
+    reported = await budget_of(session.engine, session.preset, session.branch, UserMessage(text))
     assert reported is not None
     trimmed, started, finished = (0, 0), None, None
-    async with aclosing(session.send(text)) as events:
+    async with aclosing(session.send(UserMessage(text))) as events:
         async for event in events:
             match event:
                 case ContextTrimmed(n_messages=n_messages, n_tokens=n_tokens):
@@ -122,7 +123,7 @@ async def test_a_message_that_is_sent_meanwhile_is_answered_and_so_is_the_questi
 ) -> None:
     async with worker(tmp_path, smollm2, LoadOptions(n_ctx=N_CTX)) as client:
         short = preset("stop")
-        question = asyncio.create_task(budget_of(client, short, [], "Name a colour. " * 4000))
+        question = asyncio.create_task(budget_of(client, short, [], UserMessage("Name a colour. " * 4000)))
         await asyncio.sleep(0)
         request = Generate(client.next_request_id(), prompt_messages(short, []), short.sampling, prompt_ids=(1, 2, 3))
         reasons = [

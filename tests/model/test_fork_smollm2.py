@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from app.client.connection import Graces
 from app.client.worker_client import WorkerClient
-from app.domain.conversation import Message
+from app.domain.conversation import Message, UserMessage
 from app.domain.model import LoadOptions
 from app.domain.sampling import Preset, SamplingParams
 from app.domain.trace import Origin, ReplyTrace, text_before
@@ -66,7 +66,7 @@ def started(events: list[TurnEvent]) -> GenerationStarted:
 
 
 async def test_a_fork_goes_on_as_the_reply_did_and_computes_one_token(session: Session):
-    _, old, before = await run(session, session.send("Name three colours and what they stand for."))
+    _, old, before = await run(session, session.send(UserMessage("Name three colours and what they stand for.")))
     assert len(before.tokens) == N_TOKENS
     events, new, after = await run(session, session.fork(old, 10))
     assert started(events).n_prompt - started(events).n_cached == 1
@@ -80,7 +80,7 @@ async def test_a_fork_goes_on_as_the_reply_did_and_computes_one_token(session: S
 
 
 async def test_an_alternative_is_forced_with_the_probability_that_it_had(session: Session):
-    _, old, before = await run(session, session.send("Name three colours and what they stand for."))
+    _, old, before = await run(session, session.send(UserMessage("Name three colours and what they stand for.")))
     chosen = before.tokens[5].top[2]
     _, new, after = await run(session, session.fork(old, 5, force_ids=(chosen.id,)))
     token = after.tokens[5]
@@ -91,7 +91,7 @@ async def test_an_alternative_is_forced_with_the_probability_that_it_had(session
 
 
 async def test_a_character_of_several_tokens_may_be_cut_and_is_made_whole(session: Session):
-    await run(session, session.send("Say hello."))
+    await run(session, session.send(UserMessage("Say hello.")))
     _, old, before = await run(session, session.rewrite(session.branch[-1], "Naïve 🌊 waves"))
     assert old.content.startswith("Naïve 🌊 waves")
     n_tokens = next(i for i, token in enumerate(before.tokens) if token.n_bytes == 0) + 1
@@ -103,7 +103,7 @@ async def test_a_character_of_several_tokens_may_be_cut_and_is_made_whole(sessio
 
 
 async def test_what_another_model_wrote_is_read_again_and_measured(session: Session):
-    _, old, before = await run(session, session.send("Name three colours and what they stand for."))
+    _, old, before = await run(session, session.send(UserMessage("Name three colours and what they stand for.")))
     session.model_name = "another"
     session.preset = replace(GREEDY, sampling=replace(GREEDY.sampling, max_tokens=12))
     events, new, after = await run(session, session.fork(old, 8))

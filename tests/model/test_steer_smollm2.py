@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from app.client.connection import Graces
 from app.client.worker_client import WorkerClient
 from app.config.catalogue import load_catalogue
+from app.domain.conversation import UserMessage
 from app.domain.sampling import Preset, SamplingParams
 from app.domain.trace import Origin
 from app.tui.app import TokscopeApp
@@ -51,7 +52,7 @@ async def paused(chat: ChatScreen, n_generated: int) -> None:
 async def test_a_reply_is_stepped_typed_into_and_run_on(tmp_path: Path) -> None:
     async with chatting(tmp_path) as (_, chat, pilot):
         await pilot.press("f4")
-        chat.chat.submit("Name three fruits.")
+        chat.chat.submit(UserMessage("Name three fruits."))
         await paused(chat, 0)
         first = chat.step.state.rows[0]
         assert first.after == 1.0  # greedy leaves one
@@ -83,7 +84,7 @@ async def test_a_reply_is_stepped_typed_into_and_run_on(tmp_path: Path) -> None:
 
 async def test_a_fork_shows_what_the_engine_reused(tmp_path: Path) -> None:
     async with chatting(tmp_path) as (app, chat, _):
-        chat.chat.submit("Name three fruits.")
+        chat.chat.submit(UserMessage("Name three fruits."))
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running, LONG)
         old = chat.chat.session.branch[-1]
         trace = await chat.chat.session.load_trace(old.id)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from app.domain.conversation import UserMessage
 from app.protocol.events import LoadFailed
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
@@ -51,7 +52,7 @@ async def opened(pilot: Pilot[int]) -> ChatScreen:
 
 async def asked(pilot: Pilot[int]) -> None:
     chat = await opened(pilot)
-    chat.chat.submit("Why does it rain?")
+    chat.chat.submit(UserMessage("Why does it rain?"))
     await answered(chat)
     await pilot.pause()
 

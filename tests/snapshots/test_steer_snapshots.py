@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from app.domain.conversation import UserMessage
 from app.domain.sampling import Preset, SamplingParams
 from app.tui.app import TokscopeApp
 from app.tui.branches.plan import BranchPlan
@@ -44,7 +45,7 @@ def test_step_mode(snap_compare: Compare, tmp_path: Path, size: tuple[int, int])
     async def held(pilot: Pilot[int]) -> None:
         chat = await ready(app)
         chat.chat.session.step_from_start = True
-        chat.chat.submit("Why does it rain?")
+        chat.chat.submit(UserMessage("Why does it rain?"))
         await until(lambda: chat.step.state.paused)
         await pilot.press("3", "space")
         await until(lambda: chat.step.state.paused and chat.step.state.n_generated == 3)
@@ -90,7 +91,7 @@ def test_rewrite(snap_compare: Compare, tmp_path: Path) -> None:
 
     async def rewriting(pilot: Pilot[int]) -> None:
         chat = await ready(app)
-        chat.chat.submit("Why does it rain?")
+        chat.chat.submit(UserMessage("Why does it rain?"))
         await answered(chat)
         await pilot.press("f9")
         await until(lambda: isinstance(app.screen, Rewrite) and app.screen.is_mounted)
@@ -104,7 +105,7 @@ def test_a_version_of_several(snap_compare: Compare, tmp_path: Path) -> None:
 
     async def walked(pilot: Pilot[int]) -> None:
         chat = await ready(app)
-        chat.chat.submit("Why does it rain?")
+        chat.chat.submit(UserMessage("Why does it rain?"))
         await answered(chat)
         for n in (2, 3):
             await pilot.press("ctrl+r")

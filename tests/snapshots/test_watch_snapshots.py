@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from textual.pilot import Pilot
 
+from app.domain.conversation import UserMessage
 from app.domain.generation import CellSpan, DraftCounts, PromptSpans
 from app.domain.trace import Origin, TokenTrace, TopToken
 from app.tui.app import TokscopeApp
@@ -76,7 +77,7 @@ async def asked(pilot: Pilot[int]) -> ChatScreen:
     app = pilot.app
     assert isinstance(app, TokscopeApp)
     chat = await ready(app)
-    chat.chat.submit("Why does it rain?")
+    chat.chat.submit(UserMessage("Why does it rain?"))
     await answered(chat)
     await pilot.pause()
     # The screen's own clock is the only one here that is not scripted.

@@ -22,6 +22,7 @@ from app.cli.common import console
 from app.cli.common.exit_codes import ExitCode
 from app.cli.common.options import AskOptions, Format
 from app.cli.common.setup import Setup
+from app.domain.conversation import UserMessage
 from app.domain.sampling import is_constrained
 from app.protocol.events import ContextTrimmed, EngineLost, GenerationFinished, GenerationStarted, ModelReady, SlotsHeld
 from app.session.events import TurnEvent
@@ -75,7 +76,7 @@ class OneAnswer:
 
     async def send(self, session: Session, prompt: str) -> AsyncGenerator[tuple[int, TurnEvent]]:
         """Sends the question; the index is always 0."""
-        async with aclosing(session.send(prompt)) as events:
+        async with aclosing(session.send(UserMessage(prompt))) as events:
             async for event in events:
                 yield 0, event
 
@@ -136,7 +137,7 @@ class ManyAnswers:
 
     def send(self, session: Session, prompt: str) -> AsyncGenerator[tuple[int, TurnEvent]]:
         """Sends the question, to be answered several times."""
-        return session.send_many(prompt, self._options.n)
+        return session.send_many(UserMessage(prompt), self._options.n)
 
     def take(self, index: int, event: TurnEvent) -> None:
         """Shows what can be shown now."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from app.domain.conversation import Role
 from app.domain.generation import PromptSpans
 from app.domain.trace import PromptToken
@@ -175,11 +177,11 @@ class PromptBuilder:
         """A message whose text cannot become control tokens; a reply's thinking is split from its answer."""
         guard, content = self._guards[message.role], marks.clean(message.content)
         if message.role is not Role.ASSISTANT:
-            return ChatMessage(message.role, guard(content))
+            return replace(message, content=guard(content))
         parts = self._format.split(content)
-        return ReplyMessage(message.role, guard(parts.answer), guard(parts.thinking))
+        return ReplyMessage(message.role, guard(parts.answer), thinking=guard(parts.thinking))
 
 
 def _enclosed(message: ChatMessage) -> ChatMessage:
     role, content = message.role, marks.enclose(message.role, message.content)
-    return ReplyMessage(role, content, marks.enclose(role, message_thinking(message)))
+    return ReplyMessage(role, content, thinking=marks.enclose(role, message_thinking(message)))

@@ -111,7 +111,7 @@ def _merge_adjacent(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     for message in messages:
         if out and out[-1].role is message.role:
             thinking = "\n\n".join(filter(None, map(message_thinking, (out[-1], message))))
-            out[-1] = ReplyMessage(message.role, f"{out[-1].content}\n\n{message.content}", thinking)
+            out[-1] = ReplyMessage(message.role, f"{out[-1].content}\n\n{message.content}", thinking=thinking)
         else:
             out.append(message)
     return out
@@ -122,7 +122,7 @@ def _without_empty_replies(messages: Sequence[ChatMessage]) -> list[ChatMessage]
     return [m for m in messages if m.role is not Role.ASSISTANT or m.content.strip()]
 
 
-_EXAMPLE = (ChatMessage(Role.USER, "U_probe"), ReplyMessage(Role.ASSISTANT, "A_probe", "T_probe"))
+_EXAMPLE = (ChatMessage(Role.USER, "U_probe"), ReplyMessage(Role.ASSISTANT, "A_probe", thinking="T_probe"))
 
 
 class Rendered(NamedTuple):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
 
-from app.domain.conversation import Role
+from app.domain.conversation import Role, UserMessage
 from app.domain.errors import TokscopeError
 from app.domain.sampling import Preset
 from app.session.active_turns import variants
@@ -44,9 +44,9 @@ class Branching:
         """Replies to the draft, or again to the last message if there is no draft."""
         session = self._chat.session
         draft = self._composer.draft
-        content = draft if draft.strip() else None
+        message = UserMessage(draft) if draft.strip() else None
         last = next((m.content for m in reversed(session.branch) if m.role is Role.USER), None)
-        prompt = last if content is None else content
+        prompt = last if message is None else message.text
         if prompt is None:
             self._host.announce("Write a message first, for the replies to answer.")
             return
@@ -54,20 +54,20 @@ class Branching:
             self._host.announce("The engine is busy. Start several replies once it is free.")
             return
         presets = {**self._presets, session.preset.name: session.preset}
-        plan = await self._host.ask(BranchPlan(prompt, content is None, presets, session.preset.name))
+        plan = await self._host.ask(BranchPlan(prompt, message is None, presets, session.preset.name))
         if plan is None or not self._chat.can_send:
             return
-        if content is not None:
+        if message is not None:
             self._composer.take_draft()
-        self._chat.run(self._run(prompt, content, variants(plan.presets, plan.n_branches)))
+        self._chat.run(self._run(prompt, message, variants(plan.presets, plan.n_branches)))
 
-    async def _run(self, prompt: str, content: str | None, presets: list[Preset]) -> None:
+    async def _run(self, prompt: str, message: UserMessage | None, presets: list[Preset]) -> None:
         session = self._chat.session
-        before = session.branch[-1] if content is None and session.branch[-1].role is Role.ASSISTANT else None
+        before = session.branch[-1] if message is None and session.branch[-1].role is Role.ASSISTANT else None
         screen = BranchesScreen(
             prompt, presets, session.stop, self._pump.shortest_s, self._transcript.code_style, session.engine.model
         )
-        streaming = asyncio.create_task(self._stream(screen, content, presets))
+        streaming = asyncio.create_task(self._stream(screen, message, presets))
         picked = None
         try:
             picked = await self._host.ask(screen)
@@ -82,9 +82,9 @@ class Branching:
         finally:
             self._host.show_branch(session.branch)
 
-    async def _stream(self, screen: BranchesScreen, content: str | None, presets: list[Preset]) -> None:
+    async def _stream(self, screen: BranchesScreen, message: UserMessage | None, presets: list[Preset]) -> None:
         try:
-            async with aclosing(self._chat.session.branches(content, presets)) as stream:
+            async with aclosing(self._chat.session.branches(message, presets)) as stream:
                 async for index, event in stream:
                     if isinstance(event, StoreFailed):
                         self._host.announce(f"Not saved: {event.message}")

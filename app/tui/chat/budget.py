@@ -9,6 +9,7 @@ from typing import Protocol
 
 from app.analysis import units as numbers
 from app.client.engine import EngineState
+from app.domain.conversation import UserMessage
 from app.domain.generation import ContextPolicy
 from app.session.budget import Budget, budget_of
 from app.session.loading import EngineLoader
@@ -120,7 +121,7 @@ class DraftBudget:
     async def ask(self, text: str) -> BudgetNote | None:
         """See `BudgetSource`."""
         preset, session = self._chat.session.preset, self._chat.session
-        budget = await budget_of(session.engine, preset, session.branch, text)
+        budget = await budget_of(session.engine, preset, session.branch, UserMessage(text))
         return words(budget, preset.context) if budget else None
 
     def show(self, note: BudgetNote | None) -> None:

@@ -47,8 +47,8 @@ class Replies:
         """Closes an open line, else stops the reply, else takes the last queued message back."""
         if self._step_dock.leave_line() or self.stop_all():
             return
-        if text := self._chat.take_back():
-            self._composer.put_draft(text)
+        if message := self._chat.take_back():
+            self._composer.put_draft(message.text)
         elif self._composer.text:
             self._clear_at_second()
 
@@ -79,9 +79,10 @@ class Replies:
 
     def give_back(self) -> bool:
         """Moves the queued messages into the composer; returns whether there were any."""
-        n = len(self._chat.waiting)
+        messages = self._chat.take_all_back()
+        n = len(messages)
         if n:
-            self._composer.put_draft(self._chat.take_all_back())
+            self._composer.put_draft("\n".join(message.text for message in messages))
             self._host.announce(
                 "The queued message is in the composer." if n == 1 else f"{n} queued messages are in the composer."
             )

@@ -358,7 +358,7 @@ class ChatScreen(SafeScreen):
     @on(Composer.Submitted)
     def _submitted(self, event: Composer.Submitted) -> None:
         self.transcript.action_follow()
-        self.chat.submit(event.text)
+        self.chat.submit(event.sent)
         if self._services.engine.state is EngineState.LOST and self.loader.status.error:
             self.loads.again()  # it died while it loaded: a message tries once more
 
@@ -368,7 +368,7 @@ class ChatScreen(SafeScreen):
         self.budget.typed()
 
     def _unsent(self) -> str:
-        return "\n".join(filter(None, [*self.chat.waiting, self.composer.unsent]))
+        return "\n".join(filter(None, [*(each.text for each in self.chat.waiting), self.composer.unsent]))
 
     def on_descendant_focus(self) -> None:
         """Shows the keys of the widget that has the focus now."""

@@ -140,7 +140,7 @@ class StateView:
             title=session.conversation.title if session.conversation else "",
             running=self._chat.running,
             saving=session.saving,
-            waiting=tuple(self._chat.waiting),
+            waiting=tuple(each.text for each in self._chat.waiting),
             paused=step.state.shown,
             step_armed=step.armed,
             stall=session.engine.stall,

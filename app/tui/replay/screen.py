@@ -10,7 +10,7 @@ from textual.app import App, ComposeResult
 
 from app.analysis.recording import Recording
 from app.client.engine import Engine
-from app.domain.conversation import Role
+from app.domain.conversation import Role, UserMessage
 from app.domain.text import one_line
 from app.models.locate import LocatedModel
 from app.session.loading import EngineLoader
@@ -98,7 +98,7 @@ class ReplayScreen(ChatScreen):
         if model is not None:
             self.adopt(model)
         question = next((m.content for m in reversed(self._recording.messages) if m.role is Role.USER), "")
-        self.chat.submit(question)
+        self.chat.submit(UserMessage(question))
 
     async def on_key(self, event: events.Key) -> None:
         """Plays with the clock; the letters of commands work, and nothing is typed."""

@@ -18,6 +18,7 @@ from textual.document._edit import Edit
 from textual.message import Message
 from textual.widgets import TextArea
 
+from app.domain.conversation import UserMessage
 from app.tui.widgets.chips import MAX_LINES, Chips, chip_at, normalise, show
 from app.tui.widgets.history_walk import HistoryWalk
 
@@ -61,12 +62,12 @@ class Composer(TextArea):
         """Enter was pressed on a prompt that is not blank.
 
         Attributes:
-            text: the prompt, pastes in full. If it cannot be sent, give it back with `put_draft`.
+            sent: the prompt, pastes in full. If it cannot be sent, give its text back with `put_draft`.
         """
 
-        def __init__(self, text: str) -> None:
+        def __init__(self, sent: UserMessage) -> None:
             super().__init__()
-            self.text = text
+            self.sent = sent
 
     def __init__(self, placeholder: str = "", *, id: str | None = None, classes: str | None = None) -> None:
         self._chips = Chips()
@@ -145,7 +146,7 @@ class Composer(TextArea):
         self._documents[text] = document
         self._walk.add(text)
         self._load(beneath)
-        self.post_message(self.Submitted(text))
+        self.post_message(self.Submitted(UserMessage(text)))
 
     def action_newline(self) -> None:
         """Breaks the line at the cursor, in place of what is selected."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual.selection import Selection
 
-from app.domain.conversation import ReplyState
+from app.domain.conversation import ReplyState, UserMessage
 from app.domain.generation import CellSpan, FinishReason
 from app.protocol.commands import Generate
 from app.protocol.events import GenerationEvent
@@ -159,7 +159,7 @@ async def test_the_last_message_is_answered_again_and_leaving_keeps_the_reply_be
     app = make_app(tmp_path, ScriptedEngine(["old", *TEXTS]))
     async with app.run_test(size=(140, 40)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await answered(chat)
         screen = await planned(app, pilot)
         await all_done(screen)

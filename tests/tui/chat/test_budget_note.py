@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.geometry import Region
 
-from app.domain.conversation import Role
+from app.domain.conversation import Role, UserMessage
 from app.domain.generation import PromptSpans
 from app.protocol.commands import ChatMessage, Tokenize
 from app.protocol.events import PromptFit
@@ -87,7 +87,7 @@ async def test_nothing_is_asked_while_a_reply_is_written(tmp_path: Path) -> None
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("go")
+        chat.chat.submit(UserMessage("go"))
         await engine.release(2)
         await pilot.press(*"Hi")
         assert chat.budget._timer is None  # pyright: ignore[reportPrivateUsage]  no other sign that nothing will be asked

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from textual import events
 
+from app.domain.conversation import UserMessage
 from app.tui.app import _TWICE_S  # pyright: ignore[reportPrivateUsage] a bound of the test
 from app.tui.transcript.widget import Transcript
 from app.tui.widgets.bar import Bar
@@ -39,7 +40,7 @@ async def test_interrupt_stops_and_twice_quits(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("go")
+        chat.chat.submit(UserMessage("go"))
         await engine.release(2)
         await pilot.press("ctrl+c")
         await until(lambda: not chat.chat.running)
@@ -66,7 +67,7 @@ async def test_commands_that_copy(tmp_path: Path) -> None:
         chat = await ready(app)
         await pilot.press("f5")
         assert reported(app) == ["There is no last reply to copy."]
-        chat.chat.submit("show")
+        chat.chat.submit(UserMessage("show"))
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
         await pilot.press("f8")
         assert app.clipboard.strip() == "print(1)"
@@ -80,7 +81,7 @@ async def test_typing_anywhere_goes_to_the_composer(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine())
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("hi")
+        chat.chat.submit(UserMessage("hi"))
         await until(lambda: not chat.chat.running)
         chat.transcript.focus()
         await pilot.press("w", "o", "w")
@@ -92,7 +93,7 @@ async def test_a_burst_of_keys_typed_elsewhere_loses_none(tmp_path: Path) -> Non
     app = make_app(tmp_path, ScriptedEngine(["hello", "again"]))
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
-        chat.chat.submit("hi")
+        chat.chat.submit(UserMessage("hi"))
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
         chat.transcript.focus()
         await until(lambda: app.focused is chat.transcript)
@@ -130,7 +131,7 @@ async def test_too_small_is_reported_and_survived(tmp_path: Path, size: tuple[in
         await pilot.pause()
         shown = [widget.id for widget in chat.children if widget.display and widget.id]
         assert shown == ["too-small"]
-        chat.chat.submit("hi")
+        chat.chat.submit(UserMessage("hi"))
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
         await pilot.resize_terminal(100, 30)
         await until(lambda: chat.panels.display and chat.transcript.size.height > 3)
@@ -142,7 +143,7 @@ async def test_resizing_while_it_streams(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("go")
+        chat.chat.submit(UserMessage("go"))
         for size in ((40, 10), (200, 60), (20, 5), (80, 24), (100, 30)):
             await engine.release(10)
             await pilot.resize_terminal(*size)
@@ -209,7 +210,7 @@ async def test_hostile_titles_do_no_harm(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["[/x] [b] [@click=app.quit]x[/]"]))
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("[/] [@click=app.quit]go[/] \x1b]0;owned\x07")
+        chat.chat.submit(UserMessage("[/] [@click=app.quit]go[/] \x1b]0;owned\x07"))
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
         header = chat.query_one("#header", Bar).text
         assert "\x1b" not in header
@@ -278,9 +279,9 @@ async def test_the_pill_shows_of_new_text_below_and_hides_none(tmp_path: Path, s
     async with app.run_test(size=size) as pilot:
         chat = await ready(app)
         engine.permit(60)
-        chat.chat.submit("go")
+        chat.chat.submit(UserMessage("go"))
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
-        chat.chat.submit("more")
+        chat.chat.submit(UserMessage("more"))
         await until(lambda: chat.chat.running and chat.transcript.size and chat.transcript.max_scroll_y)
         await pilot.press("pageup")
         await until(lambda: not chat.transcript.follow)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.conversation import UserMessage
 from app.store.store import Store
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
@@ -19,9 +20,9 @@ async def writing(app: TokscopeApp) -> ChatScreen:
     """The chat while a reply is written and two messages wait."""
     chat = await ready(app)
     for text in ("first", "second", "third"):
-        chat.chat.submit(text)
+        chat.chat.submit(UserMessage(text))
     await until(lambda: chat.transcript.last_reply() == "one")
-    assert chat.chat.waiting == ["second", "third"]
+    assert chat.chat.waiting == [UserMessage("second"), UserMessage("third")]
     return chat
 
 
@@ -67,7 +68,7 @@ async def test_quitting_ends_at_once_and_keeps_what_waits(tmp_path: Path, keys: 
         chat = app.screen_of_chat
         assert chat is not None
         await pilot.press(*"hi", "enter")
-        await until(lambda: chat.chat.waiting == ["hi"])
+        await until(lambda: chat.chat.waiting == [UserMessage("hi")])
         await pilot.press(*keys)
     assert app.return_code == 0
     await app.close()
@@ -76,7 +77,7 @@ async def test_quitting_ends_at_once_and_keeps_what_waits(tmp_path: Path, keys: 
 
 async def test_opening_gives_back_what_waits(tmp_path: Path) -> None:
     store = await Store.in_memory()
-    other, _ = await store.start_conversation("other", "about other")
+    other, _ = await store.start_conversation("other", UserMessage("about other"))
     app = make_app(tmp_path, gated(), store=store)
     async with app.run_test(size=(120, 36)):
         chat = await writing(app)

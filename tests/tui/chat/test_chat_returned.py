@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+from app.domain.conversation import UserMessage
 from app.domain.generation import FinishReason
 from app.protocol.commands import Generate
 from app.protocol.events import EngineLost, GenerationEvent
@@ -54,7 +55,7 @@ async def test_a_later_one_leaves_a_conversation_that_goes_on(tmp_path: Path) ->
     app = make_app(tmp_path, Refusing(["one", "two"]))
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("first")
+        chat.chat.submit(UserMessage("first"))
         await answered(chat)
         await pilot.press(*"whales", "enter")
         await until(lambda: chat.composer.text == "whales" and not chat.chat.running)
@@ -83,10 +84,10 @@ async def test_what_waits_behind_it_comes_back_in_its_order(tmp_path: Path) -> N
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
-        chat.chat.submit("calm")
+        chat.chat.submit(UserMessage("calm"))
         await engine.release(1)
         for text in ("whales", "and dolphins"):
-            chat.chat.submit(text)
+            chat.chat.submit(UserMessage(text))
         engine.run_free()
         await until(lambda: chat.composer.text == "whales\nand dolphins" and not chat.chat.running)
         assert contents(chat)[0::2] == ["calm"]

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from app.config.catalogue import Catalogue
 from app.config.presets import SHIPPED_PRESETS
-from app.domain.conversation import ChatSettings, Conversation, ConversationKind, Role
+from app.domain.conversation import ChatSettings, Conversation, ConversationKind, Role, UserMessage
 from app.domain.model import ModelSpec
 from app.domain.sampling import Preset, SamplingParams
 from app.protocol.events import LoadFailed
@@ -39,7 +39,7 @@ def two_models(folder: Path) -> Catalogue:
 async def kept(settings: ChatSettings | None, kind: ConversationKind = ConversationKind.CHAT) -> Store:
     """A store with one conversation of two messages."""
     store = await Store.in_memory()
-    conversation, asked = await store.start_conversation("old", "q", kind, settings)
+    conversation, asked = await store.start_conversation("old", UserMessage("q"), kind, settings)
     await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "a")
     return store
 
@@ -76,7 +76,7 @@ async def test_what_is_opened_is_answered_as_before_and_the_header_shows_it(tmp_
         await settled(chat, "Other")
         assert uses(chat, engine) == ("creative", "You are a pirate.", "other")
         assert bar(chat, "header").startswith("Other · Q4_1 · creative · old")
-        chat.chat.submit("go on")
+        chat.chat.submit(UserMessage("go on"))
         await answered(chat, 4)
         request = engine.requests[0]
         assert (request.messages[0].content, request.sampling) == ("You are a pirate.", CREATIVE.sampling)
@@ -125,7 +125,7 @@ async def test_a_model_that_is_gone_is_replaced_and_that_is_said_and_not_kept(tm
         await opened(chat, store)
         remark = "This conversation's model /gone/big.gguf is not available (there is no file /gone/big.gguf): "
         await until(lambda: f"{remark}Tiny is used instead." in drawn(chat))
-        chat.chat.submit("go on")
+        chat.chat.submit(UserMessage("go on"))
         await answered(chat, 4)
         assert uses(chat, engine) == ("creative", "You are a pirate.", "tiny")
         assert [each.settings.model for each in await store.conversations() if each.settings] == ["/gone/big.gguf"]
@@ -210,7 +210,7 @@ async def test_a_new_conversation_has_the_preset_and_the_model_of_now_and_no_one
         await settled(chat, "Other")
         await pilot.press("ctrl+n")
         await until(lambda: chat.chat.session.conversation is None)
-        chat.chat.submit("hi")
+        chat.chat.submit(UserMessage("hi"))
         await answered(chat)
         newest, _ = await store.conversations()
         assert newest.settings == ChatSettings(model="other", preset=CREATIVE, system=system)
@@ -222,7 +222,7 @@ async def test_a_first_conversation_keeps_the_model_that_was_loaded(tmp_path: Pa
     app = app_with(tmp_path, store, options=ChatOptions(preset="balanced"))
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
-        chat.chat.submit("hi")
+        chat.chat.submit(UserMessage("hi"))
         await answered(chat)
         (conversation,) = await store.conversations()
         assert conversation.settings == ChatSettings(model="tiny", preset=SHIPPED_PRESETS["balanced"])
@@ -242,7 +242,7 @@ async def test_another_version_and_a_fork_are_answered_with_what_it_keeps(tmp_pa
 
 async def test_continuing_opens_the_last_chat_and_no_question(tmp_path: Path) -> None:
     store = await kept(replace(PIRATE, model="tiny"))
-    await store.start_conversation("asked", "x", ConversationKind.ASK)
+    await store.start_conversation("asked", UserMessage("x"), ConversationKind.ASK)
     app = app_with(tmp_path, store, options=ChatOptions(continue_last=True))
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.conversation import ReplyState
+from app.domain.conversation import ReplyState, UserMessage
 from app.domain.generation import FinishReason
 from app.protocol.commands import Generate
 from app.protocol.events import GenerationEvent, LoadFailed
@@ -48,7 +48,7 @@ async def test_tokens_are_shown_as_they_come_and_a_stop_keeps_them(tmp_path: Pat
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await engine.release(3)
         await until(lambda: chat.transcript.last_reply() == "one two")
         assert "◉ replying" in bar(chat, "header")
@@ -64,7 +64,7 @@ async def test_regenerate_replaces_the_reply_on_the_screen_and_keeps_the_old_one
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("say")
+        chat.chat.submit(UserMessage("say"))
         await answered(chat)
         await pilot.press("ctrl+r")
         await until(lambda: chat.transcript.last_reply() == "second" and not chat.chat.running)
@@ -85,7 +85,7 @@ async def test_what_is_sent_while_the_model_loads_waits_its_turn(tmp_path: Path)
         await engine.release_load(2)
         await until(lambda: chat.loader.status.fraction == 0.5)
         await pilot.press(*"one", "enter", *"two", "enter")
-        await until(lambda: chat.chat.waiting == ["one", "two"])
+        await until(lambda: chat.chat.waiting == [UserMessage("one"), UserMessage("two")])
         queued = "▸ 2 queued  one  until the model is loaded  Esc takes it back"
         await until(lambda: bar(chat, "queue") == queued)
         assert " 50%" in bar(chat, "header")
@@ -103,7 +103,7 @@ async def test_escape_takes_a_waiting_message_back(tmp_path: Path) -> None:
         chat = app.screen_of_chat
         assert chat is not None
         await pilot.press(*"one", "enter")
-        await until(lambda: chat.chat.waiting == ["one"])
+        await until(lambda: chat.chat.waiting == [UserMessage("one")])
         await pilot.press("escape")
         await until(lambda: chat.composer.text == "one")
         assert chat.chat.waiting == []
@@ -115,11 +115,11 @@ async def test_stopping_a_reply_stops_what_waits_behind_it_too(tmp_path: Path, k
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await engine.release(2)
         await until(lambda: chat.transcript.last_reply() == "one")
         await pilot.press(*"next", "enter")
-        await until(lambda: chat.chat.waiting == ["next"])
+        await until(lambda: chat.chat.waiting == [UserMessage("next")])
         await pilot.press(key)
         await until(lambda: not chat.chat.running)
         assert chat.composer.text == "next"
@@ -132,11 +132,11 @@ async def test_a_lost_engine_keeps_the_reply_and_the_next_message_starts_it_agai
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
-        chat.chat.submit("go")
+        chat.chat.submit(UserMessage("go"))
         await answered(chat)
         assert said(chat)[1] == ("assistant", "half a", ReplyState.INTERRUPTED)
         assert "✕ engine lost" in bar(chat, "header")
-        chat.chat.submit("again")
+        chat.chat.submit(UserMessage("again"))
         await answered(chat, 4)
         assert said(chat)[3] == ("assistant", "whole", ReplyState.DONE)
         assert "● ready" in bar(chat, "header")
@@ -154,7 +154,7 @@ async def test_without_a_model_the_chat_says_what_to_do_and_the_rest_works(tmp_p
         assert "not enough memory" in shown
         assert "Choose a smaller one." in shown
         await pilot.press(*"hi", "enter")
-        await until(lambda: chat.chat.waiting == ["hi"])
+        await until(lambda: chat.chat.waiting == [UserMessage("hi")])
         await until(lambda: "Ctrl+O chooses a model" in bar(chat, "queue"))
         chat.loads.load("tiny")
         await answered(chat)
@@ -172,7 +172,7 @@ async def test_a_prompt_that_is_refused_is_answered_in_words(tmp_path: Path) -> 
     app = make_app(tmp_path, Refusing())
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
-        chat.chat.submit("much")
+        chat.chat.submit(UserMessage("much"))
         await until(lambda: "9000 tokens" in shown(chat))
         assert "Ctrl+N starts a new conversation" in shown(chat)
         assert 'context = "drop-oldest-turns"' in shown(chat)
@@ -183,7 +183,7 @@ async def test_a_store_that_fails_is_reported_and_the_chat_goes_on(tmp_path: Pat
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
         await until(lambda: "not saved" in bar(chat, "header"))
-        chat.chat.submit("hi")
+        chat.chat.submit(UserMessage("hi"))
         await answered(chat)
         assert said(chat)[1][1] == "answer"
 
@@ -193,7 +193,7 @@ async def test_leaving_while_it_streams_keeps_the_text(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await engine.release(2)
         await until(lambda: chat.transcript.last_reply() == "one")
         session = chat.chat.session
@@ -263,7 +263,7 @@ async def test_a_reply_stopped_before_its_first_token_is_marked_and_written_agai
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("why?")
+        chat.chat.submit(UserMessage("why?"))
         await engine.release(n_steps)
         await until(lambda: chat.chat.session.busy)
         await pilot.press("escape")
@@ -281,7 +281,7 @@ async def test_an_engine_that_dies_in_prefill_marks_the_reply_and_ctrl_r_retries
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("why?")
+        chat.chat.submit(UserMessage("why?"))
         await until(lambda: not chat.chat.running and len(said(chat)) == 2)
         assert said(chat)[1] == ("assistant", "", ReplyState.INTERRUPTED)
         note = "interrupted: killed by SIGKILL; no text had arrived"

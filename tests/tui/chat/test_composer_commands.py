@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual import events
 
-from app.domain.conversation import Role
+from app.domain.conversation import Role, UserMessage
 from app.tui.terminal import clipboard
 from app.tui.terminal import clipboard as clip
 from tests.fakes.chat_app import answered, contents, make_app, ready, reported, until
@@ -43,7 +43,7 @@ async def test_the_escape_that_stops_a_reply_is_not_the_first_of_two(tmp_path: P
     app = make_app(tmp_path, ScriptedEngine([reply("one two three")], gated=True))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("ask")
+        chat.chat.submit(UserMessage("ask"))
         await until(lambda: chat.chat.running)
         await pilot.press(*"draft", "escape")
         await until(lambda: not chat.chat.running)
@@ -65,7 +65,7 @@ async def test_alt_arrows_move_by_words_where_something_is_written(tmp_path: Pat
     app = make_app(tmp_path, ScriptedEngine([reply("first"), reply("second")]))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("ask")
+        chat.chat.submit(UserMessage("ask"))
         await answered(chat)
         await pilot.press("ctrl+r")
         await until(lambda: contents(chat) == ["ask", "second"] and not chat.chat.running)
@@ -84,7 +84,7 @@ async def test_regenerating_stops_the_reply_that_is_written(tmp_path: Path) -> N
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("ask")
+        chat.chat.submit(UserMessage("ask"))
         engine.permit(2)
         await until(lambda: chat.transcript.last_reply())
         await pilot.press("ctrl+r")
@@ -100,7 +100,7 @@ async def test_a_new_conversation_says_that_a_reply_was_stopped(tmp_path: Path) 
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("ask")
+        chat.chat.submit(UserMessage("ask"))
         await until(lambda: chat.chat.running and bool(contents(chat)))
         await pilot.press("ctrl+n")
         await until(lambda: not contents(chat) and not chat.chat.running)
@@ -130,7 +130,7 @@ async def test_copying_says_who_took_it(
     app = make_app(tmp_path, ScriptedEngine([reply("answer")]))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("ask")
+        chat.chat.submit(UserMessage("ask"))
         await answered(chat)
         await pilot.press("f5")
         await until(lambda: reported(app) == [words])

@@ -8,7 +8,7 @@ import pytest
 
 from app.client.connection import Graces
 from app.client.worker_client import WorkerClient
-from app.domain.conversation import ReplyState
+from app.domain.conversation import ReplyState, UserMessage
 from tests.fakes.chat_app import make_app, ready, until
 from tests.fakes.fake_worker import fake_worker
 
@@ -23,7 +23,7 @@ async def test_a_flood_ends_in_words_and_the_next_message_is_answered(tmp_path: 
     app = make_app(tmp_path, flooding(tmp_path, place))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("go")
+        chat.chat.submit(UserMessage("go"))
         await until(lambda: (tmp_path / "once").exists())
         await pilot.press(*"more")
         await until(lambda: chat.composer.text == "more")
@@ -41,7 +41,7 @@ async def test_esc_ends_a_flood(tmp_path: Path) -> None:
     app = make_app(tmp_path, flooding(tmp_path, "token"))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("go")
+        chat.chat.submit(UserMessage("go"))
         await until(lambda: (tmp_path / "once").exists())
         await pilot.press("escape")
         await until(lambda: not chat.chat.running, 60)

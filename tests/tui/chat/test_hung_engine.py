@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.client.engine import EngineState, Stall
-from app.domain.conversation import ReplyState
+from app.domain.conversation import ReplyState, UserMessage
 from app.tui.chat import screen as chat_screen
 from app.tui.chat.screen import ChatScreen
 from tests.fakes.chat_app import answered, bar, contents, make_app, ready, reported, shown, until
@@ -34,7 +34,7 @@ async def test_a_hung_engine_is_reported_in_a_reply_and_the_notice_goes_when_it_
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)):
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await engine.release(2)
         assert stall_line(chat) == ""
         engine.stall = Stall(6.4, answers=False)
@@ -54,7 +54,7 @@ async def test_a_hung_engine_is_reported_over_another_screen_too(tmp_path: Path)
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await engine.release(2)
         await pilot.press("f1")
         await until(lambda: app.screen is not chat)
@@ -90,7 +90,7 @@ async def test_a_restart_keeps_what_came_and_asks_again(tmp_path: Path, how: str
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await engine.release(2)
         engine.stall = Stall(6.0, answers=False)
         await until(lambda: stall_line(chat))
@@ -115,7 +115,7 @@ async def test_after_three_deaths_every_way_to_try_again_works(tmp_path: Path, w
     async with app.run_test(size=(100, 30)) as pilot:
         chat = await ready(app)
         for n in range(3):
-            chat.chat.submit(f"try {n}")
+            chat.chat.submit(UserMessage(f"try {n}"))
             await answered(chat, 2 * n + 2)
         engine.crash_looping = True
         assert shown(chat).count("The next message starts it again.") == 3
@@ -133,7 +133,7 @@ async def test_after_three_deaths_every_way_to_try_again_works(tmp_path: Path, w
             await pilot.press("enter")
             await until(lambda: len(engine.loads) == n_loads + 1 and chat.loader.ready)
             assert engine.state is EngineState.READY
-            chat.chat.submit("more")
+            chat.chat.submit(UserMessage("more"))
             await answered(chat, 8)
         assert contents(chat)[-1] == "whole"
 
@@ -143,15 +143,15 @@ async def test_a_queue_is_not_fed_to_an_engine_that_keeps_dying(tmp_path: Path) 
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(100, 30)):
         chat = await ready(app)
-        chat.chat.submit("first")
-        chat.chat.submit("second")
+        chat.chat.submit(UserMessage("first"))
+        chat.chat.submit(UserMessage("second"))
         engine.crash_looping = True
         engine.run_free()
         await answered(chat)
         assert chat.chat.session.branch[-1].state is ReplyState.INTERRUPTED
-        assert chat.chat.waiting == ["second"]
+        assert chat.chat.waiting == [UserMessage("second")]
         await until(lambda: "because the engine was lost" in bar(chat, "queue"))
-        chat.chat.submit("third")
+        chat.chat.submit(UserMessage("third"))
         await answered(chat, 6)
         assert contents(chat)[2:] == ["second", "whole", "third", "more"]
 
@@ -161,7 +161,7 @@ async def test_a_load_that_dies_is_tried_again_by_ctrl_r_too(tmp_path: Path) -> 
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(100, 30)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("first")
+        chat.chat.submit(UserMessage("first"))
         await answered(chat)
         chat.loader.status.error = "The engine was lost while it loaded the model"
         await pilot.press("ctrl+r")

@@ -10,6 +10,7 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
+from app.domain.conversation import UserMessage
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
 from app.tui.dialogs.confirm import AskLine
@@ -41,7 +42,7 @@ def title(chat: ChatScreen) -> str:
 
 async def in_the_conversation(app: TokscopeApp, pilot: Pilot[int]) -> ChatScreen:
     chat = await ready(app)
-    chat.chat.submit("ask")
+    chat.chat.submit(UserMessage("ask"))
     await answered(chat)
     await pilot.press("tab")
     assert chat.focused is chat.transcript
@@ -129,7 +130,7 @@ async def test_what_is_pasted_or_typed_over_a_held_reply_is_seen(tmp_path: Path)
         chat = await ready(app)
         await pilot.press("f4")
         await until(lambda: chat.step.armed)
-        chat.chat.submit("ask")
+        chat.chat.submit(UserMessage("ask"))
         await until(lambda: chat.focused is chat.step_dock.panel)
         app.post_message(events.Paste("pasted"))
         await until(lambda: chat.composer.text == "pasted" and chat.composer.region)
@@ -173,7 +174,7 @@ async def test_what_is_typed_behind_a_command_of_the_palette_is_its_dialogs(tmp_
     app = make_app(tmp_path, ScriptedEngine([reply("answer")]))
     async with app.run_test(size=(80, 24)):
         chat = await ready(app)
-        chat.chat.submit("ask")
+        chat.chat.submit(UserMessage("ask"))
         await answered(chat)
         burst(app, "ctrl+p", *"rename", "enter", *"!!", "enter", *"then")
         await until(lambda: chat.composer.text == "then")
@@ -185,7 +186,7 @@ async def test_what_is_typed_behind_a_key_of_the_history_is_its_dialogs(tmp_path
     app = make_app(tmp_path, ScriptedEngine([reply("answer")]))
     async with app.run_test(size=(80, 24)):
         chat = await ready(app)
-        chat.chat.submit("ask")
+        chat.chat.submit(UserMessage("ask"))
         await answered(chat)
         burst(app, "ctrl+b", "f2", *"new", "enter", *"ne", "ctrl+d", *"n", "escape", *"then")
         await until(lambda: chat.composer.text == "then")

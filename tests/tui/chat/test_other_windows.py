@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.conversation import Conversation, ReplyState, Role
+from app.domain.conversation import Conversation, ReplyState, Role, UserMessage
 from app.store.store import Store
 from app.tui.chat import other_windows
 from app.tui.chat import screen as chat_screen
@@ -29,7 +29,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 async def other(tmp_path: Path) -> AsyncGenerator[Store]:
     """Another program, which has a conversation."""
     store = await Store.open(tmp_path / "chat.db")
-    conversation, asked = await store.start_conversation("sea", "about the sea")
+    conversation, asked = await store.start_conversation("sea", UserMessage("about the sea"))
     await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "it is wide")
     yield store
     await store.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Static
 
+from app.domain.conversation import UserMessage
 from app.tui.common.safe import Dialog
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
@@ -19,7 +20,7 @@ async def test_a_dialog_shows_all_its_keys(tmp_path: Path, key: str, size: tuple
     app = make_app(tmp_path, ScriptedEngine([reply("answer " * 80)]))
     async with app.run_test(size=size) as pilot:
         chat = await ready(app)
-        chat.chat.submit("ask")
+        chat.chat.submit(UserMessage("ask"))
         await answered(chat)
         await pilot.press(key)
         await until(lambda: isinstance(app.screen, Dialog) and app.screen.takes_input)
@@ -38,7 +39,7 @@ async def test_a_notice_leaves_the_candidates_of_a_held_reply_free(tmp_path: Pat
         chat = await ready(app)
         await pilot.press("f4")
         await until(lambda: chat.step.armed)
-        chat.chat.submit("ask")
+        chat.chat.submit(UserMessage("ask"))
         await until(lambda: chat.step.state.paused and chat.step_dock.region)
         await pilot.pause()
         app.announce("Something to say.")
@@ -50,7 +51,7 @@ async def test_a_page_shows_how_it_is_left(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine([reply("answer")]))
     async with app.run_test(size=(60, 20)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("ask")
+        chat.chat.submit(UserMessage("ask"))
         await answered(chat)
         await pilot.press("f7")
         await until(lambda: app.screen is not chat and app.screen.query("#hints"))

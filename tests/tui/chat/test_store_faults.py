@@ -10,7 +10,7 @@ import apsw
 import pytest
 from textual.widgets import Static
 
-from app.domain.conversation import Role
+from app.domain.conversation import Role, UserMessage
 from app.store import store as store_module
 from app.store.store import Store
 from app.tui.app import TokscopeApp
@@ -42,7 +42,7 @@ async def path(tmp_path: Path) -> Path:
     path = tmp_path / "data" / "chat.db"
     store = await Store.open(path)
     for title in ("sea", "sky"):
-        conversation, asked = await store.start_conversation(title, f"about the {title}")
+        conversation, asked = await store.start_conversation(title, UserMessage(f"about the {title}"))
         await store.add_message(conversation.id, asked.id, Role.ASSISTANT, f"{title} is blue")
     await store.close()
     return path

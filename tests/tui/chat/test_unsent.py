@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.conversation import UserMessage
 from app.tui.common.preferences import Preferences
 from tests.e2e.terminal import Terminal
 from tests.fakes.chat_app import answered, make_app, ready, until
@@ -22,7 +23,7 @@ async def test_a_draft_and_what_waited_in_line_come_back(tmp_path: Path) -> None
     async with app.run_test(size=(120, 36)) as pilot:
         await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.chat.can_send)
         await pilot.press(*"one", "enter", *"two", "enter", *"three")
-        await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.chat.waiting == ["two"])
+        await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.chat.waiting == [UserMessage("two")])
     await app.close()
 
     app = make_app(tmp_path, ScriptedEngine(), memory=Preferences(file))

@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from app.config.paths import config_file
 from app.config.settings import load_settings
-from app.domain.conversation import ConversationKind
+from app.domain.conversation import ConversationKind, UserMessage
 from app.store.store import Store
 from app.tui.chat.history import HistoryPicker
 from app.tui.dialogs.pickers import ModelPicker, PresetPicker
@@ -69,8 +69,8 @@ async def test_a_configuration_that_cannot_be_written_is_said(tmp_path: Path) ->
 @pytest.fixture
 async def both() -> Store:
     store = await Store.in_memory()
-    await store.start_conversation("a chat", "about tea")
-    await store.start_conversation("a question", "about tea", ConversationKind.ASK)
+    await store.start_conversation("a chat", UserMessage("about tea"))
+    await store.start_conversation("a question", UserMessage("about tea"), ConversationKind.ASK)
     return store
 
 

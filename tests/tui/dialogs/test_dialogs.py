@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.pilot import Pilot
 from textual.widgets import OptionList, Static
 
-from app.domain.conversation import Role
+from app.domain.conversation import Role, UserMessage
 from app.domain.errors import ConfigError
 from app.store.store import Store
 from app.tui.chat.history import HistoryPicker
@@ -32,7 +32,7 @@ async def stored(*titles: str) -> Store:
     """A store with one conversation a title, the last one newest, each with a question and a reply."""
     store = await Store.in_memory()
     for title in titles:
-        conversation, question = await store.start_conversation(title, f"about {title}")
+        conversation, question = await store.start_conversation(title, UserMessage(f"about {title}"))
         await store.add_message(conversation.id, question.id, Role.ASSISTANT, f"it is {title}")
     return store
 
@@ -223,7 +223,7 @@ async def test_a_preset_is_chosen_with_its_parameters_in_view(tmp_path: Path) ->
         assert "temperature 0" in str(picker.query_one(".dialog-detail", Static).render())
         await pilot.press("enter")
         await until(lambda: chat.chat.session.preset.name == "deterministic")
-        chat.chat.submit("hi")
+        chat.chat.submit(UserMessage("hi"))
         await until(lambda: engine.requests)
         assert engine.requests[0].sampling.temperature == 0
 

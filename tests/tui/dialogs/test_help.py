@@ -8,6 +8,7 @@ import pytest
 from textual.events import Key
 from textual.pilot import Pilot
 
+from app.domain.conversation import UserMessage
 from app.tui.app import TokscopeApp
 from app.tui.branches.plan import BranchPlan
 from app.tui.chat.screen import ChatScreen
@@ -38,7 +39,7 @@ WAYS = {
 async def asked(app: TokscopeApp) -> ChatScreen:
     """The chat with one reply."""
     chat = await ready(app)
-    chat.chat.submit("why?")
+    chat.chat.submit(UserMessage("why?"))
     await answered(chat)
     return chat
 

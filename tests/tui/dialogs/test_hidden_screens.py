@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from textual._compositor import LayoutUpdate
 
+from app.domain.conversation import UserMessage
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
 from app.tui.dialogs.pickers import Palette
@@ -48,7 +49,7 @@ async def test_a_hidden_reply_that_grows_paints_nothing_and_is_all_there_afterwa
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await engine.release(4)
         await pilot.press(key)
         await until(lambda: isinstance(app.screen, page) and app.screen.is_mounted)
@@ -73,7 +74,7 @@ async def test_a_hidden_chat_has_the_size_of_a_window_that_was_changed(tmp_path:
     app = make_app(tmp_path, ScriptedEngine([WORDS]))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await until(lambda: len(chat.chat.session.branch) == 2 and not chat.chat.running)
         await pilot.press(key)
         await until(lambda: isinstance(app.screen, page) and app.screen.is_mounted)

@@ -8,7 +8,7 @@ from pathlib import Path
 from textual import events
 from textual.pilot import Pilot
 
-from app.domain.conversation import Message, ReplyState, Role
+from app.domain.conversation import Message, ReplyState, Role, UserMessage
 from app.domain.trace import ReplyTrace
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
@@ -52,7 +52,7 @@ def made(message_id: int, role: Role, content: str, state: ReplyState = ReplySta
 async def asked(app: TokscopeApp) -> ChatScreen:
     """The chat with one reply."""
     chat = await ready(app)
-    chat.chat.submit("why?")
+    chat.chat.submit(UserMessage("why?"))
     await answered(chat)
     return chat
 
@@ -160,7 +160,7 @@ async def test_the_header_shows_which_version_of_a_reply_it_is(tmp_path: Path) -
         chat = await asked(app)
         await pilot.press("ctrl+r")
         await until(lambda: chat.transcript.last_reply() == "second and last" and not chat.chat.running)
-        chat.chat.submit("go on")
+        chat.chat.submit(UserMessage("go on"))
         await until(lambda: len(chat.chat.session.branch) == 4 and not chat.chat.running)
         screen = await opened(app, pilot)
         assert screen.header.text.strip() == "Inspector · reply 2 of 2 · 2 tokens · seed 42"
@@ -206,7 +206,7 @@ async def test_a_reply_is_followed_while_it_is_written(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine)
     async with app.run_test(size=SIZE) as pilot:
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await engine.release(3)
         screen = await opened(app, pilot)
         assert (screen.flow.n_tokens, screen.flow.cursor) == (2, 1)
@@ -227,10 +227,10 @@ async def test_the_reply_that_begins_is_shown_until_a_key_is_pressed(tmp_path: P
         chat = await asked(app)
         screen = await opened(app, pilot)
         assert screen.flow.shown == ["one<|im_end|>"]
-        chat.chat.submit("b")
+        chat.chat.submit(UserMessage("b"))
         await until(lambda: screen.flow.shown == ["two three<|im_end|>"])
         await press(pilot, "t")
-        chat.chat.submit("c")
+        chat.chat.submit(UserMessage("c"))
         await until(lambda: "reply 2 of 3" in screen.header.text)
         assert screen.flow.shown[0] == "two three<|im_end|>"
 
@@ -283,7 +283,7 @@ async def test_the_letter_and_the_mark_open_it(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["first", "second"]))
     async with app.run_test(size=SIZE) as pilot:
         chat = await asked(app)
-        chat.chat.submit("again")
+        chat.chat.submit(UserMessage("again"))
         await until(lambda: len(chat.chat.session.branch) == 4 and not chat.chat.running)
         await pilot.pause()
         lines = [chat.transcript.render_line(y).text for y in range(chat.transcript.size.height)]

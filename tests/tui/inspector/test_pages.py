@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec.structs import replace
 from textual.pilot import Pilot
 
+from app.domain.conversation import UserMessage
 from app.domain.sampling import Preset, SamplingParams
 from app.domain.trace import Draw, PromptToken, StageTrace
 from app.tui.app import TokscopeApp
@@ -36,7 +37,7 @@ def chat(folder: Path) -> TokscopeApp:
 
 async def inspected(app: TokscopeApp, pilot: Pilot[int], *keys: str) -> InspectorScreen:
     open_chat = await ready(app)
-    open_chat.chat.submit("Why?")
+    open_chat.chat.submit(UserMessage("Why?"))
     await answered(open_chat)
     await pilot.press("f3")
     await until(lambda: isinstance(app.screen, InspectorScreen) and app.screen.flow.n_tokens)

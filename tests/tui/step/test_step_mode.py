@@ -6,7 +6,7 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from app.domain.conversation import ReplyState
+from app.domain.conversation import ReplyState, UserMessage
 from app.protocol.commands import Resume
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
@@ -22,7 +22,7 @@ async def held(app: TokscopeApp, pilot: Pilot[int]) -> ChatScreen:
     await pilot.press("f4")
     assert reported(app) == ["The next reply starts paused."]
     assert "step mode" in bar(chat, "header")
-    chat.chat.submit("count")
+    chat.chat.submit(UserMessage("count"))
     await until(lambda: chat.step.state.paused and len(panel(chat)) > 5)  # all of it is laid out
     return chat
 
@@ -170,7 +170,7 @@ async def test_a_running_reply_is_paused_at_once_and_let_go(tmp_path: Path) -> N
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await engine.release(3)
         await pilot.press("f4")
         await until(lambda: chat.step.state.paused)
@@ -186,7 +186,7 @@ async def test_s_in_the_conversation_does_the_same_and_elsewhere_is_a_letter(tmp
     app = make_app(tmp_path, ScriptedEngine([reply("answer")]))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("ask")
+        chat.chat.submit(UserMessage("ask"))
         await answered(chat)
         await pilot.press("s")
         assert (chat.composer.text, chat.step.armed) == ("s", False)
@@ -216,7 +216,7 @@ async def test_the_keys_go_back_to_where_they_were(tmp_path: Path) -> None:
         chat.transcript.focus()
         await pilot.press("s")
         await until(lambda: chat.step.armed)
-        chat.chat.submit("ask")
+        chat.chat.submit(UserMessage("ask"))
         await until(lambda: chat.step.state.paused and chat.focused is chat.step_dock.panel)
         await pilot.press("r")
         await answered(chat)
@@ -224,7 +224,7 @@ async def test_the_keys_go_back_to_where_they_were(tmp_path: Path) -> None:
         chat.composer.focus()
         await pilot.press("f4")
         await until(lambda: chat.step.armed)
-        chat.chat.submit("ask")
+        chat.chat.submit(UserMessage("ask"))
         await until(lambda: chat.step.state.paused and chat.focused is chat.step_dock.panel)
         await pilot.press("r")
         await answered(chat, 4)

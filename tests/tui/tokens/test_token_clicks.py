@@ -10,6 +10,7 @@ from textual.events import Click
 from textual.pilot import Pilot
 
 from app.config.settings import TraceSettings
+from app.domain.conversation import UserMessage
 from app.domain.trace import ReplyTrace
 from app.tui.app import TokscopeApp
 from app.tui.chat.reading import Reading
@@ -30,7 +31,7 @@ async def chatted(app: TokscopeApp, text: str = "why?") -> ChatScreen:
     chat = app.screen_of_chat
     assert chat is not None
     n = len(chat.chat.session.branch)
-    chat.chat.submit(text)
+    chat.chat.submit(UserMessage(text))
     await until(lambda: len(chat.chat.session.branch) == n + 2 and not chat.chat.running)
     return chat
 
@@ -135,7 +136,7 @@ async def test_a_reply_that_streams_and_one_far_up(tmp_path: Path) -> None:
         await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
         chat = app.screen_of_chat
         assert chat is not None
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await engine.release(5)
         await until(lambda: chat.transcript.last_reply() == "one two **three")
         assert await clicked(app, pilot, "two") == (1, " two")
@@ -161,7 +162,7 @@ async def test_while_it_streams_the_cursor_stays_on_what_was_clicked(tmp_path: P
         await until(lambda: app.screen_of_chat is not None and app.screen_of_chat.loader.ready)
         chat = app.screen_of_chat
         assert chat is not None
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await engine.release(3)
         await until(lambda: chat.transcript.last_reply() == "one two")
         await pilot.click(chat.transcript, offset=await cell_of(chat.transcript, "two"))

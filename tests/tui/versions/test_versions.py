@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.client.engine import EngineState
+from app.domain.conversation import UserMessage
 from app.domain.errors import StoreError
 from app.session.session import Session
 from app.store.store import Store
@@ -21,7 +22,7 @@ async def test_regenerating_shows_the_count_and_the_versions_can_be_walked(tmp_p
     app = make_app(tmp_path, ScriptedEngine(["first", "second", "third"]))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("say")
+        chat.chat.submit(UserMessage("say"))
         await answered(chat)
         assert "‹" not in shown(chat)
         await pilot.press("ctrl+r")
@@ -46,11 +47,11 @@ async def test_a_version_is_shown_with_what_followed_it(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["first", "second", "more"]))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("say")
+        chat.chat.submit(UserMessage("say"))
         await answered(chat)
         await pilot.press("ctrl+r")
         await until(lambda: contents(chat) == ["say", "second"] and not chat.chat.running)
-        chat.chat.submit("go on")
+        chat.chat.submit(UserMessage("go on"))
         await answered(chat, 4)
         await pilot.press("alt+left")
         await until(lambda: contents(chat) == ["say", "first"])
@@ -63,7 +64,7 @@ async def test_without_versions_the_keys_say_so(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["first"]))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("say")
+        chat.chat.submit(UserMessage("say"))
         await answered(chat)
         await pilot.press("alt+left")
         await until(lambda: reported(app) == ["No message has other versions yet."])
@@ -74,7 +75,7 @@ async def test_a_fork_keeps_its_beginning_and_the_notice_has_the_engines_numbers
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)):
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await answered(chat)
         old = chat.chat.session.branch[-1]
         chat.run(chat.forking.fork(ForkWanted(old, 1)))
@@ -91,7 +92,7 @@ async def test_what_is_kept_is_seen_at_once(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)):
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         engine.permit(4)
         await answered(chat)
         chat.run(chat.forking.fork(ForkWanted(chat.chat.session.branch[-1], 2)))
@@ -105,7 +106,7 @@ async def test_a_running_reply_is_stopped_for_a_fork(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)):
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await engine.release(3)
         chat.run(chat.forking.fork(ForkWanted(chat.chat.session.branch[-1], 1)))
         await until(lambda: len(engine.requests) == 2)
@@ -121,7 +122,7 @@ async def test_a_reply_is_rewritten_and_gone_on_from(tmp_path: Path) -> None:
         chat = await ready(app)
         await pilot.press("f9")
         await until(lambda: reported(app) == ["There is no reply to rewrite yet."])
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await answered(chat)
         await pilot.press("f9")
         await until(lambda: isinstance(app.screen, Rewrite))
@@ -144,7 +145,7 @@ async def test_quick_steps_and_a_message_while_a_version_is_read_come_in_their_o
     app = make_app(tmp_path, ScriptedEngine(["first", "second", "third", "more"]), store=store)
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("say")
+        chat.chat.submit(UserMessage("say"))
         await answered(chat)
         await pilot.press("ctrl+r")
         await until(lambda: contents(chat) == ["say", "second"] and not chat.chat.running)
@@ -154,7 +155,7 @@ async def test_quick_steps_and_a_message_while_a_version_is_read_come_in_their_o
         await pilot.press("alt+left", "alt+left")
         await called.wait()
         await pilot.press(*"on", "enter")
-        await until(lambda: chat.chat.waiting == ["on"])
+        await until(lambda: chat.chat.waiting == [UserMessage("on")])
         assert contents(chat) == ["say", "third"]
         go_on.set()
         await until(lambda: contents(chat) == ["say", "first", "on", "more"] and not chat.chat.running)
@@ -168,8 +169,8 @@ async def test_nothing_is_sent_while_the_session_is_busy(tmp_path: Path, monkeyp
         assert chat.chat.can_send
         with monkeypatch.context() as patch:
             patch.setattr(Session, "busy", True)
-            chat.chat.submit("say")
-            assert (chat.chat.can_send, chat.chat.waiting) == (False, ["say"])
+            chat.chat.submit(UserMessage("say"))
+            assert (chat.chat.can_send, chat.chat.waiting) == (False, [UserMessage("say")])
         chat.chat.advance()
         await answered(chat)
 
@@ -180,13 +181,13 @@ async def test_a_version_that_cannot_be_read_is_reported_and_what_waits_goes_on(
     app = make_app(tmp_path, ScriptedEngine(["first", "second", "more"]))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("say")
+        chat.chat.submit(UserMessage("say"))
         await answered(chat)
         await pilot.press("ctrl+r")
         await until(lambda: contents(chat) == ["say", "second"] and "‹ 2/2 ›" in shown(chat))
 
         async def damaged(*_: object) -> None:
-            chat.chat.submit("on")
+            chat.chat.submit(UserMessage("on"))
             raise StoreError("chat.db: the database is damaged", "Restore it.")
 
         with monkeypatch.context() as patch:
@@ -200,9 +201,9 @@ async def test_the_reply_that_was_clicked_is_rewritten(tmp_path: Path) -> None:
     app = make_app(tmp_path, ScriptedEngine(["one", "two", " more"]))
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("first")
+        chat.chat.submit(UserMessage("first"))
         await answered(chat)
-        chat.chat.submit("second")
+        chat.chat.submit(UserMessage("second"))
         await answered(chat, 4)
         chat.transcript.chosen_reply = chat.chat.session.branch[1].id
         await pilot.press("f9")
@@ -216,7 +217,7 @@ async def test_a_rewritten_text_that_nothing_can_go_on_from_is_in_the_composer(t
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("first")
+        chat.chat.submit(UserMessage("first"))
         await answered(chat)
         await pilot.press("f9")
         await until(lambda: isinstance(app.screen, Rewrite))
@@ -231,12 +232,12 @@ async def test_what_waits_goes_on_after_a_fork_that_was_refused(tmp_path: Path) 
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("first")
+        chat.chat.submit(UserMessage("first"))
         await answered(chat)
         gone = chat.chat.session.branch[-1]
         await pilot.press("ctrl+n")
         await until(lambda: contents(chat) == [])
-        chat.chat.waiting.append("second")
+        chat.chat.waiting.append(UserMessage("second"))
         chat.run(chat.forking.fork(ForkWanted(gone, 0, text="typed")))
         await until(lambda: contents(chat) == ["second", "two three"] and not chat.chat.running)
         assert chat.composer.draft == "typed"
@@ -247,7 +248,7 @@ async def test_a_fork_at_a_token_that_is_not_known_gives_its_text_back(tmp_path:
     app = make_app(tmp_path, ScriptedEngine(["one"]))
     async with app.run_test(size=(80, 24)):
         chat = await ready(app)
-        chat.chat.submit("first")
+        chat.chat.submit(UserMessage("first"))
         await answered(chat)
         chat.run(chat.forking.fork(ForkWanted(chat.chat.session.branch[-1], 99, text="typed")))
         await until(lambda: chat.composer.draft == "typed" and not chat.chat.running)

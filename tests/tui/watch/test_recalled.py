@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.analysis.meter import Phase
+from app.domain.conversation import UserMessage
 from app.store.store import Store
 from app.tui.chat.screen import ChatScreen
 from app.tui.common.options import ChatOptions
@@ -32,7 +33,7 @@ async def test_a_conversation_that_is_opened_again_has_its_figures(tmp_path: Pat
     app = make_app(tmp_path, ScriptedEngine([FOUR]), store=await Store.open(path))
     async with app.run_test(size=(120, 40)):
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await until(lambda: chat.meter.phase is Phase.DONE and not chat.chat.running)
         before = [token.id for token in chat.meter.tokens]
     await app.close()
@@ -53,7 +54,7 @@ async def test_a_version_that_is_shown_has_its_figures_and_a_new_conversation_ha
     app = make_app(tmp_path, ScriptedEngine([FOUR, TWO]))
     async with app.run_test(size=(140, 40)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await reported(chat, "DECODE 5 tokens")
         await until(lambda: not chat.chat.running)
         await pilot.press("ctrl+r")
@@ -72,7 +73,7 @@ async def test_one_token_is_not_reported_as_several(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(80, 24)):
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         while chat.meter.n_generated < 1:
             await engine.release()
         await reported(chat, "1 token │ decode")

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from app.domain.conversation import UserMessage
 from app.domain.generation import CellSpan, PromptSpans
 from app.domain.model import LoadOptions
 from app.tui.chat.screen import ChatScreen
@@ -242,7 +243,7 @@ async def test_speculation_is_turned_off_for_a_draft_model_and_on_for_the_model_
     app = make_app(tmp_path, scripted, catalogue=catalogue, options=ChatOptions(model="pair"))
 
     async def asked_for(n_messages: int) -> bool | None:
-        chat.chat.submit("Why?")
+        chat.chat.submit(UserMessage("Why?"))
         await answered(chat, n_messages)
         return scripted.requests[-1].speculate
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from app.domain.conversation import UserMessage
 from app.tui.chat.screen import ChatScreen
 from app.tui.watch.screen import WatchScreen
 from tests.fakes.chat_app import make_app, until
@@ -26,7 +27,7 @@ async def test_speculation_is_turned_on_for_the_next_reply(tmp_path: Path, where
             await until(lambda: isinstance(app.screen, WatchScreen))
             await pilot.press("d", "escape")
             await until(lambda: isinstance(app.screen, ChatScreen))
-        chat.chat.submit("Again?")
+        chat.chat.submit(UserMessage("Again?"))
         await until(lambda: len(scripted.requests) == 2)
         assert [request.speculate for request in scripted.requests] == [None, True]
         assert all(request.include_prompt for request in scripted.requests)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from textual.pilot import Pilot
 
+from app.domain.conversation import UserMessage
 from app.domain.generation import CellSpan, DraftCounts, PromptSpans
 from app.domain.trace import Origin, TokenTrace, TopToken
 from app.tui.app import TokscopeApp
@@ -55,7 +56,7 @@ async def asked(pilot: Pilot[int], *, wait: bool = True) -> ChatScreen:
     app = pilot.app
     assert isinstance(app, TokscopeApp)
     chat = await ready(app)
-    chat.chat.submit("Why?")
+    chat.chat.submit(UserMessage("Why?"))
     if wait:
         await answered(chat)
     await pilot.pause()

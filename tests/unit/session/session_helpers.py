@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.domain.conversation import Message
+from app.domain.conversation import Message, UserMessage
 from app.domain.sampling import Preset, SamplingParams
 from app.session.events import TurnEvent
 from app.session.session import Session
@@ -26,7 +26,7 @@ async def with_reply(store: Store | None, *later: Reply | str, **options) -> tup
     session, engine = session_with(store, "one two three", *later, **options)
     if options:
         engine.permit(9)
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     return session, engine, session.branch[-1]
 
 

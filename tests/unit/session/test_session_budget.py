@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from app.domain.conversation import Message, Role
+from app.domain.conversation import Message, Role, UserMessage
 from app.domain.generation import ContextPolicy
 from app.protocol.events import Tokenized
 from app.session.budget import MAX_CHARS, budget_of
@@ -25,14 +25,14 @@ def said(*contents: str) -> list[Message]:
 
 async def test_a_text_within_the_bound_is_counted_whole():
     engine = ScriptedEngine()
-    budget = await budget_of(engine, PRESET, [], "word " * 100)
+    budget = await budget_of(engine, PRESET, [], UserMessage("word " * 100))
     assert budget
     assert (budget.at_least, budget.n_message) == (False, 107)
 
 
 async def test_a_text_that_alone_is_beyond_it_is_counted_to_the_bound():
     engine = ScriptedEngine()
-    budget = await budget_of(engine, PRESET, said("q", "a"), "word " * 100_000)
+    budget = await budget_of(engine, PRESET, said("q", "a"), UserMessage("word " * 100_000))
     assert budget
     assert (budget.at_least, budget.n_prompt, budget.refused) == (True, 40_000, True)
     assert [len(each.content) for each in engine.tokenized[0].messages] == [MAX_CHARS]
@@ -44,7 +44,7 @@ async def test_a_text_that_alone_is_beyond_it_is_counted_to_the_bound():
 async def test_of_a_long_conversation_what_is_sent_in_any_case_is_counted(policy: ContextPolicy, counted: list[str]):
     engine = ScriptedEngine()
     branch = said("x" * MAX_CHARS, "reply", "second", "a")
-    budget = await budget_of(engine, replace(BARE, context=policy), branch, "now")
+    budget = await budget_of(engine, replace(BARE, context=policy), branch, UserMessage("now"))
     assert budget
     assert budget.at_least
     asked = engine.tokenized[0]
@@ -58,6 +58,6 @@ async def test_what_the_engine_knows_to_be_too_long_without_counting_is_a_lower_
         return Tokenized(command.request_id, error="the prompt has at least 9876 tokens", n_least=9876)
 
     monkeypatch.setattr(engine, "tokenize", refusing)
-    budget = await budget_of(engine, PRESET, [], "word " * 30_000)
+    budget = await budget_of(engine, PRESET, [], UserMessage("word " * 30_000))
     assert budget
     assert (budget.at_least, budget.n_prompt, budget.refused) == (True, 9_800, True)

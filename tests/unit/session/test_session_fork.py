@@ -8,7 +8,7 @@ from contextlib import aclosing
 import msgspec
 import pytest
 
-from app.domain.conversation import ReplyState
+from app.domain.conversation import ReplyState, UserMessage
 from app.domain.errors import ForkError
 from app.domain.generation import Usage
 from app.domain.trace import Origin
@@ -77,7 +77,9 @@ async def test_an_alternative_and_a_text_are_forced_and_measured(store: Store):
 
 async def test_a_reply_taken_from_its_start_is_forked_as_it_ended(store: Store):
     session, engine = session_with(store, "one two three", " zwei", " drei")
-    begun = next(event.message for event in await all_of(session.send("q")) if isinstance(event, ReplyStarted))
+    begun = next(
+        event.message for event in await all_of(session.send(UserMessage("q"))) if isinstance(event, ReplyStarted)
+    )
     await all_of(session.fork(begun, 1))
     assert session.branch[-1].content == "one zwei"
     session.model_name = "another"
@@ -104,7 +106,7 @@ async def test_a_fork_of_a_fork_keeps_the_tokens_of_both(store: Store):
 
 async def test_a_fork_in_the_middle_leaves_what_follows_to_the_old_branch(store: Store):
     session, _, old = await with_reply(store, "then", " zwei")
-    await all_of(session.send("more"))
+    await all_of(session.send(UserMessage("more")))
     later = list(session.branch)
     await all_of(session.fork(old, 1))
     assert [message.content for message in session.branch] == ["q", "one zwei"]
@@ -114,7 +116,7 @@ async def test_a_fork_in_the_middle_leaves_what_follows_to_the_old_branch(store:
 
 async def test_a_reply_of_another_branch_can_be_forked(store: Store):
     session, _, old = await with_reply(store, "x", "y", "z", " zwei")
-    await all_of(session.send("more"))
+    await all_of(session.send(UserMessage("more")))
     below = session.branch[-1]
     await all_of(session.fork(old, 0))
     assert [message.content for message in session.branch] == ["q", "y"]
@@ -153,7 +155,7 @@ async def test_an_alternative_that_is_no_text_means_nothing_to_another_model(sto
     token = make_token("one", n_top=3)
     top = (token.top[0], msgspec.structs.replace(token.top[1], text=alternative))
     session, engine = session_with(store, Reply(tokens=(msgspec.structs.replace(token, top=top),)))
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     session.model_name = "another"
     with pytest.raises(ForkError, match="another is loaded"):
         await all_of(session.fork(session.branch[-1], 0, force_ids=(1002,)))
@@ -180,7 +182,7 @@ async def test_a_character_of_several_tokens_is_not_cut(store: Store):
     tokens = [make_token("<0xC3>", 0, n_top=3), make_token("<0xA9>", 1, n_top=3), make_token(" b", 2, n_top=3)]
     tokens[0], tokens[1] = (msgspec.structs.replace(token, n_bytes=n) for token, n in zip(tokens, (0, 2), strict=False))
     session, engine = session_with(store, Reply(tokens=tokens), "x", "y")
-    async with aclosing(session.send("q")) as events:
+    async with aclosing(session.send(UserMessage("q"))) as events:
         async for event in events:
             if isinstance(event, GenerationStarted):
                 session._running._turns[0]._journal.add("é b")
@@ -227,7 +229,7 @@ async def test_one_at_a_time(store: Store):
     session, engine, old = await with_reply(store, gated=True)
     async with aclosing(session.fork(old, 1)) as events:
         await anext(events)
-        for other in (session.fork(old, 1), session.rewrite(old, "x"), session.branches("y", [PRESET])):
+        for other in (session.fork(old, 1), session.rewrite(old, "x"), session.branches(UserMessage("y"), [PRESET])):
             with pytest.raises(RuntimeError):
                 await anext(other)
         with pytest.raises(RuntimeError):
@@ -239,7 +241,7 @@ async def test_in_memory_it_works_alike():
     session, _, old = await with_reply(None, " zwei", "later")
     await all_of(session.fork(old, 1))
     new = session.branch[-1]
-    await all_of(session.send("more"))
+    await all_of(session.send(UserMessage("more")))
     assert [message.content for message in await siblings(session, new)] == ["one two three", "one zwei"]
     await session.choose(old)
     assert [message.content for message in session.branch] == ["q", "one two three"]

@@ -8,7 +8,7 @@ from contextlib import aclosing
 import msgspec
 import pytest
 
-from app.domain.conversation import ReplyState
+from app.domain.conversation import ReplyState, UserMessage
 from app.domain.sampling import Preset, SamplingParams
 from app.session.active_turns import merge
 from app.session.events import MessageStored, ReplyFinished
@@ -25,7 +25,7 @@ def seeded(seed: int | None):
 async def test_the_replies_are_siblings_of_one_message(store: Store):
     session, engine = session_with(store, "first one", "second", "third")
     session.preset = seeded(7)
-    events = await all_of(session.send_many("A haiku", 3))
+    events = await all_of(session.send_many(UserMessage("A haiku"), 3))
     asked = events[0][1].message
     assert isinstance(events[0][1], MessageStored)
     done = {index: event.message for index, event in events if isinstance(event, ReplyFinished)}
@@ -43,20 +43,20 @@ async def test_the_replies_are_siblings_of_one_message(store: Store):
 async def test_seeds_stay_in_their_range(first: int, expected: list[int]):
     session, engine = session_with(None)
     session.preset = seeded(first)
-    await all_of(session.send_many("x", 2))
+    await all_of(session.send_many(UserMessage("x"), 2))
     assert [request.sampling.seed for request in engine.requests] == expected
 
 
 async def test_without_a_seed_one_is_drawn_and_followed():
     session, engine = session_with(None)
-    await all_of(session.send_many("x", 2))
+    await all_of(session.send_many(UserMessage("x"), 2))
     first, second = (request.sampling.seed for request in engine.requests)
     assert second == (first + 1) % (2**32 - 1)
 
 
 async def test_stop_ends_all_of_them_and_keeps_what_came(store: Store):
     session, engine = session_with(store, "one two three", "uno dos tres", gated=True)
-    events = asyncio.ensure_future(all_of(session.send_many("x", 2)))
+    events = asyncio.ensure_future(all_of(session.send_many(UserMessage("x"), 2)))
     await engine.release(2)
     await engine.release(2)
     session.stop()
@@ -72,7 +72,7 @@ async def test_stop_ends_all_of_them_and_keeps_what_came(store: Store):
 
 async def test_leaving_early_finishes_every_row(store: Store):
     session, engine = session_with(store, "one two", "uno dos", gated=True)
-    async with aclosing(session.send_many("x", 2)) as events:
+    async with aclosing(session.send_many(UserMessage("x"), 2)) as events:
         engine.permit(3)
         async for _, event in events:
             if type(event).__name__ == "TokensGenerated":
@@ -85,7 +85,7 @@ async def test_leaving_early_finishes_every_row(store: Store):
 
 async def test_one_may_die_and_all_are_reported(store: Store):
     session, _ = session_with(store, reply("one two", dies_after=1), "uno dos")
-    events = await all_of(session.send_many("x", 2))
+    events = await all_of(session.send_many(UserMessage("x"), 2))
     states = {index: event.message.state for index, event in events if isinstance(event, ReplyFinished)}
     assert states == {0: ReplyState.INTERRUPTED, 1: ReplyState.DONE}
 
@@ -93,7 +93,7 @@ async def test_one_may_die_and_all_are_reported(store: Store):
 async def test_replies_with_presets_of_their_own(store: Store):
     session, engine = session_with(store, "cool", "warm", "other")
     warm = Preset(name="warm", system="Be warm.", sampling=SamplingParams(temperature=1.5, seed=3))
-    events = await all_of(session.branches("Hello", [PRESET, warm]))
+    events = await all_of(session.branches(UserMessage("Hello"), [PRESET, warm]))
     assert [event.message.content for _, event in events if isinstance(event, MessageStored)] == ["Hello"]
     assert [(request.branch, request.sampling) for request in engine.requests] == [
         (True, PRESET.sampling),
@@ -117,7 +117,7 @@ async def test_the_last_message_is_answered_again_by_several(store: Store):
     session, engine = session_with(store, "old", "a", "b")
     assert await all_of(session.branches(None, [PRESET, PRESET])) == []
     assert engine.requests == []
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     events = await all_of(session.branches(None, [PRESET, PRESET]))
     assert not any(isinstance(event, MessageStored) for _, event in events)
     assert [message.content for message in await siblings(session, session.branch[-1])] == ["old", "a", "b"]
@@ -127,13 +127,13 @@ async def test_the_last_message_is_answered_again_by_several(store: Store):
 @pytest.mark.parametrize("saved", [True, False])
 async def test_one_is_picked_and_the_others_stay(store: Store, saved: bool):
     session, engine = session_with(store if saved else None, "first", "second", "third", "next")
-    await all_of(session.send_many("q", 3))
+    await all_of(session.send_many(UserMessage("q"), 3))
     first, second, _ = await siblings(session, session.branch[-1])
     await session.choose(first)
     assert [message.content for message in session.branch] == ["q", "first"]
     await session.choose(second)
     assert session.branch[-1] == second
-    await all_of(session.send("on"))
+    await all_of(session.send(UserMessage("on")))
     assert [message.content for message in engine.requests[-1].messages][1:] == ["q", "second", "on"]
     if saved:
         assert await stored_branch(store, session) == session.branch

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
-from app.domain.conversation import Message, Role
+from app.domain.conversation import Message, Role, UserMessage
 from app.domain.errors import GenerationError
 from app.domain.generation import FinishReason, Timings, Usage
 from app.protocol.events import EngineLost, GenerationFinished
@@ -43,7 +43,7 @@ def returned(events: list[TurnEvent]) -> list[str]:
 async def test_the_first_message_takes_its_conversation_along(store: Store, monkeypatch, reason):
     session, engine = session_with(store)
     refuse(engine, monkeypatch, reason)
-    events = await all_of(session.send("q"))
+    events = await all_of(session.send(UserMessage("q")))
     assert kinds(events)[0] == "MessageStored"
     assert returned(events) == ["q"]
     assert (session.branch, session.conversation) == ([], None)
@@ -56,9 +56,9 @@ async def test_a_later_one_leaves_the_conversation_as_it_was(store: Store, monke
     before = await stored_branch(store, session)
     with monkeypatch.context() as patch:
         refuse(engine, patch, reason)
-        assert returned(await all_of(session.send("too long"))) == ["too long"]
+        assert returned(await all_of(session.send(UserMessage("too long")))) == ["too long"]
     assert session.branch == await stored_branch(store, session) == before
-    await all_of(session.send("short"))
+    await all_of(session.send(UserMessage("short")))
     assert [each.content for each in engine.requests[-1].messages] == ["Be brief.", "q", "one two three", "short"]
     assert session.branch[-1].content == "fine"
 
@@ -66,14 +66,14 @@ async def test_a_later_one_leaves_the_conversation_as_it_was(store: Store, monke
 async def test_without_a_store_too(monkeypatch):
     session, engine, _ = await with_reply(None, "fine")
     refuse(engine, monkeypatch)
-    assert returned(await all_of(session.send("too long"))) == ["too long"]
+    assert returned(await all_of(session.send(UserMessage("too long")))) == ["too long"]
     assert [each.content for each in session.branch] == ["q", "one two three"]
 
 
 async def test_it_is_forgotten_only_after_it_was_handed_over(store: Store, monkeypatch):
     session, engine = session_with(store)
     refuse(engine, monkeypatch)
-    async with aclosing(session.send("q")) as events:
+    async with aclosing(session.send(UserMessage("q"))) as events:
         async for event in events:
             if isinstance(event, MessageReturned):
                 assert [each.title for each in await store.conversations()] == ["q"]
@@ -83,7 +83,7 @@ async def test_it_is_forgotten_only_after_it_was_handed_over(store: Store, monke
 async def test_several_replies_that_never_begin_return_it_once(store: Store, monkeypatch):
     session, engine = session_with(store)
     refuse(engine, monkeypatch)
-    events = await all_of(session.branches("q", variants([PRESET], 3)))
+    events = await all_of(session.branches(UserMessage("q"), variants([PRESET], 3)))
     assert [(index, type(event).__name__) for index, event in events][-1] == (0, "MessageReturned")
     assert returned([event for _, event in events]) == ["q"]
     assert await store.conversations() == []
@@ -99,7 +99,7 @@ async def test_another_reply_that_is_refused_changes_nothing(store: Store, monke
 
 async def abandoned(store: Store, *contents: str) -> tuple[Session, ScriptedEngine]:
     """A session over a conversation whose last messages were never answered, as older versions left them."""
-    conversation, message = await store.start_conversation("t", contents[0])
+    conversation, message = await store.start_conversation("t", UserMessage(contents[0]))
     parent: Message = await store.add_message(conversation.id, message.id, Role.ASSISTANT, "r")
     for content in contents[1:]:
         parent = await store.add_message(conversation.id, parent.id, Role.USER, content)
@@ -112,8 +112,8 @@ async def test_a_conversation_that_was_stuck_gives_back_all_that_is_too_long(sto
     session, engine = await abandoned(store, "q", "much too long")
     with monkeypatch.context() as patch:
         refuse(engine, patch)
-        assert returned(await all_of(session.send("short"))) == ["short", "much too long"]
-    await all_of(session.send("again"))
+        assert returned(await all_of(session.send(UserMessage("short")))) == ["short", "much too long"]
+    await all_of(session.send(UserMessage("again")))
     assert [each.content for each in engine.requests[-1].messages] == ["Be brief.", "q", "r", "again"]
 
 
@@ -133,7 +133,7 @@ async def test_one_that_another_window_answered_stays(store: Store, monkeypatch)
 
 async def test_what_the_user_stopped_stays(store: Store):
     session, _ = session_with(store)
-    events = session.send("q")
+    events = session.send(UserMessage("q"))
     await anext(events)
     session.stop()
     assert returned(await all_of(events)) == []
@@ -151,7 +151,7 @@ async def test_a_stream_that_raises_before_it_starts_returns_it_and_shows_the_er
     seen: list[TurnEvent] = []
 
     async def take() -> None:
-        async for event in session.send("q"):
+        async for event in session.send(UserMessage("q")):
             seen.append(event)
 
     with pytest.raises(GenerationError):

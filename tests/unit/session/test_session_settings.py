@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from app.domain.conversation import ChatSettings, ConversationKind
+from app.domain.conversation import ChatSettings, ConversationKind, UserMessage
 from app.domain.errors import StoreError
 from app.domain.sampling import Preset
 from app.store.store import Store
@@ -21,7 +21,7 @@ async def kept(store: Store) -> list[tuple[ConversationKind, ChatSettings | None
 async def test_a_new_conversation_keeps_what_is_used(store: Store):
     session, engine = session_with(store)
     session.use(OWN)
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     assert await kept(store) == [(CHAT, OWN)]
     assert session.conversation
     assert session.conversation.settings == OWN
@@ -31,13 +31,13 @@ async def test_a_new_conversation_keeps_what_is_used(store: Store):
 async def test_without_settings_it_keeps_the_preset_and_the_name_of_the_model(store: Store):
     session, _ = session_with(store)
     session.model_name = "mine"
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     assert await kept(store) == [(CHAT, ChatSettings(model="mine", preset=PRESET))]
 
 
 async def test_what_is_chosen_is_kept_at_once(store: Store):
     session, _ = session_with(store)
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     await session.keep(OWN)
     assert await kept(store) == [(CHAT, OWN)]
     assert session.conversation
@@ -48,22 +48,22 @@ async def test_before_the_first_message_it_is_kept_with_that(store: Store):
     session, _ = session_with(store)
     await session.keep(OWN)
     assert await kept(store) == []
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     assert await kept(store) == [(CHAT, OWN)]
 
 
 async def test_what_is_used_for_want_of_another_is_not_kept(store: Store):
     session, _ = session_with(store)
     session.use(OWN)
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     session.use(replace(OWN, model="another"))
     session.preset = Preset(name="for this turn")
-    await all_of(session.send("again"))
+    await all_of(session.send(UserMessage("again")))
     assert await kept(store) == [(CHAT, OWN)]
 
 
 async def test_a_conversation_that_never_kept_any_keeps_them_with_its_next_turn(store: Store):
-    conversation, _ = await store.start_conversation("old", "q")
+    conversation, _ = await store.start_conversation("old", UserMessage("q"))
     session, _ = session_with(store)
     session.use(OWN)
     await session.open(conversation.id)
@@ -74,9 +74,9 @@ async def test_a_conversation_that_never_kept_any_keeps_them_with_its_next_turn(
 async def test_the_chat_makes_a_chat_of_a_question_and_asking_makes_none_of_a_chat(store: Store):
     asking, _ = session_with(store)
     asking.kind = ASK
-    await all_of(asking.send("q"))
+    await all_of(asking.send(UserMessage("q")))
     assert [kind for kind, _ in await kept(store)] == [ASK]
-    await all_of(asking.send("more"))
+    await all_of(asking.send(UserMessage("more")))
     assert [kind for kind, _ in await kept(store)] == [ASK]
     chatting, _ = session_with(store)
     assert not await chatting.open_last()
@@ -84,7 +84,7 @@ async def test_the_chat_makes_a_chat_of_a_question_and_asking_makes_none_of_a_ch
     await chatting.open(asking.conversation.id)
     await all_of(chatting.regenerate())
     assert [kind for kind, _ in await kept(store)] == [CHAT]
-    await all_of(asking.send("still"))
+    await all_of(asking.send(UserMessage("still")))
     assert [kind for kind, _ in await kept(store)] == [CHAT]
     assert await chatting.open_last()
 
@@ -98,9 +98,9 @@ async def test_what_could_not_be_stored_is_stored_with_its_settings_later(store:
             raise StoreError("the disk is full")
 
         patch.setattr(store, "start_conversation", failing)
-        await all_of(session.send("q"))
+        await all_of(session.send(UserMessage("q")))
         chosen = replace(OWN, system="Other.")
         await session.keep(chosen)
     assert await kept(store) == []
-    await all_of(session.send("again"))
+    await all_of(session.send(UserMessage("again")))
     assert await kept(store) == [(CHAT, chosen)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.domain.conversation import UserMessage
 from app.domain.trace import Origin
 from app.protocol.commands import Resume
 from app.protocol.events import GenerationFinished, Paused, TokensGenerated
@@ -24,7 +25,7 @@ def reported(events: list[TurnEvent]) -> list[str]:
 async def test_a_turn_steps_from_its_start(store: Store):
     session, engine = session_with(store, "one two three")
     session.step_from_start = True
-    events = session.send("q")
+    events = session.send(UserMessage("q"))
     seen = await until_paused(events)
     assert reported(seen) == []
     assert (seen[-1].n_generated, engine.requests[0].n_steps) == (0, 0)
@@ -49,7 +50,7 @@ async def test_a_turn_steps_from_its_start(store: Store):
 
 async def test_a_running_turn_is_held_and_a_held_one_can_be_stopped(store: Store):
     session, engine = session_with(store, "one two three", gated=True)
-    events = session.send("q")
+    events = session.send(UserMessage("q"))
     engine.permit(2)
     while not isinstance(await anext(events), TokensGenerated):
         pass
@@ -64,7 +65,7 @@ async def test_a_running_turn_is_held_and_a_held_one_can_be_stopped(store: Store
 
 async def test_without_a_turn_nothing_is_held(store: Store):
     session, engine = session_with(store, "one")
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     session.pause()
     session.resume(Resume(n_steps=1))
     assert (engine.paused, engine.resumed) == ([], [])
@@ -73,7 +74,7 @@ async def test_without_a_turn_nothing_is_held(store: Store):
 async def test_several_replies_at_once_do_not_wait_for_steps(store: Store):
     session, engine = session_with(store, "one", "two", "three")
     session.step_from_start = True
-    await all_of(session.branches("q", [PRESET, PRESET]))
+    await all_of(session.branches(UserMessage("q"), [PRESET, PRESET]))
     assert [request.n_steps for request in engine.requests] == [None, None]
     session.step_from_start = False
     await all_of(session.fork(session.branch[-1], 1, n_steps=9))

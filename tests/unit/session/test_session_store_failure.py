@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.conversation import ReplyState
+from app.domain.conversation import ReplyState, UserMessage
 from app.domain.errors import StoreError
 from app.domain.sampling import Preset
 from app.session.events import StoreFailed
@@ -52,7 +52,7 @@ async def test_at_whatever_write_it_fails_the_turn_is_whole_and_one_notice_comes
 ):
     session = new_session(store, "one two", "three")
     fault.after = after
-    events = await all_of(session.send("a")) + await all_of(session.send("b"))
+    events = await all_of(session.send(UserMessage("a"))) + await all_of(session.send(UserMessage("b")))
     assert [e for e in events if isinstance(e, StoreFailed)] == [FAILED]
     assert [(m.content, m.state) for m in session.branch] == [
         ("a", ReplyState.DONE),
@@ -67,12 +67,12 @@ async def test_at_whatever_write_it_fails_the_turn_is_whole_and_one_notice_comes
 async def test_what_was_missed_is_stored_once_it_works_again(store: Store, fault: Fault, after: int):
     session = new_session(store, "one", "another", "two", "three")
     fault.after = after
-    await all_of(session.send("a"))
+    await all_of(session.send(UserMessage("a")))
     await all_of(session.regenerate())
-    await all_of(session.send("b"))
+    await all_of(session.send(UserMessage("b")))
     assert not session.saving
     fault.after = None
-    events = await all_of(session.send("c"))
+    events = await all_of(session.send(UserMessage("c")))
     assert session.saving
     assert not any(isinstance(e, StoreFailed) for e in events)
     (conversation,) = await store.conversations()
@@ -90,12 +90,12 @@ async def test_what_was_missed_is_stored_once_it_works_again(store: Store, fault
 async def test_catching_up_that_breaks_off_stores_nothing_twice(store: Store, fault: Fault):
     session = new_session(store, "one", "two", "three")
     fault.after = 0
-    await all_of(session.send("a"))
+    await all_of(session.send(UserMessage("a")))
     fault.n_calls, fault.after = 0, 3
-    await all_of(session.send("b"))
+    await all_of(session.send(UserMessage("b")))
     assert not session.saving
     fault.after = None
-    await all_of(session.send("c"))
+    await all_of(session.send(UserMessage("c")))
     (conversation,) = await store.conversations()
     assert await store.branch(conversation.id) == session.branch
     assert [m.content for m in session.branch] == ["a", "one", "b", "two", "c", "three"]
@@ -105,10 +105,10 @@ async def test_catching_up_that_breaks_off_stores_nothing_twice(store: Store, fa
 async def test_a_conversation_left_while_nothing_could_be_saved_is_stored_too(store: Store, fault: Fault):
     session = new_session(store, "one", "two")
     fault.after = 0
-    await all_of(session.send("a"))
+    await all_of(session.send(UserMessage("a")))
     session.new()
     fault.after = None
-    await all_of(session.send("b"))
+    await all_of(session.send(UserMessage("b")))
     assert [c.title for c in await store.conversations()] == ["b", "a"]
     assert [c.n_messages for c in await store.conversations()] == [2, 2]
 
@@ -117,10 +117,10 @@ async def test_a_second_failure_is_reported_and_recovered_from_like_the_first(st
     session = new_session(store)
     for text in "ac":
         fault.n_calls, fault.after = 0, 0
-        assert FAILED in await all_of(session.send(text))
+        assert FAILED in await all_of(session.send(UserMessage(text)))
         assert not session.saving
         fault.after = None
-        assert FAILED not in await all_of(session.send(text + text))
+        assert FAILED not in await all_of(session.send(UserMessage(text + text)))
         assert session.saving
     (conversation,) = await store.conversations()
     assert [m.content for m in await store.branch(conversation.id)][::2] == ["a", "aa", "c", "cc"]
@@ -128,7 +128,7 @@ async def test_a_second_failure_is_reported_and_recovered_from_like_the_first(st
 
 async def test_a_conversation_that_cannot_be_read_leaves_everything_as_it_is(store: Store):
     session = new_session(store, "one")
-    await all_of(session.send("a"))
+    await all_of(session.send(UserMessage("a")))
     before = (session.conversation, list(session.branch))
     with pytest.raises(StoreError):
         await session.open(99)
@@ -138,12 +138,12 @@ async def test_a_conversation_that_cannot_be_read_leaves_everything_as_it_is(sto
 async def test_what_was_caught_up_but_deleted_elsewhere_does_not_stop_the_chat(store: Store, fault: Fault, monkeypatch):
     session = new_session(store, "one", "two")
     fault.after = 0
-    await all_of(session.send("a"))
+    await all_of(session.send(UserMessage("a")))
     fault.after = None
 
     async def gone(conversation_id: int):
         raise StoreError(f"there is no conversation {conversation_id}")
 
     monkeypatch.setattr(store, "conversation", gone)
-    await all_of(session.send("b"))
+    await all_of(session.send(UserMessage("b")))
     assert [m.content for m in session.branch] == ["a", "one", "b", "two"]

@@ -7,7 +7,7 @@ from contextlib import aclosing
 import pytest
 
 from app.config.settings import TraceSettings
-from app.domain.conversation import ReplyState
+from app.domain.conversation import ReplyState, UserMessage
 from app.domain.errors import StoreError
 from app.domain.generation import CellSpan, DraftCounts
 from app.domain.trace import ReplyTrace, text_before
@@ -35,7 +35,7 @@ async def test_a_trace_has_all_that_the_events_reported():
     drafting = DraftCounts(1, 2, 1, (1, 1), (1, 0))
     session, _ = session_with(None, reply("Soft rain", n_cached=3, cells=CELLS, drafting=drafting))
     session.include_prompt = True
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     trace = session.trace(session.branch[-1].id)
     assert trace == ReplyTrace(
         tokens=(
@@ -55,7 +55,7 @@ async def test_a_trace_has_all_that_the_events_reported():
 
 async def test_it_grows_with_the_reply_and_a_snapshot_stays_as_it_was(store: Store):
     session, engine = session_with(store, "one two three", gated=True)
-    async with aclosing(session.send("q")) as events:
+    async with aclosing(session.send(UserMessage("q"))) as events:
         engine.permit(9)
         seen: list[ReplyTrace | None] = []
         async for event in events:
@@ -75,10 +75,10 @@ async def test_it_grows_with_the_reply_and_a_snapshot_stays_as_it_was(store: Sto
 
 async def test_only_the_last_turns_are_reported_at_once_and_the_older_ones_from_the_store(store: Store):
     session, _ = session_with(store, "one", "two")
-    await all_of(session.send("a"))
+    await all_of(session.send(UserMessage("a")))
     first = session.branch[-1].id
     live = session.trace(first)
-    await all_of(session.send("b"))
+    await all_of(session.send(UserMessage("b")))
     assert session.trace(first) is None
     assert texts(session.trace(session.branch[-1].id)) == ["two", "<|im_end|>"]
     kept = await session.load_trace(first)
@@ -93,7 +93,7 @@ async def test_an_unfinished_reply_keeps_what_came(store: Store, ending: str):
         store, reply("one two three", dies_after=1 if ending == "lost" else None), gated=True
     )
     engine.permit(2)
-    events = session.send("q")
+    events = session.send(UserMessage("q"))
     async for event in events:
         if isinstance(event, TokensGenerated):
             break
@@ -110,31 +110,31 @@ async def test_an_unfinished_reply_keeps_what_came(store: Store, ending: str):
 
 async def test_a_reply_without_tokens_keeps_no_trace(store: Store):
     session, _ = session_with(store, reply("", stop=None))
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     assert await store.trace(session.branch[-1].id) is None
 
 
 async def test_the_settings_keep_none(store: Store):
     session = session_keeping(store, TraceSettings(keep=False), "one")
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     assert texts(session.trace(session.branch[-1].id)) == ["one", "<|im_end|>"]
     assert await store.trace(session.branch[-1].id) is None
 
 
 async def test_the_oldest_make_room(store: Store, monkeypatch: pytest.MonkeyPatch):
     session = session_keeping(store, TraceSettings(), "one", "two", "three")
-    await all_of(session.send("a"))
+    await all_of(session.send(UserMessage("a")))
     size = await store.trace_bytes(session.branch[0].conversation_id)
     monkeypatch.setattr(TraceSettings, "max_bytes", 5 * size // 2)
-    await all_of(session.send("b"))
-    await all_of(session.send("c"))
+    await all_of(session.send(UserMessage("b")))
+    await all_of(session.send(UserMessage("c")))
     assert [bool(await store.trace(message.id)) for message in session.branch[1::2]] == [False, True, True]
 
 
 async def test_without_a_store_traces_are_kept_in_memory():
     session, _ = session_with(None, "one", "two")
-    await all_of(session.send("a"))
-    await all_of(session.send("b"))
+    await all_of(session.send(UserMessage("a")))
+    await all_of(session.send(UserMessage("b")))
     assert texts(await session.load_trace(session.branch[1].id)) == ["one", "<|im_end|>"]
     assert await session.load_trace(-99) is None
 
@@ -147,9 +147,9 @@ async def test_what_the_store_misses_is_stored_later(store: Store, monkeypatch: 
 
     with monkeypatch.context() as patch:
         patch.setattr(store, "start_conversation", full)
-        await all_of(session.send("a"))
+        await all_of(session.send(UserMessage("a")))
     assert texts(await session.load_trace(session.branch[1].id)) == ["one", "<|im_end|>"]
-    await all_of(session.send("b"))
+    await all_of(session.send(UserMessage("b")))
     assert [message.id > 0 for message in session.branch] == [True] * 4
     assert [texts(await store.trace(message.id)) for message in session.branch[1::2]] == [
         ["one", "<|im_end|>"],
@@ -167,7 +167,7 @@ async def test_a_trace_that_cannot_be_saved_or_read_is_reported_and_nothing_else
 
     with monkeypatch.context() as patch:
         patch.setattr(store, "save_trace", full)
-        events = await all_of(session.send("a"))
+        events = await all_of(session.send(UserMessage("a")))
         assert [event for event in events if isinstance(event, StoreFailed)] == [
             StoreFailed("chat.db: the disk is full", "Free some space.")
         ]
@@ -175,6 +175,6 @@ async def test_a_trace_that_cannot_be_saved_or_read_is_reported_and_nothing_else
         patch.setattr(store, "trace", full)
         with pytest.raises(StoreError, match="the disk is full"):
             await session.load_trace(-1)
-    await all_of(session.send("b"))
+    await all_of(session.send(UserMessage("b")))
     assert [message.content for message in await stored_branch(store, session)] == ["a", "one", "b", "two"]
     assert session.saving

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.domain.conversation import Message, ReplyState, Role
+from app.domain.conversation import Message, ReplyState, Role, UserMessage
 from app.domain.errors import StoreError
 from app.session.events import StoreFailed
 from app.session.tree import branch_through, oldest_first
@@ -47,9 +47,9 @@ def test_what_is_only_in_memory_is_younger_than_what_is_stored():
 
 async def test_a_chosen_branch_is_shown_and_remembered(store: Store):
     session, engine = session_with(store, "one", "two", "three", "four")
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     first = session.branch[-1]
-    await all_of(session.send("on"))
+    await all_of(session.send(UserMessage("on")))
     old = list(session.branch)
     await session.choose(old[0])
     assert session.branch == old
@@ -63,14 +63,14 @@ async def test_a_chosen_branch_is_shown_and_remembered(store: Store):
     other, _ = session_with(store)
     await other.open_last()
     assert other.branch == old
-    await all_of(session.send("go on"))
+    await all_of(session.send(UserMessage("go on")))
     assert [each.content for each in session.branch] == ["q", "one", "on", "two", "go on", "four"]
     assert [each.content for each in engine.requests[-1].messages][1:] == ["q", "one", "on", "two", "go on"]
 
 
 async def test_a_branch_that_cannot_be_read_leaves_everything_as_it_is(store: Store, monkeypatch: pytest.MonkeyPatch):
     session, _ = session_with(store, "one", "two")
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     first = session.branch[-1]
     await all_of(session.regenerate())
     before = list(session.branch)
@@ -93,7 +93,7 @@ async def test_a_conversation_that_was_left_is_not_shown_again_by_a_choice(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ):
     session, engine = session_with(store, "one", "two", "other")
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     first = session.branch[-1]
     await all_of(session.regenerate())
     left = session.conversation
@@ -107,7 +107,7 @@ async def test_a_conversation_that_was_left_is_not_shown_again_by_a_choice(
     assert [each.content for each in await store.branch(left.id)] == ["q", "two"]
     # A fork needs its branch shown first, which is refused likewise.
     assert await all_of(session.fork(first, 0)) == []
-    await all_of(session.send("else"))
+    await all_of(session.send(UserMessage("else")))
     assert [each.content for each in session.branch] == ["else", "other"]
     assert len(engine.requests) == 3
 
@@ -117,9 +117,9 @@ async def test_the_versions_of_a_branch_are_found_by_one_read(
     store: Store, monkeypatch: pytest.MonkeyPatch, saved: bool
 ):
     session, _ = session_with(store if saved else None, "one", "two", "three", "four")
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     await all_of(session.regenerate())
-    await all_of(session.send("on"))
+    await all_of(session.send(UserMessage("on")))
     await all_of(session.regenerate())
     n_reads, read = 0, store._read
 
@@ -142,7 +142,7 @@ async def test_the_versions_of_a_branch_are_found_by_one_read(
 
 async def test_a_choice_that_cannot_be_saved_holds_and_is_saved_later(store: Store, monkeypatch: pytest.MonkeyPatch):
     session, _ = session_with(store, "one", "two", "three")
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     first = session.branch[-1]
     await all_of(session.regenerate())
 
@@ -154,7 +154,7 @@ async def test_a_choice_that_cannot_be_saved_holds_and_is_saved_later(store: Sto
         await session.choose(first)
     assert [each.content for each in session.branch] == ["q", "one"]
     assert not session.saving
-    events = await all_of(session.send("on"))
+    events = await all_of(session.send(UserMessage("on")))
     assert not any(isinstance(event, StoreFailed) for event in events)  # all is saved before anybody was told
     assert [each.content for each in await stored_branch(store, session)] == ["q", "one", "on", "three"]
 
@@ -163,7 +163,7 @@ async def test_siblings_made_while_nothing_could_be_saved_stand_after_the_others
     store: Store, monkeypatch: pytest.MonkeyPatch
 ):
     session, _ = session_with(store, "one", "two", "three")
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     first = session.branch[-1]
 
     async def full(*_: object):

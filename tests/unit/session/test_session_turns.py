@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import pytest
 
-from app.domain.conversation import ReplyState, Role
+from app.domain.conversation import ReplyState, Role, UserMessage
 from app.domain.generation import FinishReason, Stop, Usage
 from app.domain.sampling import Preset
 from app.protocol.commands import ChatMessage
@@ -22,7 +22,7 @@ from tests.unit.session.session_helpers import PRESET, all_of, kinds, session_wi
 
 async def test_a_turn_event_by_event(store: Store):
     session, engine = session_with(store, "Soft rain falls.")
-    events = await all_of(session.send("A haiku"))
+    events = await all_of(session.send(UserMessage("A haiku")))
     assert [type(e) for e in events] == [
         MessageStored,
         ReplyStarted,
@@ -57,7 +57,7 @@ async def test_a_turn_event_by_event(store: Store):
 
 async def test_the_message_is_stored_before_the_request_is_sent(store: Store):
     session, engine = session_with(store)
-    async with aclosing(session.send("first")) as events:
+    async with aclosing(session.send(UserMessage("first"))) as events:
         assert isinstance(await anext(events), MessageStored)
         assert engine.requests == []
         assert [m.content for m in await stored_branch(store, session)] == ["first"]
@@ -65,7 +65,7 @@ async def test_the_message_is_stored_before_the_request_is_sent(store: Store):
 
 async def test_the_row_of_the_reply_exists_from_its_start_on(store: Store):
     session, _ = session_with(store, "one two", gated=True)
-    async with aclosing(session.send("q")) as events:
+    async with aclosing(session.send(UserMessage("q"))) as events:
         while not isinstance(await anext(events), GenerationStarted):
             pass
         (_, row) = await stored_branch(store, session)
@@ -75,7 +75,7 @@ async def test_the_row_of_the_reply_exists_from_its_start_on(store: Store):
 
 async def test_a_reply_is_in_the_store_while_it_streams(store: Store):
     session, engine = session_with(store, "one two three", gated=True)
-    events = session.send("q")
+    events = session.send(UserMessage("q"))
     engine.permit(3)
     while not isinstance(await anext(events), TokensGenerated):
         pass
@@ -91,10 +91,10 @@ async def test_a_reply_is_in_the_store_while_it_streams(store: Store):
 
 async def test_the_next_prompt_is_the_whole_branch_under_the_preset_of_now(store: Store):
     session, engine = session_with(store, "one", "two")
-    await all_of(session.send("a"))
+    await all_of(session.send(UserMessage("a")))
     session.preset = Preset(name="other")
     session.model_name = "mine"
-    await all_of(session.send("b"))
+    await all_of(session.send(UserMessage("b")))
     assert [(m.role.value, m.content) for m in engine.requests[1].messages] == [
         ("user", "a"),
         ("assistant", "one"),
@@ -107,15 +107,15 @@ async def test_the_next_prompt_is_the_whole_branch_under_the_preset_of_now(store
 
 async def test_an_empty_reply_is_left_out_of_the_prompt_and_the_messages_around_it_are_one(store: Store):
     session, engine = session_with(store, reply("", finish=FinishReason.LENGTH), "fine")
-    await all_of(session.send("a"))
-    await all_of(session.send("b"))
+    await all_of(session.send(UserMessage("a")))
+    await all_of(session.send(UserMessage("b")))
     assert [m.content for m in session.branch] == ["a", "", "b", "fine"]
     assert [m.content for m in engine.requests[1].messages] == ["Be brief.", "a\n\nb"]
 
 
 async def test_regenerate_makes_a_sibling_and_keeps_the_old_reply(store: Store):
     session, engine = session_with(store, "first", "second")
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     asked, old = session.branch
     events = await all_of(session.regenerate())
     assert kinds(events)[:2] == ["ReplyStarted", "GenerationStarted"]
@@ -128,7 +128,7 @@ async def test_regenerate_makes_a_sibling_and_keeps_the_old_reply(store: Store):
 
 async def test_regenerate_that_never_starts_leaves_the_branch_alone(store: Store):
     session, engine = session_with(store, "first")
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     before = list(session.branch)
     engine._model = engine._reload = None
     assert kinds(await all_of(session.regenerate())) == ["GenerationFinished"]
@@ -138,7 +138,7 @@ async def test_regenerate_that_never_starts_leaves_the_branch_alone(store: Store
 async def test_regenerate_answers_a_message_without_a_reply_and_nothing_at_all(store: Store):
     session, _ = session_with(store, "late answer")
     assert await all_of(session.regenerate()) == []
-    events = session.send("q")
+    events = session.send(UserMessage("q"))
     await anext(events)
     await events.aclose()
     await all_of(session.regenerate())
@@ -147,11 +147,11 @@ async def test_regenerate_answers_a_message_without_a_reply_and_nothing_at_all(s
 
 async def test_one_turn_at_a_time(store: Store):
     session, _ = session_with(store, gated=True)
-    async with aclosing(session.send("q")) as events:
+    async with aclosing(session.send(UserMessage("q"))) as events:
         await anext(events)
         assert session.busy
         with pytest.raises(RuntimeError):
-            await anext(session.send("again"))
+            await anext(session.send(UserMessage("again")))
         with pytest.raises(RuntimeError):
             await anext(session.regenerate())
     assert not session.busy
@@ -160,13 +160,13 @@ async def test_one_turn_at_a_time(store: Store):
 async def test_new_leaves_and_open_comes_back(store: Store):
     session, _ = session_with(store, "one", "two")
     assert not await session.open_last()
-    await all_of(session.send("a"))
+    await all_of(session.send(UserMessage("a")))
     first = session.conversation
     assert first
     branch = list(session.branch)
     session.new()
     assert (session.conversation, session.branch) == (None, [])
-    await all_of(session.send("b"))
+    await all_of(session.send(UserMessage("b")))
     second = session.conversation
     assert second
     assert second.id != first.id
@@ -179,7 +179,7 @@ async def test_new_leaves_and_open_comes_back(store: Store):
 
 async def test_opening_what_is_shown_reads_its_row_and_leaves_its_turn_alone(store: Store):
     session, engine = session_with(store, "one two", gated=True)
-    events = session.send("a")
+    events = session.send(UserMessage("a"))
     await anext(events)
     assert session.conversation
     await store.rename(session.conversation.id, "Renamed")
@@ -193,8 +193,8 @@ async def test_opening_what_is_shown_reads_its_row_and_leaves_its_turn_alone(sto
 
 async def test_without_a_store_the_chat_is_in_memory():
     session, engine = session_with(None, "one", "two")
-    assert "StoreFailed" not in kinds(await all_of(session.send("a\ud800")))
-    await all_of(session.send("b"))
+    assert "StoreFailed" not in kinds(await all_of(session.send(UserMessage("a\ud800"))))
+    await all_of(session.send(UserMessage("b")))
     assert [m.content for m in session.branch] == ["a?", "one", "b", "two"]
     assert len({m.id for m in session.branch}) == 4
     assert [m.content for m in engine.requests[1].messages] == ["Be brief.", "a?", "one", "b"]
@@ -218,7 +218,7 @@ def test_the_title_is_the_first_line_that_says_something(text: str, title: str):
 async def test_what_the_window_could_not_hold_is_reported_and_kept(store: Store):
     session, engine = session_with(store, reply("a b c", trimmed=(2, 300), n_shifted=40))
     session.preset = Preset(name="long", context="shift")
-    events = kinds(await all_of(session.send("q")))
+    events = kinds(await all_of(session.send(UserMessage("q"))))
     assert events[:4] == ["MessageStored", "ContextTrimmed", "ReplyStarted", "GenerationStarted"]
     assert "ContextShifted" in events
     assert engine.requests[0].context_policy == "shift"
@@ -230,7 +230,7 @@ async def test_what_the_window_could_not_hold_is_reported_and_kept(store: Store)
 @pytest.mark.parametrize("saved", [True, False])
 async def test_the_engine_may_keep_the_state_of_what_is_kept(store: Store, saved: bool):
     session, engine = session_with(store if saved else None, "one")
-    await all_of(session.send("q"))
+    await all_of(session.send(UserMessage("q")))
     assert engine.requests[0].cacheable is saved
     assert engine.requests[0].conversation == (session.branch[0].conversation_id if saved else 0)
     assert session.branch[0].conversation_id
@@ -238,7 +238,7 @@ async def test_the_engine_may_keep_the_state_of_what_is_kept(store: Store, saved
 
 async def test_a_turn_asks_for_speculation_and_stages_as_the_session_says(store: Store):
     session, engine = session_with(store, "one", "two")
-    await all_of(session.send("a"))
+    await all_of(session.send(UserMessage("a")))
     session.speculate = session.trace_stages = True
     await all_of(session.regenerate())
     assert [(request.speculate, request.trace_stages) for request in engine.requests] == [(None, False), (True, True)]

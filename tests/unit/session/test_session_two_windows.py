@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.conversation import Message, ReplyState
+from app.domain.conversation import Message, ReplyState, UserMessage
 from app.domain.errors import StoreError
 from app.session.events import BranchChanged, Gone
 from app.session.others import SeenState
@@ -33,7 +33,7 @@ class Windows:
         engine = ScriptedEngine(replies, gated=gated)
         session = Session(engine, store, preset=PRESET)
         if len(self.stores) == 1:
-            await all_of(session.send("q"))
+            await all_of(session.send(UserMessage("q")))
         else:
             assert await session.open_last()
         return session, store, engine
@@ -59,7 +59,7 @@ async def test_a_look_finds_what_another_wrote_once(windows: Windows):
     first, _, _ = await windows.open("one", "two")
     second, _, _ = await windows.open()
     assert await second.look() == SeenState()
-    await all_of(first.send("more"))
+    await all_of(first.send(UserMessage("more")))
     assert (await second.look()).change == BranchChanged(n_added=2)
     assert second.branch == first.branch
     assert await second.look() == SeenState()
@@ -69,8 +69,8 @@ async def test_a_look_finds_what_another_wrote_once(windows: Windows):
 async def test_a_message_goes_behind_what_another_wrote_since(windows: Windows):
     first, store, _ = await windows.open("one", "two")
     second, _, engine = await windows.open("three")
-    await all_of(first.send("more"))
-    events = await all_of(second.send("and"))
+    await all_of(first.send(UserMessage("more")))
+    events = await all_of(second.send(UserMessage("and")))
     assert changes(events) == [BranchChanged(n_added=2)]
     assert contents(second.branch) == ["q", "one", "more", "two", "and", "three"]
     assert [each.content for each in engine.requests[-1].messages][1:] == ["q", "one", "more", "two", "and"]
@@ -88,11 +88,11 @@ async def test_two_messages_at_the_same_moment_are_versions_of_each_other(
     async def late(*arguments):
         # The other window sends between this one's look and its write.
         monkeypatch.setattr(store, "add_message", add)
-        await all_of(first.send("mine"))
+        await all_of(first.send(UserMessage("mine")))
         return await add(*arguments)
 
     monkeypatch.setattr(store, "add_message", late)
-    await all_of(second.send("theirs"))
+    await all_of(second.send(UserMessage("theirs")))
     assert contents(first.branch) == ["q", "one", "mine", "two"]
     assert contents(second.branch) == ["q", "one", "theirs", "three"]
     for session in (first, second):
@@ -115,7 +115,7 @@ async def test_a_reply_in_another_window_grows_and_ends_here_too(windows: Window
     await windows.open("one")
     first, _, engine = await windows.open("two words", gated=True)
     second, _, _ = await windows.open()
-    running = asyncio.ensure_future(all_of(first.send("more")))
+    running = asyncio.ensure_future(all_of(first.send(UserMessage("more"))))
     await engine.release(2)
     assert (await second.look()).change == BranchChanged(n_added=2)
     assert second.others_reply
@@ -142,7 +142,7 @@ async def test_a_message_that_was_taken_back_elsewhere_goes_here_too(windows: Wi
     first, store, _ = await windows.open("one", "two")
     second, _, _ = await windows.open()
     assert first.conversation
-    await all_of(first.send("more"))
+    await all_of(first.send(UserMessage("more")))
     await second.look()
     await store.withdraw(first.branch[-1].id)
     assert (await second.look()).change == BranchChanged(rewritten=True)
@@ -160,7 +160,7 @@ async def test_a_deletion_is_seen_and_the_next_message_undoes_it(windows: Window
     assert (await second.look()).change == BranchChanged(gone=Gone.DELETED)
     assert await second.look() == SeenState()
     assert second.gone is Gone.DELETED
-    events = await all_of(second.send("still here"))
+    events = await all_of(second.send(UserMessage("still here")))
     assert changes(events) == [BranchChanged(gone=Gone.DELETED)]
     assert second.gone is None
     (found,) = await store.conversations()
@@ -179,7 +179,7 @@ async def test_a_deletion_just_before_a_message_is_undone_too(windows: Windows):
 async def test_a_deletion_while_a_reply_is_written_is_seen_and_loses_nothing(windows: Windows):
     first, store, _ = await windows.open("one")
     second, _, engine = await windows.open("two words", "three", gated=True)
-    running = asyncio.ensure_future(all_of(second.send("more")))
+    running = asyncio.ensure_future(all_of(second.send(UserMessage("more"))))
     await engine.release(2)
     assert first.conversation
     await store.delete(first.conversation.id)
@@ -187,7 +187,7 @@ async def test_a_deletion_while_a_reply_is_written_is_seen_and_loses_nothing(win
     assert await second.look() == SeenState()
     engine.run_free()
     await running
-    await all_of(second.send("and"))
+    await all_of(second.send(UserMessage("and")))
     assert contents(await store.branch(first.conversation.id)) == ["q", "one", "more", "two words", "and", "three"]
     assert len(await store.conversations()) == 1
 
@@ -220,7 +220,7 @@ async def test_what_was_erased_elsewhere_is_kept_again_as_far_as_it_is_shown(win
     assert first.conversation
     await store.purge(first.conversation.id)
     assert (await second.look()).change == BranchChanged(gone=Gone.ERASED)
-    events = await all_of(second.send("still here"))
+    events = await all_of(second.send(UserMessage("still here")))
     assert changes(events) == [BranchChanged(gone=Gone.ERASED)]
     (found,) = await store.conversations()
     assert found.id != first.conversation.id
@@ -229,14 +229,14 @@ async def test_what_was_erased_elsewhere_is_kept_again_as_far_as_it_is_shown(win
     assert await store.branch(found.id) == second.branch
     assert contents(second.branch) == ["q", "another", "still here", "two"]
     assert second.branch[1].generation
-    await all_of(second.send("on"))
+    await all_of(second.send(UserMessage("on")))
     assert contents(await store.branch(found.id))[-2:] == ["on", "three"]
 
 
 async def test_what_is_erased_while_a_reply_is_written_is_kept(windows: Windows):
     first, store, _ = await windows.open("one")
     second, _, engine = await windows.open("two words", "three", gated=True)
-    running = asyncio.ensure_future(all_of(second.send("more")))
+    running = asyncio.ensure_future(all_of(second.send(UserMessage("more"))))
     await engine.release(2)
     assert first.conversation
     await store.purge(first.conversation.id)
@@ -244,7 +244,7 @@ async def test_what_is_erased_while_a_reply_is_written_is_kept(windows: Windows)
     await running
     assert contents(second.branch) == ["q", "one", "more", "two words"]
     assert contents(second.unsaved) == ["two words"]
-    await all_of(second.send("and"))
+    await all_of(second.send(UserMessage("and")))
     assert second.saving
     kept = [message for each in await store.conversations() for message in await store.messages(each.id)]
     assert {"two words", "and", "three"} <= set(contents(kept))
@@ -278,7 +278,7 @@ async def test_a_store_that_cannot_be_looked_at_is_reported_once(windows: Window
         assert (await session.look()).failure
         assert not session.saving
         assert await session.look() == SeenState()
-        await all_of(session.send("kept in memory"))
+        await all_of(session.send(UserMessage("kept in memory")))
         assert contents(session.unsaved) == ["kept in memory", "two"]
     assert await session.look() == SeenState(saved=True, written=True)
     assert session.saving

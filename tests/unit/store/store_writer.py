@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from app.domain.conversation import ReplyState, Role
+from app.domain.conversation import ReplyState, Role, UserMessage
 from app.store.store import Store
 
 
@@ -19,7 +19,7 @@ def say(*words: object) -> None:
 
 async def write(path: Path, *, pause: bool) -> None:
     store = await Store.open(path)
-    conversation, message = await store.start_conversation("t", "begin")
+    conversation, message = await store.start_conversation("t", UserMessage("begin"))
     say("begun", conversation.id, message.id)
     while True:
         message = await store.add_message(conversation.id, message.id, Role.USER, "question")

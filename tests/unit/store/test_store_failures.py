@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from app.domain.conversation import Role
+from app.domain.conversation import Role, UserMessage
 from app.domain.errors import StoreError
 from app.store import store as store_module
 from app.store.store import Store
@@ -27,7 +27,7 @@ def run(script: str, path: Path) -> subprocess.CompletedProcess[str]:
 async def test_a_full_database_is_reported_and_works_again_with_space(tmp_path: Path):
     path = tmp_path / "chat.db"
     store = await Store.open(path)
-    conversation, message = await store.start_conversation("t", "kept")
+    conversation, message = await store.start_conversation("t", UserMessage("kept"))
     connection = store._database.connection
     connection.pragma("max_page_count", connection.pragma("page_count") + 2)
     with pytest.raises(StoreError, match=r"disk is full, [\d,]+ bytes free") as caught:
@@ -44,6 +44,7 @@ async def test_a_full_database_is_reported_and_works_again_with_space(tmp_path: 
 LIMITED = """
 import asyncio, resource, sys
 from pathlib import Path
+from app.domain.conversation import UserMessage
 from app.domain.errors import StoreError
 from app.store.store import Store
 
@@ -52,7 +53,7 @@ async def main():
     resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000))
     for i in range(100):
         try:
-            await store.start_conversation(f"n{i}", "x" * 50_000)
+            await store.start_conversation(f"n{i}", UserMessage("x" * 50_000))
         except StoreError as error:
             print(i, type(error).__name__, bool(error.hint))
             print(len(await store.conversations()))
@@ -86,11 +87,11 @@ async def test_a_file_removed_or_replaced_underneath_is_noticed_and_the_one_ther
     store = await Store.open(path)
     path.rename(tmp_path / "elsewhere.db")
     with pytest.raises(StoreError, match="removed or replaced"):
-        await store.start_conversation("t", "q")
-    await store.start_conversation("new", "q")
+        await store.start_conversation("t", UserMessage("q"))
+    await store.start_conversation("new", UserMessage("q"))
     other = tmp_path / "other.db"
     second = await Store.open(other)
-    await second.start_conversation("theirs", "q")
+    await second.start_conversation("theirs", UserMessage("q"))
     other.rename(path)
     for suffix in ("-wal", "-shm"):
         other.with_name(other.name + suffix).rename(path.with_name(path.name + suffix))
@@ -109,11 +110,11 @@ async def test_a_lock_that_is_never_given_back_is_reported_in_plain_words(tmp_pa
     holder.execute("BEGIN IMMEDIATE")
     monkeypatch.setattr(store_module, "BUSY_MS", 20)
     with pytest.raises(StoreError, match="another program keeps the database") as caught:
-        await store.start_conversation("t", "q")
+        await store.start_conversation("t", UserMessage("q"))
     assert "locked" not in str(caught.value)
     with pytest.raises(StoreError, match="another program keeps the database"):
         await Store.open(path)
     holder.execute("ROLLBACK")
     holder.close()
-    await store.start_conversation("t", "q")
+    await store.start_conversation("t", UserMessage("q"))
     await store.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from app.domain.conversation import ReplyState, Role
+from app.domain.conversation import ReplyState, Role, UserMessage
 from app.store import database
 from app.store.store import Store
 from tests.fakes.stored import children
@@ -20,7 +20,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def begin_reply(store: Store) -> tuple[int, int]:
-    conversation, asked = await store.start_conversation("t", "q")
+    conversation, asked = await store.start_conversation("t", UserMessage("q"))
     reply = await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "", ReplyState.STREAMING)
     await store.journal_reply(reply.id, "half a")
     return conversation.id, reply.id
@@ -51,7 +51,7 @@ async def test_a_reply_left_streaming_by_a_clean_end_is_interrupted(path: Path):
 async def test_five_open_a_new_file_at_once_and_all_write(path: Path):
     async def instance(name: str) -> None:
         store = await Store.open(path)
-        conversation, message = await store.start_conversation(name, "0")
+        conversation, message = await store.start_conversation(name, UserMessage("0"))
         for i in range(1, 20):
             message = await store.add_message(conversation.id, message.id, Role.USER, str(i))
         await store.close()
@@ -67,7 +67,7 @@ async def test_five_open_a_new_file_at_once_and_all_write(path: Path):
 
 async def test_two_write_to_one_conversation_and_nothing_is_lost(path: Path):
     first, second = await Store.open(path), await Store.open(path)
-    conversation, asked = await first.start_conversation("t", "q")
+    conversation, asked = await first.start_conversation("t", UserMessage("q"))
     mine = await first.add_message(conversation.id, asked.id, Role.ASSISTANT, "mine")
     theirs = await second.add_message(conversation.id, asked.id, Role.ASSISTANT, "theirs")
     assert await children(first, conversation.id, asked.id) == [mine, theirs]

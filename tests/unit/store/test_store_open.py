@@ -10,6 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from app.domain.conversation import UserMessage
 from app.domain.errors import StoreError
 from app.store import database, schema
 from app.store.store import Store
@@ -24,7 +25,7 @@ def path(tmp_path: Path) -> Path:
 async def fill(path: Path, n: int = 1) -> None:
     store = await Store.open(path)
     for i in range(n):
-        await store.start_conversation(f"title {i}", f"needle {i} " + "straw " * 400)
+        await store.start_conversation(f"title {i}", UserMessage(f"needle {i} " + "straw " * 400))
     await store.close()
 
 
@@ -51,7 +52,7 @@ async def test_everything_is_private_whatever_the_umask(path: Path):
     old = os.umask(0)
     try:
         store = await Store.open(path)
-        await store.start_conversation("t", "q")
+        await store.start_conversation("t", UserMessage("q"))
         found = {p.relative_to(path.parent).as_posix(): mode(p) for p in path.parent.rglob("*") if p.is_file()}
         folders = {p.name: mode(p) for p in (path.parent, path.parent / "chat.db.live")}
         await store.close()
@@ -144,7 +145,7 @@ async def test_a_file_that_is_no_database_is_set_aside(path: Path, content: byte
     store = await Store.open(path)
     assert str(path) + ".corrupt-2" in store.notices[0]
     assert await store.conversations() == []
-    await store.start_conversation("works", "q")
+    await store.start_conversation("works", UserMessage("q"))
     await store.close()
     assert (path.parent / "chat.db.corrupt-2").read_bytes() == content
 
@@ -194,7 +195,7 @@ async def test_purged_text_is_in_no_file(path: Path, monkeypatch):
     await fill(path)
     monkeypatch.setattr(database, "MIGRATIONS", [*schema.MIGRATIONS, lambda _: None])
     store = await Store.open(path)
-    conversation, _ = await store.start_conversation("secrettitle", "xyzzysecret " * 3000)
+    conversation, _ = await store.start_conversation("secrettitle", UserMessage("xyzzysecret " * 3000))
     (old,) = await store.conversations("needle")
     await store.purge(conversation.id)
     await store.purge(old.id)

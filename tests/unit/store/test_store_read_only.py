@@ -13,7 +13,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from app.domain.conversation import Role
+from app.domain.conversation import Role, UserMessage
 from app.domain.errors import StoreError
 from app.store import database, schema
 from app.store.store import Store
@@ -54,7 +54,7 @@ def path() -> Generator[Path]:
 
 async def write(path: Path) -> Store:
     store = await Store.open(path)
-    conversation, asked = await store.start_conversation("t", "needle")
+    conversation, asked = await store.start_conversation("t", UserMessage("needle"))
     await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "straw")
     return store
 

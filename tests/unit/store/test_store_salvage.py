@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from app.domain.conversation import GenerationRecord, Message, ReplyState, Role
+from app.domain.conversation import GenerationRecord, Message, ReplyState, Role, UserMessage
 from app.domain.generation import FinishReason, Timings, Usage
 from app.domain.trace import ReplyTrace, TokenTrace
 from app.store.database import Database
@@ -34,7 +34,9 @@ async def fill(path: Path) -> None:
     """400 messages of about 230 bytes; every reply has a record, the first one a trace, some messages are long."""
     store = await Store.open(path)
     for c in range(N_CONVERSATIONS):
-        conversation, message = await store.start_conversation(f"title {c}", f"question {c}/0 " + "straw " * 35)
+        conversation, message = await store.start_conversation(
+            f"title {c}", UserMessage(f"question {c}/0 " + "straw " * 35)
+        )
         for m in range(1, N_MESSAGES):
             n_words = 3000 if m == 5 and c % 10 == 0 else 35
             text = f"{'question' if m % 2 == 0 else 'answer'} {c}/{m} " + "straw " * n_words
@@ -125,7 +127,7 @@ async def test_what_the_log_holds_is_saved_too(filled: Path, tmp_path: Path):
     path, copy = tmp_path / "chat.db", tmp_path / "copy.db"
     shutil.copy(filled, path)
     store = await Store.open(path)
-    conversation, _ = await store.start_conversation("in the log", "only in the log " * 2000)
+    conversation, _ = await store.start_conversation("in the log", UserMessage("only in the log " * 2000))
     await store.rename(1, "renamed in the log")
     for suffix in ("", "-wal"):
         shutil.copy(path.with_name(path.name + suffix), copy.with_name(copy.name + suffix))
@@ -156,7 +158,7 @@ async def test_what_was_erased_or_deleted_is_not_found_again(filled: Path, tmp_p
 async def test_messages_whose_conversation_is_lost_get_one_and_versions_stay_versions(tmp_path: Path):
     path = tmp_path / "chat.db"
     store = await Store.open(path)
-    conversation, asked = await store.start_conversation("lost", "first line of it\nand more")
+    conversation, asked = await store.start_conversation("lost", UserMessage("first line of it\nand more"))
     for answer in ("one", "two"):
         await store.add_message(conversation.id, asked.id, Role.ASSISTANT, answer)
     await store.close()
@@ -173,7 +175,7 @@ async def test_messages_whose_conversation_is_lost_get_one_and_versions_stay_ver
 async def test_a_reply_that_was_being_written_is_interrupted(tmp_path: Path):
     path = tmp_path / "chat.db"
     store = await Store.open(path)
-    conversation, asked = await store.start_conversation("t", "q")
+    conversation, asked = await store.start_conversation("t", UserMessage("q"))
     await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "half", ReplyState.STREAMING)
     await store._call(store._ready().empty_log)
     content = read(path)
@@ -205,7 +207,7 @@ async def test_whatever_happens_to_the_file_it_opens(filled: Path, tmp_path: Pat
     (tmp_path / "chat.db.live").mkdir()
     (tmp_path / "chat.db.live" / "0123456789abcdef").touch()
     store = await Store.open(path)
-    await store.start_conversation("works", "again")
+    await store.start_conversation("works", UserMessage("again"))
     assert [each.title for each in await store.conversations("again")] == ["works"]
     await store.close()
 

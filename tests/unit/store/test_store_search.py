@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.conversation import ReplyState, Role
+from app.domain.conversation import ReplyState, Role, UserMessage
 from app.store.conversations import Search, find, parse
 from app.store.database import Database
 from app.store.store import Store
@@ -15,9 +15,9 @@ from app.store.store import Store
 @pytest.fixture
 async def store():
     store = await Store.in_memory()
-    await store.start_conversation("Weather", "Write a haiku about the Überschwemmung")
-    await store.start_conversation("Code: C++", 'def f(): return "NEAR(a b)" -- 100% snake_case')
-    await store.start_conversation("日記", "今日は雨が降った。I don't mind")
+    await store.start_conversation("Weather", UserMessage("Write a haiku about the Überschwemmung"))
+    await store.start_conversation("Code: C++", UserMessage('def f(): return "NEAR(a b)" -- 100% snake_case'))
+    await store.start_conversation("日記", UserMessage("今日は雨が降った。I don't mind"))
     yield store
     await store.close()
 
@@ -60,7 +60,7 @@ def test_words_are_quoted_for_the_index_or_escaped_for_like():
 
 
 async def test_a_reply_is_found_once_it_has_ended(store: Store):
-    conversation, asked = await store.start_conversation("t", "q")
+    conversation, asked = await store.start_conversation("t", UserMessage("q"))
     reply = await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "", ReplyState.STREAMING)
     await store.journal_reply(reply.id, "petrichor")
     assert await store.conversations("petrichor") == []

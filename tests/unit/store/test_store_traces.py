@@ -7,7 +7,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from app.domain.conversation import Message, ReplyState, Role
+from app.domain.conversation import Message, ReplyState, Role, UserMessage
 from app.domain.errors import StoreError
 from app.domain.sampling import SamplingParams
 from app.domain.trace import ReplyTrace
@@ -22,7 +22,7 @@ def trace(n_tokens: int, seed: int = 7) -> ReplyTrace:
 
 
 async def replies(store: Store, n: int = 1) -> list[Message]:
-    conversation, asked = await store.start_conversation("t", "q")
+    conversation, asked = await store.start_conversation("t", UserMessage("q"))
     return [
         await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "a", ReplyState.STREAMING) for _ in range(n)
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec import json
 
-from app.domain.conversation import GenerationRecord, ReplyState, Role
+from app.domain.conversation import GenerationRecord, ReplyState, Role, UserMessage
 from app.domain.errors import StoreError
 from app.domain.generation import FinishReason, Stop, Timings, Usage
 from app.domain.sampling import SamplingParams
@@ -28,7 +28,7 @@ RECORD = GenerationRecord(
 
 
 async def test_a_turn_comes_back_exactly(store: Store):
-    conversation, asked = await store.start_conversation("Rain", "Write a haiku\0 é 🌧 \u202e")
+    conversation, asked = await store.start_conversation("Rain", UserMessage("Write a haiku\0 é 🌧 \u202e"))
     reply = await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "", ReplyState.STREAMING)
     await store.journal_reply(reply.id, "Soft")
     assert [m.content for m in await store.branch(conversation.id)] == ["Write a haiku\0 é 🌧 \u202e", "Soft"]
@@ -43,7 +43,7 @@ async def test_a_turn_comes_back_exactly(store: Store):
 
 
 async def test_sampling_params_are_stored_beside_the_generation(store: Store):
-    conversation, asked = await store.start_conversation("t", "q")
+    conversation, asked = await store.start_conversation("t", UserMessage("q"))
     reply = await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "", ReplyState.STREAMING)
     await store.finish_reply(reply.id, "a", ReplyState.DONE, RECORD, SamplingParams(temperature=0.5, stop=("x",)))
     rows = store._database.connection.execute("SELECT params FROM generation").fetchall()
@@ -51,7 +51,7 @@ async def test_sampling_params_are_stored_beside_the_generation(store: Store):
 
 
 async def test_a_finished_reply_never_changes(store: Store):
-    conversation, asked = await store.start_conversation("t", "q")
+    conversation, asked = await store.start_conversation("t", UserMessage("q"))
     reply = await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "", ReplyState.STREAMING)
     done = await store.finish_reply(reply.id, "kept", ReplyState.STOPPED, None)
     with pytest.raises(StoreError):
@@ -62,7 +62,7 @@ async def test_a_finished_reply_never_changes(store: Store):
 
 
 async def test_siblings_and_the_tip(store: Store):
-    conversation, asked = await store.start_conversation("t", "q")
+    conversation, asked = await store.start_conversation("t", UserMessage("q"))
     first = await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "one")
     second = await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "two")
     assert await children(store, conversation.id, asked.id) == [first, second]
@@ -73,8 +73,8 @@ async def test_siblings_and_the_tip(store: Store):
 
 
 async def test_a_message_or_a_tip_of_another_conversation_is_refused(store: Store):
-    mine, _ = await store.start_conversation("mine", "q")
-    _, other = await store.start_conversation("other", "q")
+    mine, _ = await store.start_conversation("mine", UserMessage("q"))
+    _, other = await store.start_conversation("other", UserMessage("q"))
     with pytest.raises(StoreError):
         await store.add_message(mine.id, other.id, Role.ASSISTANT, "stray")
     with pytest.raises(StoreError):
@@ -86,8 +86,8 @@ async def test_newest_first_is_reported_by_what_was_written_last_not_by_the_cloc
     clock = iter(range(9_000, 0, -10))
     monkeypatch.setattr("app.store.conversations.now_ms", lambda: next(clock))
     monkeypatch.setattr("app.store.messages.now_ms", lambda: next(clock))
-    old, asked = await store.start_conversation("old", "q")
-    new, _ = await store.start_conversation("new", "q")
+    old, asked = await store.start_conversation("old", UserMessage("q"))
+    new, _ = await store.start_conversation("new", UserMessage("q"))
     assert [c.title for c in await store.conversations()] == ["new", "old"]
     await store.add_message(old.id, asked.id, Role.ASSISTANT, "a")
     assert [c.title for c in await store.conversations()] == ["old", "new"]
@@ -99,7 +99,7 @@ async def test_newest_first_is_reported_by_what_was_written_last_not_by_the_cloc
 
 
 async def test_delete_hides_and_restore_brings_back(store: Store):
-    conversation, _ = await store.start_conversation("t", "rain")
+    conversation, _ = await store.start_conversation("t", UserMessage("rain"))
     await store.delete(conversation.id)
     assert await store.conversations() == []
     assert await store.conversations("rain") == []
@@ -122,7 +122,7 @@ async def test_rename_makes_a_title_safe_and_never_empty(store: Store):
 
 async def test_text_that_is_no_unicode_is_an_error_and_changes_nothing(store: Store):
     with pytest.raises(StoreError):
-        await store.start_conversation("t", "\ud800")
+        await store.start_conversation("t", UserMessage("\ud800"))
     assert await store.conversations() == []
 
 

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from app.config.paths import config_file, database_file
-from app.domain.conversation import ChatSettings, Conversation, ConversationKind, GenerationRecord, ReplyState, Role
+from app.domain.conversation import (
+    ChatSettings,
+    Conversation,
+    ConversationKind,
+    GenerationRecord,
+    ReplyState,
+    Role,
+    UserMessage,
+)
 from app.domain.generation import FinishReason
 from app.domain.sampling import Preset
 from app.store.store import Store
@@ -123,7 +131,7 @@ def test_a_model_that_is_gone_is_replaced_and_that_is_said_each_time(tok, tmp_pa
 async def from_before(preset: str, model: Path) -> None:
     """A conversation as an older version left it."""
     store = await Store.open(database_file())
-    conversation, asked = await store.start_conversation("old", "q")
+    conversation, asked = await store.start_conversation("old", UserMessage("q"))
     reply = await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "", ReplyState.STREAMING)
     record = GenerationRecord(model=str(model), preset=preset, seed=1, finish_reason=FinishReason.STOP)
     await store.finish_reply(reply.id, "a", ReplyState.DONE, record)
@@ -148,7 +156,9 @@ def test_an_old_conversation_whose_preset_is_gone_says_what_is_used(tok, model: 
 
 async def chat_of(title: str) -> None:
     store = await Store.open(database_file())
-    conversation, asked = await store.start_conversation(title, title, settings=ChatSettings(preset=Preset(name="x")))
+    conversation, asked = await store.start_conversation(
+        title, UserMessage(title), settings=ChatSettings(preset=Preset(name="x"))
+    )
     await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "a")
     await store.close()
 

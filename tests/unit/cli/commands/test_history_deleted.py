@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.config.paths import cache_dir, config_dir, copied_file, data_dir, database_file, ensure_dir
-from app.domain.conversation import Role
+from app.domain.conversation import Role, UserMessage
 from app.domain.trace import ReplyTrace, TokenTrace
 from app.session.erasing import erase_expired
 from app.store import conversations, database, schema
@@ -34,7 +34,7 @@ def with_store(work: Callable[[Store], Awaitable[object]]) -> None:
 def filled() -> None:
     async def fill(store: Store) -> None:
         for title in ("sea", SECRET):
-            conversation, asked = await store.start_conversation(title, f"{title} asked " * 300)
+            conversation, asked = await store.start_conversation(title, UserMessage(f"{title} asked " * 300))
             reply = await store.add_message(conversation.id, asked.id, Role.ASSISTANT, f"{title} answered")
             await store.save_trace(reply.id, ReplyTrace(tokens=(TOKEN,) if title == SECRET else ()))
 

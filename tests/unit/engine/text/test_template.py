@@ -97,14 +97,14 @@ def test_a_templates_variables(renderer: Renderer):
 def test_earlier_thinking_has_the_name_that_the_template_reads(renderer: Renderer, name: str):
     source = "{% for m in messages %}{% if m.NAME %}({{ m.NAME }}){% endif %}{{ m.content }};{% endfor %}"
     template = ChatTemplate(source.replace("NAME", name), VOCAB, renderer)
-    thought = ReplyMessage(Role.ASSISTANT, "yes", "hm")
+    thought = ReplyMessage(Role.ASSISTANT, "yes", thinking="hm")
     assert template.render([USER, thought, REPLY, USER]).text == "hi;(hm)yes;hello;hi;"
 
 
 def test_a_reply_that_ended_in_its_thinking_is_left_out_where_the_template_refuses_it(renderer: Renderer):
     source = NO_SYSTEM.replace("[{{", "{{ raise_exception('empty') if not m.content }}[{{")
     template = ChatTemplate(source, VOCAB, renderer)
-    silent = ReplyMessage(Role.ASSISTANT, "", "hm")
+    silent = ReplyMessage(Role.ASSISTANT, "", thinking="hm")
     assert template.render([USER, silent, USER]) == ("<s>[user]hi\n\nhi[/][model]", ())
 
 
