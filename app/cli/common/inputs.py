@@ -36,7 +36,7 @@ def read_schema(path: Path) -> str:
         place = f"{_shown(path)}:{error.lineno}:{error.colno}"
         raise UsageError(f"{place}: not JSON: {error.msg}", hint="a schema is a JSON object") from error
     except (RecursionError, ValueError) as error:
-        raise UsageError(f"{_shown(path)} is not JSON that can be read: {error}") from error
+        raise UsageError(f"{_shown(path)} is not valid JSON: {error}") from error
     if not isinstance(schema, dict | bool):
         raise UsageError(f"{_shown(path)} is not a JSON object", hint='as in {"type": "array"}')
     return text
