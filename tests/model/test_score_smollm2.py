@@ -158,7 +158,7 @@ async def test_a_reply_comes_while_a_long_text_is_scored(client: WorkerClient) -
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_window_beyond_the_context_is_refused(client: WorkerClient) -> None:
     _, ended = await scored(client, TEXT, 4096)
-    assert ended.error == "a window is of 4 to 1024 tokens here, not of 4096"
+    assert ended.error == "the window must be 4–1024 tokens, got 4096"
 
 
 @pytest.mark.asyncio(loop_scope="module")

@@ -281,7 +281,7 @@ def test_a_request_that_waits_for_paused_ones_is_reported_so_and_questions_are_r
     loaded.send(predict)
     answer = until(loaded, Predicted)[-1]
     assert isinstance(answer, Predicted)
-    assert answer.error == "paused requests hold all slots: let one of them run to its end, or end it, and ask again"
+    assert answer.error == "paused requests hold all slots: resume or stop one, then try again"
     loaded.send(Abort(held[0].request_id))
     started = until(loaded, GenerationStarted)[-1]
     assert isinstance(started, GenerationStarted)

@@ -1,1 +1,1 @@
-"""The loop over token ids: sequences, slots, batches, prefill and decode. Knows no text and no native library."""
+"""The loop over token ids: sequences, slots, batches, prefill and decode; without text or native libraries."""

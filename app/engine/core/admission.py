@@ -1,7 +1,7 @@
-"""Admission: which waiting sequence gets a slot, and how much of its prompt lies in the KV cache already.
+"""Admission: gives slots to waiting sequences and finds how much of each prompt is already in the KV cache.
 
-First come, first served. A prefix that another sequence holds, or is about to hold, is shared or copied in place of
-computed again: that is how many requests with one system prompt prefill it once.
+First come, first served. A prefix that another sequence holds, or is computing, is shared or copied instead of
+recomputed, so that many requests with one system prompt prefill it once.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class Admission:
         reuse.prefilling = self._prefilling
 
     def admit(self, waiting: deque[Sequence], active: Many[Sequence]) -> list[Sequence]:
-        """Takes from `waiting` what can start now; a sequence that never can comes back FINISHED.
+        """Removes from `waiting` the sequences that can start now; one that never can is returned FINISHED.
 
-        What waits for a prefix lets others pass while there are slots for all.
+        A sequence that waits for a prefix lets others pass while there are slots for all.
         """
         admitted: list[Sequence] = []
         passed: list[Sequence] = []
@@ -69,7 +69,7 @@ class Admission:
         return [sequence for sequence in self._running if sequence.phase is SequencePhase.PREFILL]
 
     def _refused(self, sequence: Sequence) -> bool:
-        """Finishes a sequence whose prompt or adapters cannot be served."""
+        """Finishes a sequence whose prompt or adapters are invalid."""
         try:
             sequence.adapters = self._backend.adapters(sequence.params.lora)
         except SamplingError as error:
@@ -83,13 +83,13 @@ class Admission:
         return True
 
     def _must_wait(self, sequence: Sequence, running: Many[Sequence]) -> bool:
-        """Exact sequences and each set of adapters run alone."""
+        """Whether a sequence must wait for running ones: exact sequences and sets of adapters run alone."""
         if any(other.adapters != sequence.adapters for other in running):
             return True
         return bool(running) and (sequence.params.exact or any(other.params.exact for other in running))
 
     def _start(self, sequence: Sequence) -> bool:
-        """Gives a sequence its slot; False where all are claimed."""
+        """Gives a sequence its slot; returns False if all are claimed."""
         claimed = self._slots.claim(sequence.prompt, sequence.adapters, sequence.cache.conversation)
         if claimed is None:
             return False
@@ -111,7 +111,7 @@ class Admission:
         return True
 
     def _sampler(self, sequence: Sequence) -> Sampler:
-        """The chain of a sequence, its history filled with the prompt and a kept beginning. Raises SamplingError."""
+        """Returns the sampler of a sequence with the prompt and kept reply in its history. Raises SamplingError."""
         named = [token for name in sequence.params.force for token in self._backend.token_ids(name)]
         sequence.forced.extendleft(reversed(named))
         n_before = len(sequence.prompt) - sequence.n_kept
@@ -123,5 +123,5 @@ class Admission:
                 sampler.force(token)
         except ComputeError as error:
             sampler.close()
-            raise SamplingError(f"the reply cannot go on from what is kept of it: {error}") from error
+            raise SamplingError(f"the reply cannot continue from its kept beginning: {error}") from error
         return sampler

@@ -1,4 +1,4 @@
-"""What the loop needs of a model with its context. The native context fits it, and so does the tests' toy."""
+"""The interface of a model with its context, for the loop; the native context and the tests' toy implement it."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ Ids = npt.NDArray[np.int64]
 
 
 AdapterSet = tuple[tuple[str, float], ...]
-"""The LoRA adapters that act, by name with their scales, in one order; cells of one set are worthless to another."""
+"""The active LoRA adapters in canonical order, with their scales; cells of one set are useless to another."""
 
 
 class Decoded(Enum):
-    """How a decode ended, where it did not fail."""
+    """Result of a decode that did not fail."""
 
     DONE = "done"
     NO_SLOT = "no slot"
     """No room in the KV cache; nothing changed."""
     ABORTED = "aborted"
-    """The abort flag was seen; rows may or may not be in the KV cache."""
+    """Aborted; the rows may or may not be in the KV cache."""
 
 
 class SamplingError(Exception):
-    """What a request asks of the sampler cannot be done; the message says what is wrong and where."""
+    """The sampling parameters of a request are invalid or unsupported; the message says what and where."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageReport:
-    """What the stages of a chain did to the watched tokens, and where the draw fell."""
+    """The effect of each stage on the watched tokens, and the random draw."""
 
     stages: tuple[StageTrace, ...]
     draw: Draw | None
@@ -54,7 +54,7 @@ class StageReport:
 
 @dataclass(frozen=True, slots=True)
 class PreviewResult:
-    """What a chain would leave of the candidates to draw from."""
+    """The candidates that a chain would leave to draw from."""
 
     after: list[tuple[int, float]]
     """(id, probability), most likely first."""
@@ -66,10 +66,10 @@ class ComputeError(Exception):
 
 
 class Shadow(Protocol):
-    """A sampler's next choices, made in advance."""
+    """Predicts a sampler's next choices."""
 
     def choose(self, logits: Logits) -> int:
-        """Chooses a token and accepts it, which changes nothing of the sampler. Raises ComputeError."""
+        """Chooses a token and accepts it, without changing the sampler. Raises ComputeError."""
         ...
 
     def close(self) -> None:
@@ -82,9 +82,9 @@ class Sampler(Protocol):
 
     seed: int
     redirected: bool
-    """Whether a grammar excluded the most likely token at the last `sample`."""
+    """Whether a grammar excluded the most likely token in the last `sample`."""
     thinking: bool
-    """Whether a second set, the one for thinking, was in force for the last token."""
+    """Whether the parameters for thinking applied to the last token."""
 
     def sample(self, logits: Logits, watch: Sequence[int] | None = None) -> int:
         """Chooses the next token and accepts it into the chain's history. `logits` is not changed.
@@ -95,49 +95,51 @@ class Sampler(Protocol):
 
     @property
     def report(self) -> StageReport:
-        """Of the last `sample` that was given tokens to watch."""
+        """The report of the last `sample` with `watch`."""
         ...
 
     @property
     def near(self) -> Ids | None:
-        """Ids that hold the most likely tokens of the last `sample`'s logits; None where it did not look for them."""
+        """Ids that include the most likely tokens of the last `sample`'s logits; None if it did not look for them."""
         ...
 
     def force(self, token: int) -> None:
-        """Takes a token that was not sampled as the reply's next. Raises ComputeError where a grammar forbids it."""
+        """Accepts a forced token as the next one of the reply. Raises ComputeError if the grammar forbids it."""
         ...
 
     def preview(self, logits: Logits, watch: Sequence[int], k: int) -> PreviewResult:
-        """What the next `sample` of these logits would draw from, at most `k` tokens of it, and what each stage does
-        to `watch`. Changes neither the random state nor the history. Raises ComputeError."""
+        """Returns at most `k` tokens that the next `sample` would draw from, and the effect of each stage on `watch`.
+
+        Changes neither the random state nor the history. Raises ComputeError.
+        """
         ...
 
     def shadow(self) -> Shadow:
-        """What `sample` would choose from here on, with the random numbers that it is going to draw.
+        """Returns a copy that draws the same random numbers as `sample` will.
 
-        A drafter that uses them guesses a random choice as well as a certain one.
+        With it, a drafter predicts random choices as well as greedy ones.
         """
         ...
 
     def n_fitting(self, tokens: Sequence[int]) -> int:
-        """How many of `tokens` a grammar allows to come next, one after the other; all of them where there is none."""
+        """Returns how many leading `tokens` the grammar allows next; all of them without a grammar."""
         ...
 
     @property
     def complete(self) -> bool:
-        """Whether the reply may end here: false only inside a grammar, and before the answer that it is for."""
+        """Whether the reply may end here: false inside a grammar, and before a constrained answer."""
         ...
 
     def ban(self, tokens: Sequence[int]) -> None:
-        """These are not sampled any more."""
+        """Stops sampling these tokens."""
         ...
 
     def unban(self, tokens: Sequence[int]) -> None:
-        """Takes back what `ban` did to these; what `SamplingParams` bans and biases stays as it says."""
+        """Reverts `ban` for these tokens; bans and biases of `SamplingParams` stay."""
         ...
 
     def accept(self, tokens: Sequence[int]) -> None:
-        """Puts tokens that were not sampled (the prompt's) into the history of penalties."""
+        """Adds tokens that were not sampled (the prompt's) to the history for penalties."""
         ...
 
     def close(self) -> None:
@@ -152,16 +154,16 @@ class Backend(Protocol):
     n_ctx: int
     n_slots: int
     n_threads: int
-    """Compute threads of a decode, as wanted."""
+    """Configured compute threads of a decode."""
     unified: bool
     """Whether all sequences share one pool of cells, so that a prefix can be shared between them."""
     eog: frozenset[int]
     partial_removal: bool
-    """Whether `truncate` can leave a part of a sequence."""
+    """Whether `truncate` can remove only a part of a sequence."""
     n_window: int
-    """Tokens that layers with a sliding window see; 0 where no layer has one.
+    """Tokens that layers with a sliding window see; 0 without such layers.
 
-    What the window hides of a sequence is left out of its state, and in one pool given to other sequences.
+    Cells outside the window are missing in saved states; in one pool, other sequences may take them.
     """
     can_shift: bool
     """Whether `shift` works for this model."""
@@ -172,81 +174,81 @@ class Backend(Protocol):
         ...
 
     def use_threads(self, n_threads: int) -> None:
-        """Sets the compute threads of the next decodes; prefills use no more where these are fewer than wanted."""
+        """Sets the compute threads of the next decodes; a number below the configured one also limits prefills."""
         ...
 
     def logits(self, row: int) -> Logits:
-        """The logits of a batch row that asked for them; valid until the next decode."""
+        """Returns the logits of a batch row that requested them; valid until the next decode."""
         ...
 
     def truncate(self, seq_id: int, n_past: int) -> bool:
-        """Drops the cells of a sequence from position `n_past` on; False where the model refuses a partial removal."""
+        """Removes the cells of a sequence from position `n_past` on; False if the model cannot remove a part."""
         ...
 
     def share(self, source: int, target: int) -> None:
-        """Gives the empty sequence `target` all cells of `source` too.
+        """Gives all cells of `source` to the empty sequence `target` as well.
 
-        Only their entries where `unified`. Between streams the cells are copied by the next decode: until then no
-        state may be written to `source`, and no state of `target` can be read.
+        If `unified`, shares the cells. Otherwise the next decode copies them to another stream: until then no state may
+        be written to `source`, and no state of `target` can be read.
         """
         ...
 
     def read_state(self, seq_id: int, n_streams: int | None = None) -> State | None:
-        """The cells of a sequence as bytes; None where that cannot be had.
+        """Returns the cells of a sequence as bytes; None if that is impossible.
 
-        `n_streams`: of the context that they are for, where that is another one of the same model.
+        `n_streams`: number of streams of the target context, if it is another one of the same model.
         """
         ...
 
     @property
     def n_streams(self) -> int:
-        """How many pools of cells there are: the layout of a state depends on it."""
+        """Number of pools of cells; the layout of a state depends on it."""
         ...
 
     def write_state(self, seq_id: int, state: State) -> bool:
-        """Replaces the cells of a sequence by saved ones; False, leaving none, where they do not fit."""
+        """Replaces the cells of a sequence by saved ones; returns False and leaves none if they do not fit."""
         ...
 
     def checkpoint(self, seq_id: int) -> State | None:
-        """What `rewind` needs to bring a sequence back to where it is; None where that cannot be had."""
+        """Returns the data for `rewind` to return a sequence to its present state; None if that is impossible."""
         ...
 
     def rewind(self, seq_id: int, checkpoint: State, n_past: int) -> bool:
-        """Takes a sequence that has gone on back to a checkpoint after `n_past` tokens; False where that fails."""
+        """Returns a sequence to an earlier checkpoint after `n_past` tokens; False if that fails."""
         ...
 
     def shift(self, seq_id: int, n_keep: int, n_discard: int) -> None:
-        """Drops `n_discard` cells after the first `n_keep` and moves the rest down. Only where `can_shift`."""
+        """Removes `n_discard` cells after the first `n_keep` and moves the rest down. Requires `can_shift`."""
         ...
 
     def clear(self, seq_id: int) -> None:
-        """Drops all cells of a sequence."""
+        """Removes all cells of a sequence."""
         ...
 
     def n_cells(self, seq_id: int) -> int:
-        """Cells that a sequence holds, as the KV cache itself counts them."""
+        """Returns the number of cells of a sequence by the KV cache's own count."""
         ...
 
     def token_ids(self, name: str) -> list[int]:
-        """The tokens meant by a name of `SamplingParams.force`. Raises SamplingError."""
+        """Returns the tokens for a name in `SamplingParams.force`. Raises SamplingError."""
         ...
 
     def sampler(self, params: SamplingParams) -> Sampler:
-        """A new chain. Raises SamplingError."""
+        """Creates a chain. Raises SamplingError."""
         ...
 
     def adapters(self, lora: Mapping[str, float] | None) -> AdapterSet:
-        """The set that `SamplingParams.lora` means. Raises SamplingError."""
+        """Returns the adapters for `SamplingParams.lora`. Raises SamplingError."""
         ...
 
     def use_adapters(self, adapters: AdapterSet) -> None:
-        """Computes the next decodes with this set; cells of another one must be in none of their sequences."""
+        """Uses these adapters in the next decodes, whose sequences must have no cells of another set."""
         ...
 
     def clear_abort(self) -> None:
-        """Lowers the abort flag that another thread may have raised."""
+        """Clears the abort flag that another thread may have set."""
         ...
 
     def reset(self) -> None:
-        """Makes a new context after a failure; every sequence is empty. Raises ComputeError where that fails."""
+        """Creates a new context with empty sequences after a failure. Raises ComputeError if that fails."""
         ...

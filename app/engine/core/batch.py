@@ -1,7 +1,4 @@
-"""The rows of one llama_decode, as numpy arrays that the native batch points into.
-
-Knows positions and sequence ids; not what the rows mean.
-"""
+"""The rows of one llama_decode, as numpy arrays that the native batch points into."""
 
 from __future__ import annotations
 
@@ -11,12 +8,12 @@ import numpy as np
 
 
 class Batch:
-    """Up to `capacity` rows. Arrays are allocated once; `n` says how many rows count."""
+    """Up to `capacity` rows, allocated once; the first `n` are in use."""
 
     def __init__(self, capacity: int, max_outputs: int) -> None:
         self.capacity = capacity
         self.max_outputs = max_outputs
-        """Most rows that may ask for logits: one more would abort the process."""
+        """Maximum number of rows with logits; llama.cpp would abort the process on more."""
         self.tokens = np.zeros(capacity, np.int32)
         self.positions = np.zeros(capacity, np.int32)
         self.seq_ids = np.zeros(capacity, np.int32)
@@ -26,17 +23,17 @@ class Batch:
 
     @property
     def room(self) -> int:
-        """Rows still free."""
+        """Number of free rows."""
         return self.capacity - self.n
 
     def clear(self) -> None:
-        """Forgets all rows."""
+        """Removes all rows."""
         self.n = self.n_outputs = 0
 
     def add(self, tokens: Sequence[int], position: int, seq_id: int, n_outputs: int) -> int:
-        """Adds consecutive rows of one sequence; the last `n_outputs` of them get logits. Returns the first row.
+        """Adds consecutive rows of one sequence, the last `n_outputs` with logits. Returns the index of the first row.
 
-        Raises ValueError where the rows or outputs do not fit: llama.cpp would abort the process.
+        Raises ValueError if the rows or outputs do not fit; llama.cpp would abort the process.
         """
         first, count = self.n, len(tokens)
         if not 0 < count <= self.room or n_outputs > count or self.n_outputs + n_outputs > self.max_outputs:

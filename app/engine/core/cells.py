@@ -1,5 +1,4 @@
-"""An account of every cell of a request's window: what lies in it, where it came from, when and in what time it was
-computed, and who else holds it."""
+"""Describes the cells of a request's window: content, source, age, compute time, and which are shared."""
 
 from __future__ import annotations
 
@@ -14,17 +13,17 @@ from app.engine.core.slots import Slot, SlotTable
 
 
 class CellMap:
-    """Of the sequences of one context."""
+    """Maps the cells of the sequences of one context."""
 
     def __init__(self, backend: Backend, slots: SlotTable) -> None:
         self._backend = backend
         self._slots = slots
 
     def spans(self, sequence: Sequence, now_s: float) -> tuple[CellSpan, ...]:
-        """The spans of its window in order, none empty; their counts sum to `n_ctx`.
+        """Returns the spans of its window in order, none empty; their counts sum to `n_ctx`.
 
-        What a shift forgot is left out, oldest first after the system prompt. Empty where the sequence never had a
-        slot. `now_s` ends a prefill that was cut short.
+        Leaves out tokens that a shift forgot. Empty if the sequence never had a slot. `now_s` is the end of an
+        interrupted prefill.
         """
         slot = sequence.slot
         if slot is None:
@@ -38,7 +37,7 @@ class CellMap:
         return tuple(span for span in (*spans, free) if span.n_tokens)
 
     def changes(self, sequences: Iterable[Sequence], now_s: float) -> list[CellMapChanged]:
-        """Maps that changed, since they were reported, by more than newly computed cells of their own."""
+        """Returns the maps that changed since their last report, other than by newly computed cells."""
         found: list[CellMapChanged] = []
         for sequence in sequences:
             slot, phase = sequence.slot, sequence.phase
@@ -54,7 +53,7 @@ class CellMap:
 
 
 def _parts(sequence: Sequence, cached: str, now_s: float) -> list[CellSpan]:
-    """The window as it would be, had no shift forgotten anything. `cached`: the source of what was not computed."""
+    """Returns the window as if no shift had happened. `cached`: the source of cells that were not computed."""
     n_prompt, spans = len(sequence.prompt), sequence.spans
     n_reply = max(0, sequence.n_past + sequence.n_shifted - n_prompt)
     n_computed = min(n_prompt, sequence.n_past + sequence.n_shifted)
@@ -83,9 +82,9 @@ def _without_shifted(parts: list[CellSpan], n_shifted: int) -> list[CellSpan]:
 
 
 def _dated(parts: list[CellSpan], slot: Slot, shared: list[int]) -> list[CellSpan]:
-    """The parts with their times, divided where others share them and where they came from disk.
+    """Returns the parts with their times, split at the boundaries of sharing and of cells read from disk.
 
-    `shared`: how many of the first cells each of the others holds too.
+    `shared`: for each other slot, the number of first cells that it shares.
     """
     spans: list[CellSpan] = []
     start = 0

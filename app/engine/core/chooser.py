@@ -1,4 +1,4 @@
-"""From a row of logits to a sequence's next token: forced or sampled, measured, and whether the reply ends there."""
+"""Chooses a sequence's next token from a row of logits, measures it, and ends the reply if it is the last."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from app.engine.core.preview import preview
 from app.engine.core.sequence import Sequence, SequencePhase
 
 _FORESEEN = 10
-"""Candidates reported for a held sequence whose request asked for none."""
+"""Candidates to report for a held sequence whose request asked for none."""
 
 
 class Chooser:
-    """Serves all sequences of one context."""
+    """Chooses tokens for all sequences of one context."""
 
     def __init__(self, backend: Backend, clock: Callable[[], float]) -> None:
         self._backend = backend
@@ -34,9 +34,9 @@ class Chooser:
         *,
         bonus: bool = False,
     ) -> None:
-        """Gives the sequence its next token, holds it where it is to be held, or ends it where there can be none.
+        """Gives the sequence its next token, holds it, or ends it if no token is possible.
 
-        `drafted`: what a drafter expects from here on; `bonus`: a whole draft before this token was accepted.
+        `drafted`: the rest of the draft; `bonus`: whether a whole draft before this token was accepted.
         """
         sampler = sequence.sampler
         assert sampler is not None
@@ -61,7 +61,7 @@ class Chooser:
         now_s = self._clock()
         sampled.ms = sequence.accept(token, now_s)
         sampled.sample_ms = (now_s - sequence.clock.computed_s) * 1e3
-        sequence.clock.computed_s = now_s  # a draft's next token is chosen from the same decode
+        sequence.clock.computed_s = now_s  # the next token of a draft is chosen from the same decode
         sampled.decode_ms, sequence.clock.decode_ms = sequence.clock.decode_ms, 0.0
         happened.append(sampled)
         if sequence.held.n_left is not None:
@@ -69,7 +69,7 @@ class Chooser:
         self._end(sequence, token)
 
     def release(self, sequence: Sequence, happened: list[StepEvent]) -> None:
-        """Lets a held sequence choose from the logits that were kept."""
+        """Chooses the next token of a held sequence from the kept logits."""
         sequence.clock.computed_s = self._clock()
         self.choose(sequence, sequence.release(sequence.clock.computed_s), happened)
 
@@ -84,7 +84,7 @@ class Chooser:
         happened.append(Held(sequence, prospect))
 
     def _take(self, sequence: Sequence, logits: Logits, watch: list[int] | None) -> tuple[int, Origin]:
-        """The next token and where it came from. Raises ComputeError."""
+        """Returns the next token and its origin. Raises ComputeError."""
         assert sequence.sampler is not None
         if sequence.forced:
             token = sequence.forced.popleft()
@@ -94,7 +94,7 @@ class Chooser:
         return token, Origin.GRAMMAR if sequence.sampler.redirected else Origin.SAMPLED
 
     def _end(self, sequence: Sequence, token: int) -> None:
-        """The sequence goes on decoding, or ends with this token."""
+        """Continues the sequence, or ends it with this token."""
         sequence.phase = SequencePhase.DECODE
         if token in self._backend.eog:
             sequence.finish(FinishReason.STOP, stop_token=token)

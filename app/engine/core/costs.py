@@ -1,33 +1,32 @@
-"""What a decode costs by its number of rows, learnt from those that were made.
+"""Learns the cost of a decode by its number of rows.
 
-A batch is held against the single row of about the same time, so that the speed of the machine, which other programs
-change from minute to minute, mostly cancels out.
+Compares each batch with recent single rows, so that the changing speed of a busy machine mostly cancels out.
 """
 
 from __future__ import annotations
 
 PRIOR_SLOPE = 0.45
-"""A row beyond the first costs about this share of a single row on two CPU cores, where not even a prefill is known."""
+"""Default cost of each further row, in single rows, before a prefill was measured (two CPU cores)."""
 _DRAFT_ROW = 1.5
-"""A row of a small batch with logits costs so many of a prefill's rows (measured: 1.3 to 1.6)."""
+"""Cost of a row with logits in a small batch, in rows of a prefill (measured: 1.3 to 1.6)."""
 _DOWN, _UP, _OUTLIER = 0.3, 0.1, 1.5
 _FADE = 0.005
-"""With each decode, what sizes that are not in use were measured to cost gives way to what they cost elsewhere: else
-one that was measured in a bad moment would never be tried again."""
+"""Rate at which measured costs of unused sizes move towards their estimate with each decode; otherwise a size that was
+measured at a bad moment would never be tried again."""
 
 
 class CostCurve:
-    """One for a context."""
+    """The cost curve of one context."""
 
     def __init__(self) -> None:
         self.single_ms = 0.0
-        """Of a decode of one row; 0 until one was measured."""
+        """Duration of a decode of one row; 0 until measured."""
         self._relative = {1: 1.0}
-        """By rows, in single-row decodes."""
+        """Cost by number of rows, in single-row decodes."""
         self._prefill: tuple[int, float] | None = None
 
     def measured(self, n_rows: int, ms: float) -> None:
-        """Tells how long a decode of `n_rows` rows took; of several rows it counts once a single row was measured."""
+        """Records the duration of a decode of `n_rows` rows; several rows count once a single row was measured."""
         if n_rows == 1:
             self.single_ms = typical(self.single_ms, ms)
         elif self.single_ms:
@@ -38,12 +37,12 @@ class CostCurve:
                 self._relative[other] = cost + _FADE * (1 + slope * (other - 1) - cost)
 
     def prefilled(self, n_rows: int, ms: float) -> None:
-        """Tells how long many rows of a prompt took: what a row more costs before batches of drafts are measured."""
+        """Records the duration of a prefill, for an estimate before batches of drafts are measured."""
         if self._prefill is None or ms / n_rows < self._prefill[1] / self._prefill[0]:
             self._prefill = n_rows, ms
 
     def relative(self, n_rows: float) -> float:
-        """Cost in single-row decodes. Sizes between two that were measured lie on a line; larger ones cost `_slope`."""
+        """Returns the cost in single-row decodes: interpolated between measured sizes, above them by `_slope`."""
         if n_rows == 1 or not self.single_ms:
             return 1.0 + PRIOR_SLOPE * (n_rows - 1)
         below = max(n for n in self._relative if n <= n_rows)
@@ -56,7 +55,7 @@ class CostCurve:
         return max(1.0, cost)
 
     def _slope(self) -> float:
-        """Cost of one more row in single-row decodes, estimated from a prefill, whose rows have no logits."""
+        """Cost of one more row, in single-row decodes, estimated from prefill rows, which have no logits."""
         if self._prefill is None or not self.single_ms:
             return PRIOR_SLOPE
         n_rows, ms = self._prefill
@@ -64,9 +63,9 @@ class CostCurve:
 
 
 def typical(before: float, value: float) -> float:
-    """A cost with one more measurement; `before` is 0 where there was none.
+    """Updates a cost with a measurement; `before` is 0 for the first one.
 
-    Short ones count more: another program on the machine, which makes one many times as long, is no cost of ours.
+    Short measurements weigh more, because other programs can only make them longer.
     """
     if not before:
         return value

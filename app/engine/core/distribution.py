@@ -1,4 +1,4 @@
-"""The distribution over the vocabulary that the model gave, before any sampler: exact, cheap enough for each token."""
+"""Measures the model's distribution over the vocabulary before the sampler: exactly, and fast enough for each token."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LN2 = math.log(2.0)
 
 @dataclass(slots=True)
 class Measured:
-    """One step's distribution: the chosen token and the k most likely ones."""
+    """The distribution of one step: the chosen token and the k most likely ones."""
 
     p: float
     logprob: float
@@ -26,32 +26,32 @@ class Measured:
     top: list[tuple[int, float]]
     """(id, probability), most likely first."""
     p_end: float = 0.0
-    """Of all end-of-generation tokens together."""
+    """Total probability of the end-of-generation tokens."""
     log_total: float = 0.0
     """Natural logarithm of the sum of exp(logit)."""
 
 
 class Distribution:
-    """Reuses its buffers from step to step; one per loop.
+    """Measures distributions with reused buffers; one per loop.
 
-    Sums are of float32 in blocks: probabilities are within 1e-6 of a float64 softmax.
+    Sums float32 values in blocks: probabilities are within 1e-6 of a float64 softmax.
     """
 
     def __init__(self, n_vocab: int, eog: Iterable[int] = ()) -> None:
-        """`eog`: the tokens whose probabilities make up `Measured.p_end`."""
+        """`eog`: the end-of-generation tokens, for `Measured.p_end`."""
         self._eog = tuple(eog)
         self._total = 1.0
         self._shifted = np.empty(n_vocab, np.float32)
         self._weights = np.empty(n_vocab, np.float32)
 
     def best(self, logits: Logits, k: int) -> list[int]:
-        """The ids of the `k` most likely tokens, most likely first."""
+        """Returns the ids of the `k` most likely tokens, most likely first."""
         return topk.best(logits, k).tolist()
 
     def measure(self, logits: Logits, chosen: int, k: int, near: Ids | None = None) -> Measured:
         """Measures `chosen` and the `k` most likely tokens. `logits`: shape (n_vocab,), not changed.
 
-        `near`: ids that hold the most likely ones, where the sampler has found them already.
+        `near`: ids that include the most likely tokens, if the sampler has found them already.
         """
         shifted, weights = self._shifted, self._weights
         if near is None or len(near) < max(k, 1):
@@ -75,11 +75,11 @@ class Distribution:
         return Measured(math.exp(logprob), logprob, rank, entropy, top, p_end, log_total - ordered[0])
 
     def rank(self, logits: Logits, token: int) -> int:
-        """Where a token stands among all: 1 is the most likely."""
+        """Returns the rank of a token; 1 is the most likely."""
         return 1 + int(np.count_nonzero(logits > logits[token]))
 
     def p(self, token: int) -> float:
-        """The probability of another token in the row that was measured last."""
+        """Returns the probability of another token in the last measured row."""
         return self._weights.item(token) / self._total
 
 

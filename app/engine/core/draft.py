@@ -1,7 +1,7 @@
-"""Drafters: what may come next, guessed cheaply. The target model's own sample decides; a guess never changes the text.
+"""Drafters propose the next tokens cheaply. The target model's own sample decides; a draft never changes the text.
 
-The n-gram drafter looks up where the last few tokens occurred before in the same context and proposes what followed
-(prompt lookup decoding, Saxena 2023; llama.cpp's `ngram` drafters), in O(1) a token and with the latest occurrence.
+The n-gram drafter finds the latest occurrence of the last few tokens in the same context and proposes what followed
+(prompt lookup decoding, Saxena 2023; llama.cpp's `ngram` drafters), in O(1) per token.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _BUCKETS = (2, 3, 4, 6, 9, 16, 32)
 
 
 MODEL = -1
-"""Confidence of what a draft model proposes."""
+"""Confidence of drafts from a draft model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A proposal. `confidence` groups drafts that are accepted about as often as each other."""
+    """A proposal. `confidence` groups drafts with similar acceptance rates."""
 
     tokens: list[int]
     confidence: int
@@ -31,26 +31,26 @@ NO_DRAFT = Draft([], 0)
 
 
 class Drafter(Protocol):
-    """Follows one sequence."""
+    """Drafts for one sequence."""
 
     costs_time: bool
-    """Whether it computes; else it only looks things up."""
+    """Whether it computes; otherwise it only looks up text."""
     ms_first: float
-    """What the first token of a draft costs, with the reading of what came since the last one; 0 until it is known."""
+    """Cost of the first token of a draft, catching up included; 0 until known."""
     ms_per_token: float
-    """What each token after it costs; 0 likewise."""
+    """Cost of each further token; 0 until known."""
 
     def draft(self, k: int) -> Draft:
-        """At most `k` tokens that may follow those accepted so far; none where there is nothing to go on."""
+        """Returns at most `k` tokens that may follow the accepted ones; may be empty."""
         ...
 
     def accept(self, tokens: Sequence[int]) -> None:
-        """Takes tokens that are now part of the sequence: the prompt, then what was sampled."""
+        """Adds tokens of the sequence: the prompt, then sampled tokens."""
         ...
 
 
 class NGramDrafter:
-    """Indexes every n-gram of the sequence by where it last ended."""
+    """Indexes every n-gram of the sequence by its latest end."""
 
     costs_time = False
     ms_first = ms_per_token = 0.0
@@ -60,7 +60,7 @@ class NGramDrafter:
         self._ends: dict[int, dict[tuple[int, ...], int]] = {n: {} for n in _LENGTHS}
 
     def accept(self, tokens: Sequence[int]) -> None:
-        """See `Drafter`. An n-gram is indexed once something follows it."""
+        """Implements `Drafter.extend`; indexes an n-gram once a token follows it."""
         history, ends = self._tokens, self._ends
         for token in tokens:
             end = len(history)
@@ -70,7 +70,7 @@ class NGramDrafter:
             history.append(token)
 
     def draft(self, k: int) -> Draft:
-        """See `Drafter`. The confidence is the length of the match, in steps."""
+        """Implements `Drafter.draft`; the confidence is the length of the match, in steps."""
         history = self._tokens
         for n in _LENGTHS:
             if len(history) < n or k < 1:
@@ -79,7 +79,9 @@ class NGramDrafter:
             if start is not None:
                 length = self._match_length(start, n)
                 tokens = history[start : start + k]
-                if length >= len(history) - start:  # the text goes round: so does the draft (LZ77's overlapping copy)
+                if (
+                    length >= len(history) - start
+                ):  # in a loop of the text the draft loops too (LZ77's overlapping copy)
                     tokens = (tokens * (k // len(tokens) + 1))[:k]
                 return Draft(tokens, next(bucket for bucket in _BUCKETS if length <= bucket))
         return NO_DRAFT

@@ -1,4 +1,4 @@
-"""What a step of the loop reports, in the order in which it happened; text and frames are made of it elsewhere."""
+"""Events of the loop's steps, in order; other modules turn them into text and frames."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.engine.core.sequence import Sequence
 
 @dataclass(slots=True)
 class Started:
-    """A sequence has its slot; `n_cached` is known."""
+    """A sequence got its slot; `n_cached` is known."""
 
     sequence: Sequence
 
@@ -38,15 +38,15 @@ class Sampled:
     measured: Measured
     origin: Origin
     report: StageReport | None = None
-    """What the stages did, where the sequence asked for it."""
+    """The stage report, if the sequence asked for it."""
     decode_ms: float = 0.0
-    """Computing its logits, or the prompt for the first one; 0 for what a draft brought along."""
+    """Computing its logits, or the prompt for the first token; 0 for an accepted draft token."""
     sample_ms: float = 0.0
     """Choosing and measuring it."""
     ghosts: tuple[tuple[int, float], ...] = ()
-    """Drafted tokens that it came in place of, with the first one's probability."""
+    """Rejected draft tokens that it replaces, with the first one's probability."""
     thinking: bool = False
-    """Whether the set for thinking was in force."""
+    """Whether the parameters for thinking applied."""
 
 
 @dataclass(slots=True)
@@ -68,7 +68,7 @@ class Shifted:
 
 @dataclass(slots=True)
 class CellMapChanged:
-    """The account of a sequence's window has changed by more than new cells of its own."""
+    """A sequence's window changed other than by newly computed cells."""
 
     sequence: Sequence
     cells: tuple[CellSpan, ...]
@@ -76,16 +76,16 @@ class CellMapChanged:
 
 @dataclass(slots=True)
 class Blocked:
-    """A sequence waits for a slot, and all of them are those of held sequences."""
+    """A sequence waits because held sequences have all slots."""
 
     sequence: Sequence
     held_by: tuple[int, ...]
-    """The requests of the held ones."""
+    """Requests of the held sequences."""
 
 
 @dataclass(slots=True)
 class Finished:
-    """A sequence has ended; its slot is free for others."""
+    """A sequence ended; its slot is free."""
 
     sequence: Sequence
 

@@ -1,8 +1,8 @@
-"""A drafter that asks a smaller model with the same vocabulary (Leviathan et al. 2023).
+"""A drafter with a smaller model of the same vocabulary (Leviathan et al. 2023).
 
-It draws with the random numbers that the target is going to draw: where the two models agree on the distribution, they
-agree on the token (common random numbers; the text is the target's own sample whatever is drafted). Its own KV cache
-follows the sequence by longest common prefix, so that a rejected draft costs it nothing but the cells that it gives up.
+It uses the target's next random numbers, so that the two models agree on a token when they agree on the distribution
+(common random numbers); the text is always the target's own sample. Its KV cache follows the sequence by longest common
+prefix, so that a rejected draft costs only its cells.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from app.engine.core.slots import common_prefix
 from app.engine.core.tuning import DecodeTuner
 
 _ALL_RIGHT = 0.4
-"""A draft ends before a token with which it is all right with less than this chance."""
+"""A draft ends before the token that would make the chance of a fully correct draft smaller than this."""
 _BINS, _PRIOR, _PRIOR_WEIGHT = 8, 0.85, 2.0
 _CATCH_UP = 256
-"""Tokens that are caught up in one go, so that a long prompt does not hold up the target's step."""
+"""Maximum tokens to catch up at once, so that a long prompt does not delay the target's step."""
 
 _USUAL = 2
-"""Tokens behind where the whole last draft was accepted; more are behind only after a time without drafts."""
+"""Tokens to catch up after a fully accepted draft; more only after a time without drafts."""
 _MANY = 16
 _MEMORY = 32
-"""Drafted tokens of one bin that count; older ones fade."""
+"""Effective number of drafted tokens per bin; older ones fade."""
 
 
 class ModelDrafter:
-    """Drafts for one sequence, in one sequence of the draft model's context."""
+    """Drafts for one sequence, with one sequence of the draft model's context."""
 
     costs_time = True
 
@@ -46,10 +46,10 @@ class ModelDrafter:
         clock: Callable[[], float] = time.perf_counter,
         pace: DecodeTuner | None = None,
     ) -> None:
-        """Drafts ids below `n_vocab`, the target's, with `sampler`'s own random numbers.
+        """Drafts ids below the target's `n_vocab`, with the random numbers of `sampler`.
 
-        `cells`: the ids in the draft model's cache for `seq_id`; kept up to date, and reused by the next drafter.
-        `pace`: of the draft model's context, whose threads give way to other programs as the target's do.
+        `cells`: the ids in the draft model's cache for `seq_id`; kept up to date for the next drafter.
+        `pace`: the tuner of the draft model's context, which adapts its threads as the target's does.
         """
         self._backend = backend
         self._seq_id = seq_id
@@ -60,16 +60,16 @@ class ModelDrafter:
         self._pace = pace or DecodeTuner(backend)
         self._tokens: list[int] = []
         self._right = [_PRIOR] * _BINS
-        """Chance that a drafted token is right, given that those before it were, by what the draft model gives it."""
+        """Chance that a drafted token is accepted if those before it were, by the draft model's probability."""
         self._n_seen = [_PRIOR_WEIGHT] * _BINS
         self._proposed: list[tuple[int, int]] = []
-        """The last draft with the token that it ended before, each with its bin."""
+        """The last draft and the token that ended it, each with its bin."""
         costs = self._pace.costs
         self.ms_per_token = costs.single_ms
         self.ms_first = costs.single_ms * costs.relative(_USUAL)
 
     def accept(self, tokens: Sequence[int]) -> None:
-        """See `app.engine.core.draft.Drafter`. Learns from the last draft, and from the token that it ended before."""
+        """Implements `Drafter.extend`; learns from the last draft and from the token that ended it."""
         for (proposed, bin_), token in zip(self._proposed, tokens, strict=False):
             self._n_seen[bin_] += 1
             self._right[bin_] += ((proposed == token) - self._right[bin_]) / min(self._n_seen[bin_], _MEMORY)
@@ -79,7 +79,7 @@ class ModelDrafter:
         self._tokens += tokens
 
     def draft(self, k: int) -> Draft:
-        """See `app.engine.core.draft.Drafter`. Empty while the draft model still reads the prompt."""
+        """Implements `Drafter.draft`; empty while the draft model still reads the prompt."""
         self._proposed.clear()
         if k < 1 or len(self._tokens) + k >= self._backend.n_ctx:
             return NO_DRAFT
@@ -103,7 +103,7 @@ class ModelDrafter:
             shadow.close()
         if len(drafted) > 1:
             self.ms_per_token = typical(self.ms_per_token, (self._clock() - began) * 1e3 / (len(drafted) - 1))
-        elif n_behind <= _USUAL:  # a bad moment must not keep drafts short for ever
+        elif n_behind <= _USUAL:  # a slow moment must not keep drafts short for ever
             self.ms_per_token = typical(self.ms_per_token, first_ms / n_behind)
         return Draft(drafted, MODEL)
 
@@ -131,8 +131,10 @@ class ModelDrafter:
         return drafted
 
     def _of_target(self, logits: Logits) -> Logits | None:
-        """The logits of the target's vocabulary, which may be a little longer or shorter; None where it has not got
-        the most likely token."""
+        """The logits over the target's vocabulary, which may differ slightly in length.
+
+        None if the most likely token is not in it.
+        """
         n_more = len(logits) - self._n_vocab
         if n_more < 0:
             return np.pad(logits, (0, -n_more), constant_values=-np.inf)
@@ -141,7 +143,7 @@ class ModelDrafter:
         return logits[: self._n_vocab]
 
     def _catch_up(self) -> Logits | None:
-        """Brings the cache up to the accepted tokens; the logits after the last one, or None when it is not there yet.
+        """Computes accepted tokens; returns the logits after the last one, or None if some are still missing.
 
         Raises ComputeError.
         """

@@ -1,4 +1,4 @@
-"""What a sampler would draw from: the distribution before and after its chain. Nothing is drawn, nothing remembered."""
+"""The next token's distribution before and after the sampler chain, without a draw."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class NextTokenPreview:
     before: list[tuple[int, float]]
     """(id, probability) before the chain, most likely first."""
     after: list[tuple[int, float]]
-    """The same of those that the chain leaves."""
+    """(id, probability) after the chain, most likely first."""
     stages: tuple[StageTrace, ...]
     raised: list[tuple[int, float, int]]
-    """(id, probability, rank) before the chain of those that are in `after` and not in `before`."""
+    """(id, probability, rank) before the chain of the tokens in `after` that are not in `before`."""
 
 
 def preview(distribution: Distribution, sampler: Sampler, logits: Logits, k: int) -> NextTokenPreview:
-    """The `k` most likely tokens and what the sampler's chain would make of them. Raises ComputeError."""
+    """Returns the `k` most likely tokens before and after the sampler chain. Raises ComputeError."""
     best = distribution.best(logits, max(1, k))
     watch = best[:k]
     left = sampler.preview(logits, watch, k)

@@ -1,6 +1,6 @@
-"""Reuse: the cells of a prompt that need not be computed: its own slot's, another's, another context's, the archive's.
+"""Reuses cells of a prompt instead of computing them: from its slot, another slot, another context or the archive.
 
-What a slot loses to another conversation goes to the archive, where it is long enough to be worth it.
+When another conversation takes a slot, its cells go to the archive if they are many enough to be worth it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from app.engine.core.sequence import Sequence
 from app.engine.core.slots import Slot, SlotState, SlotTable, common_prefix
 
 WORTH = 256
-"""Copying cells, or reading them from disk, pays where it saves the computing of this many tokens."""
+"""Copying cells, or reading them from disk, pays if it saves the computation of this many tokens."""
 _FEW, _CHEAP = 4, 16
-"""Cells are copied where that saves the computing of more than a few tokens, and of at least 1/16 of the tokens that
-are copied: a token is copied a hundred times as fast as it is computed."""
+"""Cells are copied if that saves the computation of more than a few tokens and of at least 1/16 of the copied tokens;
+copying a token is a hundred times as fast as computing it."""
 _WAIT = 16
-"""Tokens that another sequence is computing are waited for, to be copied, where they are at least so many."""
+"""A sequence waits to copy what another one is computing if it is at least this many tokens."""
 
 
 class Saved(Protocol):
-    """A conversation's beginning in the archive."""
+    """A saved prefix of a conversation in the archive."""
 
     @property
     def tokens(self) -> list[int]:
@@ -33,39 +33,39 @@ class Saved(Protocol):
         ...
 
     def load(self) -> State | None:
-        """Its cells; None where they are gone or damaged."""
+        """Returns the cells; None if they are gone or damaged."""
         ...
 
     def reject(self) -> None:
-        """Says that the cells did not fit, so that they are not offered again."""
+        """Reports that the cells did not fit, so that they are not offered again."""
         ...
 
 
 class Archive(Protocol):
-    """Keeps states beyond the life of their slot. `app.engine.kv.store` keeps them in files."""
+    """Keeps states after their slot is reused. `app.engine.kv.store` keeps them in files."""
 
     def find(self, prompt: Many[int], at_least: int, usable: Callable[[int, int], bool]) -> Saved | None:
-        """What has the longest prefix in common with `prompt`, `at_least` tokens.
+        """Returns the state with the longest common prefix with `prompt`, of `at_least` tokens.
 
-        `usable`: whether of a state of so many tokens (second) so many (first) can be used.
+        `usable(n, n_state)`: whether the first `n` tokens of a state of `n_state` tokens can be used.
         """
         ...
 
     def save(self, tokens: Many[int], state: State, conversation: int) -> None:
-        """Takes a state of a conversation; returns before it is written."""
+        """Queues the state of a conversation for writing; returns at once."""
         ...
 
     def under(self, adapters: AdapterSet) -> Archive:
-        """The part that holds cells computed with these adapters."""
+        """Returns the archive of cells computed with these adapters."""
         ...
 
     def take_notices(self) -> list[str]:
-        """What the user should know, once."""
+        """Returns the new notices for the user."""
         ...
 
 
 class Reuse:
-    """Fills slots for the sequences of one context."""
+    """Fills the slots of one context with reusable cells."""
 
     def __init__(
         self,
@@ -81,18 +81,18 @@ class Reuse:
         self._archive = archive
         self.checkpoints = Checkpoints(backend, slots)
         self.prefilling: Callable[[], Many[Sequence]] = tuple
-        """The sequences whose prompts are being computed now."""
+        """The sequences in prefill."""
         self._beside: list[Reuse] = []
 
     def link_peer(self, other: Reuse) -> None:
-        """From now on each of the two takes cells over from the other: two contexts of one model."""
+        """Lets this context and `peer`, of the same model, take cells from each other."""
         self._beside.append(other)
         other._beside.append(self)
 
     def fill(self, sequence: Sequence, slot: Slot, n_common: int) -> int:
-        """Leaves in the claimed slot the tokens that begin the prompt; returns how many.
+        """Fills the claimed slot with a prefix of the prompt; returns its length in tokens.
 
-        At least one token is computed again: the cache keeps no logits.
+        At least one token is recomputed, because the cache keeps no logits.
         """
         n_own = 0 if sequence.params.exact else self.checkpoints.reach(slot, min(n_common, len(sequence.prompt) - 1))
         if len(slot.tokens) >= WORTH and 2 * n_own < len(slot.tokens):
@@ -108,15 +108,15 @@ class Reuse:
             n_cached = self._cut(slot, n_there or n_own)
             sequence.cache.n_restored = min(sequence.cache.n_restored, n_cached)
             sequence.cache.n_shared = min(sequence.cache.n_shared, n_cached)
-        # A system prompt alone makes nothing private: another conversation begins with it by itself.
+        # A system prompt alone is not private: other conversations begin with it too.
         slot.private = (slot.private and n_cached > sequence.spans.n_system) or not sequence.cache.cacheable
         slot.conversation = sequence.cache.conversation
         return n_cached
 
     def to_come(self, sequence: Sequence) -> bool:
-        """Whether others, here or in a context beside, are computing so much of its prompt that a sequence should wait.
+        """Whether to wait for another sequence, here or in a linked context, that computes much of the same prompt.
 
-        Where a state must be taken at its very end, the other's prefill is made to stop there.
+        If a state can only be taken at its end, makes the other's prefill stop there.
         """
         if not any(reuse.prefilling() for reuse in (self, *self._beside)):
             return False
@@ -138,7 +138,7 @@ class Reuse:
         return False
 
     def _at_hand(self, sequence: Sequence) -> int:
-        """How many tokens of its prompt can be had from those whose prompts are not being computed."""
+        """Returns how many tokens of its prompt sequences that have finished their prefill can provide."""
         n_most, n_there = len(sequence.prompt) - 1, 0
         for reuse in (self, *self._beside):
             busy = [other.slot for other in reuse.prefilling()]
@@ -149,14 +149,14 @@ class Reuse:
         return n_there
 
     def keep(self, slot: Slot) -> None:
-        """Saves what lies in a slot, where that is worth it and allowed."""
+        """Saves the state of a slot if that is allowed and worth it."""
         if self._archive and len(slot.tokens) >= WORTH and not slot.private and not slot.shifted:
             state = self._backend.read_state(slot.seq_id)
             if state is not None:
                 self._archive.under(slot.adapters).save(slot.tokens, state, slot.conversation)
 
     def forget(self, conversations: Collection[int]) -> None:
-        """Saves nothing of these conversations; what lies of them in no one's slot is given up at once."""
+        """Stops saving these conversations; clears their cells in free slots at once."""
         for slot in self._slots.slots:
             if slot.conversation not in conversations:
                 continue
@@ -167,7 +167,7 @@ class Reuse:
                 slot.state = SlotState.FREE
 
     def keep_all(self, deadline_s: float) -> None:
-        """Saves all slots, the one used last first; begins none after `deadline_s` of `time.perf_counter`."""
+        """Saves all slots, most recently used first; starts none after `deadline_s` of `time.perf_counter`."""
         for slot in sorted(self._slots.slots, key=lambda slot: -slot.last_used):
             if time.perf_counter() < deadline_s:
                 self.keep(slot)
@@ -180,7 +180,7 @@ class Reuse:
         return n_past
 
     def _begin_anew(self, slot: Slot, n_common: int) -> int:
-        """Empties a slot; checkpoints of what is computed again now stay."""
+        """Empties a slot; keeps the checkpoints of tokens that are recomputed now."""
         kept = [each for each in slot.checkpoints if each.n_tokens <= n_common]
         self._backend.clear(slot.seq_id)
         slot.cut(0)
@@ -188,7 +188,7 @@ class Reuse:
         return 0
 
     def _move(self, sequence: Sequence, slot: Slot, n_own: int) -> int:
-        """Copies a state from a context beside this one; 0 where that does not pay, or none is to be had."""
+        """Copies a state from a linked context; 0 if that does not pay or is impossible."""
         found = [(reuse, *reuse._for_another(sequence)) for reuse in self._beside]
         other, donor, n_there = max(found, key=lambda each: each[2], default=(self, None, 0))
         n_saved = n_there - max(n_own, self._donor(sequence, slot)[1])
@@ -203,9 +203,9 @@ class Reuse:
         return n_there
 
     def _for_another(self, sequence: Sequence) -> tuple[Slot | None, int]:
-        """The slot whose state serves another context best, and how much of it.
+        """Returns the slot with the best state for another context, and its usable tokens.
 
-        A state that the window has left holes in serves none: then a finished reply is given up for its prompt.
+        A state with holes from a sliding window is unusable; a finished reply is then truncated to its prompt.
         """
         donor, n_there = self._donor(sequence, None, by_state=True)
         idle = [slot for slot in self._slots.open if slot.tokens and not slot.shifted]
@@ -217,7 +217,7 @@ class Reuse:
         return donor, n_there
 
     def _copy(self, sequence: Sequence, slot: Slot, n_own: int) -> int:
-        """Takes over the cells of another slot: shared in one pool, else copied; 0 where that does not pay."""
+        """Takes the cells of another slot, shared in one pool, else copied; 0 if that does not pay."""
         donor, n_shared = self._donor(sequence, slot)
         n_saved = n_shared - n_own
         if donor is None or n_saved < 1:
@@ -242,7 +242,7 @@ class Reuse:
             donor.lent = True
 
     def _restore(self, sequence: Sequence, slot: Slot, n_own: int) -> int:
-        """Reads the archive, where it saves much more computing than a copy would; 0 where it does not."""
+        """Reads a state from the archive if it saves much more than a copy would; else 0."""
         if not self._archive:
             return 0
         archive = self._archive.under(sequence.adapters)
@@ -264,7 +264,7 @@ class Reuse:
         return n_restored
 
     def _put(self, slot: Slot, donor: Slot, state: State | None) -> bool:
-        """Fills a slot with the state of another one."""
+        """Fills a slot with the state of another."""
         if state is None or not self._take(slot, len(donor.tokens), state):
             return False
         slot.copy(donor, len(donor.tokens))
@@ -273,7 +273,7 @@ class Reuse:
         return True
 
     def _take(self, slot: Slot, n_tokens: int, state: State) -> bool:
-        """Empties a slot and fills its cells; leaves none where the state turns out not to be that of `n_tokens`."""
+        """Replaces the cells of a slot by a state; leaves none if the state is not of `n_tokens` tokens."""
         slot.cut(0)
         fits = self._backend.write_state(slot.seq_id, state) and self._backend.n_cells(slot.seq_id) == n_tokens
         if not fits:
@@ -281,9 +281,9 @@ class Reuse:
         return fits
 
     def _donor(self, sequence: Sequence, slot: Slot | None, *, by_state: bool = False) -> tuple[Slot | None, int]:
-        """Another slot, in use or not, from which most of the prompt can be had, and how much that is.
+        """Returns the slot, in use or not, that can provide most of the prompt, and how many tokens.
 
-        `by_state`: only by its state.
+        `by_state`: count only what its state provides.
         """
         best, best_n = None, 0
         for other in self._slots.slots:
@@ -296,16 +296,16 @@ class Reuse:
         return best, best_n
 
     def _copied(self, donor: Slot, n_common: int) -> int:
-        """How many of its first `n_common` tokens the state of a slot brings into another one."""
+        """How many of its first `n_common` tokens another slot gets from the state of a slot."""
         n = self.checkpoints.reach(donor, n_common)
         return n if not self._backend.partial_removal or self._usable(n, len(donor.tokens)) else 0
 
     def _usable(self, n_common: int, n_saved: int) -> bool:
-        """Whether the first `n_common` tokens of a state of `n_saved` can be used: it may have to be wanted whole."""
+        """Whether the first `n_common` tokens of a state of `n_saved` are usable; some states are usable only whole."""
         if not self._backend.partial_removal:
             return n_common == n_saved
         return n_common >= n_saved - 1 or not self.checkpoints.hides(n_saved)
 
     def _whole_from(self, n_saved: int) -> int:
-        """What a state of so many tokens can be cut to."""
+        """Returns the shortest prefix that a state of `n_saved` tokens can be truncated to."""
         return n_saved - 1 if self.checkpoints.hides(n_saved) else 0

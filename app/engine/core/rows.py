@@ -1,4 +1,4 @@
-"""What goes into one llama_decode: a row for each decoding sequence and what follows first, then chunks of prompts."""
+"""Builds the batch of one llama_decode: first the rows of decoding sequences, then chunks of prompts."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from app.engine.core.tuning import ChunkSize
 
 @dataclass(slots=True)
 class Rows:
-    """What a sequence has in the batch."""
+    """The rows of one sequence in the batch."""
 
     sequence: Sequence
     tokens: list[int]
-    """Of a decode: the last token of the reply, then a draft or forced tokens."""
+    """For a decode: the last token of the reply, then a draft or forced tokens."""
     n_outputs: int
-    """How many of them, the last ones, get logits: of a decode all, of a prompt chunk the very last."""
+    """Number of last tokens with logits: all of a decode; of a prompt, only the very last."""
     first_output: int | None = None
-    """Batch row of the first logits; None where there are none."""
+    """Batch row of the first logits; None without logits."""
 
 
 def running(active: Many[Sequence]) -> list[Sequence]:
-    """Those that a batch can hold together, by the one that came first: exact ones alone, one set of adapters.
+    """Returns the sequences that can share a batch with the first one: exact ones run alone, others by adapter set.
 
-    Admission sees to that as well; but a sequence that was held goes on among those that came meanwhile.
+    Admission ensures this too, but a resumed sequence may meet others that came meanwhile.
     """
     able = [s for s in active if s.phase is SequencePhase.DECODE or s.phase is SequencePhase.PREFILL]
     if len(able) < 2 or able[0].params.exact:
@@ -36,7 +36,7 @@ def running(active: Many[Sequence]) -> list[Sequence]:
 
 
 def build(backend: Backend, running: Many[Sequence], chunk: ChunkSize) -> list[Rows]:
-    """Fills the backend's batch with what `running` sequences need next; empty where they need nothing."""
+    """Fills the backend's batch with the next rows of `running` sequences; it may stay empty."""
     batch = backend.batch
     batch.clear()
     rows: list[Rows] = []
@@ -60,7 +60,7 @@ def build(backend: Backend, running: Many[Sequence], chunk: ChunkSize) -> list[R
                 rows.append(Rows(sequence, tokens, 1 if last else 0))
                 limit -= len(tokens)
                 room -= len(tokens)
-    for row in sorted(rows, key=_seq_id):  # llama.cpp computes neighbouring streams together, in their order alone
+    for row in sorted(rows, key=_seq_id):  # llama.cpp computes neighbouring streams together only in order
         first = batch.add(row.tokens, row.sequence.n_past, _seq_id(row), row.n_outputs)
         row.first_output = first + len(row.tokens) - row.n_outputs if row.n_outputs else None
     return rows
@@ -72,7 +72,7 @@ def _seq_id(row: Rows) -> int:
 
 
 def _until_end(draft: list[int], eog: frozenset[int]) -> list[int]:
-    """Tokens without what comes after the end of the reply: nobody would look at those rows."""
+    """Returns the tokens up to the end of the reply; rows after it would be wasted."""
     if eog.isdisjoint(draft):
         return draft
     return draft[: 1 + next(i for i, token in enumerate(draft) if token in eog)]

@@ -1,7 +1,7 @@
 """The loop: admit, build a batch (decode rows first, then prompt chunks), compute it, sample, finish.
 
-One `step` is one llama_decode. Requests join and leave between steps; an abort frees its slot at once. Everything that
-happened in a step comes back as a list, in order; text and frames are made elsewhere.
+One `step` is one llama_decode. Requests join and leave between steps; an abort frees its slot at once. Each step
+returns its events in order.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from app.engine.core.window import forget_shifted, make_room
 
 
 def look_up(_seq_id: int, _sampler: Sampler) -> Drafter:
-    """The drafter that needs no model."""
+    """Creates the n-gram drafter, which needs no model."""
     return NGramDrafter()
 
 
@@ -41,9 +41,9 @@ class Scheduler:
         archive: Archive | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`drafter` makes the drafter for a sequence that asks for speculation, given its seq_id and its sampler.
+        """`drafter(seq_id, sampler)` creates the drafter of a sequence with speculation.
 
-        `archive` keeps what slots lose; without one it is lost. `wall` returns the Unix time, for the map of cells.
+        `archive` keeps the states of slots that are reused. `wall` returns the Unix time, for the map of cells.
         """
         self.backend = backend
         self.slots = SlotTable(backend.n_slots)
@@ -56,7 +56,7 @@ class Scheduler:
         self._waiting: deque[Sequence] = deque()
         self._active: list[Sequence] = []
         self._stuck = False
-        """Whether the last step could do nothing: what waits, waits for a slot."""
+        """Whether the last step did nothing because every waiting sequence needs a slot."""
         self._chooser = Chooser(backend, clock)
 
     @property
@@ -70,12 +70,12 @@ class Scheduler:
         return self._stuck and self.slots.full and not any(s.phase is SequencePhase.FINISHED for s in self._waiting)
 
     def submit(self, sequence: Sequence) -> None:
-        """Queues a sequence; it starts with a later step."""
+        """Queues a sequence for a later step."""
         self._stuck = False
         self._waiting.append(sequence)
 
     def step(self) -> list[StepEvent]:
-        """Runs one llama_decode, or none when nothing is to be computed. Never raises for one request's sake."""
+        """Runs one llama_decode, or none if there is nothing to compute. Never raises for the fault of one request."""
         happened: list[StepEvent] = []
         began_s = self._clock()
         self._sweep(happened)
@@ -97,7 +97,7 @@ class Scheduler:
         self._stuck = not rows and not happened
         if changed := self._cell_map.changes(self._active, self._clock()):
             happened += changed
-            happened.sort(key=lambda each: isinstance(each, Held))  # nothing of a sequence follows that it is held
+            happened.sort(key=lambda each: isinstance(each, Held))  # a held sequence has no later events
         if self._stuck:
             happened += self._blocked()
         if not self._active and not self._waiting:
@@ -106,12 +106,12 @@ class Scheduler:
 
     @property
     def held_by(self) -> tuple[int, ...]:
-        """The requests that are held, where they have every slot: a new one waits until one of them has ended."""
+        """The held requests if they have every slot, so that a new one must wait; else empty."""
         held = [s.request_id for s in self._active if s.phase is SequencePhase.HELD and not s.held.released]
         return tuple(held) if len(held) == self.backend.n_slots else ()
 
     def _blocked(self) -> list[Blocked]:
-        """Sequences that wait for held ones and were not reported yet."""
+        """Sequences that wait for held ones and were not yet reported."""
         held_by = self.held_by
         found = [s for s in self._waiting if held_by and not s.block_reported and s.phase is not SequencePhase.FINISHED]
         for sequence in found:
@@ -119,7 +119,7 @@ class Scheduler:
         return [Blocked(sequence, held_by) for sequence in found]
 
     def _release(self, happened: list[StepEvent]) -> bool:
-        """Lets held sequences choose that may go on; they are computed with the next step. False where none may."""
+        """Chooses the next token of resumed sequences; the next step computes them. False if there are none."""
         released = [s for s in self._active if s.phase is SequencePhase.HELD and s.held.released]
         for sequence in released:
             self._choose(sequence, None, happened)
@@ -127,7 +127,7 @@ class Scheduler:
         return bool(released)
 
     def _choose(self, sequence: Sequence, row: int | None, happened: list[StepEvent]) -> None:
-        """One token that no draft foresaw: from a row, or from what was kept of one."""
+        """Chooses one token without a draft, from a row or from kept logits."""
         n_before = len(sequence.generated)
         if row is None:
             self._chooser.release(sequence, happened)
@@ -154,7 +154,7 @@ class Scheduler:
         self._waiting = deque(s for s in self._waiting if s.phase is not SequencePhase.FINISHED)
 
     def _compute(self, rows: list[Rows], began_s: float, happened: list[StepEvent]) -> None:
-        """Decodes and samples. `began_s`: when the step began; what it did until now counts as computing."""
+        """Decodes and samples. `began_s`: start of the step; the time since then counts as computing."""
         decode_began_s = self._clock()
         try:
             decoded = self.backend.decode()
@@ -170,7 +170,7 @@ class Scheduler:
             self._undo(rows, decoded)
             return
         seconds = ended_s - decode_began_s
-        last, at = rows[-1], self._wall()  # what decodes comes first, and what is exact is alone
+        last, at = rows[-1], self._wall()  # decoding sequences come first, exact ones run alone
         decoding = last.sequence.phase is SequencePhase.DECODE and last.first_output is not None
         self._pace.decoded(seconds, n_decoding=len(rows) if decoding else 0, exact=last.sequence.params.exact)
         for row in rows:
@@ -189,10 +189,9 @@ class Scheduler:
                 self._choose(sequence, row.first_output, happened)
 
     def _verify(self, row: Rows, at: float, happened: list[StepEvent]) -> None:
-        """Chooses after each row for as long as what follows agrees with the choice, and takes the rest back.
+        """Chooses a token after each row while the draft or forced tokens agree, then removes the rest.
 
-        What follows is a draft, or forced tokens. Every token comes from the target's own chain on its true prefix, so
-        that a draft changes the speed alone.
+        Every token comes from the target's own chain on its true prefix, so a draft only changes the speed.
         """
         sequence, follow = row.sequence, row.tokens[1:]
         drafted = [] if sequence.forced else follow
@@ -212,7 +211,7 @@ class Scheduler:
             self._recompute(sequence)
 
     def _undo(self, rows: list[Rows], decoded: Decoded) -> None:
-        """Takes an incomplete batch back, so that the cache again holds exactly what the slots say."""
+        """Reverts an incomplete batch, so that the cache again matches the slots."""
         self.backend.clear_abort()
         for row in rows:
             slot = row.sequence.slot
@@ -222,11 +221,11 @@ class Scheduler:
         if decoded is Decoded.NO_SLOT and not self._forget_residents():
             prefilling = any(row.sequence.phase is SequencePhase.PREFILL for row in rows)
             if not (prefilling and self._pace.chunk.halve()):
-                # One ends, so that the others go on: the one that holds most.
+                # End the largest one, so that the others can continue.
                 max((row.sequence for row in rows), key=lambda each: each.n_past).finish(FinishReason.CONTEXT)
 
     def _forget_residents(self) -> bool:
-        """Gives the cells of finished requests to those that run; False where there are none to give."""
+        """Frees the cells of finished requests for the running ones; False if there are none."""
         residents = [slot for slot in self.slots.slots if slot.state is SlotState.RESIDENT]
         for slot in residents:
             self.backend.clear(slot.seq_id)
@@ -235,13 +234,13 @@ class Scheduler:
         return bool(residents)
 
     def _recompute(self, sequence: Sequence) -> None:
-        """Lets a sequence's cache be computed again from its last checkpoint; samples nothing twice."""
+        """Recomputes a sequence's cache from its last checkpoint, without sampling again."""
         assert sequence.slot is not None
         n_kept = self.reuse.checkpoints.rewind(sequence.slot, sequence.n_past)
         sequence.cache.n_cached = min(sequence.cache.n_cached, n_kept)
 
     def _fail(self, rows: list[Rows], error: str) -> None:
-        """Ends the requests of a failed batch and makes a new context. Raises ComputeError where that fails too."""
+        """Ends the requests of a failed batch and creates a new context. Raises ComputeError if that fails too."""
         for row in rows:
             row.sequence.finish(FinishReason.ERROR, error=error)
         for sequence in self._active:
@@ -250,22 +249,24 @@ class Scheduler:
         self.backend.reset()
         self.slots.reset()
         for sequence in self._active:
-            sequence.slot = None  # somebody else may claim it before they are swept
+            sequence.slot = None  # another may claim the slot before they are removed
 
     def fail(self, error: str) -> None:
-        """Ends what has begun and makes a new context: a decode beside the loop has failed. Raises ComputeError where
-        that fails too."""
+        """Ends all started requests and creates a new context, after a failed decode outside the loop.
+
+        Raises ComputeError if that fails too.
+        """
         self._fail([], error)
 
     def account(self, sequence: Sequence) -> tuple[CellSpan, ...]:
-        """What lies in the window of a sequence now."""
+        """Returns the spans of a sequence's window."""
         return self._cell_map.spans(sequence, self._clock())
 
     def check_integrity(self) -> list[str]:
-        """What is wrong with the account of cells, one line each; run when idle."""
+        """Returns differences between slots and KV cache, one line each; run when idle."""
         wrong: list[str] = []
         for slot in self.slots.slots:
             held = self.backend.n_cells(slot.seq_id)
             if held != len(slot.tokens):
-                wrong.append(f"slot {slot.seq_id} should hold {len(slot.tokens)} cells, the cache says {held}")
+                wrong.append(f"slot {slot.seq_id} should hold {len(slot.tokens)} cells, the cache has {held}")
         return wrong

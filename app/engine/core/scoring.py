@@ -1,9 +1,9 @@
-"""How likely given tokens are, one after another, as llama-perplexity measures it. Knows ids and numbers, no text.
+"""Computes how likely given tokens are, as llama-perplexity does; over ids, without text.
 
-The tokens are cut into windows of `n_ctx`, each computed from nothing; where the model wants BOS it takes the place of
-a window's first token. For the perplexity the later half of each whole window counts, so that every token that counts
-has at least half a window before it; what is left behind the last whole window does not count. Of tokens that fill no
-window all count that have something before them.
+The tokens are cut into windows of `n_ctx`, each computed from an empty cache; if the model wants BOS, it replaces the
+first token of a window. The perplexity counts the second half of each full window, so that every counted token has at
+least half a window before it; the remainder after the last full window does not count. If there is no full window, all
+tokens but the first count.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from app.engine.core.reuse import Reuse
 from app.engine.core.slots import Slot, SlotTable
 
 SMALLEST_WINDOW = 4
-"""Tokens; the later half of a smaller one holds nothing."""
+"""Tokens; the second half of a smaller window would be empty."""
 
 
 def check_window(n_ctx: int, largest: int) -> None:
-    """Raises ValueError where a window cannot be of `n_ctx` tokens."""
+    """Raises ValueError if `n_ctx` is not a valid window."""
     if not SMALLEST_WINDOW <= n_ctx <= largest:
-        raise ValueError(f"a window is of {SMALLEST_WINDOW} to {largest} tokens here, not of {n_ctx}")
+        raise ValueError(f"the window must be {SMALLEST_WINDOW}–{largest} tokens, got {n_ctx}")
 
 
 @dataclass(slots=True)
 class ScoredId:
-    """One token and how likely it was."""
+    """One token with its probability."""
 
     index: int
-    """Among the tokens that were given."""
+    """Index among the given tokens."""
     token: int
     measured: Measured | None
-    """None for the first token of all: nothing stands before it."""
+    """None for the very first token, which has no context."""
     counts: bool
-    """For the perplexity."""
+    """Whether it counts for the perplexity."""
     decode_ms: float = 0.0
     measure_ms: float = 0.0
 
 
 class Scoring:
-    """One text in one slot of a context, which it empties first and leaves empty."""
+    """Scores one text in one slot of a context; empties the slot before and after."""
 
     def __init__(self, backend: Backend, tokens: list[int], bos: int | None, n_ctx: int, top_k: int) -> None:
-        """`bos` is what each window of `n_ctx` tokens begins with; None is its own first token."""
+        """`bos` replaces the first token of each window of `n_ctx` tokens; None keeps it."""
         self._backend = backend
         self._tokens = tokens
         self._bos = bos
@@ -64,8 +64,8 @@ class Scoring:
         return self._n_reported == len(self._tokens)
 
     def claim(self, slots: SlotTable, reuse: Reuse) -> bool:
-        """Takes a slot, unless it has one; False where all are in use. What lay there is kept in the archive."""
-        if self._slot and self._n_resets != slots.n_resets:  # the context behind it is new, and its window is gone
+        """Takes a slot unless it has one; False if all are in use. The archive keeps the slot's old state."""
+        if self._slot and self._n_resets != slots.n_resets:  # the context was replaced, and its window is lost
             self._slot, self._n_fed = None, self._n_fed - self._n_fed % self._n_ctx
         if self._slot is None and (claimed := slots.claim([])):
             self._slot, self._n_resets = claimed[0], slots.n_resets
@@ -83,7 +83,7 @@ class Scoring:
         self._slot = None
 
     def step(self) -> list[ScoredId]:
-        """Computes as many rows as may have logits at once. Raises ComputeError."""
+        """Computes as many rows as can have logits at once. Raises ComputeError."""
         first = [ScoredId(0, self._tokens[0], None, counts=False)] if self._tokens and not self._n_reported else []
         self._n_reported += len(first)
         return [*first, *self._compute()]
@@ -92,7 +92,7 @@ class Scoring:
         slot, backend = self._slot, self._backend
         assert slot is not None
         start = self._n_fed - self._n_fed % self._n_ctx
-        # The last row of a window says how likely the first token of the next one is; that of the text says nothing.
+        # The last row of a window predicts the first token of the next one; that of the text predicts nothing.
         end = min(start + self._n_ctx, len(self._tokens) - 1, self._n_fed + backend.batch.max_outputs)
         rows = self._tokens[self._n_fed : end]
         if not rows:
@@ -116,7 +116,7 @@ class Scoring:
         return new
 
     def _decode(self, slot: Slot, rows: list[int]) -> bool:
-        """False where an abort of another request stopped it: the window is computed again."""
+        """Decodes the batch; returns False if the abort of another request stopped it and the window starts again."""
         backend = self._backend
         backend.use_adapters(slot.adapters)
         backend.use_threads(backend.n_threads)
@@ -124,7 +124,7 @@ class Scoring:
         backend.batch.add(rows, len(slot.tokens), slot.seq_id, len(rows))
         decoded = backend.decode()
         if decoded is Decoded.NO_SLOT:
-            raise ComputeError("there is no room for the text in the context")
+            raise ComputeError("the text does not fit in the context")
         if decoded is Decoded.ABORTED:
             backend.clear_abort()
             return False

@@ -16,31 +16,31 @@ from app.engine.core.thinking import ThinkingBlock
 
 
 class SequencePhase(Enum):
-    """Where a sequence stands."""
+    """State of a sequence."""
 
     WAITING = "waiting"
     PREFILL = "prefill"
     DECODE = "decode"
     HELD = "held"
-    """The logits are there and nothing is chosen from them yet."""
+    """The logits are ready and no token has been chosen yet."""
     FINISHED = "finished"
 
 
 @dataclass(eq=False)
 class SequenceClock:
-    """When a sequence arrived, began and sampled, in seconds of the engine's monotonic clock; it stops while held."""
+    """When a sequence arrived, started and sampled, in seconds of the engine's monotonic clock; stops while held."""
 
     arrived_s: float
     started_s: float = 0.0
     """When the prefill began; 0 before."""
     computed_s: float = 0.0
-    """When the logits of the next token were computed."""
+    """When the logits of the next token were ready."""
     decode_ms: float = 0.0
     """Time of computing since the last token, in ms."""
     held_s: float | None = None
-    """Since when the sequence has been held; None while it runs."""
+    """Start of the present hold; None while it runs."""
     paused_s: float = 0.0
-    """Total time that it was held before."""
+    """Total time of earlier holds."""
     token_times_s: list[float] = field(default_factory=list[float])
 
     def lived(self, now_s: float) -> float:
@@ -48,14 +48,14 @@ class SequenceClock:
         return (now_s if self.held_s is None else self.held_s) - self.paused_s
 
     def tick(self, now_s: float) -> float:
-        """Notes a token; returns the milliseconds since the one before it, or since the arrival."""
+        """Records a token; returns the milliseconds since the previous one or since the arrival."""
         now_s = self.lived(now_s)
         since = self.token_times_s[-1] if self.token_times_s else self.arrived_s
         self.token_times_s.append(now_s)
         return (now_s - since) * 1e3
 
     def release(self, now_s: float) -> None:
-        """Runs again after a hold."""
+        """Restarts after a hold."""
         self.paused_s = now_s - self.lived(now_s)
         self.held_s = None
 
@@ -82,43 +82,43 @@ class SequenceClock:
 
 @dataclass(eq=False)
 class HoldState:
-    """Whether and where a sequence is held before its next token."""
+    """When a sequence is held before its next token."""
 
     n_left: int | None = None
-    """Tokens to sample before it is held; None: it never is."""
+    """Tokens to sample before the hold; None never holds."""
     released: bool = False
     """Whether a held sequence continues with the next step."""
     logits: Logits | None = None
-    """Kept while it is held, to choose from later."""
+    """The logits to choose from after the hold."""
 
 
 @dataclass(eq=False)
 class CacheFacts:
-    """How the prompt of a sequence came into the KV cache, and what its cells hold."""
+    """Facts about a sequence's cells in the KV cache."""
 
     cacheable: bool = False
     """Whether its tokens and cells may be saved to disk."""
     conversation: int = 0
-    """Conversation that its saved cells belong to; 0: none."""
+    """Conversation of its saved cells; 0 if none."""
     n_cached: int = 0
-    """Prompt tokens that did not have to be computed."""
+    """Prompt tokens that were not computed."""
     n_restored: int = 0
-    """Of these, tokens whose cells came from a saved state."""
+    """Cached tokens from a saved state."""
     n_shared: int = 0
-    """Of these, tokens whose cells were copied from another slot, or are held together with it."""
+    """Cached tokens copied from another slot or shared with it."""
     moved: bool = False
     """Whether the cached cells were copied from another context."""
     notices: list[str] = field(default_factory=list[str])
     """Messages for the user about the cache."""
     cells: tuple[CellSpan, ...] = ()
-    """The map of its window when it ended."""
+    """The map of its window at its end."""
     reported: tuple[object, ...] = ()
-    """The state of that map at the last report."""
+    """The map's state at the last report."""
 
 
 @dataclass(eq=False)
 class Sequence:
-    """A request's tokens, counts and limits. Grows only by `accept`."""
+    """A request's tokens, counts and limits. Only `accept` adds tokens."""
 
     request_id: int
     prompt: list[int]
@@ -129,28 +129,28 @@ class Sequence:
     trace_stages: bool = False
     spans: PromptSpans = field(default_factory=PromptSpans)
     shift: bool = False
-    """Whether a full window is shifted; else the reply ends there."""
+    """Whether a full window is shifted; otherwise the reply ends."""
     phase: SequencePhase = SequencePhase.WAITING
     slot: Slot | None = None
     sampler: Sampler | None = None
     speculation: Speculation | None = None
     adapters: AdapterSet = ()
-    """What its cells are computed with; known once it is considered for a slot."""
+    """The adapters of its cells; known once it is considered for a slot."""
     block: ThinkingBlock | None = None
-    """Tells where the set for thinking is in force; None: nowhere."""
+    """Finds where the parameters for thinking apply; None if there are none."""
     cache: CacheFacts = field(default_factory=CacheFacts)
     held: HoldState = field(default_factory=HoldState)
     clock: SequenceClock = field(init=False)
     block_reported: bool = False
     """Whether it was reported as waiting for held sequences."""
     stops: list[int] = field(default_factory=list[int])
-    """Where a chunk of its prefill ends, whatever else fits into a batch."""
+    """Position where a chunk of its prefill must end."""
     n_kept: int = 0
-    """How many of the prompt's last tokens are the beginning of the reply, kept from an older one."""
+    """Number of last tokens of the prompt that begin the reply, kept from an older one."""
     forced: deque[int] = field(default_factory=deque[int])
-    """Tokens that come next, not sampled."""
+    """Forced tokens that come next."""
     n_shifted: int = 0
-    """Tokens that shifts have forgotten."""
+    """Number of tokens that shifts have forgotten."""
     generated: list[int] = field(default_factory=list[int])
     finish_reason: FinishReason | None = None
     stop_token: int | None = None
@@ -168,7 +168,7 @@ class Sequence:
 
     @property
     def n_to_stop(self) -> int:
-        """How many tokens its next chunk may have."""
+        """Maximum number of tokens of its next chunk."""
         n_past = self.n_past
         return min((stop for stop in self.stops if stop > n_past), default=len(self.known)) - n_past
 
@@ -179,23 +179,23 @@ class Sequence:
 
     @property
     def n_lost(self) -> int:
-        """Tokens that a decoding sequence had in the cache and has no more: they are computed again first."""
+        """Tokens that a decoding sequence lost from the cache and recomputes first."""
         if self.phase is not SequencePhase.DECODE:
             return 0
         return len(self.prompt) + len(self.generated) - 1 - self.n_shifted - self.n_past
 
     @property
     def waits(self) -> bool:
-        """Whether it is held and was not resumed."""
+        """Whether it is held and not resumed."""
         return self.phase is SequencePhase.HELD and not self.held.released
 
     def pause(self) -> None:
-        """Holds it before its next token; no effect if it is held already."""
+        """Holds it before its next token; no effect if already held."""
         if not self.waits:
             self.held.n_left = 0
 
     def resume(self, n_tokens: int | None) -> None:
-        """Continues a held sequence with the next step, for `n_tokens` tokens; None: to its end."""
+        """Continues a held sequence with the next step for `n_tokens` tokens; None continues to its end."""
         self.held.n_left, self.held.released = n_tokens, True
 
     def hold(self, logits: Logits, now_s: float) -> None:
@@ -213,36 +213,36 @@ class Sequence:
 
     @property
     def known(self) -> list[int]:
-        """What belongs in the cache before the next token is sampled."""
+        """The tokens that must be in the cache before the next one is sampled."""
         return [*self.prompt, *self.generated[:-1]] if self.phase is SequencePhase.DECODE else self.prompt
 
     def propose(self, longest: int) -> list[int]:
-        """What may follow the last token, at most `longest`; never more than `max_tokens` leaves room for."""
+        """Returns a draft of at most `longest` tokens, within `max_tokens`."""
         if self.speculation is None or self.held.n_left is not None or self.forced or self.n_shifted:
-            return []  # a drafter's window is not shifted along
+            return []  # the drafter does not shift its window
         tokens = self.speculation.propose(self._within_limit(longest))
         return tokens[: self.sampler.n_fitting(tokens)] if tokens and self.sampler else tokens
 
     def forced_run(self, longest: int) -> list[int]:
-        """The forced tokens that are computed together, at most `longest`: those before a pause or the limit."""
+        """Returns at most `longest` forced tokens to compute together, up to a pause or the limit."""
         n = self._within_limit(longest if self.held.n_left is None else min(longest, self.held.n_left))
         return list(islice(self.forced, max(0, n)))
 
     def _within_limit(self, longest: int) -> int:
-        """`longest`, or fewer where the token after so many would be one more than `max_tokens`."""
+        """Returns `longest`, or fewer so that one more token still fits in `max_tokens`."""
         return min(longest, self.params.max_tokens - len(self.generated) - 1) if self.params.max_tokens else longest
 
     def accept(self, token: int, now_s: float) -> float:
-        """Appends a sampled token; returns the milliseconds since the one before it, or since the arrival."""
+        """Appends a sampled token; returns the milliseconds since the previous one or since the arrival."""
         self.generated.append(token)
         return self.clock.tick(now_s)
 
     def cut(self, n_generated: int) -> None:
-        """Forgets tokens past a stop string that a draft had brought along; the cache keeps them."""
+        """Removes drafted tokens after a stop string; the cache keeps them."""
         del self.generated[n_generated:], self.clock.token_times_s[n_generated:]
 
     def stop_at(self, n_generated: int) -> None:
-        """Ends the sequence where a stop string is complete; whatever a later token of the step had ended is void."""
+        """Ends the sequence at a complete stop string; this overrides an end by a later token of the same step."""
         self.cut(n_generated)
         self.phase, self.finish_reason, self.stop_token, self.error = (
             SequencePhase.FINISHED,
@@ -267,5 +267,5 @@ class Sequence:
 
 
 def _percentile(ordered: list[float], q: float) -> float:
-    """Nearest rank of sorted values; 0 where there are none."""
+    """Nearest-rank percentile of sorted values; 0 if there are none."""
     return ordered[min(len(ordered) - 1, int(q * len(ordered)))] if ordered else 0.0

@@ -1,6 +1,6 @@
-"""Slots: which token ids lie in which sequence of the KV cache, since when, and which slot a request gets.
+"""Slots: the token ids and ages of the KV cache's sequences, and the choice of a slot for a request.
 
-A finished request leaves its tokens RESIDENT, so that the next turn prefills only what is new.
+A finished request leaves its tokens RESIDENT, so that the next turn prefills only the new tokens.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from app.engine.core.backend import AdapterSet, State
 _STRIDE = 256
 _MOST = 0.75
 _SPARED = 16
-"""A conversation that would lose as many tokens to another one keeps its slot while a slot is free."""
+"""A conversation that would lose this many tokens keeps its slot while another slot is free."""
 
 
 class SlotState(Enum):
-    """Who may use a slot."""
+    """State of a slot."""
 
     FREE = "free"
     RESIDENT = "resident"
@@ -28,7 +28,7 @@ class SlotState(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """What a memory that cannot be cut held after the first `n_tokens` of a slot."""
+    """A copy of memory that cannot be truncated, after the first `n_tokens` of a slot."""
 
     n_tokens: int
     state: State
@@ -36,45 +36,45 @@ class Checkpoint:
 
 @dataclass
 class Slot:
-    """One seq_id and its cells."""
+    """One sequence of the KV cache with its cells."""
 
     seq_id: int
     state: SlotState = SlotState.FREE
     tokens: list[int] = field(default_factory=list[int])
-    """Exactly the ids in the KV cache, in order."""
+    """The ids in the KV cache, in order."""
     last_used: int = 0
     private: bool = False
-    """Whether it holds tokens that must not be written to disk."""
+    """Whether it has tokens that must not be written to disk."""
     conversation: int = 0
-    """Whose tokens it holds, as in `Generate.conversation`."""
+    """The conversation of its tokens, as in `Generate.conversation`."""
     adapters: AdapterSet = ()
-    """What its cells were computed with."""
+    """The adapters of its cells."""
     shifted: bool = False
-    """Whether some of its cells were computed with tokens in view that are gone."""
+    """Whether some of its cells were computed with tokens in view that were forgotten."""
 
     checkpoints: list[Checkpoint] = field(default_factory=list[Checkpoint])
-    """Of beginnings of its tokens, none longer than them; the shortest first."""
+    """Checkpoints of prefixes of its tokens, shortest first."""
     computed_at: array[float] = field(default_factory=lambda: array("d"))
-    """When each of its cells was computed, or read from disk: Unix seconds."""
+    """When each cell was computed or read from disk, in Unix seconds."""
     n_restored: int = 0
-    """Its first cells that were read from disk."""
+    """Number of first cells that were read from disk."""
     whole_from: int = 0
-    """The shortest beginning that it can be cut to: a saved state lacks the cells that a sliding window hid."""
+    """The shortest prefix that it can be truncated to: a saved state lacks the cells outside a sliding window."""
     lent: bool = False
-    """Whether the next decode copies its cells to another stream: nothing may be written to them until then."""
+    """Whether the next decode copies its cells to another stream; until then they must not change."""
     shared: dict[int, int] = field(default_factory=dict[int, int])
-    """By the other's seq_id: how many of its first cells it has held together with another slot.
+    """Number of first cells shared with another slot, by its seq_id.
 
-    Either of two slots forgets by itself, so that they share the smaller one of both numbers.
+    Each of two slots counts for itself; they share the smaller of both numbers.
     """
 
     def add(self, tokens: Sequence[int], at: float) -> None:
-        """Takes tokens whose cells were computed now, `at` Unix seconds."""
+        """Adds tokens whose cells were computed `at` Unix seconds."""
         self.tokens += tokens
         self.computed_at.extend([at] * len(tokens))
 
     def cut(self, n_tokens: int) -> None:
-        """Forgets the tokens after the first `n_tokens`."""
+        """Removes the tokens after the first `n_tokens`."""
         del self.tokens[n_tokens:], self.computed_at[n_tokens:]
         self.checkpoints = [each for each in self.checkpoints if each.n_tokens <= n_tokens]
         self.n_restored = min(self.n_restored, n_tokens)
@@ -83,13 +83,13 @@ class Slot:
             self.shared = {other: min(n, n_tokens) for other, n in self.shared.items() if n_tokens}
 
     def restore(self, tokens: Sequence[int], at: float) -> None:
-        """Takes tokens in place of its own whose cells were read from disk now, `at` Unix seconds."""
+        """Replaces its tokens by others whose cells were read from disk `at` Unix seconds."""
         self.cut(0)
         self.add(tokens, at)
         self.n_restored = len(self.tokens)
 
     def copy(self, donor: Slot, n_tokens: int) -> None:
-        """Takes another slot's first `n_tokens` in place of its own; they stay as old as they are."""
+        """Replaces its tokens by another slot's first `n_tokens`, which keep their age."""
         self.cut(0)
         self.tokens += donor.tokens[:n_tokens]
         self.computed_at += donor.computed_at[:n_tokens]
@@ -98,7 +98,7 @@ class Slot:
         self.whole_from = donor.whole_from
 
     def forget(self, n_keep: int, n_discard: int) -> None:
-        """Forgets `n_discard` tokens after the first `n_keep`."""
+        """Removes `n_discard` tokens after the first `n_keep`."""
         rest, since = self.tokens[n_keep + n_discard :], self.computed_at[n_keep + n_discard :]
         n_restored = max(0, self.n_restored - n_keep - n_discard)
         lacks = self.whole_from > 0
@@ -109,7 +109,7 @@ class Slot:
         self.computed_at += since
 
     def common(self, prompt: Sequence[int], adapters: AdapterSet) -> int:
-        """How many of its cells are those that `prompt` begins with."""
+        """Number of its first cells that match `prompt`."""
         return common_prefix(self.tokens, prompt) if self.adapters == adapters else 0
 
 
@@ -131,18 +131,18 @@ class SlotTable:
     def __init__(self, n_slots: int) -> None:
         self.slots = [Slot(i) for i in range(n_slots)]
         self.n_resets = 0
-        """How often everybody lost their slot."""
+        """How often all slots were reset."""
         self._clock = 0
 
     def claim(self, prompt: Sequence[int], adapters: AdapterSet = (), conversation: int = 0) -> tuple[Slot, int] | None:
-        """Claims a slot for `prompt`; returns it with the length of the common prefix, None when all are claimed.
+        """Claims a slot for `prompt`; returns it with the length of the common prefix, or None if all are claimed.
 
-        Cells that were computed with other adapters have nothing in common with it.
+        Cells of other adapters have no common prefix.
 
-        A slot is taken over where half of it goes on (a next turn) or it holds most of the prompt (a reply again, an
-        edit); the longest prefix wins. Otherwise a free slot is taken, or the one used longest ago: an unrelated
-        conversation is not destroyed for a shared system prompt. Nor is any that is not `conversation` (0: unknown)
-        while a slot is free: the prefix can be copied there.
+        Takes the slot with the longest prefix if half of the slot continues (a next turn) or it holds most of the
+        prompt (another reply, an edit). Otherwise takes a free slot or the least recently used one, so that an
+        unrelated conversation is not lost for a shared system prompt. While a slot is free, other conversations than
+        `conversation` (0: unknown) keep theirs: the prefix can be copied.
         """
         open_slots = self.open
         if not open_slots:
@@ -164,23 +164,23 @@ class SlotTable:
 
     @property
     def open(self) -> list[Slot]:
-        """Those that can be claimed."""
+        """The slots that can be claimed."""
         return [slot for slot in self.slots if slot.state is not SlotState.CLAIMED and not slot.lent]
 
     def settle(self) -> None:
-        """Says that a decode has copied what was to be copied."""
+        """Notes that a decode has made the pending copies."""
         for slot in self.slots:
             slot.lent = False
 
     def share(self, donor: Slot, target: Slot, n_tokens: int) -> None:
-        """Says that `target` now holds the first `n_tokens` cells of `donor` too, and nothing else."""
+        """Notes that `target` now holds only the first `n_tokens` cells of `donor`."""
         target.copy(donor, n_tokens)
         shared = {other: min(n, n_tokens) for other, n in self.shared_by(donor).items()} | {donor.seq_id: n_tokens}
         for seq_id, n in shared.items():
             target.shared[seq_id] = self.slots[seq_id].shared[target.seq_id] = n
 
     def shared_by(self, slot: Slot) -> dict[int, int]:
-        """How many of its first cells a slot holds together with others, by their seq_id; only those that share."""
+        """Number of first cells that a slot shares, by the other's seq_id; slots that share none are left out."""
         both = {other: min(n, self.slots[other].shared.get(slot.seq_id, 0)) for other, n in slot.shared.items()}
         return {other: n for other, n in both.items() if n}
 
@@ -190,13 +190,13 @@ class SlotTable:
         return all(slot.state is SlotState.CLAIMED for slot in self.slots)
 
     def release(self, slot: Slot) -> None:
-        """Gives a claimed slot back; its tokens stay for the next request that begins with them."""
+        """Releases a claimed slot; its tokens stay for the next request with the same prefix."""
         self._clock += 1
         slot.last_used = self._clock
         slot.state = SlotState.RESIDENT if slot.tokens else SlotState.FREE
 
     def reset(self) -> None:
-        """Forgets everything: the context behind it is new."""
+        """Empties all slots after the context was replaced."""
         self.n_resets += 1
         for slot in self.slots:
             slot.cut(0)

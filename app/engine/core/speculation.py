@@ -1,6 +1,6 @@
-"""How many tokens to draft: as many as pay, by what is accepted and by what a batch of that many rows costs here.
+"""Chooses the length of drafts from their acceptance and from the measured cost of a batch.
 
-Acceptance is learnt even while nothing is drafted: what a drafter would have said is compared with what was sampled.
+Acceptance is learnt even while nothing is drafted, by comparing an unused draft with the sampled tokens.
 The choice maximises expected tokens per millisecond (Leviathan et al. 2023, §3.4, with the measured cost curve).
 """
 
@@ -19,28 +19,28 @@ _LENGTHS = (1, 3, 7, 15)
 _SMOOTHING = 0.03
 _PRIOR_WEIGHT = 3
 _PRIOR = {MODEL: 0.8, 0: 0.3, 2: 0.3, 3: 0.4, 4: 0.5, 6: 0.6, 9: 0.75, 16: 0.85, 32: 0.9}
-"""Chance that a drafted token is right, by the confidence of its draft, before anything is learnt."""
+"""Initial chance that a drafted token is accepted, by the confidence of its draft."""
 _PRIOR_OFFERED = 0.9
 _MARGIN = 1.05
 _SHADOW = 4
 _FIRST_ASKS = 8
-"""A drafter that costs time is asked so often for a few tokens before it is judged: later it has much to catch up."""
+"""Number of short drafts from a drafter that costs time before its benefit is judged."""
 _PROBE_EVERY = 96
 _PROBE_SHARE = 0.1
 _PROBE = 3
-"""A draft model that does not pay is asked again after so many tokens, then after twice as many, and so on, for a
-few tokens, where its own tokens cost less than this share: it must read all that came meanwhile. Never where it would
-not pay if every draft were right."""
+"""A draft model that does not pay is tried again after this many tokens, then after twice as many, and so on, if its
+tokens cost less than this share, because it must first catch up. It is never tried if even perfect drafts would not
+pay."""
 _DOUBT_EVERY = 8
-"""What batches cost may be wrong: measured in a bad moment, or only guessed. So a draft that was looked up
-and would pay at the usual cost is tried after so many steps without one, then after twice as many, and so on."""
+"""The cost of batches may be wrong: measured at a bad moment, or only estimated. So a looked-up draft that would pay at
+the usual cost is tried after this many steps without one, then after twice as many, and so on."""
 _PLAIN_EVERY = 12
-"""Where each step has a draft nothing tells any more what a step without one costs, so one is made now and then,
-more often at first: a short reply's gain is to be known too."""
+"""If every step has a draft, the cost of a plain step is unknown. So some steps have none, more often at first, to know
+the gain of short replies too."""
 
 
 class Speculation:
-    """Decides for one sequence; the drafter's text and the sampler's choice meet in `verified`."""
+    """Chooses drafts for one sequence; `verified` compares them with the sampler's choices."""
 
     def __init__(self, drafter: Drafter, costs: CostCurve) -> None:
         self.n_steps = self.n_drafted = self.n_accepted = 0
@@ -49,13 +49,13 @@ class Speculation:
         self._drafter = drafter
         self._costs = costs
         self._accepted = dict(_PRIOR)
-        """Chance that a drafted token is right, given that those before it were, by confidence."""
+        """Chance that a drafted token is accepted if those before it were, by confidence."""
         self._n_seen: Counter[int] = Counter()
         self._offered, self._n_offers = _PRIOR_OFFERED, 0
-        """Chance that a drafter that costs time does not end its draft before the next token."""
+        """Chance that a drafter that costs time continues its draft with another token."""
         self._live = NO_DRAFT
         self._shadow = NO_DRAFT
-        """A draft that was not used, held against what comes."""
+        """An unused draft, for comparison with the next tokens."""
         self._shadow_at = 0
         self._n_idle = self._n_asked = 0
         self._probe_at = _PROBE_EVERY
@@ -63,17 +63,17 @@ class Speculation:
         self._n_since_plain = self._n_plain = 0
 
     def counts(self) -> DraftCounts:
-        """What happened so far; positions that were never drafted are left out."""
+        """The counts so far, without positions that were never drafted."""
         used = LONGEST_DRAFT - next((i for i, n in enumerate(reversed(self.drafted_at)) if n), LONGEST_DRAFT)
         at = (tuple(self.drafted_at[:used]), tuple(self.accepted_at[:used]))
         return DraftCounts(self.n_steps, self.n_drafted, self.n_accepted, *at)
 
     def begin(self, tokens: list[int]) -> None:
-        """Takes the prompt."""
+        """Passes the prompt to the drafter."""
         self._drafter.accept(tokens)
 
     def propose(self, limit: int) -> list[int]:
-        """The draft for the next decode, at most `limit` tokens; empty where none is expected to pay."""
+        """Returns the draft for the next decode, at most `limit` tokens; empty if none is expected to pay."""
         if limit < 1 or self._shadow.tokens:
             return []
         tokens: list[int] = []
@@ -84,7 +84,7 @@ class Speculation:
         return tokens
 
     def _look_up(self, limit: int) -> list[int]:
-        """The draft of a drafter that costs nothing."""
+        """The draft of a drafter that costs no time."""
         draft = self._drafter.draft(min(limit, LONGEST_DRAFT))
         if not draft.tokens:
             return []
@@ -98,7 +98,7 @@ class Speculation:
         return []
 
     def _doubt(self, available: int, accepted: float) -> int:
-        """How long a draft to try although it is not expected to pay, so that its cost is measured; mostly 0."""
+        """Length of a trial draft that is not expected to pay, to measure its cost; mostly 0."""
         n = min(available, _PROBE)
         if sum(accepted**i for i in range(n + 1)) < _MARGIN * (1 + PRIOR_SLOPE * n):
             return 0
@@ -109,7 +109,7 @@ class Speculation:
         return n
 
     def _ask(self, limit: int) -> list[int]:
-        """The draft of a drafter that costs time: its length is chosen before it begins."""
+        """The draft of a drafter that costs time; its length is chosen first."""
         if not self._costs.single_ms:
             return []
         longest = min(limit, LONGEST_DRAFT)
@@ -133,9 +133,9 @@ class Speculation:
         return self._live.tokens
 
     def _best_length(self, available: int, accepted: float, offered: float = 1.0) -> int:
-        """The length that makes most tokens a millisecond; 0 where plain decoding does.
+        """The length with the most tokens per millisecond; 0 if plain decoding is best.
 
-        A draft of `n` ends before each of its tokens with chance 1 - `offered`; what it is long is what it costs.
+        A draft of `n` ends before each token with chance 1 - `offered`, and costs by its actual length.
         """
         best, best_rate = 0, _MARGIN
         single_ms = self._costs.single_ms
@@ -151,7 +151,7 @@ class Speculation:
         return best
 
     def verified(self, drafted: list[int], sampled: list[int]) -> None:
-        """Learns from one step: `sampled` is what the target chose, the matching part of `drafted` and one more."""
+        """Learns from one step: `sampled` is the accepted part of `drafted` and one more token."""
         self._drafter.accept(sampled)
         if drafted:
             n_accepted = common_prefix(drafted, sampled)
@@ -167,7 +167,7 @@ class Speculation:
             self._compare(token)
 
     def _compare(self, token: int) -> None:
-        """Holds a draft that was not used against what came."""
+        """Compares an unused draft with the sampled tokens."""
         shadow = self._shadow
         if not shadow.tokens:
             return

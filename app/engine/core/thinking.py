@@ -1,7 +1,7 @@
-"""Two sampling sets for one reply: inside a thinking block the preset's second one chooses, outside the first.
+"""Two sets of sampling parameters in one reply: one inside a thinking block, one outside.
 
-The block is found in the bytes of the tokens, so that its marks may be control tokens or spelt out. A mark's own tokens
-are chosen by the set that is in force before it.
+The block is found in the bytes of the tokens, so its marks may be control tokens or text. The tokens of a mark are
+chosen by the set that applies before it.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class ThinkingVocab(Protocol):
 
 
 class ThinkingBlock:
-    """Whether the next token of a reply stands between the marks."""
+    """Finds whether the next token of a reply is between the marks."""
 
     def __init__(self, marks: tuple[bytes, bytes], pieces: ThinkingVocab, *, inside: bool) -> None:
-        """`inside`: whether the prompt has opened the block already."""
+        """`inside`: whether the prompt has opened the block."""
         self.inside = inside
         self._marks = marks
         self._pieces = pieces
@@ -51,7 +51,7 @@ class ThinkingBlock:
         self._tail = text[-n_kept:] if n_kept else b""
 
     def opening(self, tokens: Sequence[int]) -> int:
-        """How many of a reply's first tokens spell the opening mark; 0 where it does not begin with that."""
+        """Returns how many first tokens of a reply spell the opening mark; 0 if it does not begin with it."""
         text, mark = b"", self._marks[False]
         for n, token in enumerate(() if self.inside else tokens, 1):
             text = (text + self._pieces[token]).lstrip()
@@ -65,15 +65,15 @@ class ThinkingBlock:
 def sampler_of(
     backend: Backend, params: SamplingParams, block: ThinkingBlock | None, begun: Sequence[int] = ()
 ) -> Sampler:
-    """The sampler of a request: one chain, or two where it has a set for thinking. Raises SamplingError.
+    """Creates the sampler of a request: one chain, or two with parameters for thinking. Raises SamplingError.
 
-    A grammar is the answer's: where the prompt, or what the reply is made to begin with (`begun`), opens the block, it
-    waits, also without such a set. An opening that it allows itself is its own.
+    A grammar applies to the answer: if the prompt or the forced beginning (`begun`) opens the block, the grammar starts
+    after it. An opening mark that the grammar itself allows is part of the answer.
     """
     try:
         inside = thinking_params(params)
     except msgspec.ValidationError as error:
-        raise SamplingError(f"the set for thinking is wrong: {error}") from error
+        raise SamplingError(f"the parameters for thinking are invalid: {error}") from error
     waits = is_constrained(params)
     n_opening = block.opening(begun) if waits and block is not None else 0
     if n_opening and _allows(backend, params, begun[:n_opening]):
@@ -84,7 +84,7 @@ def sampler_of(
     if inside is None or block is None:
         return answer
     try:
-        # Its own seed: two chains of one seed would draw the same numbers.
+        # Another seed: two chains with the same seed would draw the same numbers.
         thinking = backend.sampler(msgspec.structs.replace(inside, seed=(answer.seed + 1) % N_SEEDS))
     except SamplingError:
         answer.close()
@@ -93,7 +93,7 @@ def sampler_of(
 
 
 def _allows(backend: Backend, params: SamplingParams, tokens: Sequence[int]) -> bool:
-    """Whether a reply may begin with `tokens` by its grammar."""
+    """Whether the grammar allows a reply to begin with `tokens`."""
     sampler = backend.sampler(params)
     try:
         for token in tokens:
@@ -106,10 +106,10 @@ def _allows(backend: Backend, params: SamplingParams, tokens: Sequence[int]) -> 
 
 
 class TwoSets:
-    """Fits `app.engine.core.backend.Sampler`. Each chain has every token in its history, its grammar only its own."""
+    """Implements `app.engine.core.backend.Sampler`. Both chains see every token; each grammar only its own part."""
 
     def __init__(self, answer: Sampler, thinking: Sampler, block: ThinkingBlock, n_opening: int = 0) -> None:
-        """`n_opening`: the forced tokens at the beginning that open the block and that no grammar is asked about."""
+        """`n_opening`: number of forced first tokens that open the block and are outside the grammar."""
         self._n_opening = n_opening
         self.seed = answer.seed
         self.redirected = self.thinking = False
@@ -119,22 +119,22 @@ class TwoSets:
 
     @property
     def report(self) -> StageReport:
-        """See `Sampler`."""
+        """Implements `Sampler`."""
         return self._last.report
 
     @property
     def near(self) -> Ids | None:
-        """See `Sampler`."""
+        """Implements `Sampler`."""
         return self._last.near
 
     def sample(self, logits: Logits, watch: Sequence[int] | None = None) -> int:
-        """See `Sampler`."""
+        """Implements `Sampler`."""
         token = self._sets[self._block.inside].sample(logits, watch)
         self._took(token)
         return token
 
     def force(self, token: int) -> None:
-        """See `Sampler`."""
+        """Implements `Sampler`."""
         if self._n_opening:
             self._n_opening -= 1
             self._sets[False].accept((token,))
@@ -143,39 +143,39 @@ class TwoSets:
         self._took(token)
 
     def preview(self, logits: Logits, watch: Sequence[int], k: int) -> PreviewResult:
-        """See `Sampler`."""
+        """Implements `Sampler`."""
         return self._sets[self._block.inside].preview(logits, watch, k)
 
     def shadow(self) -> Shadow:
-        """See `Sampler`. Of the set that is in force now."""
+        """Implements `Sampler`, for the set that applies now."""
         return self._sets[self._block.inside].shadow()
 
     def n_fitting(self, tokens: Sequence[int]) -> int:
-        """See `Sampler`. What follows the block in `tokens` is not looked at."""
+        """Implements `Sampler`; ignores `tokens` after the block."""
         return self._sets[self._block.inside].n_fitting(tokens)
 
     @property
     def complete(self) -> bool:
-        """See `Sampler`: the answer counts, also where it has not begun."""
+        """Implements `Sampler`, for the answer, even before it begins."""
         return self._sets[False].complete
 
     def ban(self, tokens: Sequence[int]) -> None:
-        """See `Sampler`."""
+        """Implements `Sampler`."""
         for each in self._sets:
             each.ban(tokens)
 
     def unban(self, tokens: Sequence[int]) -> None:
-        """See `Sampler`."""
+        """Implements `Sampler`."""
         for each in self._sets:
             each.unban(tokens)
 
     def accept(self, tokens: Sequence[int]) -> None:
-        """See `Sampler`."""
+        """Implements `Sampler`."""
         for each in self._sets:
             each.accept(tokens)
 
     def close(self) -> None:
-        """See `Sampler`."""
+        """Implements `Sampler`."""
         for each in self._sets:
             each.close()
 

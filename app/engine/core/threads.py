@@ -1,8 +1,8 @@
-"""How many threads compute a decode, when the machine is busy with other things too.
+"""Chooses the number of threads of a decode on a busy machine.
 
-llama.cpp's threads meet at a barrier some hundred times a token: where another program takes one core for a moment,
-all wait, and two threads can be a hundred times slower than one. So fewer are tried when steps get slow, and kept
-for as long as more are not faster.
+llama.cpp's threads meet at a barrier some hundred times per token: when another program takes one core for a moment,
+all wait, and two threads can be a hundred times slower than one. So fewer threads are tried when steps become slow, and
+kept as long as more are not faster.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from statistics import mean, median
 
 _RECENT = 6
 _SLOW = 2.5
-"""A step this many times slower than the best is slow; half of the recent ones are trouble."""
+"""A step is slow if it takes this many times the best time; half of the recent steps slow is trouble."""
 _PREFILL_SHARE = 0.6
-"""A step that takes this share of a prefill of many rows is trouble from the start."""
+"""A step that takes this share of a large prefill is trouble from the start."""
 _TRIAL = 4
 _GAIN = 0.85
-"""A trial is adopted where it takes this share of the time."""
+"""A trial is adopted if it takes at most this share of the time."""
 _HOPELESS = 5.0
 """A trial ends with its first step that takes this many times as long."""
 _FIRST_REST, _LONGEST_REST = 48, 384
 _DRIFT = 1.003
-"""The best time grows by this with every step: decodes get slower as the context fills."""
+"""Growth of the best time per step: decodes get slower as the context fills."""
 
 
 class ThreadGovernor:
-    """Decides between all, all but one, half and one of the wanted threads; learns from every single-row decode."""
+    """Chooses between all, all but one, half and one of the configured threads; learns from every single-row decode."""
 
     def __init__(self, n_threads: int) -> None:
         self._levels = sorted({n_threads, max(1, n_threads - 1), max(1, n_threads // 2), 1}, reverse=True)
@@ -39,19 +39,19 @@ class ThreadGovernor:
         self._next_rest = _FIRST_REST
         self._trial: list[float] | None = None
         self._home = 0
-        """The level that a trial is held against."""
+        """The level that a trial is compared with."""
 
     @property
     def n_threads(self) -> int:
-        """For the next decode."""
+        """Number of threads for the next decode."""
         return self._levels[self._level]
 
     def prefilled(self, ms: float) -> None:
-        """Tells how long a prefill of many rows took."""
+        """Records the duration of a large prefill."""
         self._prefill_ms = ms
 
     def decoded(self, ms: float) -> None:
-        """Tells how long a decode of one row took with `n_threads`."""
+        """Records the duration of a decode of one row with `n_threads`."""
         if self._trial is not None:
             self._trial.append(ms)
             if ms > _HOPELESS * mean(self._recent):
@@ -82,7 +82,7 @@ class ThreadGovernor:
         self._home, self._level, self._trial = self._level, level, []
 
     def _judge(self, trial_ms: float) -> None:
-        """Ends a trial: the faster level stays, and a trial that was in vain makes the next one rarer."""
+        """Ends a trial: keeps the faster level, and delays the next trial after a failed one."""
         adopted = trial_ms < _GAIN * mean(self._recent)
         self._trial = None
         if adopted:

@@ -1,6 +1,6 @@
-"""The k largest of many values without sorting them: at least k lie above the k-th largest of the blocks' maxima.
+"""Finds the k largest of many values without a full sort: at least k reach the k-th largest of the block maxima.
 
-The blocks are strides over the vocabulary, whose neighbours are of a kind: the k largest seldom share one.
+The blocks are strides over the vocabulary, because neighbouring tokens are similar: the k largest seldom share a block.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _BLOCKS_PER_K = 8
 
 
 def candidates(values: Logits, k: int) -> tuple[Ids, float, float]:
-    """The ids of all values that reach a threshold, in id order; the threshold; the maximum, NaN where a value is.
+    """Returns the ids of all values that reach a threshold, in id order; the threshold; the maximum.
 
-    The min(k, len) largest are among them, and few others.
+    The ids include the min(k, len) largest and few others. The maximum is NaN if any value is.
     """
     n, k = len(values), min(k, len(values))
     n_blocks = min(n, max(_BLOCKS, _BLOCKS_PER_K * k))
@@ -31,7 +31,7 @@ def candidates(values: Logits, k: int) -> tuple[Ids, float, float]:
     if n_blocked < n:
         maximum = float(np.maximum(maximum, values[n_blocked:].max()))
     threshold = ordered.item(n_blocks - k)
-    if math.isnan(threshold):  # values that are no numbers come last in a sort, and are above nothing
+    if math.isnan(threshold):  # NaN sorts last and compares as not larger
         return np.arange(n), -np.inf, maximum
     columns = (maxima >= threshold).nonzero()[0]
     above: npt.NDArray[np.bool_] = blocks[:, columns] >= threshold
@@ -43,7 +43,7 @@ def candidates(values: Logits, k: int) -> tuple[Ids, float, float]:
 
 
 def best(values: Logits, k: int) -> Ids:
-    """The ids of the k largest values, largest first; the smaller id first among equals."""
+    """Returns the ids of the k largest values, largest first; among equals the smaller id first."""
     if k < 1:
         return np.empty(0, np.int64)
     found, _, _ = candidates(values, k)

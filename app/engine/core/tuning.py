@@ -1,4 +1,4 @@
-"""What this machine has shown of its speed, and what follows: chunk sizes, draft lengths, threads."""
+"""Adapts chunk sizes, draft lengths and threads to the measured speed of the machine."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _TARGET_S = 0.5
 _SHARED_TARGET_S = 0.08
 _SMALLEST = 32
 _ALONE = 64
-"""The smallest chunk while nobody decodes: llama.cpp's CPU attention takes half the time a row from 64 rows on."""
+"""Smallest chunk while nothing decodes: from 64 rows on, llama.cpp's CPU attention takes half the time per row."""
 
 
 class ChunkSize:
-    """Learns this model's prefill speed from the batches that it sees."""
+    """Learns the prefill speed of the model from its batches."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -22,9 +22,9 @@ class ChunkSize:
         self._rows_per_s = 0.0
 
     def size(self, n_decoding: int, fixed: bool = False) -> int:
-        """Rows for prompt chunks in the next batch; fewer while other sequences decode and wait for it.
+        """Returns the rows for prompt chunks in the next batch; fewer while other sequences decode.
 
-        With `fixed` they do not depend on how fast the machine was, so that exact runs have the same batches.
+        With `fixed` the number does not depend on measured speed, so that exact runs have the same batches.
         """
         if fixed:
             return self._capacity
@@ -37,16 +37,16 @@ class ChunkSize:
         return min(size, self._limit)
 
     def measured(self, n_rows: int, seconds: float) -> None:
-        """Tells how long a batch took; small ones say nothing about prefill."""
+        """Records the duration of a batch; ignores small ones."""
         if n_rows >= _SMALLEST and seconds > 0:
             self._rows_per_s = n_rows / seconds
 
     def recover(self) -> None:
-        """Allows full chunks again, once nothing fills the cache."""
+        """Allows full chunks again after the cache has room."""
         self._limit = self._capacity
 
     def halve(self) -> bool:
-        """Makes later chunks smaller after the cache refused one; False when they cannot be."""
+        """Makes later chunks smaller after the cache refused one; False if they are already minimal."""
         if self._limit <= _SMALLEST:
             return False
         self._limit //= 2
@@ -57,7 +57,7 @@ _MANY_ROWS = 16
 
 
 class DecodeTuner:
-    """Told of every decode of one context."""
+    """Tunes the decodes of one context from their durations."""
 
     def __init__(self, backend: Backend) -> None:
         self.chunk = ChunkSize(backend.batch.capacity)
@@ -66,19 +66,19 @@ class DecodeTuner:
         self._threads = ThreadGovernor(backend.n_threads)
 
     def prepare(self, *, exact: bool) -> None:
-        """Sets the threads of the next decode: as many as wanted where it is `exact`, else what pays."""
+        """Sets the threads of the next decode: all for an `exact` one, else the fastest number."""
         self._backend.use_threads(self._backend.n_threads if exact else self._threads.n_threads)
 
     def decoded(self, seconds: float, *, n_decoding: int, exact: bool) -> None:
-        """Tells how long the batch took.
+        """Records the duration of a batch.
 
-        `n_decoding`: how many sequences decoded in it, with their drafts; 0 where it held anything of a prompt too.
-        `exact`: threads may not change.
+        `n_decoding`: number of sequences that decoded in it; 0 if it also had rows of a prompt.
+        `exact`: whether threads must not change.
         """
         n_rows, ms = self._backend.batch.n, seconds * 1e3
         self.chunk.measured(n_rows, seconds)
         if n_decoding:
-            # A step of several rows counts as what one of them takes: where each is so, no other tells of trouble.
+            # A step of several rows counts per row: if all steps are such, nothing else shows trouble.
             of_one_row = ms / self.costs.relative(n_rows)
             if n_decoding == 1:
                 self.costs.measured(n_rows, ms)

@@ -1,7 +1,7 @@
-"""A full context window during a reply: the oldest part after the system prompt is forgotten, the rest moves down.
+"""Shifts a full context window during a reply: forgets the oldest part after the system prompt, moves the rest down.
 
-As llama-server does it, half of what may go goes. The first tokens always stay: attention rests on them (Xiao et al.
-2023, attention sinks).
+As in llama-server, half of what may go is forgotten. The first tokens always stay, as attention sinks (Xiao et al.
+2023).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ N_SINK = 4
 
 
 def make_room(backend: Backend, sequence: Sequence) -> Shifted | None:
-    """Shifts the window of a sequence that fills it and may be shifted; ends the sequence where nothing can go."""
+    """Shifts the window of a sequence that fills it; ends the sequence if nothing can be forgotten."""
     slot = sequence.slot
     if not sequence.shift or sequence.phase is not SequencePhase.DECODE or not slot or len(slot.tokens) < backend.n_ctx:
         return None
@@ -32,7 +32,7 @@ def make_room(backend: Backend, sequence: Sequence) -> Shifted | None:
 
 
 def forget_shifted(backend: Backend, sequence: Sequence) -> None:
-    """Gives up cells that were computed with forgotten tokens in view: no later prompt would compute the same."""
+    """Removes cells computed with forgotten tokens in view, which no later prompt can reuse."""
     if sequence.n_shifted and sequence.slot:
         n_keep = _n_keep(sequence)
         if n_keep < sequence.slot.whole_from or not backend.truncate(sequence.slot.seq_id, n_keep):

@@ -1,1 +1,1 @@
-"""Saved KV states: the beginnings of conversations, in a folder of limited size."""
+"""Saved KV states of conversations, in a folder of limited size."""

@@ -19,10 +19,10 @@ from app.domain.files import open_regular, read_regular
 VERSION = 2
 _MAGIC = b"TOKSKV\r\n"
 _HEADER = struct.Struct("<8sI32sqIQII")
-"""Magic, version, key, conversation, tokens, bytes of payload, its CRC-32, the CRC-32 of all before it and of the token
-ids."""
+"""Magic, version, key, conversation, tokens, bytes of payload, its CRC-32, CRC-32 of the fields before it and of the
+token ids."""
 _OWNED = struct.Struct("<8sI32sq")
-"""What the header begins with."""
+"""The first fields of the header."""
 _CHUNK_BYTES = 4 << 20
 
 State = npt.NDArray[np.uint8]
@@ -30,16 +30,16 @@ Ids = npt.NDArray[np.int32]
 
 
 class UnfitError(Exception):
-    """A file that is not what its name says; the message goes on after `a saved state`."""
+    """The file is invalid; the message continues `a saved state`."""
 
 
 class GivenUpError(Exception):
-    """There is no time to write the rest."""
+    """The write was stopped."""
 
 
 @dataclass(frozen=True, eq=False)
 class StateFile:
-    """What the header says."""
+    """The header and token ids of a file."""
 
     path: Path
     ids: Ids
@@ -48,12 +48,12 @@ class StateFile:
 
 
 def file_bytes(ids: Ids, state: State) -> int:
-    """The size of the file that holds a state."""
+    """Returns the size in bytes of the file for a state."""
     return _HEADER.size + ids.nbytes + state.nbytes
 
 
 def conversation_of(path: Path) -> int | None:
-    """The conversation that a state was saved for, 0 where it has none; None for what this version cannot read.
+    """Returns the conversation of a saved state, 0 if it has none; None if this version cannot read the file.
 
     Raises OSError.
     """
@@ -98,7 +98,7 @@ def read_payload(file: StateFile) -> State:
 def write(
     path: Path, key: bytes, ids: Ids, state: State, must_stop: Callable[[], bool], conversation: int = 0
 ) -> StateFile:
-    """Writes a file for this user only, whole or not at all. Raises OSError; GivenUpError on `must_stop`."""
+    """Writes a private file atomically. Raises OSError; GivenUpError if `must_stop` returns True."""
     crc = zlib.crc32(state.data)
     head = _HEADER.pack(_MAGIC, VERSION, key, conversation, len(ids), state.nbytes, crc, 0)[:-4]
     head += struct.pack("<I", zlib.crc32(ids.tobytes(), zlib.crc32(head)))
@@ -129,7 +129,7 @@ def _locked(path: Path) -> int:
 
 
 def remove_abandoned(path: Path) -> None:
-    """Deletes a half written file; raises OSError where a process still writes it, or where it cannot be deleted."""
+    """Deletes an incomplete file. Raises OSError if a process still writes it, or if it cannot be deleted."""
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -139,13 +139,15 @@ def remove_abandoned(path: Path) -> None:
 
 
 def kv_folder(cache: Path) -> Path:
-    """Where the states lie in the folder of caches."""
+    """Returns the folder of saved states in the cache folder."""
     return cache / "kv"
 
 
 def remove_states(folder: Path, conversations: Collection[int]) -> int:
-    """Deletes the states of conversations, half written ones too, and what no version of now can read; returns how
-    many. What cannot be deleted is written to the log."""
+    """Deletes the states of conversations, incomplete ones too, and files of unreadable formats; returns how many.
+
+    Logs files that cannot be deleted.
+    """
     n_removed = 0
     for path in (*folder.glob("*.kv"), *folder.glob("*.tmp")):
         try:
@@ -154,8 +156,8 @@ def remove_states(folder: Path, conversations: Collection[int]) -> int:
                 path.unlink(missing_ok=True)
                 n_removed += 1
         except FileNotFoundError:
-            continue  # another instance was quicker
+            continue  # another instance has deleted it
         except OSError as error:
             with suppress(OSError):
-                os.write(2, f"a saved state is not deleted: {error}\n".encode())
+                os.write(2, f"cannot delete a saved state: {error}\n".encode())
     return n_removed

@@ -1,7 +1,7 @@
-"""Saved KV states: the beginnings of conversations, in a folder of limited size. Never trusted.
+"""Saved KV states of conversations, in a folder of limited size; the files are not trusted.
 
-The key of a state names the model's file, the build and everything that shapes the cells. What is damaged or does not
-fit is deleted and reported, and the prompt is computed.
+The key of a state covers the model's file, the build and everything that shapes the cells. A damaged or unfitting state
+is deleted and reported, and the prompt is computed.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ MAX_BYTES = 2 << 30
 _SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 _EDGE_BYTES = 1 << 20
 _MOST_WASTE = 4
-"""A state is read where at least this share, 1/4, of it is wanted."""
+"""A state is read if at least this share of it, 1/4, is needed."""
 
 
 def state_key(model: Path, facts: Sequence[object]) -> bytes:
-    """32 bytes that name a model file (size, time, first and last MiB) and `facts` of how its cells are laid out.
+    """Returns 32 bytes that identify a model file (size, time, first and last MiB) and the layout `facts` of its cells.
 
     Raises OSError.
     """
@@ -48,7 +48,7 @@ def state_key(model: Path, facts: Sequence[object]) -> bytes:
 
 
 class Offer:
-    """A state that begins as the prompt does; see `core.reuse.Saved`."""
+    """A saved state with the prefix of a prompt; implements `core.reuse.Saved`."""
 
     def __init__(self, store: KvStore, file: StateFile) -> None:
         self._store = store
@@ -56,11 +56,11 @@ class Offer:
 
     @property
     def tokens(self) -> list[int]:
-        """The ids whose cells it holds."""
+        """The ids of its cells."""
         return [int(token) for token in self._file.ids]
 
     def load(self) -> State | None:
-        """Its cells. A file that is gone was another instance's to delete: that is no news."""
+        """Returns its cells; None without a notice if another instance has deleted the file."""
         try:
             return kvfile.read_payload(self._file)
         except OSError:
@@ -70,12 +70,12 @@ class Offer:
         return None
 
     def reject(self) -> None:
-        """Deletes it: the backend would not have it."""
+        """Deletes the state, which the backend refused."""
         self._store.discard(self._file.path, "does not fit this model")
 
 
 class KvStore:
-    """The states of one key, in a folder that all keys and instances share; implements `core.reuse.Archive`."""
+    """The states of one key; implements `core.reuse.Archive`. All keys and instances share the folder."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class KvStore:
         facts: Callable[[AdapterSet], Sequence[object]] = tuple,
         forgotten: set[int] | None = None,
     ) -> None:
-        """`facts` names what a set of adapters adds to the key; `forgotten` are conversations that are not saved."""
+        """`facts` returns the part of the key for a set of adapters; `forgotten` are conversations not to save."""
         self._forgotten: set[int] = set() if forgotten is None else forgotten
         self._facts = facts
         self._others: dict[AdapterSet, KvStore] = {}
@@ -103,14 +103,14 @@ class KvStore:
         self._clean()
 
     def under(self, adapters: AdapterSet) -> KvStore:
-        """See `Archive.under`; a store of its own key in the same folder."""
+        """Implements `Archive.under` by a store with another key in the same folder."""
         if adapters and adapters not in self._others:
             key = hashlib.sha256(self._key + repr(self._facts(adapters)).encode()).digest()
             self._others[adapters] = KvStore(self._folder, key, self._max_bytes, forgotten=self._forgotten)
         return self._others[adapters] if adapters else self
 
     def find(self, prompt: Sequence[int], at_least: int, usable: Callable[[int, int], bool]) -> Offer | None:
-        """See `Archive.find`."""
+        """Implements `Archive.find`."""
         self._scan()
         wanted = np.asarray(prompt, np.int32)
         best, best_n = None, max(1, at_least) - 1
@@ -122,16 +122,16 @@ class KvStore:
         return Offer(self, best) if best else None
 
     def forget_conversations(self, conversations: Collection[int]) -> None:
-        """Deletes their states, whatever model made them; none is saved any more until `remember`."""
+        """Deletes the states of conversations, of every model, and saves none until `remember`."""
         self._forgotten |= set(conversations)
         remove_states(self._folder, conversations)
 
     def remember(self, conversation: int) -> None:
-        """Allows a conversation that was forgotten to be saved again."""
+        """Allows a forgotten conversation to be saved again."""
         self._forgotten.discard(conversation)
 
     def save(self, tokens: Sequence[int], state: State, conversation: int = 0) -> None:
-        """See `Archive.save`. Nothing is written where a saved state begins with these tokens already."""
+        """Implements `Archive.save`; writes nothing if a saved state already begins with these tokens."""
         ids = np.asarray(tokens, np.int32)
         self._scan()
         with self._lock:
@@ -146,12 +146,12 @@ class KvStore:
             self._writer.start()
 
     def take_notices(self) -> list[str]:
-        """See `Archive.take_notices`."""
+        """Implements `Archive.take_notices`."""
         notices, self._notices = self._notices, []
         return notices
 
     def close(self, timeout_s: float) -> None:
-        """Waits for what is being written; what takes longer than `timeout_s` is given up."""
+        """Waits for pending writes; gives up those that take longer than `timeout_s`."""
         self._stop_at_s = time.monotonic() + timeout_s
         for store in (self, *self._others.values()):
             store._finish(self._stop_at_s)
@@ -163,19 +163,19 @@ class KvStore:
             self._writer.join(max(0.0, at_s - time.monotonic()))
 
     def discard(self, path: Path, why: str) -> None:
-        """Deletes a file and notes why."""
+        """Deletes a file and adds a notice with the reason."""
         self.forget(path)
         with suppress(OSError):
             path.unlink(missing_ok=True)
         self._notices.append(f"a saved conversation state {why}: it was deleted, and the prompt is computed")
 
     def forget(self, path: Path) -> None:
-        """Offers a file no more."""
+        """Removes a file from the index."""
         with self._lock:
             self._files.pop(path.name, None)
 
     def _scan(self) -> None:
-        """Reads the headers of files that are new since the last time."""
+        """Reads the headers of new files."""
         try:
             changed_ns = self._folder.stat().st_mtime_ns
             if changed_ns == self._scanned_ns:
@@ -212,20 +212,20 @@ class KvStore:
                 self._failed(error)
             else:
                 self._is_failing = False
-            del job  # the cells of a conversation, which would stay until the next one is saved
+            del job  # the cells would otherwise stay in memory until the next save
 
     def _failed(self, error: OSError) -> None:
-        """Says once that nothing can be saved, until something can."""
+        """Adds one notice that saving fails, until it works again."""
         if not self._is_failing:
             self._is_failing = True
             why = error.strerror or str(error)
             self._notices.append(f"this conversation's state cannot be saved ({why}): it is computed again next time")
-            os.write(2, f"no state is saved in {self._folder}: {error}\n".encode(errors="replace"))
+            os.write(2, f"cannot save states in {self._folder}: {error}\n".encode(errors="replace"))
 
     def _clean(self) -> None:
-        """Deletes what dead writers have left."""
+        """Deletes incomplete files of dead writers."""
         for path in self._folder.glob("*.tmp"):
-            with suppress(OSError):  # another instance was quicker, or the folder is not ours to clean
+            with suppress(OSError):  # another instance has deleted it, or the folder is not writable
                 kvfile.remove_abandoned(path)
 
     def _write(self, ids: Ids, state: State, conversation: int) -> None:
@@ -247,7 +247,7 @@ class KvStore:
             file.path.unlink(missing_ok=True)
 
     def _make_room(self, size: int) -> None:
-        """Deletes what was used longest ago until `size` more bytes fit beside all that is there or being written."""
+        """Deletes the least recently used states until `size` more bytes fit, pending writes included."""
         files: list[tuple[float, int, Path]] = []
         total = size
         for path in self._folder.iterdir():

@@ -1,1 +1,1 @@
-"""The worker process: commands in, events out, and the work that its threads do."""
+"""The worker process: commands in, events out, and its threads."""

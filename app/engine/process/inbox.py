@@ -1,4 +1,4 @@
-"""The worker's way in: a thread reads commands while the loop computes, so that an abort is seen inside a decode."""
+"""Reads commands on a thread while the loop computes, so that an abort can stop a running decode."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _EXIT_GRACE_S = 1.0
 
 
 class Inbox:
-    """A queue of commands in order; urgent ones are also passed on at once, from the reader's thread."""
+    """A queue of commands in order; the reader's thread also reports urgent ones at once."""
 
     def __init__(self, fd: int, on_read: Callable[[Command], None], on_queued: Callable[[Command], None]) -> None:
-        """`on_read` hears of an urgent command before it can be taken, `on_queued` when it can."""
+        """The reader's thread calls `on_read` before an urgent command can be taken, `on_queued` after."""
         self._fd = fd
         self._on_read = on_read
         self._on_queued = on_queued
@@ -26,14 +26,14 @@ class Inbox:
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
 
     def take(self, wait: bool) -> list[Command]:
-        """All commands that have come; with `wait`, at least one, or none after `wake`."""
+        """Returns all queued commands; with `wait`, waits for one or for `wake`."""
         commands = [self._queue.get()] if wait else []
         while not self._queue.empty():
             commands.append(self._queue.get())
         return [command for command in commands if command is not None]
 
     def wake(self) -> None:
-        """Lets a `take` that waits return. Any thread may call it."""
+        """Ends a waiting `take`. Thread-safe."""
         self._queue.put(None)
 
     def _read(self) -> None:
@@ -46,11 +46,11 @@ class Inbox:
             for command in commands:
                 self._put(command)
         self._put(Shutdown())
-        # The app is gone: a native call that does not come back must not keep this process alive.
+        # The app has exited: a native call that hangs must not keep this process alive.
         threading.Timer(_EXIT_GRACE_S, os._exit, (0,)).start()
 
     def _put(self, command: Command) -> None:
-        if isinstance(command, Ping):  # answered by who reads it: the loop may be inside a native call
+        if isinstance(command, Ping):  # answered on this thread: the loop may be inside a native call
             self._on_read(command)
             return
         urgent = isinstance(command, Abort | CancelLoad | Shutdown)

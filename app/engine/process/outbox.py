@@ -1,7 +1,7 @@
-"""The worker's way out: events become frames on a pipe, and decode never waits for who reads them.
+"""Writes events as frames to a pipe, without making the decode wait for the reader.
 
-Tokens are gathered for a moment, so that a fast model does not wake the reader for each one; the pipe is not blocking,
-and what it does not take stays here until the next chance.
+Collects tokens for a moment, so that a fast model does not wake the reader for each one. The pipe is non-blocking;
+bytes that it does not take stay here until the next write.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from app.protocol.events import Event, TokensGenerated
 
 _GATHER_S = 0.030
 _GATHER_SHARED_S = 0.060
-"""Where the CPU computes: every waking of the reader stalls the decode, and the chat draws no more often then."""
+"""The interval if the CPU computes: each wake-up of the reader stalls the decode, and the chat draws as rarely."""
 
 
 class Outbox:
-    """Used from one thread, but for `send_aside`. What writes raises BrokenPipeError when the app has gone."""
+    """For one thread, except `send_aside`. Methods that write raise BrokenPipeError if the app has exited."""
 
     def __init__(self, fd: int, clock: Callable[[], float] = time.perf_counter) -> None:
         self._fd = fd
@@ -34,16 +34,16 @@ class Outbox:
         """Held while `_pending` changes."""
         self._gather_s = _GATHER_S
         self.busy_ms = 0.0
-        """How long making and writing frames has taken until now."""
+        """Total time spent encoding and writing frames."""
         if os.name != "nt":
             os.set_blocking(fd, False)
 
     def share(self, shared: bool) -> None:
-        """Says whether the reader runs on what computes the tokens: then it is woken less often."""
+        """Sets whether the reader shares the CPU with the computation; it is then woken less often."""
         self._gather_s = _GATHER_SHARED_S if shared else _GATHER_S
 
     def tokens(self, request_id: int, text: str, token: TokenTrace | None, n_thinking: int = 0) -> None:
-        """Adds to what the next `TokensGenerated` of a request will carry."""
+        """Adds text and tokens to the next `TokensGenerated` of a request."""
         texts, tokens, thinking = self._gathered.setdefault(request_id, ([], [], []))
         if n_thinking:
             thinking.append(n_thinking)
@@ -53,20 +53,20 @@ class Outbox:
             tokens.append(token)
 
     def send(self, event: Event) -> None:
-        """Sends an event after everything that was gathered before it."""
+        """Sends an event after all collected tokens."""
         began_s = self._clock()
         self._collect()
         self.send_aside(event)
         self.busy_ms += (self._clock() - began_s) * 1e3
 
     def send_aside(self, event: Event) -> None:
-        """Sends an event at once, whatever was gathered. Any thread may call it."""
+        """Sends an event at once, before collected tokens. Thread-safe."""
         with self._lock:
             self._pending += encode(event)
             self._write()
 
     def flush(self, force: bool = False) -> None:
-        """Sends what was gathered when it is due, or now with `force`. Call after every step."""
+        """Sends collected tokens if they are due, or now with `force`. Call after every step."""
         began_s = self._clock()
         due = began_s - self._last_flush_s >= self._gather_s
         if self._gathered and (due or force):
@@ -77,7 +77,7 @@ class Outbox:
             self.busy_ms += (self._clock() - began_s) * 1e3
 
     def drain(self) -> None:
-        """Waits until the pipe has taken everything: for when there is nothing else to do."""
+        """Waits until the pipe has taken everything; call it when idle."""
         self.flush(force=True)
         while self._pending:
             select.select([], [self._fd], [], 1.0)
@@ -85,7 +85,7 @@ class Outbox:
                 self._write()
 
     def _collect(self) -> None:
-        if not self._gathered:  # an event alone must not keep the first token of a reply waiting
+        if not self._gathered:  # another event must not delay the first token of a reply
             return
         with self._lock:
             for request_id, (texts, tokens, thinking) in self._gathered.items():

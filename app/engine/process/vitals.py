@@ -1,4 +1,4 @@
-"""What the worker reports of its progress during a long native call, and how its heap gives memory back."""
+"""Measures progress during long native calls, and makes the heap return memory to the system."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if sys.platform != "win32":
     import resource
 
 _BUSY = 0.05
-"""The least share of one core that is work, and not the answer to a question."""
+"""CPU use, as a share of one core, above which the process computes and does not only answer a Ping."""
 
 
 class Vitals:
-    """The loop's thread notes its steps, another one asks."""
+    """Progress of the loop's thread, read from another thread."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, work: Callable[[], tuple[float, int]] | None = None
     ) -> None:
-        """`work` gives the CPU seconds used and the count of pages and blocks read until now."""
+        """`work` returns the CPU seconds used and the number of pages and blocks read so far."""
         self._clock = clock
         self._work = work or _work
         self._n_steps = 0
@@ -30,16 +30,16 @@ class Vitals:
         self._used = self._work()
 
     def step(self) -> None:
-        """The loop has made a step, or a load some progress."""
+        """Records a step of the loop or progress of a load."""
         self._n_steps += 1
         self._resting = False
 
     def rest(self) -> None:
-        """The loop waits for commands."""
+        """Records that the loop waits for commands."""
         self._resting = True
 
     def still_s(self) -> float:
-        """For how long there has been no progress, in seconds; 0 while the loop waits for commands."""
+        """Returns the seconds without progress; 0 while the loop waits for commands."""
         now_s = self._clock()
         (cpu_s, n_read), (before_s, n_before) = self._work(), self._used
         worked = cpu_s - before_s > _BUSY * (now_s - self._asked_s) or n_read != n_before
@@ -50,7 +50,7 @@ class Vitals:
 
 
 def _work() -> tuple[float, int]:
-    """CPU seconds of all threads, and pages and blocks read from a disk."""
+    """Returns the CPU seconds of all threads, and the pages and blocks read from disk."""
     if sys.platform == "win32":
         return time.process_time(), 0
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -59,13 +59,13 @@ def _work() -> tuple[float, int]:
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 _MMAP_BYTES = 4 << 20
-"""Above the distribution of any vocabulary, which comes and goes with every token."""
+"""Larger than the distribution of any vocabulary, which is allocated and freed with every token."""
 _TRIM_BYTES = 16 << 20
 _ARENAS = 2
 
 
 def give_back_freed_blocks() -> None:
-    """Sets glibc's thresholds; does nothing where the C library is another one. Call it before much is allocated."""
+    """Sets glibc's thresholds; does nothing with another C library. Call it before large allocations."""
     if not sys.platform.startswith("linux"):
         return
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

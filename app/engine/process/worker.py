@@ -1,4 +1,4 @@
-"""The worker: takes commands, turns the loop, sends events. Knows both sides of a request, the ids and the text."""
+"""The worker: takes commands, runs the loop, sends events. Connects the ids and the text of a request."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ EXIT_COMPUTE_FAILED = 70
 _PROGRESS_STEP = 0.01
 _REPLACED = "the model was replaced"
 _TEXT_S = 0.1
-"""How long the end of the worker waits for a text that is tokenised for nobody any more."""
+"""How long the worker's exit waits for the tokenisation of an abandoned text."""
 
 
 class Worker:
     """One process, one model at a time."""
 
     def __init__(self, in_fd: int, out_fd: int, cache: Path | None = None) -> None:
-        """`cache` is the folder for what makes later starts faster; None keeps nothing."""
+        """`cache` is the folder for saved states; None saves none."""
         self._outbox = Outbox(out_fd)
         self._cache = cache
         self._vitals = Vitals()
@@ -86,14 +86,14 @@ class Worker:
         self._replies: dict[int, Reply] = {}
         self._questions = QueryRunner(self._outbox.send, lambda: self._inbox.wake())
         self._preparing = Background(lambda: self._inbox.wake())
-        """Requests whose grammar is compiled or whose long text is tokenised, which keeps nobody else waiting."""
+        """Requests whose grammar compiles or whose long text is tokenised in the background."""
         self._unprepared: set[int] = set()
         self._renderer = Renderer()
         library.start()
         self._inbox = Inbox(in_fd, self._announce, self._interrupt)
 
     def run(self) -> int:
-        """Serves until shutdown or until the app has gone. Returns the process's exit code."""
+        """Serves until Shutdown or the end of stdin. Returns the exit code."""
         hello = Hello(PROTOCOL_VERSION, os.getpid(), library.build(), list_devices())
         try:
             self._outbox.send(hello)
@@ -108,11 +108,11 @@ class Worker:
             self._renderer.close()
             if self._questions.at_rest(_TEXT_S) and self._preparing.wait(_TEXT_S):
                 self._unload()
-            elif self._host:  # something still reads the model's vocabulary: the end of the process frees it
+            elif self._host:  # a thread still reads the vocabulary: the end of the process frees it
                 self._host.save()
 
     def _serve(self) -> bool:
-        """One turn: commands, then one step of the loop. False ends the worker."""
+        """Handles commands, then runs one step of the loop. Returns False to exit."""
         schedulers = self._host.schedulers if self._host else []
         idle = self._questions.idle and all(scheduler.idle for scheduler in schedulers)
         if idle:
@@ -133,16 +133,16 @@ class Worker:
         return True
 
     def _rest(self) -> None:
-        """What is done when nothing is: everything is sent and the account of cells is checked."""
+        """Sends everything and checks slots against the KV cache, when idle."""
         self._outbox.drain()
         for scheduler in self._host.schedulers if self._host else ():
             for wrong in scheduler.check_integrity():
                 os.write(2, f"integrity: {wrong}\n".encode())
 
     def _announce(self, command: Command) -> None:
-        """From the inbox's thread: raises flags that handling the command will lower, so never after it."""
+        """On the inbox's thread: sets flags that handling the command clears, so it must run before."""
         if isinstance(command, Ping):
-            with suppress(BrokenPipeError):  # the loop finds out by itself
+            with suppress(BrokenPipeError):  # the loop sees the end of its input itself
                 self._outbox.send_aside(Pong(self._vitals.still_s()))
         if isinstance(command, CancelLoad | Shutdown):
             self._cancel_load.set()
@@ -150,7 +150,7 @@ class Worker:
             self._stop_bench.set()
 
     def _interrupt(self, command: Command) -> None:
-        """From the inbox's thread: stops a running decode, whose batch is computed again if it was not meant."""
+        """On the inbox's thread: stops a running decode; a batch of other requests is recomputed."""
         if isinstance(command, Abort | Shutdown):
             host = self._host
             for context in host.contexts if host else ():
@@ -173,7 +173,7 @@ class Worker:
             case Bench():
                 run_bench(command, self._host and self._host.loaded, self._outbox.send, self._stop_bench.is_set)
             case CancelLoad():
-                self._cancel_load.clear()  # the load that it meant is over
+                self._cancel_load.clear()  # its load has ended
             case Ping() | Shutdown():
                 return
 
@@ -215,7 +215,7 @@ class Worker:
             self._preparing.give_up(request_id)
             self._unsubmitted(request_id, FinishReason.ERROR, _REPLACED)
         self._unload()
-        self._renderer.start()  # has its process ready by the time the model is loaded
+        self._renderer.start()  # its process is ready by the time the model is loaded
         reported = 0.0
 
         def progress(fraction: float) -> bool:
@@ -283,7 +283,7 @@ class Worker:
             self._outbox.send(ContextTrimmed(request_id, fitted.n_messages, fitted.n_tokens))
 
     def _unsubmitted(self, request_id: int, reason: FinishReason, error: str = "") -> None:
-        """Ends a request that the loop has not got."""
+        """Ends a request that the loop does not have."""
         self._unprepared.discard(request_id)
         self._outbox.send(GenerationFinished(request_id, reason, Usage(), Timings(), error=error))
 

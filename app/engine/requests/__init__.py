@@ -1,1 +1,1 @@
-"""What a request is made of: the model service, prompts, replies, queries and scores."""
+"""Requests: the model service, prompts, replies, queries and scores."""

@@ -1,6 +1,6 @@
-"""Work that takes long and touches nothing of the loop: a thread does it, one piece after another.
+"""Long work that is independent of the loop, on one thread, one piece after another.
 
-What native code has begun cannot be stopped; it can be given up, so that nobody waits for it.
+Running native code cannot be stopped, but it can be abandoned, so that nobody waits for it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 Then = Callable[[], None]
-"""What is left to do in the loop's thread."""
+"""The rest of the work, for the loop's thread."""
 
 
 class _Task:
@@ -23,16 +23,16 @@ class _Task:
     def run(self) -> None:
         try:
             self.then = self._work()
-        except Exception as error:  # whatever it is, it must end this request alone
+        except Exception as error:  # any error must end only this request
             reason = str(error) or type(error).__name__
             self.then = lambda: self._failed(reason)
 
 
 class Background:
-    """A thread that begins with the first work; used from the loop's thread."""
+    """A thread that starts with the first work; used from the loop's thread."""
 
     def __init__(self, wake: Callable[[], None]) -> None:
-        """`wake` is called from the thread when something is done: `take` then ends it."""
+        """The thread calls `wake` after each piece; `take` then completes it."""
         self._wake = wake
         self._todo: SimpleQueue[_Task] = SimpleQueue()
         self._done: SimpleQueue[_Task] = SimpleQueue()
@@ -42,7 +42,7 @@ class Background:
         self._n_open = 0
 
     def start(self, request_id: int, work: Callable[[], Then], failed: Callable[[str], None]) -> None:
-        """Queues work for a request; `failed` hears why it could not be done."""
+        """Queues work for a request; calls `failed` with the error if it fails."""
         task = self._wanted[request_id] = _Task(request_id, work, failed)
         with self._rest:
             self._n_open += 1
@@ -52,7 +52,7 @@ class Background:
         self._todo.put(task)
 
     def take(self) -> None:
-        """Ends what is done and was not given up."""
+        """Completes finished work that was not abandoned."""
         while not self._done.empty():
             task = self._done.get()
             if self._wanted.get(task.request_id) is task:
@@ -60,11 +60,11 @@ class Background:
                 task.then()
 
     def give_up(self, request_id: int) -> bool:
-        """Forgets the work for a request; False where there is none."""
+        """Abandons the work for a request; False if there is none."""
         return self._wanted.pop(request_id, None) is not None
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Waits until the thread does nothing any more; False where `timeout_s` was not enough."""
+        """Waits until the thread is idle; False after `timeout_s`."""
         with self._rest:
             return self._rest.wait_for(lambda: not self._n_open, timeout_s)
 

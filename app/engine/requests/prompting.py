@@ -1,4 +1,4 @@
-"""From a request to the token ids that the model continues; whole turns are left out, oldest first, until they fit."""
+"""Builds the prompt of a request; leaves out whole turns, oldest first, until it fits."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from app.protocol.commands import ChatMessage, Generate
 
 _RESERVE_SHARE = 4
 _STRIDE_SHARE = 4
-_CANNOT_SHIFT = "this model's cache cannot be shifted: the reply ends where the context window is full"
+_CANNOT_SHIFT = "this model's cache cannot be shifted: the reply ends when the context window is full"
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A prompt and what was left out of it."""
+    """A prompt, and the counts of what was left out."""
 
     prompt: Prompt
     n_messages: int = 0
@@ -30,7 +30,7 @@ class Fitted:
 def fit_by_policy(
     command: Generate, build: Callable[[Sequence[ChatMessage]], Prompt], n_ctx: int, can_shift: bool
 ) -> Fitted:
-    """The prompt of a request as its context policy wants it."""
+    """Returns the prompt of a request by its context policy."""
     if command.context_policy == "stop":
         return Fitted(build(command.messages))
     fitted = fit(build, command.messages, n_ctx, command.sampling.max_tokens)
@@ -48,8 +48,8 @@ def fit(
 ) -> Fitted:
     """Drops oldest turns until the prompt and a reserve for the reply (min(max_tokens, n_ctx / 4)) fit.
 
-    The system prompt and the last user message stay; where even they do not fit, their prompt is returned. What is
-    dropped grows in strides of a quarter of the window, so that the turns after it begin with what is in the cache.
+    The system prompt and the last user message stay; if even they do not fit, their prompt is returned. Drops in
+    strides of a quarter of the window, so that the next turns have the same prefix and can reuse the cache.
     """
     prompt = build(messages)
     n_full, quarter = len(prompt.ids), max(1, n_ctx // _RESERVE_SHARE)
@@ -73,18 +73,18 @@ def fit(
 
 
 _SHORT = 16
-"""Bytes a token of a text that is not looked at further: every vocabulary has a token of so many."""
+"""Bytes per window token up to which a text is not checked: some token of every vocabulary is as long."""
 
 
 class UnknownTokenError(Exception):
-    """A token id that the vocabulary does not have: llama.cpp would abort the process."""
+    """The vocabulary does not have a token id; llama.cpp would abort the process."""
 
 
 class TooLongError(Exception):
     """A prompt that cannot fit the context window, known before it is tokenised.
 
     Attributes:
-        n_least: it has so many tokens or more.
+        n_least: lower bound on its tokens.
     """
 
     def __init__(self, n_least: int, n_ctx: int) -> None:
@@ -93,9 +93,9 @@ class TooLongError(Exception):
 
 
 def check_size(command: Generate, vocab: Vocab, n_ctx: int) -> None:
-    """Raises TooLongError where what the user says has more bytes than a full window of the longest tokens.
+    """Raises TooLongError if the user's messages have more bytes than a full window of the longest tokens.
 
-    Of other messages a template may leave parts out. All policies but `stop` leave out older turns, but never the last
+    A template may leave out parts of other messages. All policies but `stop` leave out older turns, but never the last
     message.
     """
     stays = command.messages if command.context_policy == "stop" else command.messages[-1:]
@@ -117,7 +117,7 @@ def check_ids(vocab: Vocab, ids: Sequence[int]) -> None:
 
 
 def prepare(command: Generate, prompts: PromptBuilder, vocab: Vocab, n_ctx: int, can_shift: bool) -> Fitted:
-    """The prompt of a request as its context policy wants it. Raises UnknownTokenError."""
+    """Returns the prompt of a request by its context policy. Raises UnknownTokenError."""
     check_ids(vocab, command.prompt_ids)
     check_ids(vocab, command.reply_ids)
     kept = list(command.reply_ids)
@@ -134,7 +134,7 @@ def prepare(command: Generate, prompts: PromptBuilder, vocab: Vocab, n_ctx: int,
 
 
 def _continued(prompt: Prompt, kept: list[int]) -> Prompt:
-    """With the first tokens of the reply behind it; they count as part of this turn."""
+    """Returns the prompt with the first tokens of the reply appended; they count as part of this turn."""
     spans = prompt.spans
     return replace(
         prompt,

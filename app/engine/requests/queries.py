@@ -27,26 +27,26 @@ from app.protocol.events import BenchFinished, BenchMeasured, Event, Predicted, 
 _NO_MODEL = "no model is loaded"
 _ABORTED = "it was aborted"
 LONG = 1 << 16
-"""Characters of a text that take longer to tokenise than others should wait."""
+"""Texts of more characters are tokenised in the background."""
 
 
 class QueryRunner:
-    """Those that are open, by their id; each ends with one answer."""
+    """Open queries by id; each ends with one answer."""
 
     def __init__(self, send: Callable[[Event], None], wake: Callable[[], None]) -> None:
-        """`wake` makes the loop call `step`; it may be called from any thread."""
+        """`wake` makes the loop call `step`; thread-safe."""
         self._send = send
         self._background = Background(wake)
         self._texts: dict[int, Tokenize | Predict | Score] = {}
-        """Those whose text is tokenised beside the loop."""
+        """Queries whose text is tokenised in the background."""
         self._predictions: dict[int, Reply] = {}
         self._given_up: set[int] = set()
-        """Predictions that were answered and whose sequences are still to be reported as finished."""
+        """Answered predictions whose sequences have not been reported as finished."""
         self._scores: dict[int, ScoreRun] = {}
 
     @property
     def idle(self) -> bool:
-        """Whether `step` would do nothing; what the schedulers have to do is their own business."""
+        """Whether `step` would do nothing; does not cover the schedulers."""
         return all(score.waits for score in self._scores.values())
 
     def ask(self, command: Tokenize | Predict | Score, host: ModelService | None) -> None:
@@ -65,7 +65,7 @@ class QueryRunner:
             )
 
     def _read(self, command: Tokenize | Predict | Score, host: ModelService) -> Then:
-        """What a text takes before the loop can go on with it; returns how."""
+        """Prepares a text for the loop; returns the step that continues."""
         prompts = host.prompts
         match command:
             case Tokenize(text=text, parse_special=special) if not command.messages:
@@ -128,7 +128,7 @@ class QueryRunner:
             self._refuse(command, str(error))
 
     def take(self, happening: StepEvent) -> bool:
-        """Whether what a scheduler reports belongs to a prediction."""
+        """Whether a scheduler's event belongs to a prediction."""
         sequence = happening.sequence
         reply = self._predictions.get(sequence.request_id)
         if reply is None:
@@ -149,7 +149,7 @@ class QueryRunner:
         return True
 
     def step(self) -> None:
-        """Goes on with the texts that are tokenised; one decode of each that is scored."""
+        """Continues with tokenised texts; runs one decode for each score."""
         self._background.take()
         for request_id, score in list(self._scores.items()):
             for event in score.step():
@@ -158,7 +158,7 @@ class QueryRunner:
                     del self._scores[request_id]
 
     def abort(self, request_id: int) -> None:
-        """Ends one; no effect on one that is over."""
+        """Ends a query; no effect if it has ended."""
         if (command := self._texts.get(request_id)) and self._background.give_up(request_id):
             self._refuse(command, _ABORTED)
         if score := self._scores.pop(request_id, None):
@@ -167,7 +167,7 @@ class QueryRunner:
             reply.sequence.finish(FinishReason.ABORT)
 
     def end(self, reason: str) -> None:
-        """Ends all that are open: their model goes."""
+        """Ends all open queries, because their model is unloaded."""
         for command in list(self._texts.values()):
             self._background.give_up(command.request_id)
             self._refuse(command, reason)
@@ -183,12 +183,12 @@ class QueryRunner:
         self._given_up.clear()
 
     def at_rest(self, timeout_s: float | None = None) -> bool:
-        """Waits until no text is tokenised any more, given up or not: the model can go. False where it still is."""
+        """Waits until no text is being tokenised, so that the model can be freed; False after a timeout."""
         return self._background.wait(timeout_s)
 
 
 def _takes_long(command: Tokenize | Predict | Score) -> bool:
-    """Whether others should not wait for what has to be done first: a long text, a grammar."""
+    """Whether a request needs long preparation in the background: a long text or a grammar."""
     if isinstance(command, Predict) and needs_grammar(command.sampling):
         return True
     messages = () if isinstance(command, Score) else command.messages
@@ -205,7 +205,7 @@ def _fit(command: Tokenize, host: ModelService) -> Tokenized:
 def run_bench(
     command: Bench, loaded: LoadedModel | None, send: Callable[[Event], None], stopped: Callable[[], bool]
 ) -> None:
-    """Sends one BenchMeasured for each repetition, then one BenchFinished, which carries any failure."""
+    """Sends one BenchMeasured per repetition, then one BenchFinished with the error, if any."""
     error = ""
     if loaded is None:
         error = "no model is loaded"

@@ -17,7 +17,7 @@ from app.protocol.events import GenerationFinished, GenerationStarted, Paused
 
 
 class Reply:
-    """Detokenises, holds stop strings back and remembers the whole text, what was kept of it included."""
+    """Detokenises a reply, withholds possible stop strings and keeps the whole text, its kept beginning included."""
 
     def __init__(
         self,
@@ -35,9 +35,9 @@ class Reply:
         self.include_prompt = include_prompt
         self.stop: Stop | None = None
         self.n_tokens = 0
-        """Tokens that belong to the reply, the kept ones not counted."""
+        """Number of tokens of the reply without the kept ones."""
         self.busy_ms = 0.0
-        """How long the worker had been sending when the last token was taken, or the request began or went on."""
+        """Total sending time of the worker at the last token, or at the start or resumption of the request."""
         self.kept = prompt.ids[len(prompt.ids) - prompt.n_kept :]
         self._vocab = vocab
         self._clock = clock
@@ -45,26 +45,26 @@ class Reply:
         self._stops = StopScanner(sequence.params.stop)
         self._parts = [self._detokenizer.push(self.kept)]
         self._n_thought = self._n_out = 0
-        """Characters that a set for thinking wrote, and those that were let out."""
+        """Characters of thinking so far, and characters released so far."""
         self.n_thinking = 0
-        """Of the text that `take` or `flush` let out last, the characters at its beginning that belong to thinking."""
+        """Leading characters of thinking in the text that `take` or `flush` last returned."""
         self._n_known = self._stops.hold(self._parts[0])
-        """Characters of the kept text that the scanner holds and will let out again."""
+        """Characters of the kept text that the scanner withholds and will return again."""
 
     @property
     def text(self) -> str:
-        """The text of the reply so far: what was kept and what was let out."""
+        """The text of the reply so far, the kept beginning included."""
         return "".join(self._parts)
 
     @property
     def at_start(self) -> bool:
-        """Whether no text has come yet, so that the vocabulary's own space is left out."""
+        """Whether there is no text yet, so that the vocabulary's own space is left out."""
         return self._detokenizer.at_start
 
     def take(self, sampled: Sampled, busy_ms: float = 0.0) -> tuple[str, TokenTrace]:
-        """Takes a token; returns the text that it lets out and its trace. Sets `stop` where that completes a stop.
+        """Takes a token; returns the text that it completes and its trace. Sets `stop` if it completes a stop string.
 
-        `busy_ms`: how long the worker has been sending until now.
+        `busy_ms`: total sending time of the worker so far.
         """
         began_s, vocab = self._clock(), self._vocab
         self.n_tokens += 1
@@ -85,11 +85,11 @@ class Reply:
         return shown, token_trace(vocab, sampled, n_bytes, top, text_ms)
 
     def flush(self) -> str:
-        """Returns what was held back for a stop string that did not come."""
+        """Returns the text withheld for a stop string that did not follow."""
         return self._new(self._stops.flush())
 
     def _new(self, text: str) -> str:
-        """What of the scanner's text the app does not have yet; it becomes part of the reply."""
+        """Returns the part of the scanner's text that the app does not have yet, and adds it to the reply."""
         if self._n_known:
             n_known = min(self._n_known, len(text))
             self._n_known -= n_known
@@ -100,7 +100,7 @@ class Reply:
         return text
 
     def started(self) -> GenerationStarted:
-        """The first event of the request, once it has its slot."""
+        """Returns the first event of the request, once it has its slot."""
         sequence, prompt = self.sequence, self.prompt
         seed = sequence.sampler.seed if sequence.sampler else 0
         n_prompt = len(sequence.prompt)
@@ -117,16 +117,16 @@ class Reply:
         )
 
     def paused(self, held: Held) -> Paused:
-        """The event for a request that waits before its next token."""
+        """Returns the event for a request that is held before its next token."""
         sequence = self.sequence
         return Paused(sequence.request_id, len(sequence.generated), prediction(self._vocab, held.prospect))
 
     def ids(self, without: frozenset[int]) -> list[int]:
-        """All tokens of the reply, the kept ones first, but for those of `without`."""
+        """Returns all tokens of the reply, the kept ones first, except those in `without`."""
         return [token for token in (*self.kept, *self.sequence.generated) if token not in without]
 
     def finished(self, now_s: float, load_ms: float) -> GenerationFinished:
-        """The last event of the request."""
+        """Returns the last event of the request."""
         sequence = self.sequence
         reason = sequence.finish_reason or FinishReason.ERROR
         return GenerationFinished(

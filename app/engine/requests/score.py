@@ -1,4 +1,4 @@
-"""The text side of a `Score`: a text in, traces of its tokens and the sum for its perplexity out."""
+"""The text side of a `Score`: returns traces of a text's tokens and the sums for its perplexity."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from app.protocol.commands import Score
 from app.protocol.events import Scored, ScoreFinished
 
 _CERTAIN = Measured(1.0, 0.0, 1, 0.0, [])
-"""What is said of a token before which nothing stands."""
+"""Trace values of a token without context."""
 
 
-HELD = "paused requests hold all slots: let one of them run to its end, or end it, and ask again"
+HELD = "paused requests hold all slots: resume or stop one, then try again"
 
 
 class ScoreRun:
-    """One text, between the steps of the conversations: in a context of its own, or in theirs for want of memory."""
+    """Scores one text between the steps of conversations, in a separate context or, short of memory, in theirs."""
 
     def __init__(self, command: Score, prompt: Prompt, reported: Sequence[PromptToken], host: ModelService) -> None:
-        """`reported` are the tokens of `prompt`. Raises ValueError for a window that is not possible."""
+        """`reported` are the tokens of `prompt`. Raises ValueError for an invalid window."""
         backend = host.loaded.context
         n_ctx = command.n_ctx or backend.n_ctx
         check_window(n_ctx, backend.n_ctx)
@@ -43,10 +43,10 @@ class ScoreRun:
         self._n_tokens = self._n_scored = 0
         self._nll = 0.0
         self.waits = False
-        """Whether all slots are in use, so that nothing can be done now."""
+        """Whether all slots are in use, so that it must wait."""
 
     def step(self) -> list[Scored | ScoreFinished]:
-        """One decode; what it brought, and the end with the last token."""
+        """Runs one decode; returns its tokens, and the end after the last one."""
         scoring, scheduler = self._scoring, self._scheduler
         if not scoring.done:
             self.waits = not scoring.claim(scheduler.slots, scheduler.reuse)
@@ -56,7 +56,7 @@ class ScoreRun:
         try:
             found = [] if scoring.done else scoring.step()
         except ComputeError as error:
-            if self._own is None:  # a context of its own is freed, not made again
+            if self._own is None:  # a separate context is freed, not replaced
                 scheduler.fail(str(error))
             return [self.finished(str(error))]
         traces = tuple(self._trace(each) for each in found if each.index >= self._n_bos)
@@ -67,7 +67,7 @@ class ScoreRun:
         return events
 
     def finished(self, error: str = "") -> ScoreFinished:
-        """The last event; gives the slot or the context back."""
+        """Releases the slot or context; returns the last event."""
         self._scoring.close(self._scheduler.slots)
         if self._own:
             self._host.score_done(self._own)

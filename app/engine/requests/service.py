@@ -1,4 +1,4 @@
-"""A loaded model and all that serves it: contexts, schedulers, the draft model, the prompts."""
+"""A loaded model with its contexts, schedulers, draft model and prompts."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ MAX_BRANCHES = 16
 
 
 class ParallelContext:
-    """A second context, whose sequences share the cells of what they have in common."""
+    """A second context, whose sequences share the cells of their common prefix."""
 
     def __init__(self, beside: NativeContext, main: Scheduler) -> None:
-        """`main`: of the context `beside`. Raises ContextError where memory does not allow it."""
+        """`main`: the scheduler of the context `beside`. Raises ContextError if memory is short."""
         self.context = beside.branching(MAX_BRANCHES)
         self.scheduler = Scheduler(self.context)
         self.scheduler.reuse.link_peer(main.reuse)
@@ -49,18 +49,18 @@ class ParallelContext:
 
 CHATML_END = "<|im_end|>"
 _SAVE_S = 0.8
-"""Less than the second that a worker has between the end of its input and its own."""
+"""Less than the second that a worker has to exit after the end of its input."""
 
 
 class ModelService:
-    """Owns everything native of one model."""
+    """Owns all native objects of one model."""
 
     def __init__(
         self, command: LoadModel, progress: Callable[[float], bool], renderer: Renderer, cache: Path | None = None
     ) -> None:
-        """Loads; `cache` is the folder for saved states, None saves none.
+        """Loads the model; `cache` is the folder for saved states, None saves none.
 
-        Raises LoadError (LoadCancelled where `progress` returned False) and ComputeError.
+        Raises LoadError (LoadCancelled if `progress` returned False) and ComputeError.
         """
         began = time.perf_counter()
         options = command.options
@@ -88,33 +88,33 @@ class ModelService:
         self._store = _open_store(cache, command.path, loaded)
         self._scheduler = Scheduler(loaded.context, drafter=drafter, archive=self._store)
         self.load_ms = (time.perf_counter() - began) * 1e3
-        """Reported with the first request, and 0 from then on."""
+        """Load time, reported with the first request and 0 after it."""
         self.ready: ModelReady = describe(loaded, command.path, self.load_ms, command.sizes)
 
     @property
     def schedulers(self) -> list[Scheduler]:
-        """Those that may have something to do."""
+        """The schedulers that may have work."""
         return [self._scheduler, self._parallel.scheduler] if self._parallel else [self._scheduler]
 
     @property
     def contexts(self) -> list[NativeContext]:
-        """All of them, for their abort flags."""
+        """All contexts, for their abort flags."""
         owners = (self.loaded, self._parallel, self._draft)
         return [*(owner.context for owner in owners if owner), *self._scoring]
 
     def prepare(self, sampling: SamplingParams) -> tuple[str, ...]:
-        """Compiles the grammar of a request ahead of it; returns what its user should know.
+        """Compiles the grammar of a request ahead of it; returns notices for the user.
 
-        May take a second; touches nothing of the loop. Raises SamplingError.
+        May take a second; independent of the loop. Raises SamplingError.
         """
         return self.loaded.model.grammars.prepare(sampling)
 
     def submit(
         self, command: Generate, arrived_s: float, fitted: Fitted | None = None, notices: Collection[str] = ()
     ) -> Reply:
-        """Queues a request with the prompt that `fitted` found for it, or finds now; raises as `fitted` does.
+        """Queues a request with the prompt from `fitted`, or builds it now; raises as `fitted` does.
 
-        `notices` are sent with its start.
+        `notices` are sent with its GenerationStarted.
         """
         vocab, can_shift = self.loaded.model.vocab, self._can_shift
         fitted = fitted or self.fitted(command)
@@ -136,7 +136,7 @@ class ModelService:
             block=ThinkingBlock(self._marks, vocab.named_pieces, inside=inside),
         )
         sequence.cache.notices += notices
-        with suppress(SamplingError):  # the sampler reports it
+        with suppress(SamplingError):  # the sampler reports the error
             sequence.cache.notices += ban_notices(self.loaded.model, command.sampling)
         if self._store and command.conversation:
             self._store.remember(command.conversation)
@@ -148,14 +148,14 @@ class ModelService:
         return reply
 
     def fit(self, command: Tokenize) -> PromptFit:
-        """How the prompt of a request would fit; nothing is queued."""
+        """Returns how the prompt of a request would fit, without queueing it."""
         sampling, policy = SamplingParams(max_tokens=command.max_tokens), command.context_policy
         fitted = self._fitted(Generate(command.request_id, command.messages, sampling, context_policy=policy))
         shifts = policy == "shift" and self._can_shift
         return PromptFit(fitted.prompt.spans, fitted.n_messages, fitted.n_tokens, shifts)
 
     def fitted(self, command: Generate) -> Fitted:
-        """The prompt of a request; takes long for a long text, and may be called from another thread than the loop's.
+        """Returns the prompt of a request; slow for a long text, and independent of the loop's thread.
 
         Raises UnknownTokenError, TooLongError.
         """
@@ -168,11 +168,11 @@ class ModelService:
 
     @property
     def _can_shift(self) -> bool:
-        # What a shift has forgotten could not be computed again after an abort.
+        # Tokens forgotten by a shift could not be recomputed after an abort.
         return self.loaded.context.can_shift and self.loaded.context.partial_removal
 
     def resume(self, reply: Reply, command: Resume) -> None:
-        """Lets a held request go on as the command says; what cannot be done ends it with an error."""
+        """Resumes a held request by a command; an invalid command ends it with an error."""
         sequence = reply.sequence
         if not sequence.waits or sequence.sampler is None:
             return
@@ -189,24 +189,24 @@ class ModelService:
         sequence.resume(command.n_steps)
 
     def rendered(self, reply: Reply) -> PromptRendered:
-        """What was really sent for a request."""
+        """Returns the rendered prompt of a request."""
         return PromptRendered(reply.sequence.request_id, self.prompts.token_spans(reply.prompt))
 
     def remember(self, reply: Reply) -> None:
-        """Keeps the ids of a reply, so that the next prompt's tokens are those in the KV cache."""
+        """Keeps the ids of a reply, so that the next prompt has the same tokens as the KV cache."""
         if reply.text:
             eog = self._scheduler.backend.eog
             self.prompts.remember(reply.text, reply.ids(without=eog))
 
     def forget(self, conversations: Collection[int]) -> None:
-        """Removes what is saved of conversations, and saves nothing of them that lies in the cache."""
+        """Deletes the saved states of conversations, and does not save their cells in the cache."""
         for scheduler in self.schedulers:
             scheduler.reuse.forget(conversations)
         if self._store:
             self._store.forget_conversations(conversations)
 
     def score_beside(self, n_ctx: int) -> NativeContext | None:
-        """A context of its own for a text of `n_ctx` tokens; None where memory does not allow it."""
+        """Returns a separate context for a text of `n_ctx` tokens; None if memory is short."""
         try:
             context = self.loaded.context.scoring(n_ctx)
         except ContextError as error:
@@ -221,23 +221,23 @@ class ModelService:
         context.close()
 
     def _with_fallback_stop(self, sampling: SamplingParams) -> SamplingParams:
-        """Where ChatML stands in for a missing template, the model may have to spell its end of turn."""
+        """Adds a stop string if ChatML replaces a missing template: the model may spell its end of turn as text."""
         if not self._is_fallback:
             return sampling
         return msgspec.structs.replace(sampling, stop=(*sampling.stop, CHATML_END))
 
     def _branching(self) -> Scheduler:
-        """The scheduler of the branches, made when first needed; the usual one where memory does not allow it."""
+        """The scheduler for parallel replies, created on first use; the usual one if memory is short."""
         if self._parallel is None:
             try:
                 self._parallel = ParallelContext(self.loaded.context, self._scheduler)
             except ContextError as error:
-                os.write(2, f"no context for branches: {error}\n".encode())
+                os.write(2, f"no context for parallel replies: {error}\n".encode())
                 return self._scheduler
         return self._parallel.scheduler
 
     def save(self) -> None:
-        """Saves what is in the slots; nothing is saved afterwards."""
+        """Saves all slots; nothing is saved afterwards."""
         if self._store:
             ends_s = time.perf_counter() + _SAVE_S
             self._scheduler.reuse.keep_all(ends_s)
@@ -245,7 +245,7 @@ class ModelService:
             self._store = None
 
     def close(self) -> None:
-        """Saves what is in the slots, then frees contexts before the weights that they stand on."""
+        """Saves all slots, then frees the contexts and after them the weights."""
         self.save()
         for context in self._scoring:
             context.close()
@@ -257,7 +257,7 @@ class ModelService:
 
 
 def _open_store(cache: Path | None, path: str, loaded: LoadedModel) -> KvStore | None:
-    """The saved states of this very file, build and layout of cells."""
+    """Opens the saved states of this file, build and layout of cells."""
     if cache is None:
         return None
     model, context = loaded.model, loaded.context
@@ -266,5 +266,5 @@ def _open_store(cache: Path | None, path: str, loaded: LoadedModel) -> KvStore |
     try:
         return KvStore(kv_folder(cache), state_key(Path(path), (library.build(), *layout)), facts=model.adapters.facts)
     except OSError as error:
-        loaded.notices.append(f"conversation states are not saved: {error}")
+        loaded.notices.append(f"conversation states cannot be saved: {error}")
         return None

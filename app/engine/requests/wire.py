@@ -1,4 +1,4 @@
-"""From what the loop reports, in ids and numbers, to what goes over the wire: pieces of text beside them."""
+"""Converts the loop's events (ids and numbers) to protocol values with text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def top_tokens(vocab: Vocab, candidates: Iterable[tuple[int, float]]) -> tuple[T
 
 
 def token_trace(vocab: Vocab, sampled: Sampled, n_bytes: int, top: tuple[TopToken, ...], text_ms: float) -> TokenTrace:
-    """One token's trace; what only the text side knows is passed in."""
+    """Builds one token's trace; the arguments are the facts of the text side."""
     measured, report = sampled.measured, sampled.report
     return TokenTrace(
         sampled.token,
@@ -42,7 +42,7 @@ def token_trace(vocab: Vocab, sampled: Sampled, n_bytes: int, top: tuple[TopToke
 
 
 def prediction(vocab: Vocab, prospect: NextTokenPreview) -> Prediction:
-    """What may come next."""
+    """Builds the prediction of the next token."""
     before, after = top_tokens(vocab, prospect.before), top_tokens(vocab, prospect.after)
     raised = top_tokens(vocab, ((token, p) for token, p, _ in prospect.raised))
     ranks = tuple(rank for _, _, rank in prospect.raised)

@@ -12,7 +12,7 @@ from app.engine.text.marks import without_marks
 from app.engine.text.tokenizer import Chunk, Vocab, piece_text
 
 _REACH, _MOST_LOST = 48, 64
-"""After unmatched pieces the search reaches this many characters further for each of them, counting at most so many."""
+"""After unmatched pieces, the search reaches this many characters further per piece, for at most this many pieces."""
 
 
 def piece_sizes(text: bytes, pieces: Sequence[bytes]) -> list[int]:

@@ -134,7 +134,7 @@ def test_a_failure_is_raised() -> None:
 
 @pytest.mark.parametrize("n_ctx", [-1, 3, 65])
 def test_a_window_must_fit_the_context(n_ctx: int) -> None:
-    with pytest.raises(ValueError, match=f"a window is of 4 to 64 tokens here, not of {n_ctx}"):
+    with pytest.raises(ValueError, match=f"the window must be 4–64 tokens, got {n_ctx}"):
         check_window(n_ctx, 64)
 
 

@@ -184,9 +184,15 @@ def test_without_a_second_set_there_is_one_chain() -> None:
     ("thinking", "error"),
     [
         ({"grammar": "wrong"}, "the grammar is wrong at line 1, column 1"),
-        ({"seed": 3}, "the set for thinking is wrong: `seed` applies to the whole reply, not to thinking alone"),
-        ({"temprature": 3}, "the set for thinking is wrong: Object contains unknown field `temprature`"),
-        ({"temperature": "hot"}, "the set for thinking is wrong: Expected `float`, got `str` - at `$.temperature`"),
+        (
+            {"seed": 3},
+            "the parameters for thinking are invalid: `seed` applies to the whole reply, not to thinking alone",
+        ),
+        ({"temprature": 3}, "the parameters for thinking are invalid: Object contains unknown field `temprature`"),
+        (
+            {"temperature": "hot"},
+            "the parameters for thinking are invalid: Expected `float`, got `str` - at `$.temperature`",
+        ),
     ],
 )
 def test_a_second_set_that_cannot_be_ends_the_request(thinking: dict[str, object], error: str) -> None:
