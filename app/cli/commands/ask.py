@@ -38,7 +38,7 @@ def ask(
         int, typer.Option("-n", min=1, max=16, metavar="N", help="Number of answers to generate at once.")
     ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object when the answer is complete.")] = False,
-    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print JSON events, one a line, as they happen.")] = False,
+    as_jsonl: Annotated[bool, typer.Option("--jsonl", help="Print JSON events, one per line, as they happen.")] = False,
     stats: Stats = False,
     logprobs: Annotated[
         int | None,

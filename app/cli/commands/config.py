@@ -1,4 +1,4 @@
-"""`tok config`: where the configuration is, what it says, whether it is right, and an editor for it."""
+"""`tok config`: prints, shows, checks and edits the configuration."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def show() -> int:
             for line in toml_lines(table):
                 console.print_line(line)
     for name in presets:
-        console.print_line(f"\n# [presets.{name}] is yours: `tok presets show {name}`")
+        console.print_line(f"\n# [presets.{name}] is your own preset: `tok presets show {name}`")
     return ExitCode.OK
 
 

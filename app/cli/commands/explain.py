@@ -1,4 +1,4 @@
-"""`tok explain`: how a reply comes about, in general or with the figures of one that is made now."""
+"""`tok explain`: how a model writes a reply, in general or with the figures of a new one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def explain(  # noqa: PLR0913 -- one parameter an option
     draft: DraftModel = None,
     sampling: dict[str, Any],
 ) -> int:
-    """Explain how a reply comes about. With PROMPT, uses the figures of its answer."""
+    """Explain how a model writes a reply. With PROMPT, uses the figures of its answer."""
     if prompt is None:
         if sampling or any(option is not None for option in (model, preset, system, speculate, draft)):
             raise UsageError("these options need a PROMPT", hint="without one nothing is asked of a model")

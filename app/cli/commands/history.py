@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from app.domain.conversation import Conversation
     from app.store.store import Store
 
-Ids = Annotated[list[int], typer.Argument(metavar="ID...", help="Conversation numbers (`tok history`).")]
+Ids = Annotated[list[int], typer.Argument(metavar="ID", help="Conversation numbers (`tok history`).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the changed conversations as a JSON array.")]
 
 
@@ -41,14 +41,14 @@ def restore(ids: Ids, as_json: AsJson = False) -> int:
 def purge(
     context: typer.Context,
     ids: Annotated[
-        list[int] | None, typer.Argument(metavar="[ID]...", help="Numbers of deleted conversations. Without any, all.")
+        list[int] | None, typer.Argument(metavar="ID", help="Numbers of deleted conversations; all if none is given.")
     ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Erase deleted conversations now.
 
-    Their text goes from the database, its search index, its log and its backups, with the traces, the saved states of
-    the engine and what was copied to a file.
+    Removes their text from the database, its search index, log and backups, and deletes their traces, the saved
+    states of the engine and the file with the last copied text.
     """
     from app.cli.common import console
     from app.store.files import damaged_copies
@@ -56,12 +56,12 @@ def purge(
     purged = _run(ids, deleted=True, work="purge", launcher=context.obj)
     _report(purged, "erased", as_json)
     if not purged:
-        console.print_stderr("tok: there is nothing deleted to erase")
+        console.print_stderr("tok: no deleted conversation to erase")
     from app.config.paths import database_file
 
     for path in damaged_copies(database_file()) if purged else ():
         console.print_stderr(
-            f"tok: {path} is a damaged file that was kept, and may hold their text: delete it when you can"
+            f"tok: {path} is a damaged database that may contain their text; delete it when you no longer need it"
         )
     return ExitCode.OK
 

@@ -34,7 +34,7 @@ def inspect(  # noqa: PLR0913 -- one parameter an option
             max=100,
             metavar="K",
             help="Number of alternatives to show for each token.",
-            show_default="5 in the JSON, 1 in a terminal",
+            show_default="5 in JSON, 1 on a terminal",
         ),
     ] = None,
     rows: Annotated[
@@ -42,7 +42,7 @@ def inspect(  # noqa: PLR0913 -- one parameter an option
         typer.Option(
             "--tokens/--no-tokens",
             help="On a terminal, show a row for each token, not only the least likely ones.",
-            show_default="each of up to 40 tokens; with --top each",
+            show_default="for up to 40 tokens, or with --top",
         ),
     ] = None,
     n_ctx: Annotated[

@@ -31,7 +31,7 @@ def tokenize(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> int:
-    """Show the tokens of a text. In a pipe: one a line, with byte offsets."""
+    """Show the tokens of a text. In a pipe: one per line, with byte offsets."""
     from app.cli.score.tokens import run_tokenize
 
     return run_tokenize(text, file, model, context.obj, special=special, as_json=as_json)

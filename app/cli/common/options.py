@@ -88,7 +88,7 @@ TraceTo = Annotated[
     typer.Option(
         "--trace",
         metavar="FILE",
-        help="Write a trace, one line a token, to FILE (see `tok replay`).",
+        help="Write a trace, one line per token, to FILE (see `tok replay`).",
         show_default=False,
     ),
 ]

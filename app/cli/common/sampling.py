@@ -138,7 +138,7 @@ class _Options:
     ]
     xtc_probability: Annotated[float | None, _option("Probability that XTC acts; 0 is off.", _SHAPES, min=0.0, max=1.0)]
     xtc_threshold: Annotated[
-        float | None, _option("XTC removes tokens above this probability, but for the last.", _SHAPES, min=0.0, max=1.0)
+        float | None, _option("XTC removes tokens above this probability, except the last.", _SHAPES, min=0.0, max=1.0)
     ]
     dynatemp_range: Annotated[
         float | None, _option("Range of dynamic temperature by entropy; 0 is off.", _SHAPES, min=0.0)

@@ -106,7 +106,7 @@ def test_without_numbers_everything_deleted_is_erased(tok, filled) -> None:
     assert [each["id"] for each in tok("history", "purge", "--json").json] == [2, 1]
     assert files_with(SECRET) == files_with("sea answered") == []
     outcome = tok("history", "purge")
-    assert (outcome.code, outcome.err) == (0, "tok: there is nothing deleted to erase\n")
+    assert (outcome.code, outcome.err) == (0, "tok: no deleted conversation to erase\n")
 
 
 def test_a_damaged_file_that_was_kept_is_named(tok, filled) -> None:
