@@ -23,9 +23,10 @@ from app.analysis.meter import RunMeter
 from app.domain.generation import PromptSpans
 from app.domain.trace import TokenTrace, TopToken
 from app.protocol.events import GenerationStarted, LayerPlacement, ModelReady, PrefillProgress, TokensGenerated
-from app.tui.panels.choice import PANELS, PanelChoice
+from app.tui.panels.choice import PanelChoice
 from app.tui.panels.column import PanelColumn
 from app.tui.panels.pages import PAGES, page
+from app.tui.panels.registry import PANELS
 from app.tui.panels.status import StatusLine
 from app.tui.tokens.reply import ReplyTokens
 from app.tui.tokens.tint import Tint

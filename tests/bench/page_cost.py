@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from app.tui.panels.choice import PANELS
 from app.tui.panels.pages import PAGES
+from app.tui.panels.registry import PANELS
 from tests.bench.chat_run import Cost, reply_in_the_chat
 
 _F3, _F7, _RIGHT, _TAB, _T = b"\x1b[13~", b"\x1b[18~", b"\x1b[C", b"\t", b"t"

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import fill
 
 from typer._click import Command
 
@@ -16,6 +17,8 @@ from app.cli.tree import command_line
 from app.config.writer import default_config_text
 from app.tui.common.commands import COMMANDS
 from app.tui.common.keymap import key_label
+from app.tui.panels.pages import PAGES
+from app.tui.panels.registry import PANELS
 
 FOLDER = Path(__file__).parents[2] / "app" / "manual"
 
@@ -62,8 +65,23 @@ def settings() -> str:
     return f"```toml\n{default_config_text().strip()}\n```\n"
 
 
-SECTIONS = {"cli": cli, "keys": keys, "settings": settings}
-TOPIC_OF = {"cli": "cli", "keys": "keys", "settings": "configuration"}
+def panels() -> str:
+    """What each panel shows, and which of them wait for room."""
+    lines: list[str] = []
+    for heading, extra in (("In the column, as far as there is room", False), ("With more room, or on request", True)):
+        shown = [panel for panel in PANELS if panel.extra is extra]
+        lines += [f"{heading}:", "", *(f"* {each.title}: {each.help[0].lower()}{each.help[1:]}" for each in shown), ""]
+    return "\n".join(lines)
+
+
+def pages() -> str:
+    """What each page shows."""
+    rows = [fill(f"* {panel.title}: {page.about}", 120, subsequent_indent="  ") for panel, page in PAGES.values()]
+    return "\n".join(rows) + "\n"
+
+
+SECTIONS = {"cli": cli, "keys": keys, "settings": settings, "panels": panels, "pages": pages}
+TOPIC_OF = {"cli": "cli", "keys": "keys", "settings": "configuration", "panels": "panels", "pages": "panels"}
 
 
 def filled(name: str, text: str) -> str:

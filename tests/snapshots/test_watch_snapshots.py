@@ -93,7 +93,7 @@ async def asked(pilot: Pilot[int]) -> ChatScreen:
 def on_page(name: str) -> Before:
     async def before(pilot: Pilot[int]) -> None:
         chat = await asked(pilot)
-        chat.action_command("watch_cache" if name == "cells" else f"watch_{name}")
+        chat.action_command(f"watch_{name}")
         await until(lambda: isinstance(pilot.app.screen, WatchScreen))
         await pilot.pause()
 

@@ -20,8 +20,6 @@ from app.config.settings import LoadedSettings, Settings
 from app.domain.errors import ModelError
 from app.domain.text import one_line
 from app.models.locate import files_in_folder, locate
-from app.tui.common.commands import COMMANDS
-from app.tui.common.keymap import why_unusable
 
 
 def warn_of(problems: Sequence[Problem]) -> None:
@@ -114,6 +112,9 @@ def judge_models(document: Document, settings: Settings, catalogue: Catalogue) -
 
 def judge_keys(document: Document, settings: Settings, _catalogue: Catalogue) -> None:
     """Reports what the chat would not take of `[keys]`: unknown commands, unusable keys, keys given twice."""
+    from app.tui.common.commands import COMMANDS
+    from app.tui.common.keymap import why_unusable
+
     ids = [command.id for command in COMMANDS]
     owner: dict[str, str] = {}
     for command, keys in settings.keys.items():

@@ -47,6 +47,7 @@ from app.tui.common.theme_manager import ThemeManager
 from app.tui.dialogs.pickers import Palette
 from app.tui.inspector.view import Section
 from app.tui.panels.column import PanelColumn
+from app.tui.panels.pages import PAGES
 from app.tui.panels.status import StatusLine
 from app.tui.step.control import StepControl
 from app.tui.step.dock import StepDock
@@ -154,11 +155,7 @@ class ChatScreen(SafeScreen):
             "reload_themes": partial(reload_themes, self._themes, self),
             "panels": self._toggle_panels,
             "watch": partial(watch, ""),
-            "watch_speculation": partial(watch, "speculation"),
-            "watch_latency": partial(watch, "latency"),
-            "watch_cache": partial(watch, "cells"),
-            "watch_ending": partial(watch, "ending"),
-            "watch_figures": partial(watch, "figures"),
+            **{f"watch_{name}": partial(watch, name) for name in PAGES},
             "choose_panels": self.watching.choose,
             "speculate": self.watching.toggle_speculation,
             "palette": self._run_from_palette,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.tui.panels.pages import PAGES
+
 
 @dataclass(frozen=True)
 class Command:
@@ -54,11 +56,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("theme", "Choose a theme", "Previews each one as you move", "ctrl+t", "theme"),
     Command("panels", "Show or hide the panels", "Speed, context, next token", "ctrl+g", "panels"),
     Command("watch", "Watch a panel", "Full-screen view of the last panel", "f7", "watch"),
-    Command("watch_speculation", "Watch speculation", "Drafted tokens and whether they save time"),
-    Command("watch_latency", "Watch latency", "The time from token to token"),
-    Command("watch_cache", "Watch the KV-cache", "What fills the cells of the context"),
-    Command("watch_ending", "Watch the ending", "What can end the reply, and how near it is"),
-    Command("watch_figures", "Watch all figures", "All plain panels on one page"),
+    *(Command(f"watch_{name}", f"Watch {page.noun}", panel.help) for name, (panel, page) in PAGES.items()),
     Command("choose_panels", "Choose the panels", "Show, hide or open each one"),
     Command("speculate", "Speculation on or off", "From the next reply on"),
     Command("palette", "All commands", "Find any command by its name", "ctrl+p", "commands"),

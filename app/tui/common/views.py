@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.tui.panels.pages import PAGES
+
 
 @dataclass(frozen=True)
 class View:
@@ -22,37 +24,7 @@ VIEWS: tuple[View, ...] = (
         "The column at the side shows how fast the model reads and writes, what fills its window and what could have "
         "come next. A click on one shows it large; on a narrow screen they are one line.",
     ),
-    View(
-        "watch_speculation",
-        "Speculation",
-        "Shows guessed tokens that were checked in one pass: which were kept, which were thrown away, and by place in "
-        "the guess. The gain is measured against the plain steps of the same reply; a loss is shown as a loss.",
-    ),
-    View(
-        "watch_latency",
-        "Latency",
-        "Draws the time from each token to the next, with the median and the slowest twentieth as lines. Below, the "
-        "engine's own clock stands beside the screen's, so that you see what drawing costs.",
-    ),
-    View(
-        "watch_cache",
-        "KV-cache",
-        "Shows the model's memory as one strip: system prompt, earlier turns, this prompt, the reply, what is free. "
-        "Small letters were not computed again and & marks what other branches hold too; the list has their text and "
-        "times.",
-    ),
-    View(
-        "watch_ending",
-        "Ending",
-        "Lists what can end a reply and how far away each of them is. The curve is the chance that the model gave to "
-        "stopping there: flat and low means that it was in the middle of something.",
-    ),
-    View(
-        "watch_figures",
-        "All figures",
-        "Every plain panel at once, for screens without room for the column. The letters are those of the panels at "
-        "the side.",
-    ),
+    *(View(f"watch_{name}", panel.title, page.about) for name, (panel, page) in PAGES.items()),
     View(
         "inspect",
         "Inspector",

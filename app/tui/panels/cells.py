@@ -13,6 +13,7 @@ from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.domain.generation import CellSpan
 from app.protocol.events import ModelReady
+from app.tui.panels.panel import Panel, PanelPage
 from app.tui.widgets.line import Forms, Line, share, spread, visible, width_of
 
 _KINDS = {
@@ -212,3 +213,20 @@ def _folded(text: str, width: int, n_lines: int) -> list[str]:
         lines.append(visible(rest, width) if last else visible(rest[:width], width))
         rest = rest[width:]
     return lines
+
+
+CELLS = Panel(
+    "cells",
+    "KV-cache",
+    "What lies in the cache and where it came from",
+    4,
+    lambda figures, width: cells_forms(figures.meter, figures.model, figures.context, width),
+    PanelPage(
+        lambda figures, width, height: cells_page(figures.meter, figures.model, figures.context, width, height),
+        "the KV-cache",
+        "Shows the model's memory as one strip: system prompt, earlier turns, this prompt, the reply, what is free. "
+        "Small letters were not computed again and & marks what other branches hold too; the list has their text and "
+        "times.",
+    ),
+    extra=True,
+)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from app.tui.panels.registry import PANELS
 
 
 class Visibility(StrEnum):
@@ -13,34 +14,6 @@ class Visibility(StrEnum):
     AUTO = "where there is room"
     SHOWN = "always in the column"
     HIDDEN = "hidden"
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One panel, in the column or as a page of its own."""
-
-    name: str
-    title: str
-    help: str
-    extra: bool = False
-    """Whether it is seen only where every other panel has all the room it wants, unless it is chosen."""
-
-
-PANELS: tuple[Panel, ...] = (
-    Panel("speed", "Speed", "Tokens per second, now and on average"),
-    Panel("prefill", "Prefill", "Reading the prompt: new and cached tokens"),
-    Panel("ttft", "First token", "How long the first token took"),
-    Panel("decode", "Decode", "The time of a token: median and 95th percentile"),
-    Panel("speculation", "Speculation", "Drafts accepted, rejected, and whether they paid", extra=True),
-    Panel("latency", "Latency", "The time from token to token, and what it is spent on", extra=True),
-    Panel("cost", "Cost", "What an input and an output token cost"),
-    Panel("context", "Context", "What fills the context window"),
-    Panel("cells", "KV-cache", "What lies in the cache and where it came from", extra=True),
-    Panel("next", "Next token", "What could have come next"),
-    Panel("ending", "Ending", "Why it stops, or why it does not", extra=True),
-    Panel("stop", "Stop", "Why the reply ended"),
-    Panel("model", "Model", "What is loaded, and where"),
-)
 
 
 class PanelChoice:

@@ -6,6 +6,7 @@ from app.analysis import units as numbers
 from app.analysis.drafting import ENOUGH_PLAIN, Drafting
 from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
+from app.tui.panels.panel import Panel, PanelPage
 from app.tui.widgets.line import Forms, Line, bar, levels, spread
 
 
@@ -108,3 +109,20 @@ def _gain(drafting: Drafting) -> list[Line]:
             (f" in {drafting.n_plain} plain ones", "dim"),
         ),
     ]
+
+
+SPECULATION = Panel(
+    "speculation",
+    "Speculation",
+    "Drafts accepted, rejected, and whether they saved time",
+    2,
+    lambda figures, width: drafting_forms(figures.meter, figures.context, width),
+    PanelPage(
+        lambda figures, width, height: drafting_page(figures.meter, figures.context, width, height),
+        "speculation",
+        "Shows guessed tokens that were checked in one pass: which were kept, which were thrown away, and by place in "
+        "the guess. The gain is measured against the plain steps of the same reply; a loss is shown as a loss.",
+        shows_tokens=True,
+    ),
+    extra=True,
+)

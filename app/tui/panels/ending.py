@@ -10,6 +10,7 @@ from app.analysis.meter import Phase, RunMeter
 from app.domain.probability import percent
 from app.protocol.events import ModelReady
 from app.tui.panels.latency import plot
+from app.tui.panels.panel import Panel, PanelPage
 from app.tui.widgets.line import Forms, Line, levels, spread, visible, wrap
 
 _DECADES = 6
@@ -104,3 +105,19 @@ def _stop_conditions(meter: RunMeter, model: ModelReady | None, setting: ReplyCo
         ("context window", used, full),
     )
     return [((f"{name:<15}", "dim"), (f"{value:<24} ", "value"), (rest, "dim")) for name, value, rest in rows]
+
+
+ENDING = Panel(
+    "ending",
+    "Ending",
+    "What can end the reply, and how near it is",
+    1,
+    lambda figures, width: ending_forms(figures.meter, width),
+    PanelPage(
+        lambda figures, width, height: ending_page(figures.meter, figures.model, figures.context, width, height),
+        "the ending",
+        "Lists what can end a reply and how far away each of them is. The curve is the chance that the model gave to "
+        "stopping there: flat and low means that it was in the middle of something.",
+    ),
+    extra=True,
+)

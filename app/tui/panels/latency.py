@@ -10,6 +10,7 @@ from app.analysis import units as numbers
 from app.analysis.latency import Latency
 from app.analysis.meter import RunMeter
 from app.analysis.token_rate import N_RECENT
+from app.tui.panels.panel import Panel, PanelPage
 from app.tui.widgets.line import Forms, Line, bar, spread, width_of, wrap
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -208,3 +209,19 @@ def _mean(latency: Latency) -> float | None:
 def _cpu(meter: RunMeter) -> str:
     screen = meter.screen
     return numbers.percent(screen.cpu_ms / screen.wall_ms) if screen.wall_ms else numbers.UNKNOWN
+
+
+LATENCY = Panel(
+    "latency",
+    "Latency",
+    "The time from token to token, and what it is spent on",
+    3,
+    lambda figures, width: latency_forms(figures.meter, width),
+    PanelPage(
+        lambda figures, width, height: latency_page(figures.meter, width, height),
+        "latency",
+        "Draws the time from each token to the next, with the median and the slowest twentieth as lines. Below, the "
+        "engine's own clock stands beside the screen's, so that you see what drawing costs.",
+    ),
+    extra=True,
+)

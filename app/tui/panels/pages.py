@@ -1,4 +1,4 @@
-"""A panel as large as the screen: its own page, or the page of all plain figures. Pure."""
+"""The pages: a panel as large as the screen, and all plain panels on one. Pure."""
 
 from __future__ import annotations
 
@@ -7,18 +7,11 @@ from itertools import zip_longest
 from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.protocol.events import ModelReady
-from app.tui.panels.cells import cells_page
-from app.tui.panels.choice import PANELS, PanelChoice
-from app.tui.panels.column import fit
-from app.tui.panels.drafting import drafting_page
-from app.tui.panels.ending import ending_page
-from app.tui.panels.latency import latency_page
-from app.tui.panels.sections import PanelText, sections
+from app.tui.panels.choice import PanelChoice
+from app.tui.panels.panel import Figures, Panel, PanelPage
+from app.tui.panels.registry import PANELS
+from app.tui.panels.sections import PanelText, fit, sections
 from app.tui.widgets.line import BLANK, Line, width_of
-
-FIGURES = "figures"
-PAGES: dict[str, str] = {panel.name: panel.title for panel in PANELS if panel.extra} | {FIGURES: "All figures"}
-"""The pages in order, name to title."""
 
 _COLUMN = 36
 _GAP = 3
@@ -27,30 +20,20 @@ _NARROWEST = 20
 
 def page_of(panel: str) -> str:
     """Returns the page that shows a panel."""
-    return panel if panel in PAGES else FIGURES
+    return panel if panel in PAGES else FIGURES.name
 
 
 def page(
     name: str, meter: RunMeter, model: ModelReady | None, setting: ReplyContext, width: int, height: int
 ) -> list[Line]:
     """Returns a page in at most `height` lines."""
-    match name:
-        case "speculation":
-            return drafting_page(meter, setting, width, height)
-        case "latency":
-            return latency_page(meter, width, height)
-        case "cells":
-            return cells_page(meter, model, setting, width, height)
-        case "ending":
-            return ending_page(meter, model, setting, width, height)
-        case _:
-            return _figures(meter, model, setting, width, height)
+    return PAGES[name][1].draw(Figures(meter, model, setting), width, height)
 
 
-def _figures(meter: RunMeter, model: ModelReady | None, setting: ReplyContext, width: int, height: int) -> list[Line]:
+def _figures(figures: Figures, width: int, height: int) -> list[Line]:
     n = max(1, min(3, (width + _GAP) // (_COLUMN + _GAP)))
     each = max(_NARROWEST, (width - _GAP * (n - 1)) // n)
-    panels = sections(meter, model, each, setting, PanelChoice(), extras=False)
+    panels = sections(figures.meter, figures.model, each, figures.context, PanelChoice(), extras=False)
     columns = [[line for _, line in fit(part, height)] for part in _parts(panels, n)]
     return [_side_by_side(row, each) for row in zip_longest(*columns, fillvalue=BLANK)]
 
@@ -72,3 +55,23 @@ def _side_by_side(row: tuple[Line, ...], each: int) -> Line:
     for at, part in enumerate(row):
         line = (*line, (" " * (at * (each + _GAP) - width_of(line)), "text"), *part)
     return line
+
+
+FIGURES = Panel(
+    "figures",
+    "All figures",
+    "All plain panels on one page",
+    0,
+    lambda _figures, _width: (),
+    PanelPage(
+        _figures,
+        "all figures",
+        "Every plain panel at once, for screens without room for the column. The letters are those of the panels at "
+        "the side.",
+    ),
+)
+"""Not in the column."""
+PAGES: dict[str, tuple[Panel, PanelPage]] = {
+    panel.name: (panel, panel.page) for panel in (*PANELS, FIGURES) if panel.page is not None
+}
+"""The pages by name, in order."""

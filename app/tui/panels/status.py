@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from app.analysis import units as numbers
 from app.analysis.meter import Phase, RunMeter
 from app.protocol.events import ModelReady
-from app.tui.panels.sections import finish_role
+from app.tui.panels.stop import finish_role
 from app.tui.widgets.line import Line, width_of, wrap
 from app.tui.widgets.lines import Lines
 

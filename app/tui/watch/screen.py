@@ -14,8 +14,9 @@ from app.domain.trace import Origin, TokenTrace
 from app.protocol.events import ModelReady
 from app.tui.common.safe import SafeScreen
 from app.tui.dialogs.picker import Picker, PickerRow, matches
-from app.tui.panels.choice import PANELS, PanelChoice, Visibility
+from app.tui.panels.choice import PanelChoice, Visibility
 from app.tui.panels.pages import FIGURES, PAGES, page
+from app.tui.panels.registry import PANELS
 from app.tui.tokens.reply import ReplyTokens
 from app.tui.tokens.tint import Tint, mark
 from app.tui.widgets.bar import Bar, Segment
@@ -122,14 +123,14 @@ class WatchScreen(SafeScreen):
     @property
     def about(self) -> str:
         """The page's command."""
-        return "watch_cache" if self.page.panel == "cells" else f"watch_{self.page.panel}"
+        return f"watch_{self.page.panel}"
 
     def open(self, name: str) -> None:
         """Turns to a panel's page."""
         self.page.panel = name
         at = _NAMES.index(name)
         self.tabs.show([self._tab(other, at) for other in range(len(_NAMES))])
-        self.set_class(name == "speculation", "-flow")
+        self.set_class(PAGES[name][1].shows_tokens, "-flow")
         self._show_hints()
         self._refresh()
         self.page.redraw()
@@ -137,7 +138,7 @@ class WatchScreen(SafeScreen):
     def show(self, meter: RunMeter, model: ModelReady | None, setting: ReplyContext) -> None:
         """Shows the figures of now."""
         self.page.update(meter, model, setting)
-        if self.page.panel == "speculation":
+        if PAGES[self.page.panel][1].shows_tokens:
             self.flow.show(tuple(meter.tokens))
             self.legend.update(meter, model, setting)
 
@@ -151,7 +152,7 @@ class WatchScreen(SafeScreen):
 
     def action_wish(self) -> None:
         """Changes what is wanted of this panel in the column."""
-        if self.page.panel == FIGURES:
+        if self.page.panel == FIGURES.name:
             return
         self._choice.change(self.page.panel)
         self._show_hints()
@@ -170,15 +171,16 @@ class WatchScreen(SafeScreen):
     def _tab(self, other: int, at: int) -> Segment:
         name = _NAMES[other]
         here = other == at
-        text = f"▸{PAGES[name]}" if here else PAGES[name]
+        title = PAGES[name][0].title
+        text = f"▸{title}" if here else title
         return Segment(text, "bold" if here else "$foreground-muted", f"screen.open('{name}')", -abs(other - at))
 
     def _show_hints(self) -> None:
         panel = self.page.panel
         hints = [Segment(" panel", lead="← →", weight=3)]
-        if panel != FIGURES:
+        if panel != FIGURES.name:
             hints.append(Segment(f" in the column: {self._choice.wish(panel)}", lead="c", weight=1))
-        if panel == "speculation":
+        if PAGES[panel][1].shows_tokens:
             hints.append(Segment(" speculation", lead="d", weight=2))
         self.hints.show([*hints, Segment(" close", lead="Esc", weight=4)])
 

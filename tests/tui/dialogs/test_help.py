@@ -29,7 +29,7 @@ WAYS = {
     "inspect_prompt": (("f3", "3"), InspectorScreen),
     "watch_speculation": (("f7",), WatchScreen),
     "watch_latency": (("f7", "right"), WatchScreen),
-    "watch_cache": (("f7", "right", "right"), WatchScreen),
+    "watch_cells": (("f7", "right", "right"), WatchScreen),
     "watch_ending": (("f7", "left", "left"), WatchScreen),
     "watch_figures": (("f7", "left"), WatchScreen),
 }

@@ -10,13 +10,13 @@ from app.domain.generation import DraftCounts, FinishReason, PromptSpans, Stop, 
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin, TopToken
 from app.protocol.events import GenerationFinished, GenerationStarted, Paused, PrefillProgress, TokensGenerated
-from app.tui.panels.choice import PANELS, PanelChoice, Visibility
-from app.tui.panels.column import fit
+from app.tui.panels.choice import PanelChoice, Visibility
 from app.tui.panels.drafting import drafting_forms, drafting_page
 from app.tui.panels.ending import ending_forms, ending_page
 from app.tui.panels.latency import latency_forms, latency_page
 from app.tui.panels.pages import PAGES, page, page_of
-from app.tui.panels.sections import sections
+from app.tui.panels.registry import PANELS
+from app.tui.panels.sections import fit, sections
 from tests.fakes.engine_events import make_prediction, make_ready, make_token
 
 MODEL = make_ready()

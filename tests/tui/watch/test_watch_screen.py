@@ -64,7 +64,7 @@ async def test_the_cache_is_listed_with_its_texts(tmp_path: Path) -> None:
     app = make_app(tmp_path, engine())
     async with app.run_test(size=(80, 24)) as pilot:
         await asked(pilot)
-        app.screen_of_chat.action_command("watch_cache")  # pyright: ignore[reportOptionalMemberAccess] -- it is there
+        app.screen_of_chat.action_command("watch_cells")  # pyright: ignore[reportOptionalMemberAccess] -- it is there
         await until(lambda: isinstance(app.screen, WatchScreen))
         await pilot.pause()
         lines = [line.rstrip() for line in watching(pilot).page.shown]
@@ -117,7 +117,7 @@ async def test_the_running_reply_shows_which_cells_are_shared_now_and_when_each_
     async with app.run_test(size=size) as pilot:
         chat = await asked(pilot, wait=False)
         await scripted.release(4)  # the prefill and three tokens
-        chat.action_command("watch_cache")
+        chat.action_command("watch_cells")
         await until(lambda: isinstance(app.screen, WatchScreen))
         await until(lambda: spans() == LISTS[size])
         assert "& shared" in watching(pilot).page.shown[3]
@@ -201,7 +201,7 @@ async def test_the_key_pressed_twice_opens_one_screen(tmp_path: Path) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await asked(pilot)
         chat.action_command("watch")
-        chat.action_command("watch_cache")
+        chat.action_command("watch_cells")
         await until(lambda: isinstance(app.screen, WatchScreen))
         await pilot.pause()
         await pilot.press("escape")

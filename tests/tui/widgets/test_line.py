@@ -5,8 +5,7 @@ from rich.cells import cell_len
 
 from app.analysis import units as numbers
 from app.analysis.meter import RunMeter
-from app.tui.panels.column import fit
-from app.tui.panels.sections import PanelText, sections
+from app.tui.panels.sections import PanelText, fit, sections
 from app.tui.widgets.line import bar, big, first_row, share, spark, spread, visible, wrap
 
 

@@ -1,0 +1,53 @@
+"""What fills the context window."""
+
+from __future__ import annotations
+
+from app.analysis import units as numbers
+from app.analysis.meter import RunMeter
+from app.protocol.events import ModelReady
+from app.tui.panels.panel import Panel, title_line
+from app.tui.widgets.line import Forms, Line, share, width_of
+
+
+def _context(meter: RunMeter, model: ModelReady | None, width: int) -> Forms:
+    if model is None or not meter.context_known:
+        empty: Line = (("·" * width, "free"),)
+        title = title_line("CONTEXT", numbers.UNKNOWN, width)
+        return (title, empty, (), (), ()), (title, empty), (title,)
+    use = meter.context(model.n_ctx)
+    title = title_line(
+        "CONTEXT", f"{numbers.count(use.n_used)} of {numbers.count(use.n_ctx)} · {numbers.percent(use.fraction)}", width
+    )
+    parts = (
+        ("S", "system", use.n_system),
+        ("H", "history", use.n_history),
+        ("T", "turn", use.n_turn),
+        ("R", "reply", use.n_reply),
+        ("·", "free", use.n_free),
+    )
+    cells = share([n for _, _, n in parts], width)
+    strip: Line = tuple(
+        (letter * n, f"{role}-block" if role != "free" else role)
+        for (letter, role, _), n in zip(parts, cells, strict=True)
+        if n
+    )
+    half = width // 2
+    legend = [((letter, role), (f" {role} ", "dim"), (numbers.count(n), "value")) for letter, role, n in parts]
+    rows = tuple(_columns(legend[i : i + 2], half) for i in (0, 2, 4))
+    return (title, strip, *rows), (title, strip), (title,)
+
+
+def _columns(cells: list[tuple[tuple[str, str], ...]], width: int) -> Line:
+    line: Line = ()
+    for cell in cells:
+        line = (*line, (" " * (-width_of(line) % width), "text"), *cell) if line else cell
+    return line
+
+
+CONTEXT = Panel(
+    "context",
+    "Context",
+    "What fills the context window",
+    8,
+    lambda figures, width: _context(figures.meter, figures.model, width),
+)

@@ -1,0 +1,52 @@
+"""The times of a reply: reading the prompt, the first token, every later one."""
+
+from __future__ import annotations
+
+from app.analysis import units as numbers
+from app.analysis.meter import RunMeter
+from app.tui.panels.panel import Panel, title_line
+from app.tui.widgets.line import Forms, Line, gauge, spread
+
+
+def _prefill(meter: RunMeter, width: int) -> Forms:
+    title = title_line("PREFILL", numbers.ms(meter.prefill_ms or None), width)
+    tokens: Line = (
+        (numbers.count(meter.n_new), "value"),
+        (" new + ", "text"),
+        (numbers.count(meter.n_cached), "value"),
+        (" cached", "text"),
+    )
+    line = spread(tokens, ((f"{numbers.tps(meter.prefill_tps)} tok/s", "dim"),), width)
+    fraction = meter.prefill_fraction if meter.n_prompt else 0.0
+    done = gauge(fraction, width - 6)
+    return (title, line, (*done, (f"{numbers.percent(fraction):>6}", "dim"))), (title, line)
+
+
+def _decode(meter: RunMeter, width: int) -> Forms:
+    title = title_line("DECODE", numbers.tokens(meter.n_generated), width)
+    p50, p95 = numbers.ms(meter.p50_ms), numbers.ms(meter.p95_ms)
+    line = spread((("p50 ", "dim"), (p50, "value")), (("p95 ", "dim"), (p95, "value")), width)
+    return ((title, line),)
+
+
+PREFILL = Panel(
+    "prefill",
+    "Prefill",
+    "Reading the prompt: new and cached tokens",
+    7,
+    lambda figures, width: _prefill(figures.meter, width),
+)
+FIRST_TOKEN = Panel(
+    "ttft",
+    "First token",
+    "How long the first token took",
+    3,
+    lambda figures, width: ((title_line("TTFT", numbers.ms(figures.meter.ttft_ms), width),),),
+)
+DECODE = Panel(
+    "decode",
+    "Decode",
+    "The time of a token: median and 95th percentile",
+    6,
+    lambda figures, width: _decode(figures.meter, width),
+)
