@@ -139,8 +139,15 @@ class RunMeter:
             case GenerationFinished():
                 self._finish(event)
             case EngineLost():
-                self.phase, self.finish_reason = Phase.DONE, FinishReason.ERROR
-                self.finish, self.finish_word = one_line(f"engine lost: {event.reason}"), "engine lost"
+                self._lost(event)
+
+    def _lost(self, event: EngineLost) -> None:
+        self.phase = Phase.DONE
+        if event.wished:
+            self.finish_reason, self.finish, self.finish_word = FinishReason.ABORT, "stopped by you", "stopped"
+        else:
+            self.finish_reason, self.finish_word = FinishReason.ERROR, "engine lost"
+            self.finish = one_line(f"engine lost: {event.reason}")
 
     # Prefill
 

@@ -14,6 +14,7 @@ from app.domain.trace import PromptToken, ReplyTrace, TokenTrace
 from app.protocol.commands import ChatMessage
 from app.protocol.events import (
     ContextShifted,
+    EngineLost,
     GenerationEvent,
     GenerationFinished,
     GenerationStarted,
@@ -24,8 +25,8 @@ from app.protocol.events import (
 )
 
 
-def events_of(record: GenerationRecord, trace: ReplyTrace) -> list[GenerationEvent]:
-    """Returns what a meter folds to show the figures that it showed then."""
+def events_of(record: GenerationRecord, trace: ReplyTrace, *, lost: bool = False) -> list[GenerationEvent]:
+    """Returns what a meter folds to show the figures that it showed then. `lost`: the engine died while it wrote."""
     usage, timings = record.usage, record.timings
     held = {kind: sum(cell.n_tokens for cell in trace.cells if cell.kind == kind) for kind in ("system", "earlier")}
     n_turn = max(0, usage.n_prompt - held["system"] - held["earlier"])
@@ -33,21 +34,22 @@ def events_of(record: GenerationRecord, trace: ReplyTrace) -> list[GenerationEve
     n_new = usage.n_prompt - usage.n_cached
     n_kept = max(0, len(trace.tokens) - usage.n_generated)
     n_ctx = sum(cell.n_tokens for cell in trace.cells)
+    finished = GenerationFinished(
+        0,
+        record.finish_reason,
+        usage,
+        timings,
+        record.stop,
+        record.error,
+        drafting=trace.drafting,
+        cells=trace.cells,
+    )
     return [
         GenerationStarted(0, usage.n_prompt, usage.n_cached, spans, record.seed, n_kept=n_kept),
         PromptRendered(0, trace.prompt),
         PrefillProgress(0, n_new, n_new, timings.prefill_ms),
         *_tokens(trace.tokens[n_kept:], spans, n_ctx, record.n_shifted_tokens),
-        GenerationFinished(
-            0,
-            record.finish_reason,
-            usage,
-            timings,
-            record.stop,
-            record.error,
-            drafting=trace.drafting,
-            cells=trace.cells,
-        ),
+        EngineLost(None, record.error) if lost else finished,
     ]
 
 

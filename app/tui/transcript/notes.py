@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from app.domain.conversation import GenerationRecord, Message, ReplyState, Role
 from app.domain.generation import FinishReason
 from app.domain.text import one_line
@@ -9,48 +11,36 @@ from app.protocol.events import EngineLost, SlotsHeld
 from app.tui.transcript.entry import Entry, Voice, note_block
 
 _VOICES = {Role.USER: Voice.USER, Role.ASSISTANT: Voice.ASSISTANT, Role.SYSTEM: Voice.SYSTEM}
-_FINISHED = {FinishReason.LENGTH: "length limit", FinishReason.CONTEXT: "context full"}
+_LIMITS = {FinishReason.LENGTH: "length limit", FinishReason.CONTEXT: "context full"}
 
 
 def entry_for(message: Message) -> Entry:
-    """Returns the entry of a finished message."""
+    """Returns the entry of a stored message, with the note that its reply had when it ended."""
     entry = Entry(_VOICES[message.role], message.content, message.id)
-    match message.state:
-        case ReplyState.STOPPED:
-            entry.note = note_block("stopped by you")
-        case ReplyState.INTERRUPTED:
-            entry.note = note_block(_interrupted(message), failed=True)
-        case ReplyState.FAILED:
-            error = message.generation.error if message.generation is not None else ""
-            entry.note = note_block(one_line(error) or "failed", failed=True)
-        case ReplyState.STREAMING:
-            entry.note = note_block("being written in another window")
-        case ReplyState.DONE:
-            reason = message.generation.finish_reason if message.generation is not None else None
-            if reason is not None and reason in _FINISHED:
-                entry.note = note_block(_FINISHED[reason])
+    if note := end_note(message):
+        entry.note = note_block(note, failed=failed(message))
     return entry
 
 
-_LIMITS = {
-    FinishReason.LENGTH: "length limit",
-    FinishReason.CONTEXT: "context full",
-}
-
-
 def end_note(message: Message) -> str:
-    """Returns the remark under a reply that did not end by itself; empty when it did."""
+    """Returns the remark under a reply: why it ended early and what its prompt lacked; empty where neither is so."""
     record = message.generation
-    error = one_line(record.error) if record is not None else ""
+    return "; ".join(filter(None, [_why_ended(message), *(_losses(record) if record is not None else ())]))
+
+
+def _why_ended(message: Message) -> str:
+    record = message.generation
     match message.state:
         case ReplyState.STOPPED:
             return "stopped by you"
         case ReplyState.INTERRUPTED:
             return _interrupted(message)
         case ReplyState.FAILED:
-            return error or "failed"
-        case _:
-            return _remarks(record) if record is not None else ""
+            return one_line(record.error if record is not None else "") or "failed"
+        case ReplyState.STREAMING:
+            return "being written in another window"
+        case ReplyState.DONE:
+            return _LIMITS.get(record.finish_reason, "") if record is not None else ""
 
 
 def _interrupted(message: Message) -> str:
@@ -59,15 +49,13 @@ def _interrupted(message: Message) -> str:
     return f"{why}; this is what had arrived" if message.content else f"{why}; no text had arrived"
 
 
-def _remarks(record: GenerationRecord) -> str:
-    remarks = [_LIMITS.get(record.finish_reason, "")]
+def _losses(record: GenerationRecord) -> Iterator[str]:
     if record.n_dropped_messages:
-        remarks.append(left_out(record.n_dropped_messages, record.n_dropped_tokens))
+        yield left_out(record.n_dropped_messages, record.n_dropped_tokens)
     if record.n_shifted_tokens:
-        remarks.append(f"{record.n_shifted_tokens:,} older tokens forgotten on the way")
+        yield f"{record.n_shifted_tokens:,} older tokens dropped while it was written"
     if record.incomplete:
-        remarks.append("incomplete: it ended inside its grammar")
-    return "; ".join(filter(None, remarks))
+        yield "incomplete: it ended inside its grammar"
 
 
 def left_out(n_messages: int, n_tokens: int) -> str:
@@ -80,10 +68,8 @@ def waits(event: SlotsHeld) -> str:
     """Returns why a message waits, and what to do."""
     n = len(event.held_by)
     if n == 1:
-        held = "A paused reply holds the engine's only place: this one begins when it has ended."
-        return f"{held} Let it run on, or stop it."
-    held = f"{n} paused replies hold all of the engine's places: this one begins when one of them has ended."
-    return f"{held} Let one run on, or stop it."
+        return "Waiting: a paused reply uses the only slot. Resume or stop it."
+    return f"Waiting: {n} paused replies use all slots. Resume or stop one."
 
 
 def loss(event: EngineLost) -> tuple[str, str]:
@@ -93,5 +79,5 @@ def loss(event: EngineLost) -> tuple[str, str]:
 
 
 def failed(message: Message) -> bool:
-    """Tells whether a reply's end is a failure (and not the user's wish)."""
+    """Returns whether a reply ended by a failure, not by a limit or the user."""
     return message.state in {ReplyState.INTERRUPTED, ReplyState.FAILED}

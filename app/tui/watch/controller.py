@@ -8,7 +8,7 @@ from app.analysis.ending import ReplyContext
 from app.analysis.meter import Phase, RunMeter
 from app.analysis.recording import events_of
 from app.analysis.story import story
-from app.domain.conversation import Role
+from app.domain.conversation import ReplyState, Role
 from app.domain.sampling import SamplingParams
 from app.session.loading import EngineLoader
 from app.session.session import Session
@@ -93,7 +93,7 @@ class PanelController:
             return
         self._asked = reply.id, trace.sampling
         self._meter.screen.forget()
-        for event in events_of(record, trace):
+        for event in events_of(record, trace, lost=reply.state is ReplyState.INTERRUPTED):
             self._meter.apply(event)
         self._meter.context_known = record.model == self._session.model_name
         self.refresh()

@@ -20,7 +20,10 @@ def test_a_whole_reply_has_no_note() -> None:
 
 def test_what_was_left_out_or_forgotten_is_reported() -> None:
     assert note(n_dropped_messages=4, n_dropped_tokens=1234) == "the 4 oldest messages (1,234 tokens) left out"
-    assert note(FinishReason.LENGTH, n_shifted_tokens=2000) == "length limit; 2,000 older tokens forgotten on the way"
+    assert (
+        note(FinishReason.LENGTH, n_shifted_tokens=2000)
+        == "length limit; 2,000 older tokens dropped while it was written"
+    )
 
 
 def test_one_message_is_one() -> None:
