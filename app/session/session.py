@@ -36,7 +36,7 @@ from app.session.events import (
 from app.session.message_log import MessageLog
 from app.session.others import Others, SeenState
 from app.session.reply_prefix import NOTHING, ReplyPrefix, fork_of, rewrite_of
-from app.session.turn import TurnOptions, complete
+from app.session.turn import TurnOptions, TurnSettings, complete
 from app.store.store import Store
 
 T = TypeVar("T")
@@ -53,34 +53,23 @@ class Session:
     Every turn, `choose` and `bring_back` raise RuntimeError while a turn runs.
 
     Attributes:
-        preset, model_name, trace_top_k, trace_stages, speculate, include_prompt, step_from_start: may be set at any
-            time; the next turn uses them. `model_name` empty stands for the title of the model that is loaded.
-            `step_from_start` pauses a reply before its first token, but not several at once.
+        settings: what the next turn runs with; may be replaced at any time.
         kind: who continues conversations here; one that the chat continues is a chat.
-        settings: what a conversation that begins is kept with; None: the preset, and the model by its name.
     """
 
     def __init__(
         self,
         engine: Engine,
         store: Store | None,
+        settings: TurnSettings,
         *,
-        preset: Preset,
-        trace_top_k: int = 10,
-        model_name: str = "",
+        kind: ConversationKind = ConversationKind.CHAT,
         traces: TraceSettings = KEEP,
     ) -> None:
         self.engine = engine
         self.store = store
-        self.preset = preset
-        self.model_name = model_name
-        self.trace_top_k = trace_top_k
-        self.trace_stages = False
-        self.speculate: bool | None = None
-        self.include_prompt = False
-        self.step_from_start = False
-        self.kind = ConversationKind.CHAT
-        self.settings: ChatSettings | None = None
+        self.settings = settings
+        self.kind = kind
         self._keeper = MessageLog(store, traces)
         self._place = ActiveBranch(store, self._keeper)
         self._running = ActiveTurns(engine, self._keeper)
@@ -133,7 +122,7 @@ class Session:
 
     def use(self, settings: ChatSettings) -> None:
         """Answers with these settings from the next turn on; the model is the caller's to load."""
-        self.settings, self.preset = settings, settings.effective
+        self.settings = replace(self.settings, chat=settings, preset=settings.effective)
 
     async def keep(self, settings: ChatSettings) -> None:
         """Uses these settings, and keeps them as those of the conversation that is shown."""
@@ -155,18 +144,18 @@ class Session:
 
         If the loaded model is another one, `PrefixRecomputed` comes first. Raises ForkError if too few tokens are kept.
         """
-        model = self._options().model_name
+        model = self._model_name
         begin = partial(fork_of, n_tokens=n_tokens, force_ids=force_ids, text=text, model=model)
         return self._alone(self._again(reply, begin, n_steps))
 
     def rewrite(self, reply: Message, text: str) -> AsyncGenerator[TurnEvent]:
         """Streams a sibling of `reply` that begins with `text`, and keeps the tokens that fit. Raises ForkError."""
-        begin = partial(rewrite_of, text=text, model=self._options().model_name)
+        begin = partial(rewrite_of, text=text, model=self._model_name)
         return self._alone(self._again(reply, begin))
 
     def send_many(self, message: UserMessage, n: int) -> AsyncGenerator[tuple[int, TurnEvent]]:
         """`branches` of the preset with seeds that follow each other from its own, or from a random one."""
-        return self.branches(message, variants([self.preset], n))
+        return self.branches(message, variants([self.settings.preset], n))
 
     def branches(self, message: UserMessage | None, presets: Sequence[Preset]) -> AsyncGenerator[tuple[int, TurnEvent]]:
         """Keeps the user's message, then streams a reply with each preset at once, each event with its reply's index.
@@ -258,7 +247,7 @@ class Session:
         try:
             await complete(self._place.catch_up())
             self._met = await self._others.meet(extend=extend)
-            await complete(self._place.continue_as(self.kind, self._settings()))
+            await complete(self._place.continue_as(self.kind, self.settings.kept))
             async with aclosing(events):
                 async for event in events:
                     yield event
@@ -269,7 +258,7 @@ class Session:
         if self._met:
             yield self._met
         branch = self.branch
-        message = await complete(self._place.ask(branch, asked, self.kind, self._settings()))
+        message = await complete(self._place.ask(branch, asked, self.kind, self.settings.kept))
         yield MessageStored(message)
         events = self._running.one(branch, len(branch) - 1, self._options())
         async with aclosing(self._or_returned(branch, events)) as answered:
@@ -300,12 +289,13 @@ class Session:
             yield 0, self._met
         branch, at = self.branch, self._place.last_question()
         if asked is not None:
-            message = await complete(self._place.ask(branch, asked, self.kind, self._settings()))
+            message = await complete(self._place.ask(branch, asked, self.kind, self.settings.kept))
             yield 0, MessageStored(message)
             at = len(branch) - 1
         if at is None:
             return
-        options = [replace(self._options(), preset=preset, n_steps=None, branch=True) for preset in presets]
+        settings = self._options().settings
+        options = [TurnOptions(settings=replace(settings, preset=preset), branch=True) for preset in presets]
         async with aclosing(self._running.several(branch, at, options)) as events:
             async for event in events:
                 yield event
@@ -345,18 +335,15 @@ class Session:
             if not also_before:
                 return
 
-    def _settings(self) -> ChatSettings:
-        return self.settings or ChatSettings(model=self.model_name, preset=self.preset)
+    @property
+    def _model_name(self) -> str:
+        loaded = self.engine.model
+        return self.settings.model_name or (loaded.title if loaded else "")
 
     def _options(self, beginning: ReplyPrefix = NOTHING, n_steps: int | None = None) -> TurnOptions:
-        loaded = self.engine.model
+        now = self.settings
         return TurnOptions(
-            preset=beginning.of(self.preset),
-            model_name=self.model_name or (loaded.title if loaded else ""),
-            trace_top_k=self.trace_top_k,
-            trace_stages=self.trace_stages,
-            speculate=self.speculate,
-            include_prompt=self.include_prompt,
-            n_steps=0 if n_steps is None and self.step_from_start else n_steps,
+            settings=replace(now, preset=beginning.of(now.preset), model_name=self._model_name),
+            n_steps=0 if n_steps is None and now.step_from_start else n_steps,
             beginning=beginning,
         )

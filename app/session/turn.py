@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.client.engine import Engine
-from app.domain.conversation import Message, ReplyState, Role
+from app.domain.conversation import ChatSettings, Message, ReplyState, Role
 from app.domain.sampling import Preset
 from app.domain.trace import ReplyTrace
 from app.protocol.commands import Generate
@@ -45,15 +45,32 @@ async def complete(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-class TurnOptions(Struct, frozen=True, kw_only=True):
-    """What a turn is run with; later changes of the session do not touch it."""
+class TurnSettings(Struct, frozen=True, kw_only=True):
+    """What the next turn of a session runs with; a session takes new ones at any time."""
 
     preset: Preset
-    model_name: str
-    trace_top_k: int
+    chat: ChatSettings | None = None
+    """What the conversation keeps; None: the preset, and the model by its name."""
+    model_name: str = ""
+    """Empty stands for the title of the model that is loaded."""
+    trace_top_k: int = 10
     trace_stages: bool = False
     speculate: bool | None = None
+    """None: with a draft model, if one is loaded."""
     include_prompt: bool = False
+    step_from_start: bool = False
+    """Whether the reply pauses before its first token; not for several replies at once."""
+
+    @property
+    def kept(self) -> ChatSettings:
+        """What a conversation that begins now is stored with."""
+        return self.chat or ChatSettings(model=self.model_name, preset=self.preset)
+
+
+class TurnOptions(Struct, frozen=True, kw_only=True):
+    """What one turn runs with; later changes of the session do not touch it."""
+
+    settings: TurnSettings
     n_steps: int | None = None
     """How many tokens come before the reply pauses; None: never."""
     branch: bool = False
@@ -76,7 +93,7 @@ class Turn:
         self._reply: Message | None = None
         self._started: GenerationStarted | None = None
         self._journal: Journal | None = None
-        self._recorder = TraceCollector(options.preset.sampling, options.beginning.tokens)
+        self._recorder = TraceCollector(options.settings.preset.sampling, options.beginning.tokens)
         self._losses = Losses()
 
     @property
@@ -126,18 +143,18 @@ class Turn:
         options, parent = self._options, self.branch[self._at]
         return Generate(
             self.request_id,
-            prompt_messages(options.preset, self.branch[: self._at + 1]),
-            options.preset.sampling,
-            options.trace_top_k,
+            prompt_messages(options.settings.preset, self.branch[: self._at + 1]),
+            options.settings.preset.sampling,
+            options.settings.trace_top_k,
             branch=options.branch,
-            trace_stages=options.trace_stages,
-            speculate=options.speculate,
-            context_policy=options.preset.context,
+            trace_stages=options.settings.trace_stages,
+            speculate=options.settings.speculate,
+            context_policy=options.settings.preset.context,
             cacheable=self._keeper.saving,
             reply_ids=tuple(token.id for token in options.beginning.tokens),
             reply_text=options.beginning.text,
             n_steps=options.n_steps,
-            include_prompt=options.include_prompt,
+            include_prompt=options.settings.include_prompt,
             conversation=self._keeper.current_conversation(parent.conversation_id) if self._keeper.saving else 0,
         )
 
@@ -167,12 +184,12 @@ class Turn:
             started=self._started,
             n_generated=self._recorder.n_generated,
             losses=self._losses,
-            model=options.model_name,
-            preset=options.preset.name,
+            model=options.settings.model_name,
+            preset=options.settings.preset.name,
         )
         text = self._journal.text
         if state in (ReplyState.INTERRUPTED, ReplyState.FAILED):
             text = max(text, options.beginning.kept + options.beginning.text, key=len)
-        self._reply = await self._keeper.finish(self._reply, text, state, record, options.preset.sampling)
+        self._reply = await self._keeper.finish(self._reply, text, state, record, options.settings.preset.sampling)
         self.branch[self._at + 1] = self._reply
         await self._keeper.keep_trace(self._reply, self.trace)

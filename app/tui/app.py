@@ -17,6 +17,7 @@ from textual.widgets import Input, TextArea
 from app.domain.text import safe_text
 from app.session.closing import close_store, last_words
 from app.session.session import Session
+from app.session.turn import TurnSettings
 from app.store.store import Store
 from app.tui.chat.input import InputGate
 from app.tui.chat.screen import ChatScreen
@@ -101,12 +102,15 @@ class TokscopeApp(App[int]):
         session = Session(
             self.services.engine,
             self._store,
-            preset=self.services.preset,
-            trace_top_k=self.services.settings.trace_top_k,
+            TurnSettings(
+                preset=self.services.preset,
+                trace_top_k=self.services.settings.trace_top_k,
+                trace_stages=self.services.settings.trace.stages,
+                speculate=self.services.settings.speculation == "ngram" or None,
+                include_prompt=True,
+            ),
             traces=self.services.settings.trace,
         )
-        session.trace_stages = self.services.settings.trace.stages
-        session.speculate = self.services.settings.speculation == "ngram" or None
         self.screen_of_chat = self.make_chat(session, self._keys, self._themes)
         self.screen_of_chat.gate = self.gate
         await self.push_screen(self.screen_of_chat)

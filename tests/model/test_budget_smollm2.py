@@ -20,6 +20,7 @@ from app.protocol.events import ContextTrimmed, GenerationFinished, GenerationSt
 from app.session.budget import Budget, budget_of
 from app.session.session import Session
 from app.session.tree import prompt_messages
+from app.session.turn import TurnSettings
 from app.store.store import Store
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(300)]
@@ -61,7 +62,7 @@ def preset(policy: ContextPolicy, max_tokens: int = 12, **sampling: object) -> P
 
 async def sent(session: Session, text: str) -> tuple[Budget, PromptFit | None, GenerationFinished]:
     """The budget before, the counts in the request's own events, and its end."""
-    reported = await budget_of(session.engine, session.preset, session.branch, UserMessage(text))
+    reported = await budget_of(session.engine, session.settings.preset, session.branch, UserMessage(text))
     assert reported is not None
     trimmed, started, finished = (0, 0), None, None
     async with aclosing(session.send(UserMessage(text))) as events:
@@ -79,13 +80,13 @@ async def sent(session: Session, text: str) -> tuple[Budget, PromptFit | None, G
     if started is None:
         return reported, None, finished
     assert finished.usage.n_prompt == started.n_prompt == reported.n_prompt
-    return reported, PromptFit(started.spans, *trimmed, session.preset.context == "shift"), finished
+    return reported, PromptFit(started.spans, *trimmed, session.settings.preset.context == "shift"), finished
 
 
 @pytest.mark.parametrize("policy", ["stop", "drop-oldest-turns", "shift"])
 async def test_what_is_reported_is_what_is_sent(tmp_path: Path, smollm2: Path, policy: ContextPolicy) -> None:
     async with worker(tmp_path, smollm2, LoadOptions(n_ctx=N_CTX)) as client:
-        session = Session(client, await Store.in_memory(), preset=preset(policy))
+        session = Session(client, await Store.in_memory(), TurnSettings(preset=preset(policy)))
         n_started = n_trimmed = 0
         for text in DRAFTS:
             reported, was, finished = await sent(session, text)
@@ -108,12 +109,12 @@ async def test_a_template_that_leaves_thinking_out_is_counted_without_it(tmp_pat
     options = LoadOptions(n_ctx=N_CTX, chat_template=STRIPS_THINKING)
     async with worker(tmp_path, smollm2, options) as client:
         thinks = preset("stop", 24, grammar='root ::= "<think>one two three four</think>" "Blue."')
-        session = Session(client, await Store.in_memory(), preset=thinks)
+        session = Session(client, await Store.in_memory(), TurnSettings(preset=thinks))
         for text in DRAFTS[:2]:
             reported, was, _ = await sent(session, text)
             assert reported.fit == was
         assert session.branch[1].content == "<think>one two three four</think>Blue."
-        whole = prompt_messages(session.preset, session.branch)
+        whole = prompt_messages(session.settings.preset, session.branch)
         answer = await client.tokenize(Tokenize(client.next_request_id(), messages=whole))
         assert "think" not in "".join(token.text for token in getattr(answer, "tokens", ()))
 

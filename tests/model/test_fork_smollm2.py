@@ -19,6 +19,7 @@ from app.protocol.commands import LoadModel
 from app.protocol.events import GenerationStarted, ModelReady
 from app.session.events import PrefixRecomputed, TurnEvent
 from app.session.session import Session
+from app.session.turn import TurnSettings
 from app.store.store import Store
 
 pytestmark = pytest.mark.model
@@ -36,8 +37,8 @@ async def session(smollm2: Path, tmp_path: Path) -> AsyncGenerator[Session]:
     try:
         async with aclosing(client.load(LoadModel(str(smollm2), LoadOptions(n_ctx=512, n_slots=1)))) as events:
             assert isinstance([event async for event in events][-1], ModelReady)
-        session = Session(client, store, preset=GREEDY)
-        session.include_prompt = True
+        session = Session(client, store, TurnSettings(preset=GREEDY))
+        session.settings = replace(session.settings, include_prompt=True)
         yield session
     finally:
         await client.close()
@@ -104,8 +105,10 @@ async def test_a_character_of_several_tokens_may_be_cut_and_is_made_whole(sessio
 
 async def test_what_another_model_wrote_is_read_again_and_measured(session: Session):
     _, old, before = await run(session, session.send(UserMessage("Name three colours and what they stand for.")))
-    session.model_name = "another"
-    session.preset = replace(GREEDY, sampling=replace(GREEDY.sampling, max_tokens=12))
+    session.settings = replace(session.settings, model_name="another")
+    session.settings = replace(
+        session.settings, preset=replace(GREEDY, sampling=replace(GREEDY.sampling, max_tokens=12))
+    )
     events, new, after = await run(session, session.fork(old, 8))
     assert isinstance(events[0], PrefixRecomputed)
     assert new.content.startswith(text_before(old.content, before, 8))

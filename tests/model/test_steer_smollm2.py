@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from app.client.connection import Graces
@@ -105,7 +106,7 @@ async def test_a_fork_shows_what_the_engine_reused(tmp_path: Path) -> None:
 async def test_several_replies_stream_at_once_and_one_is_picked(tmp_path: Path) -> None:
     async with chatting(tmp_path) as (app, chat, pilot):
         short = SamplingParams(temperature=1.0, max_tokens=N_TOKENS)
-        chat.chat.session.preset = Preset(name="short", sampling=short)
+        chat.chat.session.settings = replace(chat.chat.session.settings, preset=Preset(name="short", sampling=short))
         chat.composer.insert("Name a fruit.")
         await pilot.press("f6")
         await until(lambda: isinstance(app.screen, BranchPlan) and app.screen.is_mounted)

@@ -35,7 +35,7 @@ async def answer(window: Window, question: str) -> None:
 
 async def inspector(window: Window) -> list[Path]:
     """The token, the sampler's decision with its draw, and the prompt of a reply whose stages were recorded."""
-    window.chat.chat.session.trace_stages = True
+    window.chat.chat.session.settings = replace(window.chat.chat.session.settings, trace_stages=True)
     await answer(window, POEM)
     await window.pilot.press("f3")
     await until(lambda: isinstance(window.app.screen, InspectorScreen) and window.app.screen.is_mounted)
@@ -54,8 +54,8 @@ async def drafted(window: Window) -> None:
     So the tales are asked for in turn until there are both. Raises RuntimeError where there never are.
     """
     session = window.chat.chat.session
-    sampling = replace(session.preset.sampling, max_tokens=N_TOKENS, ban=("<|im_end|>",))
-    session.preset = replace(session.preset, sampling=sampling)
+    sampling = replace(session.settings.preset.sampling, max_tokens=N_TOKENS, ban=("<|im_end|>",))
+    session.settings = replace(session.settings, preset=replace(session.settings.preset, sampling=sampling))
     for tale in TALES * N_ROUNDS:
         await answer(window, tale)
         found = window.chat.meter.drafting
@@ -66,7 +66,7 @@ async def drafted(window: Window) -> None:
 
 async def watch(window: Window) -> list[Path]:
     """Speculation with its ghosts, the latency plot and the spans of the KV-cache, after a second message."""
-    window.chat.chat.session.speculate = True
+    window.chat.chat.session.settings = replace(window.chat.chat.session.settings, speculate=True)
     await answer(window, POEM)
     await drafted(window)
     paths: list[Path] = []

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from app.domain.conversation import Message, Role
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import Preset, SamplingParams
 from app.domain.trace import Draw, Origin, PromptToken, ReplyTrace, StageTrace, TokenTrace, TopToken
+from app.session.turn import TurnSettings
 from app.tui.app import TokscopeApp
 from app.tui.common.options import ChatOptions
 from app.tui.inspector.screen import InspectorScreen
@@ -49,7 +50,7 @@ class Kept:
     """One reply and its trace."""
 
     def __init__(self, trace: ReplyTrace) -> None:
-        self.trace_stages = False
+        self.settings = TurnSettings(preset=Preset(name="p"))
         asked = Message(id=1, conversation_id=1, parent_id=None, role=Role.USER, content="?", created_ms=0)
         self.branch = [asked, replace(asked, id=2, parent_id=1, role=Role.ASSISTANT, content=ANSWER)]
         self._trace: ReplyTrace | None = trace

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 
 from app.domain.conversation import UserMessage
@@ -44,7 +45,7 @@ def test_step_mode(snap_compare: Compare, tmp_path: Path, size: tuple[int, int])
 
     async def held(pilot: Pilot[int]) -> None:
         chat = await ready(app)
-        chat.chat.session.step_from_start = True
+        chat.chat.session.settings = replace(chat.chat.session.settings, step_from_start=True)
         chat.chat.submit(UserMessage("Why does it rain?"))
         await until(lambda: chat.step.state.paused)
         await pilot.press("3", "space")

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app.cli.common import console
 from app.cli.common.options import AskOptions
@@ -16,6 +17,7 @@ from app.domain.conversation import Conversation, ConversationKind, Message
 from app.domain.errors import StoreError, UsageError
 from app.session.erasing import erase_expired
 from app.session.session import Session
+from app.session.turn import TurnSettings
 from app.store.sql import store_error
 from app.store.store import Store
 
@@ -67,7 +69,7 @@ async def open_session(options: AskOptions, setup: Setup, engine: Engine) -> Asy
         if options.save and not (store and store.read_only):
             if options.model or options.preset or options.system is not None:
                 await kept.keep(setup.settings)
-                kept.preset = setup.preset
+                kept.settings = replace(kept.settings, preset=setup.preset)
             yield kept
         else:
             unkept = _session(options, setup, engine, None)
@@ -80,19 +82,17 @@ async def open_session(options: AskOptions, setup: Setup, engine: Engine) -> Asy
 
 def _session(options: AskOptions, setup: Setup, engine: Engine, store: Store | None) -> Session:
     reported = options.logprobs is not None or options.trace is not None
-    session = Session(
-        engine,
-        store,
+    settings = TurnSettings(
         preset=setup.preset,
-        trace_top_k=options.n_top if reported or not store or not setup.traces.keep else setup.trace_top_k,
+        chat=setup.settings,
         model_name=setup.model.name,
-        traces=setup.traces,
+        trace_top_k=options.n_top if reported or not store or not setup.traces.keep else setup.trace_top_k,
+        trace_stages=options.trace_stages,
+        speculate=setup.speculate,
+        # What is kept of a reply holds what was sent for it; `--trace` asks for that itself.
+        include_prompt=store is not None and setup.traces.keep,
     )
-    # What is kept of a reply holds what was sent for it; `--trace` asks for that itself.
-    session.include_prompt = store is not None and setup.traces.keep
-    session.trace_stages, session.speculate = options.trace_stages, setup.speculate
-    session.kind, session.settings = ConversationKind.ASK, setup.settings
-    return session
+    return Session(engine, store, settings, kind=ConversationKind.ASK, traces=setup.traces)
 
 
 async def _open_store(options: AskOptions, setup: Setup) -> Store | None:

@@ -8,6 +8,8 @@ import textwrap
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+from msgspec.structs import replace
+
 from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.analysis.story import STEPS, TRICKS, Chapter, story
@@ -49,7 +51,7 @@ class Explained:
 
     async def send(self, session: Session, prompt: str) -> AsyncGenerator[tuple[int, TurnEvent]]:
         """Sends the question, and asks for the tokens that it becomes."""
-        session.include_prompt = True
+        session.settings = replace(session.settings, include_prompt=True)
         async with aclosing(self._answer.send(session, prompt)) as events:
             async for event in events:
                 yield event

@@ -61,7 +61,7 @@ class TracedAnswer:
             speculate=self._setup.speculate,
             messages=lambda: prompt_messages(self._setup.preset, session.branch),
         )
-        session.include_prompt = True
+        session.settings = replace(session.settings, include_prompt=True)
         async with aclosing(self._asking.send(session, prompt)) as events:
             async for event in events:
                 yield event

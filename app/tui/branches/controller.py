@@ -53,8 +53,8 @@ class Branching:
         if not self._chat.can_send:
             self._host.announce("The engine is busy. Start several replies once it is free.")
             return
-        presets = {**self._presets, session.preset.name: session.preset}
-        plan = await self._host.ask(BranchPlan(prompt, message is None, presets, session.preset.name))
+        presets = {**self._presets, session.settings.preset.name: session.settings.preset}
+        plan = await self._host.ask(BranchPlan(prompt, message is None, presets, session.settings.preset.name))
         if plan is None or not self._chat.can_send:
             return
         if message is not None:

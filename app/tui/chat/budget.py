@@ -116,11 +116,11 @@ class DraftBudget:
         if self._chat.running or self._chat.waiting or session.busy:
             return None
         last = session.branch[-1].id if session.branch else 0
-        return session.preset, engine.model, len(session.branch), last
+        return session.settings.preset, engine.model, len(session.branch), last
 
     async def ask(self, text: str) -> BudgetNote | None:
         """See `BudgetSource`."""
-        preset, session = self._chat.session.preset, self._chat.session
+        preset, session = self._chat.session.settings.preset, self._chat.session
         budget = await budget_of(session.engine, preset, session.branch, UserMessage(text))
         return words(budget, preset.context) if budget else None
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from textual.app import App
 
-from app.domain.conversation import ChatSettings, Role, as_markdown
+from app.domain.conversation import Role, as_markdown
 from app.session.session import Session
 from app.tui.common.host import ChatHost
 from app.tui.inspector.find import token_after
@@ -44,9 +45,8 @@ class Reading:
         if not any(message.role is Role.ASSISTANT for message in session.branch):
             self._host.announce("There is no reply to inspect yet.")
             return
-        settings = session.settings or ChatSettings(model=session.model_name, preset=session.preset)
         wanted = await self._host.ask(
-            InspectorScreen(session, message_id, section, self._host.read_only, token, settings)
+            InspectorScreen(session, message_id, section, self._host.read_only, token, session.settings.kept)
         )
         if wanted is not None and self._host.read_only:
             self._host.announce(self._host.read_only)
@@ -55,7 +55,8 @@ class Reading:
 
     def record_stages(self) -> None:
         """Turns the recording of sampler stages on or off."""
-        on_now = self._session.trace_stages = not self._session.trace_stages
+        on_now = not self._session.settings.trace_stages
+        self._session.settings = replace(self._session.settings, trace_stages=on_now)
         self._host.announce(
             "Sampler stages: recorded from the next reply on. Each token takes a little longer."
             if on_now

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequen
 from functools import partial
 from pathlib import Path
 
+from msgspec.structs import replace
 from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import BindingsMap
@@ -223,7 +224,7 @@ class ChatScreen(SafeScreen):
     def adopt(self, model: ModelReady) -> None:
         """Takes a model that was loaded."""
         if self.loader.located is not None:
-            self._session.model_name = self.loader.located.name
+            self._session.settings = replace(self._session.settings, model_name=self.loader.located.name)
         self._reset_meter()
         self.runner.pump.shortest_s = frame_rate.flush_interval_s(model, self._services.settings.fps)
         if model.on_cpu and not self._host.is_headless:
@@ -329,7 +330,7 @@ class ChatScreen(SafeScreen):
         self.refresh_state()
 
     def _reset_meter(self) -> None:
-        self.meter.reset(n_tokens(self._session.branch, self._session.model_name))
+        self.meter.reset(n_tokens(self._session.branch, self._session.settings.model_name))
         self.run(self.watching.recall())
 
     def _step_changed(self) -> None:

@@ -34,7 +34,7 @@ class SettingsSwitch:
             "model": services.settings.model or services.catalogue.default,
             "preset": services.settings.preset,
         }
-        session.use(ChatSettings(preset=session.preset, system=services.options.system))
+        session.use(ChatSettings(preset=session.settings.preset, system=services.options.system))
 
     def first_model(self) -> str | None:
         """Returns the model of the command line, preset, configuration or last use; None for the default."""
@@ -85,7 +85,7 @@ class SettingsSwitch:
     async def choose_preset(self) -> None:
         """Asks for the preset of the next replies; a system prompt of the conversation's own stays."""
         presets = self._services.presets
-        chosen = await self._host.ask(PresetPicker(presets, self._session.preset.name, self.defaults))
+        chosen = await self._host.ask(PresetPicker(presets, self._session.settings.preset.name, self.defaults))
         if chosen is None:
             return
         remember_preset(self._services.memory, chosen)
@@ -116,7 +116,7 @@ class SettingsSwitch:
     @property
     def now(self) -> ChatSettings:
         """The settings of the next reply."""
-        return self._session.settings or ChatSettings(preset=self._session.preset)
+        return self._session.settings.kept
 
 
 async def choose_theme(app: App[int], themes: ThemeManager, host: ChatHost) -> None:

@@ -136,7 +136,7 @@ class StateView:
             model=session.engine.model,
             engine=session.engine.state,
             load=self._loader.status,
-            preset=session.preset.name,
+            preset=session.settings.preset.name,
             title=session.conversation.title if session.conversation else "",
             running=self._chat.running,
             saving=session.saving,

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from app.analysis.chain import Chain, computed, recorded
 from app.domain.conversation import Message, ReplyState, Role
 from app.domain.errors import StoreError
 from app.domain.sampling import SamplingParams, thinking_params
 from app.domain.trace import ReplyTrace, TokenTrace
+from app.session.turn import TurnSettings
 from app.tui.inspector.reproduce import draw_of
 from app.tui.inspector.sampler import WhatIf
 from app.tui.tokens.layout import is_control
@@ -22,10 +25,10 @@ class Traces(Protocol):
     """A session, as far as the inspector needs one.
 
     Attributes:
-        trace_stages: whether the sampler's stages are recorded, from the next reply on.
+        settings: what the next reply is made with.
     """
 
-    trace_stages: bool
+    settings: TurnSettings
 
     @property
     def branch(self) -> list[Message]:
@@ -66,11 +69,12 @@ class Inspection:
     @property
     def records_stages(self) -> bool:
         """Whether the sampler's stages are recorded, from the next reply on."""
-        return self._traces.trace_stages
+        return self._traces.settings.trace_stages
 
     def toggle_stages(self) -> None:
         """Has them recorded, or no more."""
-        self._traces.trace_stages = not self._traces.trace_stages
+        now = self._traces.settings
+        self._traces.settings = replace(now, trace_stages=not now.trace_stages)
 
     @property
     def branch(self) -> list[Message]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from app.protocol.commands import Resume, Tokenize
 from app.protocol.events import EngineLost, Paused
 from app.session.send_queue import Chat
@@ -30,7 +32,10 @@ class StepControl:
     @property
     def armed(self) -> bool:
         """Whether the next reply starts paused."""
-        return self._session.step_from_start
+        return self._session.settings.step_from_start
+
+    def _arm(self, armed: bool) -> None:
+        self._session.settings = replace(self._session.settings, step_from_start=armed)
 
     def toggle(self) -> None:
         """Pauses the reply or resumes it; without a reply, arms the next one or disarms it."""
@@ -40,13 +45,13 @@ class StepControl:
             self.state.ask()
             self._session.pause()
         else:
-            self._session.step_from_start = not self.armed
+            self._arm(not self.armed)
             self._changed()
             self._host.announce("The next reply starts paused." if self.armed else "The next reply runs at full speed.")
 
     def paused(self, event: Paused) -> None:
         """Takes in that the engine has paused."""
-        self._session.step_from_start = False
+        self._arm(False)
         owed = self.state.pause(event)
         if owed:
             self._go(Resume(n_steps=owed))

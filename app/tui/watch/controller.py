@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
 from textual.app import App
 
 from app.analysis.ending import ReplyContext
@@ -45,17 +46,16 @@ class PanelController:
         self._screen: WatchScreen | None = None
         self._asked = -1, SamplingParams()
         """The reply whose sampling is known, and that."""
-        session.include_prompt = True
         column.choice = PanelChoice(memory.recall("panel_choice", ""))
 
     @property
     def setting(self) -> ReplyContext:
         """How the reply on the screen was asked for, and whether the next one is with speculation."""
-        return ReplyContext(self._speculates, self._session.preset.context, self._sampling())
+        return ReplyContext(self._speculates, self._session.settings.preset.context, self._sampling())
 
     @property
     def _speculates(self) -> bool:
-        wanted = self._session.speculate
+        wanted = self._session.settings.speculate
         return self._has_draft_model if wanted is None else wanted
 
     @property
@@ -66,11 +66,11 @@ class PanelController:
     def _sampling(self) -> SamplingParams:
         reply = self._session.branch[-1] if self._session.branch else None
         if reply is None or reply.role is not Role.ASSISTANT:
-            return self._session.preset.sampling
+            return self._session.settings.preset.sampling
         if reply.id != self._asked[0]:
             trace = self._session.trace(reply.id)
             if trace is None:
-                return self._session.preset.sampling
+                return self._session.settings.preset.sampling
             self._asked = reply.id, trace.sampling
         return self._asked[1]
 
@@ -95,7 +95,7 @@ class PanelController:
         self._meter.screen.forget()
         for event in events_of(record, trace, lost=reply.state is ReplyState.INTERRUPTED):
             self._meter.apply(event)
-        self._meter.context_known = record.model == self._session.model_name
+        self._meter.context_known = record.model == self._session.settings.model_name
         self.refresh()
 
     async def show(self, name: str) -> None:
@@ -136,7 +136,8 @@ class PanelController:
             return
         wanted = not self._speculates
         # Nothing set means: by a draft model where there is one, also where another model is loaded later.
-        self._session.speculate = None if wanted == self._has_draft_model else wanted
+        speculate = None if wanted == self._has_draft_model else wanted
+        self._session.settings = replace(self._session.settings, speculate=speculate)
         self._host.notify(f"Speculation is {'on' if self._speculates else 'off'} from the next reply on.", markup=False)
         self.refresh()
 

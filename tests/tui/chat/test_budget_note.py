@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from textual.geometry import Region
 
 from app.domain.conversation import Role, UserMessage
@@ -104,7 +105,7 @@ async def test_a_preset_with_a_system_prompt_counts_anew(tmp_path: Path) -> None
         chat = await ready(app)
         await pilot.press(*"Hi")
         await noted(chat, "7 tokens · 8,184 left")
-        chat._session.preset = app.services.presets["precise"]  # pyright: ignore[reportPrivateUsage]  what the picker does
+        chat._session.settings = replace(chat._session.settings, preset=app.services.presets["precise"])  # pyright: ignore[reportPrivateUsage]  what the picker does
         chat.refresh_state()
         await noted(chat, "7 tokens · 8,163 left")
 

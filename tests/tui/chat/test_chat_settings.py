@@ -57,7 +57,7 @@ async def opened(chat: ChatScreen, store: Store) -> Conversation:
 
 def uses(chat: ChatScreen, engine: ScriptedEngine) -> tuple[str, str | None, str]:
     """Preset, system prompt and model of the next turn."""
-    preset = chat.chat.session.preset
+    preset = chat.chat.session.settings.preset
     path = engine.model.path if engine.model else ""
     return preset.name, preset.system, Path(path).stem
 
@@ -111,7 +111,7 @@ async def test_options_of_the_command_line_win_and_are_kept(tmp_path: Path) -> N
     async with app.run_test(size=(120, 36)):
         chat = await ready(app)
         assert uses(chat, engine) == ("precise", None, "tiny")
-        await until(lambda: chat.chat.session.settings and chat.chat.session.settings.model == "tiny")
+        await until(lambda: chat.chat.session.settings.kept.model == "tiny")
         expected = ChatSettings(model="tiny", preset=PRECISE, system="")
         await until(lambda: chat.chat.session.conversation and chat.chat.session.conversation.settings == expected)
         assert [each.settings for each in await store.conversations()] == [expected]
@@ -133,7 +133,7 @@ async def test_a_model_that_is_gone_is_replaced_and_that_is_said_and_not_kept(tm
         await until(lambda: len(app.screen_stack) > 2)
         await pilot.press("enter")
         await until(lambda: app.screen is chat)
-        await until(lambda: chat.chat.session.settings and chat.chat.session.settings.model == "tiny")
+        await until(lambda: chat.chat.session.settings.kept.model == "tiny")
         assert [each.settings.model for each in await store.conversations() if each.settings] == ["tiny"]
         assert len(engine.loads) == 1
 
@@ -173,11 +173,11 @@ async def test_a_preset_that_was_edited_is_used_as_it_was_until_it_is_chosen(tmp
         await opened(chat, store)
         remark = "The preset “mine” was changed. This conversation keeps the values from before."
         await until(lambda: remark in drawn(chat))
-        assert chat.chat.session.preset == before
+        assert chat.chat.session.settings.preset == before
         await pilot.press("ctrl+s")
         await until(lambda: len(app.screen_stack) > 2)
         await pilot.press("enter")
-        await until(lambda: chat.chat.session.preset == now)
+        await until(lambda: chat.chat.session.settings.preset == now)
         await until(lambda: app.screen is chat)
         assert [each.settings for each in await store.conversations()] == [ChatSettings(model="tiny", preset=now)]
 

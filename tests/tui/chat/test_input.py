@@ -167,7 +167,7 @@ async def test_a_dialog_is_opened_used_and_left_in_one_burst(tmp_path: Path) -> 
         chat = await ready(app)
         burst(app, "ctrl+s", *"creative", "enter", *"hello", "ctrl+o", *"ti", "escape", *"!", "enter")
         await answered(chat)
-        assert (chat.chat.session.preset.name, contents(chat)[0]) == ("creative", "hello!")
+        assert (chat.chat.session.settings.preset.name, contents(chat)[0]) == ("creative", "hello!")
 
 
 async def test_what_is_typed_behind_a_command_of_the_palette_is_its_dialogs(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ async def test_what_is_typed_behind_a_command_of_the_palette_is_its_dialogs(tmp_
         burst(app, "ctrl+p", *"rename", "enter", *"!!", "enter", *"then")
         await until(lambda: chat.composer.text == "then")
         await until(lambda: title(chat) == "!!")  # the old title is selected as the dialog opens
-        assert chat.chat.session.preset.name == "balanced"
+        assert chat.chat.session.settings.preset.name == "balanced"
 
 
 async def test_what_is_typed_behind_a_key_of_the_history_is_its_dialogs(tmp_path: Path) -> None:

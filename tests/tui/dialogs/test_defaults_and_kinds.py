@@ -33,7 +33,7 @@ async def test_a_preset_is_made_the_default_and_marked(tmp_path: Path) -> None:
         assert load_settings().settings.preset == "creative"
         await pilot.press("escape")
         await until(lambda: app.screen is chat)
-        assert chat.chat.session.preset.name == "balanced"
+        assert chat.chat.session.settings.preset.name == "balanced"
         again = await opened(pilot, PresetPicker, "ctrl+s")
         assert [row.title for row in again.rows if "default" in row.tail] == ["creative"]
 

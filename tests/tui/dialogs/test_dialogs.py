@@ -222,7 +222,7 @@ async def test_a_preset_is_chosen_with_its_parameters_in_view(tmp_path: Path) ->
         await until(lambda: titles(picker) == ["deterministic"])
         assert "temperature 0" in str(picker.query_one(".dialog-detail", Static).render())
         await pilot.press("enter")
-        await until(lambda: chat.chat.session.preset.name == "deterministic")
+        await until(lambda: chat.chat.session.settings.preset.name == "deterministic")
         chat.chat.submit(UserMessage("hi"))
         await until(lambda: engine.requests)
         assert engine.requests[0].sampling.temperature == 0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from app.tui.app import TokscopeApp
 from app.tui.dialogs.help import Help
@@ -42,7 +43,7 @@ async def test_the_story_is_that_of_the_preset_the_reply_was_made_with(tmp_path:
     app = make_app(tmp_path, engine(), preset="deterministic")
     async with app.run_test(size=(80, 24)) as pilot:
         chat = await asked(pilot)
-        chat.chat.session.preset = app.services.presets["creative"]
+        chat.chat.session.settings = replace(chat.chat.session.settings, preset=app.services.presets["creative"])
         steps, _ = chat.watching.story()
         assert steps[2].text.startswith("The likeliest one is always taken: the temperature is 0.")
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from app.domain.conversation import Message, ReplyState, Role
-from app.domain.sampling import SamplingParams
+from app.domain.sampling import Preset, SamplingParams
 from app.domain.trace import PromptToken, ReplyTrace
+from app.session.turn import TurnSettings
 from app.tui.inspector.inspection import Inspection, why_empty
 from tests.fakes.engine_events import make_eog, make_token
 
@@ -21,7 +22,7 @@ class Kept:
     """Two replies; the first one's trace is only stored, the second one's is live."""
 
     def __init__(self) -> None:
-        self.trace_stages = False
+        self.settings = TurnSettings(preset=Preset(name="p"))
         self.branch = [
             message(1, Role.USER),
             message(2, Role.ASSISTANT),
@@ -113,5 +114,5 @@ async def test_without_a_reply_it_says_so() -> None:
     assert why_empty(inspection) == ["There is no reply yet.", "Send a message, then come back."]
     assert not inspection.look_again()
     inspection.toggle_stages()
-    assert kept.trace_stages
+    assert kept.settings.trace_stages
     assert inspection.records_stages

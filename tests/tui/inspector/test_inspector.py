@@ -9,7 +9,9 @@ from textual import events
 from textual.pilot import Pilot
 
 from app.domain.conversation import Message, ReplyState, Role, UserMessage
+from app.domain.sampling import Preset
 from app.domain.trace import ReplyTrace
+from app.session.turn import TurnSettings
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
 from app.tui.inspector.screen import InspectorScreen
@@ -24,7 +26,7 @@ class Kept:
     """Traces of two replies, the first of which has none."""
 
     def __init__(self, trace: ReplyTrace, *, state: ReplyState = ReplyState.DONE) -> None:
-        self.trace_stages = False
+        self.settings = TurnSettings(preset=Preset(name="p"))
         self.branch = [
             made(1, Role.USER, "why?"),
             made(2, Role.ASSISTANT, "old"),
@@ -307,8 +309,8 @@ async def test_recording_of_stages_is_a_command(tmp_path: Path) -> None:
         screen = await opened(app, pilot, "2")
         assert "r records the stages, from the next reply on." in rows(screen)[1]
         await press(pilot, "r")
-        assert chat.chat.session.trace_stages
+        assert chat.chat.session.settings.trace_stages
         assert "stages: recorded from the next reply on" in screen.header.text
         await press(pilot, "escape")
         await chat.run_action("screen.command('record_stages')")
-        assert not chat.chat.session.trace_stages
+        assert not chat.chat.session.settings.trace_stages

@@ -10,6 +10,7 @@ from app.domain.conversation import Message, UserMessage
 from app.domain.sampling import Preset, SamplingParams
 from app.session.events import TurnEvent
 from app.session.session import Session
+from app.session.turn import TurnSettings
 from app.store.store import Store
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply
@@ -19,7 +20,7 @@ PRESET = Preset(name="test", system="Be brief.", sampling=SamplingParams(top_k=7
 
 def session_with(store: Store | None, *replies: Reply | str, gated: bool = False) -> tuple[Session, ScriptedEngine]:
     engine = ScriptedEngine(replies, gated=gated)
-    return Session(engine, store, preset=PRESET, trace_top_k=3), engine
+    return Session(engine, store, TurnSettings(preset=PRESET, trace_top_k=3)), engine
 
 
 async def with_reply(store: Store | None, *later: Reply | str, **options) -> tuple[Session, ScriptedEngine, Message]:

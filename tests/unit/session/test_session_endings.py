@@ -91,7 +91,7 @@ async def test_what_was_stopped_before_its_first_token_is_one_turn_with_the_next
         (Role.SYSTEM, "Be brief."),
         (Role.USER, "q\n\ngo on"),
     ]
-    budget = await budget_of(engine, session.preset, session.branch[:2], UserMessage("go on"))
+    budget = await budget_of(engine, session.settings.preset, session.branch[:2], UserMessage("go on"))
     assert budget
     assert engine.tokenized[-1].messages == engine.requests[-1].messages
 

@@ -56,7 +56,10 @@ async def test_its_trace_has_the_kept_tokens_first(store: Store):
 
 async def test_an_alternative_and_a_text_are_forced_and_measured(store: Store):
     session, engine, old = await with_reply(store, " end")
-    session.preset = msgspec.structs.replace(PRESET, sampling=msgspec.structs.replace(PRESET.sampling, force=("Well",)))
+    session.settings = msgspec.structs.replace(
+        session.settings,
+        preset=msgspec.structs.replace(PRESET, sampling=msgspec.structs.replace(PRESET.sampling, force=("Well",))),
+    )
     await all_of(session.fork(old, 1, force_ids=(1002,), text=" or three", n_steps=5))
     request = engine.requests[1]
     assert (request.reply_ids, request.sampling.force, request.reply_text) == ((100,), ("#1002",), " or three")
@@ -82,7 +85,7 @@ async def test_a_reply_taken_from_its_start_is_forked_as_it_ended(store: Store):
     )
     await all_of(session.fork(begun, 1))
     assert session.branch[-1].content == "one zwei"
-    session.model_name = "another"
+    session.settings = msgspec.structs.replace(session.settings, model_name="another")
     await session.choose(begun)
     await all_of(session.fork(begun, 2))
     assert (engine.requests[2].reply_ids, engine.requests[2].reply_text) == ((), "one two")
@@ -90,7 +93,10 @@ async def test_a_reply_taken_from_its_start_is_forked_as_it_ended(store: Store):
 
 async def test_a_fork_before_the_first_token_is_like_another_reply(store: Store):
     session, engine, old = await with_reply(store, "eins")
-    session.preset = msgspec.structs.replace(PRESET, sampling=msgspec.structs.replace(PRESET.sampling, force=("Well",)))
+    session.settings = msgspec.structs.replace(
+        session.settings,
+        preset=msgspec.structs.replace(PRESET, sampling=msgspec.structs.replace(PRESET.sampling, force=("Well",))),
+    )
     await all_of(session.fork(old, 0))
     assert (engine.requests[1].reply_ids, engine.requests[1].sampling.force) == ((), ("Well",))
     assert session.branch[-1].content == "eins"
@@ -136,7 +142,7 @@ async def test_a_reply_of_years_ago_is_forked_from_what_is_stored(store: Store):
 @pytest.mark.parametrize(("force_ids", "forced"), [((), ""), ((1003,), " alt3")])
 async def test_another_model_reads_the_kept_text_again(store: Store, force_ids: tuple[int, ...], forced: str):
     session, engine, old = await with_reply(store, " fin")
-    session.model_name = "another"
+    session.settings = msgspec.structs.replace(session.settings, model_name="another")
     events = await all_of(session.fork(old, 2, force_ids=force_ids, text=" and"))
     assert events[0] == PrefixRecomputed("SmolLM2 135M Instruct")
     request = engine.requests[1]
@@ -156,7 +162,7 @@ async def test_an_alternative_that_is_no_text_means_nothing_to_another_model(sto
     top = (token.top[0], msgspec.structs.replace(token.top[1], text=alternative))
     session, engine = session_with(store, Reply(tokens=(msgspec.structs.replace(token, top=top),)))
     await all_of(session.send(UserMessage("q")))
-    session.model_name = "another"
+    session.settings = msgspec.structs.replace(session.settings, model_name="another")
     with pytest.raises(ForkError, match="another is loaded"):
         await all_of(session.fork(session.branch[-1], 0, force_ids=(1002,)))
     assert len(engine.requests) == 1

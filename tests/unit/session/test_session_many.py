@@ -24,7 +24,7 @@ def seeded(seed: int | None):
 
 async def test_the_replies_are_siblings_of_one_message(store: Store):
     session, engine = session_with(store, "first one", "second", "third")
-    session.preset = seeded(7)
+    session.settings = msgspec.structs.replace(session.settings, preset=seeded(7))
     events = await all_of(session.send_many(UserMessage("A haiku"), 3))
     asked = events[0][1].message
     assert isinstance(events[0][1], MessageStored)
@@ -42,7 +42,7 @@ async def test_the_replies_are_siblings_of_one_message(store: Store):
 @pytest.mark.parametrize(("first", "expected"), [(2**32 - 2, [2**32 - 2, 0]), (0, [0, 1])])
 async def test_seeds_stay_in_their_range(first: int, expected: list[int]):
     session, engine = session_with(None)
-    session.preset = seeded(first)
+    session.settings = msgspec.structs.replace(session.settings, preset=seeded(first))
     await all_of(session.send_many(UserMessage("x"), 2))
     assert [request.sampling.seed for request in engine.requests] == expected
 

@@ -36,7 +36,10 @@ async def test_what_was_typed_survives_the_engine_and_yields_to_a_stop(store: St
 
 async def test_a_rewrite_begins_with_a_text_and_goes_on(store: Store):
     session, engine, old = await with_reply(store, " end")
-    session.preset = msgspec.structs.replace(PRESET, sampling=msgspec.structs.replace(PRESET.sampling, force=("Well",)))
+    session.settings = msgspec.structs.replace(
+        session.settings,
+        preset=msgspec.structs.replace(PRESET, sampling=msgspec.structs.replace(PRESET.sampling, force=("Well",))),
+    )
     events = await all_of(session.rewrite(old, "I say\ud800"))
     request = engine.requests[1]
     assert (request.reply_ids, request.reply_text, request.sampling.force) == ((), "I say?", ())

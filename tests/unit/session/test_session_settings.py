@@ -30,7 +30,7 @@ async def test_a_new_conversation_keeps_what_is_used(store: Store):
 
 async def test_without_settings_it_keeps_the_preset_and_the_name_of_the_model(store: Store):
     session, _ = session_with(store)
-    session.model_name = "mine"
+    session.settings = replace(session.settings, model_name="mine")
     await all_of(session.send(UserMessage("q")))
     assert await kept(store) == [(CHAT, ChatSettings(model="mine", preset=PRESET))]
 
@@ -57,7 +57,7 @@ async def test_what_is_used_for_want_of_another_is_not_kept(store: Store):
     session.use(OWN)
     await all_of(session.send(UserMessage("q")))
     session.use(replace(OWN, model="another"))
-    session.preset = Preset(name="for this turn")
+    session.settings = replace(session.settings, preset=Preset(name="for this turn"))
     await all_of(session.send(UserMessage("again")))
     assert await kept(store) == [(CHAT, OWN)]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from app.domain.conversation import UserMessage
 from app.domain.trace import Origin
 from app.protocol.commands import Resume
@@ -24,7 +26,7 @@ def reported(events: list[TurnEvent]) -> list[str]:
 
 async def test_a_turn_steps_from_its_start(store: Store):
     session, engine = session_with(store, "one two three")
-    session.step_from_start = True
+    session.settings = replace(session.settings, step_from_start=True)
     events = session.send(UserMessage("q"))
     seen = await until_paused(events)
     assert reported(seen) == []
@@ -73,9 +75,9 @@ async def test_without_a_turn_nothing_is_held(store: Store):
 
 async def test_several_replies_at_once_do_not_wait_for_steps(store: Store):
     session, engine = session_with(store, "one", "two", "three")
-    session.step_from_start = True
+    session.settings = replace(session.settings, step_from_start=True)
     await all_of(session.branches(UserMessage("q"), [PRESET, PRESET]))
     assert [request.n_steps for request in engine.requests] == [None, None]
-    session.step_from_start = False
+    session.settings = replace(session.settings, step_from_start=False)
     await all_of(session.fork(session.branch[-1], 1, n_steps=9))
     assert engine.requests[2].n_steps == 9

@@ -9,6 +9,7 @@ from app.domain.errors import StoreError
 from app.domain.sampling import Preset
 from app.session.events import StoreFailed
 from app.session.session import Session
+from app.session.turn import TurnSettings
 from app.store.store import Store
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.stored import children
@@ -43,7 +44,7 @@ def fault(store: Store, monkeypatch: pytest.MonkeyPatch) -> Fault:
 
 
 def new_session(store: Store, *replies: str) -> Session:
-    return Session(ScriptedEngine(replies), store, preset=Preset(name="p"))
+    return Session(ScriptedEngine(replies), store, TurnSettings(preset=Preset(name="p")))
 
 
 @pytest.mark.parametrize("after", [0, 1, 2, 3])

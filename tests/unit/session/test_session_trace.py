@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 
 import pytest
+from msgspec.structs import replace
 
 from app.config.settings import TraceSettings
 from app.domain.conversation import ReplyState, UserMessage
@@ -14,6 +15,7 @@ from app.domain.trace import ReplyTrace, text_before
 from app.protocol.events import GenerationStarted, TokensGenerated
 from app.session.events import ReplyFinished, StoreFailed
 from app.session.session import Session
+from app.session.turn import TurnSettings
 from app.store.store import Store
 from tests.fakes.engine_events import make_eog, make_prompt, make_token
 from tests.fakes.scripted_engine import Reply, ScriptedEngine, reply
@@ -28,13 +30,13 @@ def texts(trace: ReplyTrace | None) -> list[str]:
 
 
 def session_keeping(store: Store | None, traces: TraceSettings, *replies: Reply | str) -> Session:
-    return Session(ScriptedEngine(replies), store, preset=PRESET, trace_top_k=3, traces=traces)
+    return Session(ScriptedEngine(replies), store, TurnSettings(preset=PRESET, trace_top_k=3), traces=traces)
 
 
 async def test_a_trace_has_all_that_the_events_reported():
     drafting = DraftCounts(1, 2, 1, (1, 1), (1, 0))
     session, _ = session_with(None, reply("Soft rain", n_cached=3, cells=CELLS, drafting=drafting))
-    session.include_prompt = True
+    session.settings = replace(session.settings, include_prompt=True)
     await all_of(session.send(UserMessage("q")))
     trace = session.trace(session.branch[-1].id)
     assert trace == ReplyTrace(

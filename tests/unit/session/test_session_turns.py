@@ -6,6 +6,7 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
+from msgspec.structs import replace
 
 from app.domain.conversation import ReplyState, Role, UserMessage
 from app.domain.generation import FinishReason, Stop, Usage
@@ -92,8 +93,8 @@ async def test_a_reply_is_in_the_store_while_it_streams(store: Store):
 async def test_the_next_prompt_is_the_whole_branch_under_the_preset_of_now(store: Store):
     session, engine = session_with(store, "one", "two")
     await all_of(session.send(UserMessage("a")))
-    session.preset = Preset(name="other")
-    session.model_name = "mine"
+    session.settings = replace(session.settings, preset=Preset(name="other"))
+    session.settings = replace(session.settings, model_name="mine")
     await all_of(session.send(UserMessage("b")))
     assert [(m.role.value, m.content) for m in engine.requests[1].messages] == [
         ("user", "a"),
@@ -217,7 +218,7 @@ def test_the_title_is_the_first_line_that_says_something(text: str, title: str):
 
 async def test_what_the_window_could_not_hold_is_reported_and_kept(store: Store):
     session, engine = session_with(store, reply("a b c", trimmed=(2, 300), n_shifted=40))
-    session.preset = Preset(name="long", context="shift")
+    session.settings = replace(session.settings, preset=Preset(name="long", context="shift"))
     events = kinds(await all_of(session.send(UserMessage("q"))))
     assert events[:4] == ["MessageStored", "ContextTrimmed", "ReplyStarted", "GenerationStarted"]
     assert "ContextShifted" in events
@@ -239,6 +240,6 @@ async def test_the_engine_may_keep_the_state_of_what_is_kept(store: Store, saved
 async def test_a_turn_asks_for_speculation_and_stages_as_the_session_says(store: Store):
     session, engine = session_with(store, "one", "two")
     await all_of(session.send(UserMessage("a")))
-    session.speculate = session.trace_stages = True
+    session.settings = replace(session.settings, speculate=True, trace_stages=True)
     await all_of(session.regenerate())
     assert [(request.speculate, request.trace_stages) for request in engine.requests] == [(None, False), (True, True)]

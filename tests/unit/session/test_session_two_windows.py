@@ -13,6 +13,7 @@ from app.domain.errors import StoreError
 from app.session.events import BranchChanged, Gone
 from app.session.others import SeenState
 from app.session.session import Session
+from app.session.turn import TurnSettings
 from app.store.store import Store
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.unit.session.session_helpers import PRESET, all_of, siblings
@@ -31,7 +32,7 @@ class Windows:
         store = await Store.open(self.path)
         self.stores.append(store)
         engine = ScriptedEngine(replies, gated=gated)
-        session = Session(engine, store, preset=PRESET)
+        session = Session(engine, store, TurnSettings(preset=PRESET))
         if len(self.stores) == 1:
             await all_of(session.send(UserMessage("q")))
         else:
