@@ -8,6 +8,7 @@ import pytest
 from textual.geometry import Region
 
 from app.analysis.meter import Phase
+from app.domain.conversation import UserMessage
 from app.domain.generation import FinishReason, Stop
 from app.store.store import Store
 from app.tui.chat.screen import ChatScreen
@@ -51,7 +52,7 @@ async def write(path: Path, script: Reply, size: tuple[int, int], note: str) -> 
     app = make_app(path.parent, ScriptedEngine([script]), store=await Store.open(path))
     async with app.run_test(size=size):
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await until(lambda: chat.meter.phase is Phase.DONE and not chat.chat.running and note in drawn(chat))
         chat.refresh_panels()
         before = picture(chat)
