@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -32,6 +33,8 @@ from app.session.events import StoreFailed
 from app.session.tree import oldest_first, title_of
 from app.store.store import Store
 from app.store.traces import FORMAT, pack, unpack
+
+T = TypeVar("T")
 
 
 class _Remembered(Struct):
@@ -61,7 +64,11 @@ class MessageLog:
     @property
     def saving(self) -> bool:
         """Whether what is kept now goes to the store."""
-        return self._store is not None and not self._broken
+        return self._working is not None
+
+    @property
+    def _working(self) -> Store | None:
+        return None if self._broken else self._store
 
     @property
     def unsaved(self) -> list[Message]:
@@ -79,15 +86,22 @@ class MessageLog:
             self._failure = StoreFailed(str(error), error.hint)
         self._broken = True
 
+    async def attempt(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Returns what `work` on the store returns; None when that raises StoreError, which is noted by `fail`."""
+        try:
+            return await work
+        except StoreError as error:
+            self.fail(error)
+            return None
+
     async def start(
         self, title: str, asked: UserMessage, kind: ConversationKind, settings: ChatSettings
     ) -> tuple[Conversation, Message]:
         """Keeps a new conversation with its first message, both or neither."""
-        if self._store and not self._broken:
-            try:
-                return await self._store.start_conversation(title, asked, kind, settings)
-            except StoreError as error:
-                self.fail(error)
+        if (store := self._working) and (
+            started := await self.attempt(store.start_conversation(title, asked, kind, settings))
+        ):
+            return started
         now_ms = _now_ms()
         conversation = Conversation(
             id=next(self._new_ids),
@@ -113,67 +127,51 @@ class MessageLog:
         attachments: Attachments = (),
     ) -> Message:
         """Keeps a new message."""
-        if self._store and not self._broken:
+        if store := self._working:
             conversation_id = self.current_conversation(conversation_id)
             parent_id = None if parent_id is None else self.current_id(parent_id)
-            try:
-                return await self._store.add_message(conversation_id, parent_id, role, content, state, attachments)
-            except StoreError as error:
-                self.fail(error)
+            adding = store.add_message(conversation_id, parent_id, role, content, state, attachments)
+            if added := await self.attempt(adding):
+                return added
         return self._remember(conversation_id, parent_id, role, content, state, attachments)
 
     async def keep_settings(self, conversation_id: int, settings: ChatSettings) -> None:
         """Keeps what answers a conversation from now on."""
         if conversation_id in self._conversations:
             self._conversations[conversation_id] = replace(self._conversations[conversation_id], settings=settings)
-        elif self._store and not self._broken:
-            try:
-                await self._store.keep_settings(conversation_id, settings)
-            except StoreError as error:
-                self.fail(error)
+        elif store := self._working:
+            await self.attempt(store.keep_settings(conversation_id, settings))
 
     async def continue_as(self, conversation_id: int, kind: ConversationKind) -> None:
         """Notes who continues a stored conversation."""
-        if self._store and not self._broken and conversation_id > 0:
-            try:
-                await self._store.continue_as(conversation_id, kind)
-            except StoreError as error:
-                self.fail(error)
+        if conversation_id > 0 and (store := self._working):
+            await self.attempt(store.continue_as(conversation_id, kind))
 
     async def is_answered(self, message: Message) -> bool:
         """Whether any message follows this one; so too where that cannot be read."""
-        try:
-            kept = await self.messages(self.current_conversation(message.conversation_id))
-        except StoreError as error:
-            self.fail(error)
-            return True
-        return any(each.parent_id == self.current_id(message.id) for each in kept)
+        kept = await self.attempt(self.messages(self.current_conversation(message.conversation_id)))
+        return kept is None or any(each.parent_id == self.current_id(message.id) for each in kept)
 
     async def withdraw(self, message: Message) -> None:
         """Forgets a message that nothing answers, and its conversation with the only one."""
-        if self._memory.pop(message.id, None) is None and self._store and not self._broken:
-            try:
-                await self._store.withdraw(self.current_id(message.id))
-            except StoreError as error:
-                self.fail(error)
+        if self._memory.pop(message.id, None) is None and (store := self._working):
+            await self.attempt(store.withdraw(self.current_id(message.id)))
 
     async def journal(self, message: Message, content: str) -> None:
         """Keeps the text so far of a reply that is being written."""
-        if self._store and not self._broken and message.id > 0:
-            try:
-                await self._store.journal_reply(message.id, content)
-            except StoreError as error:
-                self.fail(error)
+        if message.id > 0 and (store := self._working):
+            await self.attempt(store.journal_reply(message.id, content))
 
     async def finish(
         self, message: Message, content: str, state: ReplyState, record: GenerationRecord, sampling: SamplingParams
     ) -> Message:
         """Keeps the whole reply."""
-        if self._store and not self._broken and message.id > 0:
-            try:
-                return await self._store.finish_reply(message.id, content, state, record, sampling)
-            except StoreError as error:
-                self.fail(error)
+        if (
+            message.id > 0
+            and (store := self._working)
+            and (finished := await self.attempt(store.finish_reply(message.id, content, state, record, sampling)))
+        ):
+            return finished
         message = replace(message, content=content, state=state, generation=record)
         self._memory[message.id] = _Remembered(message, sampling)
         return message
@@ -184,12 +182,8 @@ class MessageLog:
             return
         if message.id in self._memory:
             self._memory[message.id].trace = pack(trace)
-        elif self._store and not self._broken:
-            try:
-                await self._store.save_trace(message.id, trace)
-                await self._store.trim_traces(self._traces.max_bytes)
-            except StoreError as error:
-                self.fail(error)
+        elif store := self._working:
+            await self.attempt(self._save_trace(store, message.id, trace))
 
     async def trace(self, message_id: int) -> ReplyTrace | None:
         """What is kept of how a reply came about. Raises StoreError when it cannot be read."""
@@ -233,11 +227,8 @@ class MessageLog:
 
     async def show(self, conversation_id: int, message_id: int) -> None:
         """Keeps which message the branch that is shown ends in."""
-        if self._store and not self._broken and conversation_id > 0 and message_id > 0:
-            try:
-                await self._store.set_tip(conversation_id, message_id)
-            except StoreError as error:
-                self.fail(error)
+        if conversation_id > 0 and message_id > 0 and (store := self._working):
+            await self.attempt(store.set_tip(conversation_id, message_id))
 
     async def catch_up(self, conversation_id: int) -> int | None:
         """Tries to store what is only in memory; waits a moment at most for a store that is locked.
@@ -289,6 +280,10 @@ class MessageLog:
                 await store.finish_reply(message_id, content, message.state, message.generation, sampling)
         if remembered.trace and (trace := unpack(FORMAT, remembered.trace)):
             await store.save_trace(message_id, trace)
+
+    async def _save_trace(self, store: Store, message_id: int, trace: ReplyTrace) -> None:
+        await store.save_trace(message_id, trace)
+        await store.trim_traces(self._traces.max_bytes)
 
     async def _insert(self, store: Store, message: Message, state: ReplyState) -> int:
         conversation_id = self.current_conversation(message.conversation_id)

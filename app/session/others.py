@@ -11,7 +11,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from app.domain.conversation import ReplyState
-from app.domain.errors import StoreError
 from app.session.active_branch import ActiveBranch
 from app.session.active_turns import ActiveTurns
 from app.session.events import BranchChanged, StoreFailed
@@ -57,24 +56,20 @@ class Others:
         if self._store is None:
             return SeenState()
         async with self.lock:
-            try:
-                return await complete(self._look(self._store))
-            except StoreError as error:
-                self._keeper.fail(error)
-                return SeenState(self._keeper.take_failure())
+            seen = await self._keeper.attempt(complete(self._look(self._store)))
+        return seen or SeenState(self._keeper.take_failure())
 
     async def meet(self, *, extend: bool) -> BranchChanged | None:
         """Takes up what others wrote, just before a turn; brings a conversation back that they deleted."""
         if not self._keeper.saving:
             return None
-        try:
-            change = await complete(self._place.refresh(extend=extend))
-            if gone := self._place.gone:
-                await complete(self._place.bring_back())
-                change = replace(change or BranchChanged(), gone=gone)
-        except StoreError as error:
-            self._keeper.fail(error)
-            return None
+        return await self._keeper.attempt(self._meet(extend))
+
+    async def _meet(self, extend: bool) -> BranchChanged | None:
+        change = await complete(self._place.refresh(extend=extend))
+        if gone := self._place.gone:
+            await complete(self._place.bring_back())
+            change = replace(change or BranchChanged(), gone=gone)
         return change
 
     async def _look(self, store: Store) -> SeenState:
