@@ -47,13 +47,19 @@ def picture(chat: ChatScreen) -> dict[str, list[str]]:
     }
 
 
+def whole(chat: ChatScreen, note: str) -> bool:
+    """Returns whether the reply and its note are drawn."""
+    text = drawn(chat)
+    return "◆ one two three" in text and note in text
+
+
 async def write(path: Path, script: Reply, size: tuple[int, int], note: str) -> dict[str, list[str]]:
     """Has a reply written; returns the picture at its end."""
     app = make_app(path.parent, ScriptedEngine([script]), store=await Store.open(path))
     async with app.run_test(size=size):
         chat = await ready(app)
         chat.chat.submit(UserMessage("count"))
-        await until(lambda: chat.meter.phase is Phase.DONE and not chat.chat.running and note in drawn(chat))
+        await until(lambda: chat.meter.phase is Phase.DONE and not chat.chat.running and whole(chat, note))
         chat.refresh_panels()
         before = picture(chat)
     await app.close()
@@ -66,7 +72,7 @@ async def open_again(path: Path, size: tuple[int, int], note: str) -> dict[str, 
     app = make_app(path.parent, ScriptedEngine(), store=await Store.open(path), options=options)
     async with app.run_test(size=size):
         chat = await ready(app)
-        await until(lambda: chat.meter.phase is Phase.DONE and note in drawn(chat))
+        await until(lambda: chat.meter.phase is Phase.DONE and whole(chat, note))
         chat.refresh_panels()
         after = picture(chat)
     await app.close()
