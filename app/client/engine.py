@@ -1,13 +1,14 @@
-"""The interface between the app and an engine; the worker's client and the tests' scripted engine implement it."""
+"""The interface between the app and an engine: a core that every backend serves, and capabilities of some."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, TypeVar, runtime_checkable
 
 from msgspec import Struct
 
+from app.domain.errors import UsageError
 from app.protocol.commands import Bench, Generate, LoadModel, Predict, Resume, Score, Tokenize
 from app.protocol.events import (
     BenchEvent,
@@ -23,14 +24,14 @@ from app.protocol.events import (
 
 
 class EngineState(Enum):
-    """State of an engine."""
+    """Where an engine stands."""
 
     STARTING = "starting"
     NO_MODEL = "no model"
     LOADING = "loading"
     READY = "ready"
     LOST = "lost"
-    """Its process has ended; the next `load` or `generate` starts a new one."""
+    """Its process is gone; the next `load` or `generate` starts a new one."""
 
 
 class Stall(Struct, frozen=True):
@@ -41,23 +42,113 @@ class Stall(Struct, frozen=True):
     """Whether its process still answers and only its computing thread makes no progress."""
 
 
+Capability = TypeVar("Capability")
+
+
 class Engine(Protocol):
-    """One model at a time; used from one asyncio loop. Requests may overlap."""
+    """What every backend can do. One model at a time; used from one asyncio loop. Requests may overlap.
+
+    What only some can do is a protocol of its own below: ask with `isinstance`, or `require` it.
+    """
 
     @property
     def state(self) -> EngineState:
-        """The state of the engine."""
+        """Where the engine stands."""
         ...
 
     @property
     def hello(self) -> Hello | None:
-        """The running worker's Hello; None until it arrives."""
+        """The running worker's Hello; None until it arrives, and for a backend without a worker."""
         ...
 
     @property
     def model(self) -> ModelReady | None:
         """The loaded model, if any."""
         ...
+
+    def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
+        """Loads a model, starting the worker if needed; the last event is ModelReady, LoadFailed or EngineLost.
+
+        Closing the generator early cancels the load.
+        """
+        ...
+
+    def generate(self, command: Generate) -> AsyncGenerator[GenerationEvent]:
+        """Runs one request; the last event is GenerationFinished or EngineLost.
+
+        After EngineLost the next call starts a worker and loads the last model again before it sends the request.
+        Adjacent TokensGenerated are merged when the reader lags. Closing the generator early aborts the request.
+        """
+        ...
+
+    def abort(self, request_id: int) -> None:
+        """Aborts a request and returns at once; the generator still ends with GenerationFinished."""
+        ...
+
+    def next_request_id(self) -> int:
+        """Returns a new request id, unique for this engine."""
+        ...
+
+    async def close(self) -> None:
+        """Ends the worker, by force after a grace period. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class Steerable(Protocol):
+    """Decodes token by token under the user's control.
+
+    Only such an engine honours `n_steps`, `reply_ids`, `reply_text`, `branch`, `trace_stages` and `speculate` of a
+    `Generate`.
+    """
+
+    def pause(self, request_id: int) -> None:
+        """Asks a request to hold before its next token and returns at once; `Paused` follows in its stream."""
+        ...
+
+    def resume(self, command: Resume) -> None:
+        """Continues a paused request and returns at once."""
+        ...
+
+
+@runtime_checkable
+class Queryable(Protocol):
+    """Answers questions about a text without generating."""
+
+    async def tokenize(self, command: Tokenize) -> Tokenized | EngineLost:
+        """Returns the tokens of a text or of rendered messages."""
+        ...
+
+    async def predict(self, command: Predict) -> Predicted | EngineLost:
+        """The distribution over the next token."""
+        ...
+
+    def score(self, command: Score) -> AsyncGenerator[ScoreEvent]:
+        """Scores a text; the last event is ScoreFinished or EngineLost. Closing the generator early ends it."""
+        ...
+
+
+@runtime_checkable
+class Benchable(Protocol):
+    """Measures the model alone."""
+
+    def bench(self, command: Bench) -> AsyncGenerator[BenchEvent]:
+        """Runs one measurement; the last event is BenchFinished or EngineLost."""
+        ...
+
+
+@runtime_checkable
+class Forgetful(Protocol):
+    """Saves the states of conversations, and can delete them."""
+
+    def forget(self, conversations: Collection[int]) -> None:
+        """Deletes the saved states of conversations, now or once a worker runs; returns at once."""
+        ...
+
+
+@runtime_checkable
+class Restartable(Protocol):
+    """Runs in a process of its own, which may hang or crash and can be started again."""
 
     @property
     def stall(self) -> Stall | None:
@@ -73,57 +164,25 @@ class Engine(Protocol):
         """Ends the worker now, at the user's request; the next `load` or `generate` starts another."""
         ...
 
-    def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
-        """Loads a model, starting the worker if needed; the last event is ModelReady, LoadFailed or EngineLost.
 
-        Closing the generator early cancels the load.
-        """
-        ...
+def require(engine: Engine, capability: type[Capability], purpose: str) -> Capability:
+    """Returns the engine as one that has a capability. Raises UsageError if it has not: "cannot `purpose`"."""
+    if not isinstance(engine, capability):
+        raise UsageError(f"this engine cannot {purpose}", "Use a local model.")
+    return engine
 
-    def generate(self, command: Generate) -> AsyncGenerator[GenerationEvent]:
-        """Runs one request; the last event is GenerationFinished or EngineLost.
 
-        After EngineLost the next call starts a worker and loads the last model again before it sends the request.
-        Adjacent TokensGenerated events merge when the reader lags. Closing the generator early aborts the request.
-        """
-        ...
+def stall_of(engine: Engine) -> Stall | None:
+    """Returns the stall of an engine; None if it shows progress or cannot hang."""
+    return engine.stall if isinstance(engine, Restartable) else None
 
-    def bench(self, command: Bench) -> AsyncGenerator[BenchEvent]:
-        """Runs one measurement of the model alone; the last event is BenchFinished or EngineLost."""
-        ...
 
-    def pause(self, request_id: int) -> None:
-        """Asks a request to hold before its next token and returns at once; `Paused` follows in its stream."""
-        ...
+def is_crash_looping(engine: Engine) -> bool:
+    """Returns whether an engine crashed so often lately that only the user should start it again."""
+    return isinstance(engine, Restartable) and engine.crash_looping
 
-    def resume(self, command: Resume) -> None:
-        """Continues a paused request and returns at once."""
-        ...
 
-    async def tokenize(self, command: Tokenize) -> Tokenized | EngineLost:
-        """Returns the tokens of a text or of rendered messages."""
-        ...
-
-    async def predict(self, command: Predict) -> Predicted | EngineLost:
-        """Returns the distribution over the next token."""
-        ...
-
-    def score(self, command: Score) -> AsyncGenerator[ScoreEvent]:
-        """Scores a text; the last event is ScoreFinished or EngineLost. Closing the generator early ends it."""
-        ...
-
-    def abort(self, request_id: int) -> None:
-        """Aborts a request and returns at once; the generator still ends with GenerationFinished."""
-        ...
-
-    def forget(self, conversations: Collection[int]) -> None:
-        """Deletes the saved states of conversations, now or once a worker runs; returns at once."""
-        ...
-
-    def next_request_id(self) -> int:
-        """Returns a new request id, unique for this engine."""
-        ...
-
-    async def close(self) -> None:
-        """Ends the worker, by force after a grace period. Idempotent."""
-        ...
+def forget(engine: Engine, conversations: Collection[int]) -> None:
+    """Deletes what an engine has saved of conversations, if it saves anything."""
+    if isinstance(engine, Forgetful):
+        engine.forget(conversations)

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from app.client.engine import Engine
+from app.client.engine import Engine, Steerable, require
 from app.domain.conversation import Message
 from app.domain.sampling import N_SEEDS, Preset
 from app.domain.trace import ReplyTrace
@@ -135,14 +135,16 @@ class ActiveTurns:
             self._engine.abort(turn.request_id)
 
     def pause(self) -> None:
-        """Holds what runs before its next token."""
+        """Holds what runs before its next token. Raises UsageError if the engine cannot be paused."""
+        engine = require(self._engine, Steerable, "be paused")
         for turn in self._turns:
-            self._engine.pause(turn.request_id)
+            engine.pause(turn.request_id)
 
     def resume(self, how: Resume) -> None:
-        """Continues every paused turn in this way."""
+        """Continues every paused turn in this way. Raises UsageError if the engine cannot be paused."""
+        engine = require(self._engine, Steerable, "be paused")
         for turn in self._turns:
-            self._engine.resume(replace(how, request_id=turn.request_id))
+            engine.resume(replace(how, request_id=turn.request_id))
 
     def trace(self, message_id: int) -> ReplyTrace | None:
         """How one of these replies came about, so far."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
+from app.client.engine import Engine, forget
 from app.config.paths import cache_dir, ensure_dir
 from app.domain.conversation import Message, as_markdown
 from app.domain.errors import StoreError
@@ -43,10 +43,10 @@ def _write(unsaved: list[Message]) -> str:
     return f"{n} could not be saved in the history, nor in a file"
 
 
-async def close_store(store: Store, forget: Callable[[Collection[int]], None], *, works: bool) -> None:
+async def close_store(store: Store, engine: Engine, *, works: bool) -> None:
     """Erases what was deleted too long ago to be brought back, where the store works, and closes it."""
     with suppress(StoreError):  # what cannot be erased now is at the next start
         if works and (erased := await erase_expired(store)):
-            forget(erased)
+            forget(engine, erased)
     with suppress(StoreError):
         await store.close()

@@ -1,6 +1,6 @@
 """Erases conversations for good, with every copy of their text that this program made and can find.
 
-The engine's saved states are its own: whoever erases lets it forget them too (`Engine.forget`).
+The engine's saved states are its own: whoever erases lets it forget them too (`app.client.engine.Forgetful`).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from typing import Literal, Protocol
 
-from app.client.engine import EngineState
+from app.client.engine import EngineState, is_crash_looping
 from app.domain.conversation import Role, UserMessage
 from app.domain.errors import TokscopeError
 from app.session.events import TurnEvent
@@ -68,7 +68,7 @@ class Chat:
 
     def advance(self) -> None:
         """Sends the next message in line, unless the engine keeps crashing: then only the user restarts it."""
-        if self._engine.state is EngineState.LOST and self._engine.crash_looping:
+        if self._engine.state is EngineState.LOST and is_crash_looping(self._engine):
             self._host.queue_changed()
         else:
             self._send_next()

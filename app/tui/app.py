@@ -65,7 +65,7 @@ class TokscopeApp(App[int]):
         self.HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (40, "-narrow"), (100, "-wide")]
         self.VERTICAL_BREAKPOINTS = [(0, "-flat"), (10, "-low"), (18, "-tall")]
         self.services = services
-        self._keys = resolve(services.settings.keys)
+        self._keys = resolve(services.settings.keys, services.met)
         self._bindings = BindingsMap.merge([bindings_for("app", self._keys)])
         self._themes = ThemeManager(
             self,
@@ -197,7 +197,7 @@ class TokscopeApp(App[int]):
             screen.conversations.library.forget_gone()
         if self._store is not None:
             works = screen is not None and screen.chat.session.saving
-            await close_store(self._store, self.services.engine.forget, works=works)
+            await close_store(self._store, self.services.engine, works=works)
         await self.services.engine.close()
         return lost
 

@@ -1,30 +1,17 @@
-"""`ScriptedEngine`: an `app.client.engine.Engine` in process, exact and without a clock.
-
-Every token's figures follow from its place alone (see `tests.fakes.engine_events`). With `gated=True` each prefill
-step and each token waits for `permit`/`release`, so that a test decides what has happened and never sleeps.
-"""
+"""`ScriptedEngine`: `ScriptedCore` with every capability of the real engine."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Sequence
-from contextlib import aclosing
 
 from app.client.engine import EngineState, Stall
-from app.domain.generation import FinishReason
 from app.domain.trace import Prediction, TokenTrace
-from app.protocol.commands import Bench, Generate, LoadModel, Predict, Resume, Score, Tokenize
+from app.protocol.commands import Bench, Predict, Resume, Score, Tokenize
 from app.protocol.events import (
     BenchEvent,
     BenchFinished,
     BenchMeasured,
     EngineLost,
-    GenerationEvent,
-    GenerationFinished,
-    Hello,
-    LoadEvent,
-    LoadFailed,
-    LoadProgress,
-    ModelReady,
     Predicted,
     PromptFit,
     Scored,
@@ -32,28 +19,23 @@ from app.protocol.events import (
     ScoreFinished,
     Tokenized,
 )
-from tests.fakes.engine_events import make_finished, make_hello, make_lost, make_prediction, make_ready
-from tests.fakes.gate import Gate
-from tests.fakes.scripted_run import ScriptedRun
+from tests.fakes.engine_events import make_prediction
+from tests.fakes.scripted_core import ScriptedCore
 from tests.fakes.scripted_text import fit_of, rendered, scored, tokens_of
-from tests.fakes.scripts import Load, Reply, reply
+from tests.fakes.scripts import Load, Reply
 
 
-class ScriptedEngine:
-    """See the module. `replies` and `load_scripts` are used up in order, then `default` and a plain load.
+class ScriptedEngine(ScriptedCore):
+    """See the module.
 
     Attributes:
-        requests, loads, benches, aborted: every command that came, in order; `aborted` has each id once.
-        paused, resumed, tokenized, predicted, scored: likewise; `paused` are request ids.
+        benches, paused, resumed, tokenized, predicted, scored: what came, in order; `paused` are request ids.
         forgotten: the conversations that were to be forgotten.
         fit: what `tokenize` answers where a fit is asked for; None counts the messages' tokens.
         prediction: what `predict` answers; None is the geometric one.
-        dropped: requests whose generator was closed before its last event.
-        n_started: how often a worker was started, by loading or after a loss.
         stall: set by a test that lets the engine hang.
         crash_looping: set by a test.
         n_restarts: how often `restart` was called.
-        closed: whether `close` was called.
     """
 
     def __init__(
@@ -66,14 +48,8 @@ class ScriptedEngine:
         gated: bool = False,
         load_gated: bool = False,
     ) -> None:
-        self.replies = list(replies)
-        self.default = default
-        self.load_scripts = list(loads)
-        self.requests: list[Generate] = []
-        self.loads: list[LoadModel] = []
+        super().__init__(replies, default=default, loads=loads, loaded=loaded, gated=gated, load_gated=load_gated)
         self.benches: list[Bench] = []
-        self.aborted: list[int] = []
-        self.dropped: list[int] = []
         self.paused: list[int] = []
         self.forgotten: list[int] = []
         self.resumed: list[Resume] = []
@@ -82,57 +58,9 @@ class ScriptedEngine:
         self.scored: list[Score] = []
         self.fit: PromptFit | None = None
         self.prediction: Prediction | None = None
-        self._runs: dict[int, ScriptedRun] = {}
-        self.n_started = 1
         self.stall: Stall | None = None
         self.crash_looping = False
         self.n_restarts = 0
-        self.closed = False
-        self._gate = Gate(free=not gated)
-        self._load_gate = Gate(free=not load_gated)
-        self._last_id = 0
-        self._hello = make_hello()
-        self._model: ModelReady | None = make_ready() if loaded else None
-        self._reload = self._model
-        self._state = EngineState.READY if loaded else EngineState.NO_MODEL
-
-    @property
-    def state(self) -> EngineState:
-        return self._state
-
-    @property
-    def hello(self) -> Hello | None:
-        return self._hello
-
-    @property
-    def model(self) -> ModelReady | None:
-        return self._model
-
-    def next_request_id(self) -> int:
-        self._last_id += 1
-        return self._last_id
-
-    def permit(self, n: int = 1) -> None:
-        """Lets `n` further prefill steps or tokens through; for a test that reads the stream itself."""
-        self._gate.permit(n)
-
-    async def release(self, n: int = 1) -> None:
-        """Lets `n` steps through and returns when the reader, another task, has handled them and waits for more."""
-        await self._gate.release(n)
-
-    async def settled(self) -> None:
-        """Returns when every request waits: for a permit, or paused."""
-        await self._gate.settled()
-
-    async def release_load(self, n: int = 1) -> None:
-        """The same for the steps of a load; the last one is its outcome."""
-        await self._load_gate.release(n)
-
-    def run_free(self) -> None:
-        """Opens the gates for good."""
-        for gate in (self._gate, self._load_gate):
-            gate.free = True
-            gate.change()
 
     def restart(self) -> None:
         self.n_restarts += 1
@@ -140,80 +68,6 @@ class ScriptedEngine:
         for request_id in self._runs:
             self.abort(request_id)
         self._model, self._state = None, EngineState.LOST
-
-    async def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
-        self.loads.append(command)
-        script = self.load_scripts.pop(0) if self.load_scripts else Load()
-        outcome = script.outcome or make_ready(path=command.path)
-        self._restart()
-        self._model, self._state = None, EngineState.LOADING
-        gate = self._load_gate
-        gate.n_open += 1
-        try:
-            for fraction in script.steps:
-                await gate.step(lambda: self.closed)
-                yield LoadProgress(fraction)
-            await gate.step(lambda: self.closed)
-            self._settle_load(outcome)
-            yield outcome
-        finally:
-            if self._state is EngineState.LOADING:
-                self._state = EngineState.NO_MODEL
-            gate.n_open -= 1
-            gate.change()
-
-    def _settle_load(self, outcome: ModelReady | LoadFailed | EngineLost) -> None:
-        match outcome:
-            case ModelReady():
-                self._model = self._reload = outcome
-                self._state = EngineState.READY
-            case LoadFailed():
-                self._state = EngineState.NO_MODEL
-            case EngineLost():
-                self._state = EngineState.LOST
-
-    def _restart(self) -> None:
-        if self._state is EngineState.LOST:
-            self.n_started += 1
-            self._model = self._reload
-            self._state = EngineState.READY if self._model else EngineState.NO_MODEL
-
-    async def generate(self, command: Generate) -> AsyncGenerator[GenerationEvent]:
-        self.requests.append(command)
-        script = self.replies.pop(0) if self.replies else self.default
-        script = reply(script) if isinstance(script, str) else script
-        self._restart()
-        if self._model is None:
-            yield make_finished(command.request_id, FinishReason.ERROR, n_prompt=0, error="no model is loaded")
-            return
-        self._gate.n_open += 1
-        run = self._runs[command.request_id] = ScriptedRun(
-            command, script, self._gate, lambda: self.closed or command.request_id in self.aborted
-        )
-        ended = False
-        try:
-            async with aclosing(run.events()) as events:
-                async for event in events:
-                    if isinstance(event, GenerationFinished):
-                        ended = True
-                        event = self._closed() or event
-                    yield event
-            if not ended:
-                ended = True
-                self._model, self._state = None, EngineState.LOST
-                yield make_lost()
-        finally:
-            if not ended:
-                self.dropped.append(command.request_id)
-            del self._runs[command.request_id]
-            self._gate.n_open -= 1
-            self._gate.change()
-
-    def _closed(self) -> EngineLost | None:
-        if not self.closed:
-            return None
-        self._state = EngineState.LOST
-        return EngineLost(0, "closed")
 
     def forget(self, conversations: Collection[int]) -> None:
         self.forgotten += conversations
@@ -284,14 +138,3 @@ class ScriptedEngine:
         for _ in range(command.n_reps):
             yield BenchMeasured(command.request_id, (command.n_prompt + command.n_gen) / 100)
         yield BenchFinished(command.request_id)
-
-    def abort(self, request_id: int) -> None:
-        if request_id not in self.aborted:
-            self.aborted.append(request_id)
-        self._gate.change()
-
-    async def close(self) -> None:
-        self.closed = True
-        self._model, self._state = None, EngineState.LOST
-        for gate in (self._gate, self._load_gate):
-            gate.change()

@@ -16,7 +16,8 @@ from app.tui.branches.plan import BranchPlan
 from app.tui.branches.screen import BranchesScreen
 from app.tui.versions.fork import Rewrite
 from tests.fakes.chat_app import answered, make_app, ready, until
-from tests.fakes.scripted_engine import ScriptedEngine, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import reply
 
 Compare = Callable[..., bool]
 SIZES = pytest.mark.parametrize("size", [(80, 24), (140, 40)], ids=["narrow", "wide"])

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from app.cli.common import console
 from app.cli.common.options import AskOptions
 from app.cli.common.setup import Setup
-from app.client.engine import Engine
+from app.client.engine import Engine, forget
 from app.config.paths import database_file, ensure_dir
 from app.domain.conversation import Conversation, ConversationKind, Message
 from app.domain.errors import StoreError, UsageError
@@ -61,7 +61,7 @@ async def open_session(options: AskOptions, setup: Setup, engine: Engine) -> Asy
     store = await _open_store(options, setup)
     if store is not None and not store.read_only:
         with suppress(StoreError):  # what cannot be erased now is at the next start
-            engine.forget(await erase_expired(store))
+            forget(engine, await erase_expired(store))
     try:
         kept = _session(options, setup, engine, store)
         if setup.continues is not None:

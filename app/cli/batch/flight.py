@@ -15,7 +15,7 @@ from app.cli.batch.lines import BadLine, Request
 from app.cli.batch.output import Order, Progress
 from app.cli.common import console
 from app.cli.common.exit_codes import ExitCode
-from app.client.engine import Engine
+from app.client.engine import Engine, is_crash_looping
 from app.domain.errors import EngineLostError
 from app.domain.generation import ContextPolicy, FinishReason
 from app.domain.sampling import is_constrained
@@ -88,13 +88,13 @@ class Flight:
     async def _answer(self, line: Request) -> dict[str, Any] | None:
         """Returns the result of a line; None where it was stopped."""
         answer, last = await self._ask(line)
-        if isinstance(last, EngineLost) and not self._stopped and not self._engine.crash_looping:
+        if isinstance(last, EngineLost) and not self._stopped and not is_crash_looping(self._engine):
             answer, last = await self._ask(line)
         if self._stopped and (
             last is None or isinstance(last, EngineLost) or answer.finish_reason is FinishReason.ABORT
         ):
             return None
-        gone = isinstance(last, EngineLost) and (last.exit_code is None or self._engine.crash_looping)
+        gone = isinstance(last, EngineLost) and (last.exit_code is None or is_crash_looping(self._engine))
         if gone or (isinstance(last, GenerationFinished) and answer.error and self._engine.model is None):
             raise EngineLostError(answer.error, hint=_ON)
         for said in filter(None, (answer.lost, answer.cut_off)):

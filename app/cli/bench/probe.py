@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from app.client.engine import Engine
+from app.client.engine import Benchable, Engine, Queryable, require
 from app.domain.conversation import Role
 from app.domain.errors import EngineLostError, GenerationError, ModelError
 from app.domain.generation import DraftCounts, FinishReason, Usage
@@ -100,8 +100,9 @@ class Probe:
     async def raw(self, n_prompt: int, n_gen: int, depth: int = 0, *, warm_up: bool = True) -> float:
         """Tokens a second of the model alone, by the engine's clock. Raises GenerationError, EngineLostError."""
         request_id = self._engine.next_request_id()
+        engine = require(self._engine, Benchable, "be measured alone")
         seconds = 0.0
-        async with aclosing(self._engine.bench(Bench(request_id, n_prompt, n_gen, depth, 1, warm_up))) as events:
+        async with aclosing(engine.bench(Bench(request_id, n_prompt, n_gen, depth, 1, warm_up))) as events:
             async for event in events:
                 match event:
                     case BenchMeasured():
@@ -134,7 +135,9 @@ class Probe:
         return await self._follow(msgspec.structs.replace(command, cacheable=cacheable, prompt_ids=ids), None)
 
     async def _ids(self, text: str) -> tuple[int, ...]:
-        reported = await self._engine.tokenize(Tokenize(self._engine.next_request_id(), text))
+        reported = await require(self._engine, Queryable, "split text into tokens").tokenize(
+            Tokenize(self._engine.next_request_id(), text)
+        )
         if isinstance(reported, EngineLost):
             raise _lost(reported)
         if reported.error:

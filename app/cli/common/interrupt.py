@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from app.cli.common import console
 from app.cli.common.exit_codes import EXIT_CODES, EndedBySignal, ExitCode, is_ignored
-from app.client.engine import Engine
+from app.client.engine import Engine, stall_of
 
 _LOOK_S = 0.5
 
@@ -18,7 +18,7 @@ async def report_stalls(engine: Engine) -> None:
     stalled = False
     while True:
         await asyncio.sleep(_LOOK_S)
-        stall = engine.stall
+        stall = stall_of(engine)
         if stall and not stalled:
             what = "made no progress" if stall.answers else "not answered"
             console.print_error(f"the engine has {what} for {stall.seconds:.0f} s", "waiting; Ctrl-C ends it")

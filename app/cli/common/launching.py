@@ -59,13 +59,14 @@ class EngineLauncher:
 
     async def forget(self, conversation_ids: Collection[int]) -> None:
         """Starts a worker, has it delete what it saved of these conversations, and ends it. Raises EngineLostError."""
+        from app.client.engine import forget
         from app.client.worker_client import WorkerClient
         from app.domain.errors import EngineLostError
         from app.protocol.events import EngineLost
 
         engine = self.engine()
         try:
-            engine.forget(conversation_ids)
+            forget(engine, conversation_ids)
             if isinstance(engine, WorkerClient) and isinstance(lost := await engine.start(), EngineLost):
                 raise EngineLostError(
                     f"the engine's saved states of what was erased are still there: {lost.reason}",

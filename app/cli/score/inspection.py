@@ -18,7 +18,7 @@ from app.cli.common.inputs import read_input_text
 from app.cli.common.interrupt import Interrupt
 from app.cli.common.launching import EngineLauncher
 from app.cli.score.table import PLAIN, PaintStyle, painted, token_table, wants_paint
-from app.client.engine import Engine
+from app.client.engine import Engine, Queryable, require
 from app.domain.errors import GenerationError, TokscopeError
 from app.domain.probability import step
 from app.domain.trace import TokenTrace
@@ -83,7 +83,7 @@ def run_inspect(options: InspectOptions, launcher: EngineLauncher) -> int:
         n_top = N_TOP if options.top is None else options.top
         command = Score(engine.next_request_id(), text, max(n_top, 1), found.n_ctx)
         interrupt.stop = lambda: engine.abort(command.request_id)
-        async with aclosing(engine.score(command)) as events:
+        async with aclosing(require(engine, Queryable, "score text").score(command)) as events:
             async for event in events:
                 match event:
                     case Scored():

@@ -15,7 +15,7 @@ from app.cli.common.launching import EngineLauncher
 from app.cli.common.options import AskOptions
 from app.cli.common.setup import look_up
 from app.cli.score.table import padded, wants_paint
-from app.client.engine import Engine
+from app.client.engine import Engine, Queryable, require
 from app.domain.conversation import Role
 from app.domain.errors import GenerationError
 from app.domain.probability import percent
@@ -43,7 +43,9 @@ def run_next(options: AskOptions, launcher: EngineLauncher, *, raw: bool, k: int
     async def ask(engine: Engine, interrupt: Interrupt) -> tuple[int, Prediction]:
         request_id = engine.next_request_id()
         interrupt.stop = lambda: engine.abort(request_id)
-        answer = await engine.predict(Predict(request_id, messages, setup.preset.sampling, k, text))
+        answer = await require(engine, Queryable, "predict the next token").predict(
+            Predict(request_id, messages, setup.preset.sampling, k, text)
+        )
         if isinstance(answer, EngineLost):
             raise lost(answer)
         if interrupt.requested:

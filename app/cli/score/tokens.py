@@ -12,7 +12,7 @@ from app.cli.common.inputs import read_input_text
 from app.cli.common.interrupt import Interrupt
 from app.cli.common.launching import EngineLauncher
 from app.cli.score.table import CONTROL, QUIET, PaintStyle, painted, wants_paint
-from app.client.engine import Engine
+from app.client.engine import Engine, Queryable, require
 from app.domain.errors import GenerationError
 from app.domain.trace import PromptToken
 from app.protocol.commands import Tokenize
@@ -31,7 +31,9 @@ def run_tokenize(
     located = find_model(model, n_ctx=_SMALL_WINDOW, n_gpu_layers=0)
 
     async def ask(engine: Engine, _: Interrupt) -> tuple[PromptToken, ...]:
-        answer = await engine.tokenize(Tokenize(engine.next_request_id(), given, parse_special=special))
+        answer = await require(engine, Queryable, "split text into tokens").tokenize(
+            Tokenize(engine.next_request_id(), given, parse_special=special)
+        )
         if isinstance(answer, EngineLost):
             raise lost(answer)
         if answer.error:

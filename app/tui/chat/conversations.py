@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from app.client.engine import forget
 from app.domain.conversation import Conversation, ConversationKind
 from app.domain.errors import StoreError
 from app.domain.text import one_line
@@ -22,7 +23,6 @@ class Library:
 
     def __init__(self, session: Session) -> None:
         """Every method raises StoreError if the session has no store."""
-        self._forget = session.engine.forget
         self._opened = session.store
         self._session = session
         self._deleted: list[tuple[Conversation, bool]] = []
@@ -46,7 +46,7 @@ class Library:
             raise StoreError("this conversation is not saved yet", "A new conversation leaves it behind.")
         shown = self.is_shown(conversation)
         await self._store.delete(conversation.id)
-        self._forget((conversation.id,))
+        forget(self._session.engine, (conversation.id,))
         self._deleted.append((conversation, shown))
         if shown:
             self._session.new()
@@ -62,12 +62,12 @@ class Library:
         ids = [] if self._opened.read_only else await erase_expired(self._opened)
         ids += [each.id for each in await self._opened.deleted()]
         if ids:
-            self._forget(ids)
+            forget(self._session.engine, ids)
 
     def forget_gone(self) -> None:
         """Erases the engine's saved states of the conversation on the screen if another window deleted it."""
         if self._session.gone and self._session.conversation:
-            self._forget((self._session.conversation.id,))
+            forget(self._session.engine, (self._session.conversation.id,))
 
     async def undo_delete(self) -> tuple[Conversation, bool] | None:
         """Restores the last deletion, of this window if there is one, else of any other window or session.

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
-from app.tui.common.commands import Command, command_of_letter
+from app.tui.common.commands import Command
 from app.tui.common.host import ChatHost
 from app.tui.step.dock import StepDock
 from app.tui.transcript.view import SCROLL_KEYS
@@ -126,7 +126,7 @@ class InputRouter:
         """Moves the focus to where `event` belongs; returns whether the event is dealt with."""
         focused = self._screen.focused
         if self._host.read_only or focused is self._dock.line:
-            return self._refuses(event)
+            return self._host.read_only and isinstance(event, events.Paste)
         if focused is self._composer:
             if isinstance(event, events.Key) and event.key == "tab" and self._dock.is_shown:
                 self._screen.set_focus(self._dock.panel)
@@ -147,17 +147,13 @@ class InputRouter:
                 self._to_composer()
         return False
 
-    def _refuses(self, event: events.Key | events.Paste) -> bool:
-        refused = isinstance(event, events.Paste) and bool(self._host.read_only)
-        if refused:
-            self._host.announce(self._host.read_only)
-        return refused
-
     def _type(self, event: events.Key, focused: Widget | None) -> bool:
         char = event.character or ""
         if focused is self._dock.panel and self._dock.panel.takes(char):
             return False
-        is_command = focused is self._transcript and not self._composer.text and command_of_letter(char) is not None
+        is_command = (
+            focused is self._transcript and not self._composer.text and self._host.keymap.of_letter(char) is not None
+        )
         if is_command and self._lone is None:
             self._lone = event
             self._timer = self._screen.set_timer(LONE_S, self._act)
@@ -169,7 +165,7 @@ class InputRouter:
     def _act(self) -> None:
         if self._lone is not None:
             char, self._lone = self._lone.character or "", None
-            if (command := command_of_letter(char)) is None:
+            if (command := self._host.keymap.of_letter(char)) is None:
                 return
             self._acted = _Acted(char, command, monotonic())
             self._screen.call_later(self._screen.run_action, self._acted.command.action)
@@ -195,7 +191,6 @@ class InputRouter:
     def keep_paste(self, text: str) -> None:
         """Takes what was pasted into a view that has no text field."""
         if self._host.read_only:
-            self._host.announce(self._host.read_only)
             return
         self._composer.display = True
         self._composer.paste(text)

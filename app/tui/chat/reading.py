@@ -45,12 +45,12 @@ class Reading:
         if not any(message.role is Role.ASSISTANT for message in session.branch):
             self._host.announce("There is no reply to inspect yet.")
             return
+        kept, offers = session.settings.kept, self._host.keymap.offers
+        can_fork, can_record = offers("rewrite"), offers("record_stages")
         wanted = await self._host.ask(
-            InspectorScreen(session, message_id, section, self._host.read_only, token, session.settings.kept)
+            InspectorScreen(session, message_id, section, token, kept, can_fork=can_fork, can_record=can_record)
         )
-        if wanted is not None and self._host.read_only:
-            self._host.announce(self._host.read_only)
-        elif wanted is not None:
+        if wanted is not None:
             self._host.run(self._forking.fork(wanted))
 
     def record_stages(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from app.client.engine import EngineState
+from app.client.engine import EngineState, Restartable, require, stall_of
 from app.domain.conversation import Message, prompts
 from app.session.send_queue import Chat
 from app.tui.chat.drafts import DraftKeeper
@@ -98,7 +98,7 @@ class Replies:
 
     def regenerate(self) -> None:
         """Writes the last reply again; stops and keeps one that is running, restarts an engine that hangs or failed."""
-        if self._chat.session.engine.stall:
+        if stall_of(self._chat.session.engine):
             self.restart()
         elif self._chat.running:
             self._host.run(self._stop_and_regenerate())
@@ -120,7 +120,7 @@ class Replies:
     def restart(self) -> None:
         """Restarts the engine and loads the model again; writes again a reply that was running."""
         again = self._reply_again if self._chat.running else None
-        self._chat.session.engine.restart()
+        require(self._chat.session.engine, Restartable, "be restarted").restart()
         self._loads.again(again)
 
     def _reply_again(self) -> None:

@@ -16,7 +16,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from app.analysis.meter import RunMeter
-from app.client.engine import EngineState
+from app.client.engine import EngineState, stall_of
 from app.domain.conversation import Message, n_tokens, prompts
 from app.domain.errors import TokscopeError
 from app.domain.text import safe_text
@@ -40,7 +40,6 @@ from app.tui.chat.state import StateView
 from app.tui.chat.turns import TurnRunner
 from app.tui.common import frame_rate
 from app.tui.common.bindings import bindings_for
-from app.tui.common.commands import action_of
 from app.tui.common.keymap import Keymap
 from app.tui.common.safe import Dialog, Result, SafeScreen
 from app.tui.common.services import Services
@@ -71,11 +70,11 @@ class ChatScreen(SafeScreen):
     """Is the `ChatHost` of its parts.
 
     Attributes:
-        read_only: why nothing can be changed; empty where everything can.
+        read_only: whether nothing can be written.
+        keymap: the commands on offer and their keys.
         gate: keeps the keys that are typed while a dialog opens.
     """
 
-    read_only = ""
     gate: InputGate
 
     def __init__(
@@ -86,13 +85,14 @@ class ChatScreen(SafeScreen):
         self._bindings = BindingsMap.merge([self._bindings, bindings_for("screen", keymap)])
         self._services = services
         self._session = session
-        self._keymap = keymap
+        self.keymap = keymap
         self._themes = themes
+        self.read_only = services.is_replay
         self._idle_timer: Timer | None = None
         self._stall_timer: Timer | None = None
         self.transcript = Transcript(id="transcript")
         self.composer = Composer("Ask anything", id="composer")
-        self.pill = Pill(action_of("end"), id="pill")
+        self.pill = Pill(keymap.action("end"), id="pill")
         self.panels = PanelColumn(id="panels")
         self.status_line = StatusLine(id="status")
         self.meter = RunMeter()
@@ -128,7 +128,7 @@ class ChatScreen(SafeScreen):
         self.watching = PanelController(
             host, session, self.meter, services.memory, self.panels, self.status_line, self.loader
         )
-        self.watching.read_only = self.read_only
+        self.watching.can_speculate = keymap.offers("speculate")
         self.panels.on_open = lambda name: self.open(self.watching.show(name))
         self.commands = self.make_commands()
 
@@ -347,9 +347,9 @@ class ChatScreen(SafeScreen):
         self.call_after_refresh(self.refresh_panels)
 
     async def _run_from_palette(self) -> None:
-        chosen = await self.ask(Palette(self._keymap))
+        chosen = await self.ask(Palette(self.keymap))
         if chosen is not None:
-            await self.run_action(action_of(chosen))
+            await self.run_action(self.keymap.action(chosen))
 
     # Events
 
@@ -383,10 +383,10 @@ class ChatScreen(SafeScreen):
 
     @on(Transcript.FollowChanged)
     def _following(self, event: Transcript.FollowChanged) -> None:
-        self.pill.show(event.new_lines, self._keymap.label("end"))
+        self.pill.show(event.new_lines, self.keymap.label("end"))
 
     def _look_at_engine(self) -> None:
-        if self.state.stall.display or self._services.engine.stall:
+        if self.state.stall.display or stall_of(self._services.engine):
             self.refresh_state()
 
     def _look_around(self) -> None:

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from textual.content import Content
 from textual.widgets import Static
 
-from app.client.engine import EngineState
+from app.client.engine import EngineState, stall_of
 from app.domain.text import one_line, safe_text
 from app.protocol.events import ModelReady
 from app.session.loading import EngineLoader
 from app.session.send_queue import Chat
 from app.tui.chat.status import Situation, header_left, header_right, key_hints, loading_word, queue_line, stall_line
-from app.tui.common.commands import COMMANDS
 from app.tui.common.keymap import Keymap
 from app.tui.step.control import StepControl
 from app.tui.step.dock import step_hints
@@ -92,7 +91,7 @@ def facts(model: ModelReady) -> str:
 
 def welcome_keys(keymap: Keymap) -> list[tuple[str, str]]:
     """Returns the keys that a new user needs first, each with its hint."""
-    hints = {command.id: command.hint for command in COMMANDS}
+    hints = {command.id: command.hint for command in keymap.commands}
     return [("Enter", "send"), *((keymap.label(name), hints[name]) for name in _KEYS if keymap.label(name))]
 
 
@@ -116,7 +115,7 @@ class StateView:
         `writing`: the composer has the focus; `empty`: the welcome text is shown.
         """
         now = self.now()
-        self.header.show(header_left(now), header_right(now))
+        self.header.show(header_left(now, self._keymap), header_right(now, self._keymap))
         hints = step_hints(self._keymap, writing=writing) if now.paused else key_hints(self._keymap, now.running)
         self.keys.show(hints)
         self.queue.show(queue_line(now, self._keymap))
@@ -143,7 +142,7 @@ class StateView:
             waiting=tuple(each.text for each in self._chat.waiting),
             paused=step.state.shown,
             step_armed=step.armed,
-            stall=session.engine.stall,
+            stall=stall_of(session.engine),
             others_reply=session.others_reply,
             gone=session.gone,
         )
@@ -151,5 +150,5 @@ class StateView:
     @property
     def is_busy(self) -> bool:
         """Whether the engine works, or hangs, and has to be looked at often."""
-        stalled = self.stall.display or self._chat.session.engine.stall is not None
+        stalled = self.stall.display or stall_of(self._chat.session.engine) is not None
         return self._chat.running or self._loader.status.fraction is not None or stalled

@@ -10,7 +10,6 @@ from app.domain.text import one_line
 from app.protocol.events import ModelReady
 from app.session.events import Gone
 from app.session.loading import LoadStatus
-from app.tui.common.commands import COMMANDS, action_of
 from app.tui.common.keymap import Keymap
 from app.tui.widgets.bar import Segment
 
@@ -53,21 +52,21 @@ class Situation:
         return self.engine is EngineState.NO_MODEL or bool(self.load.error and not self.load.cancelled)
 
 
-def header_left(now: Situation) -> list[Segment]:
+def header_left(now: Situation, keymap: Keymap) -> list[Segment]:
     """Returns model, quantisation, preset and title; a click on one changes it."""
     name = now.load.title or (now.model.title if now.model else "no model")
-    segments = [Segment(one_line(name, 48), "bold $primary", action_of("model"), 5)]
+    segments = [Segment(one_line(name, 48), "bold $primary", keymap.action("model"), 5)]
     if now.model and now.model.quant and now.model.quant not in name:
-        segments.append(Segment(one_line(now.model.quant, 12), _MUTED, action_of("model"), 2))
-    segments.append(Segment(one_line(now.preset, 24), "$accent", action_of("preset"), 3))
+        segments.append(Segment(one_line(now.model.quant, 12), _MUTED, keymap.action("model"), 2))
+    segments.append(Segment(one_line(now.preset, 24), "$accent", keymap.action("preset"), 3))
     if now.title:
-        segments.append(Segment(one_line(now.title, 60), _MUTED, action_of("rename"), 1))
+        segments.append(Segment(one_line(now.title, 60), _MUTED, keymap.action("rename"), 1))
     if now.gone:
-        segments.append(Segment(now.gone.value, "$warning", action_of("undo_delete"), 4))
+        segments.append(Segment(now.gone.value, "$warning", keymap.action("undo_delete"), 4))
     return segments
 
 
-def header_right(now: Situation) -> list[Segment]:
+def header_right(now: Situation, keymap: Keymap) -> list[Segment]:
     """Returns the state as a symbol and a word, and the progress of a load."""
     segments = [] if now.saving else [Segment("not saved", "$warning", "", 6)]
     fraction = now.load.fraction
@@ -80,13 +79,13 @@ def header_right(now: Situation) -> list[Segment]:
             Segment(f"◌ {loading_word(fraction)} {'━' * done}{'╌' * (_BAR - done)} {fraction:4.0%}", "$warning", "", 9),
         ]
     if now.paused:
-        return [*segments, Segment("‖ paused", "bold $warning", action_of("step"), 9)]
+        return [*segments, Segment("‖ paused", "bold $warning", keymap.action("step"), 9)]
     if now.step_armed:
-        segments.append(Segment("step mode", "$warning", action_of("step"), 8))
+        segments.append(Segment("step mode", "$warning", keymap.action("step"), 8))
     if now.running:
-        return [*segments, Segment("◉ replying", "$accent", action_of("stop"), 9)]
+        return [*segments, Segment("◉ replying", "$accent", keymap.action("stop"), 9)]
     if now.no_model:
-        return [*segments, Segment("○ no model", "$warning", action_of("model"), 9)]
+        return [*segments, Segment("○ no model", "$warning", keymap.action("model"), 9)]
     word, style = {
         EngineState.READY: ("● ready", "$success"),
         EngineState.LOST: ("✕ engine lost", "$error"),
@@ -100,9 +99,9 @@ def loading_word(fraction: float) -> str:
 
 
 def key_hints(keymap: Keymap, running: bool) -> list[Segment]:
-    """Returns the keys that matter now, in the order of `COMMANDS`."""
+    """Returns the keys that matter now, in the order of the table."""
     shown = [] if running else [Segment("send", _MUTED, "", 90, "⏎ ")]
-    for n, command in enumerate(COMMANDS):
+    for n, command in enumerate(keymap.commands):
         key = keymap.short(command.id)
         if not command.hint or not key or (running and command.id in {"regenerate"}):
             continue
@@ -129,7 +128,7 @@ def queue_line(now: Situation, keymap: Keymap) -> list[Segment]:
     segments = [Segment(f"▸ {count}", "bold $warning", "", 3), Segment(one_line(now.waiting[0], 200), "", "", 1)]
     if why:
         segments.append(Segment(why, _MUTED, "", 2))
-    segments.append(Segment("takes it back", _MUTED, action_of("stop"), 0, f"{keymap.label('stop')} "))
+    segments.append(Segment("takes it back", _MUTED, keymap.action("stop"), 0, f"{keymap.label('stop')} "))
     return segments
 
 
@@ -143,9 +142,9 @@ def stall_line(stall: Stall | None, keymap: Keymap, *, loading: bool) -> list[Se
         Segment("waiting", _MUTED),
     ]
     choices = [
-        ("regenerate", "restarts it", action_of("restart"), 2),
-        ("model", "other model", action_of("model"), 1),
-        ("stop", "stops", action_of("stop"), 0),
+        ("regenerate", "restarts it", keymap.action("restart"), 2),
+        ("model", "other model", keymap.action("model"), 1),
+        ("stop", "stops", keymap.action("stop"), 0),
     ]
     for command, does, action, weight in choices[:2] if loading else choices:
         segments.append(Segment(does, _MUTED, action, weight, f"{keymap.short(command)} "))

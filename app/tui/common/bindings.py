@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from textual.binding import Binding, BindingsMap
 
-from app.tui.common.commands import COMMANDS
 from app.tui.common.keymap import Keymap
 
 
@@ -15,6 +14,6 @@ def bindings_for(namespace: str, keymap: Keymap) -> BindingsMap:
     """
     return BindingsMap(
         Binding(",".join(keymap.keys[command.id]), command.action, command.title, show=False, priority=True)
-        for command in COMMANDS
+        for command in keymap.commands
         if command.action.startswith(f"{namespace}.") and keymap.keys[command.id]
     )

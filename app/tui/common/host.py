@@ -8,13 +8,20 @@ from typing import Protocol
 from textual.notifications import SeverityLevel
 
 from app.domain.conversation import Message
+from app.tui.common.keymap import Keymap
 from app.tui.common.safe import Dialog, Result
 
 
 class ChatHost(Protocol):
-    """The screen of the chat. `read_only` says why nothing can be changed; empty where everything can."""
+    """The screen of the chat.
 
-    read_only: str
+    Attributes:
+        read_only: whether nothing can be written.
+        keymap: the commands on offer.
+    """
+
+    read_only: bool
+    keymap: Keymap
 
     async def ask(self, dialog: Dialog[Result]) -> Result | None:
         """Shows a dialog; returns its result, None if it was closed without one."""

@@ -1,16 +1,16 @@
-"""Which key runs which command: the defaults of `app.tui.common.commands`, overridden by the user's `[keys]`.
+"""Which commands are on offer and which key runs each: the defaults of the table, overridden by the user's `[keys]`.
 
 Pure. A key is usable when every terminal can send it and typing does not need it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from app.domain.text import one_line
-from app.tui.common.commands import COMMANDS, Command
+from app.tui.common.commands import COMMANDS, Command, Need
 
 _MODIFIERS = frozenset({"ctrl", "alt", "shift", "super"})
 _ALONE = frozenset(
@@ -29,11 +29,25 @@ _NAMES = {"escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn", "delete": "Del"
 
 @dataclass(frozen=True)
 class Keymap:
-    """The keys in force and what was wrong with the user's."""
+    """The commands on offer, their keys, and what was wrong with the user's."""
 
+    commands: tuple[Command, ...]
+    """In the order of the table, without those whose need is not met."""
     keys: Mapping[str, tuple[str, ...]]
     """Command id to its keys, in Textual's spelling; an empty tuple for a command of the palette only."""
     notices: tuple[str, ...] = ()
+
+    def offers(self, command_id: str) -> bool:
+        """Returns whether the command is on offer."""
+        return command_id in self.keys
+
+    def action(self, command_id: str) -> str:
+        """Returns the Textual action that runs the command; empty when it is not on offer."""
+        return next((command.action for command in self.commands if command.id == command_id), "")
+
+    def of_letter(self, letter: str) -> Command | None:
+        """Returns the command that has this letter."""
+        return next((command for command in self.commands if command.letter == letter), None)
 
     def label(self, command_id: str) -> str:
         """Returns the command's first key for reading, as in `Ctrl+R`; empty when it has none."""
@@ -65,12 +79,12 @@ def why_unusable(key: str) -> str:
     return "typing needs it" if base in _WITH_MODIFIER or len(base) == 1 else "there is no such key"
 
 
-def resolve(overrides: Mapping[str, str], commands: Iterable[Command] = COMMANDS) -> Keymap:
-    """Lays `overrides` (command id to keys, separated by commas) over the defaults.
+def resolve(overrides: Mapping[str, str], met: Collection[Need] = frozenset(Need)) -> Keymap:
+    """Lays `overrides` (command id to keys, separated by commas) over the defaults, and keeps what `met` allows.
 
     A key that the user gives to one command is taken from the command that had it by default.
     """
-    defaults = {command.id: _split(command.keys) for command in commands}
+    defaults = {command.id: _split(command.keys) for command in COMMANDS}
     notices: list[str] = []
     chosen: dict[str, tuple[str, ...]] = {}
     owner: dict[str, str] = {}
@@ -89,11 +103,12 @@ def resolve(overrides: Mapping[str, str], commands: Iterable[Command] = COMMANDS
                 usable.append(key)
         if usable:
             chosen[command_id] = tuple(usable)
+    offered = tuple(command for command in COMMANDS if command.needs is None or command.needs in met)
     keys = {
-        command_id: chosen.get(command_id, tuple(key for key in default if key not in owner))
-        for command_id, default in defaults.items()
+        command.id: chosen.get(command.id, tuple(key for key in defaults[command.id] if key not in owner))
+        for command in offered
     }
-    return Keymap(keys, tuple(notices))
+    return Keymap(offered, keys, tuple(notices))
 
 
 def _split(keys: str) -> tuple[str, ...]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from app.client.engine import Engine
+from app.client.engine import Engine, Restartable, Steerable
 from app.config.catalogue import Catalogue
 from app.config.settings import Settings
 from app.config.themes import LoadedThemes
 from app.domain.sampling import Preset
 from app.store.store import Store
+from app.tui.common.commands import Need
 from app.tui.common.options import ChatOptions
 from app.tui.common.preferences import Preferences
 
@@ -36,3 +37,14 @@ class Services:
     """What the terminal said of its background; None when it did not."""
     typed: str = ""
     """What was typed before the app took the terminal over; a line's end is Enter."""
+    is_replay: bool = False
+    """Whether `engine` plays a recording: nothing is written then."""
+
+    @property
+    def met(self) -> frozenset[Need]:
+        """The needs of commands that are met."""
+        if self.is_replay:
+            return frozenset({Need.INTERNALS})
+        steering = {Need.STEERING, Need.INTERNALS} if isinstance(self.engine, Steerable) else set[Need]()
+        restart = {Need.RESTART} if isinstance(self.engine, Restartable) else set[Need]()
+        return frozenset({Need.WRITING} | steering | restart)

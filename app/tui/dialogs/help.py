@@ -15,7 +15,6 @@ from textual.widgets import Static
 from app.analysis.story import STEPS, TRICKS, Chapter
 from app.config import paths
 from app.domain.text import safe_text
-from app.tui.common.commands import COMMANDS
 from app.tui.common.keymap import Keymap, key_label
 from app.tui.common.safe import Dialog
 from app.tui.common.views import VIEWS
@@ -37,16 +36,18 @@ MOUSE: tuple[tuple[str, str], ...] = (
     ("Click", "On a reply: inspect the token there; on ◆ the first"),
     ("Double click", "Select a word; a third click takes the paragraph"),
 )
-INSPECTOR: tuple[tuple[str, str], ...] = (
-    ("← → ↑ ↓ / Home / End", "Token, line, first and last"),
-    ("Tab / 1 2 3", "Token, Sampler, Prompt"),
-    ("Enter", "Choose an alternative; again forks there"),
-    ("f", "Fork with text of your own"),
-    ("t / d", "Tint; rejected drafts"),
-    ("n / /", "Next surprise; find text"),
-    ("w / r", "What if; record the sampler's stages"),
-    ("< >", "Reply before and after"),
+INSPECTOR: tuple[tuple[str, str, str], ...] = (
+    ("← → ↑ ↓ / Home / End", "Token, line, first and last", ""),
+    ("Tab / 1 2 3", "Token, Sampler, Prompt", ""),
+    ("Enter", "Choose an alternative; again forks there", "rewrite"),
+    ("f", "Fork with text of your own", "rewrite"),
+    ("t / d", "Tint; rejected drafts", ""),
+    ("n / /", "Next surprise; find text", ""),
+    ("w", "What if the sampler had other settings", ""),
+    ("r", "Record the sampler's stages", "record_stages"),
+    ("< >", "Reply before and after", ""),
 )
+"""Keys, words, and the command that must be on offer; empty for none."""
 PAGES: dict[str, str] = {"keys": "Keys", "how": "How it works", "views": "What you see"}
 """The pages in order, name to title."""
 
@@ -168,10 +169,13 @@ class Help(Dialog[None]):
     def _keys(self) -> Content:
         commands = [
             (" / ".join(key_label(key) for key in self._keymap.keys[command.id]) or "—", command.title, command.id)
-            for command in COMMANDS
+            for command in self._keymap.commands
         ]
         parts: _Parts = []
-        others = (("Writing", EDITING), ("Inspector", INSPECTOR), ("Mouse", MOUSE), ("Files", self._files))
+        offers = self._keymap.offers
+        inspector = [(keys, words) for keys, words, needed in INSPECTOR if not needed or offers(needed)]
+        writing = [("Writing", EDITING)] if offers("clear") else []
+        others = (*writing, ("Inspector", inspector), ("Mouse", MOUSE), ("Files", self._files))
         sections = [("Commands", commands), *((title, [(*pair, "") for pair in rows]) for title, rows in others)]
         for title, rows in sections:
             n_keys, n_words = (2 + max(len(row[column]) for row in rows) for column in (0, 1))
@@ -194,7 +198,8 @@ class Help(Dialog[None]):
 
     def _views(self) -> Content:
         parts: _Parts = []
-        for view in sorted(VIEWS, key=lambda view: view.command != self._about):
+        offered = [view for view in VIEWS if self._keymap.offers(view.command)]
+        for view in sorted(offered, key=lambda view: view.command != self._about):
             way = "watch" if view.command.startswith("watch") else "palette"
             key = self._keymap.label(view.command) or self._keymap.label(way)
             parts += [(view.title, "bold $primary"), (f"  {key}\n", "$accent"), f"{view.text}\n\n"]

@@ -10,7 +10,6 @@ from textual.theme import Theme
 from app.domain.sampling import Preset, SamplingParams
 from app.domain.text import one_line
 from app.models.listing import ModelRow
-from app.tui.common.commands import COMMANDS
 from app.tui.common.keymap import Keymap
 from app.tui.dialogs.picker import DefaultPicker, Picker, PickerRow, matches
 
@@ -166,7 +165,7 @@ class Palette(Picker):
         """Returns the commands whose title, help or id has the words of `query`, nearest titles first."""
         found = [
             command
-            for command in COMMANDS
+            for command in self._keymap.commands
             if command.id != "palette" and matches(query, command.title, command.help, command.id)
         ]
         found.sort(key=lambda command: _distance(query.casefold(), command.title.casefold()))

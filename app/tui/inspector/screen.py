@@ -43,6 +43,11 @@ class InspectorScreen(InspectorView):
         Binding("q,f3", "cancel", show=False),
     ]
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Returns whether a key does something: none does what the engine cannot do."""
+        allowed = {"pick": self._can_fork, "type": self._can_fork, "record": self._can_record}
+        return allowed.get(action, True)
+
     def on_key(self) -> None:
         """Forgets what was said; from the first key on the inspector stays with the reply it shows."""
         self._said = ""
@@ -121,9 +126,6 @@ class InspectorScreen(InspectorView):
 
     def action_record(self) -> None:
         """Records the sampler's stages from the next reply on, or no more."""
-        if self._read_only:
-            self._say(self._read_only)
-            return
         self.inspection.toggle_stages()
         recorded = self.inspection.records_stages
         self._say(f"stages: {'recorded from the next reply on' if recorded else 'no longer recorded'}")
@@ -217,7 +219,7 @@ class InspectorScreen(InspectorView):
     @on(Details.Clicked)
     def _clicked(self, event: Details.Clicked) -> None:
         token = self.flow.token
-        if token is None or self._section is not Section.TOKEN:
+        if token is None or self._section is not Section.TOKEN or not self._can_fork:
             return
         size = self.details.content_size
         found = candidate_at(token, event.at, (size.width, size.height), self._picked)

@@ -89,9 +89,11 @@ class InspectorView(Dialog[ForkWanted]):
         traces: Traces,
         message_id: int | None,
         section: Section = Section.TOKEN,
-        read_only: str = "",
         token: int | None = None,
         settings: ChatSettings | None = None,
+        *,
+        can_fork: bool = True,
+        can_record: bool = True,
     ) -> None:
         """Takes what it looks at.
 
@@ -99,14 +101,16 @@ class InspectorView(Dialog[ForkWanted]):
             traces: the session.
             message_id: the reply to begin with, None for the last one.
             section: the one to begin with.
-            read_only: why nothing can be changed, where it cannot.
             token: the one to begin with; None for the first one, or the last one of a reply that is still written.
             settings: of the conversation; None where they are not known.
+            can_fork: whether a reply can be forked at a token.
+            can_record: whether the sampler's stages of replies to come can be recorded.
         """
         super().__init__()
         self.inspection = Inspection(traces)
         self._message_id = message_id
-        self._read_only = read_only
+        self._can_fork = can_fork
+        self._can_record = can_record
         self._token = token
         self._settings = settings
         self._section = section
@@ -191,7 +195,10 @@ class InspectorView(Dialog[ForkWanted]):
 
     def _hints(self) -> list[tuple[str, str]]:
         found = hints(self._mode, self._section, n_replies=self._n_replies)
-        return found if self.inspection.tokens else [hint for hint in found if hint[0] in ("< >", "Esc", "Tab")]
+        if not self.inspection.tokens:
+            return [hint for hint in found if hint[0] in ("< >", "Esc", "Tab")]
+        hidden = (() if self._can_fork else ("Enter", "f")) + (() if self._can_record else ("r",))
+        return [hint for hint in found if hint[0] not in hidden]
 
     def _tab(self, section: Section) -> Segment:
         here = section is self._section
@@ -217,7 +224,7 @@ class InspectorView(Dialog[ForkWanted]):
             knobs = self._what_if.line() if self._what_if is not None else ()
             recording = "The stages are recorded from the next reply on; r stops that."
             hint = recording if self.inspection.records_stages else "r records the stages, from the next reply on."
-            hint = "" if token.stages else hint
+            hint = "" if token.stages or not self._can_record else hint
             return sampler_lines(token, self.inspection.chain(at, self._what_if), knobs, hint, size)
         place = (at + 1, self.flow.n_tokens)
         return token_lines(token, place, self.inspection.controls, size, self._picked)

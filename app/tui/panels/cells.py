@@ -227,6 +227,7 @@ CELLS = Panel(
         "Shows the model's memory as one strip: system prompt, earlier turns, this prompt, the reply, what is free. "
         "Small letters were not computed again and & marks what other branches hold too; the list has their text and "
         "times.",
+        internal=True,
     ),
     extra=True,
 )

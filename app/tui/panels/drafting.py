@@ -123,6 +123,7 @@ SPECULATION = Panel(
         "Shows guessed tokens that were checked in one pass: which were kept, which were thrown away, and by place in "
         "the guess. The gain is measured against the plain steps of the same reply; a loss is shown as a loss.",
         shows_tokens=True,
+        internal=True,
     ),
     extra=True,
 )

@@ -35,6 +35,8 @@ class PanelPage:
     """Two sentences for the help."""
     shows_tokens: bool = False
     """Whether the reply's tokens stand below it, marked by origin, with a key that turns speculation on and off."""
+    internal: bool = False
+    """Whether its figures come from inside the engine, which not every backend reports."""
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,7 @@ def make_services(
         load_themes=load_themes,
         memory=memory,
         dark_background=dark,
+        is_replay=True,
     )
 
 

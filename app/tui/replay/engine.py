@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from time import monotonic
 
 from msgspec.structs import replace
 
 from app.analysis.recording import Recording
-from app.client.engine import EngineState, Stall
+from app.client.engine import EngineState
 from app.domain.generation import FinishReason, Timings, Usage
-from app.protocol.commands import Bench, Generate, LoadModel, Predict, Resume, Score, Tokenize
+from app.protocol.commands import Generate, LoadModel
 from app.protocol.events import (
-    BenchEvent,
-    BenchFinished,
     GenerationEvent,
     GenerationFinished,
     Hello,
     LoadEvent,
     ModelReady,
-    Predicted,
-    ScoreEvent,
-    ScoreFinished,
-    Tokenized,
     TokensGenerated,
 )
 
@@ -88,11 +82,8 @@ class ReplayClock:
         self._changed = asyncio.Event()
 
 
-NO_MODEL = "this is a replay: there is no model"
-
-
 class ReplayEngine:
-    """See `app.client.engine.Engine`."""
+    """The core of an engine (`app.client.engine.Engine`), from a recording."""
 
     def __init__(self, recording: Recording, clock: ReplayClock) -> None:
         self.recording = recording
@@ -116,19 +107,6 @@ class ReplayEngine:
         """The model of the recording."""
         return self.recording.model.ready if self._state is EngineState.READY else None
 
-    @property
-    def stall(self) -> Stall | None:
-        """A recording does not hang."""
-        return None
-
-    @property
-    def crash_looping(self) -> bool:
-        """A recording does not crash."""
-        return False
-
-    def restart(self) -> None:
-        """There is nothing to start again."""
-
     async def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
         """Is there at once, whatever is asked for."""
         self._state = EngineState.READY
@@ -137,9 +115,6 @@ class ReplayEngine:
     async def generate(self, command: Generate) -> AsyncGenerator[GenerationEvent]:
         """Plays the recording from its beginning."""
         request_id = command.request_id
-        if command.branch or command.reply_ids or command.reply_text or command.n_steps is not None:
-            yield GenerationFinished(request_id, FinishReason.ERROR, Usage(), Timings(), error=NO_MODEL)
-            return
         self.clock.start()
         try:
             async with aclosing(self._play(request_id)) as events:
@@ -181,31 +156,6 @@ class ReplayEngine:
         """Ends the replay; what was shown stays."""
         self._aborted.add(request_id)
         self.clock.wake()
-
-    def forget(self, conversations: Collection[int]) -> None:
-        """A recording has saved nothing."""
-
-    def pause(self, request_id: int) -> None:
-        """Does nothing: a recording has no next token; `ReplayClock.hold` stops it."""
-
-    def resume(self, command: Resume) -> None:
-        """See `pause`."""
-
-    async def tokenize(self, command: Tokenize) -> Tokenized:
-        """Refused."""
-        return Tokenized(command.request_id, error=NO_MODEL)
-
-    async def predict(self, command: Predict) -> Predicted:
-        """Refused."""
-        return Predicted(command.request_id, error=NO_MODEL)
-
-    async def score(self, command: Score) -> AsyncGenerator[ScoreEvent]:
-        """Refused."""
-        yield ScoreFinished(command.request_id, error=NO_MODEL)
-
-    async def bench(self, command: Bench) -> AsyncGenerator[BenchEvent]:
-        """Refused."""
-        yield BenchFinished(command.request_id, NO_MODEL)
 
     def next_request_id(self) -> int:
         """Counts."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from textual import events
@@ -15,9 +14,8 @@ from app.domain.text import one_line
 from app.models.locate import LocatedModel
 from app.session.loading import EngineLoader
 from app.session.session import Session
-from app.tui.chat.screen import ChatScreen, Run
+from app.tui.chat.screen import ChatScreen
 from app.tui.common import frame_rate as pace
-from app.tui.common.commands import action_of, command_of_letter
 from app.tui.common.keymap import Keymap
 from app.tui.common.services import Services
 from app.tui.common.theme_manager import ThemeManager
@@ -25,13 +23,6 @@ from app.tui.replay.engine import ReplayClock
 from app.tui.widgets.bar import Bar, Segment
 
 _MUTED = "$foreground-muted"
-_READ_ONLY = "A replay only plays what was recorded; `tok` opens the chat."
-
-
-_REFUSED = (
-    *("new", "history", "model", "preset", "rename", "delete", "undo_delete"),
-    *("step", "branches", "rewrite", "record_stages"),
-)
 
 
 class _RecordedModel(EngineLoader):
@@ -50,8 +41,6 @@ class _RecordedModel(EngineLoader):
 
 class ReplayScreen(ChatScreen):
     """See the module. Space holds it or plays it again, + and - change its speed."""
-
-    read_only = _READ_ONLY
 
     DEFAULT_CSS = """
     ReplayScreen #composer { display: none; }
@@ -115,10 +104,9 @@ class ReplayScreen(ChatScreen):
                 self._clock.change_speed(2.0)
             case "-":
                 self._clock.change_speed(0.5)
-            case letter if command := command_of_letter(letter):
-                self.call_later(self.action_command, command.id)
-            case _:
-                self._refuse()
+            case letter:
+                if command := self.keymap.of_letter(letter):
+                    self.call_later(self.action_command, command.id)
         self.refresh_state()
 
     def refresh_state(self) -> None:
@@ -151,15 +139,6 @@ class ReplayScreen(ChatScreen):
         named = {"stop": "stop", "palette": "commands", "help": "help", "quit": "quit"}
         hints = [Segment(word, _MUTED, "", weight, f"{key} ") for key, word, weight in keys]
         for n, (command, word) in enumerate(named.items()):
-            if key := self._keymap.short(command):
-                hints.append(Segment(word, _MUTED, action_of(command), 70 - n, f"{key} "))
+            if key := self.keymap.short(command):
+                hints.append(Segment(word, _MUTED, self.keymap.action(command), 70 - n, f"{key} "))
         self.state.keys.show(hints)
-
-    # What a replay does not do
-
-    def _refuse(self) -> None:
-        self.announce(_READ_ONLY)
-
-    def make_commands(self) -> Mapping[str, Run]:
-        """Refuses the commands that change something."""
-        return {**super().make_commands(), **dict.fromkeys(_REFUSED, self._refuse)}

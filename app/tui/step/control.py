@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from app.client.engine import Queryable, require
 from app.protocol.commands import Resume, Tokenize
 from app.protocol.events import EngineLost, Paused
 from app.session.send_queue import Chat
@@ -102,7 +103,7 @@ class StepControl:
     async def force(self, text: str) -> str:
         """Forces text into the reply and pauses after it; returns what went wrong, or ""."""
         engine = self._session.engine
-        reported = await engine.tokenize(Tokenize(engine.next_request_id(), text))
+        reported = await require(engine, Queryable, "count tokens").tokenize(Tokenize(engine.next_request_id(), text))
         if isinstance(reported, EngineLost) or reported.error:
             return reported.reason if isinstance(reported, EngineLost) else reported.error
         n_tokens = sum(token.n_bytes > 0 for token in reported.tokens)

@@ -13,7 +13,6 @@ from textual.widgets import Input
 
 from app.analysis.meter import RunMeter
 from app.protocol.events import ModelReady
-from app.tui.common.commands import action_of
 from app.tui.common.host import ChatHost
 from app.tui.common.keymap import Keymap
 from app.tui.step.control import StepControl
@@ -179,4 +178,4 @@ def step_hints(keymap: Keymap, *, writing: bool) -> list[Segment]:
     """Returns the key hints; the first ones stay longest. `writing`: the composer has the focus."""
     keys = (("Tab", "candidates"), ("⏎", "send after this reply")) if writing else _KEYS
     shown = [Segment(what, "$foreground-muted", "", 90 - place, f"{key} ") for place, (key, what) in enumerate(keys)]
-    return [*shown, Segment("stop", "$foreground-muted", action_of("stop"), 95, f"{keymap.short('stop')} ")]
+    return [*shown, Segment("stop", "$foreground-muted", keymap.action("stop"), 95, f"{keymap.short('stop')} ")]

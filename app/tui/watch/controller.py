@@ -41,8 +41,8 @@ class PanelController:
         self._memory = memory
         self._column, self._status = column, status
         self._loader = loader
-        self.read_only = ""
-        """Why nothing can be changed; empty where it can."""
+        self.can_speculate = True
+        """Whether speculation can be turned on and off."""
         self._screen: WatchScreen | None = None
         self._asked = -1, SamplingParams()
         """The reply whose sampling is known, and that."""
@@ -114,7 +114,7 @@ class PanelController:
             self._column.choice,
             refresh=self.refresh,
             changed=self._changed,
-            speculate=self.toggle_speculation,
+            speculate=self.toggle_speculation if self.can_speculate else None,
             left=self._leave,
         )
         self._host.push_screen(self._screen)
@@ -131,9 +131,6 @@ class PanelController:
 
     def toggle_speculation(self) -> None:
         """Turns drafting on or off, from the next reply on."""
-        if self.read_only:
-            self._host.notify(self.read_only, markup=False)
-            return
         wanted = not self._speculates
         # Nothing set means: by a draft model where there is one, also where another model is loaded later.
         speculate = None if wanted == self._has_draft_model else wanted

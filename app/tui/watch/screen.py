@@ -85,7 +85,7 @@ class WatchScreen(SafeScreen):
         *,
         refresh: Callable[[], None],
         changed: Callable[[], None],
-        speculate: Callable[[], None],
+        speculate: Callable[[], None] | None,
         left: Callable[[str], None],
     ) -> None:
         """Takes what it asks of the chat as functions.
@@ -95,7 +95,7 @@ class WatchScreen(SafeScreen):
             choice: what is wanted of each panel.
             refresh: calls `show` with the figures of now.
             changed: hears of another wish.
-            speculate: turns speculation on or off.
+            speculate: turns speculation on or off; None if that cannot be done.
             left: hears the name of the panel that was open when the screen is left.
         """
         super().__init__()
@@ -160,8 +160,9 @@ class WatchScreen(SafeScreen):
 
     def action_speculate(self) -> None:
         """Turns speculation on or off."""
-        self._speculate()
-        self._refresh()
+        if self._speculate is not None:
+            self._speculate()
+            self._refresh()
 
     def action_leave(self) -> None:
         """Goes back to the chat."""
@@ -180,7 +181,7 @@ class WatchScreen(SafeScreen):
         hints = [Segment(" panel", lead="← →", weight=3)]
         if panel != FIGURES.name:
             hints.append(Segment(f" in the column: {self._choice.wish(panel)}", lead="c", weight=1))
-        if PAGES[panel][1].shows_tokens:
+        if PAGES[panel][1].shows_tokens and self._speculate is not None:
             hints.append(Segment(" speculation", lead="d", weight=2))
         self.hints.show([*hints, Segment(" close", lead="Esc", weight=4)])
 

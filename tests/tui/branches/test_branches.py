@@ -16,8 +16,8 @@ from app.tui.branches.column import BranchCells, Column
 from app.tui.branches.plan import BranchPlan
 from tests.fakes.chat_app import answered, contents, make_app, ready, reported, shown, until
 from tests.fakes.engine_events import make_finished
-from tests.fakes.scripted_engine import ScriptedEngine, reply
-from tests.fakes.scripts import Reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import Reply, reply
 from tests.tui.branches.branching import all_done, line, planned, siblings, texts
 
 

@@ -29,15 +29,15 @@ def texts(segments: list[Segment]) -> list[str]:
 
 
 def test_the_catalogues_title_is_shown() -> None:
-    assert texts(header_left(READY)) == ["Tiny", "Q4_1", "balanced", "Rain"]
+    assert texts(header_left(READY, KEYS)) == ["Tiny", "Q4_1", "balanced", "Rain"]
 
 
 def test_a_title_that_shows_the_quantisation_says_it_once() -> None:
-    assert texts(header_left(replace(READY, load=LoadStatus("Tiny Q4_1")))) == ["Tiny Q4_1", "balanced", "Rain"]
+    assert texts(header_left(replace(READY, load=LoadStatus("Tiny Q4_1")), KEYS)) == ["Tiny Q4_1", "balanced", "Rain"]
 
 
 def test_hostile_titles_are_made_safe() -> None:
-    assert texts(header_left(replace(READY, title="a\x1b]0;b\nc")))[-1] == "a␛]0;b c"
+    assert texts(header_left(replace(READY, title="a\x1b]0;b\nc"), KEYS))[-1] == "a␛]0;b c"
 
 
 def test_states() -> None:
@@ -48,13 +48,15 @@ def test_states() -> None:
         EngineState.STARTING: ["◌ starting"],
     }
     for engine, expected in states.items():
-        assert texts(header_right(replace(READY, engine=engine))) == expected
+        assert texts(header_right(replace(READY, engine=engine), KEYS)) == expected
     failed = replace(READY, engine=EngineState.STARTING, load=LoadStatus(error="no such file"))
-    assert texts(header_right(failed)) == ["○ no model"]
-    assert texts(header_right(replace(failed, load=LoadStatus(error="stopped", cancelled=True)))) == ["◌ starting"]
-    assert texts(header_right(replace(READY, running=True))) == ["◉ replying"]
-    assert texts(header_right(replace(READY, saving=False))) == ["not saved", "● ready"]
-    assert texts(header_right(replace(READY, load=LoadStatus("Tiny", 0.5)))) == ["◌ loading ━━━━━━╌╌╌╌╌╌  50%"]
+    assert texts(header_right(failed, KEYS)) == ["○ no model"]
+    assert texts(header_right(replace(failed, load=LoadStatus(error="stopped", cancelled=True)), KEYS)) == [
+        "◌ starting"
+    ]
+    assert texts(header_right(replace(READY, running=True), KEYS)) == ["◉ replying"]
+    assert texts(header_right(replace(READY, saving=False), KEYS)) == ["not saved", "● ready"]
+    assert texts(header_right(replace(READY, load=LoadStatus("Tiny", 0.5)), KEYS)) == ["◌ loading ━━━━━━╌╌╌╌╌╌  50%"]
 
 
 def test_the_key_bar_shows_how_to_stop_only_while_there_is_something_to_stop() -> None:

@@ -16,7 +16,8 @@ from app.tui.dialogs.pickers import Palette
 from app.tui.inspector.screen import InspectorScreen
 from app.tui.watch.screen import WatchScreen
 from tests.fakes.chat_app import make_app, ready, until
-from tests.fakes.scripted_engine import ScriptedEngine, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import reply
 
 WORDS = " ".join(f"word{n}" for n in range(400))
 PAGES = pytest.mark.parametrize(("key", "page"), [("f3", InspectorScreen), ("f7", WatchScreen)])

@@ -17,7 +17,8 @@ from app.tui.chat.screen import ChatScreen
 from app.tui.inspector.screen import InspectorScreen
 from app.tui.versions.fork import ForkWanted
 from tests.fakes.chat_app import answered, make_app, ready, until
-from tests.fakes.scripted_engine import ScriptedEngine, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import reply
 
 SIZE = (80, 24)
 

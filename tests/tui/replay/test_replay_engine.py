@@ -7,13 +7,13 @@ import asyncio
 import pytest
 
 from app.analysis.recording import Recording
-from app.client.engine import Engine, EngineState
+from app.client.engine import Benchable, Engine, EngineState, Forgetful, Queryable, Restartable, Steerable
 from app.domain.conversation import Role
 from app.domain.generation import FinishReason
 from app.domain.sampling import SamplingParams
-from app.protocol.commands import Bench, ChatMessage, Generate, LoadModel, Predict, Score, Tokenize
+from app.protocol.commands import ChatMessage, Generate, LoadModel
 from app.protocol.events import GenerationEvent, GenerationFinished, GenerationStarted, TokensGenerated
-from app.tui.replay.engine import FASTEST, NO_MODEL, ReplayClock, ReplayEngine
+from app.tui.replay.engine import FASTEST, ReplayClock, ReplayEngine
 
 ASK = Generate(7, (ChatMessage(Role.USER, "?"),), SamplingParams())
 
@@ -114,14 +114,6 @@ async def test_a_cut_recording_ends_with_its_line(cut: Recording) -> None:
     )
 
 
-@pytest.mark.parametrize("change", [{"branch": True}, {"reply_ids": (1,)}, {"reply_text": "x"}, {"n_steps": 0}])
-async def test_what_was_not_recorded_is_refused(recording: Recording, change: dict[str, object]) -> None:
-    engine = loaded(recording, ReplayClock(0.0))
-    command = Generate(1, ASK.messages, ASK.sampling, **change)  # pyright: ignore[reportArgumentType]
-    (end,) = [event async for event in engine.generate(command)]
-    assert isinstance(end, GenerationFinished)
-    assert (end.finish_reason, end.error) == (FinishReason.ERROR, NO_MODEL)
-    assert (await engine.tokenize(Tokenize(1))).error == NO_MODEL
-    assert (await engine.predict(Predict(2, (), SamplingParams()))).error == NO_MODEL
-    assert [event.error async for event in engine.score(Score(3, "x"))] == [NO_MODEL]  # pyright: ignore[reportAttributeAccessIssue]
-    assert [event.error async for event in engine.bench(Bench(4, 1, 0))] == [NO_MODEL]  # pyright: ignore[reportAttributeAccessIssue]
+@pytest.mark.parametrize("capability", [Steerable, Queryable, Benchable, Forgetful, Restartable])
+def test_it_can_do_no_more_than_the_core(recording: Recording, capability: type[object]) -> None:
+    assert not isinstance(ReplayEngine(recording, ReplayClock(0.0)), capability)

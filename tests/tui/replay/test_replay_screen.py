@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from app.analysis.recording import Recording
 from app.config.paths import data_dir
 from app.config.settings import Settings, TraceSettings
 from app.domain.generation import FinishReason
 from app.tui.common.preferences import Preferences
+from app.tui.dialogs.pickers import Palette
 from app.tui.inspector.screen import InspectorScreen
 from app.tui.replay.app import BorrowedMemory, ReplayApp, make_services
 from app.tui.replay.engine import ReplayClock
 from app.tui.replay.screen import ReplayScreen
 from app.tui.watch.screen import WatchScreen
-from tests.fakes.chat_app import until
+from tests.fakes.chat_app import reported, until
 
 
 def make_replay(recording: Recording, speed: float = 0.0) -> tuple[ReplayApp, ReplayClock]:
@@ -95,23 +94,27 @@ async def test_escape_stops_it_and_space_plays_it_again(recording: Recording) ->
         assert shown(chat)[-1] == "Rain falls down."
 
 
-@pytest.mark.parametrize(
-    "action",
-    [
-        *("new", "history", "model", "preset", "rename", "delete", "step", "branches", "rewrite"),
-        *("speculate", "record_stages"),
-    ],
+HIDDEN = (
+    *("new", "history", "model", "preset", "rename", "delete", "undo_delete", "clear"),
+    *("step", "branches", "rewrite", "speculate", "record_stages", "restart"),
 )
-async def test_what_would_change_something_is_refused(recording: Recording, action: str) -> None:
+
+
+async def test_what_would_change_something_is_hidden(recording: Recording) -> None:
     app, _ = make_replay(recording)
-    async with app.run_test(size=(120, 36)):
+    async with app.run_test(size=(120, 36)) as pilot:
         chat = await played(app)
         before = shown(chat)
-        await app.run_action(f"screen.command('{action}')")
-        notices = app._notifications  # pyright: ignore[reportPrivateUsage] no other way
-        await until(lambda: len(notices))
-        assert [each.message for each in notices] == ["A replay only plays what was recorded; `tok` opens the chat."]
-        assert (app.screen, shown(chat)) == (chat, before)
+        assert [name for name in HIDDEN if chat.keymap.offers(name)] == []
+        await pilot.press("ctrl+n", "ctrl+b", "f2", "ctrl+o", "ctrl+s", "f4", "f6", "f9", "s")
+        await pilot.pause()
+        assert (app.screen, shown(chat), reported(app)) == (chat, before, [])
+        await pilot.press("ctrl+p")
+        await until(lambda: isinstance(app.screen, Palette))
+        assert isinstance(app.screen, Palette)
+        offered = {row.id for row in await app.screen.find("")}
+        assert "inspect" in offered
+        assert not offered.intersection(HIDDEN)
 
 
 async def test_nothing_is_typed(recording: Recording) -> None:
@@ -142,17 +145,23 @@ async def test_the_inspectors_trace_is_there(recording: Recording) -> None:
         assert trace.prompt == recording.prompt
 
 
-async def test_the_inspector_opens_and_its_forks_are_refused(recording: Recording) -> None:
+async def test_the_inspector_opens_and_cannot_fork_or_record(recording: Recording) -> None:
     app, _ = make_replay(recording)
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await played(app)
-        await app.run_action("screen.command('inspect')")
-        await until(lambda: app.screen is not chat)
-        await pilot.press("right", "enter", "down", "enter")
-        await until(lambda: app.screen is chat)
-        notices = app._notifications  # pyright: ignore[reportPrivateUsage] no other way
-        await until(lambda: len(notices))
-        assert [each.message for each in notices] == ["A replay only plays what was recorded; `tok` opens the chat."]
+        chat.action_command("inspect")
+        await until(lambda: isinstance(app.screen, InspectorScreen) and app.screen.inspection.tokens)
+        inspector = app.screen
+        assert isinstance(inspector, InspectorScreen)
+        before = inspector.inspection.records_stages
+        await pilot.press("right", "enter", "down", "enter", "f", "r")
+        await pilot.pause()
+        assert app.screen is inspector
+        assert not inspector.line.has_class("-shown")
+        assert inspector.inspection.records_stages == before
+        assert "fork" not in inspector.keys.text
+        await pilot.press("2")
+        assert "record" not in inspector.keys.text
         assert shown(chat)[-1] == "Rain falls down."
 
 
@@ -162,26 +171,12 @@ async def test_speculation_is_not_turned_on_from_its_page(recording: Recording) 
         chat = await played(app)
         chat.action_command("watch_speculation")
         await until(lambda: isinstance(app.screen, WatchScreen))
+        assert isinstance(app.screen, WatchScreen)
+        assert "speculation" not in app.screen.hints.text
         await pilot.press("d")
-        notices = app._notifications  # pyright: ignore[reportPrivateUsage] no other way
-        await until(lambda: len(notices))
-        assert [each.message for each in notices] == ["A replay only plays what was recorded; `tok` opens the chat."]
-        assert not chat.watching.setting.speculate
-
-
-async def test_stages_are_not_recorded_from_the_inspector(recording: Recording) -> None:
-    app, _ = make_replay(recording)
-    async with app.run_test(size=(120, 36)) as pilot:
-        await played(app)
-        await app.run_action("screen.command('inspect')")
-        await until(lambda: isinstance(app.screen, InspectorScreen))
-        inspector = app.screen
-        assert isinstance(inspector, InspectorScreen)
-        before = inspector.inspection.records_stages
-        await pilot.press("r")
         await pilot.pause()
-        assert inspector.inspection.records_stages == before
-        assert "A replay only plays what was recorded" in inspector.header.text
+        assert not chat.watching.setting.speculate
+        assert reported(app) == []
 
 
 async def test_the_panels_know_the_recorded_model_by_its_title(recording: Recording) -> None:

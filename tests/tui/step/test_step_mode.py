@@ -11,7 +11,8 @@ from app.protocol.commands import Resume
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
 from tests.fakes.chat_app import answered, bar, contents, make_app, ready, reported, until
-from tests.fakes.scripted_engine import ScriptedEngine, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import reply
 
 FOUR = "one two three four"
 

@@ -13,7 +13,8 @@ from app.session.session import Session
 from app.store.store import Store
 from app.tui.versions.fork import ForkWanted, Rewrite
 from tests.fakes.chat_app import answered, contents, make_app, ready, reported, shown, until
-from tests.fakes.scripted_engine import ScriptedEngine, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import reply
 from tests.unit.session.session_helpers import slow
 
 

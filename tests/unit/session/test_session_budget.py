@@ -9,6 +9,7 @@ from app.domain.conversation import Message, Role, UserMessage
 from app.domain.generation import ContextPolicy
 from app.protocol.events import Tokenized
 from app.session.budget import MAX_CHARS, budget_of
+from tests.fakes.scripted_core import ScriptedCore
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.unit.session.session_helpers import PRESET
 
@@ -61,3 +62,7 @@ async def test_what_the_engine_knows_to_be_too_long_without_counting_is_a_lower_
     budget = await budget_of(engine, PRESET, [], UserMessage("word " * 30_000))
     assert budget
     assert (budget.at_least, budget.n_prompt, budget.refused) == (True, 9_800, True)
+
+
+async def test_an_engine_that_cannot_count_gives_no_budget() -> None:
+    assert await budget_of(ScriptedCore(), PRESET, [], "hello") is None

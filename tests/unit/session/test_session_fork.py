@@ -16,7 +16,7 @@ from app.protocol.events import GenerationStarted, TokensGenerated
 from app.session.events import PrefixRecomputed, ReplyStarted
 from app.store.store import Store
 from tests.fakes.engine_events import make_token
-from tests.fakes.scripted_engine import Reply
+from tests.fakes.scripts import Reply
 from tests.fakes.stored import children
 from tests.unit.session.session_helpers import PRESET, all_of, kinds, session_with, siblings, stored_branch, with_reply
 

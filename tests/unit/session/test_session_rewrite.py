@@ -12,7 +12,7 @@ from app.session.events import ReplyFinished, ReplyStarted
 from app.session.reply_prefix import rewrite_of
 from app.store.store import Store
 from tests.fakes.engine_events import make_token
-from tests.fakes.scripted_engine import reply
+from tests.fakes.scripts import reply
 from tests.unit.session.session_helpers import PRESET, all_of, siblings, stored_branch, with_reply
 
 

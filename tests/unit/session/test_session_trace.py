@@ -18,7 +18,8 @@ from app.session.session import Session
 from app.session.turn import TurnSettings
 from app.store.store import Store
 from tests.fakes.engine_events import make_eog, make_prompt, make_token
-from tests.fakes.scripted_engine import Reply, ScriptedEngine, reply
+from tests.fakes.scripted_engine import ScriptedEngine
+from tests.fakes.scripts import Reply, reply
 from tests.unit.session.session_helpers import PRESET, all_of, session_with, stored_branch
 
 CELLS = (CellSpan("prompt", 20, "computed", 17.0), CellSpan("reply", 3, "computed"), CellSpan("free", 8169))
