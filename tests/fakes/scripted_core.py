@@ -22,7 +22,7 @@ from app.protocol.events import (
     LoadProgress,
     ModelReady,
 )
-from tests.fakes.engine_events import make_finished, make_hello, make_lost, make_ready
+from tests.fakes.engine_events import make_finished, make_lost, make_ready
 from tests.fakes.gate import Gate
 from tests.fakes.scripted_run import ScriptedRun
 from tests.fakes.scripts import Load, Reply, reply
@@ -61,7 +61,6 @@ class ScriptedCore:
         self._gate = Gate(free=not gated)
         self._load_gate = Gate(free=not load_gated)
         self._last_id = 0
-        self._hello = make_hello()
         self._model: ModelReady | None = make_ready() if loaded else None
         self._reload = self._model
         self._state = EngineState.READY if loaded else EngineState.NO_MODEL
@@ -72,7 +71,7 @@ class ScriptedCore:
 
     @property
     def hello(self) -> Hello | None:
-        return self._hello
+        return None
 
     @property
     def model(self) -> ModelReady | None:
@@ -151,7 +150,7 @@ class ScriptedCore:
             return
         self._gate.n_open += 1
         run = self._runs[command.request_id] = ScriptedRun(
-            command, script, self._gate, lambda: self.closed or command.request_id in self.aborted
+            self._understood(command), script, self._gate, lambda: self.closed or command.request_id in self.aborted
         )
         ended = False
         try:
@@ -171,6 +170,10 @@ class ScriptedCore:
             del self._runs[command.request_id]
             self._gate.n_open -= 1
             self._gate.change()
+
+    def _understood(self, command: Generate) -> Generate:
+        """What of a request it can do: it knows no candidates, stages or prompt tokens, and does not steer."""
+        return Generate(command.request_id, command.messages, command.sampling, trace_top_k=0)
 
     def _closed(self) -> EngineLost | None:
         if not self.closed:

@@ -6,12 +6,13 @@ from collections.abc import AsyncGenerator, Collection, Sequence
 
 from app.client.engine import EngineState, Stall
 from app.domain.trace import Prediction, TokenTrace
-from app.protocol.commands import Bench, Predict, Resume, Score, Tokenize
+from app.protocol.commands import Bench, Generate, Predict, Resume, Score, Tokenize
 from app.protocol.events import (
     BenchEvent,
     BenchFinished,
     BenchMeasured,
     EngineLost,
+    Hello,
     Predicted,
     PromptFit,
     Scored,
@@ -19,7 +20,7 @@ from app.protocol.events import (
     ScoreFinished,
     Tokenized,
 )
-from tests.fakes.engine_events import make_prediction
+from tests.fakes.engine_events import make_hello, make_prediction
 from tests.fakes.scripted_core import ScriptedCore
 from tests.fakes.scripted_text import fit_of, rendered, scored, tokens_of
 from tests.fakes.scripts import Load, Reply
@@ -61,6 +62,13 @@ class ScriptedEngine(ScriptedCore):
         self.stall: Stall | None = None
         self.crash_looping = False
         self.n_restarts = 0
+
+    @property
+    def hello(self) -> Hello | None:
+        return make_hello()
+
+    def _understood(self, command: Generate) -> Generate:
+        return command
 
     def restart(self) -> None:
         self.n_restarts += 1
