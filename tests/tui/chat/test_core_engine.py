@@ -12,7 +12,7 @@ from app.tui.dialogs.help import Help
 from app.tui.dialogs.pickers import Palette
 from app.tui.inspector.screen import InspectorScreen
 from app.tui.panels.pages import PAGES
-from app.tui.panels.screen import WatchScreen
+from app.tui.watch.screen import WatchScreen
 from tests.fakes.chat_app import answered, bar, contents, make_app, ready, reported, until
 from tests.fakes.engine_events import make_lost
 from tests.fakes.scripted_core import ScriptedCore

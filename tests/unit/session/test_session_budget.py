@@ -65,4 +65,4 @@ async def test_what_the_engine_knows_to_be_too_long_without_counting_is_a_lower_
 
 
 async def test_an_engine_that_cannot_count_gives_no_budget() -> None:
-    assert await budget_of(ScriptedCore(), PRESET, [], "hello") is None
+    assert await budget_of(ScriptedCore(), PRESET, [], UserMessage("hello")) is None
