@@ -24,6 +24,7 @@ class Need(Enum):
     RESTART = "restart"
     """An engine that can be started again (`app.client.engine.Restartable`)."""
 
+
 @dataclass(frozen=True)
 class Command:
     """Something that the user can ask for."""

@@ -20,7 +20,7 @@ from tests.fakes.scripts import Load, reply
 
 HIDDEN = {
     *("restart", "step", "branches", "rewrite", "speculate", "record_stages"),
-    *("inspect_sampler", "inspect_prompt", "watch_speculation", "watch_cache"),
+    *("inspect_sampler", "inspect_prompt", "watch_speculation", "watch_cells"),
 }
 
 

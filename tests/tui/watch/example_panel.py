@@ -30,6 +30,7 @@ registry.PANELS = (*registry.PANELS, EXAMPLE)
 
 async def seen(folder: Path) -> dict[str, list[str]]:
     """Returns what each place shows."""
+    from app.domain.conversation import UserMessage
     from app.tui.dialogs.help import Help
     from app.tui.dialogs.pickers import Palette
     from app.tui.watch.screen import WatchScreen
@@ -42,7 +43,7 @@ async def seen(folder: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"manual": [SECTIONS[name]() for name in ("keys", "panels", "pages")]}
     async with app.run_test(size=(140, 50)) as pilot:
         chat = await ready(app)
-        chat.chat.submit("count")
+        chat.chat.submit(UserMessage("count"))
         await answered(chat)
         await until(lambda: any(line.startswith("EXAMPLE") for line in chat.panels.shown))
         found["column"] = list(chat.panels.shown)
