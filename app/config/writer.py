@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import fill
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
@@ -10,6 +11,7 @@ from tomlkit.exceptions import TOMLKitError
 from app.config.paths import config_file, ensure_dir
 from app.domain.errors import ConfigError
 from app.domain.files import read_regular, replace_private
+from app.domain.parameters import PARAMETERS
 
 _TEXT = """\
 # tokscope's settings. Every line is commented out and shows the default; `tok config check` reports mistakes.
@@ -34,10 +36,8 @@ _TEXT = """\
 #stop = "escape"
 
 # A preset of your own. It starts from `based_on`, or else from the shipped preset of the same name.
-# Other keys: top_k, typical_p, top_n_sigma, xtc_probability, xtc_threshold, frequency_penalty, presence_penalty,
-# penalty_last_n, dry_multiplier, dry_base, dry_allowed_length, dry_penalty_last_n, dry_sequence_breakers,
-# dynatemp_range, dynatemp_exponent, adaptive_target, adaptive_decay, mirostat, mirostat_tau, mirostat_eta,
-# ban, ban_text, force, exact; one of json_schema (JSON text; with schema_lenient), regex, grammar (GBNF text), lark
+OTHER_KEYS
+# json_schema (JSON text), regex, grammar (GBNF text) and lark exclude each other.
 #[presets.haiku]
 #based_on = "creative"
 #description = "Seventeen syllables"
@@ -60,7 +60,11 @@ _TEXT = """\
 
 def default_config_text() -> str:
     """Returns the text of a new `config.toml`, which changes no setting."""
-    return _TEXT
+    others = [name for name in PARAMETERS if f"#{name} = " not in _TEXT]
+    listed = fill(f"Other keys: {', '.join(others)}.", 120, initial_indent="# ", subsequent_indent="# ")
+    return _TEXT.replace(
+        "OTHER_KEYS", f"{listed}\n# json_schema (JSON text), regex, grammar (GBNF text) and lark exclude each other."
+    )
 
 
 def write_setting(key: str, value: str, path: Path | None = None) -> Path:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from msgspec import Meta, Struct, ValidationError, convert, structs
 
 from app.domain.generation import ContextPolicy
+from app.domain.parameters import MAX_INT, PARAMETERS
 
 Stage = Literal[
     "logit-bias",
@@ -23,56 +24,48 @@ Stage = Literal[
 CANONICAL: tuple[Stage, ...] = get_args(Stage)
 """llama.cpp's order of the stages (common/common.h); the draw itself (dist, adaptive-p, mirostat) is always last."""
 
-N_SEEDS = 2**32 - 1
-"""Seeds are 0 to N_SEEDS - 1; in llama.cpp the highest 32-bit number means "choose one"."""
-
 _XTC_MOST = 0.5
 """The highest useful XTC threshold: two tokens cannot both be above it."""
 
-Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
-NonNegative = Annotated[float, Meta(ge=0.0)]
+
+def _limits(name: str) -> Meta:
+    row = PARAMETERS[name]
+    most = MAX_INT if row.most is None and row.number is int else row.most
+    return Meta(ge=row.least, le=most) if row.above is None else Meta(gt=row.above, le=most)
 
 
 class SamplingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Sampling parameters of one request. `samplers` gives the order of the stages, not the order of the fields."""
+    """Sampling parameters of one request; `PARAMETERS` says what each field does.
 
-    temperature: Annotated[float, Meta(ge=0.0, le=100.0)] = 0.8
-    """Divides the logits; 0 always takes the most likely token (greedy)."""
-    top_k: Annotated[int, Meta(ge=0, le=2147483647)] = 40
-    """Keeps the k most likely tokens; 0 keeps all."""
-    top_p: Fraction = 0.95
-    """Keeps the smallest set whose probabilities sum to p (nucleus); 1 is off."""
-    min_p: Fraction = 0.05
-    """Drops tokens less likely than min_p times the most likely one; 0 is off."""
-    typical_p: Fraction = 1.0
-    """Locally typical sampling (Meister et al. 2022); 1 is off."""
-    top_n_sigma: float = -1.0
-    """Keeps tokens within n standard deviations of the largest logit; 0 or less is off."""
-    xtc_probability: Fraction = 0.0
+    `samplers` gives the order of the stages, not the order of the fields.
+    """
+
+    temperature: Annotated[float, _limits("temperature")] = 0.8
+    top_k: Annotated[int, _limits("top_k")] = 40
+    top_p: Annotated[float, _limits("top_p")] = 0.95
+    min_p: Annotated[float, _limits("min_p")] = 0.05
+    typical_p: Annotated[float, _limits("typical_p")] = 1.0
+    top_n_sigma: Annotated[float, _limits("top_n_sigma")] = -1.0
+    xtc_probability: Annotated[float, _limits("xtc_probability")] = 0.0
     """Chance, per token, that XTC removes all but the least likely of the tokens above its threshold; 0 is off."""
-    xtc_threshold: Fraction = 0.1
-    repeat_penalty: Annotated[float, Meta(gt=0.0, le=10.0)] = 1.0
-    """Divides the logits of tokens seen in the last `penalty_last_n`; 1 is off."""
-    frequency_penalty: Annotated[float, Meta(ge=-10.0, le=10.0)] = 0.0
-    presence_penalty: Annotated[float, Meta(ge=-10.0, le=10.0)] = 0.0
-    penalty_last_n: Annotated[int, Meta(ge=-1, le=2147483647)] = 64
-    """Tokens that the penalties look back on; -1 is the whole context, 0 is off."""
-    dry_multiplier: NonNegative = 0.0
-    """Strength of the DRY repetition penalty; 0 is off."""
-    dry_base: Annotated[float, Meta(ge=1.0)] = 1.75
-    dry_allowed_length: Annotated[int, Meta(ge=1, le=2147483647)] = 2
-    dry_penalty_last_n: Annotated[int, Meta(ge=-1, le=2147483647)] = -1
+    xtc_threshold: Annotated[float, _limits("xtc_threshold")] = 0.1
+    repeat_penalty: Annotated[float, _limits("repeat_penalty")] = 1.0
+    frequency_penalty: Annotated[float, _limits("frequency_penalty")] = 0.0
+    presence_penalty: Annotated[float, _limits("presence_penalty")] = 0.0
+    penalty_last_n: Annotated[int, _limits("penalty_last_n")] = 64
+    dry_multiplier: Annotated[float, _limits("dry_multiplier")] = 0.0
+    dry_base: Annotated[float, _limits("dry_base")] = 1.75
+    dry_allowed_length: Annotated[int, _limits("dry_allowed_length")] = 2
+    dry_penalty_last_n: Annotated[int, _limits("dry_penalty_last_n")] = -1
     dry_sequence_breakers: tuple[str, ...] = ("\n", ":", '"', "*")
-    dynatemp_range: NonNegative = 0.0
-    """Dynamic temperature: by entropy, from temperature - range to temperature + range; 0 is off."""
-    dynatemp_exponent: NonNegative = 1.0
-    adaptive_target: Annotated[float, Meta(ge=-1.0, le=1.0)] = -1.0
-    """Target probability of adaptive-p, which replaces the plain draw; negative is off."""
-    adaptive_decay: Annotated[float, Meta(ge=0.0, le=0.99)] = 0.9
+    dynatemp_range: Annotated[float, _limits("dynatemp_range")] = 0.0
+    dynatemp_exponent: Annotated[float, _limits("dynatemp_exponent")] = 1.0
+    adaptive_target: Annotated[float, _limits("adaptive_target")] = -1.0
+    adaptive_decay: Annotated[float, _limits("adaptive_decay")] = 0.9
     mirostat: Literal[0, 1, 2] = 0
     """Mirostat 1 or 2 (Basu et al. 2020) in place of every stage but bias and temperature; 0 is off."""
-    mirostat_tau: NonNegative = 5.0
-    mirostat_eta: NonNegative = 0.1
+    mirostat_tau: Annotated[float, _limits("mirostat_tau")] = 5.0
+    mirostat_eta: Annotated[float, _limits("mirostat_eta")] = 0.1
     samplers: tuple[Stage, ...] = CANONICAL
     """Order of the stages; a stage left out does not run. Bans and biases always run first."""
     logit_bias: dict[str, float] = {}
@@ -86,18 +79,16 @@ class SamplingParams(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     json_schema: str | None = None
     """JSON Schema (as JSON text) that the reply must follow. At most one of the fields in `CONSTRAINTS` may be set."""
     regex: str | None = None
-    """Regular expression (ECMA-262) that the whole reply must match."""
     lark: str | None = None
     """Grammar in llguidance's Lark that the reply must follow."""
     grammar: str | None = None
-    """Grammar in GBNF that the reply must follow."""
     schema_lenient: bool = False
     """Whether unsupported parts of `json_schema` are ignored with a notice instead of an error."""
     exact: bool = False
     """Runs alone in its batch, without cache, in fixed chunks: the same seed gives the same text on the same build."""
-    seed: Annotated[int, Meta(ge=0, lt=N_SEEDS)] | None = None
+    seed: Annotated[int, _limits("seed")] | None = None
     """Seed of the random draw (32 bits); None lets the engine choose one and report it."""
-    max_tokens: Annotated[int, Meta(ge=1, le=2147483647)] | None = None
+    max_tokens: Annotated[int, _limits("max_tokens")] | None = None
     """Maximum length of the reply in tokens; None is as many as fit in the context."""
     stop: tuple[str, ...] = ()
     """Texts that end the reply; they are not part of it."""

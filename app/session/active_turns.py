@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from app.client.engine import Engine, Steerable, require
 from app.domain.conversation import Message
-from app.domain.sampling import N_SEEDS, Preset
+from app.domain.parameters import N_SEEDS
+from app.domain.sampling import Preset
 from app.domain.trace import ReplyTrace
 from app.protocol.commands import Resume
 from app.session.events import TurnEvent

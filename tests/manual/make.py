@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from typer._click import Command
 from app.cli.main import main
 from app.cli.tree import command_line
 from app.config.writer import default_config_text
+from app.domain.parameters import PARAMETERS
+from app.domain.sampling import SamplingParams
 from app.tui.common.commands import COMMANDS
 from app.tui.common.keymap import key_label
 from app.tui.panels.pages import PAGES
@@ -80,8 +83,39 @@ def pages() -> str:
     return "\n".join(rows) + "\n"
 
 
-SECTIONS = {"cli": cli, "keys": keys, "settings": settings, "panels": panels, "pages": pages}
-TOPIC_OF = {"cli": "cli", "keys": "keys", "settings": "configuration", "panels": "panels", "pages": "panels"}
+def parameters() -> str:
+    """One row for each sampling parameter."""
+    rows = ["| key | default | limits | what it does |", "|---|---|---|---|"]
+    default = SamplingParams()
+    for row in PARAMETERS.values():
+        value = getattr(default, row.name)
+        shown = f"`{json.dumps(value)}`" if isinstance(value, bool | int | float) else "–"
+        bounds = [
+            f"≥ {row.least:g}" if row.least is not None else "",
+            f"> {row.above:g}" if row.above is not None else "",
+        ]
+        bounds.append(f"≤ {row.most:.10g}" if row.most is not None else "")
+        limits = ", ".join(filter(None, bounds))
+        rows.append(f"| `{row.name}` | {shown} | {limits} | {row.help.removesuffix(' Repeatable.')} |")
+    return "\n".join(rows) + "\n"
+
+
+SECTIONS = {
+    "cli": cli,
+    "keys": keys,
+    "settings": settings,
+    "parameters": parameters,
+    "panels": panels,
+    "pages": pages,
+}
+TOPIC_OF = {
+    "cli": "cli",
+    "keys": "keys",
+    "settings": "configuration",
+    "parameters": "configuration",
+    "panels": "panels",
+    "pages": "panels",
+}
 
 
 def filled(name: str, text: str) -> str:

@@ -1,7 +1,6 @@
-"""The sampling options, declared once for every command that generates; `takes_sampling` gives them to one.
+"""The sampling options of every command that generates, made from `PARAMETERS`; `takes_sampling` gives them to one.
 
-Knows their names, kinds and limits, and turns texts and files into the values of `SamplingParams`' fields; imports no
-msgspec, so that `--help` stays fast. A test compares the two lists.
+Turns texts and files into the values of `SamplingParams`' fields; imports no msgspec, so that `--help` stays fast.
 """
 
 from __future__ import annotations
@@ -11,165 +10,68 @@ import json
 from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 from app.cli.common.inputs import read_grammar, read_schema
 from app.domain.errors import UsageError
+from app.domain.parameters import PARAMETERS, Parameter
 
-_LIMITS, _SETS, _REPEATS, _SHAPES = "Length and form", "Sampling", "Repetition", "Sampling, further"
-_FORM = "Grammar (one of them)"
 _FORMS = {"json_schema": "--schema", "json_mode": "--json-mode", "regex": "--regex", "grammar": "--grammar"}
 """Options of which one answer can have one."""
 
 
-def _option(
-    text: str, panel: str, *names: str, metavar: str = "X", min: float | None = None, max: float | None = None
-) -> Any:  # noqa: ANN401 -- what typer.Option returns
-    return typer.Option(*names, help=text, rich_help_panel=panel, metavar=metavar, min=min, max=max, show_default=False)
+class _Shape(NamedTuple):
+    """How the command line takes a parameter that is not a number."""
+
+    kind: Any
+    metavar: str | None = None
+    flag: str = ""
+    """The option, if it is not the field's name."""
 
 
-class _Options:
-    """The fields of `SamplingParams` in the order of the help text; None is what was not given."""
+_SHAPES = {
+    "stop": _Shape(list[str], "TEXT"),
+    "json_schema": _Shape(Path, "FILE", "--schema"),
+    "schema_lenient": _Shape(bool, flag="--schema-lenient"),
+    "json_mode": _Shape(bool, flag="--json-mode"),
+    "regex": _Shape(str, "PATTERN"),
+    "grammar": _Shape(Path, "FILE"),
+    "ban": _Shape(list[str], "TOKEN"),
+    "ban_text": _Shape(list[str], "TEXT"),
+    "force": _Shape(list[str], "TOKEN"),
+    "logit_bias": _Shape(list[str], "TOKEN=VALUE", "--bias"),
+    "thinking": _Shape(list[str], "FIELD=VALUE"),
+    "lora": _Shape(list[str], "NAME[=SCALE]"),
+    "dry_sequence_breakers": _Shape(list[str], "TEXT", "--dry-breaker"),
+    "samplers": _Shape(str, "STAGES"),
+    "exact": _Shape(bool, flag="--exact/--no-exact"),
+}
+_JSON_MODE = Parameter("json_mode", PARAMETERS["json_schema"].group, "Constrain the answer to a JSON object.")
 
-    temperature: Annotated[float | None, _option("Temperature; 0 is greedy.", _SETS, min=0.0, max=100.0)]
-    top_k: Annotated[int | None, _option("Keep the k most likely tokens; 0 keeps all.", _SETS, min=0)]
-    top_p: Annotated[
-        float | None, _option("Nucleus sampling: share of probability to keep; 1 is off.", _SETS, min=0.0, max=1.0)
-    ]
-    min_p: Annotated[
-        float | None, _option("Drop tokens below this share of the best probability.", _SETS, min=0.0, max=1.0)
-    ]
-    seed: Annotated[int | None, _option("Seed of the random numbers.", _SETS, min=0, max=4294967294)]
 
-    max_tokens: Annotated[int | None, _option("Maximum length of the answer, in tokens.", _LIMITS, min=1)]
-    stop: Annotated[
-        list[str] | None,
-        _option(
-            "Stop string: text that ends the answer. Repeatable.",
-            _LIMITS,
-            metavar="TEXT",
-        ),
-    ]
-    json_schema: Annotated[
-        Path | None, _option("Constrain the answer to a JSON Schema.", _FORM, "--schema", metavar="FILE")
-    ]
-    schema_lenient: Annotated[
-        bool | None,
-        _option("Ignore unsupported schema keywords, with a notice.", _FORM, "--schema-lenient"),
-    ]
-    json_mode: Annotated[bool | None, _option("Constrain the answer to a JSON object.", _FORM, "--json-mode")]
-    regex: Annotated[
-        str | None, _option("Constrain the whole answer to a regular expression.", _FORM, metavar="PATTERN")
-    ]
-    grammar: Annotated[
-        Path | None,
-        _option("Constrain the answer to a grammar: GBNF, or Lark if FILE ends in .lark.", _FORM, metavar="FILE"),
-    ]
-    ban: Annotated[
-        list[str] | None,
-        _option("Ban a token: its text, a control token's name, or #ID. Repeatable.", _LIMITS, metavar="TOKEN"),
-    ]
-    ban_text: Annotated[
-        list[str] | None,
-        _option("Ban a text, however it is cut into tokens. Repeatable.", _LIMITS, metavar="TEXT"),
-    ]
-    force: Annotated[
-        list[str] | None,
-        _option(
-            "Start of the answer: a text, a control token's name, or #ID. Repeatable.",
-            _LIMITS,
-            metavar="TOKEN",
-        ),
-    ]
-    logit_bias: Annotated[
-        list[str] | None,
-        _option("Add VALUE to a token's logit. Repeatable.", _LIMITS, "--bias", metavar="TOKEN=VALUE"),
-    ]
+def sampling_options() -> dict[str, Any]:
+    """Returns the option of each field by name; `--grammar` takes Lark too, and `json_mode` is no field."""
+    rows = [row for row in PARAMETERS.values() if row.name != "lark"]
+    return {row.name: _option(row) for row in (*rows, _JSON_MODE)}
 
-    thinking: Annotated[
-        list[str] | None,
-        _option(
-            "Sampling value inside thinking blocks, e.g. temperature=1.2. Repeatable.",
-            _LIMITS,
-            metavar="FIELD=VALUE",
-        ),
-    ]
-    lora: Annotated[
-        list[str] | None,
-        _option(
-            "Apply this LoRA adapter of the model, and no other. SCALE is 1 by default. Repeatable.",
-            _LIMITS,
-            metavar="NAME[=SCALE]",
-        ),
-    ]
 
-    repeat_penalty: Annotated[
-        float | None, _option("Penalty on repeated tokens; 1 is off.", _REPEATS, min=0.0, max=10.0)
-    ]
-    frequency_penalty: Annotated[
-        float | None, _option("Penalty per occurrence of a token; 0 is off.", _REPEATS, min=-10.0, max=10.0)
-    ]
-    presence_penalty: Annotated[
-        float | None, _option("Penalty on tokens that occurred; 0 is off.", _REPEATS, min=-10.0, max=10.0)
-    ]
-    penalty_last_n: Annotated[
-        int | None, _option("Number of last tokens that penalties consider; -1 is all.", _REPEATS, min=-1)
-    ]
-    dry_multiplier: Annotated[
-        float | None, _option("Strength of DRY (repetition penalty by sequence); 0 is off.", _REPEATS, min=0.0)
-    ]
-    dry_base: Annotated[float | None, _option("Growth of the DRY penalty for each repeated token.", _REPEATS, min=1.0)]
-    dry_allowed_length: Annotated[
-        int | None, _option("Longest repetition that DRY leaves alone, in tokens.", _REPEATS, min=1)
-    ]
-    dry_penalty_last_n: Annotated[
-        int | None, _option("Number of last tokens that DRY considers; -1 is all.", _REPEATS, min=-1)
-    ]
-    dry_sequence_breakers: Annotated[
-        list[str] | None,
-        _option("Sequence breaker for DRY. Repeatable.", _REPEATS, "--dry-breaker", metavar="TEXT"),
-    ]
-
-    typical_p: Annotated[float | None, _option("Locally typical sampling; 1 is off.", _SHAPES, min=0.0, max=1.0)]
-    top_n_sigma: Annotated[
-        float | None, _option("Keep logits within N standard deviations of the best; 0 is off.", _SHAPES)
-    ]
-    xtc_probability: Annotated[float | None, _option("Probability that XTC acts; 0 is off.", _SHAPES, min=0.0, max=1.0)]
-    xtc_threshold: Annotated[
-        float | None, _option("XTC removes tokens above this probability, except the last.", _SHAPES, min=0.0, max=1.0)
-    ]
-    dynatemp_range: Annotated[
-        float | None, _option("Range of dynamic temperature by entropy; 0 is off.", _SHAPES, min=0.0)
-    ]
-    dynatemp_exponent: Annotated[float | None, _option("Exponent of dynamic temperature.", _SHAPES, min=0.0)]
-    adaptive_target: Annotated[
-        float | None, _option("Target probability of adaptive-p; negative is off.", _SHAPES, min=-1.0, max=1.0)
-    ]
-    adaptive_decay: Annotated[float | None, _option("Decay of adaptive-p's running mean.", _SHAPES, min=0.0, max=0.99)]
-    mirostat: Annotated[int | None, _option("Mirostat 1 or 2; 0 is off.", _SHAPES, min=0, max=2)]
-    mirostat_tau: Annotated[float | None, _option("Target surprise of Mirostat, in bits.", _SHAPES, min=0.0)]
-    mirostat_eta: Annotated[float | None, _option("Learning rate of Mirostat.", _SHAPES, min=0.0)]
-    samplers: Annotated[
-        str | None,
-        _option(
-            "Sampler stages to run, in order, e.g. top-k,temperature.",
-            _SHAPES,
-            metavar="STAGES",
-        ),
-    ]
-    exact: Annotated[
-        bool | None,
-        _option("Compute alone, uncached, in fixed steps: same seed, same text.", _SHAPES, "--exact/--no-exact"),
-    ]
+def _option(row: Parameter) -> Any:  # noqa: ANN401 -- an annotation
+    kind, metavar, flag = _Shape(row.number, "X") if row.number else _SHAPES[row.name]
+    least = row.above if row.least is None else row.least
+    limits: dict[str, Any] = {"min": least, "max": row.most}
+    option = typer.Option(
+        *filter(None, [flag]), help=row.help, rich_help_panel=row.group, metavar=metavar, show_default=False, **limits
+    )
+    return Annotated[kind | None, option]
 
 
 def takes_sampling(command: Callable[..., int]) -> Callable[..., int]:
     """Gives a command the options above; those that were given reach it as `sampling`, by field of SamplingParams."""
     signature = inspect.signature(command, eval_str=True)
     own = [parameter for parameter in signature.parameters.values() if parameter.name != "sampling"]
-    kinds = get_type_hints(_Options, include_extras=True)
+    kinds = sampling_options()
     added = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
         for name, kind in kinds.items()

@@ -11,7 +11,8 @@ from typing import Protocol
 
 import msgspec
 
-from app.domain.sampling import N_SEEDS, SamplingParams, is_constrained, thinking_params, without_constraint
+from app.domain.parameters import N_SEEDS
+from app.domain.sampling import SamplingParams, is_constrained, thinking_params, without_constraint
 from app.engine.core.backend import (
     Backend,
     ComputeError,

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from app.analysis.chain import Chain, Truth, intervals
 from app.analysis.survivors import INF
 from app.analysis.what_if import Step
+from app.domain.parameters import PARAMETERS, Parameter
 from app.domain.probability import percent
 from app.domain.sampling import SamplingParams
 from app.domain.text import one_line
@@ -20,7 +21,7 @@ from app.tui.widgets.line import Line, bar, first_row, p_role, visible, width_of
 
 
 class Knob(NamedTuple):
-    """One parameter: its name, its field, and the values that it is moved through."""
+    """One parameter: its stage, its field, and the values that it is moved through, strict to loose."""
 
     name: str
     field: str
@@ -30,12 +31,15 @@ class Knob(NamedTuple):
 
 
 _OFF_LAST = 1e9
-KNOBS = (
-    Knob("temperature", "temperature", (*(round(n * 0.05, 2) for n in range(41)), 2.5, 3.0, 5.0), None),
-    Knob("top-k", "top_k", (*map(float, (*range(1, 21), 25, 30, 40, 50, 75, 100)), _OFF_LAST), 0),
-    Knob("top-p", "top_p", (*(round(n * 0.05, 2) for n in range(1, 20)), 0.98, 0.99, 1.0), 1),
-    Knob("min-p", "min_p", (0, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0), 0),
-)
+"""Stands for an `off` below the other values: without a limit top-k keeps more than with any."""
+
+
+def _knob(row: Parameter) -> Knob:
+    values = (*row.steps[:-1], _OFF_LAST) if row.steps[-1] < row.steps[0] else row.steps
+    return Knob(row.name.replace("_", "-"), row.name, values, row.off)
+
+
+KNOBS = tuple(_knob(row) for row in PARAMETERS.values() if row.steps)
 
 
 class WhatIf(NamedTuple):
@@ -56,7 +60,7 @@ class WhatIf(NamedTuple):
         if not 0 <= at < len(knob.values):
             return self
         value = knob.values[at]
-        number = (0 if value == _OFF_LAST else int(value)) if knob.field == "top_k" else value
+        number = knob.off if value == _OFF_LAST else value
         return self._replace(params=replace(self.params, **{knob.field: number}))
 
     def line(self) -> Line:
@@ -73,8 +77,7 @@ class WhatIf(NamedTuple):
 
 
 def _position(knob: Knob, value: float) -> float:
-    # Without a limit top-k keeps more than with any.
-    return _OFF_LAST if knob.field == "top_k" and value == 0 else float(value)
+    return _OFF_LAST if value == knob.off and knob.values[-1] == _OFF_LAST else float(value)
 
 
 _COLUMN = 9

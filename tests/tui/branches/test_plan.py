@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.sampling import N_SEEDS, Preset, SamplingParams
+from app.domain.parameters import N_SEEDS
+from app.domain.sampling import Preset, SamplingParams
 from app.session.active_turns import variants
 from app.tui.branches.column import Arrangement, arrange
 from app.tui.branches.plan import BranchesPlan

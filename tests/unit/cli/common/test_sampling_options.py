@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from app.cli.common import sampling as sampling_options
 from app.cli.common.overrides import with_overrides
+from app.cli.common.sampling import sampling_options
 from app.config.paths import config_file
 from app.domain.errors import UsageError
 from app.domain.generation import DraftCounts, FinishReason
+from app.domain.parameters import PARAMETERS
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Draw, Origin, StageTrace
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply
+
+ROOT = Path(__file__).parents[4]
 
 pytestmark = pytest.mark.usefixtures("model")
 
@@ -38,8 +42,28 @@ def refused(tok, *arguments: str) -> dict[str, object]:
 
 
 def test_every_field_has_an_option() -> None:
-    options = set(sampling_options._Options.__annotations__)
-    assert options - {"json_mode"} == set(SamplingParams.__struct_fields__) - {"lark"}
+    assert set(PARAMETERS) == set(SamplingParams.__struct_fields__)
+    assert set(sampling_options()) - {"json_mode"} == set(PARAMETERS) - {"lark"}
+
+
+def test_a_row_and_its_field_agree_about_the_kind_of_number() -> None:
+    for field in msgspec.structs.fields(SamplingParams):
+        numbers = {kind for kind in (int, float) if re.search(rf"\b{kind.__name__}\b", _own_kind(field.type))}
+        assert numbers <= {PARAMETERS[field.name].number}, field.name
+
+
+def _own_kind(kind: object) -> str:
+    return "" if "dict" in str(kind) else str(kind)
+
+
+def test_a_number_of_a_stage_is_named_in_three_files_alone() -> None:
+    """A new one is a field, a row and its stage: nothing else names it."""
+    of_a_stage = ("typical_p", "top_n_sigma", "xtc_threshold", "dry_base", "mirostat_tau", "adaptive_decay")
+    wanted = {"app/domain/parameters.py", "app/domain/sampling.py", "app/engine/native/stages.py"}
+    for name in of_a_stage:
+        word = re.compile(rf"\b{name}\b")
+        files = {path for path in (ROOT / "app").rglob("*.py") if word.search(path.read_text(encoding="utf-8"))}
+        assert {path.relative_to(ROOT).as_posix() for path in files} == wanted, name
 
 
 @pytest.mark.parametrize(
