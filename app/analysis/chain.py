@@ -83,7 +83,7 @@ def computed(
     chain, survivors = _run(token, start, after, u)
     why = _doubt(token, start, before, after, survivors, u)
     if not why and _at_an_edge(chain):
-        why = "the draw falls on the edge between two tokens"
+        why = "the draw falls on the boundary between two tokens"
     return chain._replace(truth=Truth.APPROXIMATE, why=why) if why else chain
 
 
@@ -146,10 +146,10 @@ def _doubt(
         (token.origin is Origin.GRAMMAR, "the grammar excluded the most likely token"),
         (bool(names), f"not computed here: {', '.join(names)}"),
         (bool(start.doubt), start.doubt),
-        (not _is_known(start, survivors, after), f"only {len(token.top)} tokens are stored, and others may survive"),
+        (not _is_known(start, survivors, after), f"only {len(token.top)} tokens are stored; others may survive"),
         (_has_equals(start, survivors, after), "two tokens are equally likely"),
-        (bool(token.stages) and not _reproduces(token, start, before), "the recorded stages come out differently"),
-        (not token.stages and not _comes_out(token, start, before, u), "its own chain comes out differently"),
+        (bool(token.stages) and not _reproduces(token, start, before), "the recorded stages give another result"),
+        (not token.stages and not _comes_out(token, start, before, u), "its own chain gives another result"),
     )
     return next((why for holds, why in doubts if holds), "")
 

@@ -1,4 +1,4 @@
-"""How a reply comes about, in eight short chapters, with the figures and tokens of a reply if one is given.
+"""Explains how a model writes a reply, in eight short chapters, with the figures and tokens of a reply if one is given.
 
 Two sentences each. Pure; used by the help's second page and `tok explain`.
 """
@@ -55,21 +55,21 @@ def _input(meter: RunMeter) -> str:
     words = [token.text for token in asked if not token.is_control and token.text.strip()]
     like = f" such as {quoted(words[len(words) // 2])}" if words else ""
     ones = "one was" if meter.n_new == 1 else "ones were"
-    new = f"{meter.n_new} new {ones} read in {numbers.ms(meter.prefill_ms or None)}"
-    cached = f", {meter.n_cached} came out of the cache" if meter.n_cached else ""
+    new = f"{meter.n_new} new {ones} computed in {numbers.ms(meter.prefill_ms or None)}"
+    cached = f", {meter.n_cached} came from the cache" if meter.n_cached else ""
     return (
         f"The conversation was cut into {meter.n_prompt} tokens{like}, each a number of the model's vocabulary. "
-        f"{new}{cached}; this part is called prefill."
+        f"{new}{cached}; this is called prefill."
     )
 
 
 def _prediction(first: TokenTrace, model: ModelReady | None) -> str:
-    size = f"{model.n_vocab:,}" if model is not None else "all"
+    each = f"each of the {model.n_vocab:,} tokens" if model is not None else "every token"
     best = [f"{quoted(top.text)} {percent(top.p)}" for top in first.top[:2]]
     said = f" and gave {' and '.join(best)}" if best else ""
     return (
-        f"One pass through the model gave each of the {size} tokens that it knows a probability to come next. "
-        f"For the first one it was {_surety(first.entropy)} ({first.entropy:.1f} bits of doubt){said}."
+        f"One pass through the model gave {each} of the vocabulary a probability of coming next. "
+        f"For the first token it was {_surety(first.entropy)} ({first.entropy:.1f} bits of entropy){said}."
     )
 
 
@@ -80,18 +80,18 @@ def _surety(entropy: float) -> str:
 def _sampling(meter: RunMeter, first: TokenTrace, setting: ReplyContext) -> str:
     sampling = setting.sampling
     if sampling.temperature == 0:
-        how = "The likeliest one is always taken: the temperature is 0."
+        how = "The temperature is 0, so the most likely token is always taken."
     else:
-        how = f"One of the likelier ones is drawn by lot, at temperature {sampling.temperature:g}."
-    began = f"After the {meter.n_kept} tokens that were kept came" if meter.n_kept else "This reply began with"
-    return f"{how} {began} {quoted(first.text)}, number {first.rank} of the list with {percent(first.p)}."
+        how = f"One of the likely tokens is drawn at random, at temperature {sampling.temperature:g}."
+    began = f"After the {meter.n_kept} kept tokens came" if meter.n_kept else "This reply began with"
+    return f"{how} {began} {quoted(first.text)}, number {first.rank} of the candidates with {percent(first.p)}."
 
 
 def _feedback(meter: RunMeter, first: TokenTrace, model: ModelReady | None) -> str:
     window = f" of the window's {model.n_ctx}" if model is not None else ""
     return (
-        f"{quoted(first.text)} was put behind the prompt as token {meter.n_prompt + 1}{window}. "
-        "What the model writes is what it reads next: it has no other memory."
+        f"{quoted(first.text)} was appended to the prompt as token {meter.n_prompt + 1}{window}. "
+        "The model reads what it has written: it has no other memory."
     )
 
 
@@ -100,26 +100,26 @@ def _repeat(meter: RunMeter) -> str:
     times = "once" if meter.n_generated == 1 else f"{meter.n_generated} times"
     if meter.phase is Phase.DONE:
         end = meter.finish or "it ended"
-        return f"This was done {times}, {each} a token. Why it ended: {end}."
-    return f"This has been done {times} so far, {each} a token. It goes on until an end."
+        return f"This was done {times}, {each} per token. Why it ended: {end}."
+    return f"This has been done {times} so far, {each} per token. It continues until the reply ends."
 
 
 def _cache(meter: RunMeter) -> str:
-    what = "What the model worked out for a token (its keys and values) is kept, so that no token is read twice."
+    what = "What the model computes for a token (its keys and values) is kept, so that no token is computed twice."
     if not meter.n_cached:
         new = f"Here all {meter.n_prompt} prompt tokens were new"
-        return f"{what} {new}; the next message finds them there while they are kept."
+        return f"{what} {new}; the next message can reuse them."
     each = meter.prefill_ms_per_token
     saved = f", which saved about {numbers.ms(each * meter.n_cached)}" if each else ""
-    return f"{what} Here {meter.n_cached} of {meter.n_prompt} prompt tokens were found there{saved}."
+    return f"{what} Here {meter.n_cached} of {meter.n_prompt} prompt tokens were in the cache{saved}."
 
 
 def _drafts(meter: RunMeter) -> str:
-    what = "Guessed tokens are checked several at once in one pass, and only those that the model agrees with stay."
+    what = "Several drafted tokens are checked in one pass; only those that the model would have chosen are accepted."
     counts, gain = meter.drafting.counts, meter.drafting.gain
     if not counts.n_steps:
-        return f"{what} Nothing was guessed in this reply."
-    kept = f"{counts.n_accepted} of {counts.n_drafted} guesses were kept"
+        return f"{what} This reply had no drafts."
+    kept = f"{counts.n_accepted} of {counts.n_drafted} drafted tokens were accepted"
     if gain is None:
         return f"{what} Here {kept}."
     word = "saved" if gain.saved_ms >= 0 else "cost"
@@ -128,58 +128,57 @@ def _drafts(meter: RunMeter) -> str:
 
 def _batching(meter: RunMeter, model: ModelReady | None) -> str:
     prefill, decode = meter.prefill_ms_per_token, meter.decode_ms_per_token
-    slots = f" Up to {model.n_slots} replies can share a pass in the same way." if model and model.n_slots > 1 else ""
+    slots = f" Up to {model.n_slots} replies can share a pass." if model and model.n_slots > 1 else ""
     if prefill and decode:
         return (
             f"Many tokens go through the model in one pass: the prompt's took {numbers.ms(prefill)} each, "
             f"the reply's, one by one, {numbers.ms(decode)}.{slots}"
         )
-    return f"Many tokens go through the model in one pass for little more than the price of one.{slots}"
+    return f"Many tokens go through the model in one pass for little more than the cost of one.{slots}"
 
 
 _GENERAL: tuple[list[Chapter], list[Chapter]] = (
     [
         Chapter(
             "1 Input processing",
-            "The conversation is cut into tokens, pieces of words, each a number of the model's vocabulary. "
-            "The model reads them all in one go; this part is called prefill.",
+            "The conversation is cut into tokens: pieces of words, each with a number in the model's vocabulary. "
+            "The model reads all of them at once; this is called prefill.",
         ),
         Chapter(
             "2 Prediction",
-            "One pass through the model gives every token that it knows a probability to come next. "
-            "Nothing is decided yet: it is a list of chances.",
+            "One pass through the model gives every token of the vocabulary a probability of coming next. "
+            "Nothing is decided yet.",
         ),
         Chapter(
             "3 Sampling",
-            "The list is cut down to the likelier ones and one of them is drawn by lot. "
-            "Temperature, top-k, top-p and min-p, which a preset sets, say how daring the draw is.",
+            "Only the more likely tokens are kept, and one of them is drawn at random. "
+            "Temperature, top-k, top-p and min-p in the preset decide how random the draw is.",
         ),
         Chapter(
             "4 Feedback",
-            "The token is put behind the prompt as if it had been there before. "
-            "What the model writes is what it reads next: it has no other memory.",
+            "The token is appended to the prompt. The model reads what it has written: it has no other memory.",
         ),
         Chapter(
             "5 Repeat",
-            "The next token is predicted from all before it, one pass for each. "
-            "It goes on until the token that means the end is drawn, or a limit is reached.",
+            "The next token is predicted from all tokens before it, with one pass for each. "
+            "The loop ends when an end token is drawn or a limit is reached.",
         ),
     ],
     [
         Chapter(
             "KV-cache",
-            "What the model worked out for a token (its keys and values) is kept, so that no token is read twice. "
-            "A follow-up message therefore costs its own tokens alone.",
+            "What the model computes for a token (its keys and values) is kept, so that no token is computed twice. "
+            "A follow-up message therefore costs only its own tokens.",
         ),
         Chapter(
             "Speculative decoding",
-            "Guessed tokens are checked several at once in one pass, and only those that the model agrees with stay. "
-            "The text is drawn as without; where guesses are often right it comes faster.",
+            "Several drafted tokens are checked in one pass; only those that the model would have chosen are accepted. "
+            "The distribution of replies does not change; if drafts are often right, the reply comes faster.",
         ),
         Chapter(
             "Batching",
-            "Many tokens go through the model in one pass for little more than the price of one. "
-            "A prompt is read so, and several replies can share a pass.",
+            "Many tokens go through the model in one pass for little more than the cost of one. "
+            "That is how a prompt is read, and several replies can share a pass.",
         ),
     ],
 )

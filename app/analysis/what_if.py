@@ -134,7 +134,7 @@ def _unknown(params: SamplingParams, ids: Sequence[int]) -> str:
     """Returns why nothing bounds what the penalties do to a token that is not stored; empty where something does."""
     if params.repeat_penalty < 1 or params.frequency_penalty < 0 or params.presence_penalty < 0:
         return "the penalties may raise tokens that are not stored"
-    return "" if ids else "the prompt's tokens were not kept, so that the penalties are not known"
+    return "" if ids else "the prompt's tokens were not stored, so the penalties are unknown"
 
 
 def _sorted(p: Sequence[float], bound: float, steps: tuple[Step, ...], doubt: str) -> Basis:

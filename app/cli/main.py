@@ -51,7 +51,7 @@ def main(argv: Sequence[str], launcher: EngineLauncher | None = None) -> int:
                 return _report(arguments, f"`{text}` is not UTF-8 text", "", ExitCode.USAGE)
             if os.environ.get("TOKSCOPE_TRACEBACK"):
                 raise
-            hint = "this is a bug in tokscope; TOKSCOPE_TRACEBACK=1 shows where"
+            hint = "this is a bug in tokscope; set TOKSCOPE_TRACEBACK=1 to see where"
             return _report(arguments, f"{type(error).__name__}: {error}", hint, ExitCode.FAILED)
 
 
@@ -72,7 +72,7 @@ def _dispatch(arguments: list[str], engines: EngineLauncher) -> int:
         code = ExitCode.USAGE if error.exit_code == ExitCode.USAGE else ExitCode.FAILED
         context: typer.Context | None = getattr(error, "ctx", None)
         command = context.command_path if context else "tok COMMAND"
-        return _report(arguments, error.format_message(), f"`{command} --help` lists what there is", code)
+        return _report(arguments, error.format_message(), f"see `{command} --help`", code)
     except typer.Abort:
         raise KeyboardInterrupt from None
     return result if isinstance(result, int) else ExitCode.OK

@@ -8,17 +8,17 @@ from importlib import resources
 TOPICS: dict[str, str] = {
     "chat": "write, stop, find, copy",
     "keys": "every key and its command",
-    "inspector": "the tokens of a reply, the sampler, the prompt",
-    "steering": "step through a reply, fork it, write several at once",
-    "panels": "speed, latency, KV cache, speculation, endings",
-    "cli": "every command of `tok`, with its options",
-    "json": "what `--json` and `--jsonl` print, and trace files",
+    "inspector": "tokens, sampler and prompt",
+    "steering": "step, fork, several replies",
+    "panels": "speed, latency, KV cache, endings",
+    "cli": "every command and option",
+    "json": "JSON output and trace files",
     "configuration": "settings, presets, keys, themes",
-    "models": "your own models, GPU builds, memory, adapters",
+    "models": "models, GPU builds, memory",
     "loop": "how a model writes a reply",
-    "architecture": "processes, floors, the life of a token, a glossary",
+    "architecture": "processes, floors, glossary",
     "measuring": "benchmarks, perplexity, tests",
-    "troubleshooting": "files, erasing, messages, exit codes",
+    "troubleshooting": "files, erasing, exit codes",
 }
 """Name of each topic and what it is about, in reading order."""
 

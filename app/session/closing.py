@@ -39,8 +39,8 @@ def _write(unsaved: list[Message]) -> str:
             path = ensure_dir(folder) / name
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
                 file.write(text)
-            return f"{n} could not be saved in the history, and {'is' if len(unsaved) == 1 else 'are'} in {path}"
-    return f"{n} could not be saved in the history, nor in a file"
+            return f"{n} could not be saved in the history; saved to {path} instead"
+    return f"{n} could not be saved in the history or to a file"
 
 
 async def close_store(store: Store, engine: Engine, *, works: bool) -> None:

@@ -18,7 +18,9 @@ async def erase(store: Store, conversation_ids: Sequence[int]) -> None:
     try:
         copied_file().unlink(missing_ok=True)
     except OSError as error:
-        raise StoreError(f"{copied_file()}: cannot be deleted ({error.strerror})", "It may hold their text.") from error
+        raise StoreError(
+            f"cannot delete {copied_file()}: {error.strerror}", "It may contain their text; delete it yourself."
+        ) from error
 
 
 async def erase_expired(store: Store) -> list[int]:

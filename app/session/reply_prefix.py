@@ -54,8 +54,8 @@ def fork_of(
     _check_reply(reply)
     trace = trace or ReplyTrace()
     if n_tokens > len(trace.tokens):
-        hint = "Rewrite its beginning instead: that needs only its text."
-        raise ForkError(f"of the tokens of this reply only {len(trace.tokens)} are kept", hint)
+        hint = "Rewrite its start instead, which needs only the text."
+        raise ForkError(f"only {len(trace.tokens)} tokens of this reply are stored", hint)
     kept = text_before(reply.content, trace, n_tokens)
     if reply.generation and _is_by_another(reply, model) and (n_tokens or force_ids):
         forced = "".join(_text_of(each, trace, n_tokens + i, model) for i, each in enumerate(force_ids))
@@ -106,5 +106,5 @@ def _text_of(token_id: int, trace: ReplyTrace, at: int, model: str) -> str:
     candidates = trace.tokens[at].top if at < len(trace.tokens) else ()
     text = next((each.text for each in candidates if each.id == token_id), "")
     if not text or _NOT_ITS_TEXT.fullmatch(text):
-        raise ForkError(f"this alternative is a token of another model; {model} is loaded", "Type a text instead.")
+        raise ForkError(f"this alternative is a token of another model; {model} is loaded", "Type text instead.")
     return text

@@ -36,7 +36,7 @@ def restored(
         return Restored(ChatSettings(preset=fallback))
     preset = presets.get(record.preset)
     if preset is None:
-        gone = f"The preset “{one_line(record.preset, 40)}” of this conversation is not there any more."
+        gone = f"The preset “{one_line(record.preset, 40)}” of this conversation no longer exists."
         return Restored(
             ChatSettings(model=record.model, preset=fallback), (f"{gone} “{fallback.name}” is used instead.",)
         )
@@ -47,7 +47,7 @@ def _about(kept: Preset, presets: Mapping[str, Preset]) -> tuple[str, ...]:
     name = one_line(kept.name, 40)
     now = presets.get(kept.name)
     if now is None:
-        return (f"The preset “{name}” is not there any more. This conversation keeps the values that it had.",)
+        return (f"The preset “{name}” no longer exists. This conversation keeps its values.",)
     if (now.system, now.sampling, now.context) == (kept.system, kept.sampling, kept.context):
         return ()
-    return (f"The preset “{name}” was changed. This conversation keeps the values from before.",)
+    return (f"The preset “{name}” was changed. This conversation keeps the old values.",)

@@ -82,7 +82,7 @@ class Database:
             return None
         return StoreError(
             f"{self.path}: the database was removed or replaced while it was open",
-            "The chat goes on in memory and is saved to the file that is there now.",
+            "The chat continues in memory and is saved to the new file.",
         )
 
     def wait_at_most(self, busy_ms: int) -> None:
@@ -139,10 +139,10 @@ class Database:
                 saved = salvage(damaged, connection)
                 _interrupt_others(connection, set())
         except (apsw.Error, OSError) as error:
-            return f"nothing of it could be read ({error})."
+            return f"nothing could be recovered ({error})."
         if not saved.n_messages:
-            return "nothing of it could be read, and a new one was started."
-        n = f"{saved.n_messages:,} messages of {saved.n_conversations:,} conversations were saved from it"
+            return "nothing could be recovered, and a new one was created."
+        n = f"{saved.n_messages:,} messages of {saved.n_conversations:,} conversations were recovered"
         return f"{n}; at least {saved.n_missing:,} more are lost." if saved.n_missing else f"{n}."
 
     def _open_to_read(self, path: Path, error: Exception) -> None:
@@ -202,12 +202,10 @@ class Database:
         version = int(pragma(self.connection, "user_version"))
         tables = execute(self.connection, "SELECT count(*) FROM sqlite_schema").get
         if tables and pragma(self.connection, "application_id") != APPLICATION_ID:
-            raise StoreError(
-                f"{self.path}: this is a database of another program", "Set TOKSCOPE_DATA_DIR to another folder."
-            )
+            raise StoreError(f"{self.path}: belongs to another program", "Set TOKSCOPE_DATA_DIR to another folder.")
         if version > len(MIGRATIONS):
             raise StoreError(
-                f"{self.path}: written by a newer tokscope (schema {version}, this one knows {len(MIGRATIONS)})",
+                f"{self.path}: written by a newer tokscope (schema {version}, this one supports {len(MIGRATIONS)})",
                 "Update tokscope, or set TOKSCOPE_DATA_DIR to another folder.",
             )
         return version

@@ -22,22 +22,22 @@ def _explain(path: Path | None, error: Exception) -> tuple[str, str]:
         case apsw.FullError():
             return (
                 f"the disk is full{_free(path)}",
-                "Free some space; the chat goes on in memory until it can be saved.",
+                "Free some space. Until then the chat continues in memory.",
             )
         case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError() | apsw.AuthError() | OSError():
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            hint = "Make the folder writable, or set TOKSCOPE_DATA_DIR to one that is."
+            hint = "Make the folder writable, or set TOKSCOPE_DATA_DIR to a writable one."
             verb = "written" if path and path.is_file() else "opened or written"
             return f"cannot be {verb} ({reason})", hint
         case apsw.BusyError() | apsw.LockedError():
-            return "another program keeps the database to itself", "Close the program that uses it, then try again."
+            return "another program is using the database", "Close the program that uses it, then try again."
         case apsw.CorruptError() | apsw.NotADBError():
             return (
                 "the database is damaged",
-                "Start tokscope again: it saves what can be read and keeps the damaged file.",
+                "Restart tokscope: it recovers what it can and keeps the damaged file.",
             )
         case apsw.IOError():
-            return f"reading or writing failed ({error}{_free(path)})", "Check the disk and the space left on it."
+            return f"reading or writing failed ({error}{_free(path)})", "Check the disk and its free space."
         case _:
             return f"unexpected failure ({error})", ""
 

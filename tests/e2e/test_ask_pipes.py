@@ -127,7 +127,9 @@ def test_a_stopped_worker_is_reported_and_goes_on_when_it_wakes() -> None:
         assert process.stdout.read(1)
         os.kill(worker_of(process), signal.SIGSTOP)
         reported = process.stderr.readline() + process.stderr.readline()
-        assert re.fullmatch(rb"tok: the engine has not answered for \d s\nhint: waiting; Ctrl-C ends it\n", reported)
+        assert re.fullmatch(
+            rb"tok: the engine has not answered for \d s\nhint: waiting; press Ctrl-C to end it\n", reported
+        )
         os.kill(worker_of(process), signal.SIGCONT)
         assert process.stderr.readline() == b"tok: the engine answers again\n"
         process.send_signal(signal.SIGTERM)

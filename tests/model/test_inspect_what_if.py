@@ -113,7 +113,7 @@ def test_without_a_record_the_chain_follows_from_the_seed_and_the_ids(
             n_exact += 1
             assert chain.pick is not None
             assert token.top[chain.pick].id == token.id
-        assert chain.why != "its own chain comes out differently"
+        assert chain.why != "its own chain gives another result"
     # Top-p alone may keep more tokens than the 40 that are stored.
     assert n_exact >= (0.5 if name == "only top-p" else 0.8) * len(tokens), f"{n_exact} of {len(tokens)}"
 

@@ -89,7 +89,7 @@ class Answer:
             case MessageReturned():
                 self._returned(continued=event.message.parent_id is not None)
             case EngineLost():
-                hint = "the answer so far is kept; ask again to start the engine anew"
+                hint = "the answer so far is kept; ask again to restart the engine"
                 self.fail(f"the engine was lost: {event.reason}", hint, ExitCode.ENGINE_LOST)
             case _:
                 pass
@@ -102,16 +102,16 @@ class Answer:
             self.fail(event.error or "the engine refused the request", event.hint)
         elif event.finish_reason is FinishReason.CONTEXT and not event.usage.n_generated:
             # What cannot fit is refused before it is counted, and the engine says how long it is at least.
-            counted = f"{event.usage.n_prompt} tokens of prompt in a context window of {self.n_ctx}"
+            counted = f"{event.usage.n_prompt} tokens, the context window holds {self.n_ctx}"
             size = counted if event.usage.n_prompt else event.error
-            self.fail(f"the prompt is too long: {size}", "ask with less, or raise `n_ctx` in models.toml")
+            self.fail(f"the prompt is too long: {size}", "shorten it, or raise `n_ctx` in models.toml")
             self.finish_reason = FinishReason.CONTEXT
 
     def _returned(self, *, continued: bool) -> None:
         if self.exit_code is ExitCode.ENGINE_LOST:
-            self.hint = "nothing was answered; ask again to start the engine anew"
+            self.hint = "there is no answer; ask again to restart the engine"
         if continued and self.error:
-            self.hint = f"the conversation is as it was; {self.hint}"
+            self.hint = f"the conversation is unchanged; {self.hint}"
             if self.finish_reason is FinishReason.CONTEXT:
                 self.hint += ', or ask without -c; a preset with context = "drop-oldest-turns" leaves old turns out'
 
@@ -122,7 +122,7 @@ class Answer:
         if self.n_dropped_messages:
             parts.append(f"the {self.n_dropped_messages} oldest messages are left out")
         if self.n_shifted_tokens:
-            parts.append(f"{self.n_shifted_tokens} tokens were forgotten while the answer was written")
+            parts.append(f"{self.n_shifted_tokens} tokens were forgotten during the answer")
         return f"the context window is full: {', '.join(parts)}" if parts else ""
 
     @property
@@ -133,7 +133,7 @@ class Answer:
         limits = {
             FinishReason.LENGTH: "`max_tokens` was reached",
             FinishReason.CONTEXT: "the context window is full",
-            FinishReason.STOP: "a stop string came",
+            FinishReason.STOP: "a stop string was found",
         }
         return f"the answer is incomplete: {limits.get(self.finish_reason or FinishReason.ABORT, 'it was stopped')}"
 

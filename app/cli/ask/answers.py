@@ -194,7 +194,7 @@ class ManyAnswers:
             counts = [answer.drafting for answer in self._answers if answer.drafting]
             drafts = f" · {drafts_note(counts)}" if counts else ""
             console.print_stderr(
-                f"together {all_of_them['n_generated']} tokens · {all_of_them['tps']:.1f} tokens/s{drafts}"
+                f"total {all_of_them['n_generated']} tokens · {all_of_them['tps']:.1f} tokens/s{drafts}"
             )
         if self._interrupted:
             return ExitCode.INTERRUPTED

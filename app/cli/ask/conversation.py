@@ -32,7 +32,7 @@ class TakenUp(Struct, frozen=True):
 async def take_up() -> TakenUp:
     """Reads the conversation that `-c` continues. Raises UsageError when there is none, StoreError."""
     path = database_file()
-    none = UsageError("there is no conversation to continue", hint="ask without -c to begin one")
+    none = UsageError("there is no conversation to continue", hint="ask without -c to start one")
     try:
         path.stat()
     except FileNotFoundError:
@@ -106,10 +106,10 @@ async def _open_store(options: AskOptions, setup: Setup) -> Store | None:
         reported = error if isinstance(error, StoreError) else store_error(path, error)
         if setup.continues is not None:
             raise reported from error
-        console.print_error(f"this answer is not kept: {reported}", reported.hint)
+        console.print_error(f"this answer is not saved: {reported}", reported.hint)
         return None
     for notice in store.notices:
         console.print_stderr(f"tok: {notice}")
     if store.read_only and options.save:
-        console.print_error(f"this answer is not kept: {store.read_only}", store.read_only.hint)
+        console.print_error(f"this answer is not saved: {store.read_only}", store.read_only.hint)
     return store

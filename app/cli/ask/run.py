@@ -82,7 +82,7 @@ async def _converse(
                     if isinstance(event, BranchChanged):
                         _report_change(event)
                     elif isinstance(event, StoreFailed):
-                        console.print_error(f"this answer is not kept: {event.message}", event.hint)
+                        console.print_error(f"this answer is not saved: {event.message}", event.hint)
     finally:
         loading.cancel()
         # A load that failed as well is reported once.
@@ -91,11 +91,9 @@ async def _converse(
 
 def _report_change(change: BranchChanged) -> None:
     if change.n_added:
-        console.print_stderr(
-            f"tok: messages that another window added just now are part of the conversation: {change.n_added}"
-        )
+        console.print_stderr(f"tok: the conversation includes new messages from another window: {change.n_added}")
     if change.gone is Gone.DELETED:
-        console.print_stderr("tok: the conversation was deleted in another window; this question brings it back")
+        console.print_stderr("tok: the conversation was deleted in another window; this question restores it")
     elif change.gone is Gone.ERASED:
         console.print_stderr(
             "tok: the conversation was erased in another window; it is saved again, with this question"

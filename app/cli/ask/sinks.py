@@ -58,7 +58,9 @@ class TextSink:
         if not self._is_empty:
             console.write_out("\n")
         if answer.finish_reason is FinishReason.CONTEXT and not answer.error:
-            console.print_error("the context window is full: the answer ends here", "a smaller input leaves more room")
+            console.print_error(
+                "the context window is full: the answer ends here", "shorten the input to leave more room"
+            )
 
     def _write(self, text: str) -> None:
         text = self._line_ends + text
@@ -144,7 +146,7 @@ def slots_held(event: SlotsHeld) -> tuple[str, str]:
     """Returns what a request waits for, and what to do."""
     n = len(event.held_by)
     held = "a paused request holds the only slot" if n == 1 else f"{n} paused requests hold all slots"
-    return f"waiting: {held}", "it begins when one of them has ended: let it run on, or stop it; Ctrl+C gives this up"
+    return f"waiting: {held}", "resume or stop one of them, or press Ctrl+C to give up"
 
 
 def cut_off_hint(answer: Answer) -> str:
@@ -214,14 +216,14 @@ def drafts_note(counts: Iterable[DraftCounts]) -> str:
 def _drafts(drafted: Drafting) -> tuple[str, ...]:
     counts, gain = drafted.counts, drafted.gain
     if not counts.n_steps:
-        return ("none: no draft seemed to pay",)
+        return ("none: no draft was expected to pay",)
     places = " ".join(f"{share:.0%}" for share in drafted.acceptance)
     reported = "gain unknown: too few steps with and without drafts"
     if gain:
         reported = f"{'gain' if gain.saved_ms >= 0 else 'loss'} ×{gain.ratio:.2f} against the plain steps"
     accepted = f"{counts.n_accepted} of {counts.n_drafted} tokens accepted"
     steps = f"{counts.n_steps} step{'' if counts.n_steps == 1 else 's'}"
-    return (accepted, steps, f"{drafted.mean_accepted:.1f} a step", f"by place {places}", reported)
+    return (accepted, steps, f"{drafted.mean_accepted:.1f} per step", f"by position {places}", reported)
 
 
 def _ms(value: float) -> str:

@@ -77,13 +77,15 @@ def put_redone(output: Path) -> bool:
         replace_private(output.resolve(), b"".join(row + b"\n" for row in rows))
         source.unlink()
     except OSError as error:
-        message = f"cannot put the lines that were done again into {one_line(str(output))}: {error.strerror}"
-        raise TokscopeError(message, hint=f"they stay in {one_line(str(source))}; the next run tries again") from error
+        message = f"cannot write the retried lines to {one_line(str(output))}: {error.strerror}"
+        raise TokscopeError(
+            message, hint=f"they are in {one_line(str(source))}; run the command again to retry"
+        ) from error
     return True
 
 
 def _foreign(source: Path) -> UsageError:
-    return UsageError(f"{one_line(str(source))} holds no results of this output", hint="move it away")
+    return UsageError(f"{one_line(str(source))} has no results for this output", hint="move it away")
 
 
 def _complete_rows(path: Path) -> tuple[list[bytes], int]:
@@ -108,7 +110,7 @@ def _is_failed(path: Path, row: bytes, index: int, ids: Sequence[LineId]) -> boo
         return "error" in result
     raise UsageError(
         f"{one_line(str(path))}:{index + 1}: {wrong}",
-        hint="it is no output of this input; --overwrite begins anew, -o names another file",
+        hint="it is not the output of this input; use --overwrite to start over or -o for another file",
     )
 
 

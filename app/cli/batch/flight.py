@@ -23,7 +23,7 @@ from app.domain.text import one_line
 from app.protocol.commands import Generate
 from app.protocol.events import EngineLost, GenerationEvent, GenerationFinished
 
-_ON = "the same command goes on from here"
+_ON = "run the same command to resume"
 
 
 class Flight:

@@ -107,7 +107,7 @@ def _check_names(given: dict[str, Any]) -> None:
 
 def _messages(given: dict[str, Any], preset: Preset) -> tuple[ChatMessage, ...]:
     if ("prompt" in given) == ("messages" in given):
-        raise UsageError("a line has either `prompt` or `messages`")
+        raise UsageError("a line needs either `prompt` or `messages`")
     prompt = given.get("prompt")
     if "prompt" in given and (not isinstance(prompt, str) or not prompt.strip()):
         raise UsageError("`prompt` must be text, and not empty")
@@ -123,5 +123,5 @@ def _conversation(value: object) -> tuple[_Said, ...]:
         hint = 'as in [{"role": "user", "content": "Hi"}]; roles are system, user, assistant'
         raise UsageError(f"`messages` is wrong: {error}", hint) from error
     if not said or said[-1].role is not Role.USER:
-        raise UsageError("`messages` must end with one of the user")
+        raise UsageError("`messages` must end with a message of the user")
     return said

@@ -71,7 +71,9 @@ class OutputFile:
             self._file.write(line.encode("utf-8", "replace"))
             self._file.flush()
         except OSError as error:
-            raise TokscopeError(f"cannot write {self._name}: {error.strerror}", hint="what is there stays") from error
+            raise TokscopeError(
+                f"cannot write {self._name}: {error.strerror}", hint="the existing lines are kept"
+            ) from error
 
     def close(self) -> None:
         """Closes the file; `write` has reported what could not be written."""

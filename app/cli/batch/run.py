@@ -90,7 +90,7 @@ def run_batch(options: BatchOptions, launcher: EngineLauncher) -> int:
         earlier = read_earlier(options.output, [line.id for line in lines])
     todo = Todo([*(lines[index] for index in earlier.failed), *lines[earlier.n_lines :]], earlier, len(lines))
     if earlier.n_lines:
-        console.print_stderr(f"tok: {earlier.n_answered} of {len(lines)} lines are there already")
+        console.print_stderr(f"tok: {earlier.n_answered} of {len(lines)} lines are answered already")
     if earlier.failed:
         console.print_stderr(f"tok: {_redone(lines, earlier.failed)}")
     with ExitStack() as stack:
@@ -102,11 +102,7 @@ def _redone(lines: Sequence[Request | BadLine], failed: Sequence[int]) -> str:
     """What is done again, by the numbers of the input's lines."""
     numbers = ", ".join(str(lines[index].number) for index in failed[:_NAMED])
     more = f" and {len(failed) - _NAMED} more" if len(failed) > _NAMED else ""
-    return (
-        f"done again because it failed: line {numbers}"
-        if len(failed) == 1
-        else (f"done again because they failed: lines {numbers}{more}")
-    )
+    return f"retrying a failed line: {numbers}" if len(failed) == 1 else (f"retrying failed lines: {numbers}{more}")
 
 
 def _writer(options: BatchOptions, earlier: Earlier, stack: ExitStack) -> Callable[[int, str], None]:
@@ -140,7 +136,7 @@ async def _run(
     finally:
         await engine.close()
     if interrupt.requested:
-        hint = "" if options.output == _STANDARD else "the same command goes on where this ended"
+        hint = "" if options.output == _STANDARD else "run the same command to resume"
         console.print_error(str(interrupt.ended), hint)
         return interrupt.exit_code
     return ExitCode.FAILED if n_failed else ExitCode.OK
@@ -180,7 +176,7 @@ def _read_source(source: Path, output: Path) -> bytes:
         return sys.stdin.buffer.read()
     try:
         if output != _STANDARD and output.exists() and os.path.samefile(source, output):
-            raise UsageError("input and output are the same file", hint="-o names the output")
+            raise UsageError("input and output are the same file", hint="give another file with -o")
         return source.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {one_line(str(source))}: {error.strerror}") from error

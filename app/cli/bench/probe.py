@@ -95,7 +95,7 @@ class Probe:
                         raise _lost(event)
                     case _:
                         pass
-        raise EngineLostError("the engine ended without a word")
+        raise EngineLostError("the engine ended without an error message")
 
     async def raw(self, n_prompt: int, n_gen: int, depth: int = 0, *, warm_up: bool = True) -> float:
         """Tokens a second of the model alone, by the engine's clock. Raises GenerationError, EngineLostError."""

@@ -74,7 +74,7 @@ def read_report(path: Path) -> Report:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no report of `tok bench --json`: {error}") from error
+        raise UsageError(f"{path} is not a report of `tok bench --json`: {error}") from error
     if report.format != FORMAT:
         raise UsageError(f"{path} has format {report.format}, this tokscope reads {FORMAT}")
     return report

@@ -65,7 +65,7 @@ def _tasks() -> Iterator[_Task]:
 
 
 async def _with_draft_model(probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
-    missing = "" if probe.draft else "no draft model is named (--draft)"
+    missing = "" if probe.draft else "needs a draft model (--draft)"
     if probe.draft:
         options = msgspec.structs.replace(probe.command.options, draft=probe.draft)
         try:

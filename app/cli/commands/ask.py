@@ -73,11 +73,11 @@ def ask(
         raise UsageError("--json and --jsonl exclude each other")
     for name, wanted in {"--logprobs": logprobs is not None, "--trace-stages": trace_stages}.items():
         if wanted and not (as_json or as_jsonl or trace):
-            raise UsageError(f"{name} needs --json, --jsonl or --trace", hint="plain text has no place for it")
+            raise UsageError(f"{name} needs --json, --jsonl or --trace", hint="plain text cannot show it")
     if trace and str(trace) == "-":
-        raise UsageError("--trace needs a file", hint="standard output has the answer; `tok trace … -o -` has none")
+        raise UsageError("--trace needs a file", hint="use `tok trace … -o -` to print the trace without the answer")
     if trace and n > 1:
-        raise UsageError("--trace takes one answer, not several", hint="leave -n out, or ask seed by seed")
+        raise UsageError("--trace takes one answer, not several", hint="omit -n, or ask once per seed")
     options = AskOptions(
         prompt=prompt,
         model=model,

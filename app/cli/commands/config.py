@@ -60,7 +60,7 @@ def check() -> int:
 
     problems = check_config(judge_models, judge_keys)
     if not problems:
-        console.print_line("the configuration is right")
+        console.print_line("configuration OK")
         return ExitCode.OK
     console.print_stderr(render(problems))
     return ExitCode.CONFIG

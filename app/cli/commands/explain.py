@@ -31,7 +31,7 @@ def explain(  # noqa: PLR0913 -- one parameter an option
     """Explain how a model writes a reply. With PROMPT, uses the figures of its answer."""
     if prompt is None:
         if sampling or any(option is not None for option in (model, preset, system, speculate, draft)):
-            raise UsageError("these options need a PROMPT", hint="without one nothing is asked of a model")
+            raise UsageError("these options need a PROMPT", hint="give a question for the model")
         from app.analysis.ending import ReplyContext
         from app.analysis.story import story
         from app.cli.ask.explain import print_story

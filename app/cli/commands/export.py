@@ -28,7 +28,7 @@ def trace(
 ) -> int:
     """Export replies token by token. The page shows what the inspector shows."""
     if (html is None) != as_json:
-        raise UsageError("say where the trace goes: --html FILE or --json")
+        raise UsageError("no output given: use --html FILE or --json")
     import asyncio
 
     from app.cli.common import console
@@ -40,16 +40,17 @@ def trace(
     if source.isdecimal():
         title, messages = asyncio.run((load_reply if message else load_conversation)(int(source)))
     elif message:
-        raise UsageError(f"--message needs the number of a reply, and {source!r} is none")
+        raise UsageError(f"--message needs the number of a reply, got {source!r}")
     elif not Path(source).exists():
         raise UsageError(
-            f"there is no file {one_line(source)}", hint="ID is a number of `tok history`, or what `tok trace -o` wrote"
+            f"there is no file {one_line(source)}",
+            hint="give a number from `tok history` or a file from `tok trace -o`",
         )
     else:
         title, messages = recorded(read_trace(Path(source), partial=True))
     if not any(each.trace for each in messages):
         raise UsageError(
-            "nothing of it was traced", hint="`keep = true` under [trace] keeps the traces of the replies to come"
+            "no trace was stored for it", hint="set `keep = true` under [trace] to store traces from now on"
         )
     if html is None:
         console.print_json(document_of(title, messages), indent=2)

@@ -24,7 +24,7 @@ def help_(
 
     if topic is None:
         print_table(("TOPIC", "ABOUT"), list(TOPICS.items()))
-        print_line("\n`tok help TOPIC` shows one; F1 in the chat shows them too.")
+        print_line("\n`tok help TOPIC` shows a topic; F1 in the chat shows them too.")
         return ExitCode.OK
     name = topic.casefold()
     if name not in TOPICS:

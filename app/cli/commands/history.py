@@ -28,7 +28,7 @@ def rm(ids: Ids, as_json: AsJson = False) -> int:
     changed = _run(ids, deleted=False, work="delete")
     _report(changed, "deleted", as_json)
     hours = UNDO_MS // 3_600_000
-    console.print_stderr(f"tok: `tok history restore ID` brings back within {hours} hours what was deleted")
+    console.print_stderr(f"tok: `tok history restore ID` restores it within {hours} hours")
     return ExitCode.OK
 
 
@@ -165,7 +165,8 @@ def _missing(conversation_id: int, *, deleted: bool, there: bool = False) -> Usa
         )
     if there:
         return UsageError(
-            f"conversation {conversation_id} is deleted already", hint="`tok history --deleted` lists what is"
+            f"conversation {conversation_id} is already deleted",
+            hint="`tok history --deleted` lists deleted conversations",
         )
     which = "deleted conversation" if deleted else "conversation"
     listing = "tok history --deleted" if deleted else "tok history"
@@ -219,7 +220,7 @@ def history(
     """List stored conversations, newest first."""
     if deleted:
         if search:
-            raise UsageError("--deleted lists everything that was deleted, and takes no words")
+            raise UsageError("--deleted cannot be combined with SEARCH")
         return list_deleted(as_json=as_json)
     import asyncio
 
@@ -263,14 +264,14 @@ def history(
         )
     else:
         console.print_stderr(
-            "tok: no conversation holds that"
+            "tok: no conversation matches"
             if query
-            else "tok: there is none of that kind"
+            else "tok: no conversation of this kind"
             if kind
-            else "tok: no conversation is stored yet"
+            else "tok: no conversations yet"
         )
     if len(found) > limit:
-        console.print_stderr(f"tok: the newest {limit} of them; -n shows more")
+        console.print_stderr(f"tok: showing the newest {limit}; use -n for more")
     return ExitCode.OK
 
 

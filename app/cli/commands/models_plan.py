@@ -70,12 +70,12 @@ def _print(title: str, header: GgufHeader, plan: LoadPlan) -> None:
     from app.cli.common.console import print_table
 
     slots = f"{plan.n_slots} resident conversation{'s' if plan.n_slots != 1 else ''}"
-    room = f"room for {plan.max_n_ctx:,} tokens each" if plan.max_n_ctx else "no room to spare"
+    room = f"room for {plan.max_n_ctx:,} tokens each" if plan.max_n_ctx else "no room left"
     console.print_line(
         f"{title}: {header.quant}, {_mib(header.size_bytes)} MiB, trained on {header.n_ctx_train:,} tokens"
     )
     console.print_line(f"window: {plan.n_ctx:,} tokens × {slots} ({room})")
-    console.print_line(f"layers on a GPU: {plan.n_gpu_layers} of {plan.n_layers}, the output counted as one\n")
+    console.print_line(f"layers on a GPU: {plan.n_gpu_layers} of {plan.n_layers}, output layer included\n")
     has_draft = any(share.memory.draft_bytes for share in plan.shares)
     draft = ("DRAFT MiB",) if has_draft else ()
     sizes = ("WEIGHTS MiB", "KV MiB", "SCRATCH MiB", *draft, "TOTAL MiB", "USABLE MiB", "FREE MiB")

@@ -30,7 +30,7 @@ def next_(  # noqa: PLR0913 -- one parameter an option
 ) -> int:
     """Show the candidates for the next token. Lists them before and after each sampler stage."""
     if raw and system is not None:
-        raise UsageError("--raw and --system exclude each other", hint="a raw text is given to the model as it is")
+        raise UsageError("--raw and --system exclude each other", hint="raw text has no system prompt")
     from app.cli.score.preview import run_next
 
     options = AskOptions(prompt=prompt, model=model, preset=preset, system=system, sampling=sampling)

@@ -34,9 +34,9 @@ def replay(  # noqa: PLR0913, PLR0917 -- one parameter an option
 ) -> int:
     """Play a recorded reply in the chat. Nothing is computed or stored."""
     if verify and (speed is not None or theme):
-        raise UsageError("--verify shows nothing: --speed and --theme have no meaning with it")
+        raise UsageError("--speed and --theme cannot be used with --verify")
     if not verify and (model or as_json):
-        raise UsageError("-m and --json need --verify", hint="a replay uses no model")
+        raise UsageError("--model and --json need --verify", hint="a replay uses no model")
     from app.cli.trace.reader import read_trace
 
     recording = read_trace(trace, partial=partial)

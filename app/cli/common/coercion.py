@@ -59,7 +59,7 @@ class _PlainParameter:
         value, limits = self._convert(given), self._descriptor.parameter_info
         names = limits.metavar in _NAMES
         if names and not str(given).strip():
-            raise ValueError(f"it is empty: give a {limits.metavar}, or leave it out")
+            raise ValueError(f"it is empty; give a {limits.metavar} or omit the option")
         if limits.min is not None and value < limits.min:
             raise ValueError(f"{given} is less than {limits.min:.10g}")
         if limits.max is not None and value > limits.max:

@@ -26,7 +26,7 @@ def warn_of(problems: Sequence[Problem]) -> None:
     """Tells every problem on standard error; the caller goes on with the good parts."""
     if problems:
         console.print_stderr(render(problems))
-        console.print_stderr("hint: `tok config edit` opens the file; the good parts of it are used meanwhile")
+        console.print_stderr("hint: `tok config edit` opens the file; valid settings are still applied")
 
 
 def spelt_out(values: Struct) -> dict[str, object]:

@@ -16,7 +16,7 @@ def open_editor(file: Path) -> None:
     wanted = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     command = shlex.split(wanted) if wanted else _common_editor()
     if not command:
-        raise UsageError("there is no editor", hint=f"set EDITOR, or open {file} yourself")
+        raise UsageError("no editor found", hint=f"set EDITOR, or open {file} yourself")
     try:
         status = subprocess.run([*command, str(file)], check=False).returncode
     except OSError as error:

@@ -36,7 +36,7 @@ async def load_model(engine: Engine, model: LocatedModel) -> ModelReady:
                     raise EngineLostError(f"the engine was lost while it loaded {model.name}: {event.reason}")
                 case _:
                     pass
-    raise EngineLostError("the engine ended without a word")
+    raise EngineLostError("the engine ended without an error message")
 
 
 T = TypeVar("T")
@@ -75,4 +75,4 @@ async def _ask(launcher: EngineLauncher, model: LocatedModel, question: Question
 
 def lost(event: EngineLost) -> EngineLostError:
     """The error for an engine that died during a question."""
-    return EngineLostError(f"the engine was lost: {event.reason}", hint="ask again to start the engine anew")
+    return EngineLostError(f"the engine was lost: {event.reason}", hint="ask again to restart the engine")

@@ -21,9 +21,7 @@ def read_grammar(path: Path) -> str:
     """Returns the text of a grammar; the engine reads it later. Raises UsageError."""
     text = _read(path)
     if not text.strip():
-        raise UsageError(
-            f"{_shown(path)} is empty", hint="GBNF begins with a rule named root, Lark with one named start"
-        )
+        raise UsageError(f"{_shown(path)} is empty", hint="GBNF needs a rule named root, Lark one named start")
     return text
 
 
@@ -112,12 +110,12 @@ def exact_text(stream: BinaryIO, name: str) -> str:
     if len(data) > MAX_INPUT_BYTES:
         raise UsageError(f"{one_line(name)} is larger than {MAX_INPUT_BYTES >> 20} MiB")
     if b"\0" in data:
-        raise UsageError(f"{one_line(name)} is not text", hint="a model reads text only")
+        raise UsageError(f"{one_line(name)} is not text", hint="give a text file in UTF-8")
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{one_line(name)} is not UTF-8 text (byte {error.start})", hint="a model reads text only"
+            f"{one_line(name)} is not UTF-8 text (byte {error.start})", hint="give a text file in UTF-8"
         ) from error
 
 
@@ -144,7 +142,7 @@ def read_input_text(argument: str | None, file: Path | None, example: str) -> st
         except OSError as error:
             raise UsageError(f"cannot read {one_line(str(file))}: {error.strerror}") from error
     if not text:
-        raise UsageError("there is no text", hint=example)
+        raise UsageError("the text is missing", hint=example)
     try:
         text.encode()
     except UnicodeEncodeError as error:

@@ -21,7 +21,7 @@ async def report_stalls(engine: Engine) -> None:
         stall = stall_of(engine)
         if stall and not stalled:
             what = "made no progress" if stall.answers else "not answered"
-            console.print_error(f"the engine has {what} for {stall.seconds:.0f} s", "waiting; Ctrl-C ends it")
+            console.print_error(f"the engine has {what} for {stall.seconds:.0f} s", "waiting; press Ctrl-C to end it")
         elif stalled and not stall:
             console.print_stderr("tok: the engine answers again")
         stalled = stall is not None

@@ -69,8 +69,8 @@ class EngineLauncher:
             forget(engine, conversation_ids)
             if isinstance(engine, WorkerClient) and isinstance(lost := await engine.start(), EngineLost):
                 raise EngineLostError(
-                    f"the engine's saved states of what was erased are still there: {lost.reason}",
-                    "They are in the folder `kv` of the cache, and can be deleted by hand.",
+                    f"the engine could not delete the saved states of erased conversations: {lost.reason}",
+                    "Delete the folder `kv` in the cache folder yourself.",
                 )
         finally:
             await engine.close()

@@ -22,12 +22,12 @@ def with_overrides(sampling: SamplingParams, values: Mapping[str, object]) -> Sa
     for name in values:
         if name not in fields:
             close = nearest(name, fields)
-            hint = f"did you mean `{close}`?" if close else "`tok presets show balanced` lists them all"
-            raise UsageError(f"there is no sampling field `{one_line(name, 60)}`", hint)
+            hint = f"did you mean `{close}`?" if close else "`tok presets show balanced` lists all of them"
+            raise UsageError(f"unknown sampling field `{one_line(name, 60)}`", hint)
     merged: dict[str, object] = msgspec.structs.asdict(sampling)
     given = [name for name in CONSTRAINTS if values.get(name) is not None]
     if len(given) > 1:
-        raise UsageError(f"`{given[0]}` and `{given[1]}` exclude each other", hint="an answer has one form")
+        raise UsageError(f"`{given[0]}` and `{given[1]}` exclude each other", hint="give only one of them")
     merged |= dict.fromkeys(CONSTRAINTS) if given else {}
     merged |= values
     try:

@@ -90,7 +90,7 @@ def _read(given: dict[str, Any]) -> dict[str, object]:
     """Turns what typer gives into values of the fields. Raises UsageError."""
     forms = [option for name, option in _FORMS.items() if given.get(name)]
     if len(forms) > 1:
-        raise UsageError(f"{forms[0]} and {forms[1]} exclude each other", hint="an answer has one form")
+        raise UsageError(f"{forms[0]} and {forms[1]} exclude each other", hint="give only one of them")
     if given.pop("json_mode", False):
         return _read(given) | {"json_schema": '{"type": "object"}'}
     if (path := given.get("grammar")) and path.suffix.lower() == ".lark":
@@ -122,7 +122,7 @@ def _biases(texts: Sequence[str]) -> dict[str, float]:
             bias = float("nan")
         if not equals or not token or not abs(bias) < float("inf"):
             raise UsageError(
-                f"--bias {text!r} is not TOKEN=VALUE", hint='as in --bias "rain=2.5"; --ban never lets it come'
+                f"--bias {text!r} is not TOKEN=VALUE", hint='as in --bias "rain=2.5"; use --ban to exclude a token'
             )
         biases[token] = bias
     return biases

@@ -67,10 +67,10 @@ def look_up(options: AskOptions, conversation: Conversation | None = None, branc
     own = options.system if options.system is not None else kept.system if kept else None
     chosen = ChatSettings(model=kept_model or model.reference, preset=preset, system=own)
     if options.preset and options.system is None and own is not None:
-        console.print_stderr("tok: the conversation keeps its own system prompt; -s gives it another")
+        console.print_stderr("tok: the conversation keeps its own system prompt; use -s to replace it")
     preset = overridden(chosen.effective, options)
     if preset.sampling.exact and (options.speculate or options.draft):
-        console.print_stderr("tok: nothing is drafted: `exact` decodes in fixed steps, one token each")
+        console.print_stderr("tok: no drafts: `exact` decodes one token per step")
     continues = conversation.id if conversation else None
     return Setup(model, preset, speculate, settings.trace_top_k, settings.trace, chosen, continues)
 
@@ -97,7 +97,7 @@ def _kept_model(kept: str, find: Callable[[str | None], LocatedModel], wanted: s
     except ModelError as error:
         model = find(wanted)
         console.print_error(
-            f"the conversation's model cannot be had ({error}): {one_line(model.name)} answers instead", error.hint
+            f"the conversation's model is not available ({error}): {one_line(model.name)} is used instead", error.hint
         )
         return model
 

@@ -212,14 +212,12 @@ class PaintedText:
 
 def _summary(found: InspectRun) -> str:
     n, counted = len(found.tokens), found.n_scored
-    tokens, cut = f"{n:,} token{'' if n == 1 else 's'}", "" if found.complete else ", not all that the text has"
+    tokens, cut = f"{n:,} token{'' if n == 1 else 's'}", "" if found.complete else ", not the whole text"
     if not counted:
         return f"{tokens}{cut}; none counts for a perplexity"
     if found.perplexity is None:
-        return f"no perplexity over {counted:,} scored of {tokens}: one of them cannot come at all{cut}"
-    which = (
-        "all with a token before them" if counted >= n - 1 else f"the later halves of whole windows of {found.n_ctx:,}"
-    )
+        return f"no perplexity over {counted:,} scored of {tokens}: one of them has probability 0{cut}"
+    which = "all but the first" if counted >= n - 1 else f"the second halves of full windows of {found.n_ctx:,}"
     return f"perplexity {found.perplexity:.4f} over {counted:,} scored of {tokens} ({which}){cut}"
 
 

@@ -73,8 +73,8 @@ def _outcome_of(xtc: StageTrace, chance: float) -> str:
     """What is to know of a chain with a chance in it: the figures are those of one of its two outcomes."""
     n_removed = xtc.n_in - xtc.n_out
     return (
-        f"xtc removes the likeliest tokens with a chance of {percent(chance)}; in the figures here it removes "
-        f"{n_removed or 'none'}. Another --seed may draw the other outcome; --xtc-probability 0 and 1 show each."
+        f"xtc removes the most likely tokens with a probability of {percent(chance)}; here it removes "
+        f"{n_removed or 'none'}. Another --seed may give the other outcome; --xtc-probability 0 and 1 show both."
     )
 
 
@@ -135,7 +135,7 @@ def _show(n_prompt: int, prediction: Prediction) -> None:
     width = max(_NARROWEST_BAR, min(_WIDEST_BAR, free // 2))
     cut_by, places = _cut_by(prediction), _places(prediction)
     bits, end = prediction.entropy, percent(prediction.p_end)
-    console.print_line(f"{n_prompt:,} tokens of prompt · entropy {bits:.2f} bits · the reply ends here: {end}")
+    console.print_line(f"{n_prompt:,} tokens of prompt · entropy {bits:.2f} bits · end of reply: {end}")
     console.print_line()
     console.print_line(f"{'':>4}  {'token':<26}  {'before':<{width + 11}}  after the chain")
     for i, top in enumerate(_rows(prediction)):

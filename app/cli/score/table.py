@@ -75,7 +75,7 @@ def token_table(
         name = quoted(token.text, 16)
         others = _wrapped([top for top in token.top[:n_top] if top.id != token.id], width)
         shown = f"  {painted(name, look)}{padded(name, 18)[len(name) :]} {_figures(token)}"
-        lines.append(f"{shown}  {others[0] if others else '' if token.top else 'nothing stands before it'}".rstrip())
+        lines.append(f"{shown}  {others[0] if others else '' if token.top else 'no context'}".rstrip())
         lines += [" " * _N_FIGURES + more for more in others[1:]]
     return [*lines, which, ""] if which else [*lines, ""]
 

@@ -48,7 +48,7 @@ class TraceFile:
         try:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | guard, 0o666)
         except FileExistsError:
-            raise UsageError(f"{self.name} is there already", hint="--overwrite replaces it") from None
+            raise UsageError(f"{self.name} exists already", hint="use --overwrite to replace it") from None
         except OSError as error:
             raise UsageError(f"cannot write {self.name}: {error.strerror}") from error
         self._is_empty = True
@@ -64,7 +64,7 @@ class TraceFile:
             while left:
                 left = left[os.write(self._fd, left) :]
         except OSError as error:
-            hint = "the lines before are kept"
+            hint = "the lines written so far are kept"
             raise TokscopeError(f"cannot write {self.name}: {error.strerror}", hint) from error
 
     def close(self) -> None:

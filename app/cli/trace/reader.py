@@ -66,15 +66,15 @@ class _Reader:
         for number, line in enumerate(self._lines[1:], 2):
             self._number = number
             if has_end:
-                raise self._wrong("something follows the end of the trace", "one file holds one trace")
+                raise self._wrong("there is data after the end of the trace", "one file holds one trace")
             name, at_ms, event = self._event(line, events[-1][0])
             (early if isinstance(event, ContextTrimmed) else events).append((at_ms, event))
             has_end = name == END
         self._number = len(self._lines) + 1
         if has_end and self._is_cut:
-            raise self._wrong("something follows the end of the trace", "one file holds one trace")
+            raise self._wrong("there is data after the end of the trace", "one file holds one trace")
         if not has_end and not partial:
-            raise self._wrong("the run was cut off here: the trace has no end", "--partial takes what is there")
+            raise self._wrong("the trace is incomplete: it has no end", "use --partial to accept it")
         if not partial:
             self._check_whole([event for _, event in events])
         return Recording(
@@ -100,8 +100,8 @@ class _Reader:
         n_generated = end.usage.n_generated
         if n_tokens < n_generated:
             self._number = len(self._lines)
-            there = f"{n_tokens:,} of the {n_generated:,} tokens that its last line counts are there"
-            raise self._wrong(f"the trace is damaged: {there}", "--partial takes what is there")
+            there = f"{n_tokens:,} of the {n_generated:,} tokens in its last line are present"
+            raise self._wrong(f"the trace is damaged: {there}", "use --partial to accept it")
 
     def _header(self) -> Header:
         if not self._lines:
@@ -110,15 +110,15 @@ class _Reader:
             data = _object(self._lines[0])
         except ValueError:
             if self._lines[0].startswith(_BEGINS):
-                hint = "nothing can be read without it; `tok trace PROMPT -o FILE` writes a new one"
-                raise self._wrong("the trace is damaged: its header is not whole", hint) from None
+                hint = "`tok trace PROMPT -o FILE` writes a new one"
+                raise self._wrong("the trace is damaged: its header is incomplete", hint) from None
             data = {}
         if data.get("event") != HEADER or data.get("format") != FORMAT:
-            raise self._wrong("this is no trace of tokscope", "`tok trace PROMPT -o FILE` writes one")
+            raise self._wrong("not a trace of tokscope", "`tok trace PROMPT -o FILE` writes one")
         version = data.get("version")
         if version != VERSION:
             hint = f"this tokscope reads version {VERSION}"
-            raise self._wrong(f"the trace's format has the version {one_line(str(version), 20)}", hint)
+            raise self._wrong(f"the trace has format version {one_line(str(version), 20)}", hint)
         try:
             return from_named(data, Header)
         except ValueError as error:
@@ -137,7 +137,7 @@ class _Reader:
                 tokens = (from_named(data, TokenTrace),) if name == TOKEN else ()
                 return name, at_ms, TokensGenerated(REQUEST_ID, shown, tokens)
             if name not in KINDS:
-                raise ValueError(f"there is no event {one_line(repr(name), 40)}")
+                raise ValueError(f"unknown event {one_line(repr(name), 40)}")
             return name, at_ms, from_named(data | {"request_id": REQUEST_ID}, KINDS[name])
         except ValueError as error:
             raise self._wrong(str(error)) from None

@@ -37,7 +37,7 @@ async def opened_store() -> AsyncGenerator[Store | None]:
         return
     except OSError as error:
         raise StoreError(
-            f"{path}: cannot be opened ({error.strerror})", "Set TOKSCOPE_DATA_DIR to a folder that can be read."
+            f"{path}: cannot be opened ({error.strerror})", "Set TOKSCOPE_DATA_DIR to a readable folder."
         ) from error
     store = await Store.open(path)
     try:
@@ -83,7 +83,7 @@ async def load_reply(message_id: int) -> tuple[str, list[TracedMessage]]:
             last = await store.last_conversation()
             raise StoreError(str(error), await _numbers(store, last.id) if last else error.hint) from error
         if reply.role is not Role.ASSISTANT:
-            raise UsageError(f"message {message_id} is no reply", hint=await _numbers(store, reply.conversation_id))
+            raise UsageError(f"message {message_id} is not a reply", hint=await _numbers(store, reply.conversation_id))
         conversation = await store.conversation(reply.conversation_id)
         asked = [await store.message(reply.parent_id)] if reply.parent_id is not None else []
         answered = TracedMessage(reply, await store.trace(reply.id))
@@ -94,7 +94,7 @@ async def _numbers(store: Store, conversation_id: int) -> str:
     """What the replies of a conversation are called, the last of them where they are many."""
     replies = [str(each.id) for each in await store.messages(conversation_id) if each.role is Role.ASSISTANT]
     named = f"the number{'s' if len(replies) > 1 else ''} {'… ' if len(replies) > _N_NAMED else ''}"
-    numbers = f"{named}{', '.join(replies[-_N_NAMED:])}" if replies else "no number: there are none"
+    numbers = f"{named}{', '.join(replies[-_N_NAMED:])}" if replies else "no replies"
     elsewhere = "`tok export trace ID --json` lists those of another conversation as `id`"
     return f"the replies of conversation {conversation_id} have {numbers}: {elsewhere}"
 

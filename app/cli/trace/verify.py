@@ -113,9 +113,9 @@ def _brief(token: TokenTrace | None) -> dict[str, Any] | None:
 def run_verify(recording: Recording, model: str | None, launcher: EngineLauncher, *, as_json: bool) -> int:
     """Runs it again and reports. Raises TokscopeError for what goes wrong before there is a verdict."""
     if not recording.prompt:
-        raise UsageError(f"{recording.source}: the prompt's tokens were not recorded, so nothing can be run again")
+        raise UsageError(f"{recording.source}: the prompt's tokens were not recorded, so the run cannot be repeated")
     if not recording.tokens:
-        raise UsageError(f"{recording.source}: it has no tokens, so nothing can be compared")
+        raise UsageError(f"{recording.source}: the trace has no tokens to compare")
     loaded, catalogue = load_settings(), load_catalogue()
     warn_of([*loaded.problems, *catalogue.problems])
     located = locate(model or recording.model.name, catalogue, loaded.settings.models_dir)
@@ -161,11 +161,9 @@ def _warnings(recording: Recording, sha256: str, ready: ModelReady) -> list[str]
         if before[name] != now[name]
     ]
     if not recording.sampling.exact:
-        reported.append("it was not recorded with --exact: a close draw may fall otherwise")
+        reported.append("it was not recorded with --exact: a close draw may differ")
     if recording.speculate or (recording.finished and recording.finished.drafting):
-        reported.append(
-            "it was recorded with drafts: larger batches round otherwise, and a close draw may fall otherwise"
-        )
+        reported.append("it was recorded with drafts: larger batches round differently, and a close draw may differ")
     return reported
 
 

@@ -171,7 +171,7 @@ async def test_a_preset_that_was_edited_is_used_as_it_was_until_it_is_chosen(tmp
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
         await opened(chat, store)
-        remark = "The preset “mine” was changed. This conversation keeps the values from before."
+        remark = "The preset “mine” was changed. This conversation keeps the old values."
         await until(lambda: remark in drawn(chat))
         assert chat.chat.session.settings.preset == before
         await pilot.press("ctrl+s")

@@ -23,7 +23,7 @@ from app.tui.dialogs.confirm import AskLine, Confirm
 from tests.fakes.chat_app import answered, bar, contents, make_app, ready, reported, shown, until
 from tests.fakes.scripted_engine import ScriptedEngine
 
-LOCKED = "another program keeps the database to itself"
+LOCKED = "another program is using the database"
 
 
 @pytest.fixture(autouse=True)

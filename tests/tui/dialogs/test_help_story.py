@@ -30,7 +30,7 @@ async def test_the_help_shows_how_this_reply_came_about(tmp_path: Path) -> None:
         await pilot.press("right")
         await pilot.pause()
         assert "The conversation was cut into 40 tokens such as" in page_text(app)
-        assert "Here 16 of 24 guesses were kept, which saved 120 ms." in page_text(app)
+        assert "Here 16 of 24 drafted tokens were accepted, which saved 120 ms." in page_text(app)
         await pilot.press("right")
         await pilot.pause()
         assert "Inspector" in page_text(app)
@@ -45,7 +45,7 @@ async def test_the_story_is_that_of_the_preset_the_reply_was_made_with(tmp_path:
         chat = await asked(pilot)
         chat.chat.session.settings = replace(chat.chat.session.settings, preset=app.services.presets["creative"])
         steps, _ = chat.watching.story()
-        assert steps[2].text.startswith("The likeliest one is always taken: the temperature is 0.")
+        assert steps[2].text.startswith("The temperature is 0, so the most likely token is always taken.")
 
 
 @pytest.mark.parametrize(("query", "words"), [("how it works", "cut into tokens"), ("what you see", "KV-cache  ")])

@@ -100,16 +100,16 @@ def test_what_if_is_exact(changes: dict[str, Any], p: tuple[float, ...] | None, 
 @pytest.mark.parametrize(
     ("changes", "token_changes", "why"),
     [
-        ({"top_k": 5}, {}, "only 4 tokens are stored, and others may survive"),
-        ({"top_k": 0}, {}, "only 4 tokens are stored, and others may survive"),
-        ({"top_k": 0, "top_p": 0.95}, {}, "only 4 tokens are stored, and others may survive"),
-        ({"top_k": 0, "min_p": 0.1}, {}, "only 4 tokens are stored, and others may survive"),
-        ({"top_k": 0, "min_p": 0.125}, {}, "only 4 tokens are stored, and others may survive"),
-        ({"top_k": 2}, {"stages": (), "id": 13}, "its own chain comes out differently"),
+        ({"top_k": 5}, {}, "only 4 tokens are stored; others may survive"),
+        ({"top_k": 0}, {}, "only 4 tokens are stored; others may survive"),
+        ({"top_k": 0, "top_p": 0.95}, {}, "only 4 tokens are stored; others may survive"),
+        ({"top_k": 0, "min_p": 0.1}, {}, "only 4 tokens are stored; others may survive"),
+        ({"top_k": 0, "min_p": 0.125}, {}, "only 4 tokens are stored; others may survive"),
+        ({"top_k": 2}, {"stages": (), "id": 13}, "its own chain gives another result"),
         ({"top_k": 2}, {"origin": Origin.FORCED}, "this token was forced"),
         ({"top_k": 2}, {"origin": Origin.GRAMMAR}, "the grammar excluded the most likely token"),
-        ({"top_k": 2}, {"draw": Draw(2 / 3, 0.5, 1.0)}, "the draw falls on the edge between two tokens"),
-        ({"top_k": 2}, {"id": 13}, "the recorded stages come out differently"),
+        ({"top_k": 2}, {"draw": Draw(2 / 3, 0.5, 1.0)}, "the draw falls on the boundary between two tokens"),
+        ({"top_k": 2}, {"id": 13}, "the recorded stages give another result"),
     ],
 )
 def test_what_is_not_proven_is_approximate(changes: dict[str, Any], token_changes: dict[str, Any], why: str) -> None:
@@ -177,7 +177,7 @@ def test_penalties_are_taken_from_the_record() -> None:
 @pytest.mark.parametrize(
     ("ids", "why"),
     [
-        ((), "the prompt's tokens were not kept, so that the penalties are not known"),
+        ((), "the prompt's tokens were not stored, so the penalties are unknown"),
         ((11, 12, 13, 14), "every stored token may have been penalised"),
     ],
 )
@@ -198,7 +198,7 @@ def test_without_a_record_the_chain_is_exact_by_the_number_that_the_seed_gives()
     assert [step.name for step in chain.steps] == ["top-k", "temperature", "dist"]
     elsewhere = computed(unrecorded(), PLAIN, PLAIN, u=0.1)
     assert elsewhere is not None
-    assert (elsewhere.truth, elsewhere.why) == (Truth.APPROXIMATE, "its own chain comes out differently")
+    assert (elsewhere.truth, elsewhere.why) == (Truth.APPROXIMATE, "its own chain gives another result")
     unknown = computed(unrecorded(), PLAIN, PLAIN)
     assert unknown is not None
     assert (unknown.truth, unknown.u, unknown.pick) == (Truth.EXACT, None, None)

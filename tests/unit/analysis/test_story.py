@@ -44,24 +44,26 @@ def reply(*, finished=True, n_cached=812):
 def test_the_story_of_a_reply():
     assert reported(reply()) == {
         "1 Input processing": 'The conversation was cut into 859 tokens such as " w835", each a number of the model\'s '
-        "vocabulary. 47 new ones were read in 47.0 ms, 812 came out of the cache; this part is called prefill.",
-        "2 Prediction": "One pass through the model gave each of the 49,152 tokens that it knows a probability to come "
-        'next. For the first one it was fairly sure (2.0 bits of doubt) and gave " alt1" 50 % and " t0" 25 %.',
-        "3 Sampling": "One of the likelier ones is drawn by lot, at temperature 0.7. "
-        'This reply began with " t0", number 2 of the list with 25 %.',
-        "4 Feedback": '" t0" was put behind the prompt as token 860 of the window\'s 8192. '
-        "What the model writes is what it reads next: it has no other memory.",
-        "5 Repeat": "This was done 128 times, 11.0 ms a token. Why it ended: stopped: end of turn <|im_end|>.",
-        "KV-cache": "What the model worked out for a token (its keys and values) is kept, so that no token is read "
-        "twice. Here 812 of 859 prompt tokens were found there, which saved about 812 ms.",
-        "Speculative decoding": "Guessed tokens are checked several at once in one pass, and only those that the model "
-        "agrees with stay. Nothing was guessed in this reply.",
+        "vocabulary. 47 new ones were computed in 47.0 ms, 812 came from the cache; this is called prefill.",
+        "2 Prediction": "One pass through the model gave each of the 49,152 tokens of the vocabulary a probability "
+        'of coming next. For the first token it was fairly sure (2.0 bits of entropy) and gave " alt1" 50 % and " t0" 25 %.',
+        "3 Sampling": "One of the likely tokens is drawn at random, at temperature 0.7. "
+        'This reply began with " t0", number 2 of the candidates with 25 %.',
+        "4 Feedback": '" t0" was appended to the prompt as token 860 of the window\'s 8192. '
+        "The model reads what it has written: it has no other memory.",
+        "5 Repeat": "This was done 128 times, 11.0 ms per token. Why it ended: stopped: end of turn <|im_end|>.",
+        "KV-cache": "What the model computes for a token (its keys and values) is kept, so that no token is computed "
+        "twice. Here 812 of 859 prompt tokens were in the cache, which saved about 812 ms.",
+        "Speculative decoding": "Several drafted tokens are checked in one pass; only those that the model would have "
+        "chosen are accepted. This reply had no drafts.",
         "Batching": "Many tokens go through the model in one pass: the prompt's took 1.0 ms each, the reply's, one by "
-        "one, 11.0 ms. Up to 2 replies can share a pass in the same way.",
+        "one, 11.0 ms. Up to 2 replies can share a pass.",
     }
 
 
-@pytest.mark.parametrize(("n_new", "said"), [(1, " there."), (15, " there."), (16, "saved about 2476 ms.")])
+@pytest.mark.parametrize(
+    ("n_new", "said"), [(1, " in the cache."), (15, " in the cache."), (16, "saved about 2476 ms.")]
+)
 def test_what_the_cache_saved_is_reported_where_enough_new_tokens_show_what_one_costs(n_new, said):
     title = next(title for title in reported() if "cache" in title.lower())
     assert reported(reply(n_cached=859 - n_new))[title].endswith(said)
@@ -69,18 +71,18 @@ def test_what_the_cache_saved_is_reported_where_enough_new_tokens_show_what_one_
 
 def test_while_it_runs():
     assert reported(reply(finished=False))["5 Repeat"] == (
-        "This has been done 128 times so far, 11.0 ms a token. It goes on until an end."
+        "This has been done 128 times so far, 11.0 ms per token. It continues until the reply ends."
     )
 
 
 def test_greedy_is_no_lottery():
     greedy = ReplyContext(sampling=SamplingParams(temperature=0.0))
-    assert reported(reply(), setting=greedy)["3 Sampling"].startswith("The likeliest one is always taken")
+    assert reported(reply(), setting=greedy)["3 Sampling"].startswith("The temperature is 0")
 
 
 def test_a_first_message_finds_nothing_in_the_cache():
     assert reported(reply(n_cached=0))["KV-cache"].endswith(
-        "Here all 859 prompt tokens were new; the next message finds them there while they are kept."
+        "Here all 859 prompt tokens were new; the next message can reuse them."
     )
 
 
@@ -90,7 +92,9 @@ def test_guesses_and_what_they_brought():
         guess = make_token(" a", ms=15.0)
         meter.apply(TokensGenerated(1, "", (msgspec.structs.replace(guess, origin=Origin.DRAFT),)))
         meter.apply(TokensGenerated(1, "", (msgspec.structs.replace(guess, origin=Origin.BONUS, ms=0.0),)))
-    assert reported(meter)["Speculative decoding"].endswith("Here 8 of 8 guesses were kept, which saved 56.0 ms.")
+    assert reported(meter)["Speculative decoding"].endswith(
+        "Here 8 of 8 drafted tokens were accepted, which saved 56.0 ms."
+    )
 
 
 @pytest.mark.parametrize("meter", [None, RunMeter(), reply(), reply(finished=False), reply(n_cached=0)])

@@ -171,7 +171,7 @@ async def test_an_alternative_that_is_no_text_means_nothing_to_another_model(sto
 
 async def test_more_tokens_than_are_known_cannot_be_kept(store: Store):
     session, engine, old = await with_reply(store, "x")
-    with pytest.raises(ForkError, match="only 4 are kept"):
+    with pytest.raises(ForkError, match="only 4 tokens of this reply are stored"):
         await all_of(session.fork(old, 5))
     with pytest.raises(ForkError, match="only a reply"):
         await all_of(session.fork(session.branch[0], 0))
@@ -179,7 +179,7 @@ async def test_more_tokens_than_are_known_cannot_be_kept(store: Store):
         await all_of(session.rewrite(session.branch[0], "x"))
     await store.trim_traces(0)
     await all_of(session.regenerate())
-    with pytest.raises(ForkError, match="only 0 are kept"):
+    with pytest.raises(ForkError, match="only 0 tokens of this reply are stored"):
         await all_of(session.fork(old, 1))
     assert len(engine.requests) == 2
 

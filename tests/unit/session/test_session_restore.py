@@ -33,7 +33,7 @@ def test_a_preset_that_was_edited_is_used_as_it_was_and_that_is_said():
     edited = replace(MINE, sampling=SamplingParams(temperature=1.5))
     found = restored(replace(OLD, settings=KEPT), [], {"mine": edited}, FALLBACK)
     assert found.settings == KEPT
-    assert found.notices == ("The preset “mine” was changed. This conversation keeps the values from before.",)
+    assert found.notices == ("The preset “mine” was changed. This conversation keeps the old values.",)
 
 
 def test_another_description_is_no_change():
@@ -43,7 +43,7 @@ def test_another_description_is_no_change():
 def test_a_preset_that_was_deleted_is_used_as_it_was_and_that_is_said():
     found = restored(replace(OLD, settings=KEPT), [], {}, FALLBACK)
     assert found.settings == KEPT
-    assert "is not there any more. This conversation keeps the values that it had." in found.notices[0]
+    assert "no longer exists. This conversation keeps its values." in found.notices[0]
 
 
 def test_before_they_were_kept_the_last_reply_shows_them():
@@ -55,7 +55,7 @@ def test_a_preset_that_was_never_kept_and_is_gone_is_replaced_and_that_is_said()
     found = restored(OLD, branch(preset="x\x1b[31m"), {"mine": MINE}, FALLBACK)
     assert found.settings == ChatSettings(model="m", preset=FALLBACK)
     (notice,) = found.notices
-    assert notice.endswith("of this conversation is not there any more. “balanced” is used instead.")
+    assert notice.endswith("of this conversation no longer exists. “balanced” is used instead.")
     assert "\x1b" not in notice
 
 

@@ -271,7 +271,7 @@ async def test_a_store_that_cannot_be_looked_at_is_reported_once(windows: Window
     session, store, _ = await windows.open("one", "two")
 
     async def locked():
-        raise StoreError("chat.db: another program keeps the database to itself", "Close it.")
+        raise StoreError("chat.db: another program is using the database", "Close it.")
 
     with monkeypatch.context() as patch:
         patch.setattr(store, "changed", locked)

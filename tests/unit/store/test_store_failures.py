@@ -109,10 +109,10 @@ async def test_a_lock_that_is_never_given_back_is_reported_in_plain_words(tmp_pa
     holder = apsw.Connection(str(path))
     holder.execute("BEGIN IMMEDIATE")
     monkeypatch.setattr(store_module, "BUSY_MS", 20)
-    with pytest.raises(StoreError, match="another program keeps the database") as caught:
+    with pytest.raises(StoreError, match="another program is using the database") as caught:
         await store.start_conversation("t", UserMessage("q"))
     assert "locked" not in str(caught.value)
-    with pytest.raises(StoreError, match="another program keeps the database"):
+    with pytest.raises(StoreError, match="another program is using the database"):
         await Store.open(path)
     holder.execute("ROLLBACK")
     holder.close()

@@ -97,7 +97,7 @@ def assert_read(path: Path, lines: list[str]) -> None:
     assert lines == [
         reason,
         "['needle', 'straw']",
-        *[f"{reason} Make the folder writable, or set TOKSCOPE_DATA_DIR to one that is."] * 2,
+        *[f"{reason} Make the folder writable, or set TOKSCOPE_DATA_DIR to a writable one."] * 2,
     ]
 
 

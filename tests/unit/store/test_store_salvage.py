@@ -105,7 +105,7 @@ async def test_the_new_database_is_used_and_the_old_file_is_named(filled: Path, 
     found = await store.conversations()
     n_messages = sum(each.n_messages for each in found)
     assert 0.95 * N_CONVERSATIONS * N_MESSAGES <= n_messages < N_CONVERSATIONS * N_MESSAGES
-    saved = f"{n_messages} messages of {N_CONVERSATIONS} conversations were saved from it"
+    saved = f"{n_messages} messages of {N_CONVERSATIONS} conversations were recovered"
     assert notice.startswith(f"The database was damaged: {saved}; at least ")
     assert notice.endswith(f"The damaged file is kept as {path}.corrupt-1.")
     assert read(path.with_name("chat.db.corrupt-1")) == bytes(content)

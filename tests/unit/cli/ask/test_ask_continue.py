@@ -79,7 +79,7 @@ def test_an_option_is_kept_from_then_on(tok) -> None:
     assert sent(ask(tok, "two", "-c", "-s", "Own."))[0] == "Own."
     assert sent(ask(tok, "three", "-c")) == ("Own.", 0.2)
     outcome = tok("ask", "four", "-c", "-p", "deterministic")
-    assert "tok: the conversation keeps its own system prompt; -s gives it another" in outcome.err
+    assert "tok: the conversation keeps its own system prompt; use -s to replace it" in outcome.err
     assert sent(ask(tok, "five", "-c")) == ("Own.", 0.0)
     assert sent(ask(tok, "six", "-c", "-s", "")) == (None, 0.0)
     assert sent(ask(tok, "seven", "-c")) == (None, 0.0)
@@ -106,12 +106,12 @@ def test_a_preset_that_was_edited_or_deleted_is_used_as_it_was_and_that_is_said(
     engine = ScriptedEngine()
     outcome = tok("ask", "two", "-c", engine=engine)
     assert sent(engine) == ("Mine.", 0.4)
-    assert outcome.err == "tok: The preset “mine” was changed. This conversation keeps the values from before.\n"
+    assert outcome.err == "tok: The preset “mine” was changed. This conversation keeps the old values.\n"
     configure("", model)
     engine = ScriptedEngine()
     outcome = tok("ask", "three", "-c", engine=engine)
     assert (outcome.code, sent(engine)) == (0, ("Mine.", 0.4))
-    assert "“mine” is not there any more" in outcome.err
+    assert "“mine” no longer exists" in outcome.err
 
 
 def test_a_model_that_is_gone_is_replaced_and_that_is_said_each_time(tok, tmp_path: Path, model: Path) -> None:
@@ -122,8 +122,8 @@ def test_a_model_that_is_gone_is_replaced_and_that_is_said_each_time(tok, tmp_pa
         engine = ScriptedEngine()
         outcome = tok("ask", prompt, "-c", "--json", engine=engine)
         assert (outcome.code, engine.loads[0].path, outcome.json["model"]) == (0, str(model), str(model))
-        assert f"the conversation's model cannot be had (there is no file {other})" in outcome.err
-        assert f"{model} answers instead" in outcome.err
+        assert f"the conversation's model is not available (there is no file {other})" in outcome.err
+        assert f"{model} is used instead" in outcome.err
     (tmp_path / "away.gguf").rename(other)
     assert ask(tok, "four", "-c").loads[0].path == str(other)
 
@@ -151,7 +151,7 @@ def test_an_old_conversation_is_answered_as_its_last_reply_and_keeps_that(tok, t
 def test_an_old_conversation_whose_preset_is_gone_says_what_is_used(tok, model: Path) -> None:
     asyncio.run(from_before("gone", model))
     outcome = tok("ask", "two", "-c")
-    assert "The preset “gone” of this conversation is not there any more. “balanced” is used instead." in outcome.err
+    assert "The preset “gone” of this conversation no longer exists. “balanced” is used instead." in outcome.err
 
 
 async def chat_of(title: str) -> None:

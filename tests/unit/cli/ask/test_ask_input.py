@@ -171,8 +171,8 @@ def test_a_history_that_cannot_be_written_does_not_cost_the_answer(tok, tmp_path
     assert (outcome.code, outcome.out) == (0, "fine\n")
     path = tmp_path / "file" / "conversations.db"
     assert outcome.err == (
-        f"tok: this answer is not kept: {path}: cannot be opened or written (File exists)\n"
-        "hint: Make the folder writable, or set TOKSCOPE_DATA_DIR to one that is.\n"
+        f"tok: this answer is not saved: {path}: cannot be opened or written (File exists)\n"
+        "hint: Make the folder writable, or set TOKSCOPE_DATA_DIR to a writable one.\n"
     )
 
 
@@ -182,7 +182,7 @@ def test_a_damaged_history_that_was_set_aside_is_reported(tok, tmp_path: Path, m
     outcome = tok("ask", "x", engine=ScriptedEngine(["fine"]))
     aside = tmp_path / "conversations.db.corrupt-1"
     assert outcome.err == (
-        "tok: The database was damaged: nothing of it could be read, and a new one was started."
+        "tok: The database was damaged: nothing could be recovered, and a new one was created."
         f" The damaged file is kept as {aside}.\n"
     )
 

@@ -107,7 +107,7 @@ def test_stats_show_of_drafts_where_there_were_any(tok) -> None:
 
 def test_stats_have_a_line_for_each(tok) -> None:
     err = tok("ask", "x", "-n", "2", "--stats", engine=ScriptedEngine(["one", "two"])).err
-    assert [line.split()[0] for line in err.splitlines()] == ["1", "2", "together"]
+    assert [line.split()[0] for line in err.splitlines()] == ["1", "2", "total"]
 
 
 @pytest.mark.parametrize("flag", ["--json", "--jsonl", None])

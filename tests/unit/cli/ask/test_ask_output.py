@@ -123,7 +123,7 @@ def test_a_prompt_that_does_not_fit_is_an_error(tok) -> None:
     engine = ScriptedEngine([Reply(finish=FinishReason.CONTEXT, n_prompt=9000)])
     outcome = tok("ask", "hi", "--json", engine=engine)
     assert (outcome.code, outcome.json["finish_reason"]) == (1, "context")
-    assert "9000 tokens of prompt in a context window of 8192" in outcome.json["error"]["message"]
+    assert "9000 tokens, the context window holds 8192" in outcome.json["error"]["message"]
 
 
 def test_a_full_context_is_reported_on_stderr(tok) -> None:
@@ -211,7 +211,7 @@ def test_a_request_that_waits_for_paused_ones_says_so_before_it_begins(tok) -> N
     assert (outcome.code, outcome.out) == (0, "fine\n")
     assert outcome.err.splitlines()[:2] == [
         "tok: waiting: 2 paused requests hold all slots",
-        "hint: it begins when one of them has ended: let it run on, or stop it; Ctrl+C gives this up",
+        "hint: resume or stop one of them, or press Ctrl+C to give up",
     ]
     lines = tok("ask", "hi", "--jsonl", engine=ScriptedEngine([reply("fine", held_by=(4,))])).lines
     assert lines[0] == {"event": "waiting", "held_by": [4]}

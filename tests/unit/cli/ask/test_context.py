@@ -16,7 +16,7 @@ from tests.fakes.scripts import Reply, reply
 pytestmark = pytest.mark.usefixtures("model")
 
 DROPPED = "tok: the context window is full: the 4 oldest messages are left out"
-SHIFTED = "tok: the context window is full: 128 tokens were forgotten while the answer was written"
+SHIFTED = "tok: the context window is full: 128 tokens were forgotten during the answer"
 
 
 def full(**how: object) -> Reply:
@@ -76,8 +76,8 @@ def test_a_question_that_does_not_fit_leaves_the_conversation_as_it_was(tok, mon
         outcome = tok("ask", "whales " * 9, "-c", "--json", engine=engine)
     assert (outcome.code, outcome.json["finish_reason"]) == (1, "context")
     error = outcome.json["error"]
-    assert error["message"] == "the prompt is too long: 9000 tokens of prompt in a context window of 8192"
-    assert error["hint"].startswith("the conversation is as it was; ask with less, or raise `n_ctx` in models.toml")
+    assert error["message"] == "the prompt is too long: 9000 tokens, the context window holds 8192"
+    assert error["hint"].startswith("the conversation is unchanged; shorten it, or raise `n_ctx` in models.toml")
     engine = ScriptedEngine(["second"])
     assert tok("ask", "two", "-c", engine=engine).out == "second\n"
     assert [message.content for message in engine.requests[0].messages] == ["one", "first", "two"]

@@ -27,7 +27,7 @@ def test_without_a_prompt_no_engine_is_asked(tok) -> None:
 def test_options_without_a_prompt_are_a_mistake(tok, options) -> None:
     outcome = tok("explain", *options)
     assert (outcome.code, outcome.out) == (2, "")
-    assert outcome.err == "tok: these options need a PROMPT\nhint: without one nothing is asked of a model\n"
+    assert outcome.err == "tok: these options need a PROMPT\nhint: give a question for the model\n"
 
 
 @pytest.mark.usefixtures("model")
@@ -39,10 +39,10 @@ def test_with_a_prompt_the_answer_comes_first_and_its_figures_are_reported(tok) 
     assert answer == "Rain falls."
     reported = words(reported)
     assert 'The conversation was cut into 40 tokens such as " p35"' in reported
-    assert "10 new ones were read in 10.0 ms, 30 came out of the cache" in reported
-    assert 'The likeliest one is always taken: the temperature is 0. This reply began with "Rain"' in reported
-    assert "This was done 3 times, 10.0 ms a token. Why it ended: stopped: end of turn <|im_end|>." in reported
-    assert "Here 30 of 40 prompt tokens were found there." in reported
+    assert "10 new ones were computed in 10.0 ms, 30 came from the cache" in reported
+    assert 'The temperature is 0, so the most likely token is always taken. This reply began with "Rain"' in reported
+    assert "This was done 3 times, 10.0 ms per token. Why it ended: stopped: end of turn <|im_end|>." in reported
+    assert "Here 30 of 40 prompt tokens were in the cache." in reported
     assert [(request.include_prompt, request.trace_top_k) for request in engine.requests] == [(True, 10)]
 
 

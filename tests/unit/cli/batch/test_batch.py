@@ -134,7 +134,7 @@ def test_messages_and_system_prompts(tok, files: Files) -> None:
         ('{"prompt": "x", "messages": []}', "either `prompt` or `messages`"),
         ('{"prompt": " "}', "`prompt` must be text"),
         ('{"prompt": 1}', "`prompt` must be text"),
-        ('{"messages": []}', "must end with one of the user"),
+        ('{"messages": []}', "must end with a message of the user"),
         ('{"messages": [{"role": "bot", "content": ""}]}', "`messages` is wrong"),
         ('{"prompt": "x", "id": true}', "`id` must be text or a whole number"),
         ('{"prompt": "x", "temprature": 1}', "unknown key `temprature`"),
@@ -196,7 +196,7 @@ def test_an_output_is_gone_on_with_and_its_broken_line_cut_off(tok, files: Files
     outcome = tok(*files.arguments("--parallel", "1"), engine=engine)
     assert (outcome.code, asked(engine)) == (0, ["p2", "p3"])
     assert files.output.read_bytes() == whole
-    assert "2 of 4 lines are there already" in outcome.err
+    assert "2 of 4 lines are answered already" in outcome.err
 
 
 def test_a_complete_output_loads_nothing(tok, files: Files) -> None:
@@ -311,7 +311,7 @@ def test_an_engine_that_cannot_be_had_again_ends_the_run(tok, files: Files, monk
     monkeypatch.setattr(engine, "generate", dying)
     outcome = tok(*files.arguments("--parallel", "1"), engine=engine)
     assert outcome.code == 5
-    assert "goes on" in outcome.err
+    assert "run the same command to resume" in outcome.err
     assert texts(files) == ["r0"]
 
 

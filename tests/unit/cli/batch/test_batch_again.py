@@ -42,8 +42,8 @@ def test_a_line_that_failed_is_done_again_in_its_place(tok, files: Files) -> Non
     assert (outcome.code, asked(engine)) == (0, ["p1", "p3"])
     assert texts(files) == ["r0", "r1", "r2", "r3"]
     assert [line["index"] for line in files.results] == [0, 1, 2, 3]
-    assert "tok: 2 of 4 lines are there already" in outcome.err
-    assert "tok: done again because it failed: line 2" in outcome.err
+    assert "tok: 2 of 4 lines are answered already" in outcome.err
+    assert "tok: retrying a failed line: 2" in outcome.err
     assert not redone_file(files.output).exists()
 
 
@@ -112,7 +112,7 @@ def test_foreign_lines_beside_the_output_are_not_taken(tok, files: Files) -> Non
     redone_file(files.output).write_text(result(0, text="another") + "\n")
     outcome = tok(*files.arguments())
     assert (outcome.code, texts(files)) == (2, ["r0"])
-    assert "out.jsonl.redone holds no results of this output" in outcome.err
+    assert "out.jsonl.redone has no results for this output" in outcome.err
 
 
 def test_a_kill_right_after_the_output_was_replaced_changes_nothing(tok, files: Files) -> None:

@@ -41,7 +41,7 @@ def test_a_usage_error_exits_with_2_and_one_line(tok, arguments: list[str], mess
     ids=lambda value: "" if isinstance(value, list) else value,
 )
 def test_a_usage_error_names_the_help_that_helps(tok, arguments: list[str], command: str) -> None:
-    assert tok(*arguments).err.splitlines()[1] == f"hint: `{command} --help` lists what there is"
+    assert tok(*arguments).err.splitlines()[1] == f"hint: see `{command} --help`"
 
 
 def test_a_usage_error_is_json_where_json_was_asked_for(tok) -> None:

@@ -68,7 +68,7 @@ def test_what_is_deleted_is_listed_apart_and_restored(tok, filled) -> None:
         (["purge", "1"], "conversation 1 is not deleted"),
         (["rm"], "Missing argument"),
         (["rm", "x"], "is not a whole number"),
-        (["list", "--deleted", "word"], "--deleted lists everything"),
+        (["list", "--deleted", "word"], "--deleted cannot be combined"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -168,6 +168,6 @@ def test_a_read_only_history_is_continued_and_the_answer_is_not_kept(
         patch.setattr(database, "private_file", refuse)
         outcome = tok("ask", "-c", "how wide?", engine=engine)
     assert (outcome.code, outcome.out) == (0, "wide\n")
-    assert outcome.err.count("this answer is not kept") == 1
+    assert outcome.err.count("this answer is not saved") == 1
     assert [each.role for each in engine.requests[0].messages][-3:] == [Role.USER, Role.ASSISTANT, Role.USER]
     assert [each["n_messages"] for each in tok("history", "--json").json] == [2, 2]

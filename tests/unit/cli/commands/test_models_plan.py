@@ -22,7 +22,7 @@ def test_a_table_for_people(tok, model, devices) -> None:
     assert outcome.code == 0
     lines = outcome.out.splitlines()
     assert lines[1].startswith("window: 256 tokens × 2 resident conversations")
-    assert lines[2] == "layers on a GPU: 3 of 3, the output counted as one"
+    assert lines[2] == "layers on a GPU: 3 of 3, output layer included"
     assert lines[4].split()[:3] == ["DEVICE", "KIND", "LAYERS"]
     assert [line.split()[:3] for line in lines[5:]] == [["CUDA0", "GPU", "3"], ["CPU", "CPU", "0"]]
 

@@ -35,7 +35,7 @@ def test_what_names_nothing_is_a_usage_error(tok, arguments: list[str], name: st
     outcome = tok(*arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert name in outcome.err.splitlines()[0]
-    assert f"it is empty: give a {kind}, or leave it out" in outcome.err
+    assert f"it is empty; give a {kind} or omit the option" in outcome.err
 
 
 def test_an_empty_text_is_a_text(tok, model) -> None:

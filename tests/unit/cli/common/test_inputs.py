@@ -147,7 +147,7 @@ def test_the_next_token_in_a_terminal_is_a_table_with_bars(tok, terminal) -> Non
     )
     out = tok("next", "Hi", engine=engine).out
     assert out.splitlines() == [
-        "8 tokens of prompt · entropy 1.50 bits · the reply ends here: 25 %",
+        "8 tokens of prompt · entropy 1.50 bits · end of reply: 25 %",
         "",
         "      token                       before                  after the chain",
         '   1  " a↵"                            50 %  █████▌           100 %  ███████████',
@@ -199,7 +199,7 @@ def test_a_score_in_a_pipe_is_lines_and_its_sum_is_reported_beside_them(tok) -> 
         '1\t3\t101\t0.5\t-0.693147\t1\t2.0000\t"\\tb"',
         '3\t5\t102\t0.25\t-1.38629\t2\t2.0000\t" c"',
     ]
-    assert outcome.err == "tok: perplexity 2.8284 over 2 scored of 3 tokens (all with a token before them)\n"
+    assert outcome.err == "tok: perplexity 2.8284 over 2 scored of 3 tokens (all but the first)\n"
 
 
 def test_without_colours_each_look_is_still_another_one(tok, terminal, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +212,7 @@ def test_without_colours_each_look_is_still_another_one(tok, terminal, monkeypat
 def test_a_token_that_cannot_come_leaves_no_perplexity(capsys: pytest.CaptureFixture[str]) -> None:
     tokens = [make_token("a"), make_token("b")]
     TsvReport().end(InspectRun("m", tokens=tokens, n_scored=1, nll=math.inf, complete=True))
-    assert capsys.readouterr().err == "tok: no perplexity over 1 scored of 2 tokens: one of them cannot come at all\n"
+    assert capsys.readouterr().err == "tok: no perplexity over 1 scored of 2 tokens: one of them has probability 0\n"
 
 
 def test_one_token_has_no_perplexity(tok) -> None:
@@ -238,10 +238,10 @@ def test_a_model_that_is_missing_is_reported(tok, command: str, text: str) -> No
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("tokenize", ""), "there is no text"),
+        (("tokenize", ""), "the text is missing"),
         (("tokenize", "a", "-f", "b"), "a TEXT and a --file exclude each other"),
         (("tokenize", "-f", "/nowhere"), "cannot read /nowhere: No such file or directory"),
-        (("next", "--raw", "", "-k", "3"), "there is no text"),
+        (("next", "--raw", "", "-k", "3"), "the text is missing"),
         (("next", "a", "--raw", "-s", "b"), "--raw and --system exclude each other"),
         (("inspect", "a", "--ctx", "2"), "--ctx"),
         (("next", "a", "-k", "0"), "-k"),

@@ -200,7 +200,7 @@ def test_exact_says_that_it_drafts_nothing(tok, model, more: tuple[str, ...]) ->
     given = [str(model) if each == "MODEL" else each for each in more]
     outcome = tok("ask", "x", "--exact", *given, engine=ScriptedEngine(["one"]))
     assert (outcome.code, outcome.out) == (0, "one\n")
-    assert outcome.err == "tok: nothing is drafted: `exact` decodes in fixed steps, one token each\n"
+    assert outcome.err == "tok: no drafts: `exact` decodes one token per step\n"
     assert tok("ask", "x", *given, engine=ScriptedEngine(["one"])).err == ""
     assert tok("ask", "x", "--exact", engine=ScriptedEngine(["one"])).err == ""
 
@@ -213,7 +213,7 @@ def test_an_error_that_the_engine_finds_exits_with_1(tok) -> None:
 
 
 def test_unknown_fields_name_the_nearest() -> None:
-    with pytest.raises(UsageError, match="no sampling field `temprature`") as caught:
+    with pytest.raises(UsageError, match="unknown sampling field `temprature`") as caught:
         with_overrides(SamplingParams(), {"temprature": 1})
     assert caught.value.hint == "did you mean `temperature`?"
 
@@ -289,7 +289,7 @@ def test_drafts_are_reported_where_there_were_any(tok) -> None:
     outcome = tok("ask", "x", "--json", "--stats", engine=engine)
     reported = json.loads(msgspec.json.encode(msgspec.structs.asdict(counts)))
     assert outcome.json["drafting"] == reported | {"gain": None}
-    drafts = "drafts   4 of 5 tokens accepted · 2 steps · 2.0 a step · by place 100% 100% 0%"
+    drafts = "drafts   4 of 5 tokens accepted · 2 steps · 2.0 per step · by position 100% 100% 0%"
     assert f"{drafts} · gain unknown: too few steps with and without drafts" in outcome.err
 
 
@@ -303,12 +303,15 @@ def test_whether_drafts_paid_is_measured_in_the_same_run(tok) -> None:
     script = Reply(tokens=tokens, drafting=DraftCounts(8, 8, 8, (8,), (8,)), finish=FinishReason.LENGTH)
     outcome = tok("ask", "hi", "--stats", "--json", engine=ScriptedEngine([script]))
     assert outcome.json["drafting"]["gain"] == pytest.approx((8 + 16) * 10 / (8 * 10 + 8 * 12), abs=1e-3)
-    assert "by place 100% · gain ×1.36 against the plain steps" in outcome.err
+    assert "by position 100% · gain ×1.36 against the plain steps" in outcome.err
 
 
 def test_speculation_that_never_drafted_says_so(tok) -> None:
     script = Reply(pieces=("Rain",), drafting=DraftCounts())
-    assert "drafts   none: no draft seemed to pay" in tok("ask", "hi", "--stats", engine=ScriptedEngine([script])).err
+    assert (
+        "drafts   none: no draft was expected to pay"
+        in tok("ask", "hi", "--stats", engine=ScriptedEngine([script])).err
+    )
 
 
 @pytest.mark.parametrize(

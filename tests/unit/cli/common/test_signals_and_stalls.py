@@ -67,7 +67,7 @@ def test_batch_keeps_what_is_done_and_says_how_to_go_on(number, code, kind, tmp_
     assert main(arguments, signalled(engine, number, 4)) == code
     assert [json.loads(line)["text"] for line in output.read_text().splitlines()] == ["one"]
     said = "interrupted" if number is signal.SIGINT else f"ended by {number.name}"
-    assert f"tok: {said}\nhint: the same command goes on where this ended\n" in capsys.readouterr().err
+    assert f"tok: {said}\nhint: run the same command to resume\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("number", "code", "kind"), ENDS)
@@ -144,4 +144,7 @@ def test_an_engine_that_hangs_is_reported_once_and_so_is_its_return(stall, words
 
     assert main(command, beside(engine, act)) == 0
     assert said.count(words) == 1
-    assert said[said.index(words) + 1 :][:2] == ["hint: waiting; Ctrl-C ends it", "tok: the engine answers again"]
+    assert said[said.index(words) + 1 :][:2] == [
+        "hint: waiting; press Ctrl-C to end it",
+        "tok: the engine answers again",
+    ]

@@ -18,13 +18,13 @@ def test_a_score_in_a_terminal_is_the_text_with_a_legend_and_a_row_for_each_toke
         " · \x1b[7;31mless than 0.1 %\x1b[0m",
         "",
         "  token                      p    rank    entropy  in its place",
-        '  "a"                        –       –          –  nothing stands before it',
+        '  "a"                        –       –          –  no context',
         '  " b"                    50 %       1  2.00 bits',
         '  \x1b[4;36m" c"\x1b[0m                    25 %       2  2.00 bits  " alt1" 50 %',
         '  " d"                    50 %       1  2.00 bits',
         '  \x1b[4;36m" e"\x1b[0m                    12 %       3  2.00 bits  " alt1" 50 %',
         "",
-        "perplexity 3.3636 over 4 scored of 5 tokens (all with a token before them)",
+        "perplexity 3.3636 over 4 scored of 5 tokens (all but the first)",
     ]
 
 
@@ -32,7 +32,7 @@ def test_the_alternatives_that_are_asked_for_stand_in_each_row(tok, terminal) ->
     engine = ScriptedEngine()
     lines = tok("inspect", "a b c", "--top", "4", engine=engine).out.splitlines()
     assert lines[5:-2] == [
-        '  "a"                        –       –          –  nothing stands before it',
+        '  "a"                        –       –          –  no context',
         '  " b"                    50 %       1  2.00 bits  " alt2" 25 % · " alt3" 12 %',
         '                                                   " alt4" 6.2 %',
         '  \x1b[4;36m" c"\x1b[0m                    25 %       2  2.00 bits  " alt1" 50 % · " alt3" 12 %',
@@ -78,7 +78,7 @@ def test_every_token_has_a_row_where_they_are_few_or_where_it_is_asked_for(
     tok, terminal, n_words: int, arguments: tuple[str, ...], n_rows: int
 ) -> None:
     lines = tok("inspect", " ".join(["w"] * n_words), *arguments).out.splitlines()
-    rows = [line for line in lines if " bits" in line or "nothing stands" in line]
+    rows = [line for line in lines if " bits" in line or "no context" in line]
     assert len(rows) == n_rows
     assert [line for line in lines if "shows all" in line] == (
         [f"  {n_rows} of {n_words} tokens; --tokens shows all"] if n_rows < n_words else []

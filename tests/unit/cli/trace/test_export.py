@@ -35,7 +35,7 @@ def talk(tok) -> None:
 
 def test_without_conversations_nothing_is_listed_and_nothing_made(tok) -> None:
     outcome = tok("history")
-    assert (outcome.code, outcome.out, outcome.err) == (0, "", "tok: no conversation is stored yet\n")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "tok: no conversations yet\n")
     assert tok("history", "--json").json == []
     assert not database_file().exists()
     outcome = tok("export", "trace", "1", "--json")
@@ -50,7 +50,7 @@ def test_a_data_folder_that_is_none_is_an_error(tok, tmp_path, monkeypatch, argu
     assert outcome.code == 1
     assert outcome.err == (
         f"tok: {tmp_path}/file/conversations.db: cannot be opened (Not a directory)\n"
-        "hint: Set TOKSCOPE_DATA_DIR to a folder that can be read.\n"
+        "hint: Set TOKSCOPE_DATA_DIR to a readable folder.\n"
     )
 
 
@@ -73,9 +73,9 @@ def test_history_lists_the_newest_first_with_the_size_of_their_traces(tok) -> No
 def test_history_finds_words_and_says_when_there_is_more(tok) -> None:
     assert [each["id"] for each in tok("history", "hail", "drizzle", "--json").json] == [1]
     outcome = tok("history", "zebra")
-    assert (outcome.code, outcome.out, outcome.err) == (0, "", "tok: no conversation holds that\n")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "tok: no conversation matches\n")
     outcome = tok("history", "-n", "1")
-    assert (len(outcome.out.splitlines()), outcome.err) == (2, "tok: the newest 1 of them; -n shows more\n")
+    assert (len(outcome.out.splitlines()), outcome.err) == (2, "tok: showing the newest 1; use -n for more\n")
 
 
 @pytest.mark.usefixtures("talk")
@@ -112,7 +112,7 @@ def test_one_reply_is_exported_by_its_number(tok) -> None:
     document = tok("export", "trace", "4", "--message", "--json").json
     assert [each["content"] for each in document["messages"]] == ["Another", "Sleet."]
     outcome = tok("export", "trace", "3", "--message", "--json")
-    assert (outcome.code, outcome.json["error"]["message"]) == (2, "message 3 is no reply")
+    assert (outcome.code, outcome.json["error"]["message"]) == (2, "message 3 is not a reply")
     assert outcome.json["error"]["hint"].startswith("the replies of conversation 1 have the numbers 2, 4: ")
     assert tok("export", "trace", "77", "--json").code == 1
 
@@ -181,16 +181,16 @@ def test_what_was_never_traced_is_reported(tok) -> None:
     tok("ask", "x", engine=ScriptedEngine(["Rain"]))
     assert tok("history").out.splitlines()[1].split()[5] == "–"
     outcome = tok("export", "trace", "1", "--json")
-    assert (outcome.code, outcome.json["error"]["message"]) == (2, "nothing of it was traced")
+    assert (outcome.code, outcome.json["error"]["message"]) == (2, "no trace was stored for it")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["1"], "say where the trace goes: --html FILE or --json"),
-        (["1", "--json", "--html", "x.html"], "say where the trace goes: --html FILE or --json"),
+        (["1"], "no output given: use --html FILE or --json"),
+        (["1", "--json", "--html", "x.html"], "no output given: use --html FILE or --json"),
         (["no.jsonl", "--json"], "there is no file no.jsonl"),
-        (["no.jsonl", "--message", "--json"], "--message needs the number of a reply, and 'no.jsonl' is none"),
+        (["no.jsonl", "--message", "--json"], "--message needs the number of a reply, got 'no.jsonl'"),
     ],
 )
 def test_what_makes_no_sense_is_a_usage_error(tok, arguments, message) -> None:

@@ -111,7 +111,7 @@ def test_an_existing_file_stays_unless_it_may_be_replaced(tok, out) -> None:
     outcome = tok("trace", "x", "-o", str(out), engine=engine)
     assert (outcome.code, outcome.err) == (
         2,
-        f"tok: {out} is there already\nhint: --overwrite replaces it\n",
+        f"tok: {out} exists already\nhint: use --overwrite to replace it\n",
     )
     assert (out.read_text(), engine.requests) == ("mine", [])
     assert tok("trace", "x", "-o", str(out), "--overwrite").code == 0
@@ -135,7 +135,8 @@ def test_a_full_disk_is_reported_and_the_answer_goes_on(tok) -> None:
     outcome = tok("ask", "x", "--trace", "/dev/full", engine=ScriptedEngine(["Rain falls."]))
     assert (outcome.code, outcome.out) == (1, "Rain falls.\n")
     assert outcome.err == (
-        "tok: the trace ends here: cannot write /dev/full: No space left on device\nhint: the lines before are kept\n"
+        "tok: the trace ends here: cannot write /dev/full: No space left on device\n"
+        "hint: the lines written so far are kept\n"
     )
 
 

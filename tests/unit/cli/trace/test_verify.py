@@ -97,7 +97,7 @@ def test_what_makes_a_difference_likely_is_said_before(tok, model, tmp_path) -> 
     assert reported[0].startswith("tok: another model file: recorded ")
     assert reported[1:] == [
         "tok: another build: recorded an older build, here llama-cpp-python 0.3.36 (scripted)",
-        "tok: it was not recorded with --exact: a close draw may fall otherwise",
+        "tok: it was not recorded with --exact: a close draw may differ",
         "tok: running 2 tokens again",
     ]
 
@@ -113,8 +113,8 @@ def test_a_refused_request_and_a_lost_engine_are_failures(tok, path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--verify", "--speed", "2"], "--verify shows nothing: --speed and --theme have no meaning with it"),
-        (["-m", "other"], "-m and --json need --verify"),
+        (["--verify", "--speed", "2"], "--speed and --theme cannot be used with --verify"),
+        (["-m", "other"], "--model and --json need --verify"),
         (["--speed", "65"], "Invalid value for '--speed': 65 is more than 64"),
     ],
 )
@@ -134,6 +134,6 @@ def test_a_trace_without_its_tokens_is_damaged_not_the_same(tok, path) -> None:
     path.write_text("\n".join(kept) + "\n")
     outcome = tok("replay", "--verify", str(path), engine=ScriptedEngine(["one two three"]))
     assert outcome.code == 2
-    assert "the trace is damaged: 0 of the 4 tokens that its last line counts are there" in outcome.err
+    assert "the trace is damaged: 0 of the 4 tokens in its last line are present" in outcome.err
     outcome = tok("replay", "--verify", "--partial", str(path), engine=ScriptedEngine(["one two three"]))
-    assert (outcome.code, outcome.err) == (2, f"tok: {path.name}: it has no tokens, so nothing can be compared\n")
+    assert (outcome.code, outcome.err) == (2, f"tok: {path.name}: the trace has no tokens to compare\n")
