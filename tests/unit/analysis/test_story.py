@@ -46,7 +46,8 @@ def test_the_story_of_a_reply():
         "1 Input processing": 'The conversation was cut into 859 tokens such as " w835", each a number of the model\'s '
         "vocabulary. 47 new ones were computed in 47.0 ms, 812 came from the cache; this is called prefill.",
         "2 Prediction": "One pass through the model gave each of the 49,152 tokens of the vocabulary a probability "
-        'of coming next. For the first token it was fairly sure (2.0 bits of entropy) and gave " alt1" 50 % and " t0" 25 %.',
+        "of coming next. For the first token it was fairly sure (2.0 bits of entropy) and gave "
+        '" alt1" 50 % and " t0" 25 %.',
         "3 Sampling": "One of the likely tokens is drawn at random, at temperature 0.7. "
         'This reply began with " t0", number 2 of the candidates with 25 %.',
         "4 Feedback": '" t0" was appended to the prompt as token 860 of the window\'s 8192. '
