@@ -113,6 +113,10 @@ class Database:
             with self.write() as connection:
                 _interrupt_others(connection, presence.survey(self.path)[0])
 
+    def live(self) -> set[str]:
+        """Returns the owners that run now; call it in a transaction of `write`."""
+        return presence.survey(self.path)[0] if self.path else set()
+
     @property
     def version(self) -> int:
         """A number that changes with every commit of another connection, and with none of this one's."""

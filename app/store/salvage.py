@@ -176,7 +176,7 @@ def _checksum(data: bytes, sums: tuple[int, int], order: str) -> tuple[int, int]
 
 
 _TYPES: Mapping[str, type] = {"INTEGER": int, "TEXT": str, "REAL": float, "BLOB": bytes}
-_TABLES = ("conversation", "message", "generation", "trace")
+_TABLES = ("conversation", "message", "generation", "trace", "draft")
 _N_TITLE = 60
 _ROLES = frozenset({"system", "user", "assistant"})
 
@@ -213,7 +213,7 @@ def salvage(path: Path, target: apsw.Connection) -> Salvaged:
     for table in _TABLES:
         names = _names(target, table)
         for rowid, values in sorted(found[table].items()):
-            if table in ("conversation", "message") or rowid in found["message"]:
+            if table in ("conversation", "message", "draft") or rowid in found["message"]:
                 marks = ", ".join("?" * len(values))
                 columns = ", ".join(names[: len(values)])
                 execute(target, f"INSERT INTO {table} ({columns}) VALUES ({marks})", [rowid, *values[1:]])

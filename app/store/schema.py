@@ -143,10 +143,25 @@ def _add_incomplete(connection: apsw.Connection) -> None:
     execute(connection, "ALTER TABLE generation ADD COLUMN incomplete INTEGER NOT NULL DEFAULT 0")
 
 
+def _add_drafts(connection: apsw.Connection) -> None:
+    """What is written and not sent, by the instance that holds it. A draft that is stored again is the newest."""
+    execute(
+        connection,
+        """
+        CREATE TABLE draft (
+            id INTEGER PRIMARY KEY,
+            owner TEXT NOT NULL UNIQUE,
+            content TEXT NOT NULL
+        ) STRICT;
+        """,
+    )
+
+
 MIGRATIONS: list[Callable[[apsw.Connection], None]] = [
     _create,
     _add_context_losses,
     _add_traces,
     _add_identity,
     _add_incomplete,
+    _add_drafts,
 ]

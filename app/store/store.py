@@ -29,7 +29,7 @@ from app.domain.errors import StoreError
 from app.domain.sampling import SamplingParams
 from app.domain.text import one_line
 from app.domain.trace import ReplyTrace
-from app.store import conversations, messages, traces
+from app.store import conversations, drafts, messages, traces
 from app.store.database import BUSY_MS, Database
 from app.store.files import backups
 from app.store.sql import store_error
@@ -277,6 +277,20 @@ class Store:
         """One message, of whatever conversation."""
         return await self._read(lambda connection: messages.get(connection, message_id))
 
+    async def keep_draft(self, text: str) -> None:
+        """Stores what is written here and not sent, in place of what was stored of it before."""
+
+        def work(database: Database, connection: apsw.Connection) -> None:
+            drafts.keep(connection, database.owner, text)
+
+        await self._write_as(work)
+
+    async def take_drafts(self) -> str:
+        """Returns what instances that have ended had not sent, once; never what a running one holds."""
+        return await self._write_as(
+            lambda database, connection: drafts.take(connection, database.owner, database.live())
+        )
+
     async def save_trace(self, message_id: int, trace: ReplyTrace) -> None:
         """Keeps how a reply came about, in place of what was kept of it before."""
         data = await self._call(lambda: pack(trace))
@@ -334,6 +348,14 @@ class Store:
         def run() -> T:
             with self._ready(to_write=True).write() as connection:
                 return work(connection)
+
+        return await self._call(run)
+
+    async def _write_as(self, work: Callable[[Database, apsw.Connection], T]) -> T:
+        def run() -> T:
+            database = self._ready(to_write=True)
+            with database.write() as connection:
+                return work(database, connection)
 
         return await self._call(run)
 

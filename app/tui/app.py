@@ -174,11 +174,16 @@ class TokscopeApp(App[int]):
         self.gate.open()
 
     async def _write_ahead(self) -> None:
-        if self.screen_of_chat is not None and (unsent := self.services.memory.take_unsent()):
-            self.screen_of_chat.composer.put_draft(unsent)
-            self.announce("What you had not sent is in the composer.")
+        if self.screen_of_chat is not None:
+            # In the background: a store that another program locks must not keep what is typed from the composer.
+            self.run_worker(self._take_drafts(self.screen_of_chat))
         for event in self._ahead.take():
             await super().on_event(event)
+
+    async def _take_drafts(self, chat: ChatScreen) -> None:
+        if unsent := await chat.drafts.take():
+            chat.composer.put_draft(unsent)
+            self.announce("What you had not sent is in the composer.")
 
     def _restyle(self, theme: Theme) -> None:
         if self.screen_of_chat is not None:
@@ -191,7 +196,7 @@ class TokscopeApp(App[int]):
         """
         lost = ""
         if (screen := self.screen_of_chat) is not None:
-            screen.drafts.end()
+            await screen.drafts.end()
             await screen.chat.settle()
             lost = await last_words(screen.chat.session)
             screen.conversations.library.forget_gone()

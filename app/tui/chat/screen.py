@@ -105,7 +105,7 @@ class ChatScreen(SafeScreen):
         self.budget = BudgetWatch(
             DraftBudget(self.chat, self.loader, self.composer), partial(self.run_worker, group="budget")
         )
-        self.drafts = DraftKeeper(services.memory, self._unsent)
+        self.drafts = DraftKeeper(session.store, self._unsent)
         self.settings = SettingsSwitch(session, self.loader, services, self)
         self.loads = ModelLoads(self.chat, self.loader, self.settings, services, self, self.adopt)
         self.conversations = Conversations(self.chat, self.settings, self.loads, self)

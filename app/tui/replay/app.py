@@ -36,16 +36,6 @@ from app.tui.terminal.guard import TerminalGuard
 class BorrowedMemory(Preferences):
     """What the chat remembers, read and never changed: what was chosen here is forgotten with the replay."""
 
-    def keep_draft(self, text: str) -> None:
-        """Keeps nothing."""
-
-    def keep_unsent(self, text: str) -> None:
-        """Keeps nothing."""
-
-    def take_unsent(self) -> str:
-        """Leaves it to the chat."""
-        return ""
-
     def _write(self) -> None:
         pass
 

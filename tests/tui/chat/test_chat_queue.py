@@ -10,7 +10,6 @@ from app.domain.conversation import UserMessage
 from app.store.store import Store
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
-from app.tui.common.preferences import Preferences
 from tests.fakes.chat_app import make_app, ready, reported, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply
@@ -61,8 +60,8 @@ async def test_a_new_conversation_gives_back_what_waits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("keys", [("ctrl+q",), ("ctrl+c", "ctrl+c")])
 async def test_quitting_ends_at_once_and_keeps_what_waits(tmp_path: Path, keys: tuple[str, ...]) -> None:
-    file = tmp_path / "remembered.json"
-    app = make_app(tmp_path, ScriptedEngine(loaded=False, load_gated=True), memory=Preferences(file))
+    file = tmp_path / "conversations.db"
+    app = make_app(tmp_path, ScriptedEngine(loaded=False, load_gated=True), store=await Store.open(file))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(lambda: app.screen_of_chat is not None)
         chat = app.screen_of_chat
@@ -72,7 +71,9 @@ async def test_quitting_ends_at_once_and_keeps_what_waits(tmp_path: Path, keys: 
         await pilot.press(*keys)
     assert app.return_code == 0
     await app.close()
-    assert Preferences(file).take_unsent() == "hi"
+    store = await Store.open(file)
+    assert await store.take_drafts() == "hi"
+    await store.close()
 
 
 async def test_opening_gives_back_what_waits(tmp_path: Path) -> None:

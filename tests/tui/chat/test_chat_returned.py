@@ -10,7 +10,6 @@ from app.domain.generation import FinishReason
 from app.protocol.commands import Generate
 from app.protocol.events import EngineLost, GenerationEvent
 from app.store.store import Store
-from app.tui.common.preferences import Preferences
 from tests.fakes.chat_app import answered, contents, drawn, make_app, ready, shown, until
 from tests.fakes.engine_events import make_finished
 from tests.fakes.scripted_engine import ScriptedEngine
@@ -95,16 +94,17 @@ async def test_what_waits_behind_it_comes_back_in_its_order(tmp_path: Path) -> N
 
 
 async def test_it_is_a_draft_before_the_store_forgets_it(tmp_path: Path, monkeypatch) -> None:
-    store, memory = await Store.in_memory(), Preferences(tmp_path / "data" / "remembered.json")
+    store = await Store.in_memory()
     drafts: list[str] = []
     withdraw = store.withdraw
 
     async def withdrawing(message_id: int) -> bool:
-        drafts.extend(path.read_text() for path in (tmp_path / "data" / "drafts").glob("*.draft"))
+        select = "SELECT content FROM draft"
+        drafts.extend(await store._read(lambda connection: [text for (text,) in connection.execute(select)]))
         return await withdraw(message_id)
 
     monkeypatch.setattr(store, "withdraw", withdrawing)
-    app = make_app(tmp_path, Refusing(), store=store, memory=memory)
+    app = make_app(tmp_path, Refusing(), store=store)
     async with app.run_test(size=(120, 36)) as pilot:
         chat = await ready(app)
         await pilot.press(*"whales", "enter")

@@ -35,11 +35,3 @@ def test_a_file_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     memory = Preferences(tmp_path / "file" / "remembered.json")
     memory.remember("theme", "ember", "auto")
     assert memory.recall("theme", "auto") == "ember"
-
-
-def test_what_was_not_sent_is_given_back_once(tmp_path: Path) -> None:
-    file = tmp_path / "remembered.json"
-    Preferences(file).keep_unsent("a question\nof two lines")
-    Preferences(file).keep_unsent("")
-    assert Preferences(file).take_unsent() == "a question\nof two lines"
-    assert Preferences(file).take_unsent() == ""

@@ -190,7 +190,6 @@ async def test_the_panels_know_the_recorded_model_by_its_title(recording: Record
 
 async def test_what_the_chat_remembers_is_read_and_left_alone(recording: Recording, tmp_path: Path) -> None:
     path = tmp_path / "remembered.json"
-    Preferences(path).keep_unsent("half a thought")
     Preferences(path).remember("theme", "abyss", "auto")
     before = path.read_bytes()
     clock = ReplayClock(0.0)
