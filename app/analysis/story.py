@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.analysis import units as numbers
 from app.analysis.ending import ReplyContext
 from app.analysis.meter import Phase, RunMeter
+from app.domain import units
 from app.domain.probability import percent
 from app.domain.text import quoted
 from app.domain.trace import TokenTrace
@@ -55,7 +55,7 @@ def _input(meter: RunMeter) -> str:
     words = [token.text for token in asked if not token.is_control and token.text.strip()]
     like = f" such as {quoted(words[len(words) // 2])}" if words else ""
     ones = "one was" if meter.n_new == 1 else "ones were"
-    new = f"{meter.n_new} new {ones} computed in {numbers.ms(meter.prefill_ms or None)}"
+    new = f"{meter.n_new} new {ones} computed in {units.ms(meter.prefill_ms or None)}"
     cached = f", {meter.n_cached} came from the cache" if meter.n_cached else ""
     return (
         f"The conversation was cut into {meter.n_prompt} tokens{like}, each a number of the model's vocabulary. "
@@ -96,7 +96,7 @@ def _feedback(meter: RunMeter, first: TokenTrace, model: ModelReady | None) -> s
 
 
 def _repeat(meter: RunMeter) -> str:
-    each = numbers.ms(meter.decode_ms_per_token)
+    each = units.ms(meter.decode_ms_per_token)
     times = "once" if meter.n_generated == 1 else f"{meter.n_generated} times"
     if meter.phase is Phase.DONE:
         end = meter.finish or "it ended"
@@ -110,7 +110,7 @@ def _cache(meter: RunMeter) -> str:
         new = f"Here all {meter.n_prompt} prompt tokens were new"
         return f"{what} {new}; the next message can reuse them."
     each = meter.prefill_ms_per_token
-    saved = f", which saved about {numbers.ms(each * meter.n_cached)}" if each else ""
+    saved = f", which saved about {units.ms(each * meter.n_cached)}" if each else ""
     return f"{what} Here {meter.n_cached} of {meter.n_prompt} prompt tokens were in the cache{saved}."
 
 
@@ -123,7 +123,7 @@ def _drafts(meter: RunMeter) -> str:
     if gain is None:
         return f"{what} Here {kept}."
     word = "saved" if gain.saved_ms >= 0 else "cost"
-    return f"{what} Here {kept}, which {word} {numbers.ms(abs(gain.saved_ms))}."
+    return f"{what} Here {kept}, which {word} {units.ms(abs(gain.saved_ms))}."
 
 
 def _batching(meter: RunMeter, model: ModelReady | None) -> str:
@@ -131,8 +131,8 @@ def _batching(meter: RunMeter, model: ModelReady | None) -> str:
     slots = f" Up to {model.n_slots} replies can share a pass." if model and model.n_slots > 1 else ""
     if prefill and decode:
         return (
-            f"Many tokens go through the model in one pass: the prompt's took {numbers.ms(prefill)} each, "
-            f"the reply's, one by one, {numbers.ms(decode)}.{slots}"
+            f"Many tokens go through the model in one pass: the prompt's took {units.ms(prefill)} each, "
+            f"the reply's, one by one, {units.ms(decode)}.{slots}"
         )
     return f"Many tokens go through the model in one pass for little more than the cost of one.{slots}"
 

@@ -9,9 +9,9 @@ from math import ceil
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
-from app.analysis import units as numbers
 from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
+from app.domain import units
 from app.protocol.events import ModelReady
 from app.tui.branches.state import Branch
 from app.tui.panels.cells import strip
@@ -85,8 +85,8 @@ def cells_line(meter: RunMeter, model: ModelReady | None, width: int) -> Line:
     n_used, n_shared = (sum(cell.n_tokens for cell in some) for some in (cells, [c for c in cells if c.n_sharers]))
     n_with = max((cell.n_sharers for cell in cells), default=0)
     branches = "branch" if n_with == 1 else "branches"
-    shared = f"& {numbers.count(n_shared)} shared with {n_with} {branches}" if n_shared else "none shared"
-    counts: Line = ((f"  {numbers.count(n_used)} cells, ", "dim"), (shared, "shared" if n_shared else "dim"))
+    shared = f"& {units.count(n_shared)} shared with {n_with} {branches}" if n_shared else "none shared"
+    counts: Line = ((f"  {units.count(n_used)} cells, ", "dim"), (shared, "shared" if n_shared else "dim"))
     room = width - 3 - width_of(counts)
     head: Line = (("KV ", "title"),)
     return (*head, *strip(cells, ReplyContext(), room), *counts) if room >= _NARROWEST and cells else (*head, *counts)
@@ -129,6 +129,6 @@ def tab_segments(branches: list[Branch], current: int, picked: int | None) -> li
         star = "★" if index == picked else ""
         style = "bold $primary" if index == current else "$foreground-muted"
         segments.append(
-            Segment(f"{mark}{index + 1}{star} {numbers.tps(branch.tps)}", style, f"screen.show({index})", 9 - index)
+            Segment(f"{mark}{index + 1}{star} {units.tps(branch.tps)}", style, f"screen.show({index})", 9 - index)
         )
     return segments

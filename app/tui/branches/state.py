@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.analysis import units as numbers
 from app.analysis.meter import Phase, RunMeter
+from app.domain import units
 from app.domain.conversation import Message
 from app.domain.sampling import Preset
 from app.domain.text import one_line
@@ -47,7 +47,7 @@ class Branch:
     @property
     def figures(self) -> str:
         """Its speed and length, and why it ended."""
-        tokens = f"{numbers.tps(self.tps)} tok/s · {self.meter.n_generated:,}"
+        tokens = f"{units.tps(self.tps)} tok/s · {self.meter.n_generated:,}"
         return f"{tokens} · {self.meter.finish_word}" if self.meter.finish_word else tokens
 
     def fold(self, event: TurnEvent) -> None:

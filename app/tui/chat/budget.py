@@ -7,8 +7,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.analysis import units as numbers
 from app.client.engine import EngineState
+from app.domain import units
 from app.domain.conversation import UserMessage
 from app.domain.generation import ContextPolicy
 from app.session.budget import Budget, budget_of
@@ -42,7 +42,7 @@ Later = Callable[[float, Callable[[], None]], Timer]
 
 def words(budget: Budget, policy: ContextPolicy) -> BudgetNote:
     """Returns what a person should know before sending."""
-    message, left = numbers.tokens(budget.n_message), f"{budget.n_left:,} left"
+    message, left = units.tokens(budget.n_message), f"{budget.n_left:,} left"
     fit, n_ctx = budget.fit, f"{budget.n_ctx:,}"
     n_prompt = f"at least {budget.n_prompt:,}" if budget.at_least else f"{budget.n_prompt:,}"
     if budget.refused:

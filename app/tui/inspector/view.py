@@ -9,7 +9,7 @@ from enum import Enum, auto
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 
-from app.analysis import units as numbers
+from app.domain import units
 from app.domain.conversation import ChatSettings
 from app.tui.common.safe import Dialog
 from app.tui.inspector.inspection import Inspection, Traces, why_empty
@@ -71,7 +71,7 @@ def header_of(inspection: Inspection, said: str) -> tuple[list[Segment], list[Se
     place, n_versions = inspection.version
     versions = [f"version {place} of {n_versions}"] if n_versions > 1 else []
     seed = [f"seed {inspection.trace.seed}"] if inspection.tokens and inspection.trace is not None else []
-    n_tokens = numbers.tokens(len(inspection.tokens))
+    n_tokens = units.tokens(len(inspection.tokens))
     where = [f"reply {inspection.place + 1} of {len(inspection.replies)}", *versions, n_tokens]
     left = [
         Segment("Inspector", "bold $primary", weight=3),

@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from app.analysis import units as numbers
 from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
+from app.domain import units
 from app.domain.generation import CellSpan
 from app.protocol.events import ModelReady
 from app.tui.panels.panel import Panel, PanelPage
@@ -96,7 +96,7 @@ def _cells(meter: RunMeter, model: ModelReady | None) -> tuple[CellSpan, ...]:
 def _title(cells: Sequence[CellSpan], width: int) -> Line:
     n_ctx = sum(cell.n_tokens for cell in cells)
     used = n_ctx - sum(cell.n_tokens for cell in cells if cell.kind == "free")
-    value = f"{numbers.count(used)} of {numbers.count(n_ctx)} · {numbers.percent(used / n_ctx)}" if n_ctx else "–"
+    value = f"{units.count(used)} of {units.count(n_ctx)} · {units.percent(used / n_ctx)}" if n_ctx else "–"
     return spread((("KV-CACHE", "title"),), ((value, "value"),), width)
 
 
@@ -147,12 +147,12 @@ def _row(cell: CellSpan, at: int, newest: float, *, drop: bool, wide: bool, runn
     fields = (
         f"{letter}{_SHARED if cell.n_sharers else ''}{'!' if drop else ''}",
         f"{at}–{at + cell.n_tokens - 1}",
-        numbers.count(cell.n_tokens),
+        units.count(cell.n_tokens),
         cell.kind,
         _SOURCES[cell.source][wide] if cell.source in _SOURCES else cell.source,
         shared if cell.n_sharers else "",
         _when(cell, newest, running=running),
-        numbers.ms(cell.ms or None),
+        units.ms(cell.ms or None),
     )
     roles = ("shared" if cell.n_sharers else role, "text", "value", "text", "text", "text", "text", "value")
     return _columns(fields, roles, wide=wide)
@@ -172,9 +172,9 @@ def _newest(cells: Sequence[CellSpan]) -> float:
 
 def _when(cell: CellSpan, newest: float, *, running: bool) -> str:
     """When the cells were computed: from the first to the last, or to now; with the day where that is another one."""
-    now = "now" if running else numbers.UNKNOWN
+    now = "now" if running else units.UNKNOWN
     if not cell.first_at:
-        return now if cell.source == "computed" else numbers.UNKNOWN
+        return now if cell.source == "computed" else units.UNKNOWN
     first = _clock(cell.first_at, newest)
     last = _clock(cell.last_at, newest) if cell.last_at else now
     return first if first == last else f"{first}–{last}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.analysis import units as numbers
 from app.analysis.meter import RunMeter
+from app.domain import units
 from app.protocol.events import ModelReady
 from app.tui.panels.panel import Panel, title_line
 from app.tui.widgets.line import Forms, Line, share, width_of
@@ -12,11 +12,11 @@ from app.tui.widgets.line import Forms, Line, share, width_of
 def _context(meter: RunMeter, model: ModelReady | None, width: int) -> Forms:
     if model is None or not meter.context_known:
         empty: Line = (("·" * width, "free"),)
-        title = title_line("CONTEXT", numbers.UNKNOWN, width)
+        title = title_line("CONTEXT", units.UNKNOWN, width)
         return (title, empty, (), (), ()), (title, empty), (title,)
     use = meter.context(model.n_ctx)
     title = title_line(
-        "CONTEXT", f"{numbers.count(use.n_used)} of {numbers.count(use.n_ctx)} · {numbers.percent(use.fraction)}", width
+        "CONTEXT", f"{units.count(use.n_used)} of {units.count(use.n_ctx)} · {units.percent(use.fraction)}", width
     )
     parts = (
         ("S", "system", use.n_system),
@@ -32,7 +32,7 @@ def _context(meter: RunMeter, model: ModelReady | None, width: int) -> Forms:
         if n
     )
     half = width // 2
-    legend = [((letter, role), (f" {role} ", "dim"), (numbers.count(n), "value")) for letter, role, n in parts]
+    legend = [((letter, role), (f" {role} ", "dim"), (units.count(n), "value")) for letter, role, n in parts]
     rows = tuple(_columns(legend[i : i + 2], half) for i in (0, 2, 4))
     return (title, strip, *rows), (title, strip), (title,)
 

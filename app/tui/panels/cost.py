@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.analysis import units as numbers
 from app.analysis.meter import RunMeter
+from app.domain import units
 from app.protocol.events import ModelReady
 from app.tui.panels.panel import Panel, title_line
 from app.tui.widgets.line import Forms, Line, bar
@@ -18,7 +18,7 @@ def _cost(meter: RunMeter, model: ModelReady | None, width: int) -> Forms:
     rows = tuple(
         (
             (f"{name:<8}", "text"),
-            (f"{numbers.ms(value):>8} ", "value"),
+            (f"{units.ms(value):>8} ", "value"),
             (bar((value or 0.0) / most, width - 17) if most else "", role),
         )
         for name, value, role in (("prefill", prefill, "history"), ("decode", decode, "reply"))
@@ -31,7 +31,7 @@ def _cost(meter: RunMeter, model: ModelReady | None, width: int) -> Forms:
     if n_bytes := model.pass_bytes if model else 0:
         pass_ms = meter.latency.pass_ms
         rate = f" at {n_bytes / pass_ms / 1e6:.1f} GB/s" if pass_ms else ""
-        why = (*why, ((f"a pass reads {numbers.size(n_bytes)}{rate}", "dim"),))
+        why = (*why, ((f"a pass reads {units.size(n_bytes)}{rate}", "dim"),))
     return (title, *rows, *why), (title, *rows)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.analysis import units as numbers
 from app.analysis.drafting import ENOUGH_PLAIN, Drafting
 from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
+from app.domain import units
 from app.tui.panels.panel import Panel, PanelPage
 from app.tui.widgets.line import Forms, Line, bar, levels, spread
 
@@ -18,9 +18,9 @@ def drafting_forms(meter: RunMeter, setting: ReplyContext, width: int) -> Forms:
     title = spread((("SPECULATION", "title"),), ((state, "value" if counts.n_steps else "dim"),), width)
     kinds: Line = (
         ("bonus ", "dim"),
-        (numbers.count(drafting.n_bonus), "value"),
+        (units.count(drafting.n_bonus), "value"),
         ("  rejected ", "dim"),
-        (numbers.count(drafting.n_rejected), "value"),
+        (units.count(drafting.n_rejected), "value"),
         ("  mean ", "dim"),
         (_mean(drafting), "value"),
     )
@@ -58,7 +58,7 @@ def drafting_page(meter: RunMeter, setting: ReplyContext, width: int, height: in
             (
                 (f"{place:>3} ", "value"),
                 (f"{bar(share, track):<{track}} ", "high"),
-                (f"{numbers.percent(share):>7}", "value"),
+                (f"{units.percent(share):>7}", "value"),
                 (f"  {n_accepted} of {n_drafted}", "dim"),
             )
         )
@@ -75,7 +75,7 @@ def _state(drafting: Drafting, setting: ReplyContext) -> str:
 
 def _mean(drafting: Drafting) -> str:
     mean = drafting.mean_accepted
-    return numbers.UNKNOWN if mean is None else f"{mean:.1f}"
+    return units.UNKNOWN if mean is None else f"{mean:.1f}"
 
 
 def _gain_in_short(drafting: Drafting) -> tuple[str, str]:
@@ -83,8 +83,8 @@ def _gain_in_short(drafting: Drafting) -> tuple[str, str]:
     if gain is None:
         return (_unknown(drafting), "dim")
     if gain.saved_ms >= 0:
-        return (f"gain ×{gain.ratio:.2f}: saved {numbers.ms(gain.saved_ms)}", "ok")
-    return (f"loss ×{gain.ratio:.2f}: cost {numbers.ms(-gain.saved_ms)}", "bad")
+        return (f"gain ×{gain.ratio:.2f}: saved {units.ms(gain.saved_ms)}", "ok")
+    return (f"loss ×{gain.ratio:.2f}: cost {units.ms(-gain.saved_ms)}", "bad")
 
 
 def _unknown(drafting: Drafting) -> str:
@@ -103,9 +103,9 @@ def _gain(drafting: Drafting) -> list[Line]:
         first,
         (
             ("a token took ", "dim"),
-            (numbers.ms(gain.drafted_ms), "value"),
+            (units.ms(gain.drafted_ms), "value"),
             (f" in {drafting.n_timed_steps} steps with drafts, ", "dim"),
-            (numbers.ms(gain.plain_ms), "value"),
+            (units.ms(gain.plain_ms), "value"),
             (f" in {drafting.n_plain} plain ones", "dim"),
         ),
     ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import log10
 
-from app.analysis import units as numbers
 from app.analysis.ending import N_MOMENTS, Ending, ReplyContext
 from app.analysis.meter import Phase, RunMeter
+from app.domain import units
 from app.domain.probability import percent
 from app.protocol.events import ModelReady
 from app.tui.panels.latency import plot
@@ -21,7 +21,7 @@ _LIKELY = 0.1
 def ending_forms(meter: RunMeter, width: int) -> Forms:
     """Returns the panel of the column in its forms, the fullest first."""
     ending = meter.ending
-    now = numbers.UNKNOWN if ending.now is None else percent(ending.now)
+    now = units.UNKNOWN if ending.now is None else percent(ending.now)
     title = spread((("P(END OF TEXT)", "title"),), (("now ", "dim"), (now, "value")), width)
     curve: Line = ((levels([height_of(p) for p in ending.recent], width), "spark"),)
     most = ending.moments[:1]
@@ -90,13 +90,13 @@ def _most(ending: Ending) -> float:
 
 def _stop_conditions(meter: RunMeter, model: ModelReady | None, setting: ReplyContext) -> list[Line]:
     ending, limit = meter.ending, setting.sampling.max_tokens
-    now = numbers.UNKNOWN if ending.now is None else f"{percent(ending.now)} at the last token"
+    now = units.UNKNOWN if ending.now is None else f"{percent(ending.now)} at the last token"
     far = "" if ending.survival is None else f"{percent(ending.survival)} of plain draws come this far"
     n_strings = len(setting.sampling.stop)
-    used = numbers.UNKNOWN
+    used = units.UNKNOWN
     if model is not None and meter.context_known:
         use = meter.context(model.n_ctx)
-        used = f"{numbers.count(use.n_used)} of {numbers.count(use.n_ctx)} tokens"
+        used = f"{units.count(use.n_used)} of {units.count(use.n_ctx)} tokens"
     full = "then the reply ends" if setting.policy == "stop" else "then the oldest is dropped"
     rows = (
         ("end of turn", now, far),

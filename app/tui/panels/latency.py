@@ -6,10 +6,10 @@ from collections.abc import Collection, Sequence
 from itertools import zip_longest
 from math import ceil
 
-from app.analysis import units as numbers
 from app.analysis.latency import Latency
 from app.analysis.meter import RunMeter
 from app.analysis.token_rate import N_RECENT
+from app.domain import units
 from app.tui.panels.panel import Panel, PanelPage
 from app.tui.widgets.line import Forms, Line, bar, spread, width_of, wrap
 
@@ -80,14 +80,14 @@ _TWO_COLUMNS = 72
 
 def latency_forms(meter: RunMeter, width: int) -> Forms:
     """Returns the panel of the column in its forms, the fullest first."""
-    p50, p95 = numbers.ms(meter.p50_ms), numbers.ms(meter.p95_ms)
+    p50, p95 = units.ms(meter.p50_ms), units.ms(meter.p95_ms)
     title = spread((("LATENCY", "title"),), (("p50 ", "dim"), (p50, "value"), (" p95 ", "dim"), (p95, "value")), width)
     recent = _recent(meter)
     shares = meter.latency.shares[: 1 if recent else 3]
-    spent = " ".join(f"{share.name} {numbers.percent(share.fraction)}" for share in shares)
+    spent = " ".join(f"{share.name} {units.percent(share.fraction)}" for share in shares)
     spent = " · ".join(filter(None, (recent, spent)))
     parts: Line = ((wrap(spent, width, 1)[0] or _NO_PARTS, "dim"),)
-    lag, cpu = numbers.ms(meter.screen.mean_lag_ms), _cpu(meter)
+    lag, cpu = units.ms(meter.screen.mean_lag_ms), _cpu(meter)
     screen: Line = (("screen: lag ", "dim"), (lag, "value"), ("  CPU ", "dim"), (cpu, "value"))
     return (
         (title, *_curve(meter, width, 3), parts, screen),
@@ -104,7 +104,7 @@ def latency_page(meter: RunMeter, width: int, height: int) -> list[Line]:
     title = spread(name, (("from token to token, by the engine's clock", "dim"),), width)
     n_rows = max(2, height - _N_TABLE - 3)
     top = _top(meter)
-    labels = {0: numbers.ms(top) if top else "", n_rows - 1: "0 ms"}
+    labels = {0: units.ms(top) if top else "", n_rows - 1: "0 ms"}
     rows = [(row_of(value, top, n_rows * 4) // 4, name) for name, value in _levels(meter) if top]
     for row, _ in rows:
         labels[row] = " ".join(other for at, other in rows if at == row)
@@ -113,7 +113,7 @@ def latency_page(meter: RunMeter, width: int, height: int) -> list[Line]:
         for row, line in enumerate(_curve(meter, width - _N_LABEL, n_rows))
     ]
     clipped = latency.longest_ms > top > 0
-    stall = f"longest {numbers.ms(latency.longest_ms)}, cut off" if clipped else ""
+    stall = f"longest {units.ms(latency.longest_ms)}, cut off" if clipped else ""
     foot = spread(((" " * _N_LABEL + _depths(meter, width - _N_LABEL), "dim"),), ((stall, "warn"),), width)
     return [title, *curve, foot, _trend(latency), (), *_table(meter, width)][:height]
 
@@ -158,7 +158,7 @@ def _trend(latency: Latency) -> Line:
     if trend is None:
         return ((_NO_TREND, "dim"),)
     sign = "+" if trend.ms_per_1000 >= 0 else "-"
-    figure = f"{sign}{numbers.ms(abs(trend.ms_per_1000))} ± {numbers.ms(trend.error)}"
+    figure = f"{sign}{units.ms(abs(trend.ms_per_1000))} ± {units.ms(trend.error)}"
     words = " per 1,000 tokens: no more than chance would draw"
     if trend.seen:
         slower = trend.ms_per_1000 > 0
@@ -175,22 +175,22 @@ def _table(meter: RunMeter, width: int) -> list[Line]:
         engine.append(
             (
                 (f"{share.name:<17}", "text"),
-                (f"{numbers.ms(share.ms):>8}", "value"),
-                (f"{numbers.percent(share.fraction):>7} ", "dim"),
+                (f"{units.ms(share.ms):>8}", "value"),
+                (f"{units.percent(share.fraction):>7} ", "dim"),
                 (bar(share.fraction, max(0, half - 35)), "bar"),
             )
         )
     if len(engine) == 1:
         engine.append(((_NO_PARTS, "dim"),))
-    engine.append((("together         ", "text"), (f"{numbers.ms(_mean(meter.latency)):>8}", "value")))
+    engine.append((("together         ", "text"), (f"{units.ms(_mean(meter.latency)):>8}", "value")))
     composing = screen.panels_ms / screen.n_ticks if screen.n_ticks else None
-    share = f" · {numbers.percent(screen.panels_ms / wall)}" if wall else ""
+    share = f" · {units.percent(screen.panels_ms / wall)}" if wall else ""
     rows = (
-        ("arrival to flush", numbers.ms(screen.mean_lag_ms), ""),
-        ("the longest", numbers.ms(screen.worst_lag_ms or None), ""),
-        ("flushes", numbers.count(screen.n_flushes) if wall else numbers.UNKNOWN, ""),
+        ("arrival to flush", units.ms(screen.mean_lag_ms), ""),
+        ("the longest", units.ms(screen.worst_lag_ms or None), ""),
+        ("flushes", units.count(screen.n_flushes) if wall else units.UNKNOWN, ""),
         ("CPU of its thread", _cpu(meter), " of a core" if wall else ""),
-        ("composing panels", numbers.ms(composing), share),
+        ("composing panels", units.ms(composing), share),
     )
     shown: list[Line] = [(("SCREEN'S CLOCK", "title"), (" · of a turn", "dim"))]
     shown += [((f"{name:<17}", "text"), (f"{value:>8}", "value"), (rest, "dim")) for name, value, rest in rows]
@@ -208,7 +208,7 @@ def _mean(latency: Latency) -> float | None:
 
 def _cpu(meter: RunMeter) -> str:
     screen = meter.screen
-    return numbers.percent(screen.cpu_ms / screen.wall_ms) if screen.wall_ms else numbers.UNKNOWN
+    return units.percent(screen.cpu_ms / screen.wall_ms) if screen.wall_ms else units.UNKNOWN
 
 
 LATENCY = Panel(

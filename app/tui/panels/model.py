@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.analysis import units as numbers
+from app.domain import units
 from app.domain.text import one_line
 from app.protocol.events import ModelReady
 from app.tui.panels.panel import Panel
@@ -18,7 +18,7 @@ def _model(model: ModelReady | None, width: int) -> Forms:
     facts = (
         one_line(model.title if model.quant in model.title else f"{model.title} {model.quant}", 60),
         f"{layers}: {model.n_layers - 1} layers + output" if model.n_layers else layers,
-        f"KV {numbers.size(model.kv_bytes)} · {model.n_threads} threads",
+        f"KV {units.size(model.kv_bytes)} · {model.n_threads} threads",
     )
     lines: list[Line] = [((wrap(fact, width, 1)[0], "dim"),) for fact in facts]
     return (title, *lines), (title, lines[0])

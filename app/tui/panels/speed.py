@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from app.analysis import units as numbers
 from app.analysis.meter import Phase, RunMeter
+from app.domain import units
 from app.tui.panels.panel import Panel
 from app.tui.widgets.line import Forms, Line, big, spark, spread
 
 
 def _speed(meter: RunMeter, width: int) -> Forms:
-    now, average = numbers.tps(meter.tps_now), numbers.tps(meter.tps_average)
+    now, average = units.tps(meter.tps_now), units.tps(meter.tps_average)
     speed, caption = (average, f"last second {now}") if meter.phase is Phase.DONE else (now, f"average {average}")
     title = spread((("SPEED", "title"),), ((meter.phase.value, "dim"),), width)
     history: Line = ((spark(meter.history, width), "spark"),)

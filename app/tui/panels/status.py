@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from app.analysis import units as numbers
 from app.analysis.meter import Phase, RunMeter
+from app.domain import units
 from app.protocol.events import ModelReady
 from app.tui.panels.stop import finish_role
 from app.tui.widgets.line import Line, width_of, wrap
@@ -37,18 +37,18 @@ class StatusLine(Lines):
 def status(meter: RunMeter, model: ModelReady | None, width: int) -> Line:
     """Returns the key figures in at most `width` cells, the most important first."""
     use = meter.context(model.n_ctx) if model is not None and meter.context_known else None
-    used = numbers.UNKNOWN if use is None else numbers.percent(use.fraction)
+    used = units.UNKNOWN if use is None else units.percent(use.fraction)
     parts: list[Line] = [
-        ((numbers.tps(meter.tps_average if meter.phase is Phase.DONE else meter.tps_now), "big"), (" tok/s", "text")),
+        ((units.tps(meter.tps_average if meter.phase is Phase.DONE else meter.tps_now), "big"), (" tok/s", "text")),
         (("ctx ", "dim"), (used, "value")),
         (
-            (numbers.count(meter.n_new), "value"),
+            (units.count(meter.n_new), "value"),
             (" new + ", "dim"),
-            (numbers.count(meter.n_cached), "value"),
+            (units.count(meter.n_cached), "value"),
             (" cached", "dim"),
         ),
-        (("ttft ", "dim"), (numbers.ms(meter.ttft_ms), "value")),
-        ((numbers.count(meter.n_generated), "value"), (" token" if meter.n_generated == 1 else " tokens", "dim")),
+        (("ttft ", "dim"), (units.ms(meter.ttft_ms), "value")),
+        ((units.count(meter.n_generated), "value"), (" token" if meter.n_generated == 1 else " tokens", "dim")),
     ]
     state, role = _state(meter)
     n_state = min(cell_len(state), _MAX_RESERVED) + width_of((_SEPARATOR,))
@@ -68,5 +68,5 @@ def _state(meter: RunMeter) -> tuple[str, str]:
     if meter.finish:
         return meter.finish_word, finish_role(meter)
     if meter.phase is Phase.PREFILL:
-        return f"prefill {numbers.percent(meter.prefill_fraction)}", "bar"
+        return f"prefill {units.percent(meter.prefill_fraction)}", "bar"
     return meter.phase.value, "dim"

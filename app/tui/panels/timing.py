@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from app.analysis import units as numbers
 from app.analysis.meter import RunMeter
+from app.domain import units
 from app.tui.panels.panel import Panel, title_line
 from app.tui.widgets.line import Forms, Line, gauge, spread
 
 
 def _prefill(meter: RunMeter, width: int) -> Forms:
-    title = title_line("PREFILL", numbers.ms(meter.prefill_ms or None), width)
+    title = title_line("PREFILL", units.ms(meter.prefill_ms or None), width)
     tokens: Line = (
-        (numbers.count(meter.n_new), "value"),
+        (units.count(meter.n_new), "value"),
         (" new + ", "text"),
-        (numbers.count(meter.n_cached), "value"),
+        (units.count(meter.n_cached), "value"),
         (" cached", "text"),
     )
-    line = spread(tokens, ((f"{numbers.tps(meter.prefill_tps)} tok/s", "dim"),), width)
+    line = spread(tokens, ((f"{units.tps(meter.prefill_tps)} tok/s", "dim"),), width)
     fraction = meter.prefill_fraction if meter.n_prompt else 0.0
     done = gauge(fraction, width - 6)
-    return (title, line, (*done, (f"{numbers.percent(fraction):>6}", "dim"))), (title, line)
+    return (title, line, (*done, (f"{units.percent(fraction):>6}", "dim"))), (title, line)
 
 
 def _decode(meter: RunMeter, width: int) -> Forms:
-    title = title_line("DECODE", numbers.tokens(meter.n_generated), width)
-    p50, p95 = numbers.ms(meter.p50_ms), numbers.ms(meter.p95_ms)
+    title = title_line("DECODE", units.tokens(meter.n_generated), width)
+    p50, p95 = units.ms(meter.p50_ms), units.ms(meter.p95_ms)
     line = spread((("p50 ", "dim"), (p50, "value")), (("p95 ", "dim"), (p95, "value")), width)
     return ((title, line),)
 
@@ -41,7 +41,7 @@ FIRST_TOKEN = Panel(
     "First token",
     "How long the first token took",
     3,
-    lambda figures, width: ((title_line("TTFT", numbers.ms(figures.meter.ttft_ms), width),),),
+    lambda figures, width: ((title_line("TTFT", units.ms(figures.meter.ttft_ms), width),),),
 )
 DECODE = Panel(
     "decode",

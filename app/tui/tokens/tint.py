@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from app.analysis import units as numbers
+from app.domain import units
 from app.domain.probability import step
 from app.domain.trace import Origin, TokenTrace
 from app.tui.widgets.line import Line
@@ -119,7 +119,7 @@ def legend(tint: Tint, typical: float) -> Line:
         case Tint.ENTROPY:
             return _scale("entropy", ("< 1 bit", "1–3 bits", "≥ 3 bits"), _RISING[::-1])
         case Tint.LATENCY:
-            times = ("< 1.25×", "to 2×", f"≥ 2× the median of {numbers.ms(typical or None)}")
+            times = ("< 1.25×", "to 2×", f"≥ 2× the median of {units.ms(typical or None)}")
             return _scale("latency", times, _RISING[::-1])
         case Tint.ORIGIN:
             line: Line = ()

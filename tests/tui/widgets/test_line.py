@@ -3,8 +3,8 @@
 import pytest
 from rich.cells import cell_len
 
-from app.analysis import units as numbers
 from app.analysis.meter import RunMeter
+from app.domain import units
 from app.tui.panels.sections import PanelText, fit, sections
 from app.tui.widgets.line import bar, big, first_row, share, spark, spread, visible, wrap
 
@@ -12,27 +12,27 @@ from app.tui.widgets.line import bar, big, first_row, share, spark, spread, visi
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        (numbers.tps(None), "–"),
-        (numbers.tps(0.2), "0.2"),
-        (numbers.tps(99.94), "99.9"),
-        (numbers.tps(99.96), "100"),
-        (numbers.tps(1141.2), "1141"),
-        (numbers.tps(123_456), "123k"),
-        (numbers.ms(None), "–"),
-        (numbers.ms(0.876), "0.88 ms"),
-        (numbers.ms(11.35), "11.3 ms"),
-        (numbers.ms(1430.2), "1430 ms"),
-        (numbers.ms(12_340), "12.3 s"),
-        (numbers.count(99_999), "99999"),
-        (numbers.count(131_072), "131k"),
-        (numbers.percent(0), "0.0 %"),
-        (numbers.percent(0.0001), "<0.1 %"),
-        (numbers.percent(0.0785), "7.8 %"),
-        (numbers.percent(0.9999), "99 %"),
-        (numbers.percent(1.0), "100 %"),
-        (numbers.size(45 << 20), "45 MiB"),
-        (numbers.size(5 << 30), "5.0 GiB"),
-        (numbers.size(1 << 20), "1.0 MiB"),
+        (units.tps(None), "–"),
+        (units.tps(0.2), "0.2"),
+        (units.tps(99.94), "99.9"),
+        (units.tps(99.96), "100"),
+        (units.tps(1141.2), "1141"),
+        (units.tps(123_456), "123k"),
+        (units.ms(None), "–"),
+        (units.ms(0.876), "0.88 ms"),
+        (units.ms(11.35), "11.3 ms"),
+        (units.ms(1430.2), "1430 ms"),
+        (units.ms(12_340), "12.3 s"),
+        (units.count(99_999), "99999"),
+        (units.count(131_072), "131k"),
+        (units.percent(0), "0.0 %"),
+        (units.percent(0.0001), "<0.1 %"),
+        (units.percent(0.0785), "7.8 %"),
+        (units.percent(0.9999), "99 %"),
+        (units.percent(1.0), "100 %"),
+        (units.size(45 << 20), "45 MiB"),
+        (units.size(5 << 30), "5.0 GiB"),
+        (units.size(1 << 20), "1.0 MiB"),
     ],
 )
 def test_numbers(written, expected):
