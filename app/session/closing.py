@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from app.client.engine import Engine, forget
-from app.config.paths import cache_dir, ensure_dir
+from app.config.paths import ensure_dir
 from app.domain.conversation import Message, as_markdown
 from app.domain.errors import StoreError
-from app.session.erasing import erase_expired
+from app.session.erasing import erase_expired, unsaved_folders
 from app.session.session import Session
 from app.store.store import Store
 
@@ -34,7 +32,7 @@ def _write(unsaved: list[Message]) -> str:
     n = f"{len(unsaved)} message{'' if len(unsaved) == 1 else 's'}"
     text = as_markdown("What tokscope could not save", unsaved)
     name = time.strftime("unsaved-%Y%m%d-%H%M%S.md")
-    for folder in (cache_dir(), Path(tempfile.gettempdir())):
+    for folder in unsaved_folders():
         with suppress(OSError):
             path = ensure_dir(folder) / name
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:

@@ -5,21 +5,42 @@ The engine's saved states are its own: whoever erases lets it forget them too (`
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
-from app.config.paths import copied_file
+from app.config.paths import cache_dir, copied_file
 from app.domain.errors import StoreError
+from app.store.files import copies_with, damaged_copies
 from app.store.store import Store
 
 
-async def erase(store: Store, conversation_ids: Sequence[int]) -> None:
-    """Erases these. Raises StoreError."""
+def unsaved_folders() -> tuple[Path, ...]:
+    """Returns where `unsaved-*.md` files may be, with what could not be saved; the first one that works is used."""
+    return cache_dir(), Path(tempfile.gettempdir())
+
+
+async def erase(store: Store, conversation_ids: Sequence[int]) -> list[Path]:
+    """Erases these; returns the damaged databases and files of unsaved messages that were deleted with them.
+
+    Such a file is deleted if it holds their text. Raises StoreError.
+    """
+    copies = [path for folder in unsaved_folders() for path in folder.glob("unsaved-*.md")]
+    copies += damaged_copies(store.path) if store.path else []
+    holding = copies_with(copies, await store.texts(*conversation_ids)) if copies else []
+    # The copies first: the text that finds them is gone with the rows.
+    for path in (*holding, copied_file()):
+        _delete(path)
     await store.purge(*conversation_ids)
+    return holding
+
+
+def _delete(path: Path) -> None:
     try:
-        copied_file().unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(
-            f"cannot delete {copied_file()}: {error.strerror}", "It may contain their text; delete it yourself."
+            f"cannot delete {path}: {error.strerror}", "It may contain their text; delete it yourself."
         ) from error
 
 

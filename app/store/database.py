@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -105,7 +105,8 @@ class Database:
 
     def empty_log(self) -> None:
         """Writes the log into the file and truncates it, unless another instance is reading just now."""
-        self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        with suppress(apsw.BusyError):
+            self.connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
 
     def end_dead_replies(self) -> None:
         """Makes STREAMING replies of instances that died INTERRUPTED; whoever opens the database does so too."""

@@ -33,3 +33,14 @@ def take(connection: apsw.Connection, owner: str, live: Collection[str]) -> str:
         keep(connection, each, "")
     keep(connection, owner, "\n".join(filter(None, [*taken.values(), own])))
     return "\n".join(taken.values())
+
+
+def forget(connection: apsw.Connection, conversation_id: int, live: Collection[str]) -> None:
+    """Removes the drafts of instances that are not `live` which hold a message of this conversation."""
+    marks = ", ".join("?" * len(live))
+    execute(
+        connection,
+        f"DELETE FROM draft WHERE owner NOT IN ({marks}) AND EXISTS (SELECT 1 FROM message WHERE conversation_id = ?"
+        " AND length(content) >= 8 AND instr(draft.content, content))",
+        (*live, conversation_id),
+    )

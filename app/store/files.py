@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import apsw
@@ -72,6 +73,39 @@ def set_aside(database: Path) -> Path:
 def damaged_copies(database: Path) -> list[Path]:
     """The files that `set_aside` moved away."""
     return sorted(database.parent.glob(f"{_glob_escape(database.name)}.corrupt-*"))
+
+
+_LEAST_BYTES = 8
+"""Shorter texts are in every file: they do not show whose file it is."""
+_PART_BYTES = 64
+_STEP_BYTES = 1024
+
+
+def copies_with(copies: Sequence[Path], texts: Sequence[str]) -> list[Path]:
+    """Returns those of `copies` that hold part of any of `texts`, a damaged database with its side files."""
+    parts = [part for text in texts for part in _parts(text.strip().encode("utf-8", "replace"))]
+    holding = {_main_file(copy) for copy in copies if _holds(copy, parts)}
+    return [copy for copy in copies if _main_file(copy) in holding]
+
+
+def _parts(text: bytes) -> Iterator[bytes]:
+    # The pages of a database cut a text anywhere, at most every few hundred bytes.
+    if len(text) >= _LEAST_BYTES:
+        last = max(0, len(text) - _PART_BYTES)
+        for at in (*range(0, last, _STEP_BYTES), last):
+            yield text[at : at + _PART_BYTES]
+
+
+def _holds(path: Path, parts: Sequence[bytes]) -> bool:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return False
+    return any(part in data for part in parts)
+
+
+def _main_file(path: Path) -> str:
+    return next((path.name.removesuffix(side) for side in _SIDE_FILES if path.name.endswith(side)), path.name)
 
 
 def backups(database: Path) -> list[Path]:

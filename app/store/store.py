@@ -203,18 +203,33 @@ class Store:
         """Undoes `delete`."""
         await self._write(lambda connection: conversations.change(connection, conversation_id, "deleted_ms", None))
 
+    async def texts(self, *conversation_ids: int) -> list[str]:
+        """Returns their titles and the text of all their messages."""
+
+        def work(connection: apsw.Connection) -> list[str]:
+            found = [conversations.look_up(connection, each) for each in conversation_ids]
+            said = [message.content for each in conversation_ids for message in messages.of(connection, each)]
+            return [*(each.title for each in found if each), *said]
+
+        return await self._read(work)
+
     async def purge(self, *conversation_ids: int) -> None:
         """Removes them for good: from the tables, the index, the log and the copies made before migrations.
 
-        While another instance reads, the log keeps old pages until the last instance has closed.
+        Drafts of instances that have ended go too if they hold a message. While another instance reads, the log keeps
+        old pages until the last instance has closed.
         """
 
-        def work(connection: apsw.Connection) -> None:
+        def work(database: Database, connection: apsw.Connection) -> None:
+            live = {database.owner, *database.live()}
             for conversation_id in conversation_ids:
+                drafts.forget(connection, conversation_id, live)
                 conversations.remove(connection, conversation_id)
 
-        await self._write(work)
-        await self._call(self._forget_copies)
+        # The copies first: where this is cut short, it begins anew as long as the rows are there.
+        await self._call(self._delete_backups)
+        await self._write_as(work)
+        await self._call(lambda: self._ready().empty_log())
 
     async def set_tip(self, conversation_id: int, message_id: int) -> None:
         """Shows the branch that ends in this message."""
@@ -314,11 +329,9 @@ class Store:
         """Why conversations can be read, and nothing can be saved; None where it can, and before the first call."""
         return self._database.read_only if self._database else None
 
-    def _forget_copies(self) -> None:
-        if self.path:
-            self._ready().empty_log()
-            for copy in backups(self.path):
-                copy.unlink()
+    def _delete_backups(self) -> None:
+        for copy in backups(self.path) if self.path else ():
+            copy.unlink(missing_ok=True)
 
     def _ready(self, *, quick: bool = False, to_write: bool = False) -> Database:
         """The open database; opens it where it is not, and again where it could only be read and shall be written."""

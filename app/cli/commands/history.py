@@ -48,7 +48,8 @@ def purge(
     """Erase deleted conversations now.
 
     Removes their text from the database, its search index, log and backups, and deletes their traces, the saved
-    states of the engine and the file with the last copied text.
+    states of the engine, the file with the last copied text, and files of unsaved messages and damaged databases
+    that contain their text.
     """
     from app.cli.common import console
     from app.store.files import damaged_copies
@@ -149,11 +150,13 @@ async def _chosen(store: Store, ids: list[int] | None, *, deleted: bool) -> list
 
 
 async def _erase(store: Store, ids: list[int], launcher: EngineLauncher | None) -> None:
+    from app.cli.common import console
     from app.session.erasing import erase
 
     if not ids:
         return
-    await erase(store, ids)
+    for path in await erase(store, ids):
+        console.print_stderr(f"tok: deleted {path}: it contained their text")
     if launcher:
         await launcher.forget(ids)
 

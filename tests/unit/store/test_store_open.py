@@ -203,3 +203,19 @@ async def test_purged_text_is_in_no_file(path: Path, monkeypatch):
     files = {p.name: p.read_bytes() for p in path.parent.rglob("*") if p.is_file()}
     await store.close()
     assert [name for name, data in files.items() if any(w in data for w in (b"xyzzy", b"secrett", b"needle"))] == []
+
+
+async def test_purged_text_leaves_the_log_once_nobody_reads_it(path: Path, monkeypatch):
+    monkeypatch.setattr("app.store.store.BUSY_MS", 50)
+    store = await Store.open(path)
+    conversation, _ = await store.start_conversation("secrettitle", UserMessage("xyzzysecret " * 300))
+    copy = path.with_name(f"{path.name}.backup-v1")
+    copy.write_text("xyzzysecret")
+    reader = apsw.Connection(str(path))
+    reader.execute("BEGIN")
+    assert reader.execute("SELECT count(*) FROM message").get == 1
+    await store.purge(conversation.id)
+    assert not copy.exists()
+    reader.close()
+    await store.close()
+    assert [p.name for p in path.parent.rglob("*") if p.is_file() and b"xyzzy" in p.read_bytes()] == []

@@ -10,6 +10,7 @@ import pytest
 
 from app.config.paths import cache_dir, config_dir, copied_file, data_dir, database_file, ensure_dir
 from app.domain.conversation import Role, UserMessage
+from app.domain.errors import StoreError
 from app.domain.trace import ReplyTrace, TokenTrace
 from app.session.erasing import erase_expired
 from app.store import conversations, database, schema
@@ -109,9 +110,44 @@ def test_without_numbers_everything_deleted_is_erased(tok, filled) -> None:
     assert (outcome.code, outcome.err) == (0, "tok: no deleted conversation to erase\n")
 
 
+def test_files_beside_the_database_that_hold_erased_text_are_deleted(tok, filled) -> None:
+    with_store(lambda store: store.keep_draft(f"{SECRET} asked " * 300))  # as killed before it knew it was sent
+    with_store(lambda store: store.rename(1, "sea of files"))
+    damaged = [database_file().with_name(f"conversations.db.corrupt-1{side}") for side in ("", "-wal")]
+    damaged[0].write_bytes(database_file().read_bytes())
+    damaged[1].write_text("a log")
+    other = database_file().with_name("conversations.db.corrupt-2")
+    other.write_text("of another time")
+    unsaved = [ensure_dir(cache_dir()) / f"unsaved-20260101-00000{n}.md" for n in (1, 2)]
+    unsaved[0].write_text(f"# What tokscope could not save\n\n## Model\n\n{SECRET} answered\n")
+    unsaved[1].write_text("# What tokscope could not save\n\n## You\n\nsomething else\n")
+    tok("history", "rm", "2")
+    errors = tok("history", "purge").err
+    for path in (*damaged, unsaved[0]):
+        assert f"tok: deleted {path}: it contained their text" in errors
+    assert f"{other} is a damaged database that may contain their text" in errors
+    assert files_with(SECRET) == []
+    assert [path.exists() for path in (*damaged, other, *unsaved)] == [False, False, True, False, True]
+
+
+def test_erasing_that_was_cut_short_is_repeated(tok, filled, monkeypatch: pytest.MonkeyPatch) -> None:
+    unsaved = ensure_dir(cache_dir()) / "unsaved-20260101-000001.md"
+    unsaved.write_text(f"{SECRET} answered")
+    tok("history", "rm", "2")
+
+    async def killed(*_: object) -> None:
+        raise StoreError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "purge", killed)
+        assert tok("history", "purge").code == 1
+    tok("history", "purge")
+    assert files_with(SECRET) == []
+
+
 def test_a_damaged_file_that_was_kept_is_named(tok, filled) -> None:
     kept = database_file().with_name("conversations.db.corrupt-1")
-    kept.write_text(SECRET)
+    kept.write_text("of another time")
     tok("history", "rm", "2")
     assert str(kept) in tok("history", "purge").err
 
