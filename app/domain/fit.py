@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
+from app.domain import units
 from app.domain.model import LoadOptions, ModelSizes
 
 DEFAULT_N_CTX = 8192
@@ -269,12 +270,8 @@ def shortfalls(
 
 
 def _warning(share: Share) -> str:
-    name, free = share.memory.name, gib(share.memory.usable_bytes)
+    name, free = share.memory.name, units.size(share.memory.usable_bytes)
     if share.memory.kind == "CPU" and share.weight_bytes > share.memory.usable_bytes:
-        return f"{gib(share.weight_bytes)} of weights for {free} of memory: they will be read from disk again and again"
-    return f"{name} may run out of memory: {gib(share.total_bytes)} for {free} that can be used"
-
-
-def gib(n_bytes: int) -> str:
-    """Returns a size in GiB with one decimal."""
-    return f"{n_bytes / _GIB:.1f} GiB"
+        weights = units.size(share.weight_bytes)
+        return f"{weights} of weights for {free} of memory: they will be read from disk again and again"
+    return f"{name} may run out of memory: {units.size(share.total_bytes)} for {free} that can be used"

@@ -14,6 +14,11 @@ def tps(value: float | None) -> str:
     return f"{value:.0f}" if value < 99_999.5 else f"{value / 1000:.0f}k"
 
 
+def rate(value: float | None) -> str:
+    """Tokens per second with the unit."""
+    return f"{tps(value)} tok/s"
+
+
 def ms(value: float | None) -> str:
     """A duration with its unit."""
     if value is None:
@@ -45,9 +50,13 @@ def percent(fraction: float) -> str:
     return f"{min(value, 99):.0f} %" if fraction < 1 else "100 %"
 
 
-def size(n_bytes: int) -> str:
-    """A size in binary units."""
+def size(n_bytes: int | None) -> str:
+    """A size in binary units; a dash if there is nothing."""
+    if not n_bytes:
+        return UNKNOWN
     value = n_bytes / (1 << 20)
+    if value < 0.95:
+        return f"{max(1, round(value * 1024))} KiB"
     if value < 9.95:
         return f"{value:.1f} MiB"
     return f"{value:.0f} MiB" if value < 1023.5 else f"{value / 1024:.1f} GiB"

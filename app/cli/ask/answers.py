@@ -22,6 +22,7 @@ from app.cli.common import console
 from app.cli.common.exit_codes import ExitCode
 from app.cli.common.options import AskOptions, Format
 from app.cli.common.setup import Setup
+from app.domain import units
 from app.domain.conversation import UserMessage
 from app.domain.sampling import is_constrained
 from app.protocol.events import ContextTrimmed, EngineLost, GenerationFinished, GenerationStarted, ModelReady, SlotsHeld
@@ -194,7 +195,7 @@ class ManyAnswers:
             counts = [answer.drafting for answer in self._answers if answer.drafting]
             drafts = f" · {drafts_note(counts)}" if counts else ""
             console.print_stderr(
-                f"total {all_of_them['n_generated']} tokens · {all_of_them['tps']:.1f} tokens/s{drafts}"
+                f"total {units.tokens(all_of_them['n_generated'])} · {units.rate(all_of_them['tps'])}{drafts}"
             )
         if self._interrupted:
             return ExitCode.INTERRUPTED

@@ -9,6 +9,7 @@ from app.analysis.drafting import Drafting
 from app.cli.ask.answer import Answer, token_object
 from app.cli.common import console
 from app.cli.common.options import AskOptions, Format
+from app.domain import units
 from app.domain.generation import DraftCounts, FinishReason
 from app.domain.text import safe_text
 from app.protocol.events import (
@@ -176,13 +177,23 @@ def print_stats(answer: Answer) -> None:
     """Tells what was prefilled, what came out of the cache, how fast it went and why it stopped."""
     usage, timings = answer.usage, answer.timings
     prefill = f"{usage.n_prompt - usage.n_cached} new + {usage.n_cached} cached tokens"
-    spread = f"p50 {timings.p50_ms:.1f} p95 {timings.p95_ms:.1f} ms"
+    spread = f"p50 {units.ms(timings.p50_ms)} p95 {units.ms(timings.p95_ms)}"
     stop = f" ({answer.stop.kind} {answer.stop.text!r})" if answer.stop else ""
     rows: dict[str, tuple[str, ...]] = {
-        "model": (answer.model, f"preset {answer.preset}", f"seed {answer.seed}", f"loaded in {_ms(answer.load_ms)}"),
-        "prefill": (prefill, _ms(timings.prefill_ms), _rate(timings.prefill_tps)),
-        "decode": (f"{usage.n_generated} tokens", _ms(timings.decode_ms), _rate(timings.decode_tps), spread),
-        "first": (f"token after {_ms(timings.ttft_ms)}",),
+        "model": (
+            answer.model,
+            f"preset {answer.preset}",
+            f"seed {answer.seed}",
+            f"loaded in {units.ms(answer.load_ms)}",
+        ),
+        "prefill": (prefill, units.ms(timings.prefill_ms), units.rate(timings.prefill_tps)),
+        "decode": (
+            units.tokens(usage.n_generated),
+            units.ms(timings.decode_ms),
+            units.rate(timings.decode_tps),
+            spread,
+        ),
+        "first": (f"token after {units.ms(timings.ttft_ms)}",),
         "stopped": (f"{answer.finish_reason or 'unknown'}{stop}",),
     }
     if answer.drafting:
@@ -197,9 +208,9 @@ def print_row(name: str, answer: Answer) -> None:
     cells = (
         f"seed {answer.seed}",
         f"{usage.n_prompt - usage.n_cached} new + {usage.n_cached} cached tokens",
-        f"{usage.n_generated} tokens",
-        _rate(timings.decode_tps),
-        f"first after {_ms(timings.ttft_ms)}",
+        units.tokens(usage.n_generated),
+        units.rate(timings.decode_tps),
+        f"first after {units.ms(timings.ttft_ms)}",
         str(answer.finish_reason or "unknown"),
     )
     drafts = (drafts_note([answer.drafting]),) if answer.drafting else ()
@@ -224,11 +235,3 @@ def _drafts(drafted: Drafting) -> tuple[str, ...]:
     accepted = f"{counts.n_accepted} of {counts.n_drafted} tokens accepted"
     steps = f"{counts.n_steps} step{'' if counts.n_steps == 1 else 's'}"
     return (accepted, steps, f"{drafted.mean_accepted:.1f} per step", f"by position {places}", reported)
-
-
-def _ms(value: float) -> str:
-    return f"{value / 1000:.2f} s" if value >= 1000 else f"{value:.0f} ms"
-
-
-def _rate(value: float) -> str:
-    return f"{value:.1f} tokens/s"

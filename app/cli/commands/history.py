@@ -9,6 +9,7 @@ import typer
 
 from app.cli.common.exit_codes import ExitCode
 from app.cli.common.groups import DefaultGroup, SectionedCommand
+from app.domain import units
 from app.domain.errors import UsageError
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ def history(
 
     from app.cli.common import console
     from app.cli.common.console import print_table
-    from app.cli.trace.stored import list_conversations, local_time, size, utc_time
+    from app.cli.trace.stored import list_conversations, local_time, utc_time
     from app.domain.conversation import ConversationKind
 
     query = " ".join(search or ())
@@ -259,7 +260,7 @@ def history(
                     local_time(conversation.updated_ms),
                     conversation.kind.value,
                     str(conversation.n_messages),
-                    size(n_bytes),
+                    units.size(n_bytes),
                     conversation.title,
                 )
                 for conversation, n_bytes in found[:limit]

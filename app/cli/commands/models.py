@@ -8,6 +8,7 @@ from app.cli.commands import models_plan
 from app.cli.common import console
 from app.cli.common.exit_codes import ExitCode
 from app.cli.common.groups import SectionedCommand
+from app.domain import units
 
 commands = typer.Typer(name="models", help="List models, or plan how one would be loaded.", rich_markup_mode=None)
 commands.command(cls=SectionedCommand)(models_plan.plan)
@@ -39,7 +40,7 @@ def list_() -> int:
                 "*" if row.name == default else "",
                 row.name,
                 "broken" if row.problem else "yes" if row.installed else "no",
-                _size(row.size_bytes),
+                units.size(row.size_bytes) if row.size_bytes else "",
                 row.quant or "",
                 str(row.n_ctx_train or ""),
                 str(row.path or catalogue.models[row.name].source),
@@ -53,7 +54,13 @@ def list_() -> int:
         print_table(
             ("ADAPTER", "OF MODEL", "SCALE", "SIZE", "WHERE"),
             [
-                (each.name, model, f"{each.scale:g}", "broken" if each.problem else _size(each.size_bytes), each.path)
+                (
+                    each.name,
+                    model,
+                    f"{each.scale:g}",
+                    "broken" if each.problem else units.size(each.size_bytes),
+                    each.path,
+                )
                 for model, each in adapters
             ],
         )
@@ -66,13 +73,3 @@ def list_() -> int:
         if not row.installed and row.install:
             console.print_stderr(f"hint: to get {row.name}: {row.install}")
     return ExitCode.OK
-
-
-def _size(n_bytes: int | None) -> str:
-    return (
-        ""
-        if not n_bytes
-        else f"{n_bytes / (1 << 20):.0f} MiB"
-        if n_bytes < 1 << 30
-        else f"{n_bytes / (1 << 30):.1f} GiB"
-    )

@@ -6,6 +6,7 @@ from app import __version__
 from app.cli.common import console
 from app.cli.common.exit_codes import ExitCode
 from app.cli.common.launching import EngineLauncher
+from app.domain import units
 from app.domain.errors import ConfigError
 
 
@@ -24,7 +25,8 @@ def version(launcher: EngineLauncher) -> int:
         return ExitCode.OK
     console.print_line(hello.build)
     for device in hello.devices:
-        free, total = (n_bytes / (1 << 30) for n_bytes in (device.free_bytes, device.total_bytes))
-        memory = f" ({free:.1f} of {total:.1f} GiB free)" if device.total_bytes else ""
+        memory = (
+            f" ({units.size(device.free_bytes)} of {units.size(device.total_bytes)} free)" if device.total_bytes else ""
+        )
         console.print_line(f"{device.kind}: {device.description or device.name}{memory}")
     return ExitCode.OK

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from app.cli.common import console
 from app.config.paths import cache_dir, ensure_dir
+from app.domain import units
 from app.domain.errors import ModelError
 from app.domain.files import read_regular, replace_private
 from app.domain.text import one_line
@@ -106,7 +107,7 @@ async def hash_model(path: Path) -> Digest:
 
     def begin(n_bytes: int) -> None:
         if n_bytes >= _LARGE:
-            console.print_stderr(f"tok: hashing {one_line(path.name)} ({n_bytes / (1 << 30):.1f} GiB), this once")
+            console.print_stderr(f"tok: hashing {one_line(path.name)} ({units.size(n_bytes)}), this once")
 
     stop = threading.Event()
     try:

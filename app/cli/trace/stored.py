@@ -111,10 +111,3 @@ def utc_time(ms: int) -> str:
 def local_time(ms: int) -> str:
     """A stored time for people, where they are."""
     return f"{datetime.fromtimestamp(ms / 1000).astimezone():%Y-%m-%d %H:%M}"
-
-
-def size(n_bytes: int) -> str:
-    """A size for people; a dash where there is nothing."""
-    if not n_bytes:
-        return "–"
-    return f"{max(1, round(n_bytes / 1024))} KiB" if n_bytes < 1 << 20 else f"{n_bytes / (1 << 20):.1f} MiB"

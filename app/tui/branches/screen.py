@@ -220,7 +220,7 @@ class BranchesScreen(Dialog[int]):
         self._cells.update(self._branches[self.current].meter, self._model)
         left = [
             Segment(f"{len(self._branches)} replies", "bold $primary", "", 4),
-            Segment(f"{units.tps(together_tps(self._branches))} tok/s together", "$accent", "", 3),
+            Segment(f"{units.rate(together_tps(self._branches))} together", "$accent", "", 3),
             Segment(one_line(self._prompt, max(1, self.size.width - _HEAD)), _MUTED, "", 1),
         ]
         n_running = sum(branch.finished is None for branch in self._branches) if self.running else 0

@@ -47,7 +47,7 @@ class Branch:
     @property
     def figures(self) -> str:
         """Its speed and length, and why it ended."""
-        tokens = f"{units.tps(self.tps)} tok/s · {self.meter.n_generated:,}"
+        tokens = f"{units.rate(self.tps)} · {self.meter.n_generated:,}"
         return f"{tokens} · {self.meter.finish_word}" if self.meter.finish_word else tokens
 
     def fold(self, event: TurnEvent) -> None:

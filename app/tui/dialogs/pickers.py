@@ -7,17 +7,12 @@ from typing import ClassVar
 
 from textual.theme import Theme
 
+from app.domain import units
 from app.domain.sampling import Preset, SamplingParams
 from app.domain.text import one_line
 from app.models.listing import ModelRow
 from app.tui.common.keymap import Keymap
 from app.tui.dialogs.picker import DefaultPicker, Picker, PickerRow, matches
-
-
-def size_text(size_bytes: int) -> str:
-    """Returns a size for reading: `94 MiB`, `4.1 GiB`."""
-    mib = size_bytes / 2**20
-    return f"{mib:.0f} MiB" if mib < 1000 else f"{mib / 1024:.1f} GiB"
 
 
 class ModelPicker(DefaultPicker):
@@ -46,7 +41,7 @@ class ModelPicker(DefaultPicker):
         if model.problem:
             tail, detail = "unusable", one_line(model.problem, 200)
         elif model.installed:
-            facts = [model.quant, size_text(model.size_bytes) if model.size_bytes else ""]
+            facts = [model.quant, units.size(model.size_bytes) if model.size_bytes else ""]
             tail = " · ".join(fact for fact in facts if fact)
             context = f"trained for {model.n_ctx_train} tokens   " if model.n_ctx_train else ""
             detail = f"{context}{one_line(str(model.path), 120)}"

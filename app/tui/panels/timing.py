@@ -16,7 +16,7 @@ def _prefill(meter: RunMeter, width: int) -> Forms:
         (units.count(meter.n_cached), "value"),
         (" cached", "text"),
     )
-    line = spread(tokens, ((f"{units.tps(meter.prefill_tps)} tok/s", "dim"),), width)
+    line = spread(tokens, ((units.rate(meter.prefill_tps), "dim"),), width)
     fraction = meter.prefill_fraction if meter.n_prompt else 0.0
     done = gauge(fraction, width - 6)
     return (title, line, (*done, (f"{units.percent(fraction):>6}", "dim"))), (title, line)

@@ -87,7 +87,7 @@ def test_jsonl_shows_tokens_where_they_are_asked_for(tok) -> None:
 def test_stats_go_to_stderr(tok) -> None:
     outcome = tok("ask", "hi", "--stats", engine=ScriptedEngine([reply("Rain falls.", n_cached=12)]))
     assert outcome.out == "Rain falls.\n"
-    assert "8 new + 12 cached tokens · 8 ms · 1000.0 tokens/s" in outcome.err
+    assert "8 new + 12 cached tokens · 8.0 ms · 1000 tok/s" in outcome.err
     assert "stop (eog '<|im_end|>')" in outcome.err
 
 

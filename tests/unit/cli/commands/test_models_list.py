@@ -52,7 +52,7 @@ def test_adapters_stand_below_with_their_model(tok, tmp_path: Path) -> None:
     )
     outcome = tok("models")
     assert outcome.code == 0
-    assert rows(outcome.out)["good"] == ["m", "0.5", "0", "MiB", str(good)]
+    assert rows(outcome.out)["good"] == ["m", "0.5", "2", "KiB", str(good)]
     assert rows(outcome.out)["gone"] == ["m", "1", "broken", str(tmp_path / "gone.gguf")]
     (reported,) = [line for line in outcome.err.splitlines() if "gone" in line]
     assert reported.startswith("tok: m: the adapter `gone`: ")
