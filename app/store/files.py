@@ -11,7 +11,7 @@ import apsw
 from app.store.sql import execute, pragma
 
 _FLAGS = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-_UNLOCKED_VFS = "unix-none" if os.name == "posix" else "win32-none"
+_UNLOCKED_VFS = "unix-none"
 
 
 def connect(path: Path, busy_ms: int) -> apsw.Connection:
@@ -54,7 +54,7 @@ def private_folder(path: Path) -> Path:
 def private_file(path: Path) -> None:
     """Creates the file if need be and makes it this user's only; SQLite gives its side files the same mode."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    if os.name == "posix" and path.stat().st_mode & 0o077:
+    if path.stat().st_mode & 0o077:
         path.chmod(0o600)
 
 

@@ -160,6 +160,7 @@ class Answer:
             "usage": {"n_prompt": usage.n_prompt, "n_cached": usage.n_cached, "n_generated": usage.n_generated},
             "timings": {
                 "load_ms": _rounded(timings.load_ms or self.load_ms),
+                "queue_ms": _rounded(timings.queue_ms),
                 "prefill_ms": _rounded(timings.prefill_ms),
                 "ttft_ms": _rounded(timings.ttft_ms),
                 "decode_ms": _rounded(timings.decode_ms),

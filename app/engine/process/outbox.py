@@ -35,8 +35,7 @@ class Outbox:
         self._gather_s = _GATHER_S
         self.busy_ms = 0.0
         """Total time spent encoding and writing frames."""
-        if os.name != "nt":
-            os.set_blocking(fd, False)
+        os.set_blocking(fd, False)
 
     def share(self, shared: bool) -> None:
         """Sets whether the reader shares the CPU with the computation; it is then woken less often."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import resource
 import sys
 import time
 from collections.abc import Callable
-
-if sys.platform != "win32":
-    import resource
 
 _BUSY = 0.05
 """CPU use, as a share of one core, above which the process computes and does not only answer a Ping."""
@@ -51,8 +49,6 @@ class Vitals:
 
 def _work() -> tuple[float, int]:
     """Returns the CPU seconds of all threads, and the pages and blocks read from disk."""
-    if sys.platform == "win32":
-        return time.process_time(), 0
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime, usage.ru_majflt + usage.ru_inblock
 

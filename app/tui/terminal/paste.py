@@ -7,7 +7,6 @@ of them may be Enter. This parser takes the pasted text out of the stream before
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Generator, Iterable
 
 from textual import events
@@ -86,8 +85,7 @@ class SafePasteParser(XTermParser):
 
 def install() -> None:
     """Makes Textual's drivers use `SafePasteParser`. Call it before `App.run`; calling it again changes nothing."""
-    names = ["win32"] if sys.platform == "win32" else ["linux_driver", "web_driver"]
-    for name in names:
+    for name in ("linux_driver", "web_driver"):
         driver = importlib.import_module(f"textual.drivers.{name}")
         if getattr(driver, "XTermParser", None) is None:
             raise RuntimeError(f"textual.drivers.{name} has no XTermParser: pastes would not be safe")

@@ -38,6 +38,7 @@ def test_json_has_the_documented_shape(tok, model) -> None:
         "usage": {"n_prompt": 20, "n_cached": 0, "n_generated": 3},
         "timings": {
             "load_ms": 180.0,
+            "queue_ms": 0.0,
             "prefill_ms": 20.0,
             "ttft_ms": 30.0,
             "decode_ms": 20.0,

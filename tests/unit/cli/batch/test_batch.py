@@ -69,6 +69,7 @@ def test_a_line_has_the_documented_shape(tok, files: Files) -> None:
         "finish_reason": "stop",
         "usage": {"n_prompt": 20, "n_cached": 0, "n_generated": 3},
         "timings": {
+            "queue_ms": 0.0,
             "prefill_ms": 20.0,
             "ttft_ms": 30.0,
             "decode_ms": 20.0,
