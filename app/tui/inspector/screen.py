@@ -25,9 +25,7 @@ class InspectorScreen(InspectorView):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "turn(1)", show=False, priority=True),
         Binding("shift+tab", "turn(-1)", show=False, priority=True),
-        Binding("1", "section('TOKEN')", show=False),
-        Binding("2", "section('SAMPLER')", show=False),
-        Binding("3", "section('PROMPT')", show=False),
+        *(Binding(str(n), f"section('{each.name}')", show=False) for n, each in enumerate(SECTIONS, 1)),
         Binding("t", "tint", show=False),
         Binding("d", "ghosts", show=False),
         Binding("n", "surprise", show=False),
@@ -134,12 +132,10 @@ class InspectorScreen(InspectorView):
         """Copies the command that writes the reply again."""
         inspection, settings = self.inspection, self._settings
         if inspection.trace is None or inspection.message is None or settings is None:
-            self._say("no command: the reply's trace or settings are not known")
-            return
-        command, unsupported_reason = command_of(inspection.earlier, inspection.trace, settings)
+            return self._say("no command: the reply's trace or settings are not known")
+        command, reason = command_of(inspection.earlier, inspection.trace, settings)
         if not command:
-            self._say(f"no command: {unsupported_reason}")
-            return
+            return self._say(f"no command: {reason}")
         self.app.copy_to_clipboard(command)  # pyright: ignore[reportUnknownMemberType]  App is generic in its result
         self.run_worker(say_who_took(command, "command that writes this reply again", self._say))
 
@@ -193,25 +189,21 @@ class InspectorScreen(InspectorView):
     def _entered(self, event: Input.Submitted) -> None:
         event.stop()
         self._close_line()
+        if (message := self.inspection.message) is None:
+            return
         if self._typing == "fork":
-            if event.value and self.inspection.message is not None:
-                self.dismiss(ForkWanted(self.inspection.message, self.flow.cursor, text=event.value))
-            return
-        self._query = event.value or self._query
-        self._find()
-
-    def _find(self) -> None:
-        message = self.inspection.message
-        if message is None or not self._query:
-            return
-        found = next_text(self.flow.tokens, message.content, self._query, self.flow.cursor)
-        if found is not None:
-            self.flow.move_to(found)
-        self._say("" if found is not None else "not found")
+            if event.value:
+                self.dismiss(ForkWanted(message, self.flow.cursor, text=event.value))
+        elif query := event.value or self._query:
+            self._query = query
+            found = next_text(self.flow.tokens, message.content, query, self.flow.cursor)
+            if found is not None:
+                self.flow.move_to(found)
+            self._say("" if found is not None else "not found")
 
     @on(TokenText.Moved)
     def _moved(self) -> None:
-        # Told later than a key that came after it: what was chosen since, on this very token, stays.
+        # May come after a later key: what that key chose on this token stays.
         if self._mode is Mode.PICK and self.flow.cursor != self._picked_at:
             self._mode, self._picked = Mode.LOOK, None
         self._redraw()
@@ -221,8 +213,7 @@ class InspectorScreen(InspectorView):
         token = self.flow.token
         if token is None or self._section is not Section.TOKEN or not self._can_fork:
             return
-        size = self.details.content_size
-        found = candidate_at(token, event.at, (size.width, size.height), self._picked)
+        found = candidate_at(token, event.at, self.details.content_size, self._picked)
         if found is not None:
             self._mode = Mode.PICK
             self._pick(found)
