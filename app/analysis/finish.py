@@ -1,40 +1,54 @@
-"""The end of a reply in words. Pure."""
+"""The end of a reply, and what it went without, in words. Pure."""
 
 from __future__ import annotations
 
-from app.domain.generation import FinishReason
+from app.domain import units
+from app.domain.generation import FinishReason, Stop
 from app.domain.text import one_line
 from app.protocol.events import GenerationFinished
 
+STOPPED = "stopped by you"
+_WORDS = {
+    FinishReason.STOP: "end of turn",
+    FinishReason.LENGTH: "length limit",
+    FinishReason.CONTEXT: "context full",
+    FinishReason.ABORT: "stopped",
+    FinishReason.ERROR: "failed",
+}
 
-def finish_word(event: GenerationFinished) -> str:
+
+def finish_word(reason: FinishReason, stop: Stop | None) -> str:
     """Returns why a reply ended, as short as can be."""
-    match event.finish_reason:
-        case FinishReason.STOP:
-            return "stop string" if event.stop is not None and event.stop.kind == "string" else "end of turn"
-        case FinishReason.LENGTH:
-            return "length limit"
-        case FinishReason.CONTEXT:
-            return "context full"
-        case FinishReason.ABORT:
-            return "stopped"
-        case FinishReason.ERROR:
-            return "failed"
+    return "stop string" if stop is not None and stop.kind == "string" else _WORDS[reason]
 
 
 def finish_line(event: GenerationFinished) -> str:
-    """Returns why a reply ended, in words and safe to show."""
+    """Returns why a reply ended, with details, safe to show."""
+    word = finish_word(event.finish_reason, event.stop)
     match event.finish_reason:
-        case FinishReason.STOP if event.stop is not None and event.stop.kind == "string":
-            line = f'stopped: stop string "{event.stop.text}"'
+        case FinishReason.STOP if event.stop is not None:
+            text = f'"{event.stop.text}"' if event.stop.kind == "string" else event.stop.text
+            line = f"stopped: {word} {text}"
         case FinishReason.STOP:
-            line = f"stopped: end of turn {event.stop.text if event.stop else ''}"
+            line = f"stopped: {word}"
         case FinishReason.LENGTH:
-            line = f"length limit ({event.usage.n_generated} tokens)"
-        case FinishReason.CONTEXT:
-            line = "context full"
+            line = f"{word} ({units.tokens(event.usage.n_generated)})"
         case FinishReason.ABORT:
-            line = "stopped by you"
+            line = STOPPED
         case FinishReason.ERROR:
-            line = f"failed: {event.error or 'unknown error'}"
+            line = f"{word}: {event.error or 'unknown error'}"
+        case FinishReason.CONTEXT:
+            line = word
     return one_line(line)
+
+
+def left_out(n_messages: int, n_tokens: int) -> str:
+    """Returns what a prompt was made without."""
+    which = "the oldest message" if n_messages == 1 else f"the {n_messages} oldest messages"
+    return f"{which} ({n_tokens:,} tokens) left out"
+
+
+def losses(n_messages: int, n_tokens: int, n_shifted: int) -> list[str]:
+    """Returns what a reply went without: messages left out of its prompt, tokens dropped during the reply."""
+    lost = [left_out(n_messages, n_tokens)] if n_messages else []
+    return [*lost, f"{n_shifted:,} older tokens dropped while it was written"] if n_shifted else lost

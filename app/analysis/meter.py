@@ -7,7 +7,7 @@ from enum import StrEnum
 from app.analysis.context import ContextUse, WindowState, live_cells, with_account, without_lost
 from app.analysis.drafting import Drafting
 from app.analysis.ending import Ending
-from app.analysis.finish import finish_line, finish_word
+from app.analysis.finish import STOPPED, finish_line, finish_word
 from app.analysis.latency import Latency
 from app.analysis.survivors import Candidate, candidates_of
 from app.analysis.token_rate import N_RECENT, ScreenClock, TokenRate, rate
@@ -144,7 +144,11 @@ class RunMeter:
     def _lost(self, event: EngineLost) -> None:
         self.phase = Phase.DONE
         if event.wished:
-            self.finish_reason, self.finish, self.finish_word = FinishReason.ABORT, "stopped by you", "stopped"
+            self.finish_reason, self.finish, self.finish_word = (
+                FinishReason.ABORT,
+                STOPPED,
+                finish_word(FinishReason.ABORT, None),
+            )
         else:
             self.finish_reason, self.finish_word = FinishReason.ERROR, "engine lost"
             self.finish = one_line(f"engine lost: {event.reason}")
@@ -283,7 +287,7 @@ class RunMeter:
     def _finish(self, event: GenerationFinished) -> None:
         timings, usage = event.timings, event.usage
         self.phase, self.finish_reason = Phase.DONE, event.finish_reason
-        self.finish, self.finish_word = finish_line(event), finish_word(event)
+        self.finish, self.finish_word = finish_line(event), finish_word(event.finish_reason, event.stop)
         self._final, self.stop, self._cells = timings, event.stop, event.cells
         self.drafting.finished(event.drafting)
         self.ending.finished(by_token=event.stop is not None and event.stop.kind == "eog")

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from app.analysis.drafting import Drafting
+from app.analysis.finish import losses
 from app.cli.common.exit_codes import ExitCode
 from app.domain.generation import DraftCounts, FinishReason, Stop, Timings, Usage
 from app.domain.trace import TokenTrace, cuts
@@ -118,11 +119,7 @@ class Answer:
     @property
     def lost(self) -> str:
         """What was left out because the context window was full, in words; empty where nothing was."""
-        parts: list[str] = []
-        if self.n_dropped_messages:
-            parts.append(f"the {self.n_dropped_messages} oldest messages are left out")
-        if self.n_shifted_tokens:
-            parts.append(f"{self.n_shifted_tokens} tokens were forgotten during the answer")
+        parts = losses(self.n_dropped_messages, self.n_dropped_tokens, self.n_shifted_tokens)
         return f"the context window is full: {', '.join(parts)}" if parts else ""
 
     @property

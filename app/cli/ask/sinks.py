@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from app.analysis.drafting import Drafting
+from app.analysis.finish import finish_word
 from app.cli.ask.answer import Answer, token_object
 from app.cli.common import console
 from app.cli.common.options import AskOptions, Format
@@ -178,7 +179,7 @@ def print_stats(answer: Answer) -> None:
     usage, timings = answer.usage, answer.timings
     prefill = f"{usage.n_prompt - usage.n_cached} new + {usage.n_cached} cached tokens"
     spread = f"p50 {units.ms(timings.p50_ms)} p95 {units.ms(timings.p95_ms)}"
-    stop = f" ({answer.stop.kind} {answer.stop.text!r})" if answer.stop else ""
+    stop = f" {answer.stop.text!r}" if answer.stop else ""
     rows: dict[str, tuple[str, ...]] = {
         "model": (
             answer.model,
@@ -194,7 +195,7 @@ def print_stats(answer: Answer) -> None:
             spread,
         ),
         "first": (f"token after {units.ms(timings.ttft_ms)}",),
-        "stopped": (f"{answer.finish_reason or 'unknown'}{stop}",),
+        "stopped": (f"{_end(answer)}{stop}",),
     }
     if answer.drafting:
         rows["drafts"] = _drafts(answer.drafted)
@@ -211,7 +212,7 @@ def print_row(name: str, answer: Answer) -> None:
         units.tokens(usage.n_generated),
         units.rate(timings.decode_tps),
         f"first after {units.ms(timings.ttft_ms)}",
-        str(answer.finish_reason or "unknown"),
+        _end(answer),
     )
     drafts = (drafts_note([answer.drafting]),) if answer.drafting else ()
     console.print_stderr(f"{name:<8} {' · '.join((*cells, *drafts))}")
@@ -235,3 +236,7 @@ def _drafts(drafted: Drafting) -> tuple[str, ...]:
     accepted = f"{counts.n_accepted} of {counts.n_drafted} tokens accepted"
     steps = f"{counts.n_steps} step{'' if counts.n_steps == 1 else 's'}"
     return (accepted, steps, f"{drafted.mean_accepted:.1f} per step", f"by position {places}", reported)
+
+
+def _end(answer: Answer) -> str:
+    return finish_word(answer.finish_reason, answer.stop) if answer.finish_reason else "unknown"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Protocol
 
+from app.analysis.finish import left_out
 from app.client.engine import EngineState
 from app.domain import units
 from app.domain.conversation import UserMessage
@@ -14,7 +15,6 @@ from app.domain.generation import ContextPolicy
 from app.session.budget import Budget, budget_of
 from app.session.loading import EngineLoader
 from app.session.send_queue import Chat
-from app.tui.transcript.notes import left_out
 from app.tui.widgets.composer import Composer
 
 PAUSE_S = 0.4

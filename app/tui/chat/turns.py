@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from app.analysis.finish import left_out
 from app.analysis.meter import RunMeter
 from app.domain.conversation import Message
 from app.domain.errors import TokscopeError
@@ -36,7 +37,7 @@ from app.tui.chat.replies import Replies
 from app.tui.common.frame_rate import Pump
 from app.tui.common.host import ChatHost
 from app.tui.step.control import StepControl
-from app.tui.transcript.notes import end_note, failed, left_out, loss, waits
+from app.tui.transcript.notes import end_note, failed, loss, waits
 from app.tui.transcript.widget import Transcript
 
 

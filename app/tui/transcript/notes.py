@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from app.analysis.finish import STOPPED, finish_word, losses
 from app.domain.conversation import GenerationRecord, Message, ReplyState, Role
 from app.domain.generation import FinishReason
 from app.domain.text import one_line
@@ -11,7 +12,6 @@ from app.protocol.events import EngineLost, SlotsHeld
 from app.tui.transcript.entry import Entry, Voice, note_block
 
 _VOICES = {Role.USER: Voice.USER, Role.ASSISTANT: Voice.ASSISTANT, Role.SYSTEM: Voice.SYSTEM}
-_LIMITS = {FinishReason.LENGTH: "length limit", FinishReason.CONTEXT: "context full"}
 
 
 def entry_for(message: Message) -> Entry:
@@ -32,7 +32,7 @@ def _why_ended(message: Message) -> str:
     record = message.generation
     match message.state:
         case ReplyState.STOPPED:
-            return "stopped by you"
+            return STOPPED
         case ReplyState.INTERRUPTED:
             return _interrupted(message)
         case ReplyState.FAILED:
@@ -40,7 +40,9 @@ def _why_ended(message: Message) -> str:
         case ReplyState.STREAMING:
             return "being written in another window"
         case ReplyState.DONE:
-            return _LIMITS.get(record.finish_reason, "") if record is not None else ""
+            if record is None or record.finish_reason is FinishReason.STOP:
+                return ""
+            return finish_word(record.finish_reason, record.stop)
 
 
 def _interrupted(message: Message) -> str:
@@ -50,18 +52,9 @@ def _interrupted(message: Message) -> str:
 
 
 def _losses(record: GenerationRecord) -> Iterator[str]:
-    if record.n_dropped_messages:
-        yield left_out(record.n_dropped_messages, record.n_dropped_tokens)
-    if record.n_shifted_tokens:
-        yield f"{record.n_shifted_tokens:,} older tokens dropped while it was written"
+    yield from losses(record.n_dropped_messages, record.n_dropped_tokens, record.n_shifted_tokens)
     if record.incomplete:
         yield "incomplete: it ended inside its grammar"
-
-
-def left_out(n_messages: int, n_tokens: int) -> str:
-    """Returns what a prompt was made without."""
-    which = "the oldest message" if n_messages == 1 else f"the {n_messages} oldest messages"
-    return f"{which} ({n_tokens:,} tokens) left out"
 
 
 def waits(event: SlotsHeld) -> str:

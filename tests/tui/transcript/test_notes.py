@@ -1,8 +1,9 @@
 """What stands under a reply of which the model did not see the whole conversation."""
 
+from app.analysis.finish import left_out
 from app.domain.conversation import GenerationRecord, Message, ReplyState, Role
 from app.domain.generation import FinishReason
-from app.tui.transcript.notes import end_note, left_out
+from app.tui.transcript.notes import end_note
 
 
 def note(reason: FinishReason = FinishReason.STOP, **losses: int) -> str:

@@ -89,7 +89,7 @@ def test_stats_go_to_stderr(tok) -> None:
     outcome = tok("ask", "hi", "--stats", engine=ScriptedEngine([reply("Rain falls.", n_cached=12)]))
     assert outcome.out == "Rain falls.\n"
     assert "8 new + 12 cached tokens · 8.0 ms · 1000 tok/s" in outcome.err
-    assert "stop (eog '<|im_end|>')" in outcome.err
+    assert "end of turn '<|im_end|>'" in outcome.err
 
 
 def test_a_stop_string_is_named(tok) -> None:
@@ -163,7 +163,7 @@ def test_hostile_text_is_made_visible_only_on_a_terminal(tok, monkeypatch: pytes
 def test_what_was_left_out_is_reported_on_stderr(tok) -> None:
     outcome = tok("ask", "hi", engine=ScriptedEngine([reply("fine", trimmed=(4, 900))]))
     assert (outcome.code, outcome.out) == (0, "fine\n")
-    assert "the 4 oldest messages are left out" in outcome.err
+    assert "the 4 oldest messages (900 tokens) left out" in outcome.err
 
 
 @pytest.mark.parametrize("more", [[], ["--no-stream"]], ids=["stream", "whole"])

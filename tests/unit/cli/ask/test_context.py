@@ -15,8 +15,8 @@ from tests.fakes.scripts import Reply, reply
 
 pytestmark = pytest.mark.usefixtures("model")
 
-DROPPED = "tok: the context window is full: the 4 oldest messages are left out"
-SHIFTED = "tok: the context window is full: 128 tokens were forgotten during the answer"
+DROPPED = "tok: the context window is full: the 4 oldest messages (900 tokens) left out"
+SHIFTED = "tok: the context window is full: 128 older tokens dropped while it was written"
 
 
 def full(**how: object) -> Reply:
@@ -61,7 +61,7 @@ def test_a_batch_has_the_policy_of_its_preset_and_saves_no_state(tok, tmp_path: 
     assert outcome.code == 0
     (request,) = engine.requests
     assert (request.context_policy, request.cacheable) == ("shift", False)
-    assert "tok: index 0: the context window is full: the 4 oldest messages are left out" in outcome.err
+    assert "tok: index 0: the context window is full: the 4 oldest messages (900 tokens) left out" in outcome.err
 
 
 def test_a_question_that_does_not_fit_leaves_the_conversation_as_it_was(tok, monkeypatch) -> None:
