@@ -33,13 +33,19 @@ class EngineLoader:
     """Loads one model after another; the newest wish wins."""
 
     def __init__(
-        self, engine: Engine, catalogue: Catalogue, models_dir: Path | None, changed: Callable[[], None]
+        self,
+        engine: Engine,
+        catalogue: Catalogue,
+        models_dir: Path | None,
+        changed: Callable[[], None],
+        only: LocatedModel | None = None,
     ) -> None:
-        """`changed` hears of every new status."""
+        """`changed` hears of every new status. `only` is loaded whatever is wanted."""
         self._engine = engine
         self._catalogue = catalogue
         self._models_dir = models_dir
         self._changed = changed
+        self._only = only
         self.status = LoadStatus()
         self.located: LocatedModel | None = None
         """The model that is loaded or being loaded."""
@@ -62,7 +68,7 @@ class EngineLoader:
 
     def find(self, wanted: str | None, draft: str | None) -> LocatedModel:
         """Finds the file of a model. Raises ModelError."""
-        return locate(wanted, self._catalogue, self._models_dir, draft)
+        return self._only or locate(wanted, self._catalogue, self._models_dir, draft)
 
     async def load(self, wanted: str | None, draft: str | None = None) -> ModelReady | None:
         """Finds and loads a model, and a draft model if named; returns what is loaded, or None: see `status.error`."""

@@ -13,6 +13,7 @@ from app.session.send_queue import Chat
 from app.session.session import Session
 from app.store.store import Store
 from app.tui.chat.models import ModelLoads
+from app.tui.chat.replies import Replies
 from app.tui.chat.settings import SettingsSwitch
 from app.tui.common.host import ChatHost
 from app.tui.dialogs.confirm import AskLine, Confirm
@@ -100,10 +101,13 @@ class Library:
 class Conversations:
     """Opens, renames and deletes; shows the branch after every change."""
 
-    def __init__(self, chat: Chat, settings: SettingsSwitch, loads: ModelLoads, host: ChatHost) -> None:
+    def __init__(
+        self, chat: Chat, settings: SettingsSwitch, loads: ModelLoads, replies: Replies, host: ChatHost
+    ) -> None:
         self._chat = chat
         self._settings = settings
         self._loads = loads
+        self._replies = replies
         self._host = host
         self.library = Library(chat.session)
 
@@ -159,7 +163,7 @@ class Conversations:
     async def remove(self, conversation: Conversation) -> None:
         """Deletes a conversation without asking; leaves it first if it is on the screen."""
         if self.library.is_shown(conversation):
-            self._host.give_back()
+            self._replies.give_back()
             await self._chat.settle()
         if await self.library.delete(conversation):
             self._settings.begin()
@@ -184,7 +188,7 @@ class Conversations:
         return conversation
 
     async def _leave(self) -> None:
-        self._host.give_back()
+        self._replies.give_back()
         stopped, conversation = self._chat.running, self._chat.session.conversation
         await self._chat.settle()
         if stopped and conversation is not None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from app.domain.conversation import UserMessage
 from app.domain.errors import StoreError
 from app.store.store import Store
 
 _PAUSE_S = 1.0
+
+
+def unsent_text(waiting: Sequence[UserMessage], draft: str) -> str:
+    """Returns the queued messages and the draft, one below the other."""
+    return "\n".join(filter(None, [*(each.text for each in waiting), draft]))
 
 
 class DraftKeeper:

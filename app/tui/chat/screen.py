@@ -28,7 +28,7 @@ from app.session.session import Session
 from app.tui.branches.controller import Branching
 from app.tui.chat.budget import BudgetWatch, DraftBudget
 from app.tui.chat.conversations import Conversations
-from app.tui.chat.drafts import DraftKeeper
+from app.tui.chat.drafts import DraftKeeper, unsent_text
 from app.tui.chat.history import choose_from_history
 from app.tui.chat.input import InputGate, InputHold, InputRouter
 from app.tui.chat.models import ModelLoads
@@ -87,7 +87,7 @@ class ChatScreen(SafeScreen):
         self._session = session
         self.keymap = keymap
         self._themes = themes
-        self.read_only = services.is_replay
+        self.read_only = services.recorded is not None
         self._idle_timer: Timer | None = None
         self._stall_timer: Timer | None = None
         self.transcript = Transcript(id="transcript")
@@ -96,7 +96,14 @@ class ChatScreen(SafeScreen):
         self.panels = PanelColumn(id="panels")
         self.status_line = StatusLine(id="status")
         self.meter = RunMeter()
-        self.loader = self.make_loader()
+        folder = services.settings.models_dir
+        self.loader = EngineLoader(
+            services.engine,
+            services.catalogue,
+            Path(folder) if folder else None,
+            self.refresh_state,
+            services.recorded,
+        )
         self.chat = Chat(session, self.loader, self)
         self.step = StepControl(self.chat, self, self._step_changed)
         self.step_dock = StepDock(self.step, self)
@@ -105,11 +112,11 @@ class ChatScreen(SafeScreen):
         self.budget = BudgetWatch(
             DraftBudget(self.chat, self.loader, self.composer), partial(self.run_worker, group="budget")
         )
-        self.drafts = DraftKeeper(session.store, self._unsent)
+        self.drafts = DraftKeeper(session.store, lambda: unsent_text(self.chat.waiting, self.composer.unsent))
         self.settings = SettingsSwitch(session, self.loader, services, self)
         self.loads = ModelLoads(self.chat, self.loader, self.settings, services, self, self.adopt)
-        self.conversations = Conversations(self.chat, self.settings, self.loads, self)
         self.replies = Replies(self.chat, self.loads, self.composer, self.drafts, self.step_dock, keymap, self)
+        self.conversations = Conversations(self.chat, self.settings, self.loads, self.replies, self)
         self.versions = ReplyVersions(self.chat, self.transcript, self)
         self.forking = Forking(self.chat, self.composer, self.transcript, self)
         others = OtherWindows(session, self.transcript, self)
@@ -131,11 +138,6 @@ class ChatScreen(SafeScreen):
         self.watching.can_speculate = keymap.offers("speculate")
         self.panels.on_open = lambda name: self.open(self.watching.show(name))
         self.commands = self.make_commands()
-
-    def make_loader(self) -> EngineLoader:
-        """Makes what finds and loads the models."""
-        services, folder = self._services, self._services.settings.models_dir
-        return EngineLoader(services.engine, services.catalogue, Path(folder) if folder else None, self.refresh_state)
 
     def make_commands(self) -> Mapping[str, Run]:
         """Returns what runs each command, by its id; a coroutine opens a dialog."""
@@ -294,10 +296,6 @@ class ChatScreen(SafeScreen):
         self.refresh_state()
         self.versions.count()
 
-    def give_back(self) -> bool:
-        """Moves the queued messages into the composer; returns whether there were any."""
-        return self.replies.give_back()
-
     def refresh_panels(self) -> None:
         """Shows the figures of the reply; cheap if they are the same."""
         self.watching.refresh()
@@ -364,9 +362,6 @@ class ChatScreen(SafeScreen):
     def _written(self) -> None:
         self.drafts.touch()
         self.budget.typed()
-
-    def _unsent(self) -> str:
-        return "\n".join(filter(None, [*(each.text for each in self.chat.waiting), self.composer.unsent]))
 
     def on_descendant_focus(self) -> None:
         """Shows the keys of the widget that has the focus now."""

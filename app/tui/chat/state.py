@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from textual.content import Content
 from textual.widgets import Static
@@ -16,7 +17,7 @@ from app.tui.chat.status import Situation, header_left, header_right, key_hints,
 from app.tui.common.keymap import Keymap
 from app.tui.step.control import StepControl
 from app.tui.step.dock import step_hints
-from app.tui.widgets.bar import Bar
+from app.tui.widgets.bar import Bar, Segment
 
 _BAR_WIDTH = 32
 _KEYS = ("stop", "history", "model", "palette", "help", "quit")
@@ -108,6 +109,7 @@ class StateView:
         self.queue = Bar(id="queue")
         self.stall = Bar(id="stall")
         self.keys = Bar(id="keys")
+        self.hints: Callable[[bool], list[Segment]] = partial(key_hints, keymap)
 
     def refresh(self, *, writing: bool, empty: bool) -> str:
         """Shows the state; returns a notice if the engine has just begun to hang.
@@ -116,7 +118,7 @@ class StateView:
         """
         now = self.now()
         self.header.show(header_left(now, self._keymap), header_right(now, self._keymap))
-        hints = step_hints(self._keymap, writing=writing) if now.paused else key_hints(self._keymap, now.running)
+        hints = step_hints(self._keymap, writing=writing) if now.paused else self.hints(now.running)
         self.keys.show(hints)
         self.queue.show(queue_line(now, self._keymap))
         self.queue.display = bool(now.waiting)

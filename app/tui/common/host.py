@@ -47,10 +47,6 @@ class ChatHost(Protocol):
         """Shows these messages in place of what is there, with notices below them."""
         ...
 
-    def give_back(self) -> bool:
-        """Moves the queued messages into the composer; returns whether there were any."""
-        ...
-
     def refresh_state(self) -> None:
         """Shows the state of the model, the reply and the queue."""
         ...

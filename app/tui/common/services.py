@@ -10,6 +10,7 @@ from app.config.catalogue import Catalogue
 from app.config.settings import Settings
 from app.config.themes import LoadedThemes
 from app.domain.sampling import Preset
+from app.models.locate import LocatedModel
 from app.store.store import Store
 from app.tui.common.commands import Need
 from app.tui.common.options import ChatOptions
@@ -37,13 +38,13 @@ class Services:
     """What the terminal said of its background; None when it did not."""
     typed: str = ""
     """What was typed before the app took the terminal over; a line's end is Enter."""
-    is_replay: bool = False
-    """Whether `engine` plays a recording: nothing is written then."""
+    recorded: LocatedModel | None = None
+    """The model of the recording that `engine` plays; None in a chat. Nothing is written in a replay."""
 
     @property
     def met(self) -> frozenset[Need]:
         """The needs of commands that are met."""
-        if self.is_replay:
+        if self.recorded:
             return frozenset({Need.INTERNALS})
         steering = {Need.STEERING, Need.INTERNALS} if isinstance(self.engine, Steerable) else set[Need]()
         restart = {Need.RESTART} if isinstance(self.engine, Restartable) else set[Need]()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 from typing import ClassVar
 
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from app.config.themes import load_themes
 from app.domain.conversation import Role
 from app.domain.sampling import Preset
 from app.domain.text import one_line
+from app.models.locate import LocatedModel
 from app.session.session import Session
 from app.store.store import Store
 from app.tui.app import TokscopeApp
@@ -90,7 +92,12 @@ def make_services(
         load_themes=load_themes,
         memory=memory,
         dark_background=dark,
-        is_replay=True,
+        recorded=LocatedModel(
+            name=recording.model.name,
+            title=one_line(recording.model.title),
+            path=Path(recording.model.ready.path),
+            options=recording.model.options,
+        ),
     )
 
 
