@@ -98,3 +98,21 @@ async def test_a_reply_whose_engine_died_says_so_when_it_is_opened_again(tmp_pat
     lost = "engine lost: killed by SIGKILL"
     assert lost in " ".join(before["panels"])
     assert lost in " ".join(after["panels"])
+
+
+async def test_a_reply_that_esc_stopped_looks_the_same_when_it_is_opened_again(tmp_path: Path) -> None:
+    size, note, path = (140, 40), "stopped by you", tmp_path / "tokscope.db"
+    engine = ScriptedEngine([reply(TEXT)], gated=True)
+    app = make_app(tmp_path, engine, store=await Store.open(path))
+    async with app.run_test(size=size) as pilot:
+        chat = await ready(app)
+        chat.chat.submit(UserMessage("count"))
+        while chat.meter.n_generated < 3:
+            await engine.release()
+        await pilot.press("escape")
+        engine.run_free()
+        await until(lambda: chat.meter.phase is Phase.DONE and not chat.chat.running and whole(chat, note))
+        chat.refresh_panels()
+        before = picture(chat)
+    await app.close()
+    assert await open_again(path, size, note) == before
