@@ -58,7 +58,7 @@ def store_threads_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(Store, "__init__", kept)
     yield
     for store in stores:
-        store._thread.shutdown(wait=False)  # pyright: ignore[reportPrivateUsage] a closed store's has ended already
+        store._thread.shutdown()  # pyright: ignore[reportPrivateUsage] a closed store's has ended already
 
 
 @pytest.fixture(autouse=True)

@@ -27,12 +27,21 @@ async def erase(store: Store, conversation_ids: Sequence[int]) -> list[Path]:
     """
     copies = [path for folder in unsaved_folders() for path in folder.glob("unsaved-*.md")]
     copies += damaged_copies(store.path) if store.path else []
-    holding = copies_with(copies, await store.texts(*conversation_ids)) if copies else []
+    holding = copies_with(copies, await _texts(store, conversation_ids)) if copies else []
     # The copies first: the text that finds them is gone with the rows.
     for path in (*holding, copied_file()):
         _delete(path)
     await store.purge(*conversation_ids)
     return holding
+
+
+async def _texts(store: Store, conversation_ids: Sequence[int]) -> list[str]:
+    texts: list[str] = []
+    for each in conversation_ids:
+        found = await store.look_up(each)
+        texts += [found.title] if found else []
+        texts += [message.content for message in await store.messages(each)]
+    return texts
 
 
 def _delete(path: Path) -> None:

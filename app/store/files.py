@@ -113,6 +113,12 @@ def backups(database: Path) -> list[Path]:
     return sorted(database.parent.glob(f"{_glob_escape(database.name)}.backup-v*"))
 
 
+def delete_backups(database: Path | None) -> None:
+    """Deletes those copies; none in memory (None)."""
+    for copy in backups(database) if database else ():
+        copy.unlink(missing_ok=True)
+
+
 def back_up(connection: apsw.Connection, database: Path, version: int) -> Path:
     """Copies the database, as it is at schema `version`, to `NAME.backup-v<version>`; whole or not at all."""
     target = database.with_name(f"{database.name}.backup-v{version}")

@@ -6,11 +6,7 @@ the disk when its call returns. Every method raises StoreError and nothing else;
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import apsw
 
@@ -30,18 +26,13 @@ from app.domain.sampling import SamplingParams
 from app.domain.text import one_line
 from app.domain.trace import ReplyTrace
 from app.store import conversations, drafts, messages, traces
-from app.store.database import BUSY_MS, Database
-from app.store.files import backups
-from app.store.sql import store_error
+from app.store.database import Database
+from app.store.files import delete_backups
+from app.store.thread import StoreThread
 from app.store.traces import pack, unpack
-
-T = TypeVar("T")
-
 
 UNDO_MS = 24 * 3_600_000
 """How long a deleted conversation can be restored; after that it is purged at the next start or end of the program."""
-_QUICK_MS = 200
-"""How long a call that is made again and again waits for a lock of another program."""
 
 
 class Store:
@@ -49,76 +40,50 @@ class Store:
 
     Attributes:
         path: None in memory.
-        notices: what the user should know about the last opening, such as a damaged file that was set aside. Whoever
-            shows them empties them.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self.notices: tuple[str, ...] = ()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        self._database: Database | None = None
-        self._seen = 0
-        self._closed = False
+        self._thread = StoreThread(path)
 
     @classmethod
     async def open(cls, path: Path) -> Store:
         """Opens the database, creating it (0600) and its folder (0700) if need be.
 
         Replies that a dead instance left STREAMING become INTERRUPTED. A damaged file is set aside, and one that cannot
-        be written is opened for reading, see `notices`.
+        be written is opened for reading, see `take_notices`.
         """
-        return await cls(path)._opened()
+        store = cls(path)
+        await store._thread.open()
+        return store
 
     @classmethod
     async def in_memory(cls) -> Store:
         """A store that is gone with the process."""
-        return await cls(None)._opened()
-
-    async def _opened(self) -> Store:
-        try:
-            await self._call(self._ready)
-        except BaseException:
-            self._thread.shutdown(wait=False)
-            raise
-        return self
+        store = cls(None)
+        await store._thread.open()
+        return store
 
     async def close(self) -> None:
         """Ends it after what is under way. Idempotent."""
-        if self._closed:
-            return
-        self._closed = True
+        await self._thread.close()
 
-        def end() -> None:
-            if self._database:
-                self._database.close()
-
-        try:
-            await self._on_thread(end)
-        finally:
-            self._thread.shutdown(wait=False)
+    def take_notices(self) -> tuple[str, ...]:
+        """Returns what the user should know about the last opening, once: such as a damaged file that was set aside."""
+        taken, self._thread.notices = self._thread.notices, ()
+        return taken
 
     async def check(self) -> None:
         """Raises StoreError where nothing can be written now; waits a moment at most."""
-
-        def work() -> None:
-            with self._ready(quick=True, to_write=True).write():
-                pass
-
-        await self._call(work)
+        await self._thread.write(lambda _, __: None, quick=True)
 
     async def changed(self) -> bool:
         """Whether another connection has written since the last call; waits a moment at most."""
-
-        def work() -> bool:
-            before, self._seen = self._seen, self._ready(quick=True).version
-            return before != self._seen
-
-        return await self._call(work)
+        return await self._thread.changed()
 
     async def end_dead_replies(self) -> None:
         """Makes STREAMING replies of instances that died INTERRUPTED."""
-        await self._call(lambda: self._ready(to_write=True).end_dead_replies())
+        await self._thread.use(Database.end_dead_replies)
 
     async def create_conversation(
         self,
@@ -128,10 +93,10 @@ class Store:
     ) -> Conversation:
         """A new conversation without messages."""
 
-        def work(connection: apsw.Connection) -> Conversation:
+        def work(connection: apsw.Connection, _: Database) -> Conversation:
             return conversations.get(connection, conversations.create(connection, _title(title), kind, settings))
 
-        return await self._write(work)
+        return await self._thread.write(work)
 
     async def start_conversation(
         self,
@@ -142,24 +107,24 @@ class Store:
     ) -> tuple[Conversation, Message]:
         """A new conversation with the user's first message, both or neither."""
 
-        def work(connection: apsw.Connection) -> tuple[Conversation, Message]:
+        def work(connection: apsw.Connection, database: Database) -> tuple[Conversation, Message]:
             conversation_id = conversations.create(connection, _title(title), kind, settings)
             draft = messages.new(conversation_id, None, Role.USER, asked.text, ReplyState.DONE, asked.attachments)
-            message = messages.add(connection, draft, self._database.owner if self._database else "")
+            message = messages.add(connection, draft, database.owner)
             conversations.touch(connection, conversation_id, message.id)
             if kind is ConversationKind.ASK:
                 conversations.continue_as(connection, conversation_id, kind)
             return conversations.get(connection, conversation_id), message
 
-        return await self._write(work)
+        return await self._thread.write(work)
 
     async def conversation(self, conversation_id: int) -> Conversation:
         """One that is not deleted."""
-        return await self._read(lambda connection: conversations.get(connection, conversation_id))
+        return await self._thread.read(lambda connection: conversations.get(connection, conversation_id))
 
     async def look_up(self, conversation_id: int) -> Conversation | None:
         """One, deleted or not; None where there is none."""
-        return await self._read(lambda connection: conversations.look_up(connection, conversation_id))
+        return await self._thread.read(lambda connection: conversations.look_up(connection, conversation_id))
 
     async def last_conversation(self, kind: ConversationKind | None = None) -> Conversation | None:
         """The one that was written to last, or the one that the chat or `tok ask` goes on with: see `last_id`."""
@@ -168,50 +133,42 @@ class Store:
             found = conversations.last_id(connection, kind)
             return None if found is None else conversations.get(connection, found)
 
-        return await self._read(work)
+        return await self._thread.read(work)
 
     async def conversations(
         self, query: str = "", limit: int = 500, kind: ConversationKind | None = None
     ) -> list[Conversation]:
         """Newest first, all or those of a kind; with a query those that hold each of its words in the title or in one
         message."""
-        return await self._read(lambda connection: conversations.find(connection, query, limit, kind))
+        return await self._thread.read(lambda connection: conversations.find(connection, query, limit, kind))
 
     async def keep_settings(self, conversation_id: int, settings: ChatSettings) -> None:
         """Keeps what answers a conversation from now on."""
-        await self._write(lambda connection: conversations.keep_settings(connection, conversation_id, settings))
+        await self._thread.write(
+            lambda connection, _: conversations.keep_settings(connection, conversation_id, settings)
+        )
 
     async def continue_as(self, conversation_id: int, kind: ConversationKind) -> None:
         """Notes that the chat, or `tok ask`, goes on with a conversation."""
-        await self._write(lambda connection: conversations.continue_as(connection, conversation_id, kind))
+        await self._thread.write(lambda connection, _: conversations.continue_as(connection, conversation_id, kind))
 
     async def rename(self, conversation_id: int, title: str) -> None:
         """Gives it another title."""
-        await self._write(lambda connection: conversations.change(connection, conversation_id, "title", _title(title)))
+        await self._change(conversation_id, "title", _title(title))
 
     async def delete(self, conversation_id: int) -> None:
         """Hides it; `restore` brings it back, `purge` removes it."""
         now = conversations.now_ms()
-        await self._write(lambda connection: conversations.change(connection, conversation_id, "deleted_ms", now))
+        await self._change(conversation_id, "deleted_ms", now)
 
     async def deleted(self, *, expired: bool = False) -> list[Conversation]:
         """Returns conversations that are deleted, not purged, last deleted first; `expired`: UNDO_MS ago or earlier."""
         before_ms = conversations.now_ms() - UNDO_MS if expired else None
-        return await self._read(lambda connection: conversations.deleted(connection, before_ms))
+        return await self._thread.read(lambda connection: conversations.deleted(connection, before_ms))
 
     async def restore(self, conversation_id: int) -> None:
         """Undoes `delete`."""
-        await self._write(lambda connection: conversations.change(connection, conversation_id, "deleted_ms", None))
-
-    async def texts(self, *conversation_ids: int) -> list[str]:
-        """Returns their titles and the text of all their messages."""
-
-        def work(connection: apsw.Connection) -> list[str]:
-            found = [conversations.look_up(connection, each) for each in conversation_ids]
-            said = [message.content for each in conversation_ids for message in messages.of(connection, each)]
-            return [*(each.title for each in found if each), *said]
-
-        return await self._read(work)
+        await self._change(conversation_id, "deleted_ms", None)
 
     async def purge(self, *conversation_ids: int) -> None:
         """Removes them for good: from the tables, the index, the log and the copies made before migrations.
@@ -220,20 +177,20 @@ class Store:
         old pages until the last instance has closed.
         """
 
-        def work(database: Database, connection: apsw.Connection) -> None:
+        def work(connection: apsw.Connection, database: Database) -> None:
             live = {database.owner, *database.live()}
             for conversation_id in conversation_ids:
                 drafts.forget(connection, conversation_id, live)
                 conversations.remove(connection, conversation_id)
 
         # The copies first: where this is cut short, it begins anew as long as the rows are there.
-        await self._call(self._delete_backups)
-        await self._write_as(work)
-        await self._call(lambda: self._ready().empty_log())
+        await self._thread.call(lambda: delete_backups(self.path))
+        await self._thread.write(work)
+        await self._thread.use(Database.empty_log)
 
     async def set_tip(self, conversation_id: int, message_id: int) -> None:
         """Shows the branch that ends in this message."""
-        await self._write(lambda connection: conversations.touch(connection, conversation_id, message_id))
+        await self._thread.write(lambda connection, _: conversations.touch(connection, conversation_id, message_id))
 
     async def add_message(
         self,
@@ -246,17 +203,17 @@ class Store:
     ) -> Message:
         """A new message, which becomes the tip; on the disk when this returns."""
 
-        def work(connection: apsw.Connection) -> Message:
+        def work(connection: apsw.Connection, database: Database) -> Message:
             draft = messages.new(conversation_id, parent_id, role, content, state, attachments)
-            message = messages.add(connection, draft, self._database.owner if self._database else "")
+            message = messages.add(connection, draft, database.owner)
             conversations.touch(connection, conversation_id, message.id)
             return message
 
-        return await self._write(work)
+        return await self._thread.write(work)
 
     async def journal_reply(self, message_id: int, content: str) -> None:
         """The text so far of a STREAMING reply."""
-        await self._write(lambda connection: messages.set_streaming_content(connection, message_id, content))
+        await self._thread.write(lambda connection, _: messages.set_streaming_content(connection, message_id, content))
 
     async def finish_reply(
         self,
@@ -268,120 +225,69 @@ class Store:
     ) -> Message:
         """The last text and state of a STREAMING reply, and what is known of its generation."""
 
-        def work(connection: apsw.Connection) -> Message:
+        def work(connection: apsw.Connection, _: Database) -> Message:
             messages.finish(connection, message_id, content, state)
             if generation:
                 messages.add_generation(connection, message_id, generation, sampling)
             return messages.get(connection, message_id)
 
-        return await self._write(work)
+        return await self._thread.write(work)
 
     async def withdraw(self, message_id: int) -> bool:
         """Removes a message that nothing answers, and a conversation that has no other; False where that is not so."""
-        return await self._write(lambda connection: messages.withdraw(connection, message_id))
+        return await self._thread.write(lambda connection, _: messages.withdraw(connection, message_id))
 
     async def branch(self, conversation_id: int) -> list[Message]:
         """The messages shown: from the root to the tip."""
-        return await self._read(lambda connection: messages.branch(connection, conversation_id))
+        return await self._thread.read(lambda connection: messages.branch(connection, conversation_id))
 
     async def messages(self, conversation_id: int) -> list[Message]:
         """All of a conversation's messages, whatever their branch; oldest first."""
-        return await self._read(lambda connection: messages.of(connection, conversation_id))
+        return await self._thread.read(lambda connection: messages.of(connection, conversation_id))
 
     async def message(self, message_id: int) -> Message:
         """One message, of whatever conversation."""
-        return await self._read(lambda connection: messages.get(connection, message_id))
+        return await self._thread.read(lambda connection: messages.get(connection, message_id))
 
     async def keep_draft(self, text: str) -> None:
         """Stores what is written here and not sent, in place of what was stored of it before."""
 
-        def work(database: Database, connection: apsw.Connection) -> None:
+        def work(connection: apsw.Connection, database: Database) -> None:
             drafts.keep(connection, database.owner, text)
 
-        await self._write_as(work)
+        await self._thread.write(work)
 
     async def take_drafts(self) -> str:
         """Returns what instances that have ended had not sent, once; never what a running one holds."""
-        return await self._write_as(
-            lambda database, connection: drafts.take(connection, database.owner, database.live())
+        return await self._thread.write(
+            lambda connection, database: drafts.take(connection, database.owner, database.live())
         )
 
     async def save_trace(self, message_id: int, trace: ReplyTrace) -> None:
         """Keeps how a reply came about, in place of what was kept of it before."""
-        data = await self._call(lambda: pack(trace))
-        await self._write(lambda connection: traces.save(connection, message_id, len(trace.tokens), data))
+        data = await self._thread.call(lambda: pack(trace))
+        await self._thread.write(lambda connection, _: traces.save(connection, message_id, len(trace.tokens), data))
 
     async def trace(self, message_id: int) -> ReplyTrace | None:
         """How a reply came about; None where that is not kept, damaged, or written by a newer tokscope."""
-        row = await self._read(lambda connection: traces.load(connection, message_id))
-        return await self._call(lambda: unpack(*row)) if row else None
+        row = await self._thread.read(lambda connection: traces.load(connection, message_id))
+        return await self._thread.call(lambda: unpack(*row)) if row else None
 
     async def trace_bytes(self, conversation_id: int) -> int:
         """What a conversation's traces take, all branches together."""
-        return await self._read(lambda connection: traces.n_bytes(connection, conversation_id))
+        return await self._thread.read(lambda connection: traces.n_bytes(connection, conversation_id))
 
     async def trim_traces(self, max_bytes: int) -> None:
         """Removes the oldest traces, whatever their conversation, until `max_bytes` hold the rest."""
-        await self._write(lambda connection: traces.trim(connection, max_bytes))
+        await self._thread.write(lambda connection, _: traces.trim(connection, max_bytes))
 
     @property
     def read_only(self) -> StoreError | None:
         """Why conversations can be read, and nothing can be saved; None where it can, and before the first call."""
-        return self._database.read_only if self._database else None
+        return self._thread.database.read_only if self._thread.database else None
 
-    def _delete_backups(self) -> None:
-        for copy in backups(self.path) if self.path else ():
-            copy.unlink(missing_ok=True)
-
-    def _ready(self, *, quick: bool = False, to_write: bool = False) -> Database:
-        """The open database; opens it where it is not, and again where it could only be read and shall be written."""
-        busy_ms = _QUICK_MS if quick else BUSY_MS
-        database = self._database
-        if database and (error := database.replaced):
-            self._database = None
-            database.close()
-            raise error
-        if database is None or (to_write and database.read_only):
-            opened = Database(self.path, busy_ms, or_read=not to_write or database is None)
-            self._database, self._seen, self.notices = opened, opened.version, opened.notices
-            if database:
-                database.close()
-            database = opened
-        database.wait_at_most(busy_ms)
-        return database
-
-    async def _read(self, work: Callable[[apsw.Connection], T]) -> T:
-        def run() -> T:
-            with self._ready().read() as connection:
-                return work(connection)
-
-        return await self._call(run)
-
-    async def _write(self, work: Callable[[apsw.Connection], T]) -> T:
-        def run() -> T:
-            with self._ready(to_write=True).write() as connection:
-                return work(connection)
-
-        return await self._call(run)
-
-    async def _write_as(self, work: Callable[[Database, apsw.Connection], T]) -> T:
-        def run() -> T:
-            database = self._ready(to_write=True)
-            with database.write() as connection:
-                return work(database, connection)
-
-        return await self._call(run)
-
-    async def _call(self, work: Callable[[], T]) -> T:
-        if self._closed:
-            raise StoreError("the conversations are closed already")
-        return await self._on_thread(work)
-
-    async def _on_thread(self, work: Callable[[], T]) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except (apsw.Error, OSError, UnicodeError) as error:
-            raise store_error(self.path, error) from error
+    async def _change(self, conversation_id: int, column: str, value: str | int | None) -> None:
+        await self._thread.write(lambda connection, _: conversations.change(connection, conversation_id, column, value))
 
 
 def _title(text: str) -> str:

@@ -40,7 +40,7 @@ async def take_up() -> TakenUp:
     except OSError as error:
         raise store_error(path, error) from error
     store = await Store.open(path)
-    for notice in store.notices:
+    for notice in store.take_notices():
         console.print_stderr(f"tok: {notice}")
     try:
         last = await store.last_conversation(ConversationKind.ASK)
@@ -108,7 +108,7 @@ async def _open_store(options: AskOptions, setup: Setup) -> Store | None:
             raise reported from error
         console.print_error(f"this answer is not saved: {reported}", reported.hint)
         return None
-    for notice in store.notices:
+    for notice in store.take_notices():
         console.print_stderr(f"tok: {notice}")
     if store.read_only and options.save:
         console.print_error(f"this answer is not saved: {store.read_only}", store.read_only.hint)

@@ -41,7 +41,7 @@ async def opened_store() -> AsyncGenerator[Store | None]:
         ) from error
     store = await Store.open(path)
     try:
-        for notice in store.notices:
+        for notice in store.take_notices():
             console.print_stderr(f"tok: {notice}")
         if store.read_only:
             console.print_stderr(f"tok: {store.read_only}: it is only read")

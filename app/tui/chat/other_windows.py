@@ -58,10 +58,8 @@ class OtherWindows:
         session = self._session
         shown = [message.id for message in session.branch]
         found = await session.look()
-        if session.store and session.store.notices:
-            for notice in session.store.notices:
-                self._host.announce(notice, "warning")
-            session.store.notices = ()
+        for notice in session.store.take_notices() if session.store else ():
+            self._host.announce(notice, "warning")
         if found.failure:
             failure = found.failure
             self._host.announce(

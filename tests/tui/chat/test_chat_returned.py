@@ -100,7 +100,7 @@ async def test_it_is_a_draft_before_the_store_forgets_it(tmp_path: Path, monkeyp
 
     async def withdrawing(message_id: int) -> bool:
         select = "SELECT content FROM draft"
-        drafts.extend(await store._read(lambda connection: [text for (text,) in connection.execute(select)]))
+        drafts.extend(await store._thread.read(lambda connection: [text for (text,) in connection.execute(select)]))
         return await withdraw(message_id)
 
     monkeypatch.setattr(store, "withdraw", withdrawing)

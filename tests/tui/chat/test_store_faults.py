@@ -11,7 +11,7 @@ import pytest
 from textual.widgets import Static
 
 from app.domain.conversation import Role, UserMessage
-from app.store import store as store_module
+from app.store import thread as store_module
 from app.store.store import Store
 from app.tui.app import TokscopeApp
 from app.tui.chat import other_windows
@@ -183,8 +183,8 @@ async def test_damaged_pages_end_neither_the_history_nor_the_inspector(tmp_path:
         def broken(_: object) -> None:
             raise apsw.CorruptError("database disk image is malformed")
 
-        read = store._read  # pyright: ignore[reportPrivateUsage] the one way to the file
-        store._read = lambda work: read(broken)  # pyright: ignore[reportPrivateUsage]
+        read = store._thread.read  # pyright: ignore[reportPrivateUsage] the one way to the file
+        store._thread.read = lambda work: read(broken)  # pyright: ignore[reportPrivateUsage]
         await pilot.press("ctrl+b")
         await until(lambda: isinstance(app.screen, HistoryPicker) and "the database is damaged" in detail(app))
         await pilot.press("escape")
@@ -194,7 +194,7 @@ async def test_damaged_pages_end_neither_the_history_nor_the_inspector(tmp_path:
         await pilot.pause()
         await pilot.press("escape")
         await until(lambda: app.screen is chat)
-        store._read = read  # pyright: ignore[reportPrivateUsage]
+        store._thread.read = read  # pyright: ignore[reportPrivateUsage]
     await app.close()
 
 

@@ -121,14 +121,14 @@ async def test_the_versions_of_a_branch_are_found_by_one_read(
     await all_of(session.regenerate())
     await all_of(session.send(UserMessage("on")))
     await all_of(session.regenerate())
-    n_reads, read = 0, store._read
+    n_reads, read = 0, store._thread.read
 
     async def counted(work):
         nonlocal n_reads
         n_reads += 1
         return await read(work)
 
-    monkeypatch.setattr(store, "_read", counted)
+    monkeypatch.setattr(store._thread, "read", counted)
     found = await session.versions(session.branch)
     assert n_reads == saved
     assert [[each.content for each in found[shown.id]] for shown in session.branch] == [

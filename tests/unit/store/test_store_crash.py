@@ -65,7 +65,7 @@ def writers(*arguments: str) -> Iterator[Writers]:
 
 async def stored(path: Path, conversation_id: int) -> dict[int, Message]:
     store = await Store.open(path)
-    assert store.notices == ()
+    assert store.take_notices() == ()
     branch = await store.branch(conversation_id)
     await store.close()
     return {m.id: m for m in branch}

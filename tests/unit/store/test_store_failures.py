@@ -12,7 +12,7 @@ import pytest
 
 from app.domain.conversation import Role, UserMessage
 from app.domain.errors import StoreError
-from app.store import store as store_module
+from app.store import thread as store_module
 from app.store.store import Store
 
 ROOT = Path(__file__).parents[3]
@@ -28,7 +28,7 @@ async def test_a_full_database_is_reported_and_works_again_with_space(tmp_path: 
     path = tmp_path / "chat.db"
     store = await Store.open(path)
     conversation, message = await store.start_conversation("t", UserMessage("kept"))
-    connection = store._database.connection
+    connection = store._thread.database.connection
     connection.pragma("max_page_count", connection.pragma("page_count") + 2)
     with pytest.raises(StoreError, match=r"disk is full, [\d,]+ bytes free") as caught:
         await store.add_message(conversation.id, message.id, Role.USER, "x" * 100_000)

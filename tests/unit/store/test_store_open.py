@@ -32,7 +32,7 @@ async def fill(path: Path, n: int = 1) -> None:
 async def titles(path: Path) -> list[str]:
     store = await Store.open(path)
     try:
-        assert store.notices == ()
+        assert store.take_notices() == ()
         return [c.title for c in await store.conversations("needle")]
     finally:
         await store.close()
@@ -73,7 +73,7 @@ async def test_a_file_that_others_could_read_is_made_private(path: Path):
 
 async def test_the_connection_is_durable_and_forgets_what_is_deleted(path: Path):
     store = await Store.open(path)
-    connection = store._database.connection
+    connection = store._thread.database.connection
     values = [connection.pragma(name) for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")]
     await store.close()
     assert values == ["wal", 2, 1, 1]
@@ -143,7 +143,7 @@ async def test_a_file_that_is_no_database_is_set_aside(path: Path, content: byte
     (path.parent / "chat.db.corrupt-1").write_text("an older one")
     Path.write_bytes(path, content)
     store = await Store.open(path)
-    assert str(path) + ".corrupt-2" in store.notices[0]
+    assert str(path) + ".corrupt-2" in store.take_notices()[0]
     assert await store.conversations() == []
     await store.start_conversation("works", UserMessage("q"))
     await store.close()
@@ -161,12 +161,12 @@ async def test_damage_is_looked_for_after_an_unclean_end_only(path: Path):
     await fill(path, 20)
     damage_a_leaf(path)
     store = await Store.open(path)
-    assert store.notices == ()
+    assert store.take_notices() == ()
     await store.close()
 
     (path.parent / "chat.db.live" / "0123456789abcdef").touch()
     store = await Store.open(path)
-    assert "chat.db.corrupt-1" in store.notices[0]
+    assert "chat.db.corrupt-1" in store.take_notices()[0]
     await store.close()
     saved = await titles(path)
     assert 10 < len(saved) < 20
@@ -180,7 +180,7 @@ async def test_damage_met_while_running_is_reported_and_checked_at_the_next_star
         await asyncio.gather(*(store.branch(c.id) for c in await store.conversations()))
     await store.close()
     store = await Store.open(path)
-    assert "chat.db.corrupt-1" in store.notices[0]
+    assert "chat.db.corrupt-1" in store.take_notices()[0]
     await store.close()
 
 
@@ -206,7 +206,7 @@ async def test_purged_text_is_in_no_file(path: Path, monkeypatch):
 
 
 async def test_purged_text_leaves_the_log_once_nobody_reads_it(path: Path, monkeypatch):
-    monkeypatch.setattr("app.store.store.BUSY_MS", 50)
+    monkeypatch.setattr("app.store.thread.BUSY_MS", 50)
     store = await Store.open(path)
     conversation, _ = await store.start_conversation("secrettitle", UserMessage("xyzzysecret " * 300))
     copy = path.with_name(f"{path.name}.backup-v1")

@@ -101,7 +101,7 @@ async def test_the_new_database_is_used_and_the_old_file_is_named(filled: Path, 
     (tmp_path / "chat.db.live").mkdir()
     (tmp_path / "chat.db.live" / "0123456789abcdef").touch()
     store = await Store.open(path)
-    (notice,) = store.notices
+    (notice,) = store.take_notices()
     found = await store.conversations()
     n_messages = sum(each.n_messages for each in found)
     assert 0.95 * N_CONVERSATIONS * N_MESSAGES <= n_messages < N_CONVERSATIONS * N_MESSAGES
@@ -119,7 +119,7 @@ async def test_the_new_database_is_used_and_the_old_file_is_named(filled: Path, 
     assert (await store.trace(2)) is not None
     await store.close()
     store = await Store.open(path)
-    assert store.notices == ()
+    assert store.take_notices() == ()
     await store.close()
 
 
@@ -177,7 +177,7 @@ async def test_a_reply_that_was_being_written_is_interrupted(tmp_path: Path):
     store = await Store.open(path)
     conversation, asked = await store.start_conversation("t", UserMessage("q"))
     await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "half", ReplyState.STREAMING)
-    await store._call(store._ready().empty_log)
+    await store._thread.use(Database.empty_log)
     content = read(path)
     await store.close()
     write(path, b"\0" * 100 + content[100:])

@@ -59,7 +59,7 @@ async def test_sizes_are_those_of_a_conversation(store: Store):
     await store.save_trace(mine.id, trace(50))
     await store.save_trace(other.id, trace(5))
     sizes = [await store.trace_bytes(each.conversation_id) for each in (mine, other)]
-    rows = store._database.connection.execute("SELECT length(data), n_bytes, n_tokens FROM trace").fetchall()
+    rows = store._thread.database.connection.execute("SELECT length(data), n_bytes, n_tokens FROM trace").fetchall()
     assert rows == [(sizes[0], sizes[0], 50), (sizes[1], sizes[1], 5)]
 
 
@@ -82,14 +82,14 @@ async def test_a_trace_goes_with_its_conversation(store: Store):
     (reply,) = await replies(store)
     await store.save_trace(reply.id, trace(2))
     await store.purge(reply.conversation_id)
-    assert store._database.connection.execute("SELECT count(*) FROM trace").get == 0
+    assert store._thread.database.connection.execute("SELECT count(*) FROM trace").get == 0
 
 
 @pytest.mark.parametrize("change", ["data = x'00'", "format = format + 1"])
 async def test_one_that_cannot_be_read_is_none(store: Store, change: str):
     (reply,) = await replies(store)
     await store.save_trace(reply.id, trace(2))
-    store._database.connection.execute(f"UPDATE trace SET {change}")
+    store._thread.database.connection.execute(f"UPDATE trace SET {change}")
     assert await store.trace(reply.id) is None
 
 

@@ -46,7 +46,7 @@ async def test_sampling_params_are_stored_beside_the_generation(store: Store):
     conversation, asked = await store.start_conversation("t", UserMessage("q"))
     reply = await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "", ReplyState.STREAMING)
     await store.finish_reply(reply.id, "a", ReplyState.DONE, RECORD, SamplingParams(temperature=0.5, stop=("x",)))
-    rows = store._database.connection.execute("SELECT params FROM generation").fetchall()
+    rows = store._thread.database.connection.execute("SELECT params FROM generation").fetchall()
     assert [json.decode(params) for (params,) in rows] == [{"temperature": 0.5, "stop": ["x"]}]
 
 
