@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.domain import units
 from app.domain.generation import DraftCounts
 from app.domain.trace import Origin, TokenTrace
 
@@ -73,6 +74,18 @@ class Drafting:
             return None
         saved_ms = self.n_in_drafts * plain_ms - self.drafts_ms
         return Gain(plain_ms, self.drafts_ms / self.n_in_drafts, saved_ms, n_tokens * plain_ms / total_ms)
+
+    @property
+    def gain_words(self) -> str:
+        """What drafting gained or cost, or why that is unknown, in a few words."""
+        gain = self.gain
+        if gain is not None:
+            kind, saved = ("gain", "saved") if gain.saved_ms >= 0 else ("loss", "cost")
+            return f"{kind} ×{gain.ratio:.2f}: {saved} {units.ms(abs(gain.saved_ms))}"
+        if not self.counts.n_steps:
+            return "nothing drafted, nothing gained"
+        few = "plain steps" if self.n_plain < ENOUGH_PLAIN else "drafts"
+        return f"gain unknown: not enough {few}"
 
     def token(self, token: TokenTrace, timed: bool) -> None:
         """Takes the next token. `timed`: its time is a step's, not the wait for the first token."""

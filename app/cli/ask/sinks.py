@@ -226,16 +226,13 @@ def drafts_note(counts: Iterable[DraftCounts]) -> str:
 
 
 def _drafts(drafted: Drafting) -> tuple[str, ...]:
-    counts, gain = drafted.counts, drafted.gain
+    counts = drafted.counts
     if not counts.n_steps:
         return ("none: no draft was expected to pay",)
-    places = " ".join(f"{share:.0%}" for share in drafted.acceptance)
-    reported = "gain unknown: too few steps with and without drafts"
-    if gain:
-        reported = f"{'gain' if gain.saved_ms >= 0 else 'loss'} ×{gain.ratio:.2f} against the plain steps"
+    places = ", ".join(map(units.percent, drafted.acceptance))
     accepted = f"{counts.n_accepted} of {counts.n_drafted} tokens accepted"
     steps = f"{counts.n_steps} step{'' if counts.n_steps == 1 else 's'}"
-    return (accepted, steps, f"{drafted.mean_accepted:.1f} per step", f"by position {places}", reported)
+    return (accepted, steps, f"{drafted.mean_accepted:.1f} per step", f"by position {places}", drafted.gain_words)
 
 
 def _end(answer: Answer) -> str:

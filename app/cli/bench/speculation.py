@@ -8,6 +8,7 @@ import msgspec
 
 from app.cli.bench.probe import Probe, Prompt, Run, user
 from app.cli.bench.rows import RATE, RATIO, BenchRow
+from app.domain import units
 from app.domain.errors import ModelError
 from app.domain.generation import DraftCounts
 from app.domain.sampling import SamplingParams
@@ -95,5 +96,5 @@ def _rows(name: str, plain: Sequence[Run], drafted: Sequence[Run]) -> Iterator[B
 def _drafts_note(runs: Sequence[Run]) -> str:
     counts = [run.drafting or DraftCounts() for run in runs]
     n_drafted, n_accepted = sum(count.n_drafted for count in counts), sum(count.n_accepted for count in counts)
-    share = f" ({n_accepted / n_drafted:.0%})" if n_drafted else ""
+    share = f" ({units.percent(n_accepted / n_drafted)})" if n_drafted else ""
     return f"drafted {n_drafted}, accepted {n_accepted}{share}"

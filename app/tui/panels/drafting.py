@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.analysis.drafting import ENOUGH_PLAIN, Drafting
+from app.analysis.drafting import Drafting
 from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.domain import units
@@ -80,18 +80,7 @@ def _mean(drafting: Drafting) -> str:
 
 def _gain_in_short(drafting: Drafting) -> tuple[str, str]:
     gain = drafting.gain
-    if gain is None:
-        return (_unknown(drafting), "dim")
-    if gain.saved_ms >= 0:
-        return (f"gain ×{gain.ratio:.2f}: saved {units.ms(gain.saved_ms)}", "ok")
-    return (f"loss ×{gain.ratio:.2f}: cost {units.ms(-gain.saved_ms)}", "bad")
-
-
-def _unknown(drafting: Drafting) -> str:
-    if not drafting.counts.n_steps:
-        return "nothing drafted, nothing gained"
-    kind = "plain steps" if drafting.n_plain < ENOUGH_PLAIN else "drafts"
-    return f"gain unknown: not enough {kind}"
+    return drafting.gain_words, "dim" if gain is None else "ok" if gain.saved_ms >= 0 else "bad"
 
 
 def _gain(drafting: Drafting) -> list[Line]:

@@ -289,8 +289,8 @@ def test_drafts_are_reported_where_there_were_any(tok) -> None:
     outcome = tok("ask", "x", "--json", "--stats", engine=engine)
     reported = json.loads(msgspec.json.encode(msgspec.structs.asdict(counts)))
     assert outcome.json["drafting"] == reported | {"gain": None}
-    drafts = "drafts   4 of 5 tokens accepted · 2 steps · 2.0 per step · by position 100% 100% 0%"
-    assert f"{drafts} · gain unknown: too few steps with and without drafts" in outcome.err
+    drafts = "drafts   4 of 5 tokens accepted · 2 steps · 2.0 per step · by position 100 %, 100 %, 0.0 %"
+    assert f"{drafts} · gain unknown: not enough plain steps" in outcome.err
 
 
 def test_whether_drafts_paid_is_measured_in_the_same_run(tok) -> None:
@@ -303,7 +303,7 @@ def test_whether_drafts_paid_is_measured_in_the_same_run(tok) -> None:
     script = Reply(tokens=tokens, drafting=DraftCounts(8, 8, 8, (8,), (8,)), finish=FinishReason.LENGTH)
     outcome = tok("ask", "hi", "--stats", "--json", engine=ScriptedEngine([script]))
     assert outcome.json["drafting"]["gain"] == pytest.approx((8 + 16) * 10 / (8 * 10 + 8 * 12), abs=1e-3)
-    assert "by position 100% · gain ×1.36 against the plain steps" in outcome.err
+    assert "by position 100 % · gain ×1.36: saved 64.0 ms" in outcome.err
 
 
 def test_speculation_that_never_drafted_says_so(tok) -> None:
