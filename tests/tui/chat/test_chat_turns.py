@@ -237,8 +237,8 @@ async def test_what_the_engine_says_of_the_prompt_stands_above_the_reply_and_is_
 @pytest.mark.parametrize(
     ("held_by", "reported"),
     [
-        ((7,), "this one begins when it has ended. Let it run on, or stop it."),
-        ((7, 8), "this one begins when one of them has ended. Let one run on, or stop it."),
+        ((7,), "Waiting: a paused reply uses the only slot. Resume or stop it."),
+        ((7, 8), "Waiting: 2 paused replies use all slots. Resume or stop one."),
     ],
 )
 async def test_a_message_that_waits_for_paused_replies_says_what_it_waits_for(
