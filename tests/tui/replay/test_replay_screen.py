@@ -56,7 +56,8 @@ async def test_it_shows_the_conversation_and_the_recorded_figures(recording: Rec
         assert (meter.ttft_ms, meter.decode_ms, meter.prefill_ms) == (25.0, 20.0, 15.0)
         assert (meter.seed, meter.finish_reason) == (42, FinishReason.LENGTH)
         assert chat.state.header.text.startswith("Tiny Test · Q4_1 · precise · One?")
-        assert chat.player.text == "■ replay · 0.1 of 0.1 s · at once · run.jsonl · recorded 2026-01-02 03:04 UTC"
+        ended = "■ replay · 0.1 of 0.1 s · at once · run.jsonl · recorded 2026-01-02 03:04 UTC"
+        await until(lambda: chat.player.text == ended)
         assert not chat.composer.display
     assert not data_dir().exists()
 
