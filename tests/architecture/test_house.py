@@ -108,3 +108,38 @@ def test_tests_lie_where_the_modules_lie() -> None:
     mirrored += [Path("app", *home.parts) for home in homes if home.parts[0] == "tui"]
     assert len(mirrored) > 20
     assert [path for path in mirrored if not (ROOT / path).is_dir()] == []
+
+
+def extent(name: str, seen: set[str]) -> tuple[int, set[str]]:
+    """Returns the lines and the methods of a class and of its own bases in `app`."""
+    found = next((node for (_, each), node in CLASSES.items() if each == name), None)
+    if found is None or name in seen:
+        return 0, set()
+    seen.add(name)
+    n_lines = (found.end_lineno or found.lineno) - found.lineno + 1
+    methods = {node.name for node in found.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
+    for base in found.bases:
+        root = base.value if isinstance(base, ast.Subscript) else base
+        if isinstance(root, ast.Name):
+            more, names = extent(root.id, seen)
+            n_lines, methods = n_lines + more, methods | names
+    return n_lines, methods
+
+
+def test_no_class_is_too_large_to_be_read() -> None:
+    """At most 400 lines and 40 methods, those of its own bases included."""
+    extents = {name: extent(name, set()) for _, name in CLASSES}
+    assert extents["ReplayScreen"][0] > extents["ChatScreen"][0]
+    too_large = {name: (n, len(methods)) for name, (n, methods) in extents.items() if n > 400 or len(methods) > 40}
+    assert too_large == {}
+
+
+def test_no_docstring_points_at_its_module() -> None:
+    docstrings = {
+        f"{module}:{node.name}": ast.get_docstring(node) or ""
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+    }
+    assert len(docstrings) > 1000
+    assert [name for name, text in docstrings.items() if text.startswith("See the module")] == []
