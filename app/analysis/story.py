@@ -64,7 +64,7 @@ def _input(meter: RunMeter) -> str:
 
 
 def _prediction(first: TokenTrace, model: ModelReady | None) -> str:
-    each = f"each of the {model.n_vocab:,} tokens" if model is not None else "every token"
+    each = f"each of the {model.native.n_vocab:,} tokens" if model and model.native else "every token"
     best = [f"{quoted(top.text)} {percent(top.p)}" for top in first.top[:2]]
     said = f" and gave {' and '.join(best)}" if best else ""
     return (
@@ -128,7 +128,8 @@ def _drafts(meter: RunMeter) -> str:
 
 def _batching(meter: RunMeter, model: ModelReady | None) -> str:
     prefill, decode = meter.prefill_ms_per_token, meter.decode_ms_per_token
-    slots = f" Up to {model.n_slots} replies can share a pass." if model and model.n_slots > 1 else ""
+    n_slots = model.native.n_slots if model and model.native else 1
+    slots = f" Up to {n_slots} replies can share a pass." if n_slots > 1 else ""
     if prefill and decode:
         return (
             f"Many tokens go through the model in one pass: the prompt's took {units.ms(prefill)} each, "

@@ -11,7 +11,7 @@ from msgspec import Struct
 from app.domain.generation import CellSpan, DraftCounts, FinishReason, PromptSpans, Stop, Timings, Usage
 from app.domain.trace import Prediction, PromptToken, TokenTrace
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 
 
 class Device(Struct, frozen=True, array_like=True):
@@ -57,20 +57,15 @@ class AdapterReady(Struct, frozen=True, array_like=True):
     """Default for requests that give none."""
 
 
-class ModelReady(Struct, frozen=True, tag=True, array_like=True):
-    """The model is loaded. Every figure is read back from llama.cpp, not copied from the request."""
+class NativeFacts(Struct, frozen=True, array_like=True):
+    """A model in llama.cpp. Every figure is read back from it, not copied from the request."""
 
-    path: str
-    title: str
-    """`general.name` of the GGUF, or the file's name."""
     architecture: str
     quant: str
     """As in `Q4_1`."""
     n_params: int
     model_bytes: int
     kv_bytes: int
-    n_ctx: int
-    """Context window of one slot, in tokens."""
     n_ctx_train: int
     n_vocab: int
     n_slots: int
@@ -79,19 +74,32 @@ class ModelReady(Struct, frozen=True, tag=True, array_like=True):
     placement: tuple[LayerPlacement, ...]
     n_threads: int
     flash_attn: str
-    load_ms: float
     build: str
-    notices: tuple[str, ...] = ()
-    """Notices for the user: a smaller context than requested, a fallback template."""
     adapters: tuple[AdapterReady, ...] = ()
     """The loaded LoRA adapters."""
     pass_bytes: int = 0
     """Weight bytes that a decode of one token reads; of a mixture of experts, only the active ones. 0 if unknown."""
 
+
+class ModelReady(Struct, frozen=True, tag=True, array_like=True):
+    """The model is loaded."""
+
+    path: str
+    title: str
+    """`general.name` of the GGUF, or the file's name."""
+    n_ctx: int
+    """Context window of one slot, in tokens."""
+    load_ms: float
+    notices: tuple[str, ...] = ()
+    """Notices for the user: a smaller context than requested, a fallback template."""
+    native: NativeFacts | None = None
+    """None for a backend that is not llama.cpp on this machine."""
+
     @property
     def on_cpu(self) -> bool:
-        """Whether the CPU computes every layer, so that other work on it slows generation."""
-        return all(placed.device.upper().startswith("CPU") for placed in self.placement)
+        """Whether this machine's CPU computes every layer, so that other work on it slows generation."""
+        placement = self.native.placement if self.native else ()
+        return bool(placement) and all(placed.device.upper().startswith("CPU") for placed in placement)
 
 
 class LoadFailed(Struct, frozen=True, tag=True, array_like=True):

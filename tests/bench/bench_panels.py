@@ -22,7 +22,7 @@ from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.domain.generation import PromptSpans
 from app.domain.trace import TokenTrace, TopToken
-from app.protocol.events import GenerationStarted, LayerPlacement, ModelReady, PrefillProgress, TokensGenerated
+from app.protocol.events import GenerationStarted, LayerPlacement, PrefillProgress, TokensGenerated
 from app.tui.panels.choice import PanelChoice
 from app.tui.panels.column import PanelColumn
 from app.tui.panels.pages import PAGES, page
@@ -30,13 +30,11 @@ from app.tui.panels.registry import PANELS
 from app.tui.panels.status import StatusLine
 from app.tui.tokens.reply import ReplyTokens
 from app.tui.tokens.tint import Tint
+from tests.fakes.engine_events import make_ready
 
 N_TICKS = 200
 TOKENS_A_TICK = 18
-MODEL = ModelReady(
-    "/m.gguf", "SmolLM2 135M Instruct", "llama", "Q4_1", 134_515_008, 98 << 20, 45 << 20, 8192, 8192, 49152, 2, 30,
-    (LayerPlacement("CPU", 30),), 2, "auto", 300.0, "b1",
-)  # fmt: skip
+MODEL = make_ready("/m.gguf", model_bytes=98 << 20, kv_bytes=45 << 20, placement=(LayerPlacement("CPU", 30),))
 
 
 def token(rng: random.Random) -> TokenTrace:

@@ -21,10 +21,12 @@ from app.protocol.events import (
     Hello,
     LayerPlacement,
     ModelReady,
+    NativeFacts,
 )
 
 BUILD = "llama-cpp-python 0.3.36 (scripted)"
 EOG = Stop("eog", "<|im_end|>", 2)
+MODEL_PATH = "/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 N_VOCAB = 49_152
 N_KEPT = 4
 """Candidates that the scripted chain leaves."""
@@ -37,17 +39,14 @@ def make_hello(pid: int = 4242) -> Hello:
     return Hello(PROTOCOL_VERSION, pid, BUILD, (Device("CPU", "Scripted CPU", "CPU", 4 << 30, 8 << 30),))
 
 
-def make_ready(path: str = "/models/SmolLM2-135M-Instruct.Q4_1.gguf", **changes: Any) -> ModelReady:
-    """SmolLM2-135M-Instruct Q4_1 with a window of 8192 tokens and two slots."""
-    ready = ModelReady(
-        path=path,
-        title="SmolLM2 135M Instruct",
+def make_ready(path: str = MODEL_PATH, **changes: Any) -> ModelReady:
+    """SmolLM2-135M-Instruct Q4_1 with a window of 8192 tokens and two slots; `changes` may be of its native facts."""
+    native = NativeFacts(
         architecture="llama",
         quant="Q4_1",
         n_params=134_515_008,
         model_bytes=96_700_000,
         kv_bytes=377_487_360,
-        n_ctx=8192,
         n_ctx_train=8192,
         n_vocab=N_VOCAB,
         n_slots=2,
@@ -55,9 +54,11 @@ def make_ready(path: str = "/models/SmolLM2-135M-Instruct.Q4_1.gguf", **changes:
         placement=(LayerPlacement("CPU", 30),),
         n_threads=2,
         flash_attn="auto",
-        load_ms=180.0,
         build=BUILD,
     )
+    inside = {name: changes.pop(name) for name in NativeFacts.__struct_fields__ if name in changes}
+    native = msgspec.structs.replace(native, **inside)
+    ready = ModelReady(path=path, title="SmolLM2 135M Instruct", n_ctx=8192, load_ms=180.0, native=native)
     return msgspec.structs.replace(ready, **changes)
 
 

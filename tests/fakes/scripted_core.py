@@ -22,7 +22,7 @@ from app.protocol.events import (
     LoadProgress,
     ModelReady,
 )
-from tests.fakes.engine_events import make_finished, make_lost, make_ready
+from tests.fakes.engine_events import make_finished, make_lost
 from tests.fakes.gate import Gate
 from tests.fakes.scripted_run import ScriptedRun
 from tests.fakes.scripts import Load, Reply, reply
@@ -61,7 +61,7 @@ class ScriptedCore:
         self._gate = Gate(free=not gated)
         self._load_gate = Gate(free=not load_gated)
         self._last_id = 0
-        self._model: ModelReady | None = make_ready() if loaded else None
+        self._model: ModelReady | None = self._ready() if loaded else None
         self._reload = self._model
         self._state = EngineState.READY if loaded else EngineState.NO_MODEL
 
@@ -106,7 +106,7 @@ class ScriptedCore:
     async def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
         self.loads.append(command)
         script = self.load_scripts.pop(0) if self.load_scripts else Load()
-        outcome = script.outcome or make_ready(path=command.path)
+        outcome = script.outcome or self._ready(command.path)
         self._restart()
         self._model, self._state = None, EngineState.LOADING
         gate = self._load_gate
@@ -170,6 +170,10 @@ class ScriptedCore:
             del self._runs[command.request_id]
             self._gate.n_open -= 1
             self._gate.change()
+
+    def _ready(self, path: str = "model") -> ModelReady:
+        """The model, without the facts of llama.cpp."""
+        return ModelReady(path, "Somewhere Else 1B", 4096, 180.0)
 
     def _understood(self, command: Generate) -> Generate:
         """What of a request it can do: it knows no candidates, stages or prompt tokens, and does not steer."""

@@ -13,6 +13,7 @@ from app.protocol.events import (
     BenchMeasured,
     EngineLost,
     Hello,
+    ModelReady,
     Predicted,
     PromptFit,
     Scored,
@@ -20,7 +21,7 @@ from app.protocol.events import (
     ScoreFinished,
     Tokenized,
 )
-from tests.fakes.engine_events import make_hello, make_prediction
+from tests.fakes.engine_events import MODEL_PATH, make_hello, make_prediction, make_ready
 from tests.fakes.scripted_core import ScriptedCore
 from tests.fakes.scripted_text import fit_of, rendered, scored, tokens_of
 from tests.fakes.scripts import Load, Reply
@@ -66,6 +67,9 @@ class ScriptedEngine(ScriptedCore):
     @property
     def hello(self) -> Hello | None:
         return make_hello()
+
+    def _ready(self, path: str = MODEL_PATH) -> ModelReady:
+        return make_ready(path)
 
     def _understood(self, command: Generate) -> Generate:
         return command

@@ -63,10 +63,11 @@ def test_a_chain_chooses_what_llama_cpp_chooses(loaded: LoadedModel, name: str) 
 
 def test_the_account_of_the_model_is_true(loaded: LoadedModel, smollm2: Path) -> None:
     ready = describe(loaded, str(smollm2), 1.0)
-    assert (ready.architecture, ready.quant, ready.n_vocab, ready.n_ctx) == ("llama", "Q4_1", 49152, 1024)
-    assert ready.n_params == 134_515_008
-    assert ready.kv_bytes == 2 * 1024 * 30 * (192 + 192) * 2  # slots × cells × layers × (K and V width) × f16
-    assert sum(on.n_layers for on in ready.placement) == ready.n_layers == 31
+    native = ready.native
+    assert (native.architecture, native.quant, native.n_vocab, ready.n_ctx) == ("llama", "Q4_1", 49152, 1024)
+    assert native.n_params == 134_515_008
+    assert native.kv_bytes == 2 * 1024 * 30 * (192 + 192) * 2  # slots × cells × layers × (K and V width) × f16
+    assert sum(on.n_layers for on in native.placement) == native.n_layers == 31
 
 
 def test_probabilities_are_those_of_an_exact_softmax(loaded: LoadedModel, context: NativeContext) -> None:

@@ -37,7 +37,7 @@ async def test_a_worker_outlives_wrong_files_and_wrong_names(client, tmp_path):
     good = write_lora(tmp_path / "style.gguf", n_layers=30, n_embd=576)
     ready = await load(client, model(LoraAdapter(name="style", path=str(good), scale=0.5)))
     assert isinstance(ready, ModelReady)
-    assert ready.adapters == (AdapterReady("style", str(good), 0.5),)
+    assert ready.native.adapters == (AdapterReady("style", str(good), 0.5),)
 
     wrong = await finished(client, {"stile": 1.0})
     assert (wrong.finish_reason, wrong.error) == (

@@ -61,7 +61,7 @@ async def test_hello_load_and_a_reply(client, smollm2, tmp_path, capfd):
     fractions = [event.fraction for event in events[:-1]]
     assert fractions == sorted(fractions)
     assert isinstance(ready, ModelReady)
-    assert (ready.n_vocab, ready.n_ctx, ready.quant) == (49152, 2048, "Q4_1")
+    assert (ready.native.n_vocab, ready.n_ctx, ready.native.quant) == (49152, 2048, "Q4_1")
 
     events = await ask(client, temperature=0.0, max_tokens=12)
     assert isinstance(events[0], GenerationStarted)

@@ -41,7 +41,7 @@ async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
     yield BenchRow(suite=SUITE, name=f"whole loop / tg{N_GEN}", unit=RATIO, values=shares)
     pairs = [(a.rate, b.rate) for a, b in zip(traced, plain, strict=True) if a.rate and b.rate]
     costs = tuple(1e3 / with_trace - 1e3 / without for with_trace, without in pairs)
-    reported = f"a token, at {probe.model.n_vocab} tokens of vocabulary" if probe.model else ""
+    reported = f"a token, at {probe.native.n_vocab} tokens of vocabulary"
     yield BenchRow(suite=SUITE, name="cost of the trace", unit=MS, values=costs, note=reported)
     async for row in _first_tokens(probe, n_reps):
         yield row

@@ -35,8 +35,8 @@ async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
     for branch, kind in ((False, "unrelated"), (True, "of one prompt")):
         for n in SEQUENCES:
             name = f"{n} {kind}"
-            if n > probe.model.n_slots:
-                missing = f"only {probe.model.n_slots} slots fit in memory"
+            if n > probe.native.n_slots:
+                missing = f"only {probe.native.n_slots} slots fit in memory"
                 yield BenchRow(suite=SUITE, name=name, unit=RATE, missing=missing)
                 continue
             rates = [await _together(probe, n, seed, branch=branch) for seed in range(n_reps)]

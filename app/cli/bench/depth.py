@@ -14,11 +14,10 @@ DEPTH = 4096
 
 async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
     """Yields prefill and decode at `DEPTH`."""
-    assert probe.model is not None
     for name, n_prompt, n_gen in ((f"pp{N_PROMPT}", N_PROMPT, 0), (f"tg{N_GEN}", 0, N_GEN)):
         row = BenchRow(suite=SUITE, name=f"{name} @ d{DEPTH}", unit=RATE)
-        if 0 < probe.model.n_ctx_train < DEPTH + n_prompt + n_gen:
-            missing = f"the model was trained on {probe.model.n_ctx_train} tokens"
+        if 0 < probe.native.n_ctx_train < DEPTH + n_prompt + n_gen:
+            missing = f"the model was trained on {probe.native.n_ctx_train} tokens"
             yield BenchRow(suite=SUITE, name=row.name, unit=RATE, missing=missing)
             continue
         values = tuple([await probe.raw(n_prompt, n_gen, DEPTH, warm_up=not i) for i in range(n_reps)])

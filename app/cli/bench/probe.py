@@ -17,7 +17,7 @@ import msgspec
 
 from app.client.engine import Benchable, Engine, Queryable, require
 from app.domain.conversation import Role
-from app.domain.errors import EngineLostError, GenerationError, ModelError
+from app.domain.errors import EngineLostError, GenerationError, ModelError, UsageError
 from app.domain.generation import DraftCounts, FinishReason, Usage
 from app.domain.sampling import SamplingParams
 from app.protocol.commands import Bench, ChatMessage, Generate, LoadModel, Tokenize
@@ -29,6 +29,7 @@ from app.protocol.events import (
     GenerationStarted,
     LoadFailed,
     ModelReady,
+    NativeFacts,
     TokensGenerated,
 )
 
@@ -76,6 +77,13 @@ class Probe:
         self._nonces = itertools.count(1)
         self._words_a_token = 0.0
         self.model: ModelReady | None = None
+
+    @property
+    def native(self) -> NativeFacts:
+        """What llama.cpp says of the model. Raises UsageError for a backend that is not llama.cpp."""
+        if self.model is None or self.model.native is None:
+            raise UsageError("this engine cannot be measured alone", "Use a local model.")
+        return self.model.native
 
     async def load(self, command: LoadModel | None = None) -> float:
         """Loads the model, or the same one with other options; returns the seconds until it was ready.

@@ -98,11 +98,12 @@ async def _guarded(name: str, probe: Probe, n_reps: int) -> AsyncGenerator[Bench
 def _environment(engine: Engine, model: LocatedModel) -> dict[str, Any]:
     ready, hello = engine.model, engine.hello
     assert ready is not None
-    assert hello is not None
+    if (native := ready.native) is None or hello is None:
+        raise UsageError("this engine cannot be measured alone", "Use a local model.")
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "tokscope": __version__,
-        "build": ready.build,
+        "build": native.build,
         "platform": platform.platform(),
         "python": platform.python_version(),
         "n_cpus": os.cpu_count(),
@@ -111,12 +112,12 @@ def _environment(engine: Engine, model: LocatedModel) -> dict[str, Any]:
         ],
         "model": model.title,
         "file": Path(ready.path).name,
-        "architecture": ready.architecture,
-        "quant": ready.quant,
-        "n_params": ready.n_params,
-        "model_bytes": ready.model_bytes,
+        "architecture": native.architecture,
+        "quant": native.quant,
+        "n_params": native.n_params,
+        "model_bytes": native.model_bytes,
         "n_ctx": ready.n_ctx,
-        "n_threads": ready.n_threads,
-        "placement": {on.device: on.n_layers for on in ready.placement},
-        "flash_attn": ready.flash_attn,
+        "n_threads": native.n_threads,
+        "placement": {on.device: on.n_layers for on in native.placement},
+        "flash_attn": native.flash_attn,
     }

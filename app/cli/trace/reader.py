@@ -120,7 +120,7 @@ class _Reader:
             hint = f"this tokscope reads version {VERSION}"
             raise self._wrong(f"the trace has format version {one_line(str(version), 20)}", hint)
         try:
-            return from_named(data, Header)
+            return from_named(_with_native(data), Header)
         except ValueError as error:
             raise self._wrong(f"the header is wrong: {error}") from None
 
@@ -144,6 +144,15 @@ class _Reader:
 
     def _wrong(self, message: str, hint: str = "") -> UsageError:
         return UsageError(f"{one_line(str(self._path), 400)}:{self._number}: {message}", hint)
+
+
+def _with_native(header: dict[str, Any]) -> dict[str, Any]:
+    """Returns an older header, whose `ready` held the facts of llama.cpp itself, as one of today."""
+    match header:
+        case {"model": {"ready": {"architecture": _} as ready} as model}:
+            return header | {"model": model | {"ready": ready | {"native": ready}}}
+        case _:
+            return header
 
 
 def _is_object(line: bytes) -> bool:

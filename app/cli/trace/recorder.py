@@ -96,11 +96,11 @@ class TraceRecorder:
         if self._has_header or self._started is None or self._model is None:
             return
         self._has_header = True
-        started = self._started
+        started, native = self._started, self._model.ready.native
         header = Header(
             tokscope=__version__,
             time=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
-            build=self._model.ready.build,
+            build=native.build if native else "",
             model=self._model,
             preset=self._preset.name,
             sampling=self._preset.sampling,

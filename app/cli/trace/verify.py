@@ -120,7 +120,9 @@ def run_verify(recording: Recording, model: str | None, launcher: EngineLauncher
     warn_of([*loaded.problems, *catalogue.problems])
     located = locate(model or recording.model.name, catalogue, loaded.settings.models_dir)
     ready = recording.model.ready
-    options = replace(recording.model.options, n_ctx=ready.n_ctx, n_threads=ready.n_threads, n_slots=1)
+    options = replace(recording.model.options, n_ctx=ready.n_ctx, n_slots=1)
+    if ready.native:
+        options = replace(options, n_threads=ready.native.n_threads)
     verdict = asyncio.run(_verify(recording, replace(located, options=options), launcher))
     if as_json:
         console.print_json(as_object(verdict))
@@ -158,7 +160,7 @@ def _warnings(recording: Recording, sha256: str, ready: ModelReady) -> list[str]
     reported += [
         f"another {name}: recorded {one_line(before[name])}, here {one_line(now[name])}"
         for name in now
-        if before[name] != now[name]
+        if name in before and before[name] != now[name]
     ]
     if not recording.sampling.exact:
         reported.append("it was not recorded with --exact: a close draw may differ")
@@ -169,12 +171,15 @@ def _warnings(recording: Recording, sha256: str, ready: ModelReady) -> list[str]
 
 def _computed_alike(ready: ModelReady) -> dict[str, str]:
     """What of a loaded model decides how its sums round, in words."""
+    window = {"context window": str(ready.n_ctx)}
+    if (native := ready.native) is None:
+        return window
     return {
-        "build": ready.build,
-        "number of threads": str(ready.n_threads),
-        "context window": str(ready.n_ctx),
-        "flash attention": ready.flash_attn,
-        "placement": ", ".join(f"{on.n_layers} layers on {on.device}" for on in ready.placement),
+        "build": native.build,
+        "number of threads": str(native.n_threads),
+        **window,
+        "flash attention": native.flash_attn,
+        "placement": ", ".join(f"{on.n_layers} layers on {on.device}" for on in native.placement),
     }
 
 

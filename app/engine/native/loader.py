@@ -17,7 +17,7 @@ from app.engine.native import library
 from app.engine.native.context import ContextError, NativeContext
 from app.engine.native.devices import has_gpu, list_devices
 from app.engine.native.model import LoadCancelled, LoadError, NativeModel
-from app.protocol.events import AdapterReady, ModelReady
+from app.protocol.events import AdapterReady, ModelReady, NativeFacts
 
 _OUT_OF_MEMORY = re.compile(r"alloc|memory|buffer", re.IGNORECASE)
 
@@ -228,24 +228,26 @@ def describe(loaded: LoadedModel, path: str, load_ms: float, sizes: ModelSizes |
     return ModelReady(
         path=path,
         title=model.name,
-        architecture=model.architecture,
-        quant=model.quant,
-        n_params=model.n_params,
-        model_bytes=model.size_bytes,
-        kv_bytes=_exact_kv_bytes(context, sizes),
         n_ctx=context.n_ctx,
-        n_ctx_train=model.n_ctx_train,
-        n_vocab=context.n_vocab,
-        n_slots=context.n_slots,
-        n_layers=sum(on.n_layers for on in model.placement) or model.n_layers,
-        placement=model.placement,
-        n_threads=context.n_threads,
-        flash_attn=context.flash_attn,
         load_ms=load_ms,
-        build=library.build(),
         notices=tuple(loaded.notices),
-        adapters=tuple(AdapterReady(each.name, each.path, each.scale) for each in model.adapters.wanted),
-        pass_bytes=sizes.pass_bytes if sizes else 0,
+        native=NativeFacts(
+            architecture=model.architecture,
+            quant=model.quant,
+            n_params=model.n_params,
+            model_bytes=model.size_bytes,
+            kv_bytes=_exact_kv_bytes(context, sizes),
+            n_ctx_train=model.n_ctx_train,
+            n_vocab=context.n_vocab,
+            n_slots=context.n_slots,
+            n_layers=sum(on.n_layers for on in model.placement) or model.n_layers,
+            placement=model.placement,
+            n_threads=context.n_threads,
+            flash_attn=context.flash_attn,
+            build=library.build(),
+            adapters=tuple(AdapterReady(each.name, each.path, each.scale) for each in model.adapters.wanted),
+            pass_bytes=sizes.pass_bytes if sizes else 0,
+        ),
     )
 
 

@@ -84,9 +84,11 @@ def show_state(welcome: Welcome, now: Situation) -> None:
 
 
 def facts(model: ModelReady) -> str:
-    """Returns size, context window and device on one line."""
-    size = f"{model.n_params / 1e9:.1f} B" if model.n_params >= 1e9 else f"{model.n_params / 1e6:.0f} M"
-    where = f"CPU, {model.n_threads} threads" if model.on_cpu else " + ".join(p.device for p in model.placement)
+    """Returns the context window on one line, between size and device if they are known."""
+    if (native := model.native) is None:
+        return f"context {model.n_ctx}"
+    size = f"{native.n_params / 1e9:.1f} B" if native.n_params >= 1e9 else f"{native.n_params / 1e6:.0f} M"
+    where = f"CPU, {native.n_threads} threads" if model.on_cpu else " + ".join(p.device for p in native.placement)
     return f"{size} parameters · context {model.n_ctx} · {where}"
 
 

@@ -56,8 +56,9 @@ def header_left(now: Situation, keymap: Keymap) -> list[Segment]:
     """Returns model, quantisation, preset and title; a click on one changes it."""
     name = now.load.title or (now.model.title if now.model else "no model")
     segments = [Segment(one_line(name, 48), "bold $primary", keymap.action("model"), 5)]
-    if now.model and now.model.quant and now.model.quant not in name:
-        segments.append(Segment(one_line(now.model.quant, 12), _MUTED, keymap.action("model"), 2))
+    quant = now.model.native.quant if now.model and now.model.native else ""
+    if quant and quant not in name:
+        segments.append(Segment(one_line(quant, 12), _MUTED, keymap.action("model"), 2))
     segments.append(Segment(one_line(now.preset, 24), "$accent", keymap.action("preset"), 3))
     if now.title:
         segments.append(Segment(one_line(now.title, 60), _MUTED, keymap.action("rename"), 1))

@@ -28,7 +28,7 @@ def _cost(meter: RunMeter, model: ModelReady | None, width: int) -> Forms:
         (("input: many tokens in one pass", "dim"),),
         (("output: one pass for each token", "dim"),),
     )
-    if n_bytes := model.pass_bytes if model else 0:
+    if n_bytes := model.native.pass_bytes if model and model.native else 0:
         pass_ms = meter.latency.pass_ms
         rate = f" at {n_bytes / pass_ms / 1e6:.1f} GB/s" if pass_ms else ""
         why = (*why, ((f"a pass reads {units.size(n_bytes)}{rate}", "dim"),))

@@ -14,11 +14,14 @@ def _model(model: ModelReady | None, width: int) -> Forms:
     if model is None:
         none: Line = (("none loaded", "dim"),)
         return (title, none, (), ()), (title, none)
-    layers = " + ".join(f"{one_line(place.device, 12)} {place.n_layers}" for place in model.placement)
+    if (native := model.native) is None:
+        only: Line = ((wrap(one_line(model.title, 60), width, 1)[0], "dim"),)
+        return (title, only, (), ()), (title, only)
+    layers = " + ".join(f"{one_line(place.device, 12)} {place.n_layers}" for place in native.placement)
     facts = (
-        one_line(model.title if model.quant in model.title else f"{model.title} {model.quant}", 60),
-        f"{layers}: {model.n_layers - 1} layers + output" if model.n_layers else layers,
-        f"KV {units.size(model.kv_bytes)} · {model.n_threads} threads",
+        one_line(model.title if native.quant in model.title else f"{model.title} {native.quant}", 60),
+        f"{layers}: {native.n_layers - 1} layers + output" if native.n_layers else layers,
+        f"KV {units.size(native.kv_bytes)} · {native.n_threads} threads",
     )
     lines: list[Line] = [((wrap(fact, width, 1)[0], "dim"),) for fact in facts]
     return (title, *lines), (title, lines[0])

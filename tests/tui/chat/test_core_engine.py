@@ -102,6 +102,7 @@ async def test_panels_pages_and_inspector_open(tmp_path: Path) -> None:
         chat = await ready(app)
         await pilot.press(*"why?", "enter")
         await answered(chat)
+        assert not any("threads" in line or "KV" in line for line in chat.panels.shown)
         await pilot.press("f7")
         await until(lambda: isinstance(app.screen, WatchScreen))
         for _ in PAGES:

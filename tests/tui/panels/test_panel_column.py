@@ -12,17 +12,19 @@ from app.protocol.events import (
     GenerationFinished,
     GenerationStarted,
     LayerPlacement,
-    ModelReady,
     PrefillProgress,
     TokensGenerated,
 )
 from app.tui.panels.column import PanelColumn
 from app.tui.panels.status import StatusLine, status
+from tests.fakes.engine_events import make_ready
 
-MODEL = ModelReady(
-    "/m.gguf", "SmolLM2 135M Instruct", "llama", "Q4_1", 134_515_008, 98 << 20, 45 << 20, 8192, 8192, 49152, 2, 30,
-    (LayerPlacement("CUDA0", 24), LayerPlacement("CPU", 6)), 2, "auto", 300.0, "b1",
-)  # fmt: skip
+MODEL = make_ready(
+    "/m.gguf",
+    model_bytes=98 << 20,
+    kv_bytes=45 << 20,
+    placement=(LayerPlacement("CUDA0", 24), LayerPlacement("CPU", 6)),
+)
 TOP = (
     TopToken(1, " sky", 0.625), TopToken(2, " sea", 0.25), TopToken(3, "\n", 0.0625), TopToken(4, "[/b]", 0.03),
     TopToken(5, "\x1b", 0.01),

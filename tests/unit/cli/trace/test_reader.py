@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,18 @@ def test_a_whole_trace_comes_back(path: Path) -> None:
     assert recording.finished.finish_reason is FinishReason.STOP
     trace = recording.trace()
     assert (len(trace.tokens), trace.prompt, trace.seed) == (4, recording.prompt, 42)
+
+
+def test_a_header_with_the_facts_of_llama_cpp_in_ready_itself_is_read(path: Path) -> None:
+    """As they were written until the facts became a struct of their own."""
+    recording = read_trace(path)
+    first, *rest = path.read_bytes().split(b"\n")
+    header = json.loads(first)
+    ready = header["model"]["ready"]
+    ready |= ready.pop("native")
+    path.write_bytes(b"\n".join([json.dumps(header).encode(), *rest]))
+    assert read_trace(path).model == recording.model
+    assert recording.model.ready.native is not None
 
 
 @pytest.mark.parametrize(
