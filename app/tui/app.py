@@ -183,7 +183,7 @@ class TokscopeApp(App[int]):
     async def _take_drafts(self, chat: ChatScreen) -> None:
         if unsent := await chat.drafts.take():
             chat.composer.put_draft(unsent)
-            self.announce("What you had not sent is in the composer.")
+            self.announce("Your unsent text is in the composer.")
 
     def _restyle(self, theme: Theme) -> None:
         if self.screen_of_chat is not None:

@@ -48,10 +48,10 @@ class Branching:
         last = next((m.content for m in reversed(session.branch) if m.role is Role.USER), None)
         prompt = last if message is None else message.text
         if prompt is None:
-            self._host.announce("Write a message first, for the replies to answer.")
+            self._host.announce("Write a message first, then press F6.")
             return
         if not self._chat.can_send:
-            self._host.announce("The engine is busy. Start several replies once it is free.")
+            self._host.announce("The engine is busy. Try again when the reply has ended.")
             return
         presets = {**self._presets, session.settings.preset.name: session.settings.preset}
         plan = await self._host.ask(BranchPlan(prompt, message is None, presets, session.settings.preset.name))

@@ -40,7 +40,7 @@ class BranchesPlan:
         if k == 1:
             greedy = self.presets[0].sampling.temperature == 0
             return f"{n} replies of one preset" + (
-                "; greedy, so that they will all be the same" if greedy else ", each with a seed of its own"
+                "; greedy, so all will be the same" if greedy else ", each with another seed"
             )
         return f"{n} replies of {k} presets" + (", in turn" if n > k else "")
 
@@ -81,7 +81,7 @@ class BranchPlan(Dialog[BranchesPlan]):
             yield Static("", id="plan-words", markup=False)
             yield OptionList(classes="dialog-list", markup=False)
             yield Static(
-                "← → or 2–8 how many   Space choose a preset   Enter start   Esc leave",
+                "← → or 2–8 how many   Space choose a preset   Enter start   Esc close",
                 classes="dialog-hints",
                 markup=False,
             )

@@ -232,7 +232,7 @@ class BranchesScreen(Dialog[int]):
 
     def _hints(self) -> list[Segment]:
         if self.picked is not None:
-            words = [("", f"★ goes on with {self.picked + 1} when it is complete", ""), ("Esc", "stop all", "cancel")]
+            words = [("", f"★ continues with {self.picked + 1} when it is complete", ""), ("Esc", "stop all", "cancel")]
         else:
             words = [
                 (f"1–{len(self._columns)}", "pick", ""),

@@ -35,7 +35,7 @@ class Library:
     async def rename(self, conversation_id: int, title: str) -> None:
         """Gives a conversation another title."""
         if conversation_id < 0:
-            raise StoreError("this conversation is not saved yet", "It can be renamed once it is.")
+            raise StoreError("this conversation is not saved yet", "Rename it once it is saved.")
         await self._store.rename(conversation_id, title)
         current = self._session.conversation
         if current is not None and current.id == conversation_id:
@@ -44,7 +44,7 @@ class Library:
     async def delete(self, conversation: Conversation) -> bool:
         """Deletes a conversation, which can be undone; returns whether it was the one on the screen."""
         if conversation.id < 0:
-            raise StoreError("this conversation is not saved yet", "A new conversation leaves it behind.")
+            raise StoreError("this conversation is not saved yet", "Start a new conversation instead.")
         shown = self.is_shown(conversation)
         await self._store.delete(conversation.id)
         forget(self._session.engine, (conversation.id,))
@@ -180,7 +180,7 @@ class Conversations:
             return self._chat.session.conversation
         found = await self.library.undo_delete()
         if found is None:
-            self._host.announce("No deleted conversation can be brought back.")
+            self._host.announce("There is no deleted conversation to restore.")
             return None
         conversation, was_shown = found
         if was_shown and self._chat.session.conversation is None:
@@ -193,7 +193,7 @@ class Conversations:
         await self._chat.settle()
         if stopped and conversation is not None:
             title = one_line(conversation.title, 40)
-            self._host.announce(f"The reply in “{title}” was stopped. What it wrote is kept in the history.")
+            self._host.announce(f"The reply in “{title}” was stopped. Its text is in the history.")
 
     async def _show_opened(self, *, with_options: bool = False) -> None:
         notices = await self._loads.opened(with_options=with_options)

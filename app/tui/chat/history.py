@@ -46,7 +46,7 @@ class HistoryPicker(Picker):
     ]
     TITLE_TEXT: ClassVar[str] = "History: chats"
     PLACEHOLDER: ClassVar[str] = "find in titles and texts"
-    NOTHING: ClassVar[str] = "Nothing found here. F3 lists the questions of tok ask, then all."
+    NOTHING: ClassVar[str] = "No conversation found. F3 shows the questions of tok ask, then all."
     HINTS: ClassVar[str] = "Enter open   F2 rename   F3 kind   ^D delete   ^Z undo   Esc close"
 
     def __init__(self, conversations: Conversations, host: ChatHost) -> None:

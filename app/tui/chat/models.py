@@ -114,7 +114,7 @@ class ModelLoads:
         if self._chat.stop():
             await self._chat.settle()
             self._host.announce(
-                "The reply was stopped to load the other model. What it wrote is kept; Regenerate writes it again."
+                "The reply was stopped to load the other model. Its text is kept; Regenerate writes it again."
             )
         loader, before = self._loader, self._loader.located
         draft = self._services.options.draft if wanted == self._draft_for else None

@@ -22,11 +22,11 @@ LOOK_S = 1.0
 _NOTICED = {
     Gone.DELETED: "This conversation was deleted in another window. Your next message brings it back, and so does the "
     "command “Bring back what was deleted”.",
-    Gone.ERASED: "This conversation was erased in another window. What you see is all that is left of it; "
+    Gone.ERASED: "This conversation was erased in another window. Only what you see is left; "
     "your next message saves it again.",
 }
 _BROUGHT_BACK = {
-    Gone.DELETED: "The conversation was deleted in another window: your message brought it back.",
+    Gone.DELETED: "The conversation was deleted in another window: your message restored it.",
     Gone.ERASED: "The conversation was erased in another window: what you see is saved again, with your message.",
 }
 
@@ -66,7 +66,7 @@ class OtherWindows:
                 f"Not saved: {failure.message}\n{failure.hint or 'The chat continues in memory.'}", "warning"
             )
         if found.saved:
-            self._host.announce("Saving works again, and everything is saved.")
+            self._host.announce("Saving works again; everything is saved.")
             if not session.busy and shown and shown != [message.id for message in session.branch]:
                 self._show_again(session.branch)
         if found.change:

@@ -35,7 +35,7 @@ def write_report() -> Text:
         path = ensure_dir(cache_dir()) / name
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write("\n".join(lines))
-        where = f"Where it happened is in {path}"
+        where = f"The report is in {path}"
     except OSError as failure:
         where = f"No report could be written: {failure.strerror}"
-    return Text(f"tokscope ended by an error of its own ({kind}).\n{where}")
+    return Text(f"tokscope crashed ({kind}).\n{where}")

@@ -84,5 +84,5 @@ def first_preset(asked: str | None, loaded: LoadedSettings, memory: Preferences)
     last = memory.recall(_PRESET, "")
     if last in presets:
         return presets[last], ()
-    gone = f"The preset “{one_line(last, 40)}” that was used last is not there any more: “{configured}” is used."
+    gone = f"The preset “{one_line(last, 40)}” that was used last no longer exists: “{configured}” is used."
     return presets[configured], (gone,) if last else ()

@@ -21,73 +21,74 @@ VIEWS: tuple[View, ...] = (
     View(
         "panels",
         "Panels",
-        "The column at the side shows how fast the model reads and writes, what fills its window and what could have "
-        "come next. A click on one shows it large; on a narrow screen they are one line.",
+        "The column at the right shows speed, what fills the context window, and the candidates for the next token. "
+        "Click a panel to see it large; on a narrow screen the panels are one line.",
     ),
     *(View(f"watch_{name}", panel.title, page.about) for name, (panel, page) in PAGES.items()),
     View(
         "inspect",
         "Inspector",
-        "Shows how likely each token of a reply was and what else could have come; a click on any character of a reply "
-        "opens it on the token that brought this character. There the arrow keys move a cursor, and t colours and "
-        "marks all tokens by probability, entropy, time or origin.",
+        "Shows the probability of each token of a reply and the other candidates; a click on a character opens it at "
+        "the token of that character. The arrow keys move the cursor, and t tints all tokens by probability, entropy, "
+        "time or origin.",
     ),
     View(
         "inspect_sampler",
         "Sampler",
-        "Shows which candidates each stage of the sampler cut, and where the random number fell among those that were "
-        "left. What if: the arrow keys move temperature, top-k, top-p and min-p, and you see what would have come.",
+        "Shows which candidates each stage of the sampler cut, and where the random number fell among the rest. What "
+        "if: the arrow keys change temperature, top-k, top-p and min-p, and you see what would have been drawn.",
     ),
     View(
         "inspect_prompt",
         "Prompt",
-        "Shows what was really sent: your messages inside the model's template, token by token. Control tokens stand "
-        "out, and those that did not have to be computed again are marked.",
+        "Shows the prompt as it was sent: your messages inside the model's template, token by token. Control tokens "
+        "stand out, and tokens from the cache are marked.",
     ),
     View(
         "step",
         "Step mode",
-        "Holds the reply before its next token, with the chances laid open. Take the likeliest, choose another, type "
-        "your own, ban one, or let it run on.",
+        "Pauses the reply before its next token and shows the candidates. Take the drawn token, choose another, type "
+        "your own, ban one, or resume.",
     ),
     View(
         "branches",
-        "Branches",
-        "Writes several replies to the same message at once, with different seeds or presets. Pick the one to go on "
-        "with; the others stay beside it.",
+        "Several replies",
+        "Writes several replies to the same message at once, with different seeds or presets. Pick one to "
+        "continue with; the others stay as versions.",
     ),
     View(
         "sibling_before",
         "Versions",
-        "A reply that was written more than once has versions; this key shows the one before, its neighbour the next. "
-        "What you write next goes on from the version on the screen, and nothing of the others is lost.",
+        "A reply that was written more than once has versions; these keys show the earlier and the later one. What you "
+        "write next continues from the version on the screen, and the others are kept.",
     ),
     View(
         "inspect",
         "Forks",
-        "Enter on a token of the inspector chooses another one in its place, and f types one; the reply goes on from "
-        "there. The old reply stays beside it as another version.",
+        "In the inspector, Enter on another candidate or f with your own text starts a new version from that token. "
+        "The old reply stays as another version.",
     ),
     View(
         "rewrite",
-        "Rewrite the beginning",
-        "Lets you type how the reply begins, and the model goes on from there. The old reply stays as another version.",
+        "Rewrite the start",
+        "Lets you edit the start of the reply, and the model continues from it. The old reply stays as another "
+        "version.",
     ),
     View(
         "history",
         "History",
-        "Lists every conversation that was kept; type to find one by its words. Opening it brings its tokens back too.",
+        "Lists all stored conversations; type to find one by its words. An opened conversation has its tokens too.",
     ),
     View(
         "model",
         "Models",
-        "Lists the models of the catalogue and of your own folder, and what is installed. Choosing one loads it "
-        "in place of the other; the conversation stays.",
+        "Lists the models of the catalogue and of your own folder, and which are installed. Choosing one replaces the "
+        "loaded model; the conversation stays.",
     ),
     View(
         "preset",
         "Presets",
-        "A preset says how the next token is drawn and what the model is told first. Choose one for facts, one for "
-        "stories, or write your own.",
+        "A preset has sampling parameters and a system prompt. Choose one for facts, one for stories, or write your "
+        "own in config.toml.",
     ),
 )

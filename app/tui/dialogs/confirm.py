@@ -63,7 +63,7 @@ class AskLine(Dialog[str]):
         with Vertical(classes="dialog dialog-small"):
             yield Static(Content(self._title), classes="dialog-title", markup=False)
             yield LineInput(self._value, max_length=200)
-            yield Static("Enter keep   Esc leave", classes="dialog-hints", markup=False)
+            yield Static("Enter save   Esc cancel", classes="dialog-hints", markup=False)
 
     def on_mount(self) -> None:
         """Puts the focus into the field."""

@@ -25,7 +25,7 @@ EDITING: tuple[tuple[str, str], ...] = (
     ("Ctrl+J", "New line (also Shift+Enter, Alt+Enter)"),
     ("Up / Down", "Earlier and later prompts"),
     ("Ctrl+A / Ctrl+E", "Beginning and end of the line"),
-    ("Alt+Left / Alt+Right", "A word back or on, in what is written"),
+    ("Alt+Left / Alt+Right", "A word back or forward, while there is text"),
     ("Ctrl+W / Ctrl+U / Ctrl+K", "Delete a word, to the start, to the end"),
     ("Ctrl+Z / Ctrl+Y", "Undo and redo"),
     ("Tab", "Go to the conversation and back"),
@@ -34,7 +34,7 @@ MOUSE: tuple[tuple[str, str], ...] = (
     ("Drag", "Select; Ctrl+C copies"),
     ("Wheel", "Scroll; at the end it follows new text again"),
     ("Click", "On a reply: inspect the token there; on ◆ the first"),
-    ("Double click", "Select a word; a third click takes the paragraph"),
+    ("Double click", "Select a word; a third click, the paragraph"),
 )
 INSPECTOR: tuple[tuple[str, str, str], ...] = (
     ("← → ↑ ↓ / Home / End", "Token, line, first and last", ""),
@@ -184,7 +184,7 @@ class Help(Dialog[None]):
                 words = f"{right:<{n_words}}" if name else right
                 parts += [(f"  {left:<{n_keys}}", "$accent"), words, (f"{name}\n", "$foreground-muted")]
             parts.append("\n")
-        parts.append(("[keys] in config.toml gives a command another key, by its grey name.", "$foreground-muted"))
+        parts.append(("[keys] in config.toml gives a command another key by its grey id.", "$foreground-muted"))
         return Content.assemble(*parts)
 
     def _how(self) -> Content:

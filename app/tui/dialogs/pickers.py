@@ -20,7 +20,7 @@ class ModelPicker(DefaultPicker):
 
     TITLE_TEXT: ClassVar[str] = "Models"
     SETTING: ClassVar[str] = "model"
-    NOTHING: ClassVar[str] = "No model found. A folder of GGUF files: models_dir in config.toml."
+    NOTHING: ClassVar[str] = "No model found. Set models_dir in config.toml to a folder of GGUF files."
     N_DETAIL_LINES: ClassVar[int] = 2
 
     def __init__(self, models: Sequence[ModelRow], current: str, defaults: dict[str, str]) -> None:
@@ -84,7 +84,7 @@ def describe(preset: Preset) -> str:
         if name not in usual and getattr(sampling, name) != getattr(default, name)
     ]
     system = f"system: {one_line(preset.system, 300)}" if preset.system else "no system prompt"
-    rest = one_line("   ".join(others), 120) or "everything else at its default"
+    rest = one_line("   ".join(others), 120) or "other parameters at their defaults"
     return "\n".join([one_line(preset.description, 120), first, rest, system])
 
 
@@ -120,7 +120,7 @@ class ThemePicker(Picker):
     """Result: the name of a theme; on None the app must go back to the one it wore."""
 
     TITLE_TEXT: ClassVar[str] = "Themes"
-    HINTS: ClassVar[str] = "Enter keep   Esc go back"
+    HINTS: ClassVar[str] = "Enter apply   Esc cancel"
 
     def __init__(self, themes: Mapping[str, Theme], current: str, preview: Callable[[str], None]) -> None:
         super().__init__()

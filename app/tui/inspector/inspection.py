@@ -192,11 +192,10 @@ def why_empty(inspection: Inspection) -> list[str]:
         return ["The trace of this reply could not be read.", *inspection.problem.splitlines()]
     if inspection.trace is None:
         return [
-            "No trace is kept of this reply.",
-            "It was written before traces were kept, or they are switched off ([trace] keep), or it was among the "
-            "oldest when they outgrew [trace] max_mib.",
+            "No trace is stored for this reply.",
+            "Traces may be off ([trace] keep), or it was among the oldest when they exceeded [trace] max_mib.",
             "“Regenerate” in the chat writes the last reply again, with a trace.",
         ]
     if inspection.live:
-        return ["No token has come yet: the prompt is being read.", "They appear here as they come."]
+        return ["No token yet: the prompt is being computed.", "Tokens appear here as they arrive."]
     return ["This reply has no tokens: it ended before the first one."]

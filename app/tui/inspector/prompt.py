@@ -33,7 +33,11 @@ def prompt_lines(trace: ReplyTrace, cursor: int, width: int) -> list[Line]:
     n, n_cached = len(prompt), min(trace.n_cached, len(prompt))
     n_bytes = sum(token.n_bytes for token in prompt)
     lines: list[Line] = [
-        (("PROMPT  ", "title"), (f"{n:,}", "value"), (f" tokens, {n_bytes:,} bytes, as the template made them", "dim")),
+        (
+            ("PROMPT  ", "title"),
+            (f"{n:,}", "value"),
+            (f" tokens, {n_bytes:,} bytes, as rendered by the template", "dim"),
+        ),
         _part("cached", "found in the KV cache", n_cached, n, CACHED.role, width),
         _part("computed", "read by the model for this reply", n - n_cached, n, FRESH.role, width),
     ]

@@ -31,13 +31,13 @@ def command_of(before: Sequence[Message], trace: ReplyTrace, settings: ChatSetti
         settings: of the conversation: its model and system prompt.
     """
     if trace.n_kept:
-        return "", "it goes on from another reply's tokens; `tok export trace` keeps it"
+        return "", "it continues another reply's tokens; use `tok export trace`"
     if any(token.origin is Origin.FORCED for token in trace.tokens) and not trace.sampling.force:
-        return "", "tokens were put in by hand; `tok export trace` keeps it"
+        return "", "tokens were forced by hand; use `tok export trace`"
     if trace.sampling.lark:
-        return "", "it follows a grammar in Lark, which has to stand in a file"
+        return "", "its Lark grammar must be in a file"
     if not before or before[-1].role is not Role.USER:
-        return "", "the message that it answers is not known"
+        return "", "its prompt is unknown"
     sampling = replace(trace.sampling, seed=trace.seed, exact=True)
     changed = {
         name: value

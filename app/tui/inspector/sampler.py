@@ -208,10 +208,10 @@ def _outcome(token: TokenTrace, chain: Chain) -> str:
 def _undrawn(chain: Chain, picked: str) -> str:
     names = {step.name for step in chain.steps}
     if "greedy" in names:
-        return f"greedy: no draw, the most likely one is taken{picked}"
+        return f"greedy: no draw, the most likely token is taken{picked}"
     if chain.truth is Truth.RECORDED:
-        return f"{chain.steps[-1].name} draws in a way of its own{picked}"
-    return "where the draw fell is not known"
+        return f"{chain.steps[-1].name} has its own kind of draw{picked}"
+    return "the position of the draw is unknown"
 
 
 def _at(parts: Sequence[tuple[int, float, float]], place: float, chain: Chain) -> str:

@@ -132,12 +132,12 @@ class InspectorScreen(InspectorView):
         """Copies the command that writes the reply again."""
         inspection, settings = self.inspection, self._settings
         if inspection.trace is None or inspection.message is None or settings is None:
-            return self._say("no command: the reply's trace or settings are not known")
+            return self._say("no command: the trace or settings of the reply are unknown")
         command, reason = command_of(inspection.earlier, inspection.trace, settings)
         if not command:
             return self._say(f"no command: {reason}")
         self.app.copy_to_clipboard(command)  # pyright: ignore[reportUnknownMemberType]  App is generic in its result
-        self.run_worker(say_who_took(command, "command that writes this reply again", self._say))
+        self.run_worker(say_who_took(command, "the command", self._say))
 
     # Forks
 
@@ -149,7 +149,7 @@ class InspectorScreen(InspectorView):
         if self._mode is Mode.PICK and self._picked is not None:
             chosen = token.top[self._picked]
             if chosen.id == token.id:
-                self._say("that is the token that came")
+                self._say("this is the drawn token")
             else:
                 self.dismiss(ForkWanted(message, self.flow.cursor, (chosen.id,)))
         elif token.top:
@@ -157,12 +157,12 @@ class InspectorScreen(InspectorView):
             self._mode = Mode.PICK
             self._pick(next((i for i, each in enumerate(token.top) if each.id != token.id), 0))
         else:
-            self._say("no alternatives are stored; f types one")
+            self._say("no alternatives are stored; press f to type text")
 
     def action_type(self) -> None:
         """Asks for text to go on with in place of this token."""
         if self.flow.token is not None:
-            self._open_line("fork", "Text in place of this token, blanks included; Enter forks, Esc leaves")
+            self._open_line("fork", "Text in place of this token, spaces included; Enter forks, Esc closes")
 
     def action_find(self) -> None:
         """Asks for text to be found."""

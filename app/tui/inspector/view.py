@@ -51,7 +51,7 @@ def hints(mode: Mode, section: Section, *, n_replies: int) -> list[Hint]:
     if mode is Mode.PICK:
         return [("↑ ↓", "alternative"), ("Enter", "fork from it"), ("f", "type text"), ("Esc", "back")]
     if mode is Mode.WHAT_IF:
-        return [("← →", "knob"), ("↑ ↓", "turn it"), ("⌫", "as it was"), ("h l", "token"), ("Esc", "back")]
+        return [("← →", "knob"), ("↑ ↓", "change"), ("⌫", "reset"), ("h l", "token"), ("Esc", "back")]
     own = {
         Section.TOKEN: [("Enter", "fork"), ("n", "surprise"), ("t", "tint"), ("/", "find")],
         Section.SAMPLER: [("w", "what if"), ("r", "record"), ("t", "tint")],
@@ -216,14 +216,14 @@ class InspectorView(Dialog[ForkWanted]):
         if self._section is Section.PROMPT and trace is not None:
             if trace.prompt:
                 return prompt_lines(trace, self.prompt.cursor, size[0])
-            return _paragraphs(["The prompt of this reply was not kept."], size)
+            return _paragraphs(["The prompt of this reply is not stored."], size)
         if token is None:
             return _paragraphs(why_empty(self.inspection), size)
         at = self.flow.cursor
         if self._section is Section.SAMPLER:
             knobs = self._what_if.line() if self._what_if is not None else ()
-            recording = "The stages are recorded from the next reply on; r stops that."
-            hint = recording if self.inspection.records_stages else "r records the stages, from the next reply on."
+            recording = "Stages are recorded from the next reply on; press r to stop."
+            hint = recording if self.inspection.records_stages else "Press r to record stages from the next reply on."
             hint = "" if token.stages or not self._can_record else hint
             return sampler_lines(token, self.inspection.chain(at, self._what_if), knobs, hint, size)
         place = (at + 1, self.flow.n_tokens)

@@ -134,7 +134,7 @@ class ReplayEngine:
                 n_tokens += len(event.tokens)
             yield replace(event, request_id=request_id)
         if self.recording.finished is None:
-            reason = f"the recording was cut off here, at line {self.recording.cut_at} of {self.recording.source}"
+            reason = f"the recording ends here, at line {self.recording.cut_at} of {self.recording.source}"
             yield self._broken_off(request_id, n_tokens, FinishReason.ERROR, reason)
 
     def _broken_off(self, request_id: int, n_tokens: int, reason: FinishReason, error: str) -> GenerationFinished:

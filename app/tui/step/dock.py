@@ -170,7 +170,7 @@ _KEYS = (
     ("t", "type"),
     ("b", "ban"),
     ("1–9", "count"),
-    ("r", "run on"),
+    ("r", "resume"),
 )
 
 

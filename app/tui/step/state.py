@@ -154,7 +154,7 @@ def _title(state: Stepping, width: int) -> Line:
     if state.banned:
         names = " ".join(one_line(text, 12).strip() or "␣" for text in list(state.banned.values())[-3:])
         left.append((("banned ", "dim"), (f"{len(state.banned)}: {names}", "value")))
-        left.append((("u ", "value"), ("takes the last back", "dim")))
+        left.append((("u ", "value"), ("undoes the last", "dim")))
     line: Line = (("STEP ", "title"),)
     for part in left:
         grown: Line = (*line, *((("· ", "dim"),) if len(line) > 1 else ()), *part, (" ", "text"))

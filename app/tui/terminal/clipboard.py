@@ -60,7 +60,7 @@ async def say_who_took(text: str, what: str, announce: Callable[[str], None]) ->
     where = "tmux's buffer and offered to the terminal" if taken_by else "the terminal's clipboard (OSC 52)"
     words = f"{'Copied' if taken_by else 'Sent'} to {where}: {n_chars}."
     if not taken_by:
-        words += " A terminal that does not allow it ignores it."
+        words += " Some terminals do not allow it."
     if len(text) > _TERMINAL_LIMIT:
         words += f" Terminals may cut that; {_written(text)}."
     announce(words)

@@ -15,7 +15,7 @@ def unsupported_reason() -> str:
     """Returns why the chat cannot be shown here, in words; empty when it can."""
     streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
     if not all(stream is not None and stream.isatty() for stream in streams):
-        return "the chat needs a terminal, and this is not one"
+        return "the chat needs a terminal"
     term = os.environ.get("TERM", "")
     if term in {"", "dumb", "unknown"}:
         return f"the chat cannot be drawn on this terminal (TERM={term or 'unset'})"

@@ -47,7 +47,7 @@ class Rewrite(Dialog[str]):
             yield Static("Rewrite the start of the reply", classes="dialog-title", markup=False)
             yield TextInput(safe_text(self._text), soft_wrap=True, tab_behavior="focus", highlight_cursor_line=False)
             yield Static(
-                Content("Ctrl+T cut after the cursor   Ctrl+S continue from it   Esc leave"),
+                Content("Ctrl+T cut after the cursor   Ctrl+S continue from it   Esc close"),
                 classes="dialog-hints",
                 markup=False,
             )
@@ -90,7 +90,7 @@ class ForkWanted(Struct, frozen=True):
     """…or text, tokenised as content."""
 
 
-_NO_MODEL = "There is no model that could go on now."
+_NO_MODEL = "No model is loaded."
 
 
 class Forking:
@@ -108,7 +108,7 @@ class Forking:
         await self._chat.settle()
         message = self._shown(wanted.message.id)
         if message is None:
-            self._refuse("That reply is not shown any more.", wanted.text)
+            self._refuse("That reply is no longer shown.", wanted.text)
             return
         if not self._chat.can_send:
             self._refuse(_NO_MODEL, wanted.text)
@@ -162,6 +162,6 @@ class Forking:
                     self._host.announce(f"{what}: reused {event.n_cached:,}, computed {n_new:,}.")
                 elif isinstance(event, PrefixRecomputed):
                     self._host.announce(
-                        f"The kept part is by {one_line(event.model)}; the model that is loaded reads it again."
+                        f"The kept part is from {one_line(event.model)}; the loaded model computes it again."
                     )
                 yield event

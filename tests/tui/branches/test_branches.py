@@ -198,7 +198,7 @@ async def test_one_picked_early_is_awaited_and_the_others_are_stopped(tmp_path: 
         await engine.release(4)
         await until(lambda: texts(screen) == ["one", "uno"])
         await pilot.press("2")
-        await until(lambda: "★ goes on with 2 when it is complete" in line(screen, "branch-keys"))
+        await until(lambda: "★ continues with 2 when it is complete" in line(screen, "branch-keys"))
         engine.run_free()
         await until(lambda: contents(chat) == ["count", "uno dos"] and not chat.chat.running)
         assert chat.chat.session.branch[-1].state is ReplyState.DONE
@@ -209,7 +209,7 @@ async def test_without_a_message_there_is_nothing_to_answer(tmp_path: Path) -> N
     async with app.run_test(size=(80, 24)) as pilot:
         await ready(app)
         await pilot.press("f6")
-        await until(lambda: reported(app) == ["Write a message first, for the replies to answer."])
+        await until(lambda: reported(app) == ["Write a message first, then press F6."])
 
 
 async def test_a_prompt_that_is_too_long_is_reported_in_every_column(tmp_path: Path) -> None:

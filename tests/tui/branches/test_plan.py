@@ -38,8 +38,8 @@ def test_every_preset_comes_once_at_least_and_eight_is_the_most() -> None:
 
 
 def test_the_plan_in_words() -> None:
-    assert BranchesPlan((WARM,), 4).words() == "4 replies of one preset, each with a seed of its own"
-    assert BranchesPlan((GREEDY,), 4).words() == "4 replies of one preset; greedy, so that they will all be the same"
+    assert BranchesPlan((WARM,), 4).words() == "4 replies of one preset, each with another seed"
+    assert BranchesPlan((GREEDY,), 4).words() == "4 replies of one preset; greedy, so all will be the same"
     assert BranchesPlan((WARM, OWN), 2).words() == "2 replies of 2 presets"
     assert BranchesPlan((WARM, OWN), 4).words() == "4 replies of 2 presets, in turn"
 

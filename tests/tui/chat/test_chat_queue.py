@@ -53,7 +53,7 @@ async def test_a_new_conversation_gives_back_what_waits(tmp_path: Path) -> None:
         assert chat.composer.text == "second\nthird"
         assert reported(app) == [
             "2 queued messages are in the composer.",
-            "The reply in “first” was stopped. What it wrote is kept in the history.",
+            "The reply in “first” was stopped. Its text is in the history.",
         ]
         assert chat.chat.waiting == []
 

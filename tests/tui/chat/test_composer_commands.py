@@ -104,7 +104,7 @@ async def test_a_new_conversation_says_that_a_reply_was_stopped(tmp_path: Path) 
         await until(lambda: chat.chat.running and bool(contents(chat)))
         await pilot.press("ctrl+n")
         await until(lambda: not contents(chat) and not chat.chat.running)
-        assert reported(app) == ["The reply in “ask” was stopped. What it wrote is kept in the history."]
+        assert reported(app) == ["The reply in “ask” was stopped. Its text is in the history."]
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,7 @@ async def test_a_new_conversation_says_that_a_reply_was_stopped(tmp_path: Path) 
     [
         (
             "",
-            "Sent to the terminal's clipboard (OSC 52): last reply, 6 characters. "
-            "A terminal that does not allow it ignores it.",
+            "Sent to the terminal's clipboard (OSC 52): last reply, 6 characters. Some terminals do not allow it.",
         ),
         ("tmux", "Copied to tmux's buffer and offered to the terminal: last reply, 6 characters."),
         ("system", "Copied to the system's clipboard: last reply, 6 characters."),

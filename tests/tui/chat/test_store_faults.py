@@ -93,7 +93,7 @@ async def test_a_locked_store_is_said_and_what_was_kept_is_saved_later(tmp_path:
         assert contents(chat) == ["hello", "answer"]
         lock.free()
         await until(lambda: "not saved" not in bar(chat, "header"))
-        await until(lambda: reported(app)[-1] == "Saving works again, and everything is saved.")
+        await until(lambda: reported(app)[-1] == "Saving works again; everything is saved.")
         assert contents(chat) == ["hello", "answer"]
         await pilot.press(*"on", "enter")
         await answered(chat, 4)

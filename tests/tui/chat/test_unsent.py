@@ -87,7 +87,7 @@ def test_kill_9_loses_no_draft_and_a_running_chat_keeps_its_own(tmp_path: Path) 
             first.process.wait()
             with pty_chat(tmp_path) as third:
                 third.wait_for("half a thought")
-                third.wait_for("What you had not sent is in the composer")
+                third.wait_for("Your unsent text is in the composer")
                 assert "another" not in third.text
                 third.type("\x11")
                 assert third.wait() == 0, third.last_words

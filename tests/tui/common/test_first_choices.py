@@ -36,7 +36,7 @@ def test_a_last_one_that_is_gone_is_said(tmp_path: Path):
     remember_preset(memory, "mine")
     preset, notices = first_preset(None, load_settings(tmp_path / "none.toml"), memory)
     assert preset.name == "balanced"
-    assert notices == ("The preset “mine” that was used last is not there any more: “balanced” is used.",)
+    assert notices == ("The preset “mine” that was used last no longer exists: “balanced” is used.",)
 
 
 def test_one_that_was_asked_for_must_be_there(tmp_path: Path):

@@ -286,7 +286,7 @@ async def test_the_history_says_when_nothing_was_deleted_and_reopens_what_was_op
         await until(lambda: chat.chat.session.branch)
         picker = await opened(pilot, HistoryPicker, "ctrl+b")
         await pilot.press("ctrl+z")
-        await until(lambda: reported(app) == ["No deleted conversation can be brought back."])
+        await until(lambda: reported(app) == ["There is no deleted conversation to restore."])
         await pilot.press("ctrl+d")
         await until(lambda: isinstance(app.screen, Confirm))
         await pilot.press("y")

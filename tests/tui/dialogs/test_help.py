@@ -84,7 +84,7 @@ async def test_over_the_branches_it_shows_them_first_while_they_are_written(tmp_
         screen = await planned(app, pilot, "2")
         page, lines = await helped(app, pilot)
         assert page == "What you see"
-        assert lines[0].startswith("Branches")
+        assert lines[0].startswith("Several replies")
         await pilot.press("f1")
         await until(lambda: app.screen is screen)
         engine.run_free()

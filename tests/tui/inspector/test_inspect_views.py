@@ -151,7 +151,7 @@ def test_a_what_if_that_changes_the_outcome_says_so() -> None:
 def test_the_sampler_without_a_record_is_computed() -> None:
     shown = text(sampler_lines(token(), computed(token(), PLAIN, PLAIN), (), "r records", (80, 12)))
     assert shown[0] == "SAMPLER  exact"
-    assert shown[-1] == "  where the draw fell is not known"
+    assert shown[-1] == "  the position of the draw is unknown"
     unknown = replace(PLAIN, typical_p=0.5)
     shown = text(sampler_lines(token(), computed(token(), unknown, unknown), (), "r records", (80, 12)))
     assert shown[:2] == ["SAMPLER  approximate: not computed here: typical", "r records"]
@@ -197,7 +197,7 @@ def test_the_prompt_shows_cached_from_computed() -> None:
     trace = ReplyTrace(prompt=PROMPT, n_cached=3)
     assert text([prompt_legend(trace)]) == ["░ cached 3  ▓ computed 1  <|name|> control 2"]
     assert text(prompt_lines(trace, 1, 60)) == [
-        "PROMPT  4 tokens, 17 bytes, as the template made them",
+        "PROMPT  4 tokens, 17 bytes, as rendered by the template",
         "cached          3 found in the KV cache             ██████",
         "computed        1 read by the model for this reply  ██",
         "",

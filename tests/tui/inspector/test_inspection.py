@@ -64,7 +64,7 @@ async def test_it_hears_of_tokens_and_of_the_end() -> None:
     inspection = Inspection(kept)
     await inspection.open(4)
     assert not inspection.look_again()
-    assert why_empty(inspection)[0] == "No token has come yet: the prompt is being read."
+    assert why_empty(inspection)[0] == "No token yet: the prompt is being computed."
     kept.live = ReplyTrace(tokens=(make_token("a"),))
     assert inspection.look_again()
     assert [token.text for token in inspection.tokens] == ["a"]

@@ -181,7 +181,7 @@ async def test_the_token_that_came_is_no_alternative(tmp_path: Path) -> None:
     async with app.run_test(size=SIZE) as pilot:
         await asked(app)
         screen = await opened(app, pilot, "enter", "up", "enter")
-        assert "that is the token that came" in screen.header.text
+        assert "this is the drawn token" in screen.header.text
         await press(pilot, "escape")
         assert app.screen is screen
         await press(pilot, "escape")
@@ -264,7 +264,7 @@ async def test_a_reply_without_a_trace_says_why(tmp_path: Path) -> None:
         assert screen.header.text.strip() == "Inspector · reply 2 of 2 · 4 tokens · seed 42"
         await press(pilot, "less_than_sign")
         assert screen.flow.n_tokens == 0
-        assert rows(screen)[0] == "No trace is kept of this reply."
+        assert rows(screen)[0] == "No trace is stored for this reply."
         assert any("[trace] max_mib" in row for row in rows(screen))
         await press(pilot, "enter", "f", "n", "slash", "w", "t", "d", "right", "tab", "tab", "tab")
         assert app.screen is screen
@@ -308,7 +308,7 @@ async def test_recording_of_stages_is_a_command(tmp_path: Path) -> None:
     async with app.run_test(size=SIZE) as pilot:
         chat = await asked(app)
         screen = await opened(app, pilot, "2")
-        assert "r records the stages, from the next reply on." in rows(screen)[1]
+        assert "Press r to record stages from the next reply on." in rows(screen)[1]
         await press(pilot, "r")
         assert chat.chat.session.settings.trace_stages
         assert "stages: recorded from the next reply on" in screen.header.text

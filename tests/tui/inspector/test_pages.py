@@ -107,7 +107,7 @@ async def test_what_was_sent_is_reported_token_by_token(tmp_path: Path) -> None:
         assert screen.prompt.shown == ["<|im_start|>user↵", "░░░░░░░░░░░ ░░░ ▓", "Why?<|im_end|>", "▓▓ ▓▓▓▓▓▓▓▓▓▓"]
         assert screen.legend.shown == ["░ cached 2  ▓ computed 4  <|name|> control 2"]
         assert rows(screen) == [
-            "PROMPT  6 tokens, 31 bytes, as the template made them",
+            "PROMPT  6 tokens, 31 bytes, as rendered by the template",
             "cached          2 found in the KV cache             ████████▋",
             "computed        4 read by the model for this reply  █████████████████▍",
             "",

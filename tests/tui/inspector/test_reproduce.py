@@ -72,10 +72,10 @@ def test_a_schema_is_given_as_a_file() -> None:
 @pytest.mark.parametrize(
     ("made", "before", "why"),
     [
-        (replace(trace(), n_kept=1), said("x"), "it goes on from another reply's tokens"),
-        (replace(trace(), tokens=(replace(make_token("a"), origin=Origin.FORCED),)), said("x"), "put in by hand"),
+        (replace(trace(), n_kept=1), said("x"), "it continues another reply's tokens"),
+        (replace(trace(), tokens=(replace(make_token("a"), origin=Origin.FORCED),)), said("x"), "forced by hand"),
         (trace(lark="start: A"), said("x"), "Lark"),
-        (trace(), [], "is not known"),
+        (trace(), [], "its prompt is unknown"),
     ],
 )
 def test_what_no_command_can_write_again_says_why(made: ReplyTrace, before: list[Message], why: str) -> None:

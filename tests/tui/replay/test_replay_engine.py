@@ -110,7 +110,7 @@ async def test_a_cut_recording_ends_with_its_line(cut: Recording) -> None:
     assert isinstance(end, GenerationFinished)
     assert (end.finish_reason, end.error) == (
         FinishReason.ERROR,
-        "the recording was cut off here, at line 6 of run.jsonl",
+        "the recording ends here, at line 6 of run.jsonl",
     )
 
 

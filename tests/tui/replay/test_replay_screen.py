@@ -132,7 +132,7 @@ async def test_a_cut_recording_says_where_it_ends(cut: Recording) -> None:
         chat = await played(app)
         assert shown(chat)[-1] == "Rain falls"
         assert chat.meter.finish_reason is FinishReason.ERROR
-        assert "the recording was cut off here, at line 6 of run.jsonl" in chat.meter.finish
+        assert "the recording ends here, at line 6 of run.jsonl" in chat.meter.finish
 
 
 async def test_the_inspectors_trace_is_there(recording: Recording) -> None:

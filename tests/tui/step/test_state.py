@@ -112,7 +112,7 @@ def test_banned_tokens_are_named() -> None:
     state = paused()
     state.banned = {9: "\n"}
     lines = shown(state, width=98)
-    assert lines[0].startswith("STEP token 12 · entropy 1.75 bits · end 0.4 % · banned 1: ␣ · u takes the last back ")
+    assert lines[0].startswith("STEP token 12 · entropy 1.75 bits · end 0.4 % · banned 1: ␣ · u undoes the last ")
     assert lines[4].endswith("  banned")
 
 

@@ -225,7 +225,7 @@ async def test_a_rewritten_text_that_nothing_can_go_on_from_is_in_the_composer(t
         engine._state = EngineState.NO_MODEL  # pyright: ignore[reportPrivateUsage] a model that was taken away
         await pilot.press(*"!!", "ctrl+s")
         await until(lambda: chat.composer.draft == "one!!")
-        assert reported(app) == ["There is no model that could go on now. The text is in the composer."]
+        assert reported(app) == ["No model is loaded. The text is in the composer."]
 
 
 async def test_what_waits_goes_on_after_a_fork_that_was_refused(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ async def test_what_waits_goes_on_after_a_fork_that_was_refused(tmp_path: Path) 
         chat.run(chat.forking.fork(ForkWanted(gone, 0, text="typed")))
         await until(lambda: contents(chat) == ["second", "two three"] and not chat.chat.running)
         assert chat.composer.draft == "typed"
-        assert reported(app) == ["That reply is not shown any more. The text is in the composer."]
+        assert reported(app) == ["That reply is no longer shown. The text is in the composer."]
 
 
 async def test_a_fork_at_a_token_that_is_not_known_gives_its_text_back(tmp_path: Path) -> None:

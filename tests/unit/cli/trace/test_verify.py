@@ -126,7 +126,7 @@ def test_options_that_make_no_sense_together_are_usage_errors(tok, path, argumen
 def test_without_a_terminal_a_replay_says_so(tok, path) -> None:
     outcome = tok("replay", str(path))
     assert outcome.code == 2
-    assert outcome.err.startswith("tok: the chat needs a terminal, and this is not one")
+    assert outcome.err.startswith("tok: the chat needs a terminal")
 
 
 def test_a_trace_without_its_tokens_is_damaged_not_the_same(tok, path) -> None:
