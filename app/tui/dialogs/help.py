@@ -25,7 +25,7 @@ EDITING: tuple[tuple[str, str], ...] = (
     ("Ctrl+J", "New line (also Shift+Enter, Alt+Enter)"),
     ("Up / Down", "Earlier and later prompts"),
     ("Ctrl+A / Ctrl+E", "Beginning and end of the line"),
-    ("Alt+Left / Alt+Right", "A word back or forward, while there is text"),
+    ("Alt+Left / Alt+Right", "A word back or forward in the text"),
     ("Ctrl+W / Ctrl+U / Ctrl+K", "Delete a word, to the start, to the end"),
     ("Ctrl+Z / Ctrl+Y", "Undo and redo"),
     ("Tab", "Go to the conversation and back"),
