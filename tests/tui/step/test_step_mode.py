@@ -41,7 +41,7 @@ async def test_the_next_reply_starts_paused_and_everything_says_so(tmp_path: Pat
         assert chat.focused is chat.step_dock.panel
         assert not chat.composer.display
         assert "‖ paused" in bar(chat, "header")
-        await until(lambda: bar(chat, "keys").startswith("Space token  ↑↓ ⏎ take  t type  b ban  1–9 count  r run on"))
+        await until(lambda: bar(chat, "keys").startswith("Space token  ↑↓ ⏎ take  t type  b ban  1–9 count  r resume"))
         assert "Esc stop" in bar(chat, "keys")
         assert panel(chat)[0].startswith("STEP token 1 · entropy 2.00 bits")
         assert panel(chat)[2].startswith("▶   1 one")
