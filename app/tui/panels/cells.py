@@ -67,7 +67,7 @@ def cells_page(meter: RunMeter, model: ModelReady | None, setting: ReplyContext,
     """Returns the strip, its legend and the list of spans with their texts in at most `height` lines."""
     cells = _cells(meter, model)
     if not cells:
-        nothing: Line = (("Nothing lies in the cache yet.", "dim"),)
+        nothing: Line = (("The cache is empty.", "dim"),)
         return [_title(cells, width), (("·" * width, "free"),), (), nothing][:height]
     lines: list[Line] = [
         _title(cells, width),

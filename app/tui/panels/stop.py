@@ -24,7 +24,7 @@ def finish_role(meter: RunMeter) -> str:
 def _stop(meter: RunMeter, width: int) -> Forms:
     title: Line = (("STOP", "title"),)
     waiting = {
-        Phase.IDLE: "nothing asked yet",
+        Phase.IDLE: "no reply yet",
         Phase.QUEUED: "waiting for a paused reply to end" if meter.held_by else "waiting for the engine",
         Phase.PREFILL: "reading the prompt",
         Phase.DECODE: "writing",

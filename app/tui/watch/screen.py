@@ -28,10 +28,10 @@ _NAMES = tuple(PAGES)
 
 def _legend() -> Line:
     line: Line = ()
-    for origin, words in ((Origin.DRAFT, "draft kept"), (Origin.BONUS, "bonus"), (Origin.SAMPLED, "sampled")):
+    for origin, words in ((Origin.DRAFT, "draft accepted"), (Origin.BONUS, "bonus"), (Origin.SAMPLED, "sampled")):
         token = TokenTrace(0, "", 0.0, 0.0, 0.0, 0, 0.0, origin=origin)
         line = (*line, mark(token, Tint.ORIGIN, 0.0), (f" {words}  ", "dim"))
-    return (*line, ("⟨x⟩", "ghost"), (" guess thrown away", "dim"))
+    return (*line, ("⟨x⟩", "ghost"), (" draft rejected", "dim"))
 
 
 class Page(Lines):

@@ -198,7 +198,7 @@ async def test_nothing_is_loaded_yet():
         drawn = app.drawn()
         assert drawn[21:23] == ["CONTEXT                            –", "·" * 36]
         assert drawn[drawn.index("MODEL") + 1] == "none loaded"
-        assert drawn[drawn.index("STOP") + 1] == "nothing asked yet"
+        assert drawn[drawn.index("STOP") + 1] == "no reply yet"
 
 
 async def test_the_chosen_token_beyond_the_shown_ones_is_marked_with_its_rank():

@@ -65,7 +65,7 @@ async def test_a_version_that_is_shown_has_its_figures_and_a_new_conversation_ha
         await pilot.press("alt+right")
         await reported(chat, "DECODE 3 tokens")
         await pilot.press("ctrl+n")
-        await reported(chat, "STOP nothing asked yet")
+        await reported(chat, "STOP no reply yet")
 
 
 async def test_one_token_is_not_reported_as_several(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ async def test_speculation_marks_the_tokens_of_the_reply(tmp_path: Path) -> None
         ]
         assert screen.flow.shown[0].startswith("One plain0 kept kept⟨ ghost⟩ own plain1 kept")
         assert screen.flow.shown[1].startswith("·  ·      D    D            ·   ·      D    D")
-        assert screen.legend.shown == ["D draft kept  B bonus  · sampled  ⟨x⟩ guess thrown away"]
+        assert screen.legend.shown == ["D draft accepted  B bonus  · sampled  ⟨x⟩ draft rejected"]
 
 
 async def test_the_cache_is_listed_with_its_texts(tmp_path: Path) -> None:
