@@ -43,7 +43,7 @@ _COMMANDS: tuple[tuple[Callable[..., int], tuple[str, ...]], ...] = (
     (replay.replay, ("tok replay run.jsonl --speed 2", "tok replay run.jsonl --verify")),
     (explain.explain, ("tok explain", 'tok explain "Why is the sky blue?"')),
     (next.next_, ('tok next "The capital of France is" --raw -k 5',)),
-    (inspect.inspect, ('tok inspect "The sky is blue." --top 3', "tok inspect -f essay.txt --json")),
+    (inspect.inspect, ('tok inspect "The sky is blue." -k 3', "tok inspect -f essay.txt --json")),
     (tokenize.tokenize, ('tok tokenize "autoregressive"',)),
     (bench.bench, ("tok bench", "tok bench -m ~/models/qwen3-4b.gguf --suite speculation --json > run.json")),
     (help.help_, ("tok help", "tok help loop")),

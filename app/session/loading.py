@@ -79,22 +79,32 @@ class EngineLoader:
             return None
         self.located = located
         self._set(LoadStatus(located.title, 0.0))
-        events = self._engine.load(LoadModel(str(located.path), located.options, located.sizes))
-        async with aclosing(events) as stream:
-            async for event in stream:
-                match event:
-                    case LoadProgress(fraction=fraction):
-                        self._set(LoadStatus(located.title, fraction))
-                    case ModelReady():
-                        self._set(LoadStatus(located.title))
-                        return event
-                    case LoadFailed(reason=reason, hint=hint, cancelled=cancelled):
-                        self._set(LoadStatus(located.title, error=reason, hint=hint, cancelled=cancelled))
-                    case EngineLost(reason=reason):
-                        lost = f"The engine was lost while it loaded the model: {reason}"
-                        self._set(LoadStatus(located.title, error=lost, hint="The next message tries again."))
+        command = LoadModel(str(located.path), located.options, located.sizes)
+        end = await load_to_end(self._engine, command, lambda done: self._set(LoadStatus(located.title, done)))
+        match end:
+            case ModelReady():
+                self._set(LoadStatus(located.title))
+                return end
+            case LoadFailed(reason=reason, hint=hint, cancelled=cancelled):
+                self._set(LoadStatus(located.title, error=reason, hint=hint, cancelled=cancelled))
+            case EngineLost(reason=reason):
+                lost = f"The engine was lost while it loaded the model: {reason}"
+                self._set(LoadStatus(located.title, error=lost, hint="The next message tries again."))
         return None
 
     def _set(self, status: LoadStatus) -> None:
         self.status = status
         self._changed()
+
+
+async def load_to_end(
+    engine: Engine, command: LoadModel, progress: Callable[[float], None] | None = None
+) -> ModelReady | LoadFailed | EngineLost:
+    """Loads a model; `progress` gets the fraction done, 0 to 1. Cancelling this cancels the load."""
+    async with aclosing(engine.load(command)) as events:
+        async for event in events:
+            if not isinstance(event, LoadProgress):
+                return event
+            if progress is not None:
+                progress(event.fraction)
+    return EngineLost(None, "it ended without an error message")

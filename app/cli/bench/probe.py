@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from app.cli.common.engine import load_or_raise
 from app.client.engine import Benchable, Engine, Queryable, require
 from app.domain.conversation import Role
-from app.domain.errors import EngineLostError, GenerationError, ModelError, UsageError
+from app.domain.errors import EngineLostError, GenerationError, UsageError
 from app.domain.generation import DraftCounts, FinishReason, Usage
 from app.domain.sampling import SamplingParams
 from app.protocol.commands import Bench, ChatMessage, Generate, LoadModel, Tokenize
@@ -27,7 +28,6 @@ from app.protocol.events import (
     EngineLost,
     GenerationFinished,
     GenerationStarted,
-    LoadFailed,
     ModelReady,
     NativeFacts,
     TokensGenerated,
@@ -91,19 +91,8 @@ class Probe:
         Raises ModelError, EngineLostError.
         """
         began = time.perf_counter()
-        async with aclosing(self._engine.load(command or self.command)) as events:
-            async for event in events:
-                match event:
-                    case ModelReady():
-                        self.model = event
-                        return time.perf_counter() - began
-                    case LoadFailed():
-                        raise ModelError(f"cannot load the model: {event.reason}", event.hint)
-                    case EngineLost():
-                        raise _lost(event)
-                    case _:
-                        pass
-        raise EngineLostError("the engine ended without an error message")
+        self.model = await load_or_raise(self._engine, command or self.command, "the model")
+        return time.perf_counter() - began
 
     async def raw(self, n_prompt: int, n_gen: int, depth: int = 0, *, warm_up: bool = True) -> float:
         """Tokens a second of the model alone, by the engine's clock. Raises GenerationError, EngineLostError."""

@@ -26,14 +26,14 @@ def inspect(  # noqa: PLR0913 -- one parameter an option
         ),
     ] = None,
     model: Model = None,
-    top: Annotated[
+    k: Annotated[
         int | None,
         typer.Option(
-            "--top",
+            "-k",
             min=0,
             max=100,
             metavar="K",
-            help="Number of alternatives to show for each token.",
+            help="Number of candidates to show for each token.",
             show_default="5 in JSON, 1 on a terminal",
         ),
     ] = None,
@@ -42,7 +42,7 @@ def inspect(  # noqa: PLR0913 -- one parameter an option
         typer.Option(
             "--tokens/--no-tokens",
             help="On a terminal, show a row for each token, not only the least likely ones.",
-            show_default="for up to 40 tokens, or with --top",
+            show_default="for up to 40 tokens, or with -k",
         ),
     ] = None,
     n_ctx: Annotated[
@@ -60,4 +60,4 @@ def inspect(  # noqa: PLR0913 -- one parameter an option
     """Score a text, token by token. Shows probability, rank, entropy and the perplexity."""
     from app.cli.score.inspection import InspectOptions, run_inspect
 
-    return run_inspect(InspectOptions(text, file, model, top, rows, n_ctx or 0, as_json), context.obj)
+    return run_inspect(InspectOptions(text, file, model, k, rows, n_ctx or 0, as_json), context.obj)

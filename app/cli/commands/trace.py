@@ -38,8 +38,8 @@ def trace(  # noqa: PLR0913 -- one parameter an option
     system: SystemPrompt = None,
     file: PromptFiles = None,
     stages: Annotated[bool, typer.Option("--stages", help="Record what each sampler stage did.")] = False,
-    top: Annotated[
-        int, typer.Option("--top", min=0, max=100, metavar="K", help="Number of alternatives to record for each token.")
+    k: Annotated[
+        int, typer.Option("-k", min=0, max=100, metavar="K", help="Number of candidates to record for each token.")
     ] = TRACE_TOP_K,
     overwrite: Overwrite = False,
     speculate: Speculate = None,
@@ -57,7 +57,7 @@ def trace(  # noqa: PLR0913 -- one parameter an option
         sampling=sampling,
         format=Format.NOTHING if str(output) == "-" else Format.TEXT,
         stats=stats,
-        logprobs=top,
+        logprobs=k,
         trace_stages=stages,
         trace=output,
         overwrite=overwrite,

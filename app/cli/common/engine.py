@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -19,24 +18,26 @@ from app.domain.errors import EngineLostError, ModelError
 from app.models.locate import LocatedModel
 from app.protocol.commands import LoadModel
 from app.protocol.events import EngineLost, LoadFailed, ModelReady
+from app.session.loading import load_to_end
 
 
 async def load_model(engine: Engine, model: LocatedModel) -> ModelReady:
     """Loads `model` and prints its notices. Raises ModelError or EngineLostError."""
-    async with aclosing(engine.load(LoadModel(str(model.path), model.options, model.sizes))) as events:
-        async for event in events:
-            match event:
-                case ModelReady():
-                    for notice in event.notices:
-                        console.print_stderr(f"tok: {notice}")
-                    return event
-                case LoadFailed():
-                    raise ModelError(f"cannot load {model.name}: {event.reason}", event.hint)
-                case EngineLost():
-                    raise EngineLostError(f"the engine was lost while it loaded {model.name}: {event.reason}")
-                case _:
-                    pass
-    raise EngineLostError("the engine ended without an error message")
+    ready = await load_or_raise(engine, LoadModel(str(model.path), model.options, model.sizes), model.name)
+    for notice in ready.notices:
+        console.print_stderr(f"tok: {notice}")
+    return ready
+
+
+async def load_or_raise(engine: Engine, command: LoadModel, name: str) -> ModelReady:
+    """Loads a model, which messages call `name`. Raises ModelError or EngineLostError."""
+    match await load_to_end(engine, command):
+        case ModelReady() as ready:
+            return ready
+        case LoadFailed(reason=reason, hint=hint):
+            raise ModelError(f"cannot load {name}: {reason}", hint)
+        case EngineLost(reason=reason):
+            raise EngineLostError(f"the engine was lost while it loaded {name}: {reason}")
 
 
 T = TypeVar("T")

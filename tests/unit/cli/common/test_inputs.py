@@ -168,7 +168,7 @@ def test_equal_candidates_share_a_rank(tok) -> None:
 
 def test_a_score_as_json(tok) -> None:
     engine = ScriptedEngine()
-    outcome = tok("inspect", "a bb ccc", "--top", "1", "--ctx", "512", "--json", engine=engine)
+    outcome = tok("inspect", "a bb ccc", "-k", "1", "--ctx", "512", "--json", engine=engine)
     assert outcome.json == {
         "model": outcome.json["model"],
         "n_ctx": 512,

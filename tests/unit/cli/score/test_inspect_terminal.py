@@ -30,7 +30,7 @@ def test_a_score_in_a_terminal_is_the_text_with_a_legend_and_a_row_for_each_toke
 
 def test_the_alternatives_that_are_asked_for_stand_in_each_row(tok, terminal) -> None:
     engine = ScriptedEngine()
-    lines = tok("inspect", "a b c", "--top", "4", engine=engine).out.splitlines()
+    lines = tok("inspect", "a b c", "-k", "4", engine=engine).out.splitlines()
     assert lines[5:-2] == [
         '  "a"                        –       –          –  no context',
         '  " b"                    50 %       1  2.00 bits  " alt2" 25 % · " alt3" 12 %',
@@ -43,7 +43,7 @@ def test_the_alternatives_that_are_asked_for_stand_in_each_row(tok, terminal) ->
 
 def test_a_wide_terminal_has_alternatives_side_by_side(tok, terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "90")
-    lines = tok("inspect", "a b", "--top", "4").out.splitlines()
+    lines = tok("inspect", "a b", "-k", "4").out.splitlines()
     assert lines[6:8] == [
         '  " b"                    50 %       1  2.00 bits  " alt2" 25 % · " alt3" 12 %',
         '                                                   " alt4" 6.2 %',
@@ -69,8 +69,8 @@ def test_of_a_long_text_the_least_expected_tokens_alone_have_a_row(tok, terminal
         (40, (), 40),
         (41, (), 8),
         (41, ("--tokens",), 41),
-        (41, ("--top", "1"), 41),
-        (41, ("--top", "1", "--no-tokens"), 8),
+        (41, ("-k", "1"), 41),
+        (41, ("-k", "1", "--no-tokens"), 8),
         (5, ("--no-tokens",), 2),
     ],
 )
@@ -93,7 +93,7 @@ def test_hostile_tokens_cannot_reach_the_terminal_from_the_table(tok, terminal) 
 
 
 def test_the_alternatives_that_are_asked_for_have_a_column_in_a_pipe(tok) -> None:
-    lines = tok("inspect", "a b", "--top", "1").out.splitlines()
+    lines = tok("inspect", "a b", "-k", "1").out.splitlines()
     assert lines == [
         "start\tend\tid\tp\tlogprob\trank\tentropy\ttext\ttop",
         '0\t1\t100\t1\t0\t1\t0.0000\t"a"\t[]',

@@ -55,7 +55,7 @@ def test_the_header_says_what_was_run(tok, model, out) -> None:
 @pytest.mark.usefixtures("model")
 def test_each_token_is_a_line_with_its_time(tok, out) -> None:
     engine = ScriptedEngine([reply("Rain, hail.")])
-    assert tok("trace", "x", "-o", str(out), "--top", "2", engine=engine).code == 0
+    assert tok("trace", "x", "-o", str(out), "-k", "2", engine=engine).code == 0
     _, prefill, first, second, eog, end = lines_of(out)
     assert prefill == {"event": "prefill", "at_ms": 20.0, "n_done": 20, "n_total": 20, "ms": 20.0}
     assert [first[key] for key in ("event", "at_ms", "id", "text", "shown", "rank", "p")] == [
