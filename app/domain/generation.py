@@ -1,6 +1,7 @@
 """The figures of one generation: why it ended, token counts, the duration of each phase.
 
-The engine's monotonic clock measures every duration; the app never measures its own.
+The engine's monotonic clock measures every duration. What an engine on another machine does not measure, the app does, and
+marks it (`Timings.app_clock`), or it is 0.
 """
 
 from __future__ import annotations
@@ -76,6 +77,8 @@ class Timings(Struct, frozen=True, array_like=True):
     """Median time between two tokens."""
     p95_ms: float = 0.0
     """95th percentile of the time between two tokens."""
+    app_clock: tuple[str, ...] = ()
+    """Names of the figures above that the app measured on its side of a network; the others are the engine's."""
 
 
 class DraftCounts(Struct, frozen=True, array_like=True):

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from app.domain.remote import RemoteModel
+
 Count = Annotated[int, Meta(ge=1, le=2147483647)]
 Mark = Annotated[str, Meta(min_length=1, max_length=200)]
 NonNegative = Annotated[float, Meta(ge=0.0)]
@@ -71,6 +73,8 @@ class LoadOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     """Start and end of a thinking block, as in `["<think>", "</think>"]`; None finds them in the chat template."""
     lora: tuple[LoraAdapter, ...] = ()
     """Adapters with unique names; requests choose their scales without a new load."""
+    remote: RemoteModel | None = None
+    """The server that runs the model in place of an engine here; of the rest only `n_ctx` matters then."""
 
 
 class ModelSpec(Struct, frozen=True, kw_only=True):

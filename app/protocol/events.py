@@ -137,6 +137,8 @@ class GenerationStarted(Struct, frozen=True, tag=True, array_like=True):
     reply."""
     n_kept: int = 0
     """The last tokens of the prompt that begin the reply: kept from an older one, counted in this turn."""
+    app_clock: bool = False
+    """Whether the times of what follows are measured by the app, on its side of a network."""
 
 
 class CellsReported(Struct, frozen=True, tag=True, array_like=True):
@@ -187,6 +189,12 @@ class TokensGenerated(Struct, frozen=True, tag=True, array_like=True):
     tokens: tuple[TokenTrace, ...]
     n_thinking: int = 0
     """Leading characters of `text` that belong to thinking, and so not to a constrained answer."""
+    thinking: str = ""
+    """Thinking that a server sends apart from the reply; no part of `text`."""
+    n_untraced: int = 0
+    """Tokens that a server counts and says nothing else of; none of them is in `tokens`."""
+    untraced_ms: float = 0.0
+    """Where there is text and no trace: time since the text before it, for the first since the request's arrival."""
 
 
 class Paused(Struct, frozen=True, tag=True, array_like=True):

@@ -19,6 +19,7 @@ HOMES = {
     "numpy": ("app/engine",),
     "jinja2": ("app/engine/text",),
     "typer": ("app/cli",),
+    "httpx": ("app/remote",),
     "platformdirs": ("app/config",),
 }
 

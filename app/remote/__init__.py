@@ -1,0 +1,1 @@
+"""Models that a server runs, over HTTP: the OpenAI chat API as its many servers speak it."""
