@@ -28,16 +28,17 @@ class LineReader:
 
     def feed(self, chunk: bytes) -> list[str]:
         """Returns the lines that `chunk` completes, without their ends. Raises StreamError for one that is too long."""
-        if self._after_cr and chunk:
-            self._after_cr = False
+        if not chunk:
+            return []
+        if self._after_cr:
             chunk = chunk.removeprefix(b"\n")
         data = self._rest + chunk
         lines: list[str] = []
         start = 0
-        for end in _END.finditer(data, max(0, len(self._rest))):
+        for end in _END.finditer(data, len(self._rest)):
             lines.append(self._text(data[start : end.start()]))
             start = end.end()
-        self._after_cr = start == len(data) and data.endswith(b"\r")
+        self._after_cr = chunk.endswith(b"\r")
         self._rest = data[start:]
         _check(len(self._rest))
         return lines

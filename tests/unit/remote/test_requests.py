@@ -1,0 +1,54 @@
+from app.domain.conversation import Role
+from app.domain.sampling import SamplingParams
+from app.protocol.commands import ChatMessage, Generate
+from app.remote.requests import ChatRequest, chat_request, refused_fields
+from app.remote.servers import LLAMA_SERVER, LM_STUDIO, OLLAMA, OPENAI, OTHER, TGI, VLLM
+
+MESSAGES = (ChatMessage(Role.SYSTEM, "Be brief."), ChatMessage(Role.USER, "Hi"))
+COMMAND = Generate(1, MESSAGES, SamplingParams(max_tokens=9, stop=("END",)), trace_top_k=30)
+
+
+def test_a_request_has_all_that_was_asked() -> None:
+    body = chat_request(COMMAND, OTHER, "m", 7).body
+    assert body["model"] == "m"
+    assert body["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}]
+    assert (body["stream"], body["seed"], body["max_tokens"], body["stop"]) == (True, 7, 9, ["END"])
+    assert (body["logprobs"], body["top_logprobs"]) == (True, 20)
+    assert body["stream_options"] == {"include_usage": True}
+
+
+def test_servers_are_asked_for_what_they_can_report() -> None:
+    llama, vllm = (chat_request(COMMAND, server, "m", 7).body for server in (LLAMA_SERVER, VLLM))
+    assert (llama["timings_per_token"], llama["return_progress"], llama["top_logprobs"]) == (True, True, 30)
+    assert vllm["stream_options"] == {"include_usage": True, "continuous_usage_stats": True}
+    assert chat_request(COMMAND, TGI, "m", 7).body["top_logprobs"] == 5
+    assert "logprobs" not in chat_request(COMMAND, LM_STUDIO, "m", 7).body
+    assert "max_completion_tokens" in chat_request(COMMAND, OPENAI, "m", 7).body
+
+
+def test_without_a_trace_no_log_probabilities_are_asked_for() -> None:
+    assert "logprobs" not in chat_request(Generate(1, MESSAGES, SamplingParams(), trace_top_k=0), OTHER, "m", 7).body
+
+
+def test_ollama_has_its_own_form() -> None:
+    command = Generate(1, MESSAGES, SamplingParams(max_tokens=9, json_schema='{"type": "object"}'), trace_top_k=5)
+    request = chat_request(command, OLLAMA, "m", 7)
+    assert request.path == "//api/chat"
+    assert request.body["options"]["num_predict"] == 9
+    assert request.body["options"]["seed"] == 7
+    assert request.body["format"] == {"type": "object"}
+    assert (request.body["logprobs"], request.body["top_logprobs"]) == (True, 5)
+    assert set(request.body) == {"model", "messages", "stream", "options", "format", "logprobs", "top_logprobs"}
+
+
+def test_the_last_seed_of_several_choices_is_left_out_when_refused() -> None:
+    assert "seed" not in chat_request(COMMAND, OTHER, "m", 7, {"seed"}).body
+    assert "seed" not in chat_request(COMMAND, OLLAMA, "m", 7, {"seed"}).body["options"]
+
+
+def test_a_refusal_names_the_fields_to_leave_out() -> None:
+    request = ChatRequest("/x", {"model": "m", "messages": [], "logprobs": True, "top_logprobs": 3, "seed": 1})
+    assert refused_fields(request, "Unrecognized request argument supplied: seed") == {"seed"}
+    assert refused_fields(request, '{"detail": "logprobs is not supported"}') == {"logprobs", "top_logprobs"}
+    assert refused_fields(request, "messages must alternate, model m") == set()
+    assert refused_fields(ChatRequest("/x", {"options": {"mirostat": 1}}), "invalid option: mirostat") == {"mirostat"}
