@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from app.remote.errors import StreamError
 
@@ -26,22 +27,19 @@ class LineReader:
         self._after_cr = False
         """Whether an LF that comes next belongs to a CR that has ended its line already."""
 
-    def feed(self, chunk: bytes) -> list[str]:
-        """Returns the lines that `chunk` completes, without their ends. Raises StreamError for one that is too long."""
+    def feed(self, chunk: bytes) -> Iterator[str]:
+        """Yields the lines that `chunk` completes, without their ends. Raises StreamError for one that is too long."""
         if not chunk:
-            return []
+            return
         if self._after_cr:
             chunk = chunk.removeprefix(b"\n")
-        data = self._rest + chunk
-        lines: list[str] = []
-        start = 0
-        for end in _END.finditer(data, len(self._rest)):
-            lines.append(self._text(data[start : end.start()]))
-            start = end.end()
         self._after_cr = chunk.endswith(b"\r")
+        data, start = self._rest + chunk, 0
+        for end in _END.finditer(data, len(self._rest)):
+            yield self._text(data[start : end.start()])
+            start = end.end()
         self._rest = data[start:]
         _check(len(self._rest))
-        return lines
 
     def close(self) -> str:
         """Returns what came behind the last end of a line."""

@@ -7,18 +7,20 @@ or a web page (a wrong address, a proxy). The first byte says which.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Protocol, cast
 
 from app.domain.text import one_line
 from app.remote.errors import StreamError
 from app.remote.fields import JsonTable
 from app.remote.lines import BOM, LineReader
-from app.remote.sse import SseReader
+from app.remote.sse import ServerEvent, SseReader
 
 MAX_BODY_BYTES = 16 << 20
 """Most bytes of an answer that is one JSON object."""
 
 _WEB_PAGE = "the server answers with a web page, not with JSON"
+_ADDRESS = "Check the address: most end in /v1."
 _SHOWN = 120
 """Characters of an unreadable answer that an error shows."""
 
@@ -26,13 +28,16 @@ _SHOWN = 120
 class _Form(Protocol):
     done: bool
 
-    def feed(self, chunk: bytes) -> list[JsonTable]: ...
+    def feed(self, chunk: bytes) -> Iterator[JsonTable]: ...
 
-    def close(self) -> list[JsonTable]: ...
+    def close(self) -> Iterator[JsonTable]: ...
 
 
 class PayloadReader:
-    """Turns the bytes of one answer into its JSON objects. Methods raise StreamError for what cannot be read."""
+    """Turns the bytes of one answer into its JSON objects, one by one: what comes before a fault is good.
+
+    Methods raise StreamError for what cannot be read.
+    """
 
     def __init__(self) -> None:
         self._start = b""
@@ -43,23 +48,24 @@ class PayloadReader:
         """Whether the server has said that nothing more comes, as by `[DONE]`."""
         return self._form is not None and self._form.done
 
-    def feed(self, chunk: bytes) -> list[JsonTable]:
-        """Returns the objects that `chunk` completes."""
+    def feed(self, chunk: bytes) -> Iterator[JsonTable]:
+        """Yields the objects that `chunk` completes."""
         if self._form is None:
             self._start += chunk
             if BOM.startswith(self._start):
-                return []
+                return
             chunk = self._start = self._start.removeprefix(BOM).lstrip()
             if not chunk:
-                return []
+                return
             if chunk.startswith(b"<"):
-                raise StreamError(_WEB_PAGE, "Check the address: most end in /v1.")
+                raise StreamError(_WEB_PAGE, _ADDRESS)
             self._form = _Json() if chunk.startswith((b"{", b"[")) else _Events()
-        return self._form.feed(chunk)
+        yield from self._form.feed(chunk)
 
-    def close(self) -> list[JsonTable]:
-        """Returns what is left at the end of the body."""
-        return self._form.close() if self._form else []
+    def close(self) -> Iterator[JsonTable]:
+        """Yields what is left at the end of the body."""
+        if self._form:
+            yield from self._form.close()
 
 
 class _Events:
@@ -69,21 +75,21 @@ class _Events:
         self._reader = SseReader()
         self.done = False
 
-    def feed(self, chunk: bytes) -> list[JsonTable]:
-        return [each for event in self._reader.feed(chunk) for each in self._read(event.data, event.name)]
+    def feed(self, chunk: bytes) -> Iterator[JsonTable]:
+        return self._objects(self._reader.feed(chunk))
 
-    def close(self) -> list[JsonTable]:
-        return [each for event in self._reader.close() for each in self._read(event.data, event.name)]
+    def close(self) -> Iterator[JsonTable]:
+        return self._objects(self._reader.close())
 
-    def _read(self, data: str, name: str) -> list[JsonTable]:
-        if data.strip() == "[DONE]":
-            self.done = True
-        if self.done or not data.strip():
-            return []
-        if name == "error":
-            return [as_error(data)]
-        value = decoded(data)
-        return [cast("JsonTable", value)] if isinstance(value, dict) else []
+    def _objects(self, events: Iterator[ServerEvent]) -> Iterator[JsonTable]:
+        for event in events:
+            if event.data.strip() == "[DONE]":
+                self.done = True
+            if self.done or not event.data.strip():
+                continue
+            value = as_error(event.data) if event.name == "error" else decoded(event.data)
+            if isinstance(value, dict):
+                yield cast("JsonTable", value)
 
 
 class _Json:
@@ -97,15 +103,14 @@ class _Json:
         """Whether the lines are parts of one object."""
         self.done = False
 
-    def feed(self, chunk: bytes) -> list[JsonTable]:
-        return [each for line in self._lines.feed(chunk) for each in self._line(line)]
+    def feed(self, chunk: bytes) -> Iterator[JsonTable]:
+        for line in self._lines.feed(chunk):
+            yield from self._line(line)
 
-    def close(self) -> list[JsonTable]:
-        found = self._line(self._lines.close())
+    def close(self) -> Iterator[JsonTable]:
+        yield from self._line(self._lines.close())
         if self._body:
-            found += _objects(decoded("\n".join(self._body)))
-            self._body.clear()
-        return found
+            yield from _objects(decoded("\n".join(self._body)))
 
     def _line(self, line: str) -> list[JsonTable]:
         if not self._whole and line.strip():
@@ -127,7 +132,7 @@ def decoded(text: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):
         if text.lstrip().startswith("<"):
-            raise StreamError(_WEB_PAGE, "Check the address: most end in /v1.") from None
+            raise StreamError(_WEB_PAGE, _ADDRESS) from None
         raise StreamError(f"the server sent something that is no JSON: {one_line(text, _SHOWN)}") from None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from app.remote.errors import StreamError
@@ -28,16 +30,15 @@ class SseReader:
         self._name = ""
         self._size = 0
 
-    def feed(self, chunk: bytes) -> list[ServerEvent]:
-        """Returns the events that `chunk` completes. Raises StreamError for a line or an event that is too long."""
-        events: list[ServerEvent] = []
+    def feed(self, chunk: bytes) -> Iterator[ServerEvent]:
+        """Yields the events that `chunk` completes. Raises StreamError for a line or an event that is too long."""
         for line in self._lines.feed(chunk):
-            events += self._line(line)
-        return events
+            yield from self._line(line)
 
-    def close(self) -> list[ServerEvent]:
-        """Returns the last event where the blank line behind it is missing."""
-        return [*self._line(self._lines.close()), *self._line("")]
+    def close(self) -> Iterator[ServerEvent]:
+        """Yields the last event where the blank line behind it is missing."""
+        yield from self._line(self._lines.close())
+        yield from self._line("")
 
     def _line(self, line: str) -> list[ServerEvent]:
         if not line:

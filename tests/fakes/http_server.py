@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,7 @@ class FakeServer:
         self.n_closed = 0
         """Connections that the client closed before an answer's end."""
         self._server: asyncio.Server | None = None
+        self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -87,6 +88,15 @@ class FakeServer:
     def bodies(self, path: str) -> list[Any]:
         return [seen.body for seen in self.seen if seen.path == path]
 
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Waits for requests and closed connections until `holds` is true."""
+        while not holds():
+            await self._changed.wait()
+
+    def _change(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -96,6 +106,7 @@ class FakeServer:
                 pass
         except (ConnectionError, asyncio.IncompleteReadError):
             self.n_closed += 1
+            self._change()
         except asyncio.CancelledError:
             pass
         finally:
@@ -108,6 +119,7 @@ class FakeServer:
         headers = dict((name.lower(), value) for name, _, value in (line.partition(": ") for line in head[1:] if line))
         raw = await reader.readexactly(int(headers.get("content-length", "0")))
         self.seen.append(Seen(method, path, headers, json.loads(raw) if raw else None))
+        self._change()
         queue = self.answers.get(path, [as_json({"error": {"message": "not found"}}, 404)])
         answer = queue.pop(0) if len(queue) > 1 else queue[0]
         lines = [f"HTTP/1.1 {answer.status} X", "Transfer-Encoding: chunked"]

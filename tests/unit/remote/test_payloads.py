@@ -57,3 +57,10 @@ def test_what_cannot_be_read_is_an_error(body: bytes, message: str) -> None:
 def test_numbers_that_json_has_not_are_read() -> None:
     found, _ = read([b'data: {"a": NaN, "b": -Infinity}\n\n'])
     assert json.dumps(found) == '[{"a": NaN, "b": -Infinity}]'
+
+
+def test_what_comes_before_a_fault_is_given_first() -> None:
+    objects = PayloadReader().feed(b'data: {"a": 1}\n\ndata: {oops\n\n')
+    assert next(objects) == ONE
+    with pytest.raises(StreamError):
+        next(objects)

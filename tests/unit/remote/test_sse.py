@@ -63,18 +63,18 @@ def test_the_error_field_of_older_llama_servers_is_an_error() -> None:
 
 def test_a_line_without_an_end_is_given_up() -> None:
     reader = SseReader()
-    reader.feed(b"x" * MAX_LINE_BYTES)
+    assert list(reader.feed(b"x" * MAX_LINE_BYTES)) == []
     with pytest.raises(StreamError, match="a line of more than 1 MiB"):
-        reader.feed(b"x")
+        list(reader.feed(b"x"))
 
 
 def test_a_long_line_with_an_end_is_given_up() -> None:
     with pytest.raises(StreamError):
-        LineReader().feed(b"x" * (MAX_LINE_BYTES + 1) + b"\n")
+        list(LineReader().feed(b"x" * (MAX_LINE_BYTES + 1) + b"\n"))
 
 
 def test_an_event_without_an_end_is_given_up() -> None:
     reader, size = SseReader(), 1 << 16
-    reader.feed((b"data: " + b"x" * size + b"\n") * (MAX_EVENT_BYTES // size))
+    assert list(reader.feed((b"data: " + b"x" * size + b"\n") * (MAX_EVENT_BYTES // size))) == []
     with pytest.raises(StreamError, match="an event of more than 4 MiB"):
-        reader.feed(b"data: x\n")
+        list(reader.feed(b"data: x\n"))
