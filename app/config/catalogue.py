@@ -14,7 +14,9 @@ from app.config.fields import field_names, read_fields, subtable
 from app.config.locator import KeyPath
 from app.config.paths import models_toml, user_models_file
 from app.config.problems import Problem
+from app.config.remote_models import REMOTE_KEYS, read_remote, report_local_keys
 from app.domain.model import LoadOptions, LoraAdapter, ModelSpec
+from app.domain.remote import SOURCE
 
 
 def read_adapters(document: Document, at: KeyPath, value: object) -> tuple[LoraAdapter, ...]:
@@ -66,7 +68,7 @@ class _EntryKeys(Struct):
     install: str = ""
 
 
-_OPTIONS = field_names(LoadOptions)
+_OPTIONS = [name for name in field_names(LoadOptions) if name != "remote"]
 
 
 def load_catalogue(user_file: Path | None = None) -> Catalogue:
@@ -101,24 +103,31 @@ def _read_models(document: Document, models: dict[str, ModelSpec]) -> set[str]:
 
 def _read_entry(document: Document, name: str, table: dict[str, Any], models: dict[str, ModelSpec]) -> None:
     at = ("models", name)
-    own = read_fields(document, at, table, _EntryKeys, also=_OPTIONS)
+    own = read_fields(document, at, table, _EntryKeys, also=[*_OPTIONS, *REMOTE_KEYS])
     flat = {key: value for key, value in table.items() if key in _OPTIONS and key != "lora"}
     options: dict[str, Any] = read_fields(document, at, flat, LoadOptions)
     if "lora" in table:
         options["lora"] = read_adapters(document, (*at, "lora"), table["lora"])
+    base = models.get(name, ModelSpec(name=name, source=""))
+    try:
+        remote = read_remote(document, at, table, own.get("source", ""), base.options.remote)
+    except ValueError as error:
+        document.report((*at, "source"), str(error))
+        return
+    if remote:
+        report_local_keys(document, at, options)
     if own.get("source"):
         own["source"] = _absolute(own["source"], document.path.parent)
     elif name not in models:
         if "source" not in table or own.get("source") == "":
-            document.report(at, f"`models.{name}` needs a `source`: the path of a GGUF file")
+            document.report(at, f"`models.{name}` needs a `source`: the path of a GGUF file, or `openai:URL#MODEL`")
         return
-    base = models.get(name, ModelSpec(name=name, source=""))
-    merged = msgspec.structs.replace(base.options, **options)
+    merged = msgspec.structs.replace(base.options, **options, remote=remote)
     models[name] = msgspec.structs.replace(base, options=merged, **own)
 
 
 def _absolute(source: str, folder: Path) -> str:
-    return source if source.startswith(PACKAGE_SOURCE) else str(folder / Path(os.path.expanduser(source)))
+    return source if source.startswith((PACKAGE_SOURCE, SOURCE)) else str(folder / Path(os.path.expanduser(source)))
 
 
 def _read_default(document: Document, models: dict[str, ModelSpec]) -> str:

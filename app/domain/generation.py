@@ -1,7 +1,7 @@
 """The figures of one generation: why it ended, token counts, the duration of each phase.
 
-The engine's monotonic clock measures every duration. What an engine on another machine does not measure, the app does, and
-marks it (`Timings.app_clock`), or it is 0.
+The engine's monotonic clock measures every duration. What a server does not measure is measured by the app and marked
+(`Timings.app_clock`), or 0.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ class ModelRow(Struct, frozen=True, kw_only=True):
     name: str
     title: str
     path: Path | None = None
+    where: str = ""
+    """Its path, or its source in the catalogue."""
     size_bytes: int = 0
     quant: str = ""
     n_ctx_train: int = 0
@@ -52,10 +54,12 @@ def list_models(catalogue: Catalogue, models_dir: str | Path | None) -> list[Mod
             ModelRow(
                 name=spec.name,
                 title=one_line(spec.title or spec.name),
+                where=spec.source,
+                installed=spec.options.remote is not None,
                 install=one_line(spec.install, 400),
                 license=one_line(spec.license),
             ),
-            find_source(spec),
+            None if spec.options.remote else find_source(spec),
             spec.options.lora,
         )
         for spec in catalogue.models.values()
@@ -73,10 +77,11 @@ def _row(row: ModelRow, path: Path | None, adapters: tuple[LoraAdapter, ...] = (
     try:
         header = read_header(path)
     except ModelError as error:
-        return structs.replace(row, path=path, installed=True, problem=str(error))
+        return structs.replace(row, path=path, where=str(path), installed=True, problem=str(error))
     return structs.replace(
         row,
         path=path,
+        where=str(path),
         installed=True,
         adapters=tuple(_adapter(adapter, header.architecture) for adapter in adapters),
         size_bytes=header.size_bytes,

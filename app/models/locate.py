@@ -42,7 +42,7 @@ def files_in_folder(folder: str | Path | None) -> dict[str, Path]:
 
 
 class LocatedModel(Struct, frozen=True, kw_only=True):
-    """A model whose file exists and looks complete, with its load options."""
+    """A model whose file exists and looks complete, or that a server runs, with its load options."""
 
     name: str
     """As for `-m`: the catalogue's name, the file's name without extension, or the path as given."""
@@ -50,7 +50,7 @@ class LocatedModel(Struct, frozen=True, kw_only=True):
     """`name`, but paths absolute, so that it is valid in any folder."""
     title: str
     path: Path
-    """Absolute."""
+    """Absolute; the `source` of a model that a server runs (`options.remote`)."""
     options: LoadOptions
     sizes: ModelSizes | None = None
     """Memory sizes of the model and its draft model, from which the engine fits both."""
@@ -72,6 +72,10 @@ def locate(
         ModelError: the model is unknown, not installed or unusable; the hint says what to do.
     """
     located = _find(wanted, catalogue, models_dir)
+    if located.options.remote:
+        if draft:
+            raise ModelError(f"a server runs {one_line(located.name)}: no draft model can be loaded beside it")
+        return located
     drafter = draft or located.options.draft
     draft_sizes: ModelSizes | None = None
     if drafter:
@@ -85,7 +89,9 @@ def locate(
 
 
 def find_source(spec: ModelSpec) -> Path | None:
-    """Returns the file of a catalogue entry, or None if it does not exist."""
+    """Returns the file of a catalogue entry, or None if it does not exist; the source of one that a server runs."""
+    if spec.options.remote:
+        return Path(spec.source)
     if not spec.source.startswith(PACKAGE_SOURCE):
         path = Path(spec.source)
         return path if _is_file(path) else None
@@ -146,7 +152,8 @@ def _is_there(path: Path) -> bool:
 
 def _first(catalogue: Catalogue, files: dict[str, Path]) -> LocatedModel:
     default = catalogue.models.get(catalogue.default)
-    for spec in ([default] if default else []) + list(catalogue.models.values()):
+    files_only = [spec for spec in catalogue.models.values() if not spec.options.remote]
+    for spec in ([default] if default else []) + files_only:
         if find_source(spec):
             return _from_catalogue(spec)
     for name, path in files.items():

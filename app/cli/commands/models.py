@@ -43,7 +43,7 @@ def list_() -> int:
                 units.size(row.size_bytes) if row.size_bytes else "",
                 row.quant or "",
                 str(row.n_ctx_train or ""),
-                str(row.path or catalogue.models[row.name].source),
+                row.where,
             )
             for row in rows
         ],

@@ -44,7 +44,7 @@ class ModelPicker(DefaultPicker):
             facts = [model.quant, units.size(model.size_bytes) if model.size_bytes else ""]
             tail = " · ".join(fact for fact in facts if fact)
             context = f"trained for {model.n_ctx_train} tokens   " if model.n_ctx_train else ""
-            detail = f"{context}{one_line(str(model.path), 120)}"
+            detail = f"{context}{one_line(model.where, 120)}"
         else:
             tail, detail = "not installed", one_line(model.install, 200) or "not installed"
         title = model.title or model.name

@@ -7,6 +7,7 @@ import pytest
 from app.config.catalogue import Catalogue
 from app.domain.errors import ModelError
 from app.domain.model import LoadOptions, ModelSpec
+from app.domain.remote import RemoteModel
 from app.models.gguf import model_sizes, read_header
 from app.models.listing import ModelRow, list_models
 from app.models.locate import LocatedModel, locate
@@ -190,3 +191,27 @@ def test_a_reference_is_good_in_any_folder(tmp_path: Path, monkeypatch: pytest.M
     found = [locate(wanted, catalogue, tmp_path / "models") for wanted in ("own", "own.gguf", "./local.gguf", None)]
     assert [each.reference for each in found] == ["own", "own", str(tmp_path / "here" / "local.gguf"), "own"]
     assert found[2].name == "./local.gguf"
+
+
+REMOTE = ModelSpec(
+    name="big", source="openai:http://h/v1#m", options=LoadOptions(remote=RemoteModel(url="http://h/v1", model="m"))
+)
+
+
+def test_a_model_that_a_server_runs_needs_no_file() -> None:
+    catalogue = Catalogue(models={"big": REMOTE}, default="", problems=[])
+    located = locate("big", catalogue, None)
+    assert (located.name, located.title, located.options, located.sizes) == ("big", "big", REMOTE.options, None)
+    with pytest.raises(ModelError, match="no draft model"):
+        locate("big", catalogue, None, draft="big")
+
+
+def test_a_server_is_never_asked_unless_it_is_named_or_the_default() -> None:
+    with pytest.raises(ModelError, match="no model is installed"):
+        locate(None, Catalogue(models={"big": REMOTE}, default="", problems=[]), None)
+    assert locate(None, Catalogue(models={"big": REMOTE}, default="big", problems=[]), None).name == "big"
+
+
+def test_a_model_that_a_server_runs_is_listed_with_its_address() -> None:
+    row = list_models(Catalogue(models={"big": REMOTE}, default="", problems=[]), None)[0]
+    assert (row.installed, row.path, row.where, row.problem) == (True, None, "openai:http://h/v1#m", "")
