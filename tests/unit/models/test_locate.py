@@ -138,7 +138,9 @@ def test_a_file_that_is_no_good_is_refused(models_dir: Path) -> None:
 def test_listing(package: Path, models_dir: Path) -> None:
     rows = {row.name: row for row in list_models(catalogue(STARTER, MISSING), models_dir)}
     assert list(rows) == ["starter", "missing", "alpha.Q8_0", "big", "broken", "deep"]
-    assert rows["missing"] == ModelRow(name="missing", title="missing", install="ask somebody")
+    assert rows["missing"] == ModelRow(
+        name="missing", title="missing", where="/nowhere/missing.gguf", install="ask somebody"
+    )
     starter = rows["starter"]
     assert (starter.path, starter.size_bytes, starter.quant) == (package, package.stat().st_size, "F32")
     assert (starter.installed, starter.n_ctx_train, starter.problem) == (True, 256, "")
