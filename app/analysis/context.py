@@ -22,11 +22,13 @@ class ContextUse:
     n_history: int
     n_turn: int
     n_reply: int
+    n_undivided: int = 0
+    """Prompt tokens of which only the total is known."""
 
     @property
     def n_used(self) -> int:
         """Tokens that are not free."""
-        return self.n_system + self.n_history + self.n_turn + self.n_reply
+        return self.n_system + self.n_history + self.n_turn + self.n_reply + self.n_undivided
 
     @property
     def n_free(self) -> int:

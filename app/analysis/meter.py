@@ -66,7 +66,10 @@ class RunMeter:
         self.n_cached = 0
         self.spans = PromptSpans()
         self.context_known = True
-        """Whether `context` is known: a conversation that another model wrote is not counted yet."""
+        """Whether `context` is known: a conversation that another model wrote is not counted yet, a prompt that a
+        server reads only at the end."""
+        self.app_clock = False
+        """Whether the app measures the times that come with the tokens, on its side of a network."""
         self.n_prefilled = 0
         """Of the `n_new` tokens, those that are computed."""
         self.prefill_ms = 0.0
@@ -87,6 +90,8 @@ class RunMeter:
         """Of the turn's screen; fed by who flushes."""
         self._pace = TokenRate()
         self._final = Timings()
+        self._untimed_ms = 0.0
+        """Since the last token that was counted, where a server counts some of them later."""
         self._source = "reused"
         self.n_kept = 0
         """Tokens that the reply begins with, kept from an older one: the prompt's last ones, not generated."""
@@ -114,8 +119,8 @@ class RunMeter:
         match event:
             case GenerationStarted():
                 self._start(Phase.PREFILL, event.n_prompt, event.n_cached, event.spans)
-                self.seed = event.seed
-                self.n_kept = event.n_kept
+                self.seed, self.app_clock, self.n_kept = event.seed, event.app_clock, event.n_kept
+                self.context_known = event.n_prompt > 0
                 self.ending = Ending(event.n_kept)
                 self._source = "restored" if event.n_restored else "shared" if event.n_shared else "reused"
             case SlotsHeld():
@@ -131,6 +136,7 @@ class RunMeter:
             case TokensGenerated():
                 for token in event.tokens:
                     self._token(token)
+                self._untraced(event)
             case ContextShifted():
                 self.n_shifted += event.n_discarded
                 self._reported_cells = ()  # its cells have moved
@@ -213,6 +219,12 @@ class RunMeter:
         """Whether `p50_ms` and `p95_ms` leave out tokens of the reply."""
         return not self._final.p50_ms and self._pace.n > N_RECENT
 
+    def by_app(self, figure: str) -> bool:
+        """Whether the app measured a figure, on its side of a network. `figure` is a name of `Timings`."""
+        if self.phase is not Phase.DONE or not getattr(self._final, figure):
+            return self.app_clock
+        return figure in self._final.app_clock
+
     @property
     def history(self) -> tuple[float, ...]:
         """Tokens per second of each quarter of a second of the reply, oldest first, at most 80."""
@@ -233,12 +245,14 @@ class RunMeter:
     def context(self, n_ctx: int) -> ContextUse:
         """How the context window of `n_ctx` tokens is used."""
         reply = self.n_kept + self.n_generated
+        if not self.spans.n_tokens:
+            return ContextUse(n_ctx, 0, 0, 0, reply, self.n_prompt)
         parts = without_lost((self.spans.n_history, self.spans.n_turn - self.n_kept, reply), self.n_shifted)
         return ContextUse(n_ctx, self.spans.n_system, *parts)
 
     def cells(self, n_ctx: int) -> tuple[CellSpan, ...]:
         """What lies in the window of `n_ctx` cells: the engine's account in the end, until then a reckoning from it."""
-        if self._cells or not self.n_prompt:
+        if self._cells or not self.spans.n_tokens:
             return self._cells
         held = WindowState(
             self.n_prompt,
@@ -268,6 +282,7 @@ class RunMeter:
         self._reported_cells, self.held_by = (), ()
         self.drafting, self.latency, self.ending = Drafting(), Latency(), Ending()
         self._pace, self._final = TokenRate(), Timings()
+        self.app_clock, self._untimed_ms = False, 0.0
 
     def _token(self, token: TokenTrace) -> None:
         self.phase = Phase.DECODE
@@ -284,6 +299,22 @@ class RunMeter:
             self.latency.token(token, self.n_prompt + self.n_generated - 1 - self.n_shifted)
             self.decode_ms = self._pace.total_ms
 
+    def _untraced(self, event: TokensGenerated) -> None:
+        """Takes text, thinking and tokens of which a server says no more."""
+        if event.tokens or not (event.text or event.thinking):
+            self.n_generated += event.n_untraced
+            return
+        self.phase = Phase.DECODE
+        if self.ttft_ms is None:
+            self.ttft_ms, self.n_prefilled = event.untraced_ms, self.n_new
+        else:
+            self._untimed_ms += event.untraced_ms
+            for _ in range(event.n_untraced):
+                self._pace.add(self._untimed_ms / event.n_untraced)
+            self._untimed_ms = 0.0 if event.n_untraced else self._untimed_ms
+            self.decode_ms = self._pace.total_ms + self._untimed_ms
+        self.n_generated += event.n_untraced
+
     def _finish(self, event: GenerationFinished) -> None:
         timings, usage = event.timings, event.usage
         self.phase, self.finish_reason = Phase.DONE, event.finish_reason
@@ -293,10 +324,11 @@ class RunMeter:
         self.ending.finished(by_token=event.stop is not None and event.stop.kind == "eog")
         self.n_prompt, self.n_cached = usage.n_prompt, usage.n_cached
         self.n_generated = usage.n_generated
+        self.context_known = usage.n_prompt > 0 or self.context_known
         # An engine that was lost, or left, reported no times.
         self.decode_ms = timings.decode_ms or self.decode_ms
         if timings.prefill_ms:
             self.prefill_ms = timings.prefill_ms
-        if usage.n_generated:
+        if usage.n_generated or timings.app_clock:
             self.ttft_ms = timings.ttft_ms or self.ttft_ms
             self.n_prefilled = self.n_new

@@ -26,15 +26,11 @@ class Origin(StrEnum):
     """Sampled in the decode that accepted a whole draft: an extra token at no cost."""
 
 
-UNKNOWN_ID = -1
-"""Of a token that a server names by its text alone."""
-
-
 class TopToken(Struct, frozen=True, array_like=True, gc=False):
     """A candidate for the next token."""
 
     id: int
-    """UNKNOWN_ID where a server does not say."""
+    """Negative if a server does not report it; equal for equal texts."""
     text: str
     """The piece, control tokens by name; bytes of incomplete UTF-8 are written `<0xE2>`."""
     p: float
@@ -67,7 +63,7 @@ class TokenTrace(Struct, frozen=True, array_like=True, gc=False):
     """One generated token."""
 
     id: int
-    """UNKNOWN_ID where a server does not say."""
+    """Negative if a server does not report it; equal for equal texts."""
     text: str
     """The piece, as in `TopToken.text`. The text of a reply is not the sum of its pieces: see `TokensGenerated`."""
     ms: float
@@ -90,7 +86,7 @@ class TokenTrace(Struct, frozen=True, array_like=True, gc=False):
     n_bytes: int = 0
     """UTF-8 bytes that this token adds to the reply's text; 0 for a control token or part of a character."""
     p_end: float = 0.0
-    """Before the chain: the probability that the reply ends here, summed over the end-of-generation tokens; NaN: not
+    """Before the chain: the probability that the reply ends here, summed over the end-of-generation tokens; 0: not
     known."""
     decode_ms: float = 0.0
     """Of `ms`: computing the logits. For the first token, the prefill. 0 for an accepted draft token."""

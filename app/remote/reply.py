@@ -54,13 +54,15 @@ class RemoteReply:
     def take(self, chunk: Chunk) -> list[GenerationEvent]:
         """The events of one chunk."""
         self._usage, self._times = _newer(self._usage, chunk.usage), _newer(self._times, chunk.times)
+        if progress := chunk.progress:
+            self._usage = replace(self._usage, n_prompt=progress.n_total, n_cached=progress.n_cached)
         if chunk.finish:
             self._end = chunk
         events: list[GenerationEvent] = []
         if not self._started:
             self._started = True
-            events.append(self._beginning(chunk))
-        if progress := chunk.progress:
+            events.append(self._beginning())
+        if progress:
             n_done, n_total = progress.n_done - progress.n_cached, progress.n_total - progress.n_cached
             events.append(PrefillProgress(self._request_id, max(0, n_done), max(0, n_total), progress.ms))
         if chunk.text or chunk.thinking or chunk.tokens:
@@ -86,10 +88,8 @@ class RemoteReply:
         """The end because somebody asked for it."""
         return self._finished(FinishReason.ABORT, "", None)
 
-    def _beginning(self, chunk: Chunk) -> GenerationStarted:
+    def _beginning(self) -> GenerationStarted:
         n_prompt, n_cached = self._usage.n_prompt or 0, self._usage.n_cached or 0
-        if chunk.progress:
-            n_prompt, n_cached = chunk.progress.n_total, chunk.progress.n_cached
         return GenerationStarted(
             self._request_id, n_prompt, n_cached, PromptSpans(), self.seed, self.notices, app_clock=True
         )

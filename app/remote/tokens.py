@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 
-from app.domain.trace import UNKNOWN_ID, TokenTrace, TopToken
+from app.domain.trace import TokenTrace, TopToken
 from app.remote.chunks import LOWEST_LOGPROB, LikelyToken
 
 
@@ -29,9 +30,9 @@ def traces(tokens: Sequence[LikelyToken], ms: float, n_bytes: int, *, thinking: 
 
 def _trace(token: LikelyToken, ms: float, n_bytes: int, thinking: bool) -> TokenTrace:
     p, logprob = _probability(token), token.logprob if token.logprob > LOWEST_LOGPROB else -math.inf
-    places = (rank for rank, each in enumerate(token.top, 1) if (each.raw, each.id) == (token.raw, token.id))
+    places = (rank for rank, each in enumerate(token.top, 1) if _id(each) == _id(token))
     return TokenTrace(
-        id=UNKNOWN_ID if token.id is None else token.id,
+        id=_id(token),
         text=_piece(token),
         ms=ms,
         p=p,
@@ -40,13 +41,16 @@ def _trace(token: LikelyToken, ms: float, n_bytes: int, thinking: bool) -> Token
         entropy=math.nan,
         top=tuple(_top(each) for each in token.top),
         n_bytes=n_bytes,
-        p_end=math.nan,
         thinking=thinking,
     )
 
 
 def _top(token: LikelyToken) -> TopToken:
-    return TopToken(UNKNOWN_ID if token.id is None else token.id, _piece(token), _probability(token))
+    return TopToken(_id(token), _piece(token), _probability(token))
+
+
+def _id(token: LikelyToken) -> int:
+    return -1 - (zlib.crc32(token.raw) >> 1) if token.id is None else token.id
 
 
 def _probability(token: LikelyToken) -> float:

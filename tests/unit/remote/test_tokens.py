@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from app.domain.trace import UNKNOWN_ID, TopToken
+from app.domain.trace import TopToken
 from app.remote.chunks import LikelyToken
 from app.remote.tokens import traces
 
@@ -16,13 +16,18 @@ def test_a_token_has_what_the_server_says_and_no_more() -> None:
     assert token.p == pytest.approx(0.25)
     assert token.top == (TopToken(5, " a", pytest.approx(0.5)), TopToken(6, "b", pytest.approx(0.25)))
     assert math.isnan(token.entropy)
-    assert math.isnan(token.p_end)
+    assert token.p_end == 0.0
     assert (token.decode_ms, token.stages, token.draw) == (0.0, (), None)
 
 
 def test_an_id_and_a_rank_that_are_not_said_are_unknown() -> None:
-    token = traces([LikelyToken("c", -3.0, b"c", None, (LikelyToken("d", -1.0, b"d"),))], 1.0, 1, thinking=False)[0]
-    assert (token.id, token.rank, token.top[0].id) == (UNKNOWN_ID, 0, UNKNOWN_ID)
+    top = (LikelyToken("d", -1.0, b"d"), LikelyToken("c", -3.0, b"c"))
+    known, unlisted = traces(
+        [LikelyToken("c", -3.0, b"c", None, top), LikelyToken("e", -4.0, b"e", None, top)], 1.0, 2, thinking=False
+    )
+    assert (known.rank, unlisted.rank) == (2, 0)
+    assert known.id == known.top[1].id < 0
+    assert known.id != known.top[0].id
 
 
 @pytest.mark.parametrize("logprob", [-9999.0, -3.4e38, -math.inf])
