@@ -165,21 +165,40 @@ class Restartable(Protocol):
         ...
 
 
+@runtime_checkable
+class Routing(Protocol):
+    """Passes requests on to one of several engines, as the loaded model needs."""
+
+    @property
+    def serving(self) -> Engine:
+        """The engine that has the model now."""
+        ...
+
+
+def capable(engine: Engine, capability: type[Capability]) -> Capability | None:
+    """Returns the engine as one that has a capability; None if it has not, or not with the loaded model."""
+    serving = engine.serving if isinstance(engine, Routing) else engine
+    return serving if isinstance(serving, capability) else None
+
+
 def require(engine: Engine, capability: type[Capability], purpose: str) -> Capability:
     """Returns the engine as one that has a capability. Raises UsageError if it has not: "cannot `purpose`"."""
-    if not isinstance(engine, capability):
+    found = capable(engine, capability)
+    if found is None:
         raise UsageError(f"this engine cannot {purpose}", "Use a local model.")
-    return engine
+    return found
 
 
 def stall_of(engine: Engine) -> Stall | None:
     """Returns the stall of an engine; None if it shows progress or cannot hang."""
-    return engine.stall if isinstance(engine, Restartable) else None
+    restartable = capable(engine, Restartable)
+    return restartable.stall if restartable else None
 
 
 def is_crash_looping(engine: Engine) -> bool:
     """Returns whether an engine crashed so often lately that only the user should start it again."""
-    return isinstance(engine, Restartable) and engine.crash_looping
+    restartable = capable(engine, Restartable)
+    return restartable is not None and restartable.crash_looping
 
 
 def forget(engine: Engine, conversations: Collection[int]) -> None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from app.client.engine import EngineState
 from app.domain.errors import GenerationError, ModelError, TokscopeError
 from app.domain.generation import FinishReason, Timings, Usage
+from app.domain.parameters import N_SEEDS
 from app.domain.remote import RemoteModel
-from app.domain.sampling import N_SEEDS
 from app.protocol.commands import Generate, LoadModel
 from app.protocol.events import (
     EngineLost,

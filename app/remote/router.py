@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 
@@ -26,7 +25,6 @@ class RoutingEngine:
         self._local = local
         self._make_remote = make_remote
         self._remote: Engine | None = None
-        self._ids = itertools.count(1)
         self.serving: Engine = local
         """The engine that has the model; what it is capable of, this one is."""
 
@@ -47,7 +45,7 @@ class RoutingEngine:
 
     def next_request_id(self) -> int:
         """A request id never used before, whichever engine answers it."""
-        return next(self._ids)
+        return self._local.next_request_id()
 
     async def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
         """Loads a model where it runs. A worker whose place a server takes ends, and gives its memory back."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from app.client.engine import Engine, Queryable
+from app.client.engine import Engine, Queryable, capable
 from app.domain.conversation import Message, Role, UserMessage
 from app.domain.generation import ContextPolicy, PromptSpans
 from app.domain.sampling import Preset
@@ -62,12 +62,13 @@ class Budget(Struct, frozen=True):
 
 async def budget_of(engine: Engine, preset: Preset, branch: Sequence[Message], message: UserMessage) -> Budget | None:
     """Tokens that `message` would take as the next one of a branch; None if the engine cannot count, now or ever."""
-    if not isinstance(engine, Queryable):
+    queryable = capable(engine, Queryable)
+    if queryable is None:
         return None
     messages = prompt_messages(preset, branch, message)
     at_least = sum(len(message.content) for message in messages) > MAX_CHARS
     sampling = preset.sampling
-    answer = await engine.tokenize(
+    answer = await queryable.tokenize(
         Tokenize(
             engine.next_request_id(),
             messages=_part(messages, preset.context) if at_least else messages,

@@ -65,7 +65,7 @@ class TokscopeApp(App[int]):
         self.HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (40, "-narrow"), (100, "-wide")]
         self.VERTICAL_BREAKPOINTS = [(0, "-flat"), (10, "-low"), (18, "-tall")]
         self.services = services
-        self._keys = resolve(services.settings.keys, services.met)
+        self._keys = resolve(services.settings.keys, lambda: services.met)
         self._bindings = BindingsMap.merge([bindings_for("app", self._keys)])
         self._themes = ThemeManager(
             self,

@@ -93,6 +93,7 @@ async def _run(start: _Start, worker: WorkerProcess | None, guard: TerminalGuard
     # Imported here: Textual takes a quarter of a second, in which the worker starts.
     from app.client.worker_client import WorkerClient
     from app.config.themes import load_themes
+    from app.remote.router import RoutingEngine
     from app.store.store import Store
     from app.tui.app import TokscopeApp
     from app.tui.common.services import Services
@@ -110,7 +111,7 @@ async def _run(start: _Start, worker: WorkerProcess | None, guard: TerminalGuard
         presets=load_presets(loaded.settings),
         preset=start.preset,
         catalogue=catalogue,
-        engine=WorkerClient(engine_log_file(), process=worker),
+        engine=RoutingEngine(WorkerClient(engine_log_file(), process=worker)),
         open_store=open_store,
         load_themes=load_themes,
         memory=start.memory,

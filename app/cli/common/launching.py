@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     # Only for signatures: at run time each is imported when it is needed.
     from app.client.engine import Engine
     from app.client.process import WorkerProcess
+    from app.client.worker_client import WorkerClient
     from app.protocol.events import EngineLost, Hello
 
 
@@ -49,6 +50,11 @@ class EngineLauncher:
         """
         if self._make is not None:
             return self._make()
+        from app.remote.router import RoutingEngine
+
+        return RoutingEngine(self._worker(log_path))
+
+    def _worker(self, log_path: Path | None = None) -> WorkerClient:
         from app.client.worker_client import WorkerClient
         from app.config.paths import engine_log_file
 
@@ -64,7 +70,7 @@ class EngineLauncher:
         from app.domain.errors import EngineLostError
         from app.protocol.events import EngineLost
 
-        engine = self.engine()
+        engine = self._make() if self._make else self._worker()
         try:
             forget(engine, conversation_ids)
             if isinstance(engine, WorkerClient) and isinstance(lost := await engine.start(), EngineLost):

@@ -135,7 +135,6 @@ class ChatScreen(SafeScreen):
         self.watching = PanelController(
             host, session, self.meter, services.memory, self.panels, self.status_line, self.loader
         )
-        self.watching.can_speculate = keymap.offers("speculate")
         self.panels.on_open = lambda name: self.open(self.watching.show(name))
         self.commands = self.make_commands()
 
@@ -181,8 +180,8 @@ class ChatScreen(SafeScreen):
         }
 
     def action_command(self, command_id: str) -> None:
-        """Runs a command of the chat."""
-        work = self.commands[command_id]()
+        """Runs a command of the chat; nothing happens where the engine cannot do it."""
+        work = self.commands[command_id]() if self.keymap.offers(command_id) else None
         if work is not None:
             self.open(work)
 
@@ -227,6 +226,7 @@ class ChatScreen(SafeScreen):
         """Takes a model that was loaded."""
         if self.loader.located is not None:
             self._session.settings = replace(self._session.settings, model_name=self.loader.located.name)
+        self.watching.can_speculate = self.keymap.offers("speculate")
         self._reset_meter()
         self.runner.pump.shortest_s = frame_rate.flush_interval_s(model, self._services.settings.fps)
         if model.on_cpu and not self._host.is_headless:

@@ -5,7 +5,7 @@ Pure. A key is usable when every terminal can send it and typing does not need i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -31,11 +31,22 @@ _NAMES = {"escape": "Esc", "pageup": "PgUp", "pagedown": "PgDn", "delete": "Del"
 class Keymap:
     """The commands on offer, their keys, and what was wrong with the user's."""
 
-    commands: tuple[Command, ...]
-    """In the order of the table, without those whose need is not met."""
-    keys: Mapping[str, tuple[str, ...]]
-    """Command id to its keys, in Textual's spelling; an empty tuple for a command of the palette only."""
+    all_keys: Mapping[str, tuple[str, ...]]
+    """Keys of every command by its id, in Textual's spelling; an empty tuple for a command of the palette only."""
+    met: Callable[[], Collection[Need]]
+    """The needs that are met now: another model may run on an engine that can do less."""
     notices: tuple[str, ...] = ()
+
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        """The commands on offer now, in the order of the table."""
+        met = self.met()
+        return tuple(command for command in COMMANDS if command.needs is None or command.needs in met)
+
+    @property
+    def keys(self) -> Mapping[str, tuple[str, ...]]:
+        """The keys of the commands on offer now."""
+        return {command.id: self.all_keys[command.id] for command in self.commands}
 
     def offers(self, command_id: str) -> bool:
         """Returns whether the command is on offer."""
@@ -79,8 +90,8 @@ def why_unusable(key: str) -> str:
     return "typing needs it" if base in _WITH_MODIFIER or len(base) == 1 else "there is no such key"
 
 
-def resolve(overrides: Mapping[str, str], met: Collection[Need] = frozenset(Need)) -> Keymap:
-    """Lays `overrides` (command id to keys, separated by commas) over the defaults, and keeps what `met` allows.
+def resolve(overrides: Mapping[str, str], met: Callable[[], Collection[Need]] = lambda: Need) -> Keymap:
+    """Lays `overrides` (command id to keys, separated by commas) over the defaults; `met` says what is on offer.
 
     A key that the user gives to one command is taken from the command that had it by default.
     """
@@ -103,12 +114,11 @@ def resolve(overrides: Mapping[str, str], met: Collection[Need] = frozenset(Need
                 usable.append(key)
         if usable:
             chosen[command_id] = tuple(usable)
-    offered = tuple(command for command in COMMANDS if command.needs is None or command.needs in met)
     keys = {
-        command.id: chosen.get(command.id, tuple(key for key in defaults[command.id] if key not in owner))
-        for command in offered
+        command_id: chosen.get(command_id, tuple(key for key in default if key not in owner))
+        for command_id, default in defaults.items()
     }
-    return Keymap(offered, keys, tuple(notices))
+    return Keymap(keys, met, tuple(notices))
 
 
 def _split(keys: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
-from app.client.engine import Engine, Restartable, Steerable
+from app.client.engine import Engine, Restartable, Steerable, capable
 from app.config.catalogue import Catalogue
 from app.config.settings import Settings
 from app.config.themes import LoadedThemes
@@ -43,9 +43,9 @@ class Services:
 
     @property
     def met(self) -> frozenset[Need]:
-        """The needs of commands that are met."""
+        """The needs of commands that are met now."""
         if self.recorded:
             return frozenset({Need.INTERNALS})
-        steering = {Need.STEERING, Need.INTERNALS} if isinstance(self.engine, Steerable) else set[Need]()
-        restart = {Need.RESTART} if isinstance(self.engine, Restartable) else set[Need]()
+        steering = {Need.STEERING, Need.INTERNALS} if capable(self.engine, Steerable) else set[Need]()
+        restart = {Need.RESTART} if capable(self.engine, Restartable) else set[Need]()
         return frozenset({Need.WRITING} | steering | restart)
