@@ -32,7 +32,8 @@ def finish_line(event: GenerationFinished) -> str:
         case FinishReason.STOP:
             line = f"stopped: {word}"
         case FinishReason.LENGTH:
-            line = f"{word} ({units.tokens(event.usage.n_generated)})"
+            n = event.usage.n_generated
+            line = f"{word} ({units.tokens(n)})" if n else word
         case FinishReason.ABORT:
             line = STOPPED
         case FinishReason.ERROR:

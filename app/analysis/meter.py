@@ -219,6 +219,11 @@ class RunMeter:
         """Whether `p50_ms` and `p95_ms` leave out tokens of the reply."""
         return not self._final.p50_ms and self._pace.n > N_RECENT
 
+    @property
+    def count_known(self) -> bool:
+        """Whether `n_generated` is known: a server may send text and count nothing."""
+        return self.n_generated > 0 or self.ttft_ms is None
+
     def by_app(self, figure: str) -> bool:
         """Whether the app measured a figure, on its side of a network. `figure` is a name of `Timings`."""
         if self.phase is not Phase.DONE or not getattr(self._final, figure):

@@ -30,7 +30,8 @@ def events_of(record: GenerationRecord, trace: ReplyTrace, *, lost: bool = False
     usage, timings = record.usage, record.timings
     held = {kind: sum(cell.n_tokens for cell in trace.cells if cell.kind == kind) for kind in ("system", "earlier")}
     n_turn = max(0, usage.n_prompt - held["system"] - held["earlier"])
-    spans = PromptSpans(held["system"], held["earlier"], n_turn)
+    by_app = bool(timings.app_clock)
+    spans = PromptSpans() if by_app else PromptSpans(held["system"], held["earlier"], n_turn)
     n_new = usage.n_prompt - usage.n_cached
     n_kept = max(0, len(trace.tokens) - usage.n_generated)
     n_ctx = sum(cell.n_tokens for cell in trace.cells)
@@ -45,7 +46,7 @@ def events_of(record: GenerationRecord, trace: ReplyTrace, *, lost: bool = False
         cells=trace.cells,
     )
     return [
-        GenerationStarted(0, usage.n_prompt, usage.n_cached, spans, record.seed, n_kept=n_kept),
+        GenerationStarted(0, usage.n_prompt, usage.n_cached, spans, record.seed, n_kept=n_kept, app_clock=by_app),
         PromptRendered(0, trace.prompt),
         PrefillProgress(0, n_new, n_new, timings.prefill_ms),
         *_tokens(trace.tokens[n_kept:], spans, n_ctx, record.n_shifted_tokens),

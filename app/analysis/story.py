@@ -6,6 +6,7 @@ Two sentences each. Pure; used by the help's second page and `tok explain`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 
 from app.analysis.ending import ReplyContext
 from app.analysis.meter import Phase, RunMeter
@@ -66,11 +67,10 @@ def _input(meter: RunMeter) -> str:
 def _prediction(first: TokenTrace, model: ModelReady | None) -> str:
     each = f"each of the {model.native.n_vocab:,} tokens" if model and model.native else "every token"
     best = [f"{quoted(top.text)} {percent(top.p)}" for top in first.top[:2]]
-    said = f" and gave {' and '.join(best)}" if best else ""
-    return (
-        f"One pass through the model gave {each} of the vocabulary a probability of coming next. "
-        f"For the first token it was {_surety(first.entropy)} ({first.entropy:.1f} bits of entropy){said}."
-    )
+    sure = "" if isnan(first.entropy) else f" was {_surety(first.entropy)} ({first.entropy:.1f} bits of entropy)"
+    said = " and".join(filter(None, (sure, f" gave {' and '.join(best)}" if best else "")))
+    how = f" For the first token it{said}." if said else ""
+    return f"One pass through the model gave {each} of the vocabulary a probability of coming next.{how}"
 
 
 def _surety(entropy: float) -> str:
@@ -88,7 +88,7 @@ def _sampling(meter: RunMeter, first: TokenTrace, setting: ReplyContext) -> str:
 
 
 def _feedback(meter: RunMeter, first: TokenTrace, model: ModelReady | None) -> str:
-    window = f" of the window's {model.n_ctx}" if model is not None else ""
+    window = f" of the window's {model.n_ctx}" if model is not None and model.n_ctx else ""
     return (
         f"{quoted(first.text)} was appended to the prompt as token {meter.n_prompt + 1}{window}. "
         "The model reads what it has written: it has no other memory."

@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 UNKNOWN = "–"
+APP_CLOCK = "app's clock"
+"""Marks what the app measured on its side of a network, where an engine's own clock does not reach."""
+
+
+def marked(figure: str, by_app: bool) -> str:
+    """A figure with the mark of the clock that measured it, if that is the app's."""
+    return f"{figure} · {APP_CLOCK}" if by_app and figure != UNKNOWN else figure
+
+
+def bits(value: float, digits: int = 1) -> str:
+    """An entropy with its unit; NaN is not known."""
+    return UNKNOWN if isnan(value) else f"{value:.{digits}f} bits"
 
 
 def tps(value: float | None) -> str:

@@ -53,7 +53,7 @@ class RoutingEngine:
             self.serving = self._local
         else:
             self._remote = self._remote or await asyncio.to_thread(self._make_remote)
-            if self.serving is self._local and isinstance(self._local, Restartable):
+            if self._local.model and isinstance(self._local, Restartable):
                 self._local.restart()
             self.serving = self._remote
         async with aclosing(self.serving.load(command)) as events:

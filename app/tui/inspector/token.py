@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
+from app.domain import units
 from app.domain.probability import percent
 from app.domain.trace import TokenTrace, TopToken
 from app.tui.tokens.layout import is_bytes, is_control
@@ -99,11 +100,11 @@ def _facts(token: TokenTrace, place: tuple[int, int], width: int) -> list[Line]:
     rows: list[tuple[str, str, str]] = [
         ("text", visible(f"“{token.text}”", width - 10).rstrip(), "value"),
         ("bytes", _bytes(token.text, width - 10) if kind != "control token" else "none: a control token", "text"),
-        ("id", f"{token.id}" + (f"  ({kind})" if kind else ""), "text"),
-        ("p", f"{percent(token.p)}   rank {token.rank}", p_role(token.p)),
+        ("id", (f"{token.id}" if token.id >= 0 else units.UNKNOWN) + (f"  ({kind})" if kind else ""), "text"),
+        ("p", f"{percent(token.p)}   rank {token.rank or units.UNKNOWN}", p_role(token.p)),
         ("logprob", f"{token.logprob:.4f}", "text"),
-        ("entropy", f"{token.entropy:.3f} bits", "text"),
-        ("p(end)", percent(token.p_end), "text"),
+        ("entropy", units.bits(token.entropy, 3), "text"),
+        ("p(end)", percent(token.p_end) if token.p_end else units.UNKNOWN, "text"),
         ("origin", origin_words(token.origin), "value"),
         ("ms", f"{_ms(token.ms)}   as text {_ms(token.text_ms)}", "text"),
     ]

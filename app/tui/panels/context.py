@@ -10,7 +10,7 @@ from app.tui.widgets.line import Forms, Line, share, width_of
 
 
 def _context(meter: RunMeter, model: ModelReady | None, width: int) -> Forms:
-    if model is None or not meter.context_known:
+    if model is None or not model.n_ctx or not meter.context_known:
         empty: Line = (("·" * width, "free"),)
         title = title_line("CONTEXT", units.UNKNOWN, width)
         return (title, empty, (), (), ()), (title, empty), (title,)
@@ -18,21 +18,24 @@ def _context(meter: RunMeter, model: ModelReady | None, width: int) -> Forms:
     title = title_line(
         "CONTEXT", f"{units.count(use.n_used)} of {units.count(use.n_ctx)} · {units.percent(use.fraction)}", width
     )
-    parts = (
-        ("S", "system", use.n_system),
-        ("H", "history", use.n_history),
-        ("T", "turn", use.n_turn),
-        ("R", "reply", use.n_reply),
-        ("·", "free", use.n_free),
+    divided = (
+        ("S", "system", "system", use.n_system),
+        ("H", "history", "history", use.n_history),
+        ("T", "turn", "turn", use.n_turn),
     )
-    cells = share([n for _, _, n in parts], width)
+    parts = (
+        *(divided if not use.n_undivided else (("P", "turn", "prompt", use.n_undivided),)),
+        ("R", "reply", "reply", use.n_reply),
+        ("·", "free", "free", use.n_free),
+    )
+    cells = share([n for *_, n in parts], width)
     strip: Line = tuple(
         (letter * n, f"{role}-block" if role != "free" else role)
-        for (letter, role, _), n in zip(parts, cells, strict=True)
+        for (letter, role, *_), n in zip(parts, cells, strict=True)
         if n
     )
     half = width // 2
-    legend = [((letter, role), (f" {role} ", "dim"), (units.count(n), "value")) for letter, role, n in parts]
+    legend = [((letter, role), (f" {name} ", "dim"), (units.count(n), "value")) for letter, role, name, n in parts]
     rows = tuple(_columns(legend[i : i + 2], half) for i in (0, 2, 4))
     return (title, strip, *rows), (title, strip), (title,)
 

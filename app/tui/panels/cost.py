@@ -23,7 +23,7 @@ def _cost(meter: RunMeter, model: ModelReady | None, width: int) -> Forms:
         )
         for name, value, role in (("prefill", prefill, "history"), ("decode", decode, "reply"))
     )
-    title = title_line("COST PER TOKEN", times, width)
+    title = title_line("COST PER TOKEN", units.marked(times, meter.by_app("decode_tps")), width)
     why: tuple[Line, ...] = (
         (("input: many tokens in one pass", "dim"),),
         (("output: one pass for each token", "dim"),),

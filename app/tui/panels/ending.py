@@ -94,7 +94,7 @@ def _stop_conditions(meter: RunMeter, model: ModelReady | None, setting: ReplyCo
     far = "" if ending.survival is None else f"{percent(ending.survival)} of plain draws come this far"
     n_strings = len(setting.sampling.stop)
     used = units.UNKNOWN
-    if model is not None and meter.context_known:
+    if model is not None and model.n_ctx and meter.context_known:
         use = meter.context(model.n_ctx)
         used = f"{units.count(use.n_used)} of {units.count(use.n_ctx)} tokens"
     full = "then the reply ends" if setting.policy == "stop" else "then the oldest is dropped"

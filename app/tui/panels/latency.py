@@ -101,7 +101,7 @@ def latency_page(meter: RunMeter, width: int, height: int) -> list[Line]:
     latency = meter.latency
     recent = _recent(meter)
     name: Line = (("LATENCY", "title"), (f"  {recent}" if recent else "", "dim"))
-    title = spread(name, (("from token to token, by the engine's clock", "dim"),), width)
+    title = spread(name, ((f"from token to token, by {_clock(meter)}", "dim"),), width)
     n_rows = max(2, height - _N_TABLE - 3)
     top = _top(meter)
     labels = {0: units.ms(top) if top else "", n_rows - 1: "0 ms"}
@@ -132,7 +132,12 @@ def _depths(meter: RunMeter, width: int) -> str:
 
 def _recent(meter: RunMeter) -> str:
     """Returns what p50 and p95 are of, where that is not the whole curve."""
-    return f"p50, p95: last {N_RECENT}" if meter.percentiles_are_recent else ""
+    recent = f"p50, p95: last {N_RECENT}" if meter.percentiles_are_recent else ""
+    return " · ".join(filter(None, (recent, units.APP_CLOCK if meter.by_app("p50_ms") else "")))
+
+
+def _clock(meter: RunMeter) -> str:
+    return f"the {units.APP_CLOCK}" if meter.by_app("p50_ms") else "the engine's clock"
 
 
 def _levels(meter: RunMeter) -> list[tuple[str, float]]:
@@ -170,7 +175,7 @@ def _table(meter: RunMeter, width: int) -> list[Line]:
     half = width // 2
     screen = meter.screen
     wall = screen.wall_ms
-    engine: list[Line] = [(("ENGINE'S CLOCK", "title"), (" · of a token", "dim"))]
+    engine: list[Line] = [((_clock(meter).removeprefix("the ").upper(), "title"), (" · of a token", "dim"))]
     for share in meter.latency.shares:
         engine.append(
             (

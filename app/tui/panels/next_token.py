@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.analysis.meter import RunMeter
+from app.domain import units
 from app.domain.probability import percent
 from app.tui.panels.panel import Panel
 from app.tui.widgets.line import Forms, Line, bar, p_role, spread, visible
@@ -12,7 +13,7 @@ N_CANDIDATES = 10
 
 def _next(meter: RunMeter, width: int) -> Forms:
     last = meter.last
-    entropy = f"entropy {last.entropy:.1f} bits" if last is not None else ""
+    entropy = f"entropy {units.bits(last.entropy)}" if last is not None else ""
     title = spread((("NEXT TOKEN", "title"),), ((entropy, "dim"),), width)
     return tuple((title, *_candidates(meter, width, n)) for n in (N_CANDIDATES, 8, 6, 5, 4, 3, 2, 1))
 

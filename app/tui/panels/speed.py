@@ -11,7 +11,9 @@ from app.tui.widgets.line import Forms, Line, big, spark, spread
 def _speed(meter: RunMeter, width: int) -> Forms:
     now, average = units.tps(meter.tps_now), units.tps(meter.tps_average)
     speed, caption = (average, f"last second {now}") if meter.phase is Phase.DONE else (now, f"average {average}")
-    title = spread((("SPEED", "title"),), ((meter.phase.value, "dim"),), width)
+    title = spread(
+        (("SPEED", "title"),), ((units.marked(meter.phase.value, meter.by_app("decode_tps")), "dim"),), width
+    )
     history: Line = ((spark(meter.history, width), "spark"),)
     top, middle, foot = big(speed) if not speed.endswith("k") else ("", speed, "")
     pad = max(len(top), len(middle), len(foot)) + 2

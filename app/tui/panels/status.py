@@ -36,8 +36,9 @@ class StatusLine(Lines):
 
 def status(meter: RunMeter, model: ModelReady | None, width: int) -> Line:
     """Returns the key figures in at most `width` cells, the most important first."""
-    use = meter.context(model.n_ctx) if model is not None and meter.context_known else None
+    use = meter.context(model.n_ctx) if model is not None and model.n_ctx and meter.context_known else None
     used = units.UNKNOWN if use is None else units.percent(use.fraction)
+    counted = units.count(meter.n_generated) if meter.count_known else units.UNKNOWN
     parts: list[Line] = [
         ((units.tps(meter.tps_average if meter.phase is Phase.DONE else meter.tps_now), "big"), (" tok/s", "text")),
         (("ctx ", "dim"), (used, "value")),
@@ -48,7 +49,8 @@ def status(meter: RunMeter, model: ModelReady | None, width: int) -> Line:
             (" cached", "dim"),
         ),
         (("ttft ", "dim"), (units.ms(meter.ttft_ms), "value")),
-        ((units.count(meter.n_generated), "value"), (" token" if meter.n_generated == 1 else " tokens", "dim")),
+        ((counted, "value"), (" token" if meter.n_generated == 1 else " tokens", "dim")),
+        *((((units.APP_CLOCK, "dim"),),) if meter.by_app("decode_tps") else ()),
     ]
     state, role = _state(meter)
     n_state = min(cell_len(state), _MAX_RESERVED) + width_of((_SEPARATOR,))

@@ -23,7 +23,8 @@ def _prefill(meter: RunMeter, width: int) -> Forms:
 
 
 def _decode(meter: RunMeter, width: int) -> Forms:
-    title = title_line("DECODE", units.tokens(meter.n_generated), width)
+    count = units.tokens(meter.n_generated) if meter.count_known else units.UNKNOWN
+    title = title_line("DECODE", units.marked(count, meter.by_app("p50_ms")), width)
     p50, p95 = units.ms(meter.p50_ms), units.ms(meter.p95_ms)
     line = spread((("p50 ", "dim"), (p50, "value")), (("p95 ", "dim"), (p95, "value")), width)
     return ((title, line),)
@@ -41,7 +42,9 @@ FIRST_TOKEN = Panel(
     "First token",
     "How long the first token took",
     3,
-    lambda figures, width: ((title_line("TTFT", units.ms(figures.meter.ttft_ms), width),),),
+    lambda figures, width: (
+        (title_line("TTFT", units.marked(units.ms(figures.meter.ttft_ms), figures.meter.by_app("ttft_ms")), width),),
+    ),
 )
 DECODE = Panel(
     "decode",

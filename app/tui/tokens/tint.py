@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right, insort
 from collections.abc import Sequence
 from enum import StrEnum
+from math import isnan
 from typing import NamedTuple
 
 from app.domain import units
@@ -96,6 +97,8 @@ def mark(token: TokenTrace, tint: Tint, typical: float) -> Mark:
             return Mark("", "text")
         case Tint.PROBABILITY:
             return _PROBABLE[step(token.p)]
+        case Tint.ENTROPY if isnan(token.entropy):
+            return Mark("·", "dim")
         case Tint.ENTROPY:
             level = bisect_right(_ENTROPY, token.entropy)
             return Mark(_LEVELS[level], _RISING[7 - level])
