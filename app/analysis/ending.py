@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from heapq import heappush, heappushpop
-from math import exp, inf, log1p
+from math import exp, inf, isnan, log1p
 
 from msgspec import Struct
 
@@ -61,7 +61,7 @@ class Ending:
 
     def token(self, token: TokenTrace) -> None:
         """Takes the next token."""
-        p = token.p_end
+        p = 0.0 if isnan(token.p_end) else token.p_end
         self.n += 1
         self.known = self.known or p > 0
         self.recent.append(p)

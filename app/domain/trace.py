@@ -86,7 +86,7 @@ class TokenTrace(Struct, frozen=True, array_like=True, gc=False):
     n_bytes: int = 0
     """UTF-8 bytes that this token adds to the reply's text; 0 for a control token or part of a character."""
     p_end: float = 0.0
-    """Before the chain: the probability that the reply ends here, summed over the end-of-generation tokens; 0: not
+    """Before the chain: the probability that the reply ends here, summed over the end-of-generation tokens; NaN: not
     known."""
     decode_ms: float = 0.0
     """Of `ms`: computing the logits. For the first token, the prefill. 0 for an accepted draft token."""

@@ -41,6 +41,7 @@ def _trace(token: LikelyToken, ms: float, n_bytes: int, thinking: bool) -> Token
         entropy=math.nan,
         top=tuple(_top(each) for each in token.top),
         n_bytes=n_bytes,
+        p_end=math.nan,
         thinking=thinking,
     )
 

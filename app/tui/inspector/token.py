@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from math import isnan
 
 from app.domain import units
 from app.domain.probability import percent
@@ -104,7 +105,7 @@ def _facts(token: TokenTrace, place: tuple[int, int], width: int) -> list[Line]:
         ("p", f"{percent(token.p)}   rank {token.rank or units.UNKNOWN}", p_role(token.p)),
         ("logprob", f"{token.logprob:.4f}", "text"),
         ("entropy", units.bits(token.entropy, 3), "text"),
-        ("p(end)", percent(token.p_end) if token.p_end else units.UNKNOWN, "text"),
+        ("p(end)", units.UNKNOWN if isnan(token.p_end) else percent(token.p_end), "text"),
         ("origin", origin_words(token.origin), "value"),
         ("ms", f"{_ms(token.ms)}   as text {_ms(token.text_ms)}", "text"),
     ]
