@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,3 +148,19 @@ class FakeServer:
             raise ConnectionError
         gone.cancel()
         await asyncio.wait({gone})
+
+
+@contextmanager
+def served(answers: dict[str, Answer | Sequence[Answer]]) -> Iterator[FakeServer]:
+    """A server in a thread of its own, for code that has its own event loop."""
+    server, loop = FakeServer(answers), asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(server.start(), loop).result(5)
+        yield server
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(5)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+        loop.close()

@@ -165,6 +165,9 @@ class Answer:
                 "decode_tps": _rounded(timings.decode_tps),
             },
         }
+        if timings.app_clock:
+            report["app_clock"] = list(timings.app_clock)
+            report["timings"] = {name: value or None for name, value in report["timings"].items()}
         if self.incomplete:
             report["incomplete"] = True
         if self.lost:

@@ -18,6 +18,7 @@ from app.cli.common.launching import EngineLauncher
 from app.cli.common.options import AskOptions
 from app.cli.common.setup import Setup, look_up
 from app.client.engine import Engine
+from app.domain.errors import UsageError
 from app.session.events import BranchChanged, Gone, StoreFailed
 
 
@@ -40,6 +41,10 @@ def _asking(options: AskOptions, setup: Setup) -> Generator[Asking]:
     if options.trace is None:
         yield asking
         return
+    if setup.model.options.remote:
+        raise UsageError(
+            f"--trace needs a model that is loaded here; a server runs {setup.model.name}", "Leave --trace out."
+        )
     from app.cli.ask.traced import TracedAnswer
     from app.cli.trace.file import opened
 

@@ -11,7 +11,7 @@ from app.cli.ask.answer import Answer, token_object
 from app.cli.common import console
 from app.cli.common.options import AskOptions, Format
 from app.domain import units
-from app.domain.generation import DraftCounts, FinishReason
+from app.domain.generation import DraftCounts, FinishReason, Timings
 from app.domain.text import safe_text
 from app.protocol.events import (
     ContextShifted,
@@ -178,7 +178,7 @@ def print_stats(answer: Answer) -> None:
     """Tells what was prefilled, what came out of the cache, how fast it went and why it stopped."""
     usage, timings = answer.usage, answer.timings
     prefill = f"{usage.n_prompt - usage.n_cached} new + {usage.n_cached} cached tokens"
-    spread = f"p50 {units.ms(timings.p50_ms)} p95 {units.ms(timings.p95_ms)}"
+    spread = f"p50 {_ms(timings, 'p50_ms')} p95 {_ms(timings, 'p95_ms')}"
     stop = f" {answer.stop.text!r}" if answer.stop else ""
     rows: dict[str, tuple[str, ...]] = {
         "model": (
@@ -187,20 +187,27 @@ def print_stats(answer: Answer) -> None:
             f"seed {answer.seed}",
             f"loaded in {units.ms(answer.load_ms)}",
         ),
-        "prefill": (prefill, units.ms(timings.prefill_ms), units.rate(timings.prefill_tps)),
+        "prefill": (prefill, _ms(timings, "prefill_ms"), units.rate(timings.prefill_tps)),
         "decode": (
             units.tokens(usage.n_generated),
-            units.ms(timings.decode_ms),
+            _ms(timings, "decode_ms"),
             units.rate(timings.decode_tps),
             spread,
         ),
-        "first": (f"token after {units.ms(timings.ttft_ms)}",),
+        "first": (f"token after {_ms(timings, 'ttft_ms')}",),
         "stopped": (f"{_end(answer)}{stop}",),
     }
     if answer.drafting:
         rows["drafts"] = _drafts(answer.drafted)
     for name, cells in rows.items():
         console.print_stderr(f"{name:<8} {' · '.join(cells)}")
+
+
+def _ms(timings: Timings, name: str) -> str:
+    """One of the times, with the mark of the app's clock; 0 is not known if a server gave the others."""
+    value: float = getattr(timings, name)
+    known = None if timings.app_clock and not value else value
+    return units.marked(units.ms(known), name in timings.app_clock)
 
 
 def print_row(name: str, answer: Answer) -> None:
@@ -211,7 +218,7 @@ def print_row(name: str, answer: Answer) -> None:
         f"{usage.n_prompt - usage.n_cached} new + {usage.n_cached} cached tokens",
         units.tokens(usage.n_generated),
         units.rate(timings.decode_tps),
-        f"first after {units.ms(timings.ttft_ms)}",
+        f"first after {_ms(timings, 'ttft_ms')}",
         _end(answer),
     )
     drafts = (drafts_note([answer.drafting]),) if answer.drafting else ()

@@ -10,7 +10,7 @@ from app.cli.common import console
 from app.cli.common.completion import complete_model
 from app.cli.common.exit_codes import ExitCode
 from app.cli.common.options import DraftModel
-from app.domain.errors import EngineLostError
+from app.domain.errors import EngineLostError, ModelError
 
 if TYPE_CHECKING:
     # Only for signatures: at run time each is imported when it is needed.
@@ -45,6 +45,8 @@ def plan(
 
     settings = load_settings().settings
     located = locate(name or settings.model, load_catalogue(), settings.models_dir, draft)
+    if located.options.remote:
+        raise ModelError(f"a server runs {located.name}: nothing is loaded here", "`tok models` lists the models.")
     header = read_header(located.path)
     hello = context.obj.greet()
     if not isinstance(hello, Hello):
