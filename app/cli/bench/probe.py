@@ -193,7 +193,7 @@ class Probe:
                     case GenerationStarted() if reached and in_prefill:
                         reached.set()
                     case TokensGenerated():
-                        run.arrivals.append((now, len(event.tokens)))
+                        run.arrivals.append((now, len(event.tokens) + event.n_untraced))
                         if reached:
                             reached.set()
                     case GenerationFinished():

@@ -61,11 +61,15 @@ def print_markdown(report: Report, before: Report | None) -> None:
 
 def _environment(report: Report, before: Report | None) -> Iterator[str]:
     said = report.environment
-    yield f"{said['model']} ({said['quant']}, window {said['n_ctx']}), {said['n_threads']} threads, {said['date']}"
-    yield f"tokscope {said['tokscope']}, {said['build']}"
-    yield from (f"{device['kind']}: {device['description'] or device['name']}" for device in said["devices"])
+    if "server" in said:
+        yield f"{said['model']} ({said['server']}), {said['date']}"
+        yield f"tokscope {said['tokscope']}"
+    else:
+        yield f"{said['model']} ({said['quant']}, window {said['n_ctx']}), {said['n_threads']} threads, {said['date']}"
+        yield f"tokscope {said['tokscope']}, {said['build']}"
+    yield from (f"{device['kind']}: {device['description'] or device['name']}" for device in said.get("devices", ()))
     for name in _COMPARABLE if before else ():
-        if before and (earlier := before.environment.get(name)) != said[name]:
+        if before and (earlier := before.environment.get(name)) != said.get(name):
             yield f"before: another {name}, {earlier}"
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from app import __version__
-from app.cli.bench import basic, batch, depth, reuse, speculation
+from app.cli.bench import basic, batch, depth, reuse, server, speculation
 from app.cli.bench.probe import Probe
 from app.cli.bench.report import progress
 from app.cli.bench.rows import BenchRow, Report
@@ -36,6 +37,7 @@ SUITES: dict[str, Suite] = {
     speculation.SUITE: speculation.measure,
     reuse.SUITE: reuse.measure,
     batch.SUITE: batch.measure,
+    server.SUITE: server.measure,
 }
 ALL = "all"
 
@@ -50,7 +52,7 @@ class BenchOptions(Struct, frozen=True, kw_only=True):
 
 
 def chosen(wanted: Sequence[str]) -> tuple[str, ...]:
-    """Returns the suites by name, in their own order. Raises UsageError for one that there is not."""
+    """Returns the wanted suites in their own order. Raises UsageError for one that does not exist."""
     for name in wanted:
         if name not in SUITES and name != ALL:
             raise UsageError(f"there is no suite `{name}`", hint=f"suites: {', '.join([*SUITES, ALL])}")
@@ -61,6 +63,11 @@ def run_bench(options: BenchOptions, launcher: EngineLauncher) -> Report:
     """Measures and returns the report; prints progress on standard error. Raises TokscopeError."""
     settings = load_settings().settings
     model = locate(options.model or settings.model, load_catalogue(), settings.models_dir, options.draft)
+    remote = model.options.remote is not None
+    suites = options.suites or ((server.SUITE,) if remote else (basic.SUITE,))
+    if remote and suites != (server.SUITE,):
+        raise UsageError(f"a server runs {model.name}: it is measured by the suite `{server.SUITE}` alone")
+    options = replace(options, suites=suites)
     with tempfile.TemporaryDirectory(prefix="tok-bench-") as folder:  # no saved state of anybody's is used or evicted
         return asyncio.run(_measure(options, model, launcher, Path(folder)))
 
@@ -98,25 +105,27 @@ async def _guarded(name: str, probe: Probe, n_reps: int) -> AsyncGenerator[Bench
 def _environment(engine: Engine, model: LocatedModel) -> dict[str, Any]:
     ready, hello = engine.model, engine.hello
     assert ready is not None
-    if (native := ready.native) is None or hello is None:
-        raise UsageError("this engine cannot be measured alone", "Use a local model.")
-    return {
+    common = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "tokscope": __version__,
-        "build": native.build,
         "platform": platform.platform(),
         "python": platform.python_version(),
         "n_cpus": os.cpu_count(),
+        "model": model.title,
+        "file": Path(ready.path).name,
+        "n_ctx": ready.n_ctx,
+    }
+    if (native := ready.native) is None or hello is None:
+        return common | {"server": ready.server}
+    return common | {
+        "build": native.build,
         "devices": [
             {"name": device.name, "description": device.description, "kind": device.kind} for device in hello.devices
         ],
-        "model": model.title,
-        "file": Path(ready.path).name,
         "architecture": native.architecture,
         "quant": native.quant,
         "n_params": native.n_params,
         "model_bytes": native.model_bytes,
-        "n_ctx": ready.n_ctx,
         "n_threads": native.n_threads,
         "placement": {on.device: on.n_layers for on in native.placement},
         "flash_attn": native.flash_attn,

@@ -19,8 +19,8 @@ def bench(
         list[str] | None,
         typer.Option(
             metavar="SUITE",
-            help="Suite: basic, depth, speculation, reuse, batch or all. Repeatable.",
-            show_default="basic",
+            help="Suite: basic, depth, speculation, reuse, batch, server or all. Repeatable.",
+            show_default="basic; server for a model on a server",
         ),
     ] = None,
     draft: Annotated[
@@ -47,7 +47,7 @@ def bench(
     from app.cli.bench.run import BenchOptions, chosen, run_bench
     from app.cli.common import console
 
-    suites = chosen(suite or ["basic"])
+    suites = chosen(suite or [])
     before = read_report(compare) if compare else None
     report = run_bench(BenchOptions(model=model, draft=draft, suites=suites, n_reps=reps), context.obj)
     if as_json:
