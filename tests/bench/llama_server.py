@@ -63,14 +63,21 @@ class Answer:
 class Server:
     """A running server; leaving the context ends it."""
 
-    def __init__(self, binary: Path, model: Path, *, n_threads: int, n_slots: int, n_ctx: int) -> None:
-        """`n_ctx`: of one slot. `n_slots`: its `--parallel`; each slot has cells of its own, as is its default then."""
+    def __init__(self, binary: Path, model: Path, *, n_threads: int, n_slots: int, n_ctx: int, port: int = 0) -> None:
+        """`n_ctx`: of one slot. `n_slots`: its `--parallel`; each slot has cells of its own, as is its default then.
+        `port`: 0 is any that is free."""
         with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
+            free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            free.bind(("127.0.0.1", port))
             self._port = int(free.getsockname()[1])
         command = [str(binary), "-m", str(model), "-t", str(n_threads), "-np", str(n_slots), "-c", str(n_ctx * n_slots)]
         command += ["--host", "127.0.0.1", "--port", str(self._port), "--no-webui", "--offline"]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    @property
+    def url(self) -> str:
+        """Where its OpenAI API lies."""
+        return f"http://127.0.0.1:{self._port}/v1"
 
     def __enter__(self) -> Server:
         ends = time.monotonic() + _START_S
@@ -84,6 +91,12 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.wait()
+
+    def kill(self) -> int:
+        """Ends it by force; returns its port, for the next one."""
+        self._process.kill()
+        self._process.wait()
+        return self._port
 
     def ask(self, messages: list[dict[str, str]], parameters: Mapping[str, Any]) -> Answer:
         """Streams one answer. `parameters`: fields of `/v1/chat/completions` and the server's own ones."""
