@@ -15,6 +15,7 @@ TOPICS: dict[str, str] = {
     "json": "JSON output and trace files",
     "configuration": "settings, presets, keys, themes",
     "models": "models, GPU builds, memory",
+    "scaling": "servers, several machines",
     "loop": "how a model writes a reply",
     "architecture": "processes, floors, glossary",
     "measuring": "benchmarks, perplexity, tests",
