@@ -64,6 +64,11 @@ def percent(fraction: float) -> str:
     return f"{min(value, 99):.0f} %" if fraction < 1 else "100 %"
 
 
+def parameters(n: int) -> str:
+    """The size of a model."""
+    return f"{n / 1e9:.1f} B parameters" if n >= 1e9 else f"{n / 1e6:.0f} M parameters"
+
+
 def size(n_bytes: int | None) -> str:
     """A size in binary units; a dash if there is nothing."""
     if not n_bytes:

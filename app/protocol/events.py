@@ -88,12 +88,14 @@ class ModelReady(Struct, frozen=True, tag=True, array_like=True):
     title: str
     """`general.name` of the GGUF, or the file's name."""
     n_ctx: int
-    """Context window of one slot, in tokens."""
+    """Context window of one slot, in tokens; 0: a server does not report it."""
     load_ms: float
     notices: tuple[str, ...] = ()
     """Notices for the user: a smaller context than requested, a fallback template."""
     native: NativeFacts | None = None
     """None for a backend that is not llama.cpp on this machine."""
+    server: tuple[str, ...] = ()
+    """The server that runs it and what it says of the model, a line each; empty for a model on this machine."""
 
     @property
     def on_cpu(self) -> bool:

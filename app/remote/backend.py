@@ -9,8 +9,10 @@ import re
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from app.client.engine import EngineState
+from app.domain import units
 from app.domain.errors import GenerationError, ModelError, TokscopeError
 from app.domain.generation import FinishReason, Timings, Usage
 from app.domain.parameters import N_SEEDS
@@ -217,23 +219,15 @@ def _refused(request_id: int, error: str, hint: str) -> GenerationFinished:
 
 
 def _ready(remote: RemoteModel, served: ServedModel, n_ctx: int | None, ms: float) -> ModelReady:
+    size = units.parameters(served.n_params) if served.n_params else ""
+    slots = f"{served.n_slots} slots" if served.n_slots else ""
+    facts = " · ".join(filter(None, (served.quant, size, slots)))
+    where = f"{served.server.title} {served.build}".strip()
     return ModelReady(
         path=remote.source,
         title=served.name,
-        architecture="",
-        quant=served.quant,
-        n_params=served.n_params,
-        model_bytes=served.model_bytes,
-        kv_bytes=0,
         n_ctx=n_ctx or served.n_ctx,
-        n_ctx_train=served.n_ctx_train,
-        n_vocab=served.n_vocab,
-        n_slots=served.n_slots,
-        n_layers=0,
-        placement=(),
-        n_threads=0,
-        flash_attn="",
         load_ms=ms,
-        build=f"{served.server.title} {served.build}".strip(),
         notices=served.notices,
+        server=(f"{where} at {urlsplit(remote.url).netloc}", *([facts] if facts else [])),
     )

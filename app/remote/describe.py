@@ -1,4 +1,4 @@
-"""What a server says of itself and of a model: its kind, the window, the vocabulary. Asked once a load."""
+"""What a server says of itself and of a model: its kind, the window, the size. Asked once a load."""
 
 from __future__ import annotations
 
@@ -27,10 +27,7 @@ class ServedModel(Struct, frozen=True, kw_only=True):
     """As requests name it."""
     n_ctx: int = 0
     """Context window of one request, in tokens."""
-    n_ctx_train: int = 0
-    n_vocab: int = 0
     n_params: int = 0
-    model_bytes: int = 0
     quant: str = ""
     build: str = ""
     n_slots: int = 0
@@ -55,10 +52,7 @@ async def describe(connection: ServerConnection, wanted: str) -> ServedModel:
         server=server,
         name=name,
         n_ctx=count(meta, "n_ctx") or count(entry, "max_model_len", "context_length", "max_context_length") or 0,
-        n_ctx_train=count(meta, "n_ctx_train") or 0,
-        n_vocab=count(meta, "n_vocab") or 0,
         n_params=count(meta, "n_params") or 0,
-        model_bytes=count(meta, "size") or 0,
         quant=one_line(text(meta, "ftype"), 40),
         notices=_unlisted(listed, entry, name, server, connection.host),
     )
@@ -116,10 +110,8 @@ def _with_props(model: ServedModel, props: JsonTable) -> ServedModel:
 
 def _with_ollama(model: ServedModel, shown: JsonTable) -> ServedModel:
     info, details = table(shown, "model_info"), table(shown, "details")
-    architecture = text(info, "general.architecture")
     return replace(
         model,
-        n_ctx_train=count(info, f"{architecture}.context_length") or 0,
         n_params=count(info, "general.parameter_count") or 0,
         quant=one_line(text(details, "quantization_level"), 40),
     )

@@ -64,7 +64,9 @@ def text(events: list[Any]) -> str:
 
 async def test_it_says_what_it_is(engine: RemoteEngine) -> None:
     assert engine.model is not None
-    assert (engine.model.n_ctx, engine.model.n_vocab, engine.model.n_ctx_train) == (N_CTX, 49152, 8192)
+    assert engine.model.n_ctx == N_CTX
+    assert engine.model.server[0].startswith("llama-server b")
+    assert engine.model.server[1] == "Q4_1 · 135 M parameters · 2 slots"
 
 
 async def test_a_reply_has_tokens_progress_and_the_servers_times(engine: RemoteEngine) -> None:

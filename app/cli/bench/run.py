@@ -116,7 +116,7 @@ def _environment(engine: Engine, model: LocatedModel) -> dict[str, Any]:
         "n_ctx": ready.n_ctx,
     }
     if (native := ready.native) is None or hello is None:
-        return common | {"server": ready.server}
+        return common | {"server": ready.server[0] if ready.server else ""}
     return common | {
         "build": native.build,
         "devices": [

@@ -25,9 +25,7 @@ async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
     """Yields first tokens after a short and a long prompt, then for each number of requests the speed of all."""
     one = SamplingParams(temperature=0.0, max_tokens=1)
     await _ask(probe, "Hello", one)  # the first request may open connections and load the model
-    yield _row(
-        "TTFT", MS, [(await _ask(probe, await probe.filler(8), one)).ttft_s * 1000 for _ in range(n_reps)]
-    )
+    yield _row("TTFT", MS, [(await _ask(probe, await probe.filler(8), one)).ttft_s * 1000 for _ in range(n_reps)])
     long = [await _ask(probe, await probe.filler(_N_LONG), one) for _ in range(n_reps)]
     yield _row("TTFT, long prompt", MS, [run.ttft_s * 1000 for run in long], _prompt_note(long))
     for n in AT_ONCE:

@@ -9,6 +9,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from app.client.engine import EngineState, stall_of
+from app.domain import units
 from app.domain.text import one_line, safe_text
 from app.protocol.events import ModelReady
 from app.session.loading import EngineLoader
@@ -86,10 +87,9 @@ def show_state(welcome: Welcome, now: Situation) -> None:
 def facts(model: ModelReady) -> str:
     """Returns the context window on one line, between size and device if they are known."""
     if (native := model.native) is None:
-        return f"context {model.n_ctx}"
-    size = f"{native.n_params / 1e9:.1f} B" if native.n_params >= 1e9 else f"{native.n_params / 1e6:.0f} M"
+        return " · ".join([*([f"context {model.n_ctx}"] if model.n_ctx else []), *model.server])
     where = f"CPU, {native.n_threads} threads" if model.on_cpu else " + ".join(p.device for p in native.placement)
-    return f"{size} parameters · context {model.n_ctx} · {where}"
+    return f"{units.parameters(native.n_params)} · context {model.n_ctx} · {where}"
 
 
 def welcome_keys(keymap: Keymap) -> list[tuple[str, str]]:

@@ -15,8 +15,9 @@ def _model(model: ModelReady | None, width: int) -> Forms:
         none: Line = (("none loaded", "dim"),)
         return (title, none, (), ()), (title, none)
     if (native := model.native) is None:
-        only: Line = ((wrap(one_line(model.title, 60), width, 1)[0], "dim"),)
-        return (title, only, (), ()), (title, only)
+        said = [model.title, *model.server, "", ""][:3]
+        known: list[Line] = [((wrap(one_line(line, 60), width, 1)[0], "dim"),) if line else () for line in said]
+        return (title, *known), (title, known[0])
     layers = " + ".join(f"{one_line(place.device, 12)} {place.n_layers}" for place in native.placement)
     facts = (
         one_line(model.title if native.quant in model.title else f"{model.title} {native.quant}", 60),

@@ -73,6 +73,8 @@ async def test_a_model_is_ready_under_its_window(server: FakeServer) -> None:
     assert events[0] == LoadProgress(0.0)
     assert isinstance(events[1], ModelReady)
     assert (events[1].title, events[1].n_ctx, events[1].path) == ("m", 100, f"openai:{server.url}#m")
+    assert events[1].server == (f"vLLM at 127.0.0.1:{server.port}",)
+    assert events[1].native is None
     assert (engine.state, engine.model, engine.hello) == (EngineState.READY, events[1], None)
     await engine.close()
     assert (engine.state, engine.model) == (EngineState.LOST, None)

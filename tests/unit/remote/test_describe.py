@@ -34,10 +34,7 @@ async def test_llama_server_says_the_most() -> None:
         server=LLAMA_SERVER,
         name="any name",
         n_ctx=1024,
-        n_ctx_train=8192,
-        n_vocab=49152,
         n_params=135,
-        model_bytes=90,
         quant="Q4_1",
         build="b1",
         n_slots=2,
@@ -59,7 +56,7 @@ async def test_ollama_is_asked_for_more_and_may_leave_the_tag_out() -> None:
         "/api/show": as_json(show),
     }
     found = await described(answers, "llama3.2")
-    assert found == ServedModel(server=OLLAMA, name="llama3.2", n_ctx_train=131072, n_params=3, quant="Q4_K_M")
+    assert found == ServedModel(server=OLLAMA, name="llama3.2", n_params=3, quant="Q4_K_M")
     assert found.n_ctx == 0, "what the model was trained for is not the window in use"
 
 
