@@ -27,7 +27,7 @@ class LikelyToken(Struct, frozen=True):
     """The most likely tokens in its place, best first."""
 
 
-class Progress(Struct, frozen=True):
+class PromptProgress(Struct, frozen=True):
     """How far a prompt is (llama-server's `prompt_progress`)."""
 
     n_total: int
@@ -68,7 +68,7 @@ class Chunk(Struct, frozen=True):
     stop: Stop | None = None
     usage: ServerUsage = ServerUsage()
     times: ServerTimes = ServerTimes()
-    progress: Progress | None = None
+    progress: PromptProgress | None = None
 
 
 def read_chunk(values: JsonTable) -> Chunk:
@@ -157,11 +157,11 @@ def _times(timings: JsonTable) -> ServerTimes:
     )
 
 
-def _progress(values: JsonTable) -> Progress | None:
+def _progress(values: JsonTable) -> PromptProgress | None:
     n_total, n_done = count(values, "total"), count(values, "processed")
     if n_total is None or n_done is None:
         return None
-    return Progress(n_total, count(values, "cache") or 0, n_done, number(values, "time_ms") or 0.0)
+    return PromptProgress(n_total, count(values, "cache") or 0, n_done, number(values, "time_ms") or 0.0)
 
 
 def _read_ollama(values: JsonTable) -> Chunk:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from app.domain.generation import Stop
-from app.remote.chunks import Chunk, LikelyToken, Progress, ServerTimes, ServerUsage, error_text, read_chunk
+from app.remote.chunks import Chunk, LikelyToken, PromptProgress, ServerTimes, ServerUsage, error_text, read_chunk
 from app.remote.errors import StreamError
 
 
@@ -64,7 +64,7 @@ CHUNKS: dict[str, tuple[dict[str, Any], Chunk]] = {
     ),
     "progress (llama-server)": (
         {"prompt_progress": {"total": 42, "cache": 10, "processed": 20, "time_ms": 5}},
-        Chunk(progress=Progress(42, 10, 20, 5)),
+        Chunk(progress=PromptProgress(42, 10, 20, 5)),
     ),
     "half a progress": ({"prompt_progress": {"total": 42}}, Chunk()),
     "text (Ollama)": ({"message": {"role": "assistant", "content": "hi"}, "done": False}, Chunk("hi")),
