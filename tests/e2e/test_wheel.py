@@ -71,7 +71,7 @@ def test_the_code_is_the_wheels(installed: Path, tmp_path: Path) -> None:
 def test_version_and_presets_from_another_folder(installed: Path, tmp_path: Path) -> None:
     assert run(installed / "tok", "--version", cwd=tmp_path).startswith(f"tokscope {__version__}\nllama-cpp-python ")
     assert "balanced" in run(installed / "tokscope", "presets", "list", cwd=tmp_path)
-    assert "right" in run(installed / "tok", "config", "check", cwd=tmp_path)
+    assert "configuration OK" in run(installed / "tok", "config", "check", cwd=tmp_path)
 
 
 def test_every_shipped_theme_is_found(installed: Path, tmp_path: Path) -> None:

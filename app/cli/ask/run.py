@@ -13,7 +13,7 @@ from app.cli.ask.conversation import open_session, take_up
 from app.cli.common import console
 from app.cli.common.engine import load_model
 from app.cli.common.inputs import gather_prompt
-from app.cli.common.interrupt import Interrupt
+from app.cli.common.interrupt import Interrupt, running
 from app.cli.common.launching import EngineLauncher
 from app.cli.common.options import AskOptions
 from app.cli.common.setup import Setup, look_up
@@ -55,18 +55,11 @@ def _asking(options: AskOptions, setup: Setup) -> Generator[Asking]:
 async def run_asking(options: AskOptions, setup: Setup, prompt: str, launcher: EngineLauncher, asking: Asking) -> int:
     """Asks, shows the answer as `asking` does, and returns the exit code."""
     engine = launcher.engine()
-    try:
-        with Interrupt(engine) as interrupt:
-            try:
-                await _converse(options, setup, prompt, engine, asking, interrupt)
-            except asyncio.CancelledError:
-                if not interrupt.requested:
-                    raise
-        if interrupt.requested:
-            asking.interrupt()
-        asking.end()
-    finally:
-        await engine.close()
+    async with running(engine) as interrupt:
+        await _converse(options, setup, prompt, engine, asking, interrupt)
+    if interrupt.requested:
+        asking.interrupt()
+    asking.end()
     code = asking.report()
     return interrupt.exit_code if interrupt.requested else code
 

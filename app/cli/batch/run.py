@@ -20,7 +20,7 @@ from app.cli.batch.output import Order, OutputFile, progress_for
 from app.cli.common import console
 from app.cli.common.engine import load_model
 from app.cli.common.exit_codes import ExitCode
-from app.cli.common.interrupt import Interrupt
+from app.cli.common.interrupt import Interrupt, running
 from app.cli.common.launching import EngineLauncher
 from app.cli.common.options import AskOptions
 from app.cli.common.setup import Setup, look_up
@@ -126,15 +126,8 @@ async def _run(
 ) -> int:
     n_failed = 0
     engine = launcher.engine()
-    try:
-        with Interrupt(engine) as interrupt:
-            try:
-                n_failed = await _fly(options, setup, todo, write, engine, interrupt)
-            except asyncio.CancelledError:
-                if not interrupt.requested:
-                    raise
-    finally:
-        await engine.close()
+    async with running(engine) as interrupt:
+        n_failed = await _fly(options, setup, todo, write, engine, interrupt)
     if interrupt.requested:
         hint = "" if options.output == _STANDARD else "run the same command to resume"
         console.print_error(str(interrupt.ended), hint)

@@ -20,7 +20,7 @@ from app.cli.bench.probe import Probe
 from app.cli.bench.report import progress
 from app.cli.bench.rows import BenchRow, Report
 from app.cli.common import console
-from app.cli.common.interrupt import Interrupt
+from app.cli.common.interrupt import running
 from app.cli.common.launching import EngineLauncher
 from app.client.engine import Engine
 from app.config.catalogue import load_catalogue
@@ -75,22 +75,15 @@ def run_bench(options: BenchOptions, launcher: EngineLauncher) -> Report:
 async def _measure(options: BenchOptions, model: LocatedModel, launcher: EngineLauncher, folder: Path) -> Report:
     engine = launcher.engine(folder / "engine.log")
     rows: list[BenchRow] = []
-    try:
-        with Interrupt(engine) as interrupt:
-            try:
-                probe = Probe(engine, LoadModel(str(model.path), model.options, model.sizes))
-                await probe.load()
-                for name in options.suites:
-                    async for row in _guarded(name, probe, options.n_reps):
-                        console.print_stderr(progress(row))
-                        rows.append(row)
-            except asyncio.CancelledError:
-                if interrupt.requested:
-                    raise interrupt.ended from None
-                raise
+    async with running(engine) as interrupt:
+        probe = Probe(engine, LoadModel(str(model.path), model.options, model.sizes))
+        await probe.load()
+        for name in options.suites:
+            async for row in _guarded(name, probe, options.n_reps):
+                console.print_stderr(progress(row))
+                rows.append(row)
         return Report(environment=_environment(engine, model), rows=tuple(rows))
-    finally:
-        await engine.close()
+    raise interrupt.ended
 
 
 async def _guarded(name: str, probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from app.cli.common import console
-from app.cli.common.interrupt import Interrupt
+from app.cli.common.interrupt import Interrupt, running
 from app.cli.common.launching import EngineLauncher
 from app.cli.common.options import AskOptions
 from app.cli.common.setup import look_up
@@ -61,17 +61,10 @@ def ask_engine(launcher: EngineLauncher, model: LocatedModel, question: Question
 
 async def _ask(launcher: EngineLauncher, model: LocatedModel, question: Question[T]) -> T:
     engine = launcher.engine()
-    try:
-        with Interrupt(engine) as interrupt:
-            try:
-                await load_model(engine, model)
-                return await question(engine, interrupt)
-            except asyncio.CancelledError:
-                if interrupt.requested:
-                    raise interrupt.ended from None
-                raise
-    finally:
-        await engine.close()
+    async with running(engine) as interrupt:
+        await load_model(engine, model)
+        return await question(engine, interrupt)
+    raise interrupt.ended
 
 
 def lost(event: EngineLost) -> EngineLostError:

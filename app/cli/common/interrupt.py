@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 
 from app.cli.common import console
 from app.cli.common.exit_codes import EXIT_CODES, EndedBySignal, ExitCode, is_ignored
@@ -83,3 +84,20 @@ class Interrupt:
             self.stop()
         elif self._task is not None:
             self._task.cancel()
+
+
+@asynccontextmanager
+async def running(engine: Engine) -> AsyncGenerator[Interrupt]:
+    """Runs the block with an engine that is closed after it; a signal leaves the block without an exception.
+
+    What follows the block asks `Interrupt.requested`, or raises `Interrupt.ended` where the block returns.
+    """
+    try:
+        with Interrupt(engine) as interrupt:
+            try:
+                yield interrupt
+            except asyncio.CancelledError:
+                if not interrupt.requested:
+                    raise
+    finally:
+        await engine.close()

@@ -15,7 +15,7 @@ from app.cli.common import console
 from app.cli.common.configuration import warn_of
 from app.cli.common.engine import load_model
 from app.cli.common.exit_codes import ExitCode
-from app.cli.common.interrupt import Interrupt
+from app.cli.common.interrupt import running
 from app.cli.common.launching import EngineLauncher
 from app.cli.trace.digest import hash_model
 from app.client.engine import Engine
@@ -133,22 +133,17 @@ def run_verify(recording: Recording, model: str | None, launcher: EngineLauncher
 
 async def _verify(recording: Recording, located: LocatedModel, launcher: EngineLauncher) -> Verdict:
     engine = launcher.engine()
-    try:
-        with Interrupt(engine) as interrupt:
-            try:
-                ready = await load_model(engine, located)
-                digest = await hash_model(located.path)
-                warnings = tuple(_warnings(recording, digest.sha256, ready))
-                for warning in warnings:
-                    console.print_stderr(f"tok: {warning}")
-                computed = await _again(recording, engine)
-            except asyncio.CancelledError:
-                raise interrupt.ended from None
-    finally:
-        await engine.close()
-    finished = recording.finished
-    ended = finished is not None and finished.finish_reason in (FinishReason.STOP, FinishReason.LENGTH)
-    return replace(compare(recording.tokens, computed, ended=ended), warnings=warnings)
+    async with running(engine) as interrupt:
+        ready = await load_model(engine, located)
+        digest = await hash_model(located.path)
+        warnings = tuple(_warnings(recording, digest.sha256, ready))
+        for warning in warnings:
+            console.print_stderr(f"tok: {warning}")
+        computed = await _again(recording, engine)
+        finished = recording.finished
+        ended = finished is not None and finished.finish_reason in (FinishReason.STOP, FinishReason.LENGTH)
+        return replace(compare(recording.tokens, computed, ended=ended), warnings=warnings)
+    raise interrupt.ended
 
 
 def _warnings(recording: Recording, sha256: str, ready: ModelReady) -> list[str]:

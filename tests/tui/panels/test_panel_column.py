@@ -55,7 +55,7 @@ def done():
     return meter
 
 
-class ModelService(App):
+class HostApp(App):
     CSS = "Horizontal, #room { height: 1fr; }"
 
     def compose(self):
@@ -155,7 +155,7 @@ writing
 
 
 async def test_a_finished_reply_on_a_large_screen():
-    app = ModelService()
+    app = HostApp()
     async with app.run_test(size=(200, 50)) as pilot:
         app.feed(done())
         await pilot.pause()
@@ -166,7 +166,7 @@ async def test_a_finished_reply_on_a_large_screen():
 
 
 async def test_a_low_screen_keeps_what_matters():
-    app = ModelService()
+    app = HostApp()
     async with app.run_test(size=(80, 24)) as pilot:
         app.feed(running(9))
         await pilot.pause()
@@ -174,7 +174,7 @@ async def test_a_low_screen_keeps_what_matters():
 
 
 async def test_prefill_while_it_runs():
-    app = ModelService()
+    app = HostApp()
     async with app.run_test(size=(200, 50)) as pilot:
         meter = RunMeter()
         meter.apply(started())
@@ -191,7 +191,7 @@ async def test_prefill_while_it_runs():
 
 
 async def test_nothing_is_loaded_yet():
-    app = ModelService()
+    app = HostApp()
     async with app.run_test(size=(200, 50)) as pilot:
         app.feed(RunMeter(), None)
         await pilot.pause()
@@ -202,7 +202,7 @@ async def test_nothing_is_loaded_yet():
 
 
 async def test_the_chosen_token_beyond_the_shown_ones_is_marked_with_its_rank():
-    app = ModelService()
+    app = HostApp()
     async with app.run_test(size=(200, 50)) as pilot:
         meter = running(2)
         meter.apply(TokensGenerated(1, "", (token(10.0, 99, " fog", 0.0004, 57),)))
@@ -213,7 +213,7 @@ async def test_the_chosen_token_beyond_the_shown_ones_is_marked_with_its_rank():
 
 
 async def test_only_changed_lines_are_painted(monkeypatch):
-    app = ModelService()
+    app = HostApp()
     async with app.run_test(size=(200, 50)) as pilot:
         meter = running(45)
         app.feed(meter)
@@ -229,7 +229,7 @@ async def test_only_changed_lines_are_painted(monkeypatch):
 
 
 async def test_the_panels_stand_still_while_figures_change():
-    app = ModelService()
+    app = HostApp()
     async with app.run_test(size=(200, 50)) as pilot:
         rows = []
         for meter, model in ((RunMeter(), None), (RunMeter(), MODEL), (running(1), MODEL), (done(), MODEL)):
@@ -240,7 +240,7 @@ async def test_the_panels_stand_still_while_figures_change():
 
 
 async def test_a_theme_change_draws_the_same_text_in_other_colours():
-    app = ModelService()
+    app = HostApp()
     async with app.run_test(size=(200, 50)) as pilot:
         app.feed(done())
         await pilot.pause()
@@ -273,7 +273,7 @@ def test_the_status_line_keeps_what_fits(width, meter, expected):
 
 @pytest.mark.parametrize("theme", ["ansi-dark", "ansi-light", "textual-dark", "nord"])
 async def test_every_kind_of_theme_draws(theme):
-    app = ModelService()
+    app = HostApp()
     async with app.run_test(size=(200, 50)) as pilot:
         app.theme = theme
         app.feed(done())
@@ -282,7 +282,7 @@ async def test_every_kind_of_theme_draws(theme):
 
 
 async def test_a_hidden_column_costs_nothing_and_is_right_when_shown():
-    app = ModelService()
+    app = HostApp()
     async with app.run_test(size=(200, 50)) as pilot:
         column = app.query_one(PanelColumn)
         app.feed(RunMeter())
@@ -297,7 +297,7 @@ async def test_a_hidden_column_costs_nothing_and_is_right_when_shown():
 
 
 async def test_resizing_draws_again():
-    app = ModelService()
+    app = HostApp()
     async with app.run_test(size=(80, 50)) as pilot:
         app.feed(done())
         await pilot.pause()

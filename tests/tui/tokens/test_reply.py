@@ -17,7 +17,7 @@ def tokens(*texts: str) -> list[TokenTrace]:
     return [make_token(text, index, rank=1 + index % 4) for index, text in enumerate(texts)]
 
 
-class ModelService(App[None]):
+class HostApp(App[None]):
     def __init__(self, shown: list[TokenTrace]) -> None:
         super().__init__()
         self.flow = ReplyTokens()
@@ -50,7 +50,7 @@ async def press(pilot: Pilot[None], *keys: str) -> None:
 
 
 async def test_the_cursor_moves_by_tokens_lines_and_ends() -> None:
-    app = ModelService(tokens("The", " sky", " is\n", "blue", " and", " wide", "."))
+    app = HostApp(tokens("The", " sky", " is\n", "blue", " and", " wide", "."))
     async with app.run_test(size=(21, 6)) as pilot:
         flow = app.flow
         assert flow.shown == ["The sky is↵", "blue and wide."]
@@ -71,7 +71,7 @@ async def test_the_cursor_moves_by_tokens_lines_and_ends() -> None:
 
 
 async def test_a_tint_puts_a_mark_under_every_token() -> None:
-    app = ModelService(tokens("The", " sky", " is", " blue"))
+    app = HostApp(tokens("The", " sky", " is", " blue"))
     async with app.run_test(size=(31, 6)):
         flow = app.flow
         assert flow.shown == ["The sky is blue"]
@@ -90,7 +90,7 @@ async def test_a_tint_puts_a_mark_under_every_token() -> None:
 
 async def test_the_median_of_a_latency_tint_is_that_of_all_tokens_however_they_came() -> None:
     made = [make_token(f" {n}", n, ms=10.0 if n < 45 else 40.0) for n in range(200)]
-    app = ModelService(made[:40])
+    app = HostApp(made[:40])
     async with app.run_test(size=(40, 6)):
         flow = app.flow
 
@@ -116,7 +116,7 @@ async def test_rejected_drafts_are_shown_when_asked_for() -> None:
     made[1] = msgspec.structs.replace(
         made[1], origin=Origin.BONUS, ghosts=(TopToken(7, " cat", 0.25), TopToken(8, " sat", 0.0))
     )
-    app = ModelService(made)
+    app = HostApp(made)
     async with app.run_test(size=(31, 4)):
         flow = app.flow
         assert flow.shown == ["The sky"]
@@ -129,7 +129,7 @@ async def test_rejected_drafts_are_shown_when_asked_for() -> None:
 
 async def test_a_reply_that_grows_keeps_the_cursor_unless_it_follows() -> None:
     made = tokens(*[f" word{n}" for n in range(200)])
-    app = ModelService(made[:3])
+    app = HostApp(made[:3])
     async with app.run_test(size=(40, 6)) as pilot:
         flow = app.flow
         await press(pilot, "right")
@@ -151,7 +151,7 @@ async def test_a_reply_that_grows_keeps_the_cursor_unless_it_follows() -> None:
 
 
 async def test_another_width_lays_out_again() -> None:
-    app = ModelService(tokens("The", " sky", " is", " blue"))
+    app = HostApp(tokens("The", " sky", " is", " blue"))
     async with app.run_test(size=(40, 6)) as pilot:
         await pilot.resize_terminal(10, 6)
         await pilot.pause()
@@ -161,7 +161,7 @@ async def test_another_width_lays_out_again() -> None:
 
 
 async def test_without_tokens_nothing_moves() -> None:
-    app = ModelService([])
+    app = HostApp([])
     async with app.run_test(size=(40, 6)) as pilot:
         await press(pilot, "right", "down", "end", "home", "pagedown")
         await pilot.click(ReplyTokens, offset=(3, 2))
@@ -169,7 +169,7 @@ async def test_without_tokens_nothing_moves() -> None:
 
 
 async def test_a_reply_that_grows_under_the_view_scrolls_without_a_layout_of_the_screen() -> None:
-    app = ModelService(tokens("one"))
+    app = HostApp(tokens("one"))
     async with app.run_test(size=(21, 6)) as pilot:
         flow = app.flow
         flow.move_to(0)

@@ -21,7 +21,7 @@ def _message(number: int, role: Role) -> Message:
     return Message(id=number, conversation_id=1, parent_id=None, role=role, content=TEXT, created_ms=0)
 
 
-class ModelService(App[None]):
+class HostApp(App[None]):
     def compose(self) -> ComposeResult:
         yield Transcript()
 
@@ -51,7 +51,7 @@ def _between(layout: Layout, row: int) -> bool:
 
 @pytest.mark.parametrize("up", [1, 3, 6, 10, 17, 40, 100, 400])
 async def test_a_scrolled_view_has_no_holes_after_a_resize(up: int) -> None:
-    app = ModelService()
+    app = HostApp()
     async with app.run_test(size=(60, 20)) as pilot:
         view = app.query_one(Transcript)
         await pilot.pause()

@@ -9,7 +9,7 @@ from textual.app import App
 from app.tui.widgets.composer import Composer
 
 
-class ModelService(App):
+class HostApp(App):
     def __init__(self, placeholder="Ask [something]"):
         super().__init__()
         self.placeholder = placeholder
@@ -22,7 +22,7 @@ class ModelService(App):
         self.query_one(Composer).focus()
 
     def on_composer_submitted(self, message):
-        self.sent.append(message.text)
+        self.sent.append(message.sent.text)
 
     @property
     def composer(self):
@@ -36,7 +36,7 @@ class ModelService(App):
 
 @pytest.fixture
 async def host():
-    app = ModelService()
+    app = HostApp()
     async with app.run_test(size=(80, 24)) as pilot:
         app.pilot = pilot
         yield app
@@ -305,7 +305,7 @@ async def test_take_draft_on_the_walk_takes_the_draft_beneath(host):
 
 
 async def test_ctrl_c_is_left_to_the_app():
-    class Copier(ModelService):
+    class Copier(HostApp):
         BINDINGS: ClassVar = [("ctrl+c", "took_it", "")]
         took = ""
 
