@@ -31,8 +31,9 @@ from app.protocol.events import (
 from app.remote.chunks import read_chunk
 from app.remote.describe import ServedModel, describe
 from app.remote.errors import RemoteError, StreamError
-from app.remote.http import ServerConnection, StatusError
+from app.remote.http import ServerConnection
 from app.remote.payloads import PayloadReader
+from app.remote.refusals import StatusError
 from app.remote.reply import RemoteReply
 from app.remote.requests import chat_request, refused_fields
 

@@ -12,7 +12,8 @@ from app.domain.errors import ModelError
 from app.domain.text import one_line
 from app.remote.errors import RemoteError
 from app.remote.fields import JsonTable, count, table, tables, text
-from app.remote.http import ServerConnection, StatusError
+from app.remote.http import ServerConnection
+from app.remote.refusals import StatusError
 from app.remote.servers import LLAMA_SERVER, OLLAMA, Server, server_of
 
 _NO_LIST = (404, 405, 501)

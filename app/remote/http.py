@@ -17,9 +17,9 @@ import httpx
 
 from app.domain.remote import RemoteModel
 from app.domain.text import one_line
-from app.remote.chunks import error_text
 from app.remote.errors import RemoteError, StreamError
 from app.remote.fields import JsonTable
+from app.remote.refusals import StatusError, refusal_of
 
 _CONNECT_S = 10.0
 _GET_S = 10.0
@@ -39,20 +39,6 @@ _BEFORE_ANSWER = (
     httpx.ReadError,
     httpx.WriteError,
 )
-
-
-class StatusError(RemoteError):
-    """The server answered with a status of 300 or more.
-
-    Attributes:
-        status: the status.
-        body: what came with it, cut.
-    """
-
-    def __init__(self, message: str, hint: str, status: int, body: str) -> None:
-        super().__init__(message, hint)
-        self.status = status
-        self.body = body
 
 
 class ServerConnection:
@@ -164,28 +150,11 @@ class ServerConnection:
         )
 
     async def _refusal(self, response: httpx.Response) -> StatusError:
-        status, body = response.status_code, await _read_some(response)
-        said = self._without_key(_said(body))
-        wait_s = _retry_after(response)
-        what = {
-            401: "does not accept the key" if self._model.api_key_env else "wants a key",
-            403: "does not accept the key" if self._model.api_key_env else "wants a key",
-            404: "does not know this model or address",
-            429: "has had too many requests" + (f" and asks to wait {wait_s:g} s" if wait_s else ""),
-        }.get(status, "refuses the request" if status < 500 else "fails")
-        if status < 400:
-            what, said = "sends the request elsewhere", one_line(response.headers.get("location", ""))
-        hints = {
-            401: f"Set {self._model.api_key_env} to another key."
-            if self._model.api_key_env
-            else "Name a variable that holds it: `api_key_env` in models.toml.",
-            404: "Check `source` in models.toml: the address of most ends in /v1, the model's name follows `#`.",
-            429: "Send it again later.",
-            503: "Send it again later.",
-        }
-        hint = hints.get(401 if status == 403 else status, "" if status >= 400 else "Use that address in `source`.")
-        message = f"{self.host} {what} (HTTP {status})" + (f": {said}" if said else "")
-        return StatusError(message, hint, status, self._without_key(body))
+        body = self._without_key(await _read_some(response))
+        location = response.headers.get("location", "")
+        return refusal_of(
+            self.host, response.status_code, body, self._model.api_key_env, _retry_after(response), location
+        )
 
     def _without_key(self, text: str) -> str:
         key = _key(self._model.api_key_env)
@@ -253,15 +222,6 @@ async def _read_some(response: httpx.Response) -> str:
     finally:
         await response.aclose()
     return body[:_ERROR_BYTES].decode("utf-8", "replace")
-
-
-def _said(body: str) -> str:
-    """What the body of a refusal says, in one line; nothing for a web page."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return "" if body.lstrip().startswith("<") else one_line(body)
-    return error_text(cast("JsonTable", value)) if isinstance(value, dict) else one_line(body)
 
 
 def _why(error: Exception) -> str:
