@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -22,10 +23,13 @@ class ChatRequest(Struct, frozen=True):
     """Sampling parameters that have no effect on the server."""
 
 
-NEEDED = frozenset(
-    {"model", "messages", "stream", "options", "response_format", "format", "structured_outputs", "stop"}
+_NEEDED = frozenset(
+    {
+        *("model", "messages", "stream", "stop", "max_tokens", "max_completion_tokens", "num_predict", "options"),
+        *("response_format", "format", "structured_outputs", "regex", "grammar"),
+    }
 )
-"""Fields without which a reply would not be what was asked for; all others may be left out where a server refuses."""
+"""Fields without which a reply would not be what was asked for; others may be left out if a server refuses them."""
 
 
 def chat_request(
@@ -37,6 +41,8 @@ def chat_request(
     """
     sampling = command.sampling
     fields, ignored = sampling_fields(sampling, server)
+    # A server counts the prompt, so only it could leave turns out.
+    ignored += ["context"] if command.context_policy != "stop" else []
     fields["seed"] = seed
     if sampling.max_tokens is not None:
         fields[server.max_tokens] = sampling.max_tokens
@@ -53,8 +59,8 @@ def chat_request(
 
 def refused_fields(request: ChatRequest, reason: str) -> set[str]:
     """The fields of a request that an error of the server names and that a reply can do without."""
-    names = {*request.body, *table(request.body, "options")} - NEEDED
-    found = {name for name in names if name in reason}
+    names = {*request.body, *table(request.body, "options")} - _NEEDED
+    found = {name for name in names if re.search(rf"\b{name}\b", reason)}
     # `top_logprobs` without `logprobs` is refused in turn.
     return found | ({"logprobs", "top_logprobs"} & names if found & {"logprobs", "top_logprobs"} else set())
 

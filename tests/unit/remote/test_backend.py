@@ -312,6 +312,24 @@ async def test_without_a_model_and_after_the_end_nothing_is_sent() -> None:
     assert await ask(engine, request(engine)) == [EngineLost(None, "closed")]
 
 
+async def test_an_abort_ends_a_wait_for_a_busy_server(server: FakeServer) -> None:
+    waits = asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        waits.set()
+        await asyncio.Event().wait()
+
+    engine = RemoteEngine(lambda model: ServerConnection(model, sleep))
+    await load(engine, server)
+    server.answers[CHAT] = [as_json({}, 429, Retry_After="30")]
+    command = request(engine)
+    asked = asyncio.create_task(ask(engine, command))
+    await waits.wait()
+    engine.abort(command.request_id)
+    assert [event.finish_reason for event in await asked] == [FinishReason.ABORT]
+    await engine.close()
+
+
 async def test_closing_ends_what_runs(engine: RemoteEngine, server: FakeServer) -> None:
     server.answers[CHAT] = [Answer([asyncio.Event()])]
     asked = asyncio.create_task(ask(engine, request(engine)))

@@ -6,9 +6,12 @@ from email.utils import formatdate
 
 import pytest
 
+from app.config.paths import cache_dir
 from app.domain.remote import RemoteModel
 from app.remote.errors import RemoteError, StreamError
-from app.remote.http import ServerConnection, StatusError
+from app.remote.http import ServerConnection
+from app.remote.refusals import StatusError
+from app.tui.common.crash import write_report
 from tests.fakes.http_server import Answer, FakeServer, as_json, as_stream, delta
 
 KEY = "sk-very-secret-0123456789"
@@ -77,6 +80,18 @@ async def test_the_key_is_in_no_error_no_log_and_no_representation(
         repr(vars(asked._client)),
     ]
     assert not [text for text in everything if KEY in text]
+
+
+async def test_the_key_is_in_no_crash_report(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", KEY)
+    asked = connection(server, api_key_env="MY_KEY")
+    try:
+        await asked.get("/models")
+    except StatusError:
+        printed = write_report().plain
+    report = next(cache_dir().glob("crash-*.txt")).read_text()
+    assert "StatusError" in report
+    assert KEY not in printed + report
 
 
 @pytest.mark.parametrize(

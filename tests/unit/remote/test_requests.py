@@ -30,6 +30,11 @@ def test_without_a_trace_no_log_probabilities_are_asked_for() -> None:
     assert "logprobs" not in chat_request(Generate(1, MESSAGES, SamplingParams(), trace_top_k=0), OTHER, "m", 7).body
 
 
+def test_a_policy_for_a_full_window_has_no_effect_and_is_named() -> None:
+    command = Generate(1, MESSAGES, SamplingParams(top_k=0, min_p=0.0), context_policy="drop-oldest-turns")
+    assert chat_request(command, VLLM, "m", 7).ignored == ("context",)
+
+
 def test_ollama_has_its_own_form() -> None:
     command = Generate(1, MESSAGES, SamplingParams(max_tokens=9, json_schema='{"type": "object"}'), trace_top_k=5)
     request = chat_request(command, OLLAMA, "m", 7)
@@ -51,4 +56,7 @@ def test_a_refusal_names_the_fields_to_leave_out() -> None:
     assert refused_fields(request, "Unrecognized request argument supplied: seed") == {"seed"}
     assert refused_fields(request, '{"detail": "logprobs is not supported"}') == {"logprobs", "top_logprobs"}
     assert refused_fields(request, "messages must alternate, model m") == set()
+    assert refused_fields(request, "reseeded top_logprobs_2") == set()
+    limited = ChatRequest("/x", {"max_tokens": 9, "grammar": "root ::= x"})
+    assert refused_fields(limited, "max_tokens is too large, and so is the grammar") == set()
     assert refused_fields(ChatRequest("/x", {"options": {"mirostat": 1}}), "invalid option: mirostat") == {"mirostat"}

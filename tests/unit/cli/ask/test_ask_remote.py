@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config.paths import user_models_file
+from app.config.paths import cache_dir, config_dir, data_dir, user_models_file
 from app.remote.router import RoutingEngine
 from tests.fakes.http_server import FakeServer, as_json, as_stream, delta, served
 from tests.fakes.scripted_engine import ScriptedEngine
@@ -70,6 +70,27 @@ def test_a_refusal_is_an_error_that_does_not_show_the_key(tok, server) -> None:
     assert "127.0.0.1 does not accept the key (HTTP 401): bad key ***" in outcome.err
     assert "Set BIG_KEY to another key." in outcome.err
     assert KEY not in outcome.err
+
+
+def test_the_key_is_in_no_file(tok, server) -> None:
+    tok("ask", "-m", "big", "hi", engine=engine())
+    server.answers[CHAT] = [as_json({"error": {"message": f"bad key {KEY}"}}, 401)]
+    tok("ask", "-m", "big", "hi", engine=engine())
+    files = [file for folder in (data_dir(), cache_dir(), config_dir()) for file in folder.rglob("*") if file.is_file()]
+    assert any(file.suffix == ".db" for file in files)
+    assert [file for file in files if KEY.encode() in file.read_bytes()] == []
+
+
+def test_the_key_is_in_no_report_of_a_mistake_of_ours(tok, server, monkeypatch: pytest.MonkeyPatch) -> None:
+    from app.remote.http import ServerConnection
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(ServerConnection, "_url", fails)
+    outcome = tok("ask", "-m", "big", "hi", engine=engine())
+    assert "a mistake of ours" in outcome.err
+    assert KEY not in outcome.out + outcome.err
 
 
 def test_a_key_that_is_not_set_is_asked_for(tok, server, monkeypatch: pytest.MonkeyPatch) -> None:
