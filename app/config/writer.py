@@ -62,9 +62,7 @@ def default_config_text() -> str:
     """Returns the text of a new `config.toml`, which changes no setting."""
     others = [name for name in PARAMETERS if f"#{name} = " not in _TEXT]
     listed = fill(f"Other keys: {', '.join(others)}.", 120, initial_indent="# ", subsequent_indent="# ")
-    return _TEXT.replace(
-        "OTHER_KEYS", f"{listed}\n# json_schema (JSON text), regex, grammar (GBNF text) and lark exclude each other."
-    )
+    return _TEXT.replace("OTHER_KEYS", listed)
 
 
 def write_setting(key: str, value: str, path: Path | None = None) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.config.settings import load_settings
-from app.config.writer import write_setting
+from app.config.writer import default_config_text, write_setting
 from app.domain.errors import ConfigError
 
 OWN = """\
@@ -82,3 +82,9 @@ def test_a_folder_that_cannot_be_written_is_said(file: Path, monkeypatch):
         write_setting("preset", "mine", file)
     assert file.read_text() == OWN
     assert list(file.parent.glob(".*.part")) == []
+
+
+def test_the_starter_says_everything_once():
+    comments = [line for line in default_config_text().splitlines() if line.startswith("# ")]
+    assert len(comments) > 5
+    assert len(set(comments)) == len(comments)
