@@ -74,11 +74,17 @@ def features(stream: ServerStream) -> dict[str, bool]:
 
 
 def table() -> dict[tuple[str, str], str]:
-    """The cells of the manual's table by server and figure."""
+    """The cells of the manual's tables by server and figure."""
+    cells: dict[tuple[str, str], str] = {}
+    head: list[str] = []
     text = read_topic("scaling").partition("## What a server reports")[2]
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in re.findall(r"^\|.*\|$", text, re.M)]
-    head, body = rows[0], rows[2:]
-    return {(server, row[0]): cell for row in body for server, cell in zip(head[1:], row[1:], strict=True)}
+    for line in re.findall(r"^\|.*\|$", text, re.M):
+        figure, *row = [cell.strip() for cell in line.strip("|").split("|")]
+        if not figure:
+            head = row
+        elif not figure.startswith("---"):
+            cells |= {(server, figure): cell for server, cell in zip(head, row, strict=True)}
+    return cells
 
 
 CELLS = table()

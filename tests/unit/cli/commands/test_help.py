@@ -33,6 +33,15 @@ def test_a_terminal_gets_it_formatted(tok, monkeypatch) -> None:
     assert "## Step mode" not in outcome.out
 
 
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_narrow_terminal_cuts_nothing_off(tok, monkeypatch, topic: str) -> None:
+    monkeypatch.setattr(console, "stdout_is_terminal", lambda: True)
+    monkeypatch.setenv("PAGER", "cat")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert tok("help", topic).out.count("…") == read_topic(topic).count("…")
+
+
 def test_a_typing_error_names_the_nearest_topic(tok) -> None:
     outcome = tok("help", "lop")
     assert (outcome.code, outcome.out) == (ExitCode.USAGE, "")
