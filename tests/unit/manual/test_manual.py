@@ -119,6 +119,14 @@ def test_every_file_that_the_architecture_names_exists() -> None:
     assert [file for file in files if not (ROOT / "app" / file).exists()] == []
 
 
+def test_every_floor_and_room_is_in_the_architecture() -> None:
+    floors = [row for row in TEXTS["architecture"].splitlines() if row.startswith("| `app/")]
+    named = set(re.findall(r"[\w/]+", " ".join(re.findall(r"`([^`]*)`", " ".join(floors)))))
+    folders = [file.parent.relative_to(ROOT) for file in (ROOT / "app").rglob("__init__.py")]
+    wanted = {path.as_posix() if len(path.parts) == 2 else path.name for path in folders if len(path.parts) > 1}
+    assert wanted - named == set()
+
+
 def test_words_are_found_in_any_case() -> None:
     assert ("troubleshooting", "## Exit codes") in find("EXIT codes")
     assert find("") == find("no such words anywhere") == []
