@@ -15,7 +15,7 @@ NonNegative = Annotated[float, Meta(ge=0.0)]
 
 
 class KvType(StrEnum):
-    """Element type of the KV cache. Quantised types need flash attention."""
+    """Element type of the KV cache. Quantized types need flash attention."""
 
     F32 = "f32"
     F16 = "f16"

@@ -53,7 +53,7 @@ class Situation:
 
 
 def header_left(now: Situation, keymap: Keymap) -> list[Segment]:
-    """Returns model, quantisation, preset and title; a click on one changes it."""
+    """Returns model, quantization, preset and title; a click on one changes it."""
     name = now.load.title or (now.model.title if now.model else "no model")
     segments = [Segment(one_line(name, 48), "bold $primary", keymap.action("model"), 5)]
     quant = now.model.native.quant if now.model and now.model.native else ""
