@@ -139,7 +139,7 @@ async def test_a_deleted_conversation_is_brought_back_by_a_message(tmp_path: Pat
         await until(lambda: engine.forgotten == [found.id])
         await pilot.press(*"still here?", "enter")
         await answered(chat, 4)
-        await until(lambda: any("your message brought it back" in each for each in reported(app)))
+        await until(lambda: any("your message restored it" in each for each in reported(app)))
         assert "deleted" not in bar(chat, "header")
         assert [m.content for m in await other.branch(found.id)] == contents(chat)
         assert (await the_one(other)).id == found.id
