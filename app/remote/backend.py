@@ -35,7 +35,7 @@ from app.remote.http import ServerConnection
 from app.remote.payloads import PayloadReader
 from app.remote.refusals import StatusError
 from app.remote.reply import RemoteReply
-from app.remote.requests import chat_request, refused_fields
+from app.remote.requests import Target, chat_request, refused_fields
 
 _REFUSED = (400, 422)
 _TOO_LONG = re.compile(r"exceed_context_size|context_length_exceeded|context (length|size|window)", re.IGNORECASE)
@@ -46,7 +46,7 @@ _MOST_REFUSALS = 4
 @dataclass
 class _Loaded:
     connection: ServerConnection
-    served: ServedModel
+    target: Target
     ready: ModelReady
     refused: set[str] = field(default_factory=set[str])
     """Fields of requests that the server does not take."""
@@ -111,7 +111,7 @@ class RemoteEngine:
         try:
             served = await describe(connection, remote.model)
             ready = _ready(remote, served, n_ctx, (self._clock() - began) * 1000)
-            self._loaded = _Loaded(connection, served, ready)
+            self._loaded = _Loaded(connection, Target(served.server, served.name, n_ctx or 0), ready)
             return ready
         except (RemoteError, ModelError) as error:
             return LoadFailed(str(error), error.hint)
@@ -164,7 +164,7 @@ async def _read(
 ) -> None:
     """Puts the events of one request into `events`, all but the last. Raises TokscopeError."""
     for _ in range(_MOST_REFUSALS):
-        request = chat_request(command, loaded.served.server, loaded.served.name, reply.seed, loaded.refused)
+        request = chat_request(command, loaded.target, reply.seed, loaded.refused)
         try:
             async with loaded.connection.stream(request.path, request.body) as chunks:
                 reply.notices = _notices(loaded, request.ignored)
@@ -211,7 +211,7 @@ def _notices(loaded: _Loaded, ignored: tuple[str, ...]) -> tuple[str, ...]:
     """Names the parameters without effect, each once a load."""
     new = sorted({*ignored, *loaded.refused} - loaded.reported)
     loaded.reported |= set(new)
-    title = loaded.served.server.title
+    title = loaded.target.server.title
     return (f"{title} does not take {', '.join(f'`{name}`' for name in new)}: no effect here",) if new else ()
 
 

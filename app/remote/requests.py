@@ -32,13 +32,22 @@ _NEEDED = frozenset(
 """Fields without which a reply would not be what was asked for; others may be left out if a server refuses them."""
 
 
-def chat_request(
-    command: Generate, server: Server, model: str, seed: int, refused: Collection[str] = ()
-) -> ChatRequest:
+class Target(Struct, frozen=True):
+    """Where requests go."""
+
+    server: Server
+    model: str
+    """As the server names it."""
+    n_ctx: int = 0
+    """The window that the user wants, in tokens; 0 leaves it to the server."""
+
+
+def chat_request(command: Generate, target: Target, seed: int, refused: Collection[str] = ()) -> ChatRequest:
     """The request for one reply, without the fields that the server has refused before.
 
     Raises GenerationError for a constraint that the server does not take.
     """
+    server = target.server
     sampling = command.sampling
     fields, ignored = sampling_fields(sampling, server)
     # A server counts the prompt, so only it could leave turns out.
@@ -46,12 +55,14 @@ def chat_request(
     fields["seed"] = seed
     if sampling.max_tokens is not None:
         fields[server.max_tokens] = sampling.max_tokens
+    if server.n_ctx and target.n_ctx:
+        fields[server.n_ctx] = target.n_ctx
     n_top = min(command.trace_top_k, server.max_top)
     extra = dict(server.extra) | ({"logprobs": True, "top_logprobs": n_top} if n_top else {})
     if server is OLLAMA:
         placed = {name: fields.pop(name) for name in ("format",) if name in fields}
         fields = placed | {"options": {name: value for name, value in fields.items() if name not in refused}}
-    body = {"model": model, "messages": _messages(command.messages), "stream": True, **fields, **extra}
+    body = {"model": target.model, "messages": _messages(command.messages), "stream": True, **fields, **extra}
     return ChatRequest(
         server.path, {name: value for name, value in body.items() if name not in refused}, tuple(ignored)
     )

@@ -32,6 +32,8 @@ class Server(Struct, frozen=True, kw_only=True):
     sampling: Mapping[str, str] = field(default_factory=lambda: _CORE)
     """Fields of `SamplingParams` that it takes, with its names for them."""
     max_tokens: str = "max_tokens"
+    n_ctx: str = ""
+    """Option that sets the window, for a server whose requests choose it; empty for others."""
     extra: Mapping[str, Any] = field(default_factory=lambda: _USAGE)
     """Sent with every request, so that the server reports what it can."""
     max_top: int = 20
@@ -85,6 +87,7 @@ OLLAMA = Server(
     | _same("top_k", "min_p", "typical_p", "repeat_penalty", "mirostat", "mirostat_tau", "mirostat_eta")
     | {"penalty_last_n": "repeat_last_n"},
     max_tokens="num_predict",
+    n_ctx="num_ctx",
     extra={},
     schema="format",
     bias="",
