@@ -322,8 +322,11 @@ class RunMeter:
 
     def _finish(self, event: GenerationFinished) -> None:
         timings, usage = event.timings, event.usage
+        refused = self.phase is Phase.QUEUED
         self.phase, self.finish_reason = Phase.DONE, event.finish_reason
         self.finish, self.finish_word = finish_line(event), finish_word(event.finish_reason, event.stop)
+        if refused:
+            return  # it never began: the figures stay those of the reply on the screen
         self._final, self.stop, self._cells = timings, event.stop, event.cells
         self.drafting.finished(event.drafting)
         self.ending.finished(by_token=event.stop is not None and event.stop.kind == "eog")

@@ -235,6 +235,16 @@ def test_queued_keeps_the_last_figures_and_a_start_clears_them(meter):
     assert meter.context(10) == ContextUse(10, 0, 0, 5, 0)
 
 
+def test_a_request_that_never_began_leaves_the_last_figures(meter):
+    meter.apply(GenerationFinished(1, FinishReason.STOP, Usage(20, 5, 3), Timings(prefill_ms=15.0, ttft_ms=25.0)))
+    before = (meter.n_prompt, meter.n_cached, meter.n_generated, meter.prefill_ms, meter.ttft_ms, meter.context)
+    meter.queued()
+    meter.apply(GenerationFinished(2, FinishReason.ERROR, Usage(), Timings(), error="cannot reach the server"))
+    after = (meter.n_prompt, meter.n_cached, meter.n_generated, meter.prefill_ms, meter.ttft_ms, meter.context)
+    assert after == before
+    assert (meter.phase, meter.finish) == (Phase.DONE, "failed: cannot reach the server")
+
+
 def test_reset_forgets(meter):
     run(meter, started(), tokens(50.0, 10.0))
     meter.reset()
