@@ -11,7 +11,9 @@ APP_CLOCK = "app's clock"
 
 def marked(figure: str, by_app: bool) -> str:
     """A figure with the mark of the clock that measured it, if that is the app's."""
-    return f"{figure} · {APP_CLOCK}" if by_app and figure != UNKNOWN else figure
+    if not by_app or figure == UNKNOWN:
+        return figure
+    return f"{figure} · {APP_CLOCK}" if figure else APP_CLOCK
 
 
 def bits(value: float, digits: int = 1) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.analysis.meter import RunMeter
+from app.analysis.meter import ENOUGH_NEW, RunMeter
 from app.domain import units
 from app.protocol.events import ModelReady
 from app.tui.panels.panel import Panel, title_line
@@ -12,7 +12,8 @@ from app.tui.widgets.line import Forms, Line, bar
 def _cost(meter: RunMeter, model: ModelReady | None, width: int) -> Forms:
     prefill, decode, ratio = meter.prefill_ms_per_token, meter.decode_ms_per_token, meter.cost_ratio
     times = "" if ratio is None else f"×{ratio:.1f}" if ratio < 9.95 else f"×{ratio:.0f}"
-    if prefill is None and meter.n_prefilled:
+    times = units.marked(times, meter.by_app("decode_tps"))
+    if prefill is None and 0 < meter.n_prefilled < ENOUGH_NEW:
         times = "too few new tokens"
     most = max(prefill or 0.0, decode or 0.0)
     rows = tuple(
@@ -23,7 +24,7 @@ def _cost(meter: RunMeter, model: ModelReady | None, width: int) -> Forms:
         )
         for name, value, role in (("prefill", prefill, "history"), ("decode", decode, "reply"))
     )
-    title = title_line("COST PER TOKEN", units.marked(times, meter.by_app("decode_tps")), width)
+    title = title_line("COST PER TOKEN", times, width)
     why: tuple[Line, ...] = (
         (("input: many tokens in one pass", "dim"),),
         (("output: one pass for each token", "dim"),),

@@ -173,7 +173,7 @@ async def test_the_panels_show_what_the_server_says_and_mark_what_the_app_measur
     tmp_path: Path, server: FakeServer
 ) -> None:
     said = {"choices": [{"delta": {"content": "Hello."}, "logprobs": LOGPROBS, "finish_reason": "stop"}]}
-    details = {"prompt_tokens_details": {"cached_tokens": 8}}
+    details = {"prompt_tokens_details": {"cached_tokens": 2}}
     server.answers[CHAT] = [
         as_stream(said, {"choices": [], "usage": {"prompt_tokens": 20, "completion_tokens": 2, **details}})
     ]
@@ -184,7 +184,8 @@ async def test_the_panels_show_what_the_server_says_and_mark_what_the_app_measur
         await answered(chat)
         await until(lambda: "end of turn" in panels(chat))
         shown = panels(chat)
-        assert "12 new + 8 cached" in shown
+        assert "18 new + 2 cached" in shown
+        assert "too few new tokens" not in shown
         assert "22 of 100" in shown
         assert "90 %" in shown
         assert "Hi" in shown
