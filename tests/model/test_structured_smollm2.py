@@ -154,11 +154,11 @@ def test_a_held_reply_shows_what_the_grammar_leaves_also_after_a_ban_and_forced_
     sequence = Sequence(1, vocab.tokenize(b"Is the sky blue? "), params, 0, 0.0, held=HoldState(n_left=0))
     scheduler.submit(sequence)
     (held,) = (each for _ in range(4) for each in scheduler.step() if isinstance(each, Held))
-    first = {vocab.pieces[token] for token, _ in held.prospect.after}
+    first = {vocab.pieces[token] for token, _ in held.preview.after}
     assert first <= {b"y", b"ye", b"yes", b"n", b"no"}
     sampler = sequence.sampler
     assert sampler
-    sampler.ban([token for token, _ in held.prospect.after if vocab.pieces[token].startswith(b"y")])
+    sampler.ban([token for token, _ in held.preview.after if vocab.pieces[token].startswith(b"y")])
     sequence.forced += vocab.tokenize(b"no, ")
     sequence.resume(None)
     while not scheduler.idle:

@@ -122,7 +122,7 @@ def test_stepping_changes_no_token(loaded: LoadedModel, context: NativeContext, 
     held = [each for each in happened if isinstance(each, Held)]
     assert len(held) == len(stepped.generated)
     for before, token in zip(held, stepped.generated, strict=True):
-        assert token in [each for each, _ in before.prospect.after] or len(before.prospect.after) == 5
+        assert token in [each for each, _ in before.preview.after] or len(before.preview.after) == 5
 
 
 def test_what_is_foreseen_is_what_is_drawn_from(loaded: LoadedModel, context: NativeContext) -> None:
@@ -141,14 +141,14 @@ def test_what_is_foreseen_is_what_is_drawn_from(loaded: LoadedModel, context: Na
         assert after.report is not None
         # A prediction lists the best after the chain too, behind those before it.
         n = len(after.report.stages[0].p)
-        assert [replace(stage, p=stage.p[:n]) for stage in before.prospect.stages] == list(after.report.stages)
-        assert before.prospect.before == after.measured.top
-        assert (before.prospect.entropy, before.prospect.p_end) == (after.measured.entropy, after.measured.p_end)
+        assert [replace(stage, p=stage.p[:n]) for stage in before.preview.stages] == list(after.report.stages)
+        assert before.preview.before == after.measured.top
+        assert (before.preview.entropy, before.preview.p_end) == (after.measured.entropy, after.measured.p_end)
         last = dict(zip((token for token, _ in after.measured.top), after.report.stages[-1].p, strict=True))
-        for token, p in before.prospect.after:
+        for token, p in before.preview.after:
             assert p > 0
             assert token not in last or last[token] == pytest.approx(p, abs=1e-9)
-        assert sum(p for _, p in before.prospect.after) <= 1 + 1e-9
+        assert sum(p for _, p in before.preview.after) <= 1 + 1e-9
 
 
 def test_nothing_is_computed_again_and_the_cache_holds_every_token(loaded: LoadedModel, context: NativeContext) -> None:
@@ -177,13 +177,13 @@ def test_nothing_is_computed_again_and_the_cache_holds_every_token(loaded: Loade
         assert context.n_cells(sequence.slot.seq_id) == len(prompt) + 2 + len(forced)
         held = happened[-1]
         assert isinstance(held, Held)
-        banned = [token for token, _ in held.prospect.after[:2]]
+        banned = [token for token, _ in held.preview.after[:2]]
         assert sequence.sampler
         sequence.sampler.ban(banned)
         sequence.resume(0)
         (held,) = turn(scheduler)
         assert isinstance(held, Held)
-        assert not {token for token, _ in held.prospect.after} & set(banned)
+        assert not {token for token, _ in held.preview.after} & set(banned)
         sequence.resume(None)
         turn(scheduler)
     finally:
@@ -297,11 +297,11 @@ def test_where_every_token_is_banned_the_reply_ends_with_an_error(
     assert isinstance(held, Held)
     assert sequence.sampler
     for _ in range(6):  # as many as there are tokens to begin with, and more
-        sequence.sampler.ban([token for token, _ in held.prospect.after])
+        sequence.sampler.ban([token for token, _ in held.preview.after])
         sequence.resume(0)
         (held,) = turn(scheduler)
         assert isinstance(held, Held)
-    assert held.prospect.after == []
+    assert held.preview.after == []
     sequence.resume(None)
     turn(scheduler)
     assert (sequence.finish_reason, sequence.generated) == (FinishReason.ERROR, [])

@@ -13,7 +13,7 @@ from app.engine.core.events import Held, Sampled, StepEvent
 from app.engine.core.preview import preview
 from app.engine.core.sequence import Sequence, SequencePhase
 
-_FORESEEN = 10
+_N_PREVIEWED = 10
 """Candidates to report for a held sequence whose request asked for none."""
 
 
@@ -29,7 +29,7 @@ class Chooser:
         self,
         sequence: Sequence,
         logits: Logits,
-        happened: list[StepEvent],
+        events: list[StepEvent],
         drafted: Many[int] = (),
         *,
         bonus: bool = False,
@@ -41,7 +41,7 @@ class Chooser:
         sampler = sequence.sampler
         assert sampler is not None
         if sequence.held.n_left == 0:
-            self._hold(sequence, logits, self._clock(), happened)
+            self._hold(sequence, logits, self._clock(), events)
             return
         watch = self._distribution.best(logits, sequence.trace_top_k) if sequence.trace_stages else None
         try:
@@ -63,25 +63,25 @@ class Chooser:
         sampled.sample_ms = (now_s - sequence.clock.computed_s) * 1e3
         sequence.clock.computed_s = now_s  # the next token of a draft is chosen from the same decode
         sampled.decode_ms, sequence.clock.decode_ms = sequence.clock.decode_ms, 0.0
-        happened.append(sampled)
+        events.append(sampled)
         if sequence.held.n_left is not None:
             sequence.held.n_left -= 1
         self._end(sequence, token)
 
-    def release(self, sequence: Sequence, happened: list[StepEvent]) -> None:
+    def release(self, sequence: Sequence, events: list[StepEvent]) -> None:
         """Chooses the next token of a held sequence from the kept logits."""
         sequence.clock.computed_s = self._clock()
-        self.choose(sequence, sequence.release(sequence.clock.computed_s), happened)
+        self.choose(sequence, sequence.release(sequence.clock.computed_s), events)
 
-    def _hold(self, sequence: Sequence, logits: Logits, now_s: float, happened: list[StepEvent]) -> None:
+    def _hold(self, sequence: Sequence, logits: Logits, now_s: float, events: list[StepEvent]) -> None:
         assert sequence.sampler is not None
         try:
-            prospect = preview(self._distribution, sequence.sampler, logits, sequence.trace_top_k or _FORESEEN)
+            next_token = preview(self._distribution, sequence.sampler, logits, sequence.trace_top_k or _N_PREVIEWED)
         except ComputeError as error:
             sequence.finish(FinishReason.ERROR, error=str(error))
             return
         sequence.hold(logits, now_s)
-        happened.append(Held(sequence, prospect))
+        events.append(Held(sequence, next_token))
 
     def _take(self, sequence: Sequence, logits: Logits, watch: list[int] | None) -> tuple[int, Origin]:
         """Returns the next token and its origin. Raises ComputeError."""

@@ -54,7 +54,7 @@ class Held:
     """A sequence waits before its next token."""
 
     sequence: Sequence
-    prospect: NextTokenPreview
+    preview: NextTokenPreview
 
 
 @dataclass(slots=True)

@@ -76,33 +76,33 @@ class Scheduler:
 
     def step(self) -> list[StepEvent]:
         """Runs one llama_decode, or none if there is nothing to compute. Never raises for the fault of one request."""
-        happened: list[StepEvent] = []
+        events: list[StepEvent] = []
         began_s = self._clock()
-        self._sweep(happened)
-        if self._release(happened):
-            self._sweep(happened)
-            return happened
+        self._sweep(events)
+        if self._release(events):
+            self._sweep(events)
+            return events
         started = self.admission.admit(self._waiting, [s for s in self._active if s.phase is not SequencePhase.HELD])
         self._active += started
-        happened += [Started(sequence) for sequence in started if sequence.phase is SequencePhase.PREFILL]
-        happened += [shifted for each in self._active if (shifted := make_room(self.backend, each))]
-        if happened:
-            happened += self._cell_map.changes(self._active, began_s)
+        events += [Started(sequence) for sequence in started if sequence.phase is SequencePhase.PREFILL]
+        events += [shifted for each in self._active if (shifted := make_room(self.backend, each))]
+        if events:
+            events += self._cell_map.changes(self._active, began_s)
         rows = build(self.backend, running(self._active), self._pace.chunk)
         if rows:
             self.backend.use_adapters(rows[0].sequence.adapters)
             self._pace.prepare(exact=rows[0].sequence.params.exact)
-            self._compute(rows, began_s, happened)
-        self._sweep(happened)
-        self._stuck = not rows and not happened
+            self._compute(rows, began_s, events)
+        self._sweep(events)
+        self._stuck = not rows and not events
         if changed := self._cell_map.changes(self._active, self._clock()):
-            happened += changed
-            happened.sort(key=lambda each: isinstance(each, Held))  # a held sequence has no later events
+            events += changed
+            events.sort(key=lambda each: isinstance(each, Held))  # a held sequence has no later events
         if self._stuck:
-            happened += self._blocked()
+            events += self._blocked()
         if not self._active and not self._waiting:
             self._pace.chunk.recover()
-        return happened
+        return events
 
     @property
     def held_by(self) -> tuple[int, ...]:
@@ -118,25 +118,25 @@ class Scheduler:
             sequence.block_reported = True
         return [Blocked(sequence, held_by) for sequence in found]
 
-    def _release(self, happened: list[StepEvent]) -> bool:
+    def _release(self, events: list[StepEvent]) -> bool:
         """Chooses the next token of resumed sequences; the next step computes them. False if there are none."""
         released = [s for s in self._active if s.phase is SequencePhase.HELD and s.held.released]
         for sequence in released:
-            self._choose(sequence, None, happened)
+            self._choose(sequence, None, events)
         self._stuck = self._stuck and not released
         return bool(released)
 
-    def _choose(self, sequence: Sequence, row: int | None, happened: list[StepEvent]) -> None:
+    def _choose(self, sequence: Sequence, row: int | None, events: list[StepEvent]) -> None:
         """Chooses one token without a draft, from a row or from kept logits."""
         n_before = len(sequence.generated)
         if row is None:
-            self._chooser.release(sequence, happened)
+            self._chooser.release(sequence, events)
         else:
-            self._chooser.choose(sequence, self.backend.logits(row), happened)
+            self._chooser.choose(sequence, self.backend.logits(row), events)
         if sequence.speculation:
             sequence.speculation.verified([], sequence.generated[n_before:])
 
-    def _sweep(self, happened: list[StepEvent]) -> None:
+    def _sweep(self, events: list[StepEvent]) -> None:
         """Reports and removes finished sequences."""
         if not any(s.phase is SequencePhase.FINISHED for s in (*self._active, *self._waiting)):
             return
@@ -149,11 +149,11 @@ class Scheduler:
                 if sequence.sampler:
                     sequence.incomplete = not sequence.sampler.complete
                     sequence.sampler.close()
-                happened.append(Finished(sequence))
+                events.append(Finished(sequence))
         self._active = [s for s in self._active if s.phase is not SequencePhase.FINISHED]
         self._waiting = deque(s for s in self._waiting if s.phase is not SequencePhase.FINISHED)
 
-    def _compute(self, rows: list[Rows], began_s: float, happened: list[StepEvent]) -> None:
+    def _compute(self, rows: list[Rows], began_s: float, events: list[StepEvent]) -> None:
         """Decodes and samples. `began_s`: start of the step; the time since then counts as computing."""
         decode_began_s = self._clock()
         try:
@@ -176,7 +176,7 @@ class Scheduler:
         for row in rows:
             sequence = row.sequence
             if sequence.phase is SequencePhase.DECODE and row.first_output is not None:
-                self._verify(row, at, happened)
+                self._verify(row, at, events)
                 continue
             assert sequence.slot is not None
             sequence.slot.add(row.tokens, at)
@@ -184,11 +184,11 @@ class Scheduler:
             if sequence.phase is SequencePhase.DECODE:
                 continue
             n_done, ms = sequence.n_past - sequence.cache.n_cached, (self._clock() - sequence.clock.started_s) * 1e3
-            happened.append(Prefilled(sequence, n_done, ms))
+            events.append(Prefilled(sequence, n_done, ms))
             if row.first_output is not None:
-                self._choose(sequence, row.first_output, happened)
+                self._choose(sequence, row.first_output, events)
 
-    def _verify(self, row: Rows, at: float, happened: list[StepEvent]) -> None:
+    def _verify(self, row: Rows, at: float, events: list[StepEvent]) -> None:
         """Chooses a token after each row while the draft or forced tokens agree, then removes the rest.
 
         Every token comes from the target's own chain on its true prefix, so a draft only changes the speed.
@@ -201,7 +201,7 @@ class Scheduler:
         for i, token in enumerate(row.tokens):
             sequence.slot.add((token,), at)
             logits = self.backend.logits(row.first_output + i)
-            self._chooser.choose(sequence, logits, happened, drafted[i:], bonus=0 < i == len(drafted))
+            self._chooser.choose(sequence, logits, events, drafted[i:], bonus=0 < i == len(drafted))
             if sequence.phase is not SequencePhase.DECODE or sequence.generated[-1:] != follow[i : i + 1]:
                 break
         if sequence.speculation:

@@ -124,8 +124,8 @@ class Worker:
             self._vitals.step()
             self._handle(command)
         for scheduler in self._host.schedulers if self._host else ():
-            for happening in scheduler.step() if not scheduler.idle else ():
-                self._report(happening)
+            for event in scheduler.step() if not scheduler.idle else ():
+                self._report(event)
             self._outbox.flush()
             self._vitals.step()
         self._questions.step()
@@ -287,20 +287,20 @@ class Worker:
         self._unprepared.discard(request_id)
         self._outbox.send(GenerationFinished(request_id, reason, Usage(), Timings(), error=error))
 
-    def _report(self, happening: StepEvent) -> None:
-        sequence = happening.sequence
+    def _report(self, event: StepEvent) -> None:
+        sequence = event.sequence
         request_id = sequence.request_id
-        if self._questions.take(happening):
+        if self._questions.take(event):
             return
-        match happening:
+        match event:
             case Started():
                 self._started(self._replies[request_id])
             case Prefilled(_, n_done, ms):
                 self._outbox.send(PrefillProgress(request_id, n_done, sequence.n_new, ms))
             case Sampled():
-                self._sampled(self._replies[request_id], happening)
+                self._sampled(self._replies[request_id], event)
             case Held():
-                self._outbox.send(self._replies[request_id].paused(happening))
+                self._outbox.send(self._replies[request_id].paused(event))
             case Shifted(_, n_kept, n_discarded):
                 self._outbox.send(ContextShifted(request_id, n_kept, n_discarded))
             case Blocked(_, held_by):

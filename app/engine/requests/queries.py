@@ -127,21 +127,21 @@ class QueryRunner:
         except ValueError as error:
             self._refuse(command, str(error))
 
-    def take(self, happening: StepEvent) -> bool:
+    def take(self, event: StepEvent) -> bool:
         """Whether a scheduler's event belongs to a prediction."""
-        sequence = happening.sequence
+        sequence = event.sequence
         reply = self._predictions.get(sequence.request_id)
         if reply is None:
             return False
-        if isinstance(happening, Held):
-            prediction = reply.paused(happening).prediction
+        if isinstance(event, Held):
+            prediction = reply.paused(event).prediction
             notices = tuple(sequence.cache.notices)
             self._send(Predicted(sequence.request_id, len(sequence.prompt), prediction, notices=notices))
             self._given_up.add(sequence.request_id)
             sequence.finish(FinishReason.ABORT)
-        elif isinstance(happening, Blocked):
+        elif isinstance(event, Blocked):
             sequence.finish(FinishReason.ERROR, error=HELD)
-        elif isinstance(happening, Finished):
+        elif isinstance(event, Finished):
             del self._predictions[sequence.request_id]
             if sequence.request_id not in self._given_up:
                 self._send(Predicted(sequence.request_id, len(sequence.prompt), error=sequence.error or _ABORTED))

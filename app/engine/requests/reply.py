@@ -119,7 +119,7 @@ class Reply:
     def paused(self, held: Held) -> Paused:
         """Returns the event for a request that is held before its next token."""
         sequence = self.sequence
-        return Paused(sequence.request_id, len(sequence.generated), prediction(self._vocab, held.prospect))
+        return Paused(sequence.request_id, len(sequence.generated), prediction(self._vocab, held.preview))
 
     def ids(self, without: frozenset[int]) -> list[int]:
         """Returns all tokens of the reply, the kept ones first, except those in `without`."""

@@ -41,9 +41,9 @@ def token_trace(vocab: Vocab, sampled: Sampled, n_bytes: int, top: tuple[TopToke
     )
 
 
-def prediction(vocab: Vocab, prospect: NextTokenPreview) -> Prediction:
+def prediction(vocab: Vocab, preview: NextTokenPreview) -> Prediction:
     """Builds the prediction of the next token."""
-    before, after = top_tokens(vocab, prospect.before), top_tokens(vocab, prospect.after)
-    raised = top_tokens(vocab, ((token, p) for token, p, _ in prospect.raised))
-    ranks = tuple(rank for _, _, rank in prospect.raised)
-    return Prediction(prospect.entropy, prospect.p_end, before, after, prospect.stages, raised, ranks)
+    before, after = top_tokens(vocab, preview.before), top_tokens(vocab, preview.after)
+    raised = top_tokens(vocab, ((token, p) for token, p, _ in preview.raised))
+    ranks = tuple(rank for _, _, rank in preview.raised)
+    return Prediction(preview.entropy, preview.p_end, before, after, preview.stages, raised, ranks)

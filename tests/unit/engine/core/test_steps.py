@@ -80,12 +80,12 @@ def test_what_comes_next_is_reported_before_and_after_the_chain() -> None:
     scheduler.submit(request)
     held = turn(scheduler)[-1]
     assert isinstance(held, Held)
-    assert [token for token, _ in held.prospect.before] == [11, 0, 1]
-    assert held.prospect.after == [(11, 1.0)]
-    assert held.prospect.stages == (StageTrace("greedy", 16, 1, (1.0, 0.0, 0.0)),)
+    assert [token for token, _ in held.preview.before] == [11, 0, 1]
+    assert held.preview.after == [(11, 1.0)]
+    assert held.preview.stages == (StageTrace("greedy", 16, 1, (1.0, 0.0, 0.0)),)
     total = math.exp(5) + sum(math.exp(-i) for i in range(16) if i != 11)
-    assert held.prospect.p_end == pytest.approx(1 / total, rel=1e-5)
-    assert [p for _, p in held.prospect.before] == pytest.approx([math.exp(5) / total, 1 / total, math.exp(-1) / total])
+    assert held.preview.p_end == pytest.approx(1 / total, rel=1e-5)
+    assert [p for _, p in held.preview.before] == pytest.approx([math.exp(5) / total, 1 / total, math.exp(-1) / total])
 
 
 def test_a_pause_takes_effect_before_the_next_token_and_counts_once() -> None:
@@ -124,7 +124,7 @@ def test_forced_and_banned_tokens() -> None:
     request.resume(0)
     (held,) = turn(scheduler)
     assert isinstance(held, Held)
-    assert held.prospect.after == [(0, 1.0)]
+    assert held.preview.after == [(0, 1.0)]
     request.resume(None)
     turn(scheduler)
     assert request.generated == [7, 8, 0]
@@ -169,7 +169,7 @@ def test_a_ban_is_taken_back() -> None:
     request.resume(0)
     (held,) = turn(scheduler)
     assert isinstance(held, Held)
-    assert held.prospect.after == [(2, 1.0)]
+    assert held.preview.after == [(2, 1.0)]
 
 
 def test_the_clock_of_a_sequence_stands_still_while_it_is_held() -> None:
