@@ -21,6 +21,7 @@ from app.cli.trace.digest import hash_model
 from app.client.engine import Engine
 from app.config.catalogue import load_catalogue
 from app.config.settings import load_settings
+from app.domain import units
 from app.domain.errors import EngineLostError, GenerationError, UsageError
 from app.domain.generation import FinishReason
 from app.domain.text import one_line
@@ -65,23 +66,18 @@ def compare(recorded: tuple[TokenTrace, ...], computed: tuple[TokenTrace, ...], 
     return Verdict(n_recorded=len(recorded), n_same=n_same, difference=difference, max_dp=max_dp)
 
 
-def count(n: int) -> str:
-    """As in `1 token`, `2 tokens`."""
-    return f"{n} token{'' if n == 1 else 's'}"
-
-
 def print_verdict(verdict: Verdict) -> None:
     """Tells a person."""
     difference = verdict.difference
     if difference is None:
         p = f"p differs by at most {verdict.max_dp:.2g}" if verdict.max_dp else "with the same p"
-        console.print_line(f"all the same: {count(verdict.n_same)}, {p}")
+        console.print_line(f"all the same: {units.tokens(verdict.n_same)}, {p}")
         return
     console.print_line(
         f"token {difference.number} of {verdict.n_recorded} differs: "
         f"recorded {_named(difference.recorded)}, now {_named(difference.computed)}"
     )
-    console.print_line(f"before it: {count(verdict.n_same)} the same, p differs by at most {verdict.max_dp:.2g}")
+    console.print_line(f"before it: {units.tokens(verdict.n_same)} the same, p differs by at most {verdict.max_dp:.2g}")
 
 
 def _named(token: TokenTrace | None) -> str:
@@ -192,7 +188,7 @@ async def _again(recording: Recording, engine: Engine) -> tuple[TokenTrace, ...]
         prompt_spans=recording.started.spans,
     )
     recorded, computed = recording.tokens, list[TokenTrace]()
-    console.print_stderr(f"tok: running {count(len(recorded))} again")
+    console.print_stderr(f"tok: running {units.tokens(len(recorded))} again")
     async with aclosing(engine.generate(command)) as events:
         async for event in events:
             match event:

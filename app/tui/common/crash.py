@@ -5,7 +5,6 @@ Neither holds local variables: they are prompts and replies.
 
 from __future__ import annotations
 
-import os
 import platform
 import sys
 import time
@@ -15,6 +14,7 @@ from importlib.metadata import version
 from rich.text import Text
 
 from app.config.paths import cache_dir, ensure_dir
+from app.domain.files import replace_private
 from app.domain.text import one_line
 
 
@@ -33,8 +33,7 @@ def write_report() -> Text:
     name = time.strftime("crash-%Y%m%d-%H%M%S.txt")
     try:
         path = ensure_dir(cache_dir()) / name
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write("\n".join(lines))
+        replace_private(path, "\n".join(lines).encode(errors="backslashreplace"))
         where = f"The report is in {path}"
     except OSError as failure:
         where = f"No report could be written: {failure.strerror}"
