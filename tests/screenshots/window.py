@@ -12,8 +12,10 @@ from textual.pilot import Pilot
 
 from app.client.worker_client import WorkerClient
 from app.config.catalogue import load_catalogue
+from app.remote.router import RoutingEngine
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
+from app.tui.common.options import ChatOptions
 from tests.fakes.chat_app import make_app, ready, until
 
 FOLDER = Path(__file__).parent
@@ -49,11 +51,23 @@ class Window:
 
 
 @asynccontextmanager
-async def opened(size: tuple[int, int], preset: str = "precise") -> AsyncGenerator[Window]:
-    """Opens a window of this size; stops what still runs when it is left."""
+async def opened(
+    size: tuple[int, int], preset: str = "precise", models: str = "", model: str | None = None
+) -> AsyncGenerator[Window]:
+    """Opens a window of this size; stops what still runs when it is left. `models`: text of a models.toml."""
     with tempfile.TemporaryDirectory() as folder:
-        engine = WorkerClient(Path(folder) / "engine.log")
-        app = make_app(Path(folder), engine, catalogue=load_catalogue(), theme="graphite", preset=preset)
+        catalogue = Path(folder) / "models.toml"
+        catalogue.write_text(models, encoding="utf-8")
+        engine = RoutingEngine(WorkerClient(Path(folder) / "engine.log"))
+        options = ChatOptions(model=model)
+        app = make_app(
+            Path(folder),
+            engine,
+            catalogue=load_catalogue(catalogue),
+            theme="graphite",
+            preset=preset,
+            options=options,
+        )
         async with app.run_test(size=size, notifications=True) as pilot:
             chat = await ready(app, 60)
             yield Window(app, chat, pilot, size)
