@@ -19,7 +19,7 @@ from app.cli.common.setup import Setup
 from app.cli.trace.digest import hash_model
 from app.cli.trace.file import LineSink
 from app.cli.trace.recorder import TraceRecorder
-from app.cli.trace.verify import count
+from app.domain import units
 from app.domain.errors import TokscopeError
 from app.protocol.events import ModelReady
 from app.session.events import TurnEvent
@@ -88,5 +88,5 @@ class TracedAnswer:
         """Tells what was traced; a trace that broke is a failure."""
         code = self._asking.report()
         if not self._failed:
-            console.print_stderr(f"tok: {count(self._recorder.n_tokens)} traced in {self._sink.name}")
+            console.print_stderr(f"tok: {units.tokens(self._recorder.n_tokens)} traced in {self._sink.name}")
         return code or (ExitCode.FAILED if self._failed else ExitCode.OK)
