@@ -198,4 +198,6 @@ def why_empty(inspection: Inspection) -> list[str]:
         ]
     if inspection.live:
         return ["No token yet: the prompt is being computed.", "Tokens appear here as they arrive."]
+    if inspection.message.content:
+        return ["The server reports no tokens for this reply, only its text."]
     return ["This reply has no tokens: it ended before the first one."]

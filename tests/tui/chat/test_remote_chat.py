@@ -18,6 +18,7 @@ from app.remote.http import ServerConnection
 from app.remote.router import RoutingEngine
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
+from app.tui.inspector.screen import InspectorScreen
 from tests.fakes.chat_app import answered, contents, drawn, make_app, make_catalogue, ready, until
 from tests.fakes.http_server import Answer, FakeServer, as_json, as_stream, delta
 from tests.fakes.scripted_engine import ScriptedEngine
@@ -64,6 +65,11 @@ def hidden(chat: ChatScreen) -> set[str]:
 
 def panels(chat: ChatScreen) -> str:
     return "\n".join(chat.panels.shown)
+
+
+def text_of(app: TokscopeApp) -> str:
+    """All that is on the screen."""
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
 async def test_a_message_is_answered_and_what_the_engine_cannot_do_is_hidden(
@@ -204,3 +210,33 @@ async def test_without_any_figure_the_panels_are_blank_and_not_zero(tmp_path: Pa
         shown = panels(chat)
         assert "0 tokens" not in shown
         assert "0 of 0" not in shown
+
+
+async def test_the_inspector_shows_what_there_is(tmp_path: Path, server: FakeServer) -> None:
+    said = {"choices": [{"delta": {"content": "Hello."}, "logprobs": LOGPROBS, "finish_reason": "stop"}]}
+    server.answers[CHAT] = [as_stream(said)]
+    app = make_remote(tmp_path, server)
+    async with app.run_test(size=(140, 40)) as pilot:
+        chat = await ready(app)
+        await pilot.press(*"hi", "enter")
+        await answered(chat)
+        await pilot.press("f3")
+        await until(lambda: isinstance(app.screen, InspectorScreen))
+        await until(lambda: "Hi" in text_of(app))
+        seen = text_of(app)
+        for key in ("2", "3", "1", "t", "t", "t", "down", "enter", "w", "n"):
+            await pilot.press(key)
+            seen += text_of(app)
+        assert "rank 1" in seen
+        assert "nan" not in seen
+        assert "-2" not in seen, "an id that is not the vocabulary's is not shown"
+
+
+async def test_without_log_probabilities_the_inspector_says_so(tmp_path: Path, server: FakeServer) -> None:
+    app = make_remote(tmp_path, server)
+    async with app.run_test(size=(140, 40)) as pilot:
+        chat = await ready(app)
+        await pilot.press(*"hi", "enter")
+        await answered(chat)
+        await pilot.press("f3")
+        await until(lambda: "The server reports no tokens for this reply, only its text." in text_of(app))
