@@ -25,9 +25,9 @@ class ActiveBranch:
         gone: what another program did to the conversation, as far as it is known.
     """
 
-    def __init__(self, store: Store | None, keeper: MessageLog) -> None:
+    def __init__(self, store: Store | None, log: MessageLog) -> None:
         self._store = store
-        self._keeper = keeper
+        self._log = log
         self.conversation: Conversation | None = None
         self.branch: list[Message] = []
         self.gone: Gone | None = None
@@ -67,7 +67,7 @@ class ActiveBranch:
             return None
         found = await self._store.look_up(shown.id)
         messages = {message.id: message for message in await self._store.messages(shown.id)} if found else {}
-        now = [messages.get(self._keeper.current_id(message.id)) for message in branch]
+        now = [messages.get(self._log.current_id(message.id)) for message in branch]
         if self.conversation is not shown or self.branch is not branch:
             return None
         if found is None or now[0] is None or now[0].created_ms != branch[0].created_ms:
@@ -96,7 +96,7 @@ class ActiveBranch:
                 if self.conversation is shown:
                     self.conversation, self.gone = replace(shown, deleted_ms=None), None
                 return
-        self._keeper.detach(shown, self.branch)
+        self._log.detach(shown, self.branch)
         self.gone = None
         await self.catch_up()
 
@@ -110,12 +110,12 @@ class ActiveBranch:
         """Keeps a message of the user at the end of `branch`, which begins a conversation where there is none."""
         asked = sendable(asked)
         if self.conversation is None:
-            conversation, message = await self._keeper.start(title_of(asked.text), asked, kind, settings)
+            conversation, message = await self._log.start(title_of(asked.text), asked, kind, settings)
             if self.branch is branch:
                 self.conversation = conversation
         else:
             parent_id = branch[-1].id if branch else None
-            message = await self._keeper.add(
+            message = await self._log.add(
                 self.conversation.id, parent_id, Role.USER, asked.text, ReplyState.DONE, asked.attachments
             )
         branch.append(message)
@@ -127,16 +127,16 @@ class ActiveBranch:
         if conversation is None:
             return
         if kind is ConversationKind.ASK or conversation.kind is not kind:
-            await self._keeper.continue_as(conversation.id, kind)
+            await self._log.continue_as(conversation.id, kind)
         if conversation.settings is None:
-            await self._keeper.keep_settings(conversation.id, settings)
+            await self._log.keep_settings(conversation.id, settings)
         now_kind = kind if kind is ConversationKind.CHAT else conversation.kind
         self._now(conversation, replace(conversation, kind=now_kind, settings=conversation.settings or settings))
 
     async def keep_settings(self, settings: ChatSettings) -> None:
         """Keeps what answers the conversation from now on."""
         if conversation := self.conversation:
-            await self._keeper.keep_settings(conversation.id, settings)
+            await self._log.keep_settings(conversation.id, settings)
             self._now(conversation, replace(conversation, settings=settings))
 
     async def take_back(self, branch: list[Message]) -> Message | None:
@@ -144,7 +144,7 @@ class ActiveBranch:
 
         It stays where it is kept. A conversation that has no other message is left.
         """
-        if not branch or branch[-1].role is not Role.USER or await self._keeper.is_answered(branch[-1]):
+        if not branch or branch[-1].role is not Role.USER or await self._log.is_answered(branch[-1]):
             return None
         message = branch.pop()
         if not branch and self.branch is branch:
@@ -153,10 +153,10 @@ class ActiveBranch:
 
     async def end_unanswered(self, branch: list[Message]) -> Message | None:
         """Adds an empty reply, marked as stopped, to a message at the end of `branch` that nothing answers."""
-        if not branch or branch[-1].role is not Role.USER or await self._keeper.is_answered(branch[-1]):
+        if not branch or branch[-1].role is not Role.USER or await self._log.is_answered(branch[-1]):
             return None
         message = branch[-1]
-        reply = await self._keeper.add(message.conversation_id, message.id, Role.ASSISTANT, "", ReplyState.STOPPED)
+        reply = await self._log.add(message.conversation_id, message.id, Role.ASSISTANT, "", ReplyState.STOPPED)
         branch.append(reply)
         return reply
 
@@ -166,7 +166,7 @@ class ActiveBranch:
 
     def current(self, message: Message) -> Message:
         """The message as it stands in the branch now: a reply that was still being written may be finished."""
-        now = self._keeper.current_id(message.id)
+        now = self._log.current_id(message.id)
         return next((each for each in self.branch if each.id == now), message)
 
     async def question_of(self, reply: Message) -> int | None:
@@ -174,7 +174,7 @@ class ActiveBranch:
 
         None where its conversation has been left.
         """
-        parent_id = self._keeper.current_id(reply.parent_id or 0)
+        parent_id = self._log.current_id(reply.parent_id or 0)
         if all(message.id != parent_id for message in self.branch):
             await self.choose(reply)
         return next((i for i, message in enumerate(self.branch) if message.id == parent_id), None)
@@ -184,15 +184,15 @@ class ActiveBranch:
 
         Nothing changes where its conversation is left meanwhile.
         """
-        conversation_id = self._keeper.current_conversation(message.conversation_id)
-        messages = await self._keeper.messages(conversation_id)
-        branch = branch_through(messages, self._keeper.current_id(message.id))
+        conversation_id = self._log.current_conversation(message.conversation_id)
+        messages = await self._log.messages(conversation_id)
+        branch = branch_through(messages, self._log.current_id(message.id))
         if not branch:
             raise StoreError(f"there is no message {message.id}", "It may have been deleted in another window.")
-        if self.conversation is None or self._keeper.current_conversation(self.conversation.id) != conversation_id:
+        if self.conversation is None or self._log.current_conversation(self.conversation.id) != conversation_id:
             return
         self.branch = branch
-        await self._keeper.show(conversation_id, branch[-1].id)
+        await self._log.show(conversation_id, branch[-1].id)
 
     def _now(self, before: Conversation | None, now: Conversation) -> None:
         if self.conversation is before:
@@ -201,11 +201,11 @@ class ActiveBranch:
     async def catch_up(self) -> None:
         """Stores what could not be stored before, and reads it again, for it has other ids then."""
         shown, branch = self.conversation, self.branch
-        stored_id = await self._keeper.catch_up(shown.id if shown else 0)
+        stored_id = await self._log.catch_up(shown.id if shown else 0)
         if not self._store or not shown or stored_id is None or self.conversation is not shown:
             return
         with suppress(StoreError):
             if branch:
-                await self._store.set_tip(stored_id, self._keeper.current_id(branch[-1].id))
+                await self._store.set_tip(stored_id, self._log.current_id(branch[-1].id))
             conversation, branch = await self._store.conversation(stored_id), await self._store.branch(stored_id)
             self.conversation, self.branch = conversation, branch

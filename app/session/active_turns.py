@@ -76,9 +76,9 @@ def variants(presets: Sequence[Preset], n: int, first_seed: int | None = None) -
 class ActiveTurns:
     """Guards that one turn, or one change of branch, happens at a time: `claim` begins it, `release` ends it."""
 
-    def __init__(self, engine: Engine, keeper: MessageLog) -> None:
+    def __init__(self, engine: Engine, log: MessageLog) -> None:
         self._engine = engine
-        self._keeper = keeper
+        self._log = log
         self.stopped = False
         """Whether what runs, or ran last, was ended by `stop`."""
         self._turns: list[Turn] = []
@@ -97,11 +97,11 @@ class ActiveTurns:
 
     async def one(self, branch: list[Message], at: int, options: TurnOptions) -> AsyncGenerator[TurnEvent]:
         """Streams a reply to `branch[at]`, which takes the place of what followed it in the branch."""
-        if failure := self._keeper.take_failure():
+        if failure := self._log.take_failure():
             yield failure
         if self.stopped:
             return
-        turn = Turn(self._engine, self._keeper, options, branch, at)
+        turn = Turn(self._engine, self._log, options, branch, at)
         self._turns = self._last = [turn]
         try:
             async with aclosing(turn.run()) as events:
@@ -114,11 +114,11 @@ class ActiveTurns:
         self, branch: list[Message], at: int, options: Sequence[TurnOptions]
     ) -> AsyncGenerator[tuple[int, TurnEvent]]:
         """Streams replies to `branch[at]` at once, with their indexes; the branch goes on with the last one."""
-        if failure := self._keeper.take_failure():
+        if failure := self._log.take_failure():
             yield 0, failure
         if self.stopped:
             return
-        turns = [Turn(self._engine, self._keeper, each, [*branch], at) for each in options]
+        turns = [Turn(self._engine, self._log, each, [*branch], at) for each in options]
         self._turns = self._last = turns
         try:
             async with aclosing(merge([turn.run() for turn in turns])) as events:

@@ -34,10 +34,10 @@ class SeenState(Struct, frozen=True):
 class Others:
     """Follows one session; `lock` is held while its branch may change."""
 
-    def __init__(self, store: Store | None, keeper: MessageLog, place: ActiveBranch, running: ActiveTurns) -> None:
+    def __init__(self, store: Store | None, log: MessageLog, active: ActiveBranch, running: ActiveTurns) -> None:
         self._store = store
-        self._keeper = keeper
-        self._place = place
+        self._log = log
+        self._active = active
         self._running = running
         self._stale = False
         self.lock = asyncio.Lock()
@@ -45,7 +45,7 @@ class Others:
     @property
     def write_a_reply(self) -> bool:
         """Whether the branch ends in a reply that another program is writing."""
-        branch = self._place.branch
+        branch = self._active.branch
         return not self._running.busy and bool(branch) and branch[-1].state is ReplyState.STREAMING
 
     async def look(self) -> SeenState:
@@ -56,24 +56,24 @@ class Others:
         if self._store is None:
             return SeenState()
         async with self.lock:
-            seen = await self._keeper.attempt(complete(self._look(self._store)))
-        return seen or SeenState(self._keeper.take_failure())
+            seen = await self._log.attempt(complete(self._look(self._store)))
+        return seen or SeenState(self._log.take_failure())
 
     async def meet(self, *, extend: bool) -> BranchChanged | None:
         """Takes up what others wrote, just before a turn; brings a conversation back that they deleted."""
-        if not self._keeper.saving:
+        if not self._log.saving:
             return None
-        return await self._keeper.attempt(self._meet(extend))
+        return await self._log.attempt(self._meet(extend))
 
     async def _meet(self, extend: bool) -> BranchChanged | None:
-        change = await complete(self._place.refresh(extend=extend))
-        if gone := self._place.gone:
-            await complete(self._place.bring_back())
+        change = await complete(self._active.refresh(extend=extend))
+        if gone := self._active.gone:
+            await complete(self._active.bring_back())
             change = replace(change or BranchChanged(), gone=gone)
         return change
 
     async def _look(self, store: Store) -> SeenState:
-        was_saving = self._keeper.saving
+        was_saving = self._log.saving
         if was_saving:
             self._stale = await store.changed() or self._stale or self.write_a_reply
             if store.read_only:
@@ -83,17 +83,17 @@ class Others:
         if self._running.busy:
             return SeenState(change=await self._look_at_a_turn())
         if not was_saving:
-            await self._place.catch_up()
-            if not self._keeper.saving:
+            await self._active.catch_up()
+            if not self._log.saving:
                 return SeenState()
         self._stale = False
         if self.write_a_reply:
             await store.end_dead_replies()
-        return SeenState(saved=not was_saving, change=await self._place.refresh(extend=True), written=True)
+        return SeenState(saved=not was_saving, change=await self._active.refresh(extend=True), written=True)
 
     async def _look_at_a_turn(self) -> BranchChanged | None:
-        gone = await self._place.look() if self._keeper.saving else None
-        if gone is None or gone is self._place.gone:
+        gone = await self._active.look() if self._log.saving else None
+        if gone is None or gone is self._active.gone:
             return None
-        self._place.gone = gone
+        self._active.gone = gone
         return BranchChanged(gone=gone)

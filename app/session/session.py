@@ -70,30 +70,30 @@ class Session:
         self.store = store
         self.settings = settings
         self.kind = kind
-        self._keeper = MessageLog(store, traces)
-        self._place = ActiveBranch(store, self._keeper)
-        self._running = ActiveTurns(engine, self._keeper)
-        self._others = Others(store, self._keeper, self._place, self._running)
+        self._log = MessageLog(store, traces)
+        self._active = ActiveBranch(store, self._log)
+        self._running = ActiveTurns(engine, self._log)
+        self._others = Others(store, self._log, self._active, self._running)
         self._met: BranchChanged | None = None
         """What others did since the turn before."""
 
     @property
     def conversation(self) -> Conversation | None:
         """None until the first message."""
-        return self._place.conversation
+        return self._active.conversation
 
     @conversation.setter
     def conversation(self, conversation: Conversation | None) -> None:
-        self._place.conversation = conversation
+        self._active.conversation = conversation
 
     @property
     def branch(self) -> list[Message]:
         """The messages shown, root first; the running turn changes it in place."""
-        return self._place.branch
+        return self._active.branch
 
     @branch.setter
     def branch(self, branch: list[Message]) -> None:
-        self._place.branch = branch
+        self._active.branch = branch
 
     @property
     def busy(self) -> bool:
@@ -103,17 +103,17 @@ class Session:
     @property
     def saving(self) -> bool:
         """Whether messages go to the store: False without one, and from a StoreFailed until it works again."""
-        return self._keeper.saving
+        return self._log.saving
 
     @property
     def unsaved(self) -> list[Message]:
         """What the store has missed since it failed, oldest first; empty without a store."""
-        return self._keeper.unsaved
+        return self._log.unsaved
 
     @property
     def gone(self) -> Gone | None:
         """Whether another program deleted or erased the conversation; the next turn brings it back."""
-        return self._place.gone
+        return self._active.gone
 
     @property
     def others_reply(self) -> bool:
@@ -127,7 +127,7 @@ class Session:
     async def keep(self, settings: ChatSettings) -> None:
         """Uses these settings, and keeps them as those of the conversation that is shown."""
         self.use(settings)
-        await complete(self._place.keep_settings(settings))
+        await complete(self._active.keep_settings(settings))
 
     def send(self, message: UserMessage) -> AsyncGenerator[TurnEvent]:
         """Keeps the user's message, then streams the reply to it."""
@@ -183,7 +183,7 @@ class Session:
 
     async def load_trace(self, message_id: int) -> ReplyTrace | None:
         """The same for any reply; None where it is not kept. Raises StoreError when it cannot be read."""
-        return self.trace(message_id) or await self._keeper.trace(message_id)
+        return self.trace(message_id) or await self._log.trace(message_id)
 
     async def look(self) -> SeenState:
         """Finds out what other programs did, and whether a store that failed works again. Meant for once a second.
@@ -197,7 +197,7 @@ class Session:
 
         Raises StoreError when they cannot be read.
         """
-        return await self._keeper.versions(shown)
+        return await self._log.versions(shown)
 
     async def choose(self, message: Message) -> None:
         """Shows the branch through `message`, to the newest leaf below it, unless its conversation is left meanwhile.
@@ -206,7 +206,7 @@ class Session:
         """
         await self._claim()
         try:
-            await complete(self._place.choose(message))
+            await complete(self._active.choose(message))
         finally:
             self._running.release()
 
@@ -214,21 +214,21 @@ class Session:
         """Undoes what another program did to the conversation, see `gone`. Raises StoreError."""
         await self._claim()
         try:
-            await complete(self._place.bring_back())
+            await complete(self._active.bring_back())
         finally:
             self._running.release()
 
     def new(self) -> None:
         """Leaves the conversation, stopping its turn; the next message begins another one."""
         self.stop()
-        self._place.leave()
+        self._active.leave()
 
     async def open(self, conversation_id: int) -> None:
         """Leaves the conversation for a stored one. Raises StoreError, then nothing has changed.
 
         The one that is shown is not left: only its row is read again, and its turn goes on.
         """
-        if await self._place.open(conversation_id):
+        if await self._active.open(conversation_id):
             self.stop()
 
     async def open_last(self) -> bool:
@@ -245,9 +245,9 @@ class Session:
     async def _alone(self, events: AsyncGenerator[T], *, extend: bool = False) -> AsyncGenerator[T]:
         await self._claim()
         try:
-            await complete(self._place.catch_up())
+            await complete(self._active.catch_up())
             self._met = await self._others.meet(extend=extend)
-            await complete(self._place.continue_as(self.kind, self.settings.kept))
+            await complete(self._active.continue_as(self.kind, self.settings.kept))
             async with aclosing(events):
                 async for event in events:
                     yield event
@@ -258,7 +258,7 @@ class Session:
         if self._met:
             yield self._met
         branch = self.branch
-        message = await complete(self._place.ask(branch, asked, self.kind, self.settings.kept))
+        message = await complete(self._active.ask(branch, asked, self.kind, self.settings.kept))
         yield MessageStored(message)
         events = self._running.one(branch, len(branch) - 1, self._options())
         async with aclosing(self._or_returned(branch, events)) as answered:
@@ -271,8 +271,8 @@ class Session:
         if self._met:
             yield self._met
         trace = await self.load_trace(reply.id) if reply else None
-        beginning = begin(self._place.current(reply), trace) if reply and begin else NOTHING
-        at = await complete(self._place.question_of(reply)) if reply else self._place.last_question()
+        beginning = begin(self._active.current(reply), trace) if reply and begin else NOTHING
+        at = await complete(self._active.question_of(reply)) if reply else self._active.last_question()
         if at is None:
             return
         if beginning.reread_from:
@@ -287,9 +287,9 @@ class Session:
     ) -> AsyncGenerator[tuple[int, TurnEvent]]:
         if self._met:
             yield 0, self._met
-        branch, at = self.branch, self._place.last_question()
+        branch, at = self.branch, self._active.last_question()
         if asked is not None:
-            message = await complete(self._place.ask(branch, asked, self.kind, self.settings.kept))
+            message = await complete(self._active.ask(branch, asked, self.kind, self.settings.kept))
             yield 0, MessageStored(message)
             at = len(branch) - 1
         if at is None:
@@ -323,15 +323,15 @@ class Session:
     async def _returned(self, branch: list[Message], *, also_before: bool = False) -> AsyncGenerator[TurnEvent]:
         """Returns what is at the end of `branch` without an answer; a message whose turn the user stopped stays."""
         if self._running.stopped:
-            if reply := await complete(self._place.end_unanswered(branch)):
+            if reply := await complete(self._active.end_unanswered(branch)):
                 yield ReplyStarted(reply)
                 yield ReplyFinished(reply)
             return
-        while message := await complete(self._place.take_back(branch)):
+        while message := await complete(self._active.take_back(branch)):
             try:
                 yield MessageReturned(message)
             finally:
-                await complete(self._keeper.withdraw(message))
+                await complete(self._log.withdraw(message))
             if not also_before:
                 return
 

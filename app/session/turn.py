@@ -81,12 +81,10 @@ class TurnOptions(Struct, frozen=True, kw_only=True):
 class Turn:
     """One reply to the message at `branch[at]`, from the request to its row's last state."""
 
-    def __init__(
-        self, engine: Engine, keeper: MessageLog, options: TurnOptions, branch: list[Message], at: int
-    ) -> None:
+    def __init__(self, engine: Engine, log: MessageLog, options: TurnOptions, branch: list[Message], at: int) -> None:
         self.request_id = engine.next_request_id()
         self._engine = engine
-        self._keeper = keeper
+        self._log = log
         self._options = options
         self.branch = branch
         self._at = at
@@ -126,7 +124,7 @@ class Turn:
                     case _:
                         pass
                 yield event
-                if failure := self._keeper.take_failure():
+                if failure := self._log.take_failure():
                     yield failure
         except (GeneratorExit, asyncio.CancelledError):
             end = end or Closed()
@@ -136,7 +134,7 @@ class Turn:
             await stream.aclose()
         if self._reply:
             yield ReplyFinished(self._reply)
-        if failure := self._keeper.take_failure():
+        if failure := self._log.take_failure():
             yield failure
 
     def _request(self) -> Generate:
@@ -150,26 +148,26 @@ class Turn:
             trace_stages=options.settings.trace_stages,
             speculate=options.settings.speculate,
             context_policy=options.settings.preset.context,
-            cacheable=self._keeper.saving,
+            cacheable=self._log.saving,
             reply_ids=tuple(token.id for token in options.beginning.tokens),
             reply_text=options.beginning.text,
             n_steps=options.n_steps,
             include_prompt=options.settings.include_prompt,
-            conversation=self._keeper.current_conversation(parent.conversation_id) if self._keeper.saving else 0,
+            conversation=self._log.current_conversation(parent.conversation_id) if self._log.saving else 0,
         )
 
     async def _begin(self, started: GenerationStarted) -> Message:
         parent, beginning = self.branch[self._at], self._options.beginning
         # Typed text is in the row before the engine reports it as tokens.
         whole, streaming = beginning.kept + beginning.text, ReplyState.STREAMING
-        row = await self._keeper.add(parent.conversation_id, parent.id, Role.ASSISTANT, whole, streaming)
+        row = await self._log.add(parent.conversation_id, parent.id, Role.ASSISTANT, whole, streaming)
         reply = replace(row, content=beginning.kept)
         self._started, self._reply = started, reply
         self.branch[self._at + 1 :] = [reply]
 
         async def write(text: str) -> None:
             if len(text) > len(whole):
-                await self._keeper.journal(reply, text)
+                await self._log.journal(reply, text)
 
         self._journal = Journal(write, text=beginning.kept)
         return reply
@@ -190,6 +188,6 @@ class Turn:
         text = self._journal.text
         if state in (ReplyState.INTERRUPTED, ReplyState.FAILED):
             text = max(text, options.beginning.kept + options.beginning.text, key=len)
-        self._reply = await self._keeper.finish(self._reply, text, state, record, options.settings.preset.sampling)
+        self._reply = await self._log.finish(self._reply, text, state, record, options.settings.preset.sampling)
         self.branch[self._at + 1] = self._reply
-        await self._keeper.keep_trace(self._reply, self.trace)
+        await self._log.keep_trace(self._reply, self.trace)
