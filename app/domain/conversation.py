@@ -11,7 +11,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from app.domain.generation import FinishReason, Stop, Timings, Usage
+from app.domain.generation import FinishReason, Stop, Thinking, Timings, Usage
 from app.domain.sampling import Preset
 
 
@@ -79,6 +79,13 @@ class Message(Struct, frozen=True, kw_only=True):
     state: ReplyState = ReplyState.DONE
     generation: GenerationRecord | None = None
     attachments: Attachments = ()
+    thinking: Thinking | None = None
+    """Where a reply's thinking is in `content`; None if it has none."""
+
+    @property
+    def answer(self) -> str:
+        """The content without the thinking before it."""
+        return self.content[self.thinking.answer :] if self.thinking else self.content
 
 
 class ConversationKind(StrEnum):

@@ -81,6 +81,20 @@ class Timings(Struct, frozen=True, array_like=True):
     """Names of the figures above that the app measured on its side of a network; the others are the engine's."""
 
 
+class Thinking(Struct, frozen=True, array_like=True):
+    """The thinking at the beginning of a reply; offsets are characters of the reply's text, marks included."""
+
+    start: int
+    end: int
+    """End of the thinking, without its closing mark."""
+    answer: int
+    """Where the answer begins; the end of the text while there is none."""
+    n_tokens: int = 0
+    """Tokens before the answer, those of the marks included."""
+    ms: float = 0.0
+    """From the first of these tokens to the last."""
+
+
 class DraftCounts(Struct, frozen=True, array_like=True):
     """Counts of speculative decoding in one request; rejected drafts cost time but never change the text."""
 

@@ -19,6 +19,8 @@ class ChatMessage(Struct, frozen=True, array_like=True):
     role: Role
     content: str
     attachments: Attachments = ()
+    answer_at: int = 0
+    """Characters of a reply's content before its answer: its thinking."""
 
 
 class LoadModel(Struct, frozen=True, tag=True, array_like=True):

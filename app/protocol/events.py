@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from app.domain.generation import CellSpan, DraftCounts, FinishReason, PromptSpans, Stop, Timings, Usage
+from app.domain.generation import CellSpan, DraftCounts, FinishReason, PromptSpans, Stop, Thinking, Timings, Usage
 from app.domain.trace import Prediction, PromptToken, TokenTrace
 
-PROTOCOL_VERSION = 5
+PROTOCOL_VERSION = 6
 
 
 class Device(Struct, frozen=True, array_like=True):
@@ -189,10 +189,8 @@ class TokensGenerated(Struct, frozen=True, tag=True, array_like=True):
     text: str
     """Text to show: complete UTF-8 without possible stop strings; may be empty or cover earlier tokens."""
     tokens: tuple[TokenTrace, ...]
-    n_thinking: int = 0
-    """Leading characters of `text` that belong to thinking, and so not to a constrained answer."""
-    thinking: str = ""
-    """Thinking that a server sends apart from the reply; no part of `text`."""
+    thinking: Thinking | None = None
+    """The thinking in the reply's text so far, this event's text included; None if there is none."""
     n_untraced: int = 0
     """Tokens that a server counts and says nothing else of; none of them is in `tokens`."""
     untraced_ms: float = 0.0

@@ -77,4 +77,4 @@ def refused_fields(request: ChatRequest, reason: str) -> set[str]:
 
 
 def _messages(messages: Sequence[ChatMessage]) -> list[dict[str, str]]:
-    return [{"role": message.role.value, "content": message.content} for message in messages]
+    return [{"role": message.role.value, "content": message.content[message.answer_at :]} for message in messages]

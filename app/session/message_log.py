@@ -27,6 +27,7 @@ from app.domain.conversation import (
     UserMessage,
 )
 from app.domain.errors import GoneError, StoreError
+from app.domain.generation import Thinking
 from app.domain.sampling import SamplingParams
 from app.domain.trace import ReplyTrace
 from app.session.events import StoreFailed
@@ -157,22 +158,26 @@ class MessageLog:
         if self._memory.pop(message.id, None) is None and (store := self._working):
             await self.attempt(store.withdraw(self.current_id(message.id)))
 
-    async def journal(self, message: Message, content: str) -> None:
+    async def journal(self, message: Message, content: str, thinking: Thinking | None) -> None:
         """Keeps the text so far of a reply that is being written."""
         if message.id > 0 and (store := self._working):
-            await self.attempt(store.journal_reply(message.id, content))
+            await self.attempt(store.journal_reply(message.id, content, thinking))
 
     async def finish(
-        self, message: Message, content: str, state: ReplyState, record: GenerationRecord, sampling: SamplingParams
+        self,
+        message: Message,
+        content: str,
+        state: ReplyState,
+        record: GenerationRecord,
+        sampling: SamplingParams,
+        thinking: Thinking | None,
     ) -> Message:
         """Keeps the whole reply."""
-        if (
-            message.id > 0
-            and (store := self._working)
-            and (finished := await self.attempt(store.finish_reply(message.id, content, state, record, sampling)))
-        ):
-            return finished
-        message = replace(message, content=content, state=state, generation=record)
+        if message.id > 0 and (store := self._working):
+            finishing = store.finish_reply(message.id, content, state, record, sampling, thinking)
+            if finished := await self.attempt(finishing):
+                return finished
+        message = replace(message, content=content, state=state, generation=record, thinking=thinking)
         self._memory[message.id] = _Remembered(message, sampling)
         return message
 
@@ -271,13 +276,13 @@ class MessageLog:
         if message_id < 0:
             message_id = await self._insert(store, message, state)
         if message.generation:
-            content, sampling = message.content, remembered.sampling
+            last = message.content, message.state, message.generation, remembered.sampling, message.thinking
             try:
-                await store.finish_reply(message_id, content, message.state, message.generation, sampling)
+                await store.finish_reply(message_id, *last)
             except GoneError:
                 # Erased, or ended by another instance, since it began: what came is kept beside it.
                 message_id = await self._insert(store, message, state)
-                await store.finish_reply(message_id, content, message.state, message.generation, sampling)
+                await store.finish_reply(message_id, *last)
         if remembered.trace and (trace := unpack(FORMAT, remembered.trace)):
             await store.save_trace(message_id, trace)
 

@@ -26,7 +26,11 @@ def prompt_messages(
     many chat templates refuse two in a row.
     """
     sent = [ChatMessage(Role.SYSTEM, preset.system)] if preset.system else []
-    said = [ChatMessage(m.role, m.content, m.attachments) for m in branch if m.content or m.role is not Role.ASSISTANT]
+    said = [
+        ChatMessage(m.role, m.content, m.attachments, m.thinking.answer if m.thinking else 0)
+        for m in branch
+        if m.content or m.role is not Role.ASSISTANT
+    ]
     if following is not None:
         said.append(ChatMessage(Role.USER, sendable(following).text, following.attachments))
     for message in said:

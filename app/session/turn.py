@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from app.client.engine import Engine
 from app.domain.conversation import ChatSettings, Message, ReplyState, Role
+from app.domain.generation import Thinking
 from app.domain.sampling import Preset
 from app.domain.trace import ReplyTrace
 from app.protocol.commands import Generate
@@ -92,6 +93,7 @@ class Turn:
         self._started: GenerationStarted | None = None
         self._journal: Journal | None = None
         self._recorder = TraceCollector(options.settings.preset.sampling, options.beginning.tokens)
+        self._thinking: Thinking | None = None
         self._losses = Losses()
 
     @property
@@ -115,6 +117,7 @@ class Turn:
                     case GenerationStarted():
                         yield ReplyStarted(await complete(self._begin(event)))
                     case TokensGenerated():
+                        self._thinking = event.thinking
                         if self._journal:
                             self._journal.add(event.text)
                     case ContextTrimmed() | ContextShifted():
@@ -167,7 +170,7 @@ class Turn:
 
         async def write(text: str) -> None:
             if len(text) > len(whole):
-                await self._log.journal(reply, text)
+                await self._log.journal(reply, text, self._thinking)
 
         self._journal = Journal(write, text=beginning.kept)
         return reply
@@ -188,6 +191,7 @@ class Turn:
         text = self._journal.text
         if state in (ReplyState.INTERRUPTED, ReplyState.FAILED):
             text = max(text, options.beginning.kept + options.beginning.text, key=len)
-        self._reply = await self._log.finish(self._reply, text, state, record, options.settings.preset.sampling)
+        sampling = options.settings.preset.sampling
+        self._reply = await self._log.finish(self._reply, text, state, record, sampling, self._thinking)
         self.branch[self._at + 1] = self._reply
         await self._log.keep_trace(self._reply, self.trace)

@@ -12,7 +12,7 @@ import msgspec
 
 from app.domain.conversation import Attachments, GenerationRecord, Message, ReplyState, Role
 from app.domain.errors import GoneError
-from app.domain.generation import FinishReason, Stop, Timings, Usage
+from app.domain.generation import FinishReason, Stop, Thinking, Timings, Usage
 from app.domain.sampling import SamplingParams
 from app.store.conversations import missing, now_ms
 from app.store.sql import execute
@@ -23,7 +23,7 @@ _SELECT = """
            g.n_prompt, g.n_cached, g.n_generated,
            g.load_ms, g.queue_ms, g.prefill_ms, g.ttft_ms, g.decode_ms,
            g.prefill_tps, g.decode_tps, g.p50_ms, g.p95_ms,
-           g.n_dropped_messages, g.n_dropped_tokens, g.n_shifted_tokens, g.incomplete
+           g.n_dropped_messages, g.n_dropped_tokens, g.n_shifted_tokens, g.incomplete, m.thinking
     FROM message AS m LEFT JOIN generation AS g ON g.message_id = m.id
 """
 _INSERT_GENERATION = """
@@ -78,18 +78,26 @@ def new(
     )
 
 
-def set_streaming_content(connection: apsw.Connection, message_id: int, content: str) -> None:
+def set_streaming_content(
+    connection: apsw.Connection, message_id: int, content: str, thinking: Thinking | None
+) -> None:
     """Replaces the text of a reply that is still STREAMING. Raises GoneError when it is not, or is gone."""
-    execute(connection, "UPDATE message SET content = ? WHERE id = ? AND state = 'streaming'", (content, message_id))
+    execute(
+        connection,
+        "UPDATE message SET content = ?, thinking = ? WHERE id = ? AND state = 'streaming'",
+        (content, _packed(thinking), message_id),
+    )
     _check_changed(connection, message_id)
 
 
-def finish(connection: apsw.Connection, message_id: int, content: str, state: ReplyState) -> None:
+def finish(
+    connection: apsw.Connection, message_id: int, content: str, state: ReplyState, thinking: Thinking | None
+) -> None:
     """Gives a STREAMING reply its last text and state. Raises GoneError when it is not STREAMING, or is gone."""
     execute(
         connection,
-        "UPDATE message SET content = ?, state = ?, owner = NULL WHERE id = ? AND state = 'streaming'",
-        (content, state.value, message_id),
+        "UPDATE message SET content = ?, state = ?, thinking = ?, owner = NULL WHERE id = ? AND state = 'streaming'",
+        (content, state.value, _packed(thinking), message_id),
     )
     _check_changed(connection, message_id)
 
@@ -194,12 +202,17 @@ def _message(row: tuple[Any, ...]) -> Message:
         created_ms=created_ms,
         state=ReplyState(state),
         generation=None if model is None else _generation(row),
+        thinking=None if row[-1] is None else msgspec.json.decode(row[-1], type=Thinking),
     )
+
+
+def _packed(thinking: Thinking | None) -> str | None:
+    return None if thinking is None else msgspec.json.encode(thinking).decode()
 
 
 def _generation(row: tuple[Any, ...]) -> GenerationRecord:
     model, preset, seed, finish_reason, error, stop_kind, stop_text, stop_token_id = row[7:15]
-    n_dropped_messages, n_dropped_tokens, n_shifted_tokens, incomplete = row[27:]
+    n_dropped_messages, n_dropped_tokens, n_shifted_tokens, incomplete = row[27:-1]
     return GenerationRecord(
         model=model,
         preset=preset,

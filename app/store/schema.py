@@ -157,6 +157,11 @@ def _add_drafts(connection: apsw.Connection) -> None:
     )
 
 
+def _add_thinking(connection: apsw.Connection) -> None:
+    """Where the thinking of a reply is in its content, as JSON (`Thinking`)."""
+    execute(connection, "ALTER TABLE message ADD COLUMN thinking TEXT")
+
+
 MIGRATIONS: list[Callable[[apsw.Connection], None]] = [
     _create,
     _add_context_losses,
@@ -164,4 +169,5 @@ MIGRATIONS: list[Callable[[apsw.Connection], None]] = [
     _add_identity,
     _add_incomplete,
     _add_drafts,
+    _add_thinking,
 ]

@@ -22,6 +22,7 @@ from app.domain.conversation import (
     UserMessage,
 )
 from app.domain.errors import StoreError
+from app.domain.generation import Thinking
 from app.domain.sampling import SamplingParams
 from app.domain.text import one_line
 from app.domain.trace import ReplyTrace
@@ -211,9 +212,11 @@ class Store:
 
         return await self._thread.write(work)
 
-    async def journal_reply(self, message_id: int, content: str) -> None:
+    async def journal_reply(self, message_id: int, content: str, thinking: Thinking | None = None) -> None:
         """The text so far of a STREAMING reply."""
-        await self._thread.write(lambda connection, _: messages.set_streaming_content(connection, message_id, content))
+        await self._thread.write(
+            lambda connection, _: messages.set_streaming_content(connection, message_id, content, thinking)
+        )
 
     async def finish_reply(
         self,
@@ -222,11 +225,12 @@ class Store:
         state: ReplyState,
         generation: GenerationRecord | None,
         sampling: SamplingParams | None = None,
+        thinking: Thinking | None = None,
     ) -> Message:
         """The last text and state of a STREAMING reply, and what is known of its generation."""
 
         def work(connection: apsw.Connection, _: Database) -> Message:
-            messages.finish(connection, message_id, content, state)
+            messages.finish(connection, message_id, content, state, thinking)
             if generation:
                 messages.add_generation(connection, message_id, generation, sampling)
             return messages.get(connection, message_id)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 
 import msgspec
 
-from app.domain.generation import FinishReason, PromptSpans, Stop
+from app.domain.generation import FinishReason, PromptSpans, Stop, Thinking
 from app.domain.trace import Prediction, TokenTrace
 from app.protocol.commands import Generate, Resume
 from app.protocol.events import (
@@ -45,7 +45,8 @@ class ScriptedRun:
         self._script = script
         self._gate = gate
         self._given_up = given_up
-        self._n_tokens = 0
+        self._n_tokens = self._n_chars = 0
+        self._thought: Thinking | None = None
         self._n_left = command.n_steps
         """Tokens until it pauses; None is never."""
         self._paused = False
@@ -115,13 +116,24 @@ class ScriptedRun:
             if self._n_left is not None:
                 self._n_left -= 1
             text = token.text if token.n_bytes else ""
-            yield TokensGenerated(request_id, text, (token,), len(text) if token.thinking else 0)
+            self._n_chars += len(text)
+            yield TokensGenerated(request_id, text, (token,), self._thinking(token))
             if script.accounts.get(self._n_tokens):
                 yield CellsReported(request_id, script.accounts[self._n_tokens])
             if script.n_shifted and self._n_tokens == 1:
                 yield ContextShifted(request_id, 4, script.n_shifted)
         if script.dies_after is None:
             yield self._finished(script.finish, script.stop if script.finish is FinishReason.STOP else None)
+
+    def _thinking(self, token: TokenTrace) -> Thinking | None:
+        """The first tokens that are marked as thinking, without `<think>` and `</think>`."""
+        if token.thinking:
+            n, is_mark = self._n_chars, token.text in ("<think>", "</think>")
+            start = n if is_mark else 0
+            before = self._thought or Thinking(start, start, n, 0, -token.ms)
+            end = before.end if is_mark else n
+            self._thought = Thinking(before.start, end, n, before.n_tokens + 1, before.ms + token.ms)
+        return self._thought
 
     def _is_end(self) -> bool:
         """The end token comes with the step before it."""

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from app.domain.generation import Thinking
 from app.domain.trace import TokenTrace
 from app.protocol.codec import encode
 from app.protocol.events import Event, TokensGenerated
@@ -27,7 +28,7 @@ class Outbox:
     def __init__(self, fd: int, clock: Callable[[], float] = time.perf_counter) -> None:
         self._fd = fd
         self._clock = clock
-        self._gathered: dict[int, tuple[list[str], list[TokenTrace], list[int]]] = {}
+        self._gathered: dict[int, tuple[list[str], list[TokenTrace], Thinking | None]] = {}
         self._last_flush_s = float("-inf")
         self._pending = bytearray()
         self._lock = threading.Lock()
@@ -41,11 +42,10 @@ class Outbox:
         """Sets whether the reader shares the CPU with the computation; it is then woken less often."""
         self._gather_s = _GATHER_SHARED_S if shared else _GATHER_S
 
-    def tokens(self, request_id: int, text: str, token: TokenTrace | None, n_thinking: int = 0) -> None:
-        """Adds text and tokens to the next `TokensGenerated` of a request."""
-        texts, tokens, thinking = self._gathered.setdefault(request_id, ([], [], []))
-        if n_thinking:
-            thinking.append(n_thinking)
+    def tokens(self, request_id: int, text: str, token: TokenTrace | None, thinking: Thinking | None = None) -> None:
+        """Adds text and tokens to the next `TokensGenerated` of a request; `thinking`: of the whole reply so far."""
+        texts, tokens, _ = self._gathered.get(request_id, ([], [], None))
+        self._gathered[request_id] = texts, tokens, thinking
         if text:
             texts.append(text)
         if token is not None:
@@ -88,7 +88,7 @@ class Outbox:
             return
         with self._lock:
             for request_id, (texts, tokens, thinking) in self._gathered.items():
-                self._pending += encode(TokensGenerated(request_id, "".join(texts), tuple(tokens), sum(thinking)))
+                self._pending += encode(TokensGenerated(request_id, "".join(texts), tuple(tokens), thinking))
         self._gathered.clear()
         self._last_flush_s = self._clock()
 

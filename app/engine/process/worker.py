@@ -320,15 +320,15 @@ class Worker:
         if reply.stop is not None:  # one step can bring more tokens than the reply has
             return
         text, trace = reply.take(sampled, self._outbox.busy_ms)
-        self._outbox.tokens(reply.sequence.request_id, text, trace, reply.n_thinking if text else 0)
+        self._outbox.tokens(reply.sequence.request_id, text, trace, reply.thinking)
         if reply.stop is not None and reply.stop.kind == "string":
             reply.sequence.stop_at(reply.n_tokens)
 
     def _finished(self, reply: Reply) -> None:
         sequence = reply.sequence
-        rest = reply.flush()
-        if rest:
-            self._outbox.tokens(sequence.request_id, rest, None, reply.n_thinking)
+        known, rest = reply.thinking, reply.flush()
+        if rest or reply.thinking != known:
+            self._outbox.tokens(sequence.request_id, rest, None, reply.thinking)
         assert self._host is not None
         self._host.remember(reply)
         self._outbox.send(reply.finished(time.perf_counter(), self._host.load_ms))

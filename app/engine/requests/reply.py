@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from app.domain.generation import FinishReason, Stop
+from app.domain.generation import FinishReason, Stop, Thinking
+from app.domain.sampling import is_constrained
 from app.domain.trace import TokenTrace
 from app.engine.core.events import Held, Sampled
 from app.engine.core.sequence import Sequence
+from app.engine.core.thinking import TwoSets
 from app.engine.requests.prompting import Fitted
 from app.engine.requests.wire import prediction, token_trace, top_tokens
 from app.engine.text.detokenizer import Detokenizer, StopScanner
+from app.engine.text.thinking import ThinkingFinder
 from app.engine.text.tokenizer import Vocab, piece_text
 from app.protocol.events import GenerationFinished, GenerationStarted, Paused
 
@@ -25,9 +28,11 @@ class Reply:
         fitted: Fitted,
         vocab: Vocab,
         *,
+        finder: ThinkingFinder | None = None,
         include_prompt: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        """`finder`: finds the thinking; None for a reply that cannot have any."""
         prompt = fitted.prompt
         self.fitted = fitted
         self.sequence = sequence
@@ -44,10 +49,16 @@ class Reply:
         self._detokenizer = Detokenizer(vocab, strip_space=prompt.strip_space)
         self._stops = StopScanner(sequence.params.stop)
         self._parts = [self._detokenizer.push(self.kept)]
-        self._n_thought = self._n_out = 0
-        """Characters of thinking so far, and characters released so far."""
-        self.n_thinking = 0
-        """Leading characters of thinking in the text that `take` or `flush` last returned."""
+        self._finder = finder
+        self._n_thought, self._thought_ms = 0, 0.0
+        """Tokens before the answer, and the time between the first of them and the last."""
+        self._undecided: str = ""
+        """Text withheld because it may begin a mark of the thinking."""
+        self._n_out = len(self._parts[0])
+        """Characters of the reply that the app has."""
+        if finder is not None:
+            finder.push(self._parts[0])
+            self._n_thought = 0 if finder.in_answer else len(self.kept)
         self._n_known = self._stops.hold(self._parts[0])
         """Characters of the kept text that the scanner withholds and will return again."""
 
@@ -55,6 +66,12 @@ class Reply:
     def text(self) -> str:
         """The text of the reply so far, the kept beginning included."""
         return "".join(self._parts)
+
+    @property
+    def thinking(self) -> Thinking | None:
+        """The thinking in the text that the app has; None if there is none."""
+        span = self._finder.span(self._n_out) if self._finder is not None else None
+        return Thinking(*span, self._n_thought, round(self._thought_ms, 3)) if span else None
 
     @property
     def at_start(self) -> bool:
@@ -74,7 +91,7 @@ class Reply:
         else:
             text = self._detokenizer.push((sampled.token,))
             n_bytes = len(text) if text.isascii() else len(text.encode())
-            self._n_thought += len(text) if sampled.thinking else 0
+            self._think(text, sampled.ms)
             shown, matched = self._stops.push(text)
             if matched is not None:
                 self.stop = Stop("string", matched)
@@ -86,7 +103,18 @@ class Reply:
 
     def flush(self) -> str:
         """Returns the text withheld for a stop string that did not follow."""
+        if self._finder is not None:
+            self._finder.finish()
         return self._new(self._stops.flush())
+
+    def _think(self, text: str, ms: float) -> None:
+        """Looks for thinking in the text of the next token, which took `ms`."""
+        if self._finder is None or self._finder.in_answer:
+            return
+        self._finder.push(text)
+        if not self._finder.in_answer:
+            self._thought_ms += ms if self.n_tokens > 1 else 0.0
+            self._n_thought += 1
 
     def _new(self, text: str) -> str:
         """Returns the part of the scanner's text that the app does not have yet, and adds it to the reply."""
@@ -94,14 +122,18 @@ class Reply:
             n_known = min(self._n_known, len(text))
             self._n_known -= n_known
             text = text[n_known:]
+        text = self._undecided + text
+        n_held = min(len(text), self._finder.n_undecided) if self._finder is not None else 0
+        text, self._undecided = text[: len(text) - n_held], text[len(text) - n_held :]
         self._parts.append(text)
-        self.n_thinking = min(len(text), max(0, self._n_thought - self._n_out))
         self._n_out += len(text)
         return text
 
     def started(self) -> GenerationStarted:
         """Returns the first event of the request, once it has its slot."""
         sequence, prompt = self.sequence, self.prompt
+        if is_constrained(sequence.params) and not isinstance(sequence.sampler, TwoSets):
+            self._finder = None  # all of it follows the grammar
         seed = sequence.sampler.seed if sequence.sampler else 0
         n_prompt = len(sequence.prompt)
         return GenerationStarted(

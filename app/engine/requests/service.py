@@ -26,11 +26,11 @@ from app.engine.native.model import LoadError
 from app.engine.native.stages import ban_notices
 from app.engine.requests.prompting import Fitted, UnknownTokenError, check_ids, check_size, prepare
 from app.engine.requests.reply import Reply
-from app.engine.text.prompt import PromptBuilder
+from app.engine.text.prompt import Prompt, PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
-from app.engine.text.thinking import begins_inside, reply_format
-from app.engine.text.tokenizer import Tokenizer
+from app.engine.text.thinking import ThinkingFinder, begins_inside, reply_format
+from app.engine.text.tokenizer import Tokenizer, piece_text
 from app.protocol.commands import Generate, LoadModel, Resume, Tokenize
 from app.protocol.events import ModelReady, PromptFit, PromptRendered
 
@@ -82,7 +82,7 @@ class ModelService:
         self._is_fallback = template.is_fallback
         replies = reply_format(template.evidence, vocab, options.thinking)
         vocab.show(replies.visible_tokens(Tokenizer(vocab), vocab))
-        self._marks = replies.marks
+        self._replies = replies
         self.prompts = PromptBuilder(vocab, template, replies)
         drafter = self._draft.drafter if self._draft else look_up
         self._store = _open_store(cache, command.path, loaded)
@@ -119,7 +119,7 @@ class ModelService:
         vocab, can_shift = self.loaded.model.vocab, self._can_shift
         fitted = fitted or self.fitted(command)
         prompt = fitted.prompt
-        inside = begins_inside(prompt.ids[: len(prompt.ids) - prompt.n_kept], vocab, self._marks)
+        inside = begins_inside(prompt.ids[: len(prompt.ids) - prompt.n_kept], vocab, self._replies.marks)
         sequence = Sequence(
             command.request_id,
             prompt.ids,
@@ -133,19 +133,30 @@ class ModelService:
             cache=CacheFacts(cacheable=command.cacheable, conversation=command.conversation),
             held=HoldState(command.n_steps),
             n_kept=prompt.n_kept,
-            block=ThinkingBlock(self._marks, vocab.named_pieces, inside=inside),
+            block=ThinkingBlock(self._replies.marks, vocab.named_pieces, inside=inside),
         )
         sequence.cache.notices += notices
         with suppress(SamplingError):  # the sampler reports the error
             sequence.cache.notices += ban_notices(self.loaded.model, command.sampling)
         if self._store and command.conversation:
             self._store.remember(command.conversation)
-        reply = Reply(sequence, fitted, vocab, include_prompt=command.include_prompt)
+        reply = Reply(
+            sequence, fitted, vocab, finder=self._finder(command, prompt, inside), include_prompt=command.include_prompt
+        )
         if command.reply_text:
             begins = reply.at_start and not command.sampling.force
             sequence.forced += self.prompts.content_ids(command.reply_text, continued=not begins)
         (self._branching() if command.branch else self._scheduler).submit(sequence)
         return reply
+
+    def _finder(self, command: Generate, prompt: Prompt, inside: bool) -> ThinkingFinder | None:
+        """A model without known marks thinks only if the prompt or the given beginning of the reply opens a block."""
+        vocab = self.loaded.model.vocab
+        kept = "".join(piece_text(vocab, token) for token in prompt.ids[len(prompt.ids) - prompt.n_kept :])
+        begun = "".join((kept, command.reply_text, *command.sampling.force)).lstrip()
+        if self._replies.known or inside or begun.startswith(self._replies.opening):
+            return ThinkingFinder(self._replies, inside=inside)
+        return None
 
     def fit(self, command: Tokenize) -> PromptFit:
         """Returns how the prompt of a request would fit, without queueing it."""

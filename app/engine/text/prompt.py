@@ -15,7 +15,7 @@ from app.engine.text.align import PromptTokenMapper
 from app.engine.text.marks import OPEN_BYTES, without_marks
 from app.engine.text.replies import ReplyMemory
 from app.engine.text.template import ChatTemplate, ReplyMessage, message_thinking
-from app.engine.text.thinking import UNMARKED, ReplyFormat
+from app.engine.text.thinking import UNMARKED, Parts, ReplyFormat
 from app.engine.text.tokenizer import Chunk, Guard, Tokenizer, Vocab
 from app.protocol.commands import ChatMessage
 
@@ -179,6 +179,9 @@ class PromptBuilder:
         if message.role is not Role.ASSISTANT:
             return replace(message, content=guard(content))
         parts = self._format.split(content)
+        if message.answer_at and not parts.thinking:  # by another model, or a server: its marks are unknown here
+            thinking, answer = message.content[: message.answer_at].strip(), message.content[message.answer_at :]
+            parts = Parts(marks.clean(thinking), marks.clean(answer))
         return ReplyMessage(message.role, guard(parts.answer), thinking=guard(parts.thinking))
 
 

@@ -17,6 +17,12 @@ def test_a_request_has_all_that_was_asked() -> None:
     assert body["stream_options"] == {"include_usage": True}
 
 
+def test_earlier_thinking_is_not_sent_back() -> None:
+    said = ChatMessage(Role.ASSISTANT, "<think>so</think>yes", answer_at=17)
+    body = chat_request(Generate(1, (*MESSAGES, said), SamplingParams()), Target(OTHER, "m"), 7).body
+    assert body["messages"][-1] == {"role": "assistant", "content": "yes"}
+
+
 def test_servers_are_asked_for_what_they_can_report() -> None:
     llama, vllm = (chat_request(COMMAND, Target(server, "m"), 7).body for server in (LLAMA_SERVER, VLLM))
     assert (llama["timings_per_token"], llama["return_progress"], llama["top_logprobs"]) == (True, True, 30)

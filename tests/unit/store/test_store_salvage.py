@@ -95,7 +95,7 @@ def test_whichever_page_is_damaged_most_messages_are_saved(filled: Path, tmp_pat
 async def test_the_new_database_is_used_and_the_old_file_is_named(filled: Path, tmp_path: Path):
     path = tmp_path / "chat.db"
     content = bytearray(read(filled))
-    at = content.index(b"question 7/4 ") // PAGE * PAGE
+    at = content.index(b"question 5/4 ") // PAGE * PAGE
     content[at : at + PAGE] = b"\xff" * PAGE
     write(path, bytes(content))
     (tmp_path / "chat.db.live").mkdir()
@@ -110,9 +110,9 @@ async def test_the_new_database_is_used_and_the_old_file_is_named(filled: Path, 
     assert notice.endswith(f"The damaged file is kept as {path}.corrupt-1.")
     assert read(path.with_name("chat.db.corrupt-1")) == bytes(content)
     assert await store.conversations("39/9") != []
-    (hurt,) = await store.conversations("title 7")
+    (hurt,) = await store.conversations("title 5")
     branch = await store.branch(hurt.id)
-    assert "question 7/4" not in str(branch)
+    assert "question 5/4" not in str(branch)
     assert [message.parent_id for message in branch] == [None, *(message.id for message in branch[:-1])]
     reply = next(message for message in await store.branch(1) if message.role is Role.ASSISTANT)
     assert reply.generation == RECORD

@@ -7,7 +7,7 @@ from msgspec import json
 
 from app.domain.conversation import GenerationRecord, ReplyState, Role, UserMessage
 from app.domain.errors import StoreError
-from app.domain.generation import FinishReason, Stop, Timings, Usage
+from app.domain.generation import FinishReason, Stop, Thinking, Timings, Usage
 from app.domain.sampling import SamplingParams
 from app.store.store import Store
 from tests.fakes.stored import children
@@ -40,6 +40,17 @@ async def test_a_turn_comes_back_exactly(store: Store):
     assert await store.branch(conversation.id) == [asked, done]
     stored = await store.conversation(conversation.id)
     assert (stored.title, stored.tip_id, stored.n_messages) == ("Rain", reply.id, 2)
+
+
+async def test_the_thinking_of_a_reply_is_stored_with_its_text(store: Store):
+    conversation, asked = await store.start_conversation("t", UserMessage("q"))
+    reply = await store.add_message(conversation.id, asked.id, Role.ASSISTANT, "", ReplyState.STREAMING)
+    await store.journal_reply(reply.id, "<think>so", Thinking(7, 9, 9, 2, 3.5))
+    assert (await store.message(reply.id)).thinking == Thinking(7, 9, 9, 2, 3.5)
+    whole = Thinking(7, 9, 17, 3, 5.25)
+    done = await store.finish_reply(reply.id, "<think>so</think>yes", ReplyState.DONE, RECORD, thinking=whole)
+    assert (done.thinking, done.answer) == (whole, "yes")
+    assert (asked.thinking, asked.answer) == (None, "q")
 
 
 async def test_sampling_params_are_stored_beside_the_generation(store: Store):

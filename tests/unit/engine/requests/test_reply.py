@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from app.domain.conversation import Role
-from app.domain.generation import Stop
+from app.domain.generation import Stop, Thinking
 from app.domain.sampling import SamplingParams
 from app.domain.trace import Origin, Prediction, StageTrace, TokenTrace, TopToken
 from app.engine.core.distribution import Measured
@@ -20,6 +20,7 @@ from app.engine.text.align import PromptTokenMapper
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
+from app.engine.text.thinking import ReplyFormat, ThinkingFinder
 from app.engine.text.tokenizer import Tokenizer
 from app.protocol.commands import ChatMessage, Generate
 from app.protocol.events import Paused
@@ -36,11 +37,13 @@ def request(**fields: object) -> Generate:
     return Generate(1, (ChatMessage(Role.USER, "a"),), SamplingParams(), **fields)  # type: ignore[arg-type]
 
 
-def begin(command: Generate, vocab: ToyVocab = VOCAB, stop: tuple[str, ...] = ()) -> Reply:
+def begin(
+    command: Generate, vocab: ToyVocab = VOCAB, stop: tuple[str, ...] = (), finder: ThinkingFinder | None = None
+) -> Reply:
     fitted: Fitted = prepare(command, builder(vocab), vocab, 1000, can_shift=True)
     sequence = Sequence(1, fitted.prompt.ids, SamplingParams(stop=stop), 0, 0.0, n_kept=fitted.prompt.n_kept)
     ticks = itertools.count(1)
-    return Reply(sequence, fitted, vocab, clock=lambda: next(ticks) / 1000)
+    return Reply(sequence, fitted, vocab, finder=finder, clock=lambda: next(ticks) / 1000)
 
 
 def sampled(reply: Reply, token: int, **fields: object) -> Sampled:
@@ -92,6 +95,40 @@ def test_the_bytes_of_the_tokens_are_those_of_the_text() -> None:
 def test_bytes_are_counted_before_a_stop_string_holds_them_back() -> None:
     reply = begin(request(), stop=("xyz",))
     assert take(reply, list(b"axyb")) == [("a", 1), ("", 1), ("", 1), ("xyb", 1)]
+
+
+def test_thinking_is_reported_with_the_text_that_the_app_has() -> None:
+    finder = ThinkingFinder(ReplyFormat("(", ")"), inside=False)
+    reply = begin(request(), stop=("xyz",), finder=finder)
+    seen: list[tuple[str, Thinking | None]] = []
+    for token in b" (ab) xc":
+        text, _ = reply.take(sampled(reply, token))
+        seen.append((text, reply.thinking))
+    assert seen == [
+        ("", None),
+        (" (", Thinking(0, 0, 2, 2, 9.0)),
+        ("a", Thinking(2, 3, 3, 3, 18.0)),
+        ("b", Thinking(2, 4, 4, 4, 27.0)),
+        (")", Thinking(2, 4, 5, 5, 36.0)),
+        (" ", Thinking(2, 4, 6, 6, 45.0)),
+        ("", Thinking(2, 4, 6, 6, 45.0)),
+        ("xc", Thinking(2, 4, 6, 6, 45.0)),
+    ]
+
+
+def test_thinking_that_was_kept_goes_on_and_a_stop_string_cuts_it() -> None:
+    finder = ThinkingFinder(ReplyFormat("(", ")"), inside=False)
+    reply = begin(request(reply_ids=tuple(b"(a")), stop=("xyz",), finder=finder)
+    assert take(reply, list(b"bxyz"))[-1] == ("", 1)
+    assert reply.flush() == ""
+    assert (reply.text, reply.thinking) == ("(ab", Thinking(1, 3, 3, 6, 27.0))
+
+
+def test_a_beginning_that_turns_out_to_be_no_mark_is_text() -> None:
+    finder = ThinkingFinder(ReplyFormat("<think>", "</think>"), inside=False)
+    reply = begin(request(), finder=finder)
+    assert [text for text, _ in take(reply, list(b"<thin"))] == [""] * 5
+    assert (reply.flush(), reply.thinking) == ("<thin", None)
 
 
 def test_a_character_that_straddles_the_cut_is_whole() -> None:

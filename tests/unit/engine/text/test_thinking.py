@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
-from app.engine.text.thinking import UNMARKED, ReplyFormat, begins_inside, reply_format
+from app.engine.text.thinking import UNMARKED, ReplyFormat, ThinkingFinder, begins_inside, reply_format
 from app.engine.text.tokenizer import SpecialToken, Tokenizer
 from tests.unit.engine.text.toy_vocab import ToyVocab
 
@@ -101,6 +103,62 @@ TAGGED = reply_format("<|open|>think<|sep|><|close|>think<|sep|>", vocab(), None
 )
 def test_a_reply_divides_into_thinking_and_answer(replies: ReplyFormat, text: str, thinking: str, answer: str) -> None:
     assert replies.split(text) == (thinking, answer)
+
+
+def found(replies: ReplyFormat, chunks: Iterable[str], *, inside: bool = False) -> tuple[str, str]:
+    """What a finder calls thinking and answer at the end of a text."""
+    finder, text = ThinkingFinder(replies, inside=inside), ""
+    for chunk in chunks:
+        finder.push(chunk)
+        text += chunk
+    finder.finish()
+    start, end, answer = finder.span(len(text)) or (0, 0, 0)
+    return text[start:end], text[answer:]
+
+
+OPENED = "<|channel|>analysis<|message|>"
+NEXT = "<|start|>assistant"
+
+
+@pytest.mark.parametrize(
+    ("replies", "text", "inside", "thinking", "answer"),
+    [
+        (TAGS, "<think>\nfirst\n</think>\n\nyes ", False, "first", "yes "),
+        (TAGS, "\n <think>first</think>yes", False, "first", "yes"),
+        (TAGS, " first </think>yes", True, "first", "yes"),
+        (TAGS, "<think>\n\n</think>\n\nyes", False, "", "yes"),
+        (TAGS, "<think> never closed </thin", False, "never closed </thin", ""),
+        (TAGS, "<think>", False, "", ""),
+        (TAGS, "<thi", False, "", "<thi"),
+        (TAGS, "  a plain answer\n", False, "", "  a plain answer\n"),
+        (TAGS, "write <think>x</think> around it", False, "", "write <think>x</think> around it"),
+        (TAGS, "<think>a</think><think>c</think>d", False, "a", "<think>c</think>d"),
+        (TAGS, "<think>a <think> b</think>c", False, "a <think> b", "c"),
+        (CHANNELS, f"{OPENED}a<|end|>{NEXT}<|channel|>final<|message|>b", False, "a", "b"),
+        (CHANNELS, "<|channel|>final<|message|>b", False, "", "b"),
+        (CHANNELS, f"{OPENED}a<|end|>{NEXT}{OPENED}c<|end|>d", False, f"a<|end|>{NEXT}{OPENED}c", "d"),
+        (TAGGED, "a<|close|>think<|sep|><|open|>response<|sep|>b", True, "a", "b"),
+    ],
+)
+def test_thinking_is_found_whatever_the_chunks(
+    replies: ReplyFormat, text: str, inside: bool, thinking: str, answer: str
+) -> None:
+    assert found(replies, [text], inside=inside) == (thinking, answer)
+    assert found(replies, text, inside=inside) == (thinking, answer), "one character at a time"
+
+
+def test_what_may_begin_a_mark_is_undecided() -> None:
+    finder = ThinkingFinder(TAGS, inside=False)
+    finder.push("\n<thi")
+    assert (finder.n_undecided, finder.span(0)) == (5, None)
+    finder.push("nk>\n")
+    assert (finder.n_undecided, finder.span(9)) == (0, (0, 0, 9)), "no answer before the closing mark"
+    finder.push("so </th")
+    assert (finder.n_undecided, finder.span(16)) == (0, (9, 11, 16))
+    finder.push("ink>\n")
+    assert finder.span(21) == (9, 11, 21)
+    finder.push("yes")
+    assert (finder.in_answer, finder.span(24)) == (True, (9, 11, 21))
 
 
 def controlled(*special: str) -> ToyVocab:
