@@ -10,7 +10,8 @@ import msgspec
 from app.analysis.drafting import Drafting
 from app.analysis.finish import losses
 from app.cli.common.exit_codes import ExitCode
-from app.domain.generation import DraftCounts, FinishReason, Stop, Timings, Usage
+from app.domain import units
+from app.domain.generation import DraftCounts, FinishReason, Stop, Thinking, Timings, Usage
 from app.domain.trace import TokenTrace, cuts
 from app.protocol.events import (
     ContextShifted,
@@ -21,14 +22,13 @@ from app.protocol.events import (
     ModelReady,
     TokensGenerated,
 )
-from app.session.events import MessageReturned, TurnEvent
+from app.session.events import MessageReturned
 
 
 class Answer:
     """What is known of a reply so far; `finish_reason` is None until it has ended."""
 
-    def __init__(self, model: str, preset: str, *, keep_tokens: bool = False, constrained: bool = False) -> None:
-        """`constrained`: thinking before the answer is no part of its text, which follows a grammar."""
+    def __init__(self, model: str, preset: str, *, keep_tokens: bool = False) -> None:
         self.model = model
         self.preset = preset
         self.load_ms = 0.0
@@ -50,24 +50,34 @@ class Answer:
         self.hint = ""
         self.incomplete = False
         """Whether it ended inside its grammar."""
-        self._constrained = constrained
+        self.thinking: Thinking | None = None
+        self.new_reasoning = self.new_text = ""
+        """What the last event added to `reasoning` and to `text`."""
         self._has_tokens = False
+        self._reply: list[str] = []
+        self._reasoning: list[str] = []
         self._pieces: list[str] = []
+        self._rest, self._at = "", 0
+        """Text of the reply that is in neither of the two yet, and its offset."""
         self._tokens: list[TokenTrace] | None = [] if keep_tokens else None
 
     @property
     def text(self) -> str:
-        """The reply as far as it has come."""
+        """The answer as far as it has come, without the thinking before it."""
         return "".join(self._pieces)
 
-    def shown(self, event: TurnEvent) -> TurnEvent:
-        """The event with the answer's own text alone."""
-        if self._constrained and isinstance(event, TokensGenerated) and event.n_thinking:
-            return msgspec.structs.replace(event, text=event.text[event.n_thinking :], n_thinking=0)
-        return event
+    @property
+    def reply(self) -> str:
+        """The whole reply as the model wrote it, with the marks of its thinking."""
+        return "".join(self._reply)
+
+    @property
+    def reasoning(self) -> str:
+        """The thinking before the answer, without its marks."""
+        return "".join(self._reasoning)
 
     def take(self, event: object) -> None:
-        """Folds one event in, as `shown` gives it; events that say nothing of the answer are passed over."""
+        """Folds one event in; events that say nothing of the answer are passed over."""
         match event:
             case ModelReady():
                 self.load_ms, self.n_ctx = event.load_ms, event.n_ctx
@@ -79,7 +89,7 @@ class Answer:
                 self.seed, self.notices = event.seed, event.notices
                 self.usage = Usage(n_prompt=event.n_prompt, n_cached=event.n_cached)
             case TokensGenerated():
-                self._pieces.append(event.text)
+                self._divide(event)
                 for token in event.tokens:
                     self.drafted.token(token, timed=self._has_tokens)
                     self._has_tokens = True
@@ -94,6 +104,19 @@ class Answer:
                 self.fail(f"the engine was lost: {event.reason}", hint, ExitCode.ENGINE_LOST)
             case _:
                 pass
+
+    def _divide(self, event: TokensGenerated) -> None:
+        self.thinking = event.thinking
+        self._reply.append(event.text)
+        rest, at = self._rest + event.text, self._at
+        thinking = event.thinking or Thinking(0, 0, 0)
+        n_thought = max(0, thinking.end - at)
+        self.new_reasoning = rest[max(0, thinking.start - at) : n_thought]
+        self.new_text = rest[max(0, thinking.answer - at) :]
+        n_done = len(rest) if self.new_text else n_thought
+        self._rest, self._at = rest[n_done:], at + n_done
+        self._reasoning.append(self.new_reasoning)
+        self._pieces.append(self.new_text)
 
     def _finished(self, event: GenerationFinished) -> None:
         self.finish_reason, self.stop, self.incomplete = event.finish_reason, event.stop, event.incomplete
@@ -124,15 +147,21 @@ class Answer:
 
     @property
     def cut_off(self) -> str:
-        """That the answer does not follow its grammar to the end, and why, in words; empty where it does."""
-        if not self.incomplete or self.error:
+        """That the answer does not follow its grammar to the end, or never began, and why, in words; else empty."""
+        n_thought = self.thinking.n_tokens if self.thinking and not self.text else 0
+        if self.error or not (self.incomplete or n_thought):
             return ""
         limits = {
             FinishReason.LENGTH: "`max_tokens` was reached",
             FinishReason.CONTEXT: "the context window is full",
             FinishReason.STOP: "a stop string was found",
         }
-        return f"the answer is incomplete: {limits.get(self.finish_reason or FinishReason.ABORT, 'it was stopped')}"
+        why = limits.get(self.finish_reason or FinishReason.ABORT, "it was stopped")
+        if self.stop and self.stop.kind == "eog":
+            why = "the model ended it"
+        if n_thought:
+            return f"there is no answer: the reply ended after {units.tokens(n_thought)} of thinking, {why}"
+        return f"the answer is incomplete: {why}"
 
     def fail(self, error: str, hint: str, code: ExitCode = ExitCode.FAILED) -> None:
         """Ends the answer with an error; its text stays."""
@@ -149,18 +178,25 @@ class Answer:
         usage, timings = self.usage, self.timings
         report: dict[str, Any] = {
             "text": self.text,
+            "reasoning": self.reasoning,
             "finish_reason": self.finish_reason,
             "stop": self.stop and {"kind": self.stop.kind, "text": self.stop.text, "token_id": self.stop.token_id},
             "model": self.model,
             "preset": self.preset,
             "seed": self.seed,
-            "usage": {"n_prompt": usage.n_prompt, "n_cached": usage.n_cached, "n_generated": usage.n_generated},
+            "usage": {
+                "n_prompt": usage.n_prompt,
+                "n_cached": usage.n_cached,
+                "n_generated": usage.n_generated,
+                "n_reasoning": self.thinking.n_tokens if self.thinking else 0,
+            },
             "timings": {
                 "load_ms": _rounded(timings.load_ms or self.load_ms),
                 "queue_ms": _rounded(timings.queue_ms),
                 "prefill_ms": _rounded(timings.prefill_ms),
                 "ttft_ms": _rounded(timings.ttft_ms),
                 "decode_ms": _rounded(timings.decode_ms),
+                "reasoning_ms": _rounded(self.thinking.ms if self.thinking else 0.0),
                 "prefill_tps": _rounded(timings.prefill_tps),
                 "decode_tps": _rounded(timings.decode_tps),
             },

@@ -24,7 +24,6 @@ from app.cli.common.options import AskOptions, Format
 from app.cli.common.setup import Setup
 from app.domain import units
 from app.domain.conversation import UserMessage
-from app.domain.sampling import is_constrained
 from app.protocol.events import ContextTrimmed, EngineLost, GenerationFinished, GenerationStarted, ModelReady, SlotsHeld
 from app.session.events import TurnEvent
 from app.session.session import Session
@@ -66,7 +65,6 @@ class OneAnswer:
             setup.model.name,
             setup.preset.name,
             keep_tokens=options.logprobs is not None,
-            constrained=is_constrained(setup.preset.sampling),
         )
         self._sink = sink_for(options, self._answer)
         self._stats = options.stats
@@ -83,7 +81,6 @@ class OneAnswer:
 
     def take(self, index: int, event: TurnEvent) -> None:
         """Shows one event."""
-        event = self._answer.shown(event)
         self._answer.take(event)
         self._sink.take(event)
         if isinstance(event, ContextTrimmed):
@@ -120,11 +117,7 @@ class ManyAnswers:
 
     def __init__(self, options: AskOptions, setup: Setup) -> None:
         keep_tokens = options.logprobs is not None and options.format is Format.JSON
-        constrained = is_constrained(setup.preset.sampling)
-        self._answers = [
-            Answer(setup.model.name, setup.preset.name, keep_tokens=keep_tokens, constrained=constrained)
-            for _ in range(options.n)
-        ]
+        self._answers = [Answer(setup.model.name, setup.preset.name, keep_tokens=keep_tokens) for _ in range(options.n)]
         self._options = options
         tokens = options.logprobs is not None
         self._lines = [JsonlSink(answer, tokens=tokens, index=index) for index, answer in enumerate(self._answers)]
@@ -143,7 +136,6 @@ class ManyAnswers:
     def take(self, index: int, event: TurnEvent) -> None:
         """Shows what can be shown now."""
         answer = self._answers[index]
-        event = answer.shown(event)
         answer.take(event)
         if self._options.format is Format.JSONL:
             self._lines[index].take(event)
@@ -209,7 +201,7 @@ class ManyAnswers:
             seed = "" if answer.seed is None else f" · seed {answer.seed}"
             gap = "\n" if self._n_printed > 1 else ""
             console.print_line(f"{gap}[{self._n_printed}/{len(self._answers)}{seed}]")
-            TextSink(stream=False).end(answer)
+            TextSink(answer, stream=False, show_thinking=self._options.show_thinking).end(answer)
 
     def _object(self) -> dict[str, Any]:
         choices = [{"index": index} | _choice(answer) for index, answer in enumerate(self._answers)]

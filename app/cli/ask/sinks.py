@@ -36,14 +36,17 @@ class Sink(Protocol):
 
 
 class TextSink:
-    """The reply on standard output, flushed with every event; anything else goes to standard error.
+    """The answer on standard output, flushed with every event; anything else goes to standard error.
 
     It ends with one newline, whatever the model wrote, so line ends wait for the text behind them. A reply without
     text prints nothing.
     """
 
-    def __init__(self, *, stream: bool) -> None:
+    def __init__(self, answer: Answer, *, stream: bool, show_thinking: bool) -> None:
+        """`show_thinking`: prints the whole reply, with the marks of its thinking."""
+        self._answer = answer
         self._stream = stream
+        self._show_thinking = show_thinking
         self._safe = console.stdout_is_terminal()
         self._line_ends: str = ""
         self._is_empty = True
@@ -51,12 +54,12 @@ class TextSink:
     def take(self, event: object) -> None:
         """Writes new text, unless the whole is wanted at the end."""
         if self._stream and isinstance(event, TokensGenerated):
-            self._write(event.text)
+            self._write(event.text if self._show_thinking else self._answer.new_text)
 
     def end(self, answer: Answer) -> None:
         """Ends the last line, and says on standard error why a reply is not whole."""
         if not self._stream:
-            self._write(answer.text)
+            self._write(answer.reply if self._show_thinking else answer.text)
         if not self._is_empty:
             console.write_out("\n")
         if answer.finish_reason is FinishReason.CONTEXT and not answer.error:
@@ -95,9 +98,10 @@ class NoSink:
 
 
 class JsonlSink:
-    """One object a line: `waiting`, where it has to, `started`, `prefill`, `text`, `token` (--logprobs), `finished`.
+    """One object a line: `waiting`, `started`, `prefill`, `reasoning`, `text`, `token` (--logprobs), `finished`.
 
-    `finished` carries the object of `--json` without `tokens`; the `text` events' texts sum to its `text`.
+    `finished` carries the object of `--json` without `tokens`; the texts of the `text` events sum to its `text`, those
+    of the `reasoning` events to its `reasoning`.
     """
 
     def __init__(self, answer: Answer, *, tokens: bool, index: int | None = None) -> None:
@@ -127,8 +131,10 @@ class JsonlSink:
             case PrefillProgress():
                 self._print("prefill", n_done=event.n_done, n_total=event.n_total, ms=round(event.ms, 3))
             case TokensGenerated():
-                if event.text:
-                    self._print("text", text=event.text)
+                if self._answer.new_reasoning:
+                    self._print("reasoning", text=self._answer.new_reasoning)
+                if self._answer.new_text:
+                    self._print("text", text=self._answer.new_text)
                 for token in event.tokens if self._tokens else ():
                     self._print("token", **token_object(token))
             case _:
@@ -160,7 +166,7 @@ def sink_for(options: AskOptions, answer: Answer) -> Sink:
     """Returns the sink that the options ask for."""
     match options.format:
         case Format.TEXT:
-            return TextSink(stream=options.stream)
+            return TextSink(answer, stream=options.stream, show_thinking=options.show_thinking)
         case Format.JSON:
             return JsonSink()
         case Format.NOTHING:
@@ -197,6 +203,8 @@ def print_stats(answer: Answer) -> None:
         "first": (f"token after {_ms(timings, 'ttft_ms')}",),
         "stopped": (f"{_end(answer)}{stop}",),
     }
+    if answer.thinking:
+        rows["thinking"] = (units.tokens(answer.thinking.n_tokens), units.ms(answer.thinking.ms))
     if answer.drafting:
         rows["drafts"] = _drafts(answer.drafted)
     for name, cells in rows.items():

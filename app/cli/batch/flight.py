@@ -18,7 +18,6 @@ from app.cli.common.exit_codes import ExitCode
 from app.client.engine import Engine, is_crash_looping
 from app.domain.errors import EngineLostError
 from app.domain.generation import ContextPolicy, FinishReason
-from app.domain.sampling import is_constrained
 from app.domain.text import one_line
 from app.protocol.commands import Generate
 from app.protocol.events import EngineLost, GenerationEvent, GenerationFinished
@@ -105,12 +104,13 @@ class Flight:
         report = answer.report()
         if answer.error:
             return _error_result(line, answer.error, answer.hint, answer.exit_code)
-        keys = ("text", "finish_reason", *(["incomplete"] if answer.incomplete else []), "usage", "timings")
+        incomplete = ("incomplete",) if answer.incomplete else ()
+        keys = ("text", "reasoning", "finish_reason", *incomplete, "usage", "timings")
         del report["timings"]["load_ms"]  # the model is loaded once, for no line in particular
         return {"index": line.index, "id": line.id} | {key: report[key] for key in keys}
 
     async def _ask(self, line: Request) -> tuple[Answer, GenerationEvent | None]:
-        answer, last = Answer("", "", constrained=is_constrained(line.sampling)), None
+        answer, last = Answer("", ""), None
         if self._engine.model:
             answer.n_ctx = self._engine.model.n_ctx
         request_id = self._engine.next_request_id()
@@ -127,7 +127,7 @@ class Flight:
         try:
             async with aclosing(self._engine.generate(command)) as events:
                 async for event in events:
-                    answer.take(answer.shown(event))
+                    answer.take(event)
                     last = event
         finally:
             self._running.discard(request_id)

@@ -64,6 +64,10 @@ def ask(
             help="Print the answer when it is complete, not as it comes.",
         ),
     ] = False,
+    show_thinking: Annotated[
+        bool,
+        typer.Option("--show-thinking", help="Print the model's thinking before the answer."),
+    ] = False,
     continue_last: ContinueLast = False,
     no_save: Annotated[bool, typer.Option("--no-save", help="Do not store the question and answer.")] = False,
     sampling: dict[str, Any],
@@ -71,6 +75,8 @@ def ask(
     """Answer one question and exit."""
     if as_json and as_jsonl:
         raise UsageError("--json and --jsonl exclude each other")
+    if show_thinking and (as_json or as_jsonl):
+        raise UsageError("--show-thinking is for plain text", hint="JSON output always has `reasoning`")
     for name, wanted in {"--logprobs": logprobs is not None, "--trace-stages": trace_stages}.items():
         if wanted and not (as_json or as_jsonl or trace):
             raise UsageError(f"{name} needs --json, --jsonl or --trace", hint="plain text cannot show it")
@@ -95,6 +101,7 @@ def ask(
         speculate=speculate,
         draft=draft,
         stream=not no_stream,
+        show_thinking=show_thinking,
         continue_last=continue_last,
         save=not no_save,
     )

@@ -137,6 +137,8 @@ class AskOptions:
     draft: str | None = None
     """A draft model, named as `model`; None leaves it to the catalogue."""
     stream: bool = True
+    show_thinking: bool = False
+    """Whether plain text has the thinking too."""
     continue_last: bool = False
     save: bool = True
 

@@ -14,7 +14,7 @@ from app.engine.core.thinking import TwoSets
 from app.engine.requests.prompting import Fitted
 from app.engine.requests.wire import prediction, token_trace, top_tokens
 from app.engine.text.detokenizer import Detokenizer, StopScanner
-from app.engine.text.thinking import ThinkingFinder
+from app.engine.text.thinking_finder import ThinkingFinder
 from app.engine.text.tokenizer import Vocab, piece_text
 from app.protocol.events import GenerationFinished, GenerationStarted, Paused
 

@@ -29,7 +29,8 @@ from app.engine.requests.reply import Reply
 from app.engine.text.prompt import Prompt, PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
-from app.engine.text.thinking import ThinkingFinder, begins_inside, reply_format
+from app.engine.text.thinking import begins_inside, reply_format
+from app.engine.text.thinking_finder import ThinkingFinder
 from app.engine.text.tokenizer import Tokenizer, piece_text
 from app.protocol.commands import Generate, LoadModel, Resume, Tokenize
 from app.protocol.events import ModelReady, PromptFit, PromptRendered

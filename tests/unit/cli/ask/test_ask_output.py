@@ -30,18 +30,20 @@ def test_json_has_the_documented_shape(tok, model) -> None:
     assert outcome.code == 0
     assert outcome.json == {
         "text": "Rain falls.",
+        "reasoning": "",
         "finish_reason": "stop",
         "stop": {"kind": "eog", "text": "<|im_end|>", "token_id": 2},
         "model": str(model),
         "preset": "balanced",
         "seed": 42,
-        "usage": {"n_prompt": 20, "n_cached": 0, "n_generated": 3},
+        "usage": {"n_prompt": 20, "n_cached": 0, "n_generated": 3, "n_reasoning": 0},
         "timings": {
             "load_ms": 180.0,
             "queue_ms": 0.0,
             "prefill_ms": 20.0,
             "ttft_ms": 30.0,
             "decode_ms": 20.0,
+            "reasoning_ms": 0.0,
             "prefill_tps": 1000.0,
             "decode_tps": 100.0,
         },

@@ -59,7 +59,7 @@ def test_a_batch_says_so(tok, tmp_path: Path) -> None:
 def test_thinking_before_a_constrained_answer_is_not_printed(tok, stream: tuple[str, ...]) -> None:
     outcome = tok("ask", "x", "--json-mode", *stream, engine=ScriptedEngine([thinking()]))
     assert outcome.out == '{"a":true}\n'
-    assert tok("ask", "x", *stream, engine=ScriptedEngine([thinking()])).out == 'plan it</think>{"a":true}\n'
+    assert tok("ask", "x", *stream, engine=ScriptedEngine([thinking()])).out == '{"a":true}\n'
 
 
 def test_nor_is_it_part_of_the_text_in_json_or_in_a_batch(tok, tmp_path: Path) -> None:

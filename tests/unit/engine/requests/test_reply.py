@@ -20,7 +20,8 @@ from app.engine.text.align import PromptTokenMapper
 from app.engine.text.prompt import PromptBuilder
 from app.engine.text.renderer import Renderer
 from app.engine.text.template import ChatTemplate
-from app.engine.text.thinking import ReplyFormat, ThinkingFinder
+from app.engine.text.thinking import ReplyFormat
+from app.engine.text.thinking_finder import ThinkingFinder
 from app.engine.text.tokenizer import Tokenizer
 from app.protocol.commands import ChatMessage, Generate
 from app.protocol.events import Paused

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from app.engine.text.thinking import UNMARKED, ReplyFormat, ThinkingFinder, begins_inside, reply_format
+from app.engine.text.thinking import UNMARKED, ReplyFormat, begins_inside, reply_format
+from app.engine.text.thinking_finder import ThinkingFinder
 from app.engine.text.tokenizer import SpecialToken, Tokenizer
 from tests.unit.engine.text.toy_vocab import ToyVocab
 
