@@ -305,8 +305,8 @@ class RunMeter:
             self.decode_ms = self._pace.total_ms
 
     def _untraced(self, event: TokensGenerated) -> None:
-        """Takes text and tokens of which a server says no more."""
-        if event.tokens or not event.text:
+        """Takes text, thinking and tokens of which a server says no more."""
+        if event.tokens or not (event.text or event.reasoning):
             self.n_generated += event.n_untraced
             return
         self.phase = Phase.DECODE

@@ -191,6 +191,8 @@ class TokensGenerated(Struct, frozen=True, tag=True, array_like=True):
     tokens: tuple[TokenTrace, ...]
     thinking: Thinking | None = None
     """The thinking in the reply's text so far, this event's text included; None if there is none."""
+    reasoning: str = ""
+    """Thinking that a server sends apart from the reply; no part of `text`."""
     n_untraced: int = 0
     """Tokens that a server counts and says nothing else of; none of them is in `tokens`."""
     untraced_ms: float = 0.0

@@ -8,7 +8,7 @@ from typing import TypeVar
 from msgspec.structs import asdict, replace
 
 from app.domain.errors import TokscopeError
-from app.domain.generation import DraftCounts, FinishReason, PromptSpans, Thinking, Timings, Usage
+from app.domain.generation import DraftCounts, FinishReason, PromptSpans, Timings, Usage
 from app.protocol.events import GenerationEvent, GenerationFinished, GenerationStarted, PrefillProgress, TokensGenerated
 from app.remote.chunks import Chunk, ServerTimes, ServerUsage
 from app.remote.tokens import traces
@@ -41,8 +41,6 @@ class RemoteReply:
         self._last_at = self._sent_at
         self._n_traced = 0
         self._n_counted = 0
-        self._n_chars = 0
-        self._thinking: Thinking | None = None
         self._usage = ServerUsage()
         self._times = ServerTimes()
         self._end: Chunk | None = None
@@ -101,29 +99,20 @@ class RemoteReply:
         ms = (now - self._last_at) * 1000
         self._first_at = now if self._first_at is None else self._first_at
         self._last_at = now
-        text = chunk.thinking + chunk.text
-        tokens = traces(chunk.tokens, ms, len(text.encode("utf-8", "replace")), thinking=bool(chunk.thinking))
+        thinking = bool(chunk.thinking and not chunk.text)
+        tokens = traces(chunk.tokens, ms, len(chunk.text.encode("utf-8", "replace")), thinking=thinking)
         self._n_traced += len(tokens)
         n_new = max(0, (self._usage.n_generated or 0) - self._n_counted)
         self._n_counted += n_new
         n_untraced = max(0, n_new - len(tokens))
-        self._think(chunk, len(tokens) + n_untraced, ms)
-        self._n_chars += len(text)
         return TokensGenerated(
             self._request_id,
-            text,
+            chunk.text,
             tokens,
-            self._thinking,
+            reasoning=chunk.thinking,
             n_untraced=n_untraced,
             untraced_ms=0.0 if tokens else ms,
         )
-
-    def _think(self, chunk: Chunk, n_tokens: int, ms: float) -> None:
-        """Notes thinking before the answer; a server may send more behind the answer's beginning, which stays there."""
-        before = self._thinking or Thinking(0, 0, 0, 0, -ms)
-        if chunk.thinking and before.answer == self._n_chars:
-            end = self._n_chars + len(chunk.thinking)
-            self._thinking = Thinking(0, end, end, before.n_tokens + n_tokens, before.ms + ms)
 
     def _counts(self) -> Usage:
         usage = self._usage

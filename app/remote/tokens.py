@@ -17,7 +17,7 @@ def traces(tokens: Sequence[LikelyToken], ms: float, n_bytes: int, *, thinking: 
         tokens: as the server gave them.
         ms: in milliseconds.
         n_bytes: UTF-8 bytes of the chunk's text, which the tokens share in their order; a rest is the last one's.
-        thinking: whether they are thinking.
+        thinking: whether they are no part of the text.
     """
     found: list[TokenTrace] = []
     for index, token in enumerate(tokens):

@@ -111,7 +111,7 @@ class Answer:
         rest, at = self._rest + event.text, self._at
         thinking = event.thinking or Thinking(0, 0, 0)
         n_thought = max(0, thinking.end - at)
-        self.new_reasoning = rest[max(0, thinking.start - at) : n_thought]
+        self.new_reasoning = event.reasoning or rest[max(0, thinking.start - at) : n_thought]
         self.new_text = rest[max(0, thinking.answer - at) :]
         n_done = len(rest) if self.new_text else n_thought
         self._rest, self._at = rest[n_done:], at + n_done

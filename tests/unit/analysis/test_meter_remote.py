@@ -13,8 +13,8 @@ def started(n_prompt: int = 0, n_cached: int = 0) -> RunMeter:
     return meter
 
 
-def say(meter: RunMeter, text: str, ms: float, n: int = 0) -> None:
-    meter.apply(TokensGenerated(1, text, (), n_untraced=n, untraced_ms=ms))
+def say(meter: RunMeter, text: str, ms: float, n: int = 0, reasoning: str = "") -> None:
+    meter.apply(TokensGenerated(1, text, (), reasoning=reasoning, n_untraced=n, untraced_ms=ms))
 
 
 def test_text_alone_has_a_first_time_and_no_speed() -> None:
@@ -27,7 +27,7 @@ def test_text_alone_has_a_first_time_and_no_speed() -> None:
 
 def test_thinking_is_the_first_that_comes() -> None:
     meter = started()
-    say(meter, "hm", 80)
+    say(meter, "", 80, reasoning="hm")
     say(meter, "a", 50)
     assert meter.ttft_ms == 80
 

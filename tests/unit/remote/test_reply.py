@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.generation import FinishReason, Stop, Thinking, Timings, Usage
+from app.domain.generation import FinishReason, Stop, Timings, Usage
 from app.protocol.events import GenerationFinished, GenerationStarted, PrefillProgress, TokensGenerated
 from app.remote.chunks import Chunk, LikelyToken, read_chunk
 from app.remote.errors import StreamError
@@ -103,10 +103,7 @@ def test_the_times_of_llama_server_are_the_servers() -> None:
 
 def test_thinking_is_kept_apart() -> None:
     events, _ = fold([Chunk(thinking="hm"), Chunk("a"), Chunk(finish="stop")])
-    spans = [(event.text, event.thinking) for event in events[1:]]
-    assert spans == [("hm", Thinking(0, 2, 2)), ("a", Thinking(0, 2, 2))]
-    later, _ = fold([Chunk("a"), Chunk(thinking="hm"), Chunk(finish="stop")])
-    assert [event.thinking for event in later[1:]] == [None, None], "behind the beginning of the answer"
+    assert [(event.text, event.reasoning) for event in events[1:]] == [("", "hm"), ("a", "")]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def features(stream: ServerStream) -> dict[str, bool]:
         "prompt progress": any(isinstance(event, PrefillProgress) for event in events),
         "prefill time": end.timings.prefill_ms > 0 and "prefill_ms" not in ours,
         "decode time": end.timings.decode_ms > 0 and "decode_ms" not in ours,
-        "thinking apart": any(event.thinking for event in texts),
+        "thinking apart": any(event.reasoning for event in texts),
         "what stopped it": end.stop is not None,
     }
 

@@ -44,7 +44,7 @@ def test_the_answer_comes_from_the_server(tok, server) -> None:
 
 def test_json_marks_what_the_app_measured_and_has_no_number_that_nobody_did(tok, server) -> None:
     found = tok("ask", "-m", "big", "hi", "--json", engine=engine()).json
-    assert found["usage"] == {"n_prompt": 9, "n_cached": 0, "n_generated": 3}
+    assert found["usage"] == {"n_prompt": 9, "n_cached": 0, "n_generated": 3, "n_reasoning": 0}
     assert found["app_clock"] == ["ttft_ms", "decode_ms", "decode_tps"]
     assert found["timings"]["prefill_ms"] is None
     assert found["timings"]["ttft_ms"] > 0

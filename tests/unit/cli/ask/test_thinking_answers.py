@@ -8,7 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from app.cli.ask.answer import Answer
 from app.domain.generation import FinishReason
+from app.protocol.events import TokensGenerated
 from tests.fakes.engine_events import make_token
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply, reply
@@ -55,6 +57,14 @@ def test_jsonl_events_sum_to_both(tok) -> None:
     for name, whole in {"reasoning": "so it is", "text": "wet rain"}.items():
         assert "".join(event["text"] for event in events if event["event"] == name) == whole
     assert (events[-1]["reasoning"], events[-1]["text"]) == ("so it is", "wet rain")
+
+
+def test_thinking_that_a_server_sends_apart_is_reasoning_too() -> None:
+    answer = Answer("m", "p")
+    answer.take(TokensGenerated(1, "", (), reasoning="so "))
+    answer.take(TokensGenerated(1, "", (), reasoning="it is"))
+    answer.take(TokensGenerated(1, "wet", ()))
+    assert (answer.reasoning, answer.text) == ("so it is", "wet")
 
 
 def test_a_batch_has_it_too(tok, tmp_path: Path) -> None:

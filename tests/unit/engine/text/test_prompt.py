@@ -5,6 +5,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from app.domain.conversation import Role
 from app.domain.generation import PromptSpans
@@ -305,6 +306,12 @@ def test_earlier_thinking_goes_back_as_the_template_wants_it_or_is_left_out(
     turn = f"<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n{before}yes<|im_end|>\n"
     assert text_of(prompt, vocab) == f"{turn}<|im_start|>user\nb<|im_end|>\n<|im_start|>assistant\n"
     assert [token for token in prompt.ids if token in (opened, closed)] == ([opened, closed] if before else [])
+
+
+def test_thinking_whose_marks_the_template_does_not_know_is_split_too(renderer: Renderer):
+    said = replace(reply("<think>hm</think>yes"), answer_at=17)
+    prompt = thinker(DROPS, ToyVocab(), renderer).build((user("a"), said, user("b")))
+    assert "<|im_start|>assistant\nyes<|im_end|>" in text_of(prompt)
 
 
 def test_a_user_cannot_write_marks_of_thinking(renderer: Renderer):
