@@ -8,6 +8,7 @@ import random
 import re
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -37,6 +38,7 @@ from app.remote.refusals import StatusError
 from app.remote.reply import RemoteReply
 from app.remote.requests import Target, chat_request, refused_fields
 
+_DRAIN_S = 0.1
 _REFUSED = (400, 422)
 _TOO_LONG = re.compile(r"exceed_context_size|context_length_exceeded|context (length|size|window)", re.IGNORECASE)
 _MOST_REFUSALS = 4
@@ -170,6 +172,8 @@ async def _read(
                 reply.notices = _notices(loaded, request.ignored)
                 await _fold(chunks, reply, events)
                 return
+        except StreamError as error:
+            raise StreamError(loaded.connection.without_key(str(error)), error.hint) from None
         except StatusError as error:
             named = refused_fields(request, error.body) if error.status in _REFUSED else set[str]()
             if not named:
@@ -187,12 +191,21 @@ async def _fold(
             for event in reply.take(read_chunk(payload)):
                 events.put_nowait(event)
         if reader.done:
+            await _drain(chunks)
             return
     for payload in reader.close():
         for event in reply.take(read_chunk(payload)):
             events.put_nowait(event)
     if not (reply.complete or reader.done):
         raise StreamError("the server closed the connection before the reply was complete", "Send it again.")
+
+
+async def _drain(chunks: AsyncGenerator[bytes]) -> None:
+    """Reads the end of the body, which follows at once, so that the next request uses the connection again."""
+    with suppress(TimeoutError, StreamError):
+        async with asyncio.timeout(_DRAIN_S):
+            async for _ in chunks:
+                pass
 
 
 def _end(task: asyncio.Task[None], reply: RemoteReply) -> GenerationFinished:

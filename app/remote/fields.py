@@ -26,8 +26,13 @@ def tables(values: JsonTable, key: str) -> list[JsonTable]:
 
 
 def text(values: JsonTable, *keys: str) -> str:
-    """The first of `keys` that is a text, or an empty one."""
-    return next((value for key in keys if isinstance(value := values.get(key), str)), "")
+    """The first of `keys` that is a text, or an empty one. Halves of surrogate pairs are joined, or U+FFFD."""
+    value = next((value for key in keys if isinstance(value := values.get(key), str)), "")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
 
 
 def number(values: JsonTable, *keys: str) -> float | None:

@@ -10,7 +10,7 @@ import os
 import ssl
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, cast
 
 import httpx
@@ -83,7 +83,8 @@ class ServerConnection:
         request = self._client.build_request("POST", self._url(path), json=body, headers=headers)
         response = await self._opened(request)
         try:
-            yield self._chunks(response)
+            async with aclosing(self._chunks(response)) as chunks:
+                yield chunks
         finally:
             await response.aclose()
 
@@ -110,11 +111,11 @@ class ServerConnection:
                 response = await self._client.send(request, stream=True)
             except _BEFORE_ANSWER as error:
                 if pause_s is None:
-                    raise self._unreachable(error) from None
+                    raise self._unreachable(error, request) from None
                 await self._sleep(pause_s)
                 continue
             except httpx.HTTPError as error:
-                raise self._unreachable(error) from None
+                raise self._unreachable(error, request) from None
             if response.status_code < 300:
                 return response
             wait_s = _retry_after(response) if response.status_code in _BUSY else None
@@ -129,9 +130,7 @@ class ServerConnection:
             async for chunk in response.aiter_bytes():
                 yield chunk
         except httpx.TimeoutException:
-            raise StreamError(
-                f"{self.host} sent nothing for {self._model.timeout_s:g} s", "Raise `timeout_s`."
-            ) from None
+            raise StreamError(*self._silence(response.request)) from None
         except httpx.HTTPError as error:
             raise StreamError(f"the connection to {self.host} broke off{_why(error)}", "Send it again.") from None
 
@@ -140,9 +139,15 @@ class ServerConnection:
             return self._model.url.removesuffix("/v1") + path[1:]
         return self._model.url + path
 
-    def _unreachable(self, error: httpx.HTTPError) -> RemoteError:
+    def _silence(self, request: httpx.Request) -> tuple[str, str]:
+        """What is said of a server that sends nothing, and the next step."""
+        waited_s = request.extensions["timeout"]["read"]
+        hint = "Raise `timeout_s`." if waited_s == self._model.timeout_s else "Check that the server runs."
+        return f"{self.host} sent nothing for {waited_s:g} s", hint
+
+    def _unreachable(self, error: httpx.HTTPError, request: httpx.Request) -> RemoteError:
         if isinstance(error, httpx.ReadTimeout):
-            return RemoteError(f"{self.host} sent nothing for {self._model.timeout_s:g} s", "Raise `timeout_s`.")
+            return RemoteError(*self._silence(request))
         if isinstance(error, httpx.TimeoutException):
             return RemoteError(f"{self.host} does not answer", "Check the address, and that the server runs.")
         return RemoteError(
@@ -150,13 +155,14 @@ class ServerConnection:
         )
 
     async def _refusal(self, response: httpx.Response) -> StatusError:
-        body = self._without_key(await _read_some(response))
+        body = self.without_key(await _read_some(response))
         location = response.headers.get("location", "")
         return refusal_of(
             self.host, response.status_code, body, self._model.api_key_env, _retry_after(response), location
         )
 
-    def _without_key(self, text: str) -> str:
+    def without_key(self, text: str) -> str:
+        """What a server said, without the key if it repeats it."""
         key = _key(self._model.api_key_env)
         return text.replace(key, "***") if key else text
 

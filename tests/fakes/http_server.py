@@ -59,6 +59,7 @@ class FakeServer:
         self.port = 0
         self.n_closed = 0
         """Connections that the client closed before an answer's end."""
+        self.n_connections = 0
         self._server: asyncio.Server | None = None
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -103,6 +104,7 @@ class FakeServer:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self.n_connections += 1
         try:
             while await self._one(reader, writer):
                 pass

@@ -115,6 +115,25 @@ async def test_a_reply_streams(engine: RemoteEngine, server: FakeServer) -> None
     assert server.bodies(CHAT)[0]["messages"] == [{"role": "user", "content": "Hi"}]
 
 
+async def test_replies_share_a_connection(engine: RemoteEngine, server: FakeServer) -> None:
+    n_before = server.n_connections
+    for _ in range(3):
+        await ask(engine, request(engine))
+    assert server.n_connections == n_before
+
+
+async def test_an_error_in_a_stream_does_not_show_the_key(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-very-secret")
+    engine = RemoteEngine()
+    options = LoadOptions(remote=RemoteModel(url=server.url, model="m", api_key_env="MY_KEY"))
+    async for _ in engine.load(LoadModel("", options)):
+        pass
+    server.answers[CHAT] = [as_stream(delta("a"), {"error": {"message": "key sk-very-secret has expired"}})]
+    end = (await ask(engine, request(engine)))[-1]
+    assert end.error == "the server reports an error: key *** has expired"
+    await engine.close()
+
+
 async def test_a_seed_is_chosen_where_none_is_given(engine: RemoteEngine, server: FakeServer) -> None:
     events = await ask(engine, request(engine))
     assert events[0].seed == server.bodies(CHAT)[0]["seed"]

@@ -19,6 +19,8 @@ CHUNKS: dict[str, tuple[dict[str, Any], Chunk]] = {
     "null delta": ({"choices": [{"delta": None}]}, Chunk()),
     "no choices": ({"choices": []}, Chunk()),
     "null choices": ({"choices": None}, Chunk()),
+    "half a surrogate pair": (choice({"content": "a\ud800b"}), Chunk("a\ufffdb")),
+    "a surrogate pair": (choice({"content": "\ud83d\ude00"}), Chunk("\U0001f600")),
     "content of another type": (choice({"content": [{"type": "text"}]}), Chunk()),
     "the whole reply at once": (
         {"choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}]},

@@ -8,6 +8,7 @@ import pytest
 
 from app.config.paths import cache_dir
 from app.domain.remote import RemoteModel
+from app.remote import http
 from app.remote.errors import RemoteError, StreamError
 from app.remote.http import ServerConnection
 from app.remote.refusals import StatusError
@@ -224,6 +225,23 @@ async def test_a_silent_server_is_given_up(server: FakeServer) -> None:
     server.answers["/v1/chat/completions"] = [Answer([b"data: 1\n\n", asyncio.Event()])]
     with pytest.raises(StreamError, match=r"127\.0\.0\.1 sent nothing for 0\.05 s"):
         await body_of(connection(server, timeout_s=0.05))
+
+
+async def test_a_server_that_says_nothing_of_itself_is_given_up(
+    server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "_GET_S", 0.05)
+    server.answers["/v1/models"] = [Answer([asyncio.Event()])]
+    with pytest.raises(RemoteError, match=r"127\.0\.0\.1 sent nothing for 0\.05 s"):
+        await connection(server).get("/models")
+
+
+async def test_connections_are_used_again(server: FakeServer) -> None:
+    server.answers["/v1/models"] = [as_json({"a": 1})]
+    asked = connection(server)
+    for _ in range(3):
+        await asked.get("/models")
+    assert server.n_connections == 1
 
 
 async def test_a_compressed_answer_is_read(server: FakeServer) -> None:
