@@ -87,6 +87,14 @@ class Message(Struct, frozen=True, kw_only=True):
         """The content without the thinking before it."""
         return self.content[self.thinking.answer :] if self.thinking else self.content
 
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether it is a reply that something else than the model ended: the user, a limit or a failure."""
+        if self.role is not Role.ASSISTANT or self.state is ReplyState.STREAMING:
+            return False
+        by_limit = self.generation and self.generation.finish_reason in (FinishReason.LENGTH, FinishReason.CONTEXT)
+        return self.state is not ReplyState.DONE or bool(by_limit)
+
 
 class ConversationKind(StrEnum):
     """Whether a conversation belongs to the chat or to `tok ask`."""

@@ -77,6 +77,18 @@ def rewrite_of(reply: Message, trace: ReplyTrace | None, text: str, model: str) 
     return ReplyPrefix(kept=kept, tokens=trace.tokens[:n_tokens], text=text.removeprefix(kept))
 
 
+def continuation_of(reply: Message, trace: ReplyTrace | None, model: str) -> ReplyPrefix:
+    """The beginning of a sibling that continues `reply` where it ended: its tokens, or its text if they are unknown.
+
+    The token that ended it is left out. Raises ForkError when it is no reply.
+    """
+    ends = trace.ends() if trace else []
+    n_bytes = len(reply.content.encode())
+    if not n_bytes or n_bytes not in ends or _is_by_another(reply, model):
+        return rewrite_of(reply, trace, reply.content, model)
+    return fork_of(reply, trace, ends.index(n_bytes) + 1, (), "", model)
+
+
 def _n_in_common(content: str, trace: ReplyTrace, text: str) -> int:
     """How many tokens of a reply another text begins with; a word or a character that is changed counts as new."""
     pairs = enumerate(zip(content, text, strict=False))

@@ -35,7 +35,7 @@ from app.session.events import (
 )
 from app.session.message_log import MessageLog
 from app.session.others import Others, SeenState
-from app.session.reply_prefix import NOTHING, ReplyPrefix, fork_of, rewrite_of
+from app.session.reply_prefix import NOTHING, ReplyPrefix, continuation_of, fork_of, rewrite_of
 from app.session.turn import TurnOptions, TurnSettings, complete
 from app.store.store import Store
 
@@ -151,6 +151,11 @@ class Session:
     def rewrite(self, reply: Message, text: str) -> AsyncGenerator[TurnEvent]:
         """Streams a sibling of `reply` that begins with `text`, and keeps the tokens that fit. Raises ForkError."""
         begin = partial(rewrite_of, text=text, model=self._model_name)
+        return self._alone(self._again(reply, begin))
+
+    def continue_reply(self, reply: Message) -> AsyncGenerator[TurnEvent]:
+        """Streams a sibling of `reply` that holds its whole text and continues where it ended. Raises ForkError."""
+        begin = partial(continuation_of, model=self._model_name)
         return self._alone(self._again(reply, begin))
 
     def send_many(self, message: UserMessage, n: int) -> AsyncGenerator[tuple[int, TurnEvent]]:

@@ -116,3 +116,19 @@ async def test_what_another_model_wrote_is_read_again_and_measured(session: Sess
         (token.id, Origin.FORCED) for token in before.tokens[:8]
     ]
     assert [token.p for token in after.tokens[:8]] == pytest.approx([token.p for token in before.tokens[:8]], abs=0.02)
+
+
+async def test_a_reply_that_hit_its_limit_continues_and_computes_one_token(session: Session):
+    asked = UserMessage("Name three colours and what they stand for.")
+    whole = replace(GREEDY, sampling=replace(GREEDY.sampling, max_tokens=2 * N_TOKENS))
+    session.settings = replace(session.settings, preset=whole)
+    _, _, expected = await run(session, session.send(asked))
+    session.new()
+    session.settings = replace(session.settings, preset=GREEDY)
+    _, old, before = await run(session, session.send(asked))
+    assert old.is_cut_short
+    events, new, after = await run(session, session.continue_reply(old))
+    assert started(events).n_prompt == len(before.prompt) + N_TOKENS
+    assert started(events).n_prompt - started(events).n_cached == 1
+    assert [token.id for token in after.tokens] == [token.id for token in expected.tokens]
+    assert new.content.startswith(old.content)

@@ -144,6 +144,7 @@ class ChatScreen(SafeScreen):
         return {
             "stop": self.replies.stop,
             "regenerate": self.replies.regenerate,
+            "continue": self.forking.continue_reply,
             "restart": self.replies.restart,
             "clear": self.replies.clear,
             "new": lambda: self.run(self.conversations.new()),

@@ -54,6 +54,13 @@ WRITING, STEERING, INTERNALS, RESTART = Need
 COMMANDS: tuple[Command, ...] = (
     Command("stop", "Stop the reply", "Keeps what has been written so far", "escape", "stop"),
     Command("regenerate", "Regenerate", "Writes the reply again and keeps the old one", "ctrl+r", "again"),
+    Command(
+        "continue",
+        "Continue the reply",
+        "Where it was stopped or hit a limit; keeps the old one",
+        "alt+down",
+        needs=STEERING,
+    ),
     Command("restart", "Restart the engine", "Ends it and loads the model again", needs=RESTART),
     Command("clear", "Clear the composer", "Ctrl+Z brings the text back", "ctrl+l", needs=WRITING),
     Command("new", "New conversation", "The one on the screen stays in the history", "ctrl+n", "new", needs=WRITING),

@@ -119,20 +119,38 @@ class Forking:
 
     async def rewrite(self) -> None:
         """Asks for another beginning of the reply that was clicked, or else of the last one, and goes on from it."""
-        replies = [message for message in self._chat.session.branch if message.role is Role.ASSISTANT]
-        if not replies:
+        old = self._chosen()
+        if old is None:
             self._host.announce("There is no reply to rewrite yet.")
             return
         if self._chat.running:
             self._host.announce("The start can be rewritten when the reply has ended.")
             return
-        clicked = self._transcript.chosen_reply
-        old = next((message for message in replies if message.id == clicked), replies[-1])
         text = await self._host.ask(Rewrite(old.content))
         if text and self._chat.can_send:
             self._chat.again(self._announced(self._chat.session.rewrite(old, text), "Rewritten", text))
         elif text:
             self._refuse(_NO_MODEL, text)
+
+    def continue_reply(self) -> None:
+        """Continues the reply that was clicked, or else the last one, where it was stopped or hit a limit."""
+        old = self._chosen()
+        if old is None:
+            self._host.announce("There is no reply to continue yet.")
+        elif self._chat.running:
+            self._host.announce("A reply can be continued when it has ended.")
+        elif not old.is_cut_short:
+            self._host.announce("The model ended this reply itself. Only one that was cut short can be continued.")
+        elif not self._chat.can_send:
+            self._refuse(_NO_MODEL, "")
+        else:
+            self._chat.again(self._announced(self._chat.session.continue_reply(old), "Continued", ""))
+
+    def _chosen(self) -> Message | None:
+        """Returns the reply that was clicked, or else the last one; None before the first."""
+        replies = [message for message in self._chat.session.branch if message.role is Role.ASSISTANT]
+        clicked = self._transcript.chosen_reply
+        return next((message for message in replies if message.id == clicked), replies[-1] if replies else None)
 
     def _shown(self, message_id: int) -> Message | None:
         return next((message for message in self._chat.session.branch if message.id == message_id), None)

@@ -19,7 +19,7 @@ from tests.fakes.scripted_core import ScriptedCore
 from tests.fakes.scripts import Load, reply
 
 HIDDEN = {
-    *("restart", "step", "branches", "rewrite", "speculate", "record_stages"),
+    *("restart", "step", "branches", "rewrite", "continue", "speculate", "record_stages"),
     *("inspect_sampler", "inspect_prompt", "watch_speculation", "watch_cells"),
 }
 

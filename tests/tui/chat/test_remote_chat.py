@@ -25,7 +25,7 @@ from tests.fakes.scripted_engine import ScriptedEngine
 
 CHAT = "/v1/chat/completions"
 HIDDEN = {
-    *("restart", "step", "branches", "rewrite", "speculate", "record_stages"),
+    *("restart", "step", "branches", "rewrite", "continue", "speculate", "record_stages"),
     *("inspect_sampler", "inspect_prompt", "watch_speculation", "watch_cells"),
 }
 FIRST = b'data: {"choices": [{"delta": {"content": "one two"}}]}\n\n'

@@ -97,7 +97,7 @@ async def test_escape_stops_it_and_space_plays_it_again(recording: Recording) ->
 
 HIDDEN = (
     *("new", "history", "model", "preset", "rename", "delete", "undo_delete", "clear"),
-    *("step", "branches", "rewrite", "speculate", "record_stages", "restart"),
+    *("step", "branches", "rewrite", "continue", "speculate", "record_stages", "restart"),
 )
 
 

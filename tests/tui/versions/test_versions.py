@@ -139,6 +139,30 @@ async def test_a_reply_is_rewritten_and_gone_on_from(tmp_path: Path) -> None:
         assert contents(chat)[1] == "one two 2 and more"
 
 
+@pytest.mark.usefixtures("soon_alone")
+async def test_a_stopped_reply_is_continued_where_it_ended(tmp_path: Path) -> None:
+    engine = ScriptedEngine(["one two three", reply(" three four", n_prompt=30, n_cached=29)], gated=True)
+    app = make_app(tmp_path, engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        await pilot.press("alt+down")
+        await until(lambda: reported(app) == ["There is no reply to continue yet."])
+        chat.chat.submit(UserMessage("count"))
+        await engine.release(3)
+        await until(lambda: chat.transcript.last_reply() == "one two")
+        await pilot.press("escape")
+        await answered(chat)
+        engine.run_free()
+        await pilot.press("alt+down")
+        await until(lambda: contents(chat) == ["count", "one two three four"] and not chat.chat.running)
+        assert (engine.requests[1].reply_ids, engine.requests[1].reply_text) == ((100, 101), "")
+        assert reported(app)[-1] == "Continued: reused 29, computed 1."
+        await until(lambda: "‹ 2/2 ›" in shown(chat))
+        await pilot.press("alt+down")
+        await until(lambda: reported(app)[-1].startswith("The model ended this reply itself."))
+        assert len(engine.requests) == 2
+
+
 async def test_quick_steps_and_a_message_while_a_version_is_read_come_in_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
