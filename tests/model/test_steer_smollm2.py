@@ -18,10 +18,10 @@ from app.domain.conversation import UserMessage
 from app.domain.sampling import Preset, SamplingParams
 from app.domain.trace import Origin
 from app.tui.app import TokscopeApp
-from app.tui.branches.column import Column
-from app.tui.branches.plan import BranchPlan
-from app.tui.branches.screen import BranchesScreen
 from app.tui.chat.screen import ChatScreen
+from app.tui.parallel.column import Column
+from app.tui.parallel.plan import BranchPlan
+from app.tui.parallel.screen import BranchesScreen
 from app.tui.versions.fork import ForkWanted
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import answered, make_app, ready, reported, until

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from textual.widgets._toast import Toast
 
-from app.tui.branches.column import Column
-from app.tui.branches.plan import BranchPlan
-from app.tui.branches.screen import BranchesScreen
+from app.tui.parallel.column import Column
+from app.tui.parallel.plan import BranchPlan
+from app.tui.parallel.screen import BranchesScreen
 from app.tui.versions.fork import ForkWanted
 from tests.fakes.chat_app import until
 from tests.screenshots.window import SIZES, Window, opened

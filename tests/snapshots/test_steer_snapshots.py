@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 from app.domain.conversation import UserMessage
 from app.domain.sampling import Preset, SamplingParams
 from app.tui.app import TokscopeApp
-from app.tui.branches.plan import BranchPlan
-from app.tui.branches.screen import BranchesScreen
+from app.tui.parallel.plan import BranchPlan
+from app.tui.parallel.screen import BranchesScreen
 from app.tui.versions.fork import Rewrite
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine

@@ -25,7 +25,6 @@ from app.session.events import TurnEvent
 from app.session.loading import EngineLoader
 from app.session.send_queue import Chat
 from app.session.session import Session
-from app.tui.branches.controller import Branching
 from app.tui.chat.budget import BudgetWatch, DraftBudget
 from app.tui.chat.conversations import Conversations
 from app.tui.chat.drafts import DraftKeeper, unsent_text
@@ -49,6 +48,7 @@ from app.tui.inspector.view import Section
 from app.tui.panels.column import PanelColumn
 from app.tui.panels.pages import PAGES
 from app.tui.panels.status import StatusLine
+from app.tui.parallel.controller import Branching
 from app.tui.step.control import StepControl
 from app.tui.step.dock import StepDock
 from app.tui.transcript.widget import Pill, Transcript

@@ -13,7 +13,7 @@ from app.store.store import Store
 from tests.fakes.chat_app import answered, contents, drawn, make_app, ready, shown, until
 from tests.fakes.engine_events import make_finished
 from tests.fakes.scripted_engine import ScriptedEngine
-from tests.tui.branches.branching import all_done, planned
+from tests.tui.parallel.planning import all_done, planned
 
 TOO_LONG = "the prompt has 9,000 tokens, the context window holds 8,192"
 

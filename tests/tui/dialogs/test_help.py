@@ -10,18 +10,18 @@ from textual.pilot import Pilot
 
 from app.domain.conversation import UserMessage
 from app.tui.app import TokscopeApp
-from app.tui.branches.plan import BranchPlan
 from app.tui.chat.screen import ChatScreen
 from app.tui.common.commands import COMMANDS
 from app.tui.common.views import VIEWS
 from app.tui.dialogs.help import Help
 from app.tui.dialogs.pickers import Palette
 from app.tui.inspector.screen import InspectorScreen
+from app.tui.parallel.plan import BranchPlan
 from app.tui.watch.screen import WatchScreen
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
-from tests.tui.branches.branching import planned
+from tests.tui.parallel.planning import planned
 
 WAYS = {
     "inspect": (("f3",), InspectorScreen),

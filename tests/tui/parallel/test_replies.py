@@ -12,13 +12,13 @@ from app.domain.conversation import ReplyState, UserMessage
 from app.domain.generation import CellSpan, FinishReason
 from app.protocol.commands import Generate
 from app.protocol.events import GenerationEvent
-from app.tui.branches.column import BranchCells, Column
-from app.tui.branches.plan import BranchPlan
+from app.tui.parallel.column import BranchCells, Column
+from app.tui.parallel.plan import BranchPlan
 from tests.fakes.chat_app import answered, contents, make_app, ready, reported, shown, until
 from tests.fakes.engine_events import make_finished
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply, reply
-from tests.tui.branches.branching import all_done, line, planned, siblings, texts
+from tests.tui.parallel.planning import all_done, line, planned, siblings, texts
 
 
 class Refusing(ScriptedEngine):

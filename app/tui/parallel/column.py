@@ -13,8 +13,8 @@ from app.analysis.ending import ReplyContext
 from app.analysis.meter import RunMeter
 from app.domain import units
 from app.protocol.events import ModelReady
-from app.tui.branches.state import Branch
 from app.tui.panels.cells import strip
+from app.tui.parallel.state import Branch
 from app.tui.transcript.widget import Transcript
 from app.tui.widgets.bar import Bar, Segment
 from app.tui.widgets.line import Line, width_of

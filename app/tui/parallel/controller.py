@@ -12,10 +12,10 @@ from app.domain.sampling import Preset
 from app.session.active_turns import variants
 from app.session.events import MessageReturned, MessageStored, StoreFailed
 from app.session.send_queue import Chat
-from app.tui.branches.plan import BranchPlan
-from app.tui.branches.screen import BranchesScreen
 from app.tui.common.frame_rate import Pump
 from app.tui.common.host import ChatHost
+from app.tui.parallel.plan import BranchPlan
+from app.tui.parallel.screen import BranchesScreen
 from app.tui.transcript.widget import Transcript
 from app.tui.widgets.composer import Composer
 

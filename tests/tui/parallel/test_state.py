@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.domain.generation import PromptSpans
 from app.domain.sampling import Preset
 from app.protocol.events import GenerationStarted, TokensGenerated
-from app.tui.branches.state import Branch, together_tps
+from app.tui.parallel.state import Branch, together_tps
 from tests.fakes.engine_events import make_finished, make_token
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from app.domain.conversation import ReplyState, Role
-from app.tui.branches.column import Column
 from app.tui.dialogs.help import Help
+from app.tui.parallel.column import Column
 from tests.fakes.chat_app import contents, make_app, ready, shown, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import reply
-from tests.tui.branches.branching import all_done, line, planned, siblings, texts
+from tests.tui.parallel.planning import all_done, line, planned, siblings, texts
 
 FOUR = ("one two three", "uno dos tres", "eins zwei drei", "un deux trois")
 

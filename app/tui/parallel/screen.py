@@ -16,9 +16,9 @@ from app.domain.sampling import Preset
 from app.domain.text import one_line
 from app.protocol.events import GenerationFinished, ModelReady, SlotsHeld
 from app.session.events import ReplyFinished, ReplyStarted, TurnEvent
-from app.tui.branches.column import BranchCells, Column, arrange, tab_segments
-from app.tui.branches.state import Branch, BranchPump, together_tps
 from app.tui.common.safe import Dialog
+from app.tui.parallel.column import BranchCells, Column, arrange, tab_segments
+from app.tui.parallel.state import Branch, BranchPump, together_tps
 from app.tui.transcript.notes import end_note, failed, waits
 from app.tui.widgets.bar import Bar, Segment
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from textual.pilot import Pilot
 
 from app.tui.app import TokscopeApp
-from app.tui.branches.column import Column
-from app.tui.branches.plan import BranchPlan
-from app.tui.branches.screen import BranchesScreen
 from app.tui.chat.screen import ChatScreen
+from app.tui.parallel.column import Column
+from app.tui.parallel.plan import BranchPlan
+from app.tui.parallel.screen import BranchesScreen
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import until
 from tests.fakes.scripted_engine import ScriptedEngine

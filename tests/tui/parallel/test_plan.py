@@ -7,8 +7,8 @@ import pytest
 from app.domain.parameters import N_SEEDS
 from app.domain.sampling import Preset, SamplingParams
 from app.session.active_turns import variants
-from app.tui.branches.column import Arrangement, arrange
-from app.tui.branches.plan import BranchesPlan
+from app.tui.parallel.column import Arrangement, arrange
+from app.tui.parallel.plan import BranchesPlan
 
 WARM, OWN = Preset(name="warm"), Preset(name="own", sampling=SamplingParams(seed=7))
 GREEDY = Preset(name="greedy", sampling=SamplingParams(temperature=0.0))
