@@ -98,8 +98,8 @@ class Engine(Protocol):
 class Steerable(Protocol):
     """Decodes token by token under the user's control.
 
-    Only such an engine honours `n_steps`, `reply_ids`, `reply_text`, `branch`, `trace_stages` and `speculate` of a
-    `Generate`.
+    Only such an engine honours `n_steps`, `reply_ids`, `reply_text`, `shares_prefix`, `trace_stages` and `speculate` of
+    a `Generate`.
     """
 
     def pause(self, request_id: int) -> None:

@@ -52,7 +52,7 @@ class Generate(Struct, frozen=True, tag=True, array_like=True):
     sampling: SamplingParams
     trace_top_k: int = 10
     """Number of alternatives in each token's trace."""
-    branch: bool = False
+    shares_prefix: bool = False
     """Whether it is one of several parallel replies to a prompt, which share the cells of their common prefix."""
     trace_stages: bool = False
     """Whether each token's trace includes the stage report."""

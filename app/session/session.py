@@ -46,7 +46,7 @@ Begin = Callable[[Message, ReplyTrace | None], ReplyPrefix]
 
 
 class Session:
-    """Turns, forks and branches of one conversation.
+    """Turns, forks and parallel replies of one conversation.
 
     Close a turn's generator (`contextlib.aclosing`) when you leave it early.
 
@@ -159,16 +159,16 @@ class Session:
         return self._alone(self._again(reply, begin))
 
     def send_many(self, message: UserMessage, n: int) -> AsyncGenerator[tuple[int, TurnEvent]]:
-        """`branches` of the preset with seeds that follow each other from its own, or from a random one."""
-        return self.branches(message, variants([self.settings.preset], n))
+        """`parallel` replies of the preset with seeds that follow each other from its own, or from a random one."""
+        return self.parallel(message, variants([self.settings.preset], n))
 
-    def branches(self, message: UserMessage | None, presets: Sequence[Preset]) -> AsyncGenerator[tuple[int, TurnEvent]]:
+    def parallel(self, message: UserMessage | None, presets: Sequence[Preset]) -> AsyncGenerator[tuple[int, TurnEvent]]:
         """Keeps the user's message, then streams a reply with each preset at once, each event with its reply's index.
 
         Without a message they answer the last user message again. The replies are siblings; the branch continues with
         the last one until `choose` picks another. What belongs to no reply has index 0.
         """
-        return self._alone(self._branches(message, presets), extend=message is not None)
+        return self._alone(self._parallel(message, presets), extend=message is not None)
 
     def stop(self) -> None:
         """Ends the running turn, keeping its text; returns at once; the stream ends with the last event. Idempotent."""
@@ -287,7 +287,7 @@ class Session:
             async for event in answered:
                 yield event
 
-    async def _branches(
+    async def _parallel(
         self, asked: UserMessage | None, presets: Sequence[Preset]
     ) -> AsyncGenerator[tuple[int, TurnEvent]]:
         if self._met:
@@ -300,7 +300,7 @@ class Session:
         if at is None:
             return
         settings = self._options().settings
-        options = [TurnOptions(settings=replace(settings, preset=preset), branch=True) for preset in presets]
+        options = [TurnOptions(settings=replace(settings, preset=preset), shares_prefix=True) for preset in presets]
         async with aclosing(self._running.several(branch, at, options)) as events:
             async for event in events:
                 yield event

@@ -74,7 +74,7 @@ class TurnOptions(Struct, frozen=True, kw_only=True):
     settings: TurnSettings
     n_steps: int | None = None
     """How many tokens come before the reply pauses; None: never."""
-    branch: bool = False
+    shares_prefix: bool = False
     """Whether this is one of several replies at once, which share the cells of their prompt."""
     beginning: ReplyPrefix = NOTHING
 
@@ -147,7 +147,7 @@ class Turn:
             prompt_messages(options.settings.preset, self.branch[: self._at + 1]),
             options.settings.preset.sampling,
             options.settings.trace_top_k,
-            branch=options.branch,
+            shares_prefix=options.shares_prefix,
             trace_stages=options.settings.trace_stages,
             speculate=options.settings.speculate,
             context_policy=options.settings.preset.context,

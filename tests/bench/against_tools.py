@@ -68,7 +68,7 @@ class Ours:
 
         def one(i: int):
             sampling = SamplingParams(seed=100 * round_ + i, max_tokens=N_GEN)
-            return self._probe.ask(user(STORY), sampling, branch=True)
+            return self._probe.ask(user(STORY), sampling, shares_prefix=True)
 
         runs = await asyncio.gather(*(one(i) for i in range(n)))
         begin, end = max(run.ttft_s for run in runs), min(run.finished_s for run in runs)

@@ -322,7 +322,7 @@ def test_exact_runs_give_the_same_text(context: NativeContext, loaded: LoadedMod
 
 
 def test_a_branch_has_the_window_of_a_conversation(context: NativeContext) -> None:
-    branches = context.branching(4)
+    branches = context.sharing(4)
     assert (branches.unified, branches.n_slots, branches.n_ctx) == (True, 4, context.n_ctx)
     branches.reset()
     assert branches.n_ctx == context.n_ctx

@@ -48,7 +48,7 @@ def held(cells: list[tuple[int, frozenset[int]]], seq_id: int) -> list[int]:
 
 
 def test_the_account_of_shared_cells_is_what_the_cache_holds_at_every_step(context: NativeContext) -> None:
-    pool = context.branching(N_BRANCHES)
+    pool = context.sharing(N_BRANCHES)
     try:
         scheduler = Scheduler(pool)
         prompt = list(range(1000, 1040))

@@ -20,8 +20,8 @@ from app.domain.trace import Origin
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
 from app.tui.parallel.column import Column
-from app.tui.parallel.plan import BranchPlan
-from app.tui.parallel.screen import BranchesScreen
+from app.tui.parallel.plan import PlanDialog
+from app.tui.parallel.screen import ParallelScreen
 from app.tui.versions.fork import ForkWanted
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import answered, make_app, ready, reported, until
@@ -109,18 +109,18 @@ async def test_several_replies_stream_at_once_and_one_is_picked(tmp_path: Path) 
         chat.chat.session.settings = replace(chat.chat.session.settings, preset=Preset(name="short", sampling=short))
         chat.composer.insert("Name a fruit.")
         await pilot.press("f6")
-        await until(lambda: isinstance(app.screen, BranchPlan) and app.screen.is_mounted)
+        await until(lambda: isinstance(app.screen, PlanDialog) and app.screen.is_mounted)
         await pilot.press("3", "enter")
-        await until(lambda: isinstance(app.screen, BranchesScreen) and not app.screen.running, LONG)
+        await until(lambda: isinstance(app.screen, ParallelScreen) and not app.screen.running, LONG)
         screen = app.screen
-        assert isinstance(screen, BranchesScreen)
+        assert isinstance(screen, ParallelScreen)
         replies = [reply for reply in screen.replies if reply is not None]
         assert len(replies) == 3
         seeds = [reply.generation.seed for reply in replies if reply.generation is not None]
         assert seeds == [seeds[0], seeds[0] + 1, seeds[0] + 2]
         counts = [reply.generation.usage.n_generated for reply in replies if reply.generation is not None]
         assert max(counts) <= N_TOKENS
-        figures = [column.branch.meter.n_generated for column in screen.query(Column)]
+        figures = [column.reply.meter.n_generated for column in screen.query(Column)]
         assert figures == counts
         assert re.fullmatch(r"3 replies · [\d.]+ tok/s together.*● done", screen.query_one("#together", Bar).text)
         await pilot.press("2")

@@ -1,4 +1,4 @@
-"""The real worker: what it tells of the cells of branches while they run, and of cells that it has from before."""
+"""The real worker: the KV cells of parallel replies while they run, and cells from earlier requests."""
 
 from __future__ import annotations
 
@@ -44,9 +44,10 @@ def shared(cells: tuple[CellSpan, ...]) -> list[tuple[int, int]]:
     return [(span.n_tokens, span.n_sharers) for span in cells if span.n_sharers]
 
 
-def test_branches_show_while_they_run_which_cells_they_share_with_how_many(loaded: RawWorker) -> None:
+def test_parallel_replies_show_while_they_run_which_cells_they_share_with_how_many(loaded: RawWorker) -> None:
     requests = [
-        Generate(i, (USER,), SamplingParams(temperature=1.5, seed=i, max_tokens=30), 0, branch=True) for i in (1, 2, 3)
+        Generate(i, (USER,), SamplingParams(temperature=1.5, seed=i, max_tokens=30), 0, shares_prefix=True)
+        for i in (1, 2, 3)
     ]
     before = time.time()
     events = finished(loaded, *requests)

@@ -9,8 +9,8 @@ from pathlib import Path
 from textual.widgets._toast import Toast
 
 from app.tui.parallel.column import Column
-from app.tui.parallel.plan import BranchPlan
-from app.tui.parallel.screen import BranchesScreen
+from app.tui.parallel.plan import PlanDialog
+from app.tui.parallel.screen import ParallelScreen
 from app.tui.versions.fork import ForkWanted
 from tests.fakes.chat_app import until
 from tests.screenshots.window import SIZES, Window, opened
@@ -34,12 +34,12 @@ async def branches(window: Window) -> Path:
     """Four replies to one message while they stream."""
     window.chat.composer.insert("Write the first sentence of a novel")
     await window.pilot.press("f6")
-    await until(lambda: isinstance(window.app.screen, BranchPlan) and window.app.screen.is_mounted)
+    await until(lambda: isinstance(window.app.screen, PlanDialog) and window.app.screen.is_mounted)
     await window.pilot.press("4", "enter")
-    await until(lambda: isinstance(window.app.screen, BranchesScreen) and window.app.screen.is_mounted)
+    await until(lambda: isinstance(window.app.screen, ParallelScreen) and window.app.screen.is_mounted)
     screen = window.app.screen
-    assert isinstance(screen, BranchesScreen)
-    meters = [column.branch.meter for column in screen.query(Column)]
+    assert isinstance(screen, ParallelScreen)
+    meters = [column.reply.meter for column in screen.query(Column)]
     await until(lambda: min(meter.n_generated for meter in meters) >= N_TOKENS or not screen.running, 300)
     path = await window.save("branches")
     window.chat.chat.session.stop()

@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 from app.domain.conversation import UserMessage
 from app.domain.sampling import Preset, SamplingParams
 from app.tui.app import TokscopeApp
-from app.tui.parallel.plan import BranchPlan
-from app.tui.parallel.screen import BranchesScreen
+from app.tui.parallel.plan import PlanDialog
+from app.tui.parallel.screen import ParallelScreen
 from app.tui.versions.fork import Rewrite
 from tests.fakes.chat_app import answered, make_app, ready, until
 from tests.fakes.scripted_engine import ScriptedEngine
@@ -65,9 +65,9 @@ def test_branches(snap_compare: Compare, tmp_path: Path, size: tuple[int, int]) 
         chat = await ready(app)
         chat.composer.insert("Why does it rain?")
         await pilot.press("f6")
-        await until(lambda: isinstance(app.screen, BranchPlan) and app.screen.is_mounted)
+        await until(lambda: isinstance(app.screen, PlanDialog) and app.screen.is_mounted)
         await pilot.press("enter")
-        await until(lambda: isinstance(app.screen, BranchesScreen) and not app.screen.running)
+        await until(lambda: isinstance(app.screen, ParallelScreen) and not app.screen.running)
         await pilot.press("right")
         await pilot.pause()
 
@@ -81,7 +81,7 @@ def test_branch_plan(snap_compare: Compare, tmp_path: Path) -> None:
         chat = await ready(app)
         chat.composer.insert("Why does it rain?")
         await pilot.press("f6")
-        await until(lambda: isinstance(app.screen, BranchPlan) and app.screen.is_mounted)
+        await until(lambda: isinstance(app.screen, PlanDialog) and app.screen.is_mounted)
         await pilot.press("down", "space")
         await pilot.pause()
 

@@ -32,14 +32,14 @@ async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
         return
     assert probe.model is not None
     alone = 0.0
-    for branch, kind in ((False, "unrelated"), (True, "of one prompt")):
+    for shares_prefix, kind in ((False, "unrelated"), (True, "of one prompt")):
         for n in SEQUENCES:
             name = f"{n} {kind}"
             if n > probe.native.n_slots:
                 missing = f"only {probe.native.n_slots} slots fit in memory"
                 yield BenchRow(suite=SUITE, name=name, unit=RATE, missing=missing)
                 continue
-            rates = [await _together(probe, n, seed, branch=branch) for seed in range(n_reps)]
+            rates = [await _together(probe, n, seed, shares_prefix=shares_prefix) for seed in range(n_reps)]
             values = tuple(rate for rate in rates if rate)
             row = BenchRow(
                 suite=SUITE, name=name, unit=RATE, values=values, missing="" if values else "too short to measure"
@@ -53,13 +53,13 @@ async def measure(probe: Probe, n_reps: int) -> AsyncGenerator[BenchRow]:
     await probe.load()
 
 
-async def _together(probe: Probe, n: int, seed: int, *, branch: bool) -> float:
+async def _together(probe: Probe, n: int, seed: int, *, shares_prefix: bool) -> float:
     """Tokens a second of all together while all of them decode; 0 where that never was."""
 
     async def one(i: int) -> Run:
-        text = f"Write a long story about {_TOPICS[0 if branch else i]}."
+        text = f"Write a long story about {_TOPICS[0 if shares_prefix else i]}."
         sampling = SamplingParams(seed=seed * 100 + i, max_tokens=_N_TOKENS)
-        return await probe.ask(user(text), sampling, branch=branch)
+        return await probe.ask(user(text), sampling, shares_prefix=shares_prefix)
 
     runs = await asyncio.gather(*(one(i) for i in range(n)))
     begin, end = max(run.ttft_s for run in runs), min(run.finished_s for run in runs)

@@ -119,7 +119,7 @@ class Probe:
         *,
         trace_top_k: int = TRACE_TOP_K,
         speculate: bool | None = None,
-        branch: bool = False,
+        shares_prefix: bool = False,
         cacheable: bool = False,
     ) -> Run:
         """Runs one request to its end; only with `cacheable` may its state go to the cache folder.
@@ -128,7 +128,7 @@ class Probe:
         """
         ids = await self._ids(prompt) if isinstance(prompt, str) else ()
         messages = () if isinstance(prompt, str) else prompt
-        command = self._generate(messages, sampling, trace_top_k, speculate, branch)
+        command = self._generate(messages, sampling, trace_top_k, speculate, shares_prefix)
         return await self._follow(msgspec.structs.replace(command, cacheable=cacheable, prompt_ids=ids), None)
 
     async def _ids(self, text: str) -> tuple[int, ...]:
@@ -177,11 +177,11 @@ class Probe:
         sampling: SamplingParams,
         trace_top_k: int,
         speculate: bool | None = None,
-        branch: bool = False,
+        shares_prefix: bool = False,
     ) -> Generate:
         request_id = self._engine.next_request_id()
         command = Generate(request_id, tuple(messages), sampling, trace_top_k, cacheable=False)
-        return msgspec.structs.replace(command, branch=branch, speculate=speculate)
+        return msgspec.structs.replace(command, shares_prefix=shares_prefix, speculate=speculate)
 
     async def _follow(self, command: Generate, reached: asyncio.Event | None, *, in_prefill: bool = False) -> Run:
         """Reads one request to its end; `reached` is set where its abort is due."""

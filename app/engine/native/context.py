@@ -104,16 +104,16 @@ class NativeContext(NativeMemory):
         self._adapters = model.adapters.default
         self._open()
 
-    def branching(self, n_slots: int) -> NativeContext:
+    def sharing(self, n_slots: int) -> NativeContext:
         """A second context on the same model, with `n_slots` sequences that share as many cells as this one has.
 
         Raises ContextError.
         """
-        _check_room(self.kv_bytes, "for branches")
+        _check_room(self.kv_bytes, "for parallel replies")
         options = msgspec.structs.replace(self._options, n_slots=n_slots)
-        branches = NativeContext(self._model, options, self.n_ctx, pool=self.n_ctx * self.n_slots)
-        branches.partial_removal = self.partial_removal
-        return branches
+        shared = NativeContext(self._model, options, self.n_ctx, pool=self.n_ctx * self.n_slots)
+        shared.partial_removal = self.partial_removal
+        return shared
 
     def scoring(self, n_ctx: int) -> NativeContext:
         """A second context for one sequence of `n_ctx` tokens, with logits in as many rows as fit into 64 MiB.

@@ -35,7 +35,7 @@ from app.engine.text.tokenizer import Tokenizer, piece_text
 from app.protocol.commands import Generate, LoadModel, Resume, Tokenize
 from app.protocol.events import ModelReady, PromptFit, PromptRendered
 
-MAX_BRANCHES = 16
+MAX_PARALLEL = 16
 
 
 class ParallelContext:
@@ -43,7 +43,7 @@ class ParallelContext:
 
     def __init__(self, beside: NativeContext, main: Scheduler) -> None:
         """`main`: the scheduler of the context `beside`. Raises ContextError if memory is short."""
-        self.context = beside.branching(MAX_BRANCHES)
+        self.context = beside.sharing(MAX_PARALLEL)
         self.scheduler = Scheduler(self.context)
         self.scheduler.reuse.link_peer(main.reuse)
 
@@ -130,7 +130,7 @@ class ModelService:
             speculate=self._draft is not None if command.speculate is None else command.speculate,
             trace_stages=command.trace_stages,
             spans=prompt.spans,
-            shift=command.context_policy == "shift" and can_shift and not command.branch,
+            shift=command.context_policy == "shift" and can_shift and not command.shares_prefix,
             cache=CacheFacts(cacheable=command.cacheable, conversation=command.conversation),
             held=HoldState(command.n_steps),
             n_kept=prompt.n_kept,
@@ -147,7 +147,7 @@ class ModelService:
         if command.reply_text:
             begins = reply.at_start and not command.sampling.force
             sequence.forced += self.prompts.content_ids(command.reply_text, continued=not begins)
-        (self._branching() if command.branch else self._scheduler).submit(sequence)
+        (self._parallel_scheduler() if command.shares_prefix else self._scheduler).submit(sequence)
         return reply
 
     def _finder(self, command: Generate, prompt: Prompt, inside: bool) -> ThinkingFinder | None:
@@ -238,7 +238,7 @@ class ModelService:
             return sampling
         return msgspec.structs.replace(sampling, stop=(*sampling.stop, CHATML_END))
 
-    def _branching(self) -> Scheduler:
+    def _parallel_scheduler(self) -> Scheduler:
         """The scheduler for parallel replies, created on first use; the usual one if memory is short."""
         if self._parallel is None:
             try:

@@ -48,7 +48,7 @@ from app.tui.inspector.view import Section
 from app.tui.panels.column import PanelColumn
 from app.tui.panels.pages import PAGES
 from app.tui.panels.status import StatusLine
-from app.tui.parallel.controller import Branching
+from app.tui.parallel.controller import ParallelReplies
 from app.tui.step.control import StepControl
 from app.tui.step.dock import StepDock
 from app.tui.transcript.widget import Pill, Transcript
@@ -130,7 +130,7 @@ class ChatScreen(SafeScreen):
             self,
             continue_last=services.options.continue_last,
         )
-        self.branching = Branching(self.chat, self.composer, self.transcript, self.runner.pump, services.presets, self)
+        self.many = ParallelReplies(self.chat, self.composer, self.transcript, self.runner.pump, services.presets, self)
         self.reading = Reading(host, session, self.transcript, self.forking, self)
         self.watching = PanelController(
             host, session, self.meter, services.memory, self.panels, self.status_line, self.loader
@@ -170,7 +170,7 @@ class ChatScreen(SafeScreen):
             "inspect_prompt": partial(inspect, Section.PROMPT),
             "record_stages": self.reading.record_stages,
             "step": self.step.toggle,
-            "branches": self.branching.start,
+            "branches": self.many.start,
             "sibling_before": partial(self.versions.walk, -1),
             "sibling_after": partial(self.versions.walk, 1),
             "rewrite": self.forking.rewrite,

@@ -28,7 +28,7 @@ _SOURCES = {
     "reused": ("reused", "was in the cache before"),
     "restored": ("from disk", "restored from disk"),
     "copied": ("copied", "copied from another slot"),
-    "shared": ("from a branch", "computed by another branch"),
+    "shared": ("from a reply", "computed by another reply"),
 }
 _SHARED = "&"
 _WIDE = 110
@@ -37,7 +37,7 @@ _MOST_OF_A_TEXT = 4_000
 
 
 def strip(cells: Sequence[CellSpan], setting: ReplyContext, width: int) -> Line:
-    """Returns one line: a letter a kind, lower case where nothing was computed, `&` at the end of what other branches
+    """Returns one line: a letter a kind, lower case where nothing was computed, `&` at the end of what other replies
     hold too, `!` at the beginning of what is dropped next."""
     spans: list[tuple[str, str]] = []
     dropped = _dropped(cells, setting)
@@ -118,7 +118,7 @@ def _marks(cells: Sequence[CellSpan], setting: ReplyContext, width: int) -> Line
         end = "full: it ends" if setting.policy == "stop" else drop if dropped else ""
         line = ((" · ".join(filter(None, (end, f"small: {words}" if words else "all computed"))), "dim"),)
         if any(cell.n_sharers for cell in cells):
-            line = ((_SHARED, "shared"), (" shared with branches · " if long else " shared · ", "dim"), *line)
+            line = ((_SHARED, "shared"), (" shared with replies · " if long else " shared · ", "dim"), *line)
         if width_of(line) <= width:
             break
     return line
@@ -143,7 +143,7 @@ def _head(cells: Sequence[CellSpan], *, wide: bool) -> Line:
 def _row(cell: CellSpan, at: int, newest: float, *, drop: bool, wide: bool, running: bool) -> Line:
     letter, role = _KINDS[cell.kind]
     letter = letter if cell.source == "computed" else letter.lower()
-    shared = f"with {cell.n_sharers} {'branch' if cell.n_sharers == 1 else 'branches'}" if wide else str(cell.n_sharers)
+    shared = f"with {cell.n_sharers} {'reply' if cell.n_sharers == 1 else 'replies'}" if wide else str(cell.n_sharers)
     fields = (
         f"{letter}{_SHARED if cell.n_sharers else ''}{'!' if drop else ''}",
         f"{at}–{at + cell.n_tokens - 1}",
@@ -225,7 +225,7 @@ CELLS = Panel(
         lambda figures, width, height: cells_page(figures.meter, figures.model, figures.context, width, height),
         "the KV-cache",
         "Shows the model's memory as one strip: system prompt, earlier turns, this prompt, the reply, what is free. "
-        "Small letters were not computed again and & marks what other branches hold too; the list has their text and "
+        "Small letters were not computed again and & marks what other replies hold too; the list has their text and "
         "times.",
         internal=True,
     ),

@@ -14,7 +14,7 @@ from app.analysis.meter import RunMeter
 from app.domain import units
 from app.protocol.events import ModelReady
 from app.tui.panels.cells import strip
-from app.tui.parallel.state import Branch
+from app.tui.parallel.state import ParallelReply
 from app.tui.transcript.widget import Transcript
 from app.tui.widgets.bar import Bar, Segment
 from app.tui.widgets.line import Line, width_of
@@ -28,10 +28,10 @@ _ONE_LINE = 64
 class Column(Vertical):
     """One reply under its title."""
 
-    def __init__(self, number: int, branch: Branch, code_style: str) -> None:
+    def __init__(self, number: int, reply: ParallelReply, code_style: str) -> None:
         super().__init__()
         self.number = number
-        self.branch = branch
+        self.reply = reply
         self.title_bar = Bar()
         self.figure_bar = Bar()
         self._marks = (False, False)
@@ -46,7 +46,7 @@ class Column(Vertical):
 
     def flush(self) -> None:
         """Shows the text that came since the last time."""
-        self.transcript.append(self.branch.take())
+        self.transcript.append(self.reply.take())
 
     def on_resize(self) -> None:
         """Gives the figures a line of their own where they do not fit beside the title."""
@@ -58,9 +58,9 @@ class Column(Vertical):
         self._marks = (current, picked)
         mark = "▶ " if current else "  "
         # The star stands before the title, whose end a narrow column cuts off.
-        name = f"{mark}{self.number}{'★' if picked else ''} {self.branch.title}"
+        name = f"{mark}{self.number}{'★' if picked else ''} {self.reply.title}"
         style = "bold $primary" if current else ""
-        figures = [Segment(self.branch.figures, _MUTED)]
+        figures = [Segment(self.reply.figures, _MUTED)]
         self.title_bar.show([Segment(name, style, "", 2)], [] if self.figure_bar.display else figures)
         self.figure_bar.show(figures)
 
@@ -69,10 +69,10 @@ _NARROWEST = 20
 """Cells below which a strip says nothing."""
 
 
-class BranchCells(Lines):
+class ParallelCells(Lines):
     """The strip of the reply that is looked at, and what of it is shared."""
 
-    DEFAULT_CSS = "BranchCells { height: 1; padding: 0 1; }"
+    DEFAULT_CSS = "ParallelCells { height: 1; padding: 0 1; }"
 
     def compose_lines(self, meter: RunMeter, model: ModelReady | None, width: int, height: int) -> Sequence[Line]:
         """Returns the one line."""
@@ -84,8 +84,8 @@ def cells_line(meter: RunMeter, model: ModelReady | None, width: int) -> Line:
     cells = [cell for cell in meter.cells(model.n_ctx) if cell.kind != "free"] if model else []
     n_used, n_shared = (sum(cell.n_tokens for cell in some) for some in (cells, [c for c in cells if c.n_sharers]))
     n_with = max((cell.n_sharers for cell in cells), default=0)
-    branches = "branch" if n_with == 1 else "branches"
-    shared = f"& {units.count(n_shared)} shared with {n_with} {branches}" if n_shared else "none shared"
+    replies = "reply" if n_with == 1 else "replies"
+    shared = f"& {units.count(n_shared)} shared with {n_with} {replies}" if n_shared else "none shared"
     counts: Line = ((f"  {units.count(n_used)} cells, ", "dim"), (shared, "shared" if n_shared else "dim"))
     room = width - 3 - width_of(counts)
     head: Line = (("KV ", "title"),)
@@ -121,14 +121,14 @@ def arrange(n: int, width: int, height: int) -> Arrangement:
     return Arrangement(1, 1)
 
 
-def tab_segments(branches: list[Branch], current: int, picked: int | None) -> list[Segment]:
+def tab_segments(replies: list[ParallelReply], current: int, picked: int | None) -> list[Segment]:
     """Returns the tabs: number, speed, and a mark on the one that is shown and the one that was picked."""
     segments: list[Segment] = []
-    for index, branch in enumerate(branches):
+    for index, reply in enumerate(replies):
         mark = "▶" if index == current else " "
         star = "★" if index == picked else ""
         style = "bold $primary" if index == current else "$foreground-muted"
         segments.append(
-            Segment(f"{mark}{index + 1}{star} {units.tps(branch.tps)}", style, f"screen.show({index})", 9 - index)
+            Segment(f"{mark}{index + 1}{star} {units.tps(reply.tps)}", style, f"screen.show({index})", 9 - index)
         )
     return segments

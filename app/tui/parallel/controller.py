@@ -14,13 +14,13 @@ from app.session.events import MessageReturned, MessageStored, StoreFailed
 from app.session.send_queue import Chat
 from app.tui.common.frame_rate import Pump
 from app.tui.common.host import ChatHost
-from app.tui.parallel.plan import BranchPlan
-from app.tui.parallel.screen import BranchesScreen
+from app.tui.parallel.plan import PlanDialog
+from app.tui.parallel.screen import ParallelScreen
 from app.tui.transcript.widget import Transcript
 from app.tui.widgets.composer import Composer
 
 
-class Branching:
+class ParallelReplies:
     """Runs the dialog, the screen and the requests of several replies, one batch at a time."""
 
     def __init__(
@@ -54,17 +54,17 @@ class Branching:
             self._host.announce("The engine is busy. Try again when the reply has ended.")
             return
         presets = {**self._presets, session.settings.preset.name: session.settings.preset}
-        plan = await self._host.ask(BranchPlan(prompt, message is None, presets, session.settings.preset.name))
+        plan = await self._host.ask(PlanDialog(prompt, message is None, presets, session.settings.preset.name))
         if plan is None or not self._chat.can_send:
             return
         if message is not None:
             self._composer.take_draft()
-        self._chat.run(self._run(prompt, message, variants(plan.presets, plan.n_branches)))
+        self._chat.run(self._run(prompt, message, variants(plan.presets, plan.n_replies)))
 
     async def _run(self, prompt: str, message: UserMessage | None, presets: list[Preset]) -> None:
         session = self._chat.session
         before = session.branch[-1] if message is None and session.branch[-1].role is Role.ASSISTANT else None
-        screen = BranchesScreen(
+        screen = ParallelScreen(
             prompt, presets, session.stop, self._pump.shortest_s, self._transcript.code_style, session.engine.model
         )
         streaming = asyncio.create_task(self._stream(screen, message, presets))
@@ -82,9 +82,9 @@ class Branching:
         finally:
             self._host.show_branch(session.branch)
 
-    async def _stream(self, screen: BranchesScreen, message: UserMessage | None, presets: list[Preset]) -> None:
+    async def _stream(self, screen: ParallelScreen, message: UserMessage | None, presets: list[Preset]) -> None:
         try:
-            async with aclosing(self._chat.session.branches(message, presets)) as stream:
+            async with aclosing(self._chat.session.parallel(message, presets)) as stream:
                 async for index, event in stream:
                     if isinstance(event, StoreFailed):
                         self._host.announce(f"Not saved: {event.message}")

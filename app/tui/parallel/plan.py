@@ -19,24 +19,24 @@ from app.domain.text import one_line
 from app.tui.common.safe import Dialog
 from app.tui.dialogs.picker import FRAME, LOW, MAX_WIDTH, WIDTH
 
-MIN_BRANCHES, MAX_BRANCHES = 2, 8
+MIN_REPLIES, MAX_REPLIES = 2, 8
 
 
 @dataclass(frozen=True)
-class BranchesPlan:
+class ParallelPlan:
     """What the user asked for."""
 
     presets: tuple[Preset, ...]
     n: int
 
     @property
-    def n_branches(self) -> int:
+    def n_replies(self) -> int:
         """How many replies: every preset at least once, never fewer than two."""
-        return min(MAX_BRANCHES, max(self.n, len(self.presets), MIN_BRANCHES))
+        return min(MAX_REPLIES, max(self.n, len(self.presets), MIN_REPLIES))
 
     def words(self) -> str:
         """Returns the plan in words."""
-        n, k = self.n_branches, len(self.presets)
+        n, k = self.n_replies, len(self.presets)
         if k == 1:
             greedy = self.presets[0].sampling.temperature == 0
             return f"{n} replies of one preset" + (
@@ -52,7 +52,7 @@ _N_NAME = 23
 """Cells of a row before the description."""
 
 
-class BranchPlan(Dialog[BranchesPlan]):
+class PlanDialog(Dialog[ParallelPlan]):
     """Result: the plan; None when it is left."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -62,7 +62,7 @@ class BranchPlan(Dialog[BranchesPlan]):
         Binding("enter", "start", show=False, priority=True),
     ]
 
-    DEFAULT_CSS = "BranchPlan OptionList:focus { background-tint: $foreground 0%; }"
+    DEFAULT_CSS = "PlanDialog OptionList:focus { background-tint: $foreground 0%; }"
 
     def __init__(self, prompt: str, again: bool, presets: Mapping[str, Preset], current: str) -> None:
         """`prompt` is what will be answered, `again` whether it was answered before."""
@@ -105,14 +105,14 @@ class BranchPlan(Dialog[BranchesPlan]):
         self._show()
 
     @property
-    def plan(self) -> BranchesPlan:
+    def plan(self) -> ParallelPlan:
         """What would be started now."""
-        return BranchesPlan(tuple(self._presets[name] for name in self._checked), self._n)
+        return ParallelPlan(tuple(self._presets[name] for name in self._checked), self._n)
 
     def action_count(self, by: int) -> None:
         """Makes them more or fewer; each chosen preset has one at least."""
-        least = max(MIN_BRANCHES, len(self._checked))
-        self._n = max(least, min(MAX_BRANCHES, self.plan.n_branches + by))
+        least = max(MIN_REPLIES, len(self._checked))
+        self._n = max(least, min(MAX_REPLIES, self.plan.n_replies + by))
         self._show()
 
     def action_check(self) -> None:
@@ -127,7 +127,7 @@ class BranchPlan(Dialog[BranchesPlan]):
     def on_key(self, event: events.Key) -> None:
         """Takes a number."""
         char = event.character or ""
-        if char.isascii() and char.isdigit() and MIN_BRANCHES <= int(char) <= MAX_BRANCHES:
+        if char.isascii() and char.isdigit() and MIN_REPLIES <= int(char) <= MAX_REPLIES:
             event.stop()
             self._n = int(char)
             self._show()
@@ -139,14 +139,14 @@ class BranchPlan(Dialog[BranchesPlan]):
     def _toggle(self, name: str) -> None:
         if name in self._checked and len(self._checked) > 1:
             self._checked.remove(name)
-        elif name not in self._checked and name in self._presets and len(self._checked) < MAX_BRANCHES:
+        elif name not in self._checked and name in self._presets and len(self._checked) < MAX_REPLIES:
             self._checked.append(name)
         self._show()
 
     def _show(self) -> None:
         plan = self.plan
         self.query_one("#plan-words", Static).update(
-            Content.assemble(("◂ ", "$accent"), (str(plan.n_branches), "bold"), (" ▸  ", "$accent"), plan.words(), "\n")
+            Content.assemble(("◂ ", "$accent"), (str(plan.n_replies), "bold"), (" ▸  ", "$accent"), plan.words(), "\n")
         )
         options = self.query_one(OptionList)
         for name in self._presets:

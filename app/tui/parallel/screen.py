@@ -17,8 +17,8 @@ from app.domain.text import one_line
 from app.protocol.events import GenerationFinished, ModelReady, SlotsHeld
 from app.session.events import ReplyFinished, ReplyStarted, TurnEvent
 from app.tui.common.safe import Dialog
-from app.tui.parallel.column import BranchCells, Column, arrange, tab_segments
-from app.tui.parallel.state import Branch, BranchPump, together_tps
+from app.tui.parallel.column import Column, ParallelCells, arrange, tab_segments
+from app.tui.parallel.state import ParallelPump, ParallelReply, together_tps
 from app.tui.transcript.notes import end_note, failed, waits
 from app.tui.widgets.bar import Bar, Segment
 
@@ -27,7 +27,7 @@ _HEAD = 54
 """Cells of the head line beside the prompt."""
 
 
-class BranchesScreen(Dialog[int]):
+class ParallelScreen(Dialog[int]):
     """Result: the index of the reply to go on with; None when none was picked."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -36,19 +36,19 @@ class BranchesScreen(Dialog[int]):
         Binding("enter", "pick", show=False, priority=True),
     ]
     DEFAULT_CSS = """
-    BranchesScreen { align: left top; background: $background; }
-    BranchesScreen #together { background: $panel; }
-    BranchesScreen #tabs { display: none; }
-    BranchesScreen.-tabs #tabs { display: block; }
-    BranchesScreen Grid { height: 1fr; grid-gutter: 0; }
-    BranchesScreen Column { height: 1fr; border-top: solid $panel; padding: 0 1; }
-    BranchesScreen Column.-current { border-top: heavy $primary; }
-    BranchesScreen Transcript {
+    ParallelScreen { align: left top; background: $background; }
+    ParallelScreen #together { background: $panel; }
+    ParallelScreen #tabs { display: none; }
+    ParallelScreen.-tabs #tabs { display: block; }
+    ParallelScreen Grid { height: 1fr; grid-gutter: 0; }
+    ParallelScreen Column { height: 1fr; border-top: solid $panel; padding: 0 1; }
+    ParallelScreen Column.-current { border-top: heavy $primary; }
+    ParallelScreen Transcript {
         scrollbar-background: $background; scrollbar-background-hover: $background;
         scrollbar-background-active: $background; scrollbar-color: $panel;
     }
-    BranchesScreen.-tabs Column { display: none; }
-    BranchesScreen.-tabs Column.-current { display: block; }
+    ParallelScreen.-tabs Column { display: none; }
+    ParallelScreen.-tabs Column.-current { display: block; }
     """
 
     def __init__(
@@ -64,9 +64,9 @@ class BranchesScreen(Dialog[int]):
         super().__init__()
         self._prompt = prompt
         self._stop = stop
-        self._branches = [Branch(preset) for preset in presets]
-        self._columns = [Column(number, branch, code_style) for number, branch in enumerate(self._branches, 1)]
-        self._pump = BranchPump(self._flush, self._refresh_figures)
+        self._replies = [ParallelReply(preset) for preset in presets]
+        self._columns = [Column(number, reply, code_style) for number, reply in enumerate(self._replies, 1)]
+        self._pump = ParallelPump(self._flush, self._refresh_figures)
         self._pump.shortest_s = pump_s
         self.current = 0
         self.picked: int | None = None
@@ -74,8 +74,8 @@ class BranchesScreen(Dialog[int]):
         self._head = Bar(separator=" · ", id="together")
         self._tabs = Bar(separator="  ", id="tabs")
         self._model = model
-        self._cells = BranchCells(id="branch-cells")
-        self._keys = Bar(id="branch-keys")
+        self._cells = ParallelCells(id="parallel-cells")
+        self._keys = Bar(id="parallel-keys")
 
     def compose(self) -> ComposeResult:
         """Lays the widgets out."""
@@ -113,19 +113,19 @@ class BranchesScreen(Dialog[int]):
     @property
     def replies(self) -> list[Message | None]:
         """The replies as they ended; None for one that never began."""
-        return [branch.finished or branch.message for branch in self._branches]
+        return [reply.finished or reply.message for reply in self._replies]
 
     # What comes
 
     def fold(self, index: int, event: TurnEvent) -> None:
         """Shows one event of one reply."""
         column = self._columns[index]
-        self._branches[index].fold(event)
+        self._replies[index].fold(event)
         if isinstance(event, ReplyStarted):
             column.transcript.begin_reply(event.message)
         elif isinstance(event, SlotsHeld):
             column.transcript.notice(waits(event))
-        elif isinstance(event, GenerationFinished) and event.error and self._branches[index].message is None:
+        elif isinstance(event, GenerationFinished) and event.error and self._replies[index].message is None:
             column.transcript.notice("\n".join(filter(None, (event.error, event.hint))), failed=True)
         elif isinstance(event, ReplyFinished):
             column.flush()
@@ -168,7 +168,7 @@ class BranchesScreen(Dialog[int]):
         self.action_show(index)
 
     def _complete(self, index: int) -> bool:
-        return self._branches[index].finished is not None or not self.running
+        return self._replies[index].finished is not None or not self.running
 
     def _go_on_with(self, index: int) -> None:
         # It is the uppermost screen that a dismissal closes: the help above, or the second time the chat beneath.
@@ -216,14 +216,14 @@ class BranchesScreen(Dialog[int]):
     def _refresh_figures(self) -> None:
         for index, column in enumerate(self._columns):
             column.show_title(index == self.current, index == self.picked)
-        self._tabs.show(tab_segments(self._branches, self.current, self.picked))
-        self._cells.update(self._branches[self.current].meter, self._model)
+        self._tabs.show(tab_segments(self._replies, self.current, self.picked))
+        self._cells.update(self._replies[self.current].meter, self._model)
         left = [
-            Segment(f"{len(self._branches)} replies", "bold $primary", "", 4),
-            Segment(f"{units.rate(together_tps(self._branches))} together", "$accent", "", 3),
+            Segment(f"{len(self._replies)} replies", "bold $primary", "", 4),
+            Segment(f"{units.rate(together_tps(self._replies))} together", "$accent", "", 3),
             Segment(one_line(self._prompt, max(1, self.size.width - _HEAD)), _MUTED, "", 1),
         ]
-        n_running = sum(branch.finished is None for branch in self._branches) if self.running else 0
+        n_running = sum(reply.finished is None for reply in self._replies) if self.running else 0
         state = (
             Segment(f"◉ {n_running} replying", "$accent", "", 9) if n_running else Segment("● done", "$success", "", 9)
         )

@@ -23,7 +23,7 @@ from app.session.events import (
 from app.tui.common.frame_rate import Pump
 
 
-class Branch:
+class ParallelReply:
     """One of the replies."""
 
     def __init__(self, preset: Preset) -> None:
@@ -71,19 +71,19 @@ class Branch:
         return text
 
 
-def together_tps(branches: list[Branch]) -> float | None:
+def together_tps(replies: list[ParallelReply]) -> float | None:
     """Returns tokens per second of all replies together: now while any runs, in the end the average of them all.
 
     That is the tokens of each after its first, over the longest time that one of them took.
     """
-    if any(branch.meter.phase is Phase.DECODE for branch in branches):
-        return sum(branch.tps or 0.0 for branch in branches if branch.meter.phase is Phase.DECODE) or None
-    longest_ms = max((branch.meter.decode_ms for branch in branches), default=0.0)
-    n_tokens = sum(max(0, branch.meter.n_generated - 1) for branch in branches)
+    if any(reply.meter.phase is Phase.DECODE for reply in replies):
+        return sum(reply.tps or 0.0 for reply in replies if reply.meter.phase is Phase.DECODE) or None
+    longest_ms = max((reply.meter.decode_ms for reply in replies), default=0.0)
+    n_tokens = sum(max(0, reply.meter.n_generated - 1) for reply in replies)
     return n_tokens / longest_ms * 1000 if longest_ms and n_tokens else None
 
 
-class BranchPump(Pump):
+class ParallelPump(Pump):
     """Each reply keeps its own text; `flush` shows what has come of those that are seen."""
 
     def __init__(self, flush: Callable[[], None], tick: Callable[[], None]) -> None:

@@ -16,7 +16,7 @@ from app.tui.common.views import VIEWS
 from app.tui.dialogs.help import Help
 from app.tui.dialogs.pickers import Palette
 from app.tui.inspector.screen import InspectorScreen
-from app.tui.parallel.plan import BranchPlan
+from app.tui.parallel.plan import PlanDialog
 from app.tui.watch.screen import WatchScreen
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import answered, make_app, ready, until
@@ -98,10 +98,10 @@ async def test_over_a_dialog_and_in_the_chat_it_shows_the_keys(tmp_path: Path) -
         await pilot.press("escape")
         await until(lambda: app.screen is chat)
         await pilot.press("f6")
-        await until(lambda: isinstance(app.screen, BranchPlan))
+        await until(lambda: isinstance(app.screen, PlanDialog))
         assert (await helped(app, pilot))[0] == "Keys"
         await pilot.press("escape")
-        await until(lambda: isinstance(app.screen, BranchPlan))
+        await until(lambda: isinstance(app.screen, PlanDialog))
 
 
 async def test_the_key_pressed_twice_at_once_opens_one_help(tmp_path: Path) -> None:

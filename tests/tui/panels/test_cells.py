@@ -156,10 +156,10 @@ def test_the_marks_explain_all_that_is_marked_and_nothing_else():
         end = GenerationFinished(1, FinishReason.LENGTH, Usage(20, 20, 0), Timings(), cells=cells)
         return text(cells_forms(meter(end), MODEL, ReplyContext(policy=policy), 60)[0][-1])
 
-    assert marks(*cells) == "! dropped next · small: from a branch, reused"
-    assert marks(cells[0], cells[2]) == "small: computed by another branch"
+    assert marks(*cells) == "! dropped next · small: from a reply, reused"
+    assert marks(cells[0], cells[2]) == "small: computed by another reply"
     assert marks(CellSpan("system", 10, "computed"), cells[2]) == "all computed"
-    assert marks(*cells, policy="stop") == "full: it ends · small: from a branch, reused"
+    assert marks(*cells, policy="stop") == "full: it ends · small: from a reply, reused"
 
 
 def test_opened_it_lists_the_spans_with_their_texts():
@@ -210,20 +210,20 @@ NARROW = """\
 KV-CACHE                                                    40 of 100 · 40 %
 sssssss&!eeeeeeeeee&EEEPPPPRRR··············································
 S system E earlier P prompt R reply · free
-& shared · ! dropped next · small: from disk, from a branch
+& shared · ! dropped next · small: from disk, from a reply
 
    cells       tokens  what    from          &   at 14 Nov              took
 s& 0–9             10  system  from disk     3   13 Nov 23                 –
-e&!10–25           16  earlier from a branch 3   22:12:05–22:12:20         –
+e&!10–25           16  earlier from a reply  3   22:12:05–22:12:20         –
 E  26–29            4  earlier computed          22:13:20             8.0 ms
 P  30–35            6  prompt  computed          22:13:20            12.0 ms
 R  36–39            4  reply   computed          22:13:21–now        40.0 ms"""
 WIDE = """\
-& shared with branches · ! dropped next · small: restored from disk, computed by another branch
+& shared with replies · ! dropped next · small: restored from disk, computed by another reply
 
    cells            tokens  what     from                             shared           at 14 Nov 2023           took
-s& 0–9                  10  system   restored from disk               with 3 branches  13 Nov 23                   –
-e&!10–25                16  earlier  computed by another branch       with 3 branches  22:12:05–22:12:20           –
+s& 0–9                  10  system   restored from disk               with 3 replies   13 Nov 23                   –
+e&!10–25                16  earlier  computed by another reply        with 3 replies   22:12:05–22:12:20           –
 E  26–29                 4  earlier  computed for this reply                           22:13:20               8.0 ms
 P  30–35                 6  prompt   computed for this reply                           22:13:20              12.0 ms
 R  36–39                 4  reply    computed for this reply                           22:13:21–now          40.0 ms"""
@@ -239,9 +239,9 @@ def test_opened_it_shows_what_is_shared_and_when_each_span_was_computed(width, f
 
 def test_the_panel_shows_that_cells_are_shared():
     lines = cells_forms(meter(PREFILL, tokens(3), CellsReported(1, REPORTED)), MODEL, ReplyContext(), 60)[0]
-    assert text(lines[-1]) == "& shared · full: it ends · small: from disk, from a branch"
+    assert text(lines[-1]) == "& shared · full: it ends · small: from disk, from a reply"
     lines = cells_forms(meter(PREFILL, CellsReported(1, REPORTED)), MODEL, ReplyContext(policy="shift"), 36)[0]
-    assert text(lines[-1]) == "& shared · ! dropped · small: from disk, from a branch"
+    assert text(lines[-1]) == "& shared · ! dropped · small: from disk, from a reply"
     assert text(lines[1]).startswith("sss&!eeee&E")
 
 

@@ -7,39 +7,39 @@ from textual.pilot import Pilot
 from app.tui.app import TokscopeApp
 from app.tui.chat.screen import ChatScreen
 from app.tui.parallel.column import Column
-from app.tui.parallel.plan import BranchPlan
-from app.tui.parallel.screen import BranchesScreen
+from app.tui.parallel.plan import PlanDialog
+from app.tui.parallel.screen import ParallelScreen
 from app.tui.widgets.bar import Bar
 from tests.fakes.chat_app import until
 from tests.fakes.scripted_engine import ScriptedEngine
 
 
-async def planned(app: TokscopeApp, pilot: Pilot[int], *keys: str) -> BranchesScreen:
+async def planned(app: TokscopeApp, pilot: Pilot[int], *keys: str) -> ParallelScreen:
     """The replies on their way, after these keys in the dialog."""
     engine = app.services.engine
     assert isinstance(engine, ScriptedEngine)
     n_before = len(engine.requests)
     await pilot.press("f6")
-    await until(lambda: isinstance(app.screen, BranchPlan) and app.screen.is_mounted)
+    await until(lambda: isinstance(app.screen, PlanDialog) and app.screen.is_mounted)
     await pilot.press(*keys, "enter")
-    await until(lambda: isinstance(app.screen, BranchesScreen) and app.screen.is_mounted)
+    await until(lambda: isinstance(app.screen, ParallelScreen) and app.screen.is_mounted)
     screen = app.screen
-    assert isinstance(screen, BranchesScreen)
+    assert isinstance(screen, ParallelScreen)
     await until(lambda: len(engine.requests) == n_before + len(screen.query(Column)))
     return screen
 
 
-def texts(screen: BranchesScreen) -> list[str]:
+def texts(screen: ParallelScreen) -> list[str]:
     for column in screen.query(Column):
         column.flush()
     return [column.transcript.last_reply() for column in screen.query(Column)]
 
 
-def line(screen: BranchesScreen, name: str) -> str:
+def line(screen: ParallelScreen, name: str) -> str:
     return screen.query_one(f"#{name}", Bar).text
 
 
-async def all_done(screen: BranchesScreen) -> None:
+async def all_done(screen: ParallelScreen) -> None:
     await until(lambda: not screen.running)
 
 

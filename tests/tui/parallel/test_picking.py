@@ -102,7 +102,7 @@ async def test_the_one_that_is_awaited_may_change(tmp_path: Path) -> None:
         assert (screen.picked, screen.current) == (1, 1)
         await pilot.press("4")
         assert (screen.picked, screen.current) == (3, 3)
-        assert "★ continues with 4 when it is complete" in line(screen, "branch-keys")
+        assert "★ continues with 4 when it is complete" in line(screen, "parallel-keys")
         assert [("★" in column.title_bar.text) for column in screen.query(Column)] == [False, False, False, True]
         engine.run_free()
         await until(lambda: contents(chat) == ["count", FOUR[3]] and not chat.chat.running)

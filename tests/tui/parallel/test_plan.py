@@ -8,40 +8,40 @@ from app.domain.parameters import N_SEEDS
 from app.domain.sampling import Preset, SamplingParams
 from app.session.active_turns import variants
 from app.tui.parallel.column import Arrangement, arrange
-from app.tui.parallel.plan import BranchesPlan
+from app.tui.parallel.plan import ParallelPlan
 
 WARM, OWN = Preset(name="warm"), Preset(name="own", sampling=SamplingParams(seed=7))
 GREEDY = Preset(name="greedy", sampling=SamplingParams(temperature=0.0))
 
 
-def seeds(plan: BranchesPlan, first: int) -> list[tuple[str, int | None]]:
-    return [(preset.name, preset.sampling.seed) for preset in variants(plan.presets, plan.n_branches, first)]
+def seeds(plan: ParallelPlan, first: int) -> list[tuple[str, int | None]]:
+    return [(preset.name, preset.sampling.seed) for preset in variants(plan.presets, plan.n_replies, first)]
 
 
 def test_one_preset_gets_seeds_that_follow_each_other() -> None:
-    assert seeds(BranchesPlan((WARM,), 3), 41) == [("warm", 41), ("warm", 42), ("warm", 43)]
-    assert seeds(BranchesPlan((WARM,), 2), N_SEEDS - 1) == [("warm", N_SEEDS - 1), ("warm", 0)]
+    assert seeds(ParallelPlan((WARM,), 3), 41) == [("warm", 41), ("warm", 42), ("warm", 43)]
+    assert seeds(ParallelPlan((WARM,), 2), N_SEEDS - 1) == [("warm", N_SEEDS - 1), ("warm", 0)]
 
 
 def test_a_presets_own_seed_is_where_its_seeds_begin() -> None:
-    assert seeds(BranchesPlan((OWN,), 2), 41) == [("own", 7), ("own", 8)]
+    assert seeds(ParallelPlan((OWN,), 2), 41) == [("own", 7), ("own", 8)]
 
 
 def test_several_presets_take_turns_with_the_same_seed_in_each_round() -> None:
-    assert seeds(BranchesPlan((WARM, OWN, GREEDY), 4), 41) == [("warm", 41), ("own", 7), ("greedy", 41), ("warm", 42)]
+    assert seeds(ParallelPlan((WARM, OWN, GREEDY), 4), 41) == [("warm", 41), ("own", 7), ("greedy", 41), ("warm", 42)]
 
 
 def test_every_preset_comes_once_at_least_and_eight_is_the_most() -> None:
-    assert BranchesPlan((WARM, OWN, GREEDY), 2).n_branches == 3
-    assert BranchesPlan((WARM,), 1).n_branches == 2
-    assert BranchesPlan((WARM,), 20).n_branches == 8
+    assert ParallelPlan((WARM, OWN, GREEDY), 2).n_replies == 3
+    assert ParallelPlan((WARM,), 1).n_replies == 2
+    assert ParallelPlan((WARM,), 20).n_replies == 8
 
 
 def test_the_plan_in_words() -> None:
-    assert BranchesPlan((WARM,), 4).words() == "4 replies of one preset, each with another seed"
-    assert BranchesPlan((GREEDY,), 4).words() == "4 replies of one preset; greedy, so all will be the same"
-    assert BranchesPlan((WARM, OWN), 2).words() == "2 replies of 2 presets"
-    assert BranchesPlan((WARM, OWN), 4).words() == "4 replies of 2 presets, in turn"
+    assert ParallelPlan((WARM,), 4).words() == "4 replies of one preset, each with another seed"
+    assert ParallelPlan((GREEDY,), 4).words() == "4 replies of one preset; greedy, so all will be the same"
+    assert ParallelPlan((WARM, OWN), 2).words() == "2 replies of 2 presets"
+    assert ParallelPlan((WARM, OWN), 4).words() == "4 replies of 2 presets, in turn"
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from app.domain.conversation import ReplyState, UserMessage
 from app.domain.generation import CellSpan, FinishReason
 from app.protocol.commands import Generate
 from app.protocol.events import GenerationEvent
-from app.tui.parallel.column import BranchCells, Column
-from app.tui.parallel.plan import BranchPlan
+from app.tui.parallel.column import Column, ParallelCells
+from app.tui.parallel.plan import PlanDialog
 from tests.fakes.chat_app import answered, contents, make_app, ready, reported, shown, until
 from tests.fakes.engine_events import make_finished
 from tests.fakes.scripted_engine import ScriptedEngine
@@ -44,7 +44,7 @@ async def test_what_is_in_the_composer_is_answered_four_times_and_one_is_picked(
         seeds = [request.sampling.seed for request in engine.requests]
         assert len(seeds) == 4
         assert all(seed == (seeds[0] or 0) + n for n, seed in enumerate(seeds))
-        assert [request.branch for request in engine.requests] == [True] * 4
+        assert [request.shares_prefix for request in engine.requests] == [True] * 4
         assert not screen.has_class("-tabs")
         assert chat.composer.text == ""
         await pilot.press("2")
@@ -105,11 +105,11 @@ async def test_while_they_run_it_is_seen_how_many_cells_they_share(tmp_path: Pat
         await ready(app)
         await pilot.press(*"count")
         screen = await planned(app, pilot)
-        cells = screen.query_one(BranchCells)
+        cells = screen.query_one(ParallelCells)
         await engine.release(4)  # the prefills
-        await until(lambda: cells.shown[0].rstrip().endswith("  19 cells, & 10 shared with 1 branch"))
+        await until(lambda: cells.shown[0].rstrip().endswith("  19 cells, & 10 shared with 1 reply"))
         await engine.release(8)
-        await until(lambda: cells.shown[0].rstrip().endswith("  20 cells, & 10 shared with 3 branches"))
+        await until(lambda: cells.shown[0].rstrip().endswith("  20 cells, & 10 shared with 3 replies"))
         assert cells.shown[0].startswith("KV PPP")
         await pilot.press("right")
         await until(lambda: cells.shown[0].startswith("KV ppp"))
@@ -124,12 +124,12 @@ async def test_different_presets_take_turns(tmp_path: Path) -> None:
         await ready(app)
         await pilot.press(*"count")
         await pilot.press("f6")
-        await until(lambda: isinstance(app.screen, BranchPlan) and app.screen.is_mounted)
+        await until(lambda: isinstance(app.screen, PlanDialog) and app.screen.is_mounted)
         await pilot.press("left", "left", "down", "down", "space")
         plan = app.screen
-        assert isinstance(plan, BranchPlan)
+        assert isinstance(plan, PlanDialog)
         assert [preset.name for preset in plan.plan.presets] == ["balanced", "precise"]
-        assert plan.plan.n_branches == 2
+        assert plan.plan.n_replies == 2
         await pilot.press("left", "enter")
         await until(lambda: len(engine.requests) == 2)
         temperatures = [request.sampling.temperature for request in engine.requests]
@@ -198,7 +198,7 @@ async def test_one_picked_early_is_awaited_and_the_others_are_stopped(tmp_path: 
         await engine.release(4)
         await until(lambda: texts(screen) == ["one", "uno"])
         await pilot.press("2")
-        await until(lambda: "★ continues with 2 when it is complete" in line(screen, "branch-keys"))
+        await until(lambda: "★ continues with 2 when it is complete" in line(screen, "parallel-keys"))
         engine.run_free()
         await until(lambda: contents(chat) == ["count", "uno dos"] and not chat.chat.running)
         assert chat.chat.session.branch[-1].state is ReplyState.DONE

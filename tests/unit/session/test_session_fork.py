@@ -235,7 +235,7 @@ async def test_one_at_a_time(store: Store):
     session, engine, old = await with_reply(store, gated=True)
     async with aclosing(session.fork(old, 1)) as events:
         await anext(events)
-        for other in (session.fork(old, 1), session.rewrite(old, "x"), session.branches(UserMessage("y"), [PRESET])):
+        for other in (session.fork(old, 1), session.rewrite(old, "x"), session.parallel(UserMessage("y"), [PRESET])):
             with pytest.raises(RuntimeError):
                 await anext(other)
         with pytest.raises(RuntimeError):

@@ -35,7 +35,11 @@ async def test_the_replies_are_siblings_of_one_message(store: Store):
     replies = await children(store, session.conversation.id, asked.id)
     assert [message.content for message in replies] == ["first one", "second", "third"]
     assert [message.generation.seed for message in replies] == [7, 8, 9]
-    assert [(request.branch, request.sampling.seed) for request in engine.requests] == [(True, 7), (True, 8), (True, 9)]
+    assert [(request.shares_prefix, request.sampling.seed) for request in engine.requests] == [
+        (True, 7),
+        (True, 8),
+        (True, 9),
+    ]
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -93,9 +97,9 @@ async def test_one_may_die_and_all_are_reported(store: Store):
 async def test_replies_with_presets_of_their_own(store: Store):
     session, engine = session_with(store, "cool", "warm", "other")
     warm = Preset(name="warm", system="Be warm.", sampling=SamplingParams(temperature=1.5, seed=3))
-    events = await all_of(session.branches(UserMessage("Hello"), [PRESET, warm]))
+    events = await all_of(session.parallel(UserMessage("Hello"), [PRESET, warm]))
     assert [event.message.content for _, event in events if isinstance(event, MessageStored)] == ["Hello"]
-    assert [(request.branch, request.sampling) for request in engine.requests] == [
+    assert [(request.shares_prefix, request.sampling) for request in engine.requests] == [
         (True, PRESET.sampling),
         (True, warm.sampling),
     ]
@@ -115,10 +119,10 @@ async def test_replies_with_presets_of_their_own(store: Store):
 
 async def test_the_last_message_is_answered_again_by_several(store: Store):
     session, engine = session_with(store, "old", "a", "b")
-    assert await all_of(session.branches(None, [PRESET, PRESET])) == []
+    assert await all_of(session.parallel(None, [PRESET, PRESET])) == []
     assert engine.requests == []
     await all_of(session.send(UserMessage("q")))
-    events = await all_of(session.branches(None, [PRESET, PRESET]))
+    events = await all_of(session.parallel(None, [PRESET, PRESET]))
     assert not any(isinstance(event, MessageStored) for _, event in events)
     assert [message.content for message in await siblings(session, session.branch[-1])] == ["old", "a", "b"]
     assert len(session.branch) == 2

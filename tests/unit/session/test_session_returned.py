@@ -83,7 +83,7 @@ async def test_it_is_forgotten_only_after_it_was_handed_over(store: Store, monke
 async def test_several_replies_that_never_begin_return_it_once(store: Store, monkeypatch):
     session, engine = session_with(store)
     refuse(engine, monkeypatch)
-    events = await all_of(session.branches(UserMessage("q"), variants([PRESET], 3)))
+    events = await all_of(session.parallel(UserMessage("q"), variants([PRESET], 3)))
     assert [(index, type(event).__name__) for index, event in events][-1] == (0, "MessageReturned")
     assert returned([event for _, event in events]) == ["q"]
     assert await store.conversations() == []

@@ -76,7 +76,7 @@ async def test_without_a_turn_nothing_is_held(store: Store):
 async def test_several_replies_at_once_do_not_wait_for_steps(store: Store):
     session, engine = session_with(store, "one", "two", "three")
     session.settings = replace(session.settings, step_from_start=True)
-    await all_of(session.branches(UserMessage("q"), [PRESET, PRESET]))
+    await all_of(session.parallel(UserMessage("q"), [PRESET, PRESET]))
     assert [request.n_steps for request in engine.requests] == [None, None]
     session.settings = replace(session.settings, step_from_start=False)
     await all_of(session.fork(session.branch[-1], 1, n_steps=9))

@@ -36,7 +36,7 @@ def test_text_comes_under_headings_in_order(tok) -> None:
     outcome = tok("ask", "x", "-n", "2", "--seed", "7", engine=engine)
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out == "[1/2 · seed 7]\none two three\n\n[2/2 · seed 8]\nuno\n"
-    assert [request.branch for request in engine.requests] == [True, True]
+    assert [request.shares_prefix for request in engine.requests] == [True, True]
 
 
 def test_what_the_engine_says_of_the_prompt_is_reported_once(tok) -> None:
@@ -44,10 +44,10 @@ def test_what_the_engine_says_of_the_prompt_is_reported_once(tok) -> None:
     assert tok("ask", "x", "-n", "2", engine=engine).err == "tok: no template\n"
 
 
-def test_one_answer_is_no_branch_and_has_no_heading(tok) -> None:
+def test_one_answer_is_alone_and_has_no_heading(tok) -> None:
     engine = ScriptedEngine(["one"])
     assert tok("ask", "x", "-n", "1", engine=engine).out == "one\n"
-    assert not engine.requests[0].branch
+    assert not engine.requests[0].shares_prefix
 
 
 def test_json_has_choices_and_an_aggregate(tok, model) -> None:

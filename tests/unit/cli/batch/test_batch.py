@@ -114,7 +114,7 @@ def test_a_line_overrides_the_flags_and_they_the_preset(tok, files: Files) -> No
     assert (first.temperature, first.max_tokens, first.min_p) == (0.3, 9, 0.1)
     assert (second.temperature, second.max_tokens, second.stop) == (0.0, 9, (".",))
     assert json.loads(second.json_schema) == {"type": "array"}
-    assert all(request.speculate and not request.branch for request in engine.requests)
+    assert all(request.speculate and not request.shares_prefix for request in engine.requests)
 
 
 def test_messages_and_system_prompts(tok, files: Files) -> None:
