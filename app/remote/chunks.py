@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 from msgspec import Struct
@@ -9,7 +10,7 @@ from msgspec import Struct
 from app.domain.generation import Stop
 from app.domain.text import one_line
 from app.remote.errors import StreamError
-from app.remote.fields import JsonTable, count, number, table, tables, text
+from app.remote.fields import JsonTable, as_float, count, number, table, tables, text
 
 LOWEST_LOGPROB = -9000.0
 """Below it a number stands for minus infinity: vLLM sends -9999, llama-server the lowest float."""
@@ -112,8 +113,8 @@ def _tokens(entries: list[JsonTable]) -> tuple[LikelyToken, ...]:
 
 
 def _token(entry: JsonTable) -> LikelyToken | None:
-    logprob = entry.get("logprob")
-    if not isinstance(logprob, int | float) or "token" not in entry:
+    logprob, token_id = as_float(entry.get("logprob")), count(entry, "id")
+    if math.isnan(logprob) or "token" not in entry:
         return None
     piece, raw = text(entry, "token"), entry.get("bytes")
     try:
@@ -122,7 +123,9 @@ def _token(entry: JsonTable) -> LikelyToken | None:
         data = piece.encode("utf-8", "replace")
     top = [found for each in tables(entry, "top_logprobs") if (found := _token(each)) is not None]
     top.sort(key=lambda each: -each.logprob)
-    return LikelyToken(piece, float(logprob), data, count(entry, "id"), tuple(top))
+    # Traces hold ids of 32 bits.
+    known_id = token_id if token_id is not None and token_id < 2**31 else None
+    return LikelyToken(piece, min(0.0, logprob), data, known_id, tuple(top))
 
 
 def _stop(choice: JsonTable) -> Stop | None:

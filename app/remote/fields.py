@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any, cast
 
+MAX_COUNT = 2**53
+"""Larger whole numbers are no counts, and no floats either."""
+
 JsonTable = Mapping[str, Any]
 
 
@@ -37,14 +40,20 @@ def text(values: JsonTable, *keys: str) -> str:
 
 def number(values: JsonTable, *keys: str) -> float | None:
     """The first of `keys` that is a finite number."""
-    for key in keys:
-        value = values.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return value
-    return None
+    return next((value for key in keys if math.isfinite(value := as_float(values.get(key)))), None)
+
+
+def as_float(value: object) -> float:
+    """A number as a float, an infinity if it is too large for one; NaN for what is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def count(values: JsonTable, *keys: str) -> int | None:
-    """The first of `keys` that is a number, as a whole number of at least 0."""
+    """The first of `keys` that is a number, as a whole number of 0 to MAX_COUNT."""
     value = number(values, *keys)
-    return None if value is None or value < 0 else int(value)
+    return int(value) if value is not None and 0 <= value <= MAX_COUNT else None

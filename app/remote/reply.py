@@ -89,9 +89,9 @@ class RemoteReply:
         return self._finished(FinishReason.ABORT, "", None)
 
     def _beginning(self) -> GenerationStarted:
-        n_prompt, n_cached = self._usage.n_prompt or 0, self._usage.n_cached or 0
+        known = self._counts()
         return GenerationStarted(
-            self._request_id, n_prompt, n_cached, PromptSpans(), self.seed, self.notices, app_clock=True
+            self._request_id, known.n_prompt, known.n_cached, PromptSpans(), self.seed, self.notices, app_clock=True
         )
 
     def _generated(self, chunk: Chunk) -> TokensGenerated:
@@ -117,7 +117,8 @@ class RemoteReply:
     def _counts(self) -> Usage:
         usage = self._usage
         n_generated = self._n_traced if usage.n_generated is None else usage.n_generated
-        return Usage(usage.n_prompt or 0, usage.n_cached or 0, n_generated)
+        n_prompt = usage.n_prompt or 0
+        return Usage(n_prompt, min(usage.n_cached or 0, n_prompt), n_generated)
 
     def _finished(self, reason: FinishReason, error: str, end: Chunk | None, hint: str = "") -> GenerationFinished:
         times, drafting = self._times, None

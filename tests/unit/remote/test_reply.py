@@ -56,6 +56,10 @@ def test_usage_at_the_end_counts_and_the_app_measures() -> None:
     assert (end.timings.prefill_ms, end.timings.prefill_tps) == (0.0, 0.0)
 
 
+def test_no_more_tokens_are_cached_than_there_are() -> None:
+    assert fold([Chunk("a", finish="stop"), usage(9, 1, 10)])[1].usage == Usage(9, 9, 1)
+
+
 def test_usage_in_every_chunk_counts_while_it_runs() -> None:
     events, end = fold(
         [said("", **usage(9, 0)), said("a", **usage(9, 2)), said("b", **usage(9, 3)), Chunk(finish="stop")]
