@@ -19,7 +19,6 @@ from app.cli.commands import (
     explain,
     export,
     help,
-    history,
     inspect,
     models,
     next,
@@ -33,6 +32,7 @@ from app.cli.common.coercion import use_plain_coercion
 from app.cli.common.exit_codes import EPILOG
 from app.cli.common.groups import SectionedCommand, examples
 from app.cli.common.options import ContinueLast, DraftModel, Model, PresetName, SystemPrompt, ThemeName
+from app.cli.history import commands as history
 from app.domain.errors import UsageError
 
 _COMMANDS: tuple[tuple[Callable[..., int], tuple[str, ...]], ...] = (

@@ -1,0 +1,26 @@
+"""The commands of `tok history`, each with examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import typer
+
+from app.cli.common.groups import DefaultGroup, SectionedCommand, examples
+from app.cli.history import deletion, listing
+
+commands = typer.Typer(
+    name="history",
+    help="List, delete, restore and erase stored conversations.",
+    cls=DefaultGroup,
+    rich_markup_mode=None,
+)
+
+_COMMANDS: tuple[tuple[Callable[..., int], tuple[str, ...]], ...] = (
+    (listing.list_, ("tok history", "tok history rain --kind chat")),
+    (deletion.rm, ("tok history rm 12",)),
+    (deletion.restore, ("tok history restore 12",)),
+    (deletion.purge, ("tok history purge",)),
+)
+for _command, _shown in _COMMANDS:
+    commands.command(_command.__name__.rstrip("_"), cls=SectionedCommand, epilog=examples(*_shown))(_command)
