@@ -27,6 +27,7 @@ from app.domain.sampling import SamplingParams
 from app.domain.text import one_line
 from app.domain.trace import ReplyTrace
 from app.store import conversations, drafts, messages, traces
+from app.store.archive import ConversationArchive
 from app.store.database import Database
 from app.store.files import delete_backups
 from app.store.thread import StoreThread
@@ -41,11 +42,13 @@ class Store:
 
     Attributes:
         path: None in memory.
+        archive: whole conversations, for export, import and search.
     """
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self._thread = StoreThread(path)
+        self.archive = ConversationArchive(self._thread)
 
     @classmethod
     async def open(cls, path: Path) -> Store:

@@ -23,6 +23,8 @@ FORMAT = 1
 """Of the blobs that `pack` makes. What a number means never changes."""
 
 _LEVEL = 6
+_MAX_BYTES = 1 << 28
+"""Of an unpacked blob: an imported one may be made to fill the memory."""
 
 T = TypeVar("T")
 
@@ -115,7 +117,9 @@ def unpack(number: int, data: bytes) -> ReplyTrace | None:
     if number != FORMAT:
         return None
     try:
-        return _trace(msgspec.msgpack.decode(zlib.decompress(data), type=_Blob))
+        unpacker = zlib.decompressobj()
+        unpacked = unpacker.decompress(data, _MAX_BYTES)
+        return _trace(msgspec.msgpack.decode(unpacked, type=_Blob)) if unpacker.eof else None
     except (zlib.error, msgspec.MsgspecError, ValueError, LookupError, StopIteration):
         return None
 

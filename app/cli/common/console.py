@@ -99,6 +99,14 @@ def error_object(message: str, hint: str, code: ExitCode) -> dict[str, dict[str,
     return {"error": {"code": int(code), "kind": kind, "message": message, "hint": hint}}
 
 
+def page(text: str) -> None:
+    """Shows text in the user's pager; it must be safe for a terminal."""
+    from pydoc import pager
+
+    os.environ.setdefault("LESS", "-FRX")  # no pager if the text fits the screen
+    pager(text)
+
+
 def stdout_is_terminal() -> bool:
     """Whether a terminal would interpret what we write to standard output."""
     out = sys.stdout

@@ -7,17 +7,19 @@ from collections.abc import Callable
 import typer
 
 from app.cli.common.groups import DefaultGroup, SectionedCommand, examples
-from app.cli.history import deletion, listing
+from app.cli.history import deletion, listing, show
 
 commands = typer.Typer(
     name="history",
-    help="List, delete, restore and erase stored conversations.",
+    help="Read, search and erase stored conversations.",
     cls=DefaultGroup,
     rich_markup_mode=None,
 )
 
 _COMMANDS: tuple[tuple[Callable[..., int], tuple[str, ...]], ...] = (
     (listing.list_, ("tok history", "tok history rain --kind chat")),
+    (show.search, ("tok history search rain wind", "tok history search --json rain")),
+    (show.show, ("tok history show 12", "tok history show 12 --code 2 > rain.py")),
     (deletion.rm, ("tok history rm 12",)),
     (deletion.restore, ("tok history restore 12",)),
     (deletion.purge, ("tok history purge",)),

@@ -82,6 +82,8 @@ def test_the_history(tok: Tok) -> None:
     rows = tok("history", "--json").json
     assert len(rows) == 1
     holds("history", rows)
+    holds("history-hits", tok("history", "search", "hello", "--json").json)
+    holds("history-show", tok("history", "show", "1", "--json").json)
 
 
 def test_a_trace(tok: Tok, tmp_path: Path) -> None:
