@@ -7,6 +7,7 @@ from msgspec.structs import astuple
 from app.domain.archive import ArchivedConversation
 from app.domain.conversation import Role
 from app.domain.errors import TokscopeError
+from app.domain.generation import Thinking
 
 MAX_MS = 253_402_300_799_999
 """The end of the year 9999."""
@@ -30,6 +31,8 @@ def check_tree(conversation: ArchivedConversation) -> None:
             raise NotUnderstoodError(f"message {number} has the parent {message.parent_id}, which is not before it")
         if (record or each.trace) and message.role is not Role.ASSISTANT:
             raise NotUnderstoodError(f"message {number} is no reply, but has a generation or a trace")
+        if thinking := message.thinking:
+            _check_thinking(number, thinking, len(message.content))
         figures = [each.trace.format, each.trace.n_tokens] if each.trace else []
         if record:
             figures += [record.seed, record.n_dropped_messages, record.n_dropped_tokens, record.n_shifted_tokens]
@@ -42,3 +45,8 @@ def _check_ms(*times: int) -> None:
     for ms in times:
         if not 0 <= ms <= MAX_MS:
             raise NotUnderstoodError(f"{ms} is not a time in milliseconds")
+
+
+def _check_thinking(number: int, thinking: Thinking, n_characters: int) -> None:
+    if not 0 <= thinking.start <= thinking.end <= thinking.answer <= n_characters:
+        raise NotUnderstoodError(f"the thinking of message {number} is not inside its content")

@@ -13,9 +13,9 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 
 from app.archive.checks import NotUnderstoodError, check_tree
-from app.domain.archive import Archive, ArchivedConversation, ArchivedMessage, PackedTrace
+from app.domain.archive import ArchivedConversation, ArchivedMessage, ImportedFile, PackedTrace
 from app.domain.conversation import Message, ReplyState
-from app.domain.generation import Stop, Timings, Usage
+from app.domain.generation import Stop, Thinking, Timings, Usage
 from app.domain.sampling import SamplingParams
 
 FORMAT = "tokscope-history"
@@ -42,6 +42,7 @@ def _row(archived: ArchivedMessage) -> dict[str, Any]:
     row: dict[str, Any] = {"parent": message.parent_id, **msgspec.to_builtins(message)}
     for name in ("id", "conversation_id", "parent_id", "attachments"):
         del row[name]
+    row["thinking"] = message.thinking and asdict(message.thinking)
     if record := message.generation:
         for name in _BY_POSITION:
             value = getattr(record, name)
@@ -53,7 +54,7 @@ def _row(archived: ArchivedMessage) -> dict[str, Any]:
     return row
 
 
-def read_document(document: Mapping[str, Any]) -> Archive:
+def read_document(document: Mapping[str, Any]) -> ImportedFile:
     """Reads a document of FORMAT. Raises NotUnderstoodError, which names the place."""
     version = document.get("version")
     if version != VERSION:
@@ -61,7 +62,7 @@ def read_document(document: Mapping[str, Any]) -> Archive:
     talks = document.get("conversations")
     if not isinstance(talks, list):
         raise NotUnderstoodError("`conversations` is not an array")
-    return Archive(tuple(_conversation(number, talk) for number, talk in enumerate(cast("list[Any]", talks))))
+    return ImportedFile(tuple(_conversation(number, talk) for number, talk in enumerate(cast("list[Any]", talks))))
 
 
 def _conversation(number: int, talk: Any) -> ArchivedConversation:  # noqa: ANN401 -- whatever the file has there
@@ -84,6 +85,7 @@ def _conversation(number: int, talk: Any) -> ArchivedConversation:  # noqa: ANN4
 
 def _message(number: int, row: dict[str, Any]) -> ArchivedMessage:
     fields = {**row, "id": number, "conversation_id": 0, "parent_id": row.get("parent")}
+    fields["thinking"] = _from_object(Thinking, row.get("thinking"))
     if generation := row.get("generation"):
         fields["generation"] = {
             **generation,
@@ -101,5 +103,5 @@ def _message(number: int, row: dict[str, Any]) -> ArchivedMessage:
 
 def _from_object(kind: type[Struct], value: dict[str, Any] | None) -> list[Any] | None:
     if value is None:
-        return None if kind is Stop else []
+        return None if kind in (Stop, Thinking) else []
     return [value.get(field.name, field.default) for field in msgspec.structs.fields(kind)]

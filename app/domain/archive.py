@@ -57,7 +57,7 @@ class SearchHit(Struct, frozen=True):
     """Of its conversation."""
 
 
-class Archive(Struct, frozen=True):
+class ImportedFile(Struct, frozen=True):
     """What a file holds."""
 
     conversations: tuple[ArchivedConversation, ...]

@@ -67,6 +67,8 @@ def _add(connection: apsw.Connection, archived: ArchivedConversation) -> Convers
         parent_id = None if message.parent_id is None else ids[message.parent_id]
         row = replace(message, conversation_id=conversation_id, parent_id=parent_id)
         ids[message.id] = added = messages.add(connection, row, owner="").id
+        if message.thinking:
+            messages.set_thinking(connection, added, message.thinking)
         if message.generation:
             messages.add_generation(connection, added, message.generation, each.sampling)
         if each.trace:

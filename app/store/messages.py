@@ -90,6 +90,11 @@ def set_streaming_content(
     _check_changed(connection, message_id)
 
 
+def set_thinking(connection: apsw.Connection, message_id: int, thinking: Thinking) -> None:
+    """Says where the thinking of a reply is in its content."""
+    execute(connection, "UPDATE message SET thinking = ? WHERE id = ?", (_packed(thinking), message_id))
+
+
 def finish(
     connection: apsw.Connection, message_id: int, content: str, state: ReplyState, thinking: Thinking | None
 ) -> None:
