@@ -18,7 +18,6 @@ from statistics import median
 from app.cli.bench.probe import Probe, user
 from app.client.worker_client import WorkerClient
 from app.config.catalogue import load_catalogue
-from app.domain.conversation import UserMessage
 from app.domain.model import LoadOptions
 from app.domain.sampling import SamplingParams
 from app.models.locate import locate
@@ -26,7 +25,7 @@ from app.protocol.commands import LoadModel
 from tests.bench import llama_bench
 from tests.bench.against_peers import table
 
-N_PROMPT, N_GEN, N_BRANCHES = 512, 128, 8
+N_PROMPT, N_GEN, N_PARALLEL = 512, 128, 8
 STORY = "Write a very long story about a lighthouse keeper, with many chapters. Do not stop."
 
 Measure = Callable[[int], Awaitable[float]]
@@ -63,7 +62,7 @@ class Ours:
         run = await self._probe.ask(user(await self._probe.filler(N_PROMPT)), SamplingParams(max_tokens=1))
         return (run.usage.n_prompt - run.usage.n_cached) / run.ttft_s
 
-    async def branches(self, round_: int, n: int) -> float:
+    async def parallel(self, round_: int, n: int) -> float:
         """Tokens a second of `n` continuations together, while all of them decode."""
 
         def one(i: int):
@@ -113,10 +112,10 @@ async def contest(options: argparse.Namespace, model: Path, log: Path) -> None:
             table("prefill", "tokens/s", await interleaved(contenders, rounds), "at least 0.98 of llama-bench")
         if "batch" in wanted:
             batched = llama_bench.build(options.source, "llama-batched-bench")
-            sizes = {"n_sequences": N_BRANCHES, "n_prompt": 48, "n_generate": N_GEN}
+            sizes = {"n_sequences": N_PARALLEL, "n_prompt": 48, "n_generate": N_GEN}
             contenders = {
-                f"{N_BRANCHES} continuations": lambda round_: ours.branches(UserMessage(round_), N_BRANCHES),
-                "1 continuation": lambda round_: ours.branches(UserMessage(round_), 1),
+                f"{N_PARALLEL} continuations": lambda round_: ours.parallel(round_, N_PARALLEL),
+                "1 continuation": lambda round_: ours.parallel(round_, 1),
                 "llama-batched-bench -pps": of_tool(
                     llama_bench.batched_tokens_per_second, batched, model, **threads, **sizes
                 ),
