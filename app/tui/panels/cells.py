@@ -218,7 +218,7 @@ def _folded(text: str, width: int, n_lines: int) -> list[str]:
 CELLS = Panel(
     "cells",
     "KV-cache",
-    "What lies in the cache and where it came from",
+    "What fills the cells of the cache, and where it came from",
     4,
     lambda figures, width: cells_forms(figures.meter, figures.model, figures.context, width),
     PanelPage(

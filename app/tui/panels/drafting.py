@@ -45,9 +45,9 @@ def drafting_page(meter: RunMeter, setting: ReplyContext, width: int, height: in
     lines: list[Line] = [
         spread((("SPECULATION", "title"),), ((_state(drafting, setting), "dim"),), width),
         tuple(row),
-        (("accepted of a draft on average ", "dim"), (_mean(drafting), "value")),
+        (("accepted per draft, on average ", "dim"), (_mean(drafting), "value")),
         *_gain(drafting),
-        (("accepted by place in the draft, once those before it were", "dim"),),
+        (("acceptance by position in the draft, given that all before it were accepted", "dim"),),
     ]
     n_rows = max(0, height - len(lines))
     pairs = [pair for pair in zip(counts.drafted_at, counts.accepted_at, strict=True) if pair[0]][:n_rows]
@@ -70,7 +70,7 @@ def _state(drafting: Drafting, setting: ReplyContext) -> str:
         return "in this reply: on"
     if drafting.asked is None:
         return "on, no draft yet" if setting.speculate else "off"
-    return "on, no draft seemed to pay" if drafting.asked else "off in this reply"
+    return "on, no draft worth its time" if drafting.asked else "off in this reply"
 
 
 def _mean(drafting: Drafting) -> str:
@@ -85,13 +85,13 @@ def _gain_in_short(drafting: Drafting) -> tuple[str, str]:
 
 def _gain(drafting: Drafting) -> list[Line]:
     gain = drafting.gain
-    first: Line = (("against plain decoding: ", "dim"), _gain_in_short(drafting))
+    first: Line = (("compared with plain decoding: ", "dim"), _gain_in_short(drafting))
     if gain is None:
         return [first, ()]
     return [
         first,
         (
-            ("a token took ", "dim"),
+            ("time per token: ", "dim"),
             (units.ms(gain.drafted_ms), "value"),
             (f" in {drafting.n_timed_steps} steps with drafts, ", "dim"),
             (units.ms(gain.plain_ms), "value"),
@@ -103,14 +103,14 @@ def _gain(drafting: Drafting) -> list[Line]:
 SPECULATION = Panel(
     "speculation",
     "Speculation",
-    "Drafts accepted, rejected, and whether they saved time",
+    "Drafts accepted and rejected, and whether they saved time",
     2,
     lambda figures, width: drafting_forms(figures.meter, figures.context, width),
     PanelPage(
         lambda figures, width, height: drafting_page(figures.meter, figures.context, width, height),
         "speculation",
-        "Shows guessed tokens that were checked in one pass: which were kept, which were thrown away, and by place in "
-        "the guess. The gain is measured against the plain steps of the same reply; a loss is shown as a loss.",
+        "Shows drafted tokens that were checked in one pass: which were accepted, which were rejected, by position in "
+        "the draft. The gain is measured against the plain steps of the same reply; a loss is shown as a loss.",
         shows_tokens=True,
         internal=True,
     ),

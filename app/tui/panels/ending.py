@@ -73,15 +73,15 @@ def _verdict(meter: RunMeter) -> str:
     if not ending.known:
         return "The engine does not report how likely an end was."
     if meter.stop is not None and meter.stop.kind == "eog":
-        return f"The model ended it: an end had {percent(ending.now or 0.0)}, and was drawn."
+        return f"The model ended it: an end token with p = {percent(ending.now or 0.0)} was drawn."
     n_likely = sum(moment.p >= _LIKELY for moment in ending.moments)
     if n_likely:
         times = "once" if n_likely == 1 else "many times" if n_likely > N_MOMENTS else f"{n_likely} times"
-        return f"An end was likely (10 % or more) {times}, and another token was drawn."
+        return f"An end was likely (10 % or more) {times}, but another token was drawn."
     most = percent(_most(ending))
     if meter.phase is Phase.DONE:
-        return f"The model did not end it: it gave an end never more than {most}."
-    return f"It goes on because the model sees no end yet: never more than {most}."
+        return f"The model did not end it: p(end) was never above {most}."
+    return f"It continues: p(end) was never above {most}."
 
 
 def _most(ending: Ending) -> float:
@@ -91,13 +91,13 @@ def _most(ending: Ending) -> float:
 def _stop_conditions(meter: RunMeter, model: ModelReady | None, setting: ReplyContext) -> list[Line]:
     ending, limit = meter.ending, setting.sampling.max_tokens
     now = units.UNKNOWN if ending.now is None else f"{percent(ending.now)} at the last token"
-    far = "" if ending.survival is None else f"{percent(ending.survival)} of plain draws come this far"
+    far = "" if ending.survival is None else f"{percent(ending.survival)} of plain draws get this far"
     n_strings = len(setting.sampling.stop)
     used = units.UNKNOWN
     if model is not None and model.n_ctx and meter.context_known:
         use = meter.context(model.n_ctx)
         used = f"{units.count(use.n_used)} of {units.count(use.n_ctx)} tokens"
-    full = "then the reply ends" if setting.policy == "stop" else "then the oldest is dropped"
+    full = "then the reply ends" if setting.policy == "stop" else "then the oldest tokens are dropped"
     rows = (
         ("end of turn", now, far),
         ("stop strings", str(n_strings) if n_strings else "none", ""),

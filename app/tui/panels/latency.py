@@ -71,7 +71,7 @@ def _line(dots: Sequence[int], under: Sequence[int]) -> Line:
 _HEADROOM = 1.6
 _TYPICAL = 0.9
 """The scale ends at this share of the curve with some headroom: single stalls, cut off there, must not flatten it."""
-_NO_TREND = "the depth: too few tokens"
+_NO_TREND = "depth: too few tokens"
 _NO_PARTS = "its parts are not reported"
 _N_LABEL = 9
 _N_TABLE = 7
@@ -101,7 +101,7 @@ def latency_page(meter: RunMeter, width: int, height: int) -> list[Line]:
     latency = meter.latency
     recent = _recent(meter)
     name: Line = (("LATENCY", "title"), (f"  {recent}" if recent else "", "dim"))
-    title = spread(name, ((f"from token to token, by {_clock(meter)}", "dim"),), width)
+    title = spread(name, ((f"time between tokens, by {_clock(meter)}", "dim"),), width)
     n_rows = max(2, height - _N_TABLE - 3)
     top = _top(meter)
     labels = {0: units.ms(top) if top else "", n_rows - 1: "0 ms"}
@@ -164,10 +164,10 @@ def _trend(latency: Latency) -> Line:
         return ((_NO_TREND, "dim"),)
     sign = "+" if trend.ms_per_1000 >= 0 else "-"
     figure = f"{sign}{units.ms(abs(trend.ms_per_1000))} ± {units.ms(trend.error)}"
-    words = " per 1,000 tokens: no more than chance would draw"
+    words = " per 1,000 tokens: not significant"
     if trend.seen:
         slower = trend.ms_per_1000 > 0
-        words = " per 1,000 tokens of context" if slower else " per 1,000 tokens: its beginning was held up"
+        words = " per 1,000 tokens of context" if slower else " per 1,000 tokens: the first tokens were slow"
     return (("depth ", "dim"), (figure, "value"), (words, "dim"))
 
 
@@ -175,7 +175,7 @@ def _table(meter: RunMeter, width: int) -> list[Line]:
     half = width // 2
     screen = meter.screen
     wall = screen.wall_ms
-    engine: list[Line] = [((_clock(meter).removeprefix("the ").upper(), "title"), (" · of a token", "dim"))]
+    engine: list[Line] = [((_clock(meter).removeprefix("the ").upper(), "title"), (" · per token", "dim"))]
     for share in meter.latency.shares:
         engine.append(
             (
@@ -191,13 +191,13 @@ def _table(meter: RunMeter, width: int) -> list[Line]:
     composing = screen.panels_ms / screen.n_ticks if screen.n_ticks else None
     share = f" · {units.percent(screen.panels_ms / wall)}" if wall else ""
     rows = (
-        ("arrival to flush", units.ms(screen.mean_lag_ms), ""),
+        ("arrival to screen", units.ms(screen.mean_lag_ms), ""),
         ("the longest", units.ms(screen.worst_lag_ms or None), ""),
         ("flushes", units.count(screen.n_flushes) if wall else units.UNKNOWN, ""),
-        ("CPU of its thread", _cpu(meter), " of a core" if wall else ""),
+        ("CPU of the app", _cpu(meter), " of a core" if wall else ""),
         ("composing panels", units.ms(composing), share),
     )
-    shown: list[Line] = [(("SCREEN'S CLOCK", "title"), (" · of a turn", "dim"))]
+    shown: list[Line] = [(("SCREEN'S CLOCK", "title"), (" · per turn", "dim"))]
     shown += [((f"{name:<17}", "text"), (f"{value:>8}", "value"), (rest, "dim")) for name, value, rest in rows]
     if width < _TWO_COLUMNS:
         return [*engine, *shown]

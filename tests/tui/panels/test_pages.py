@@ -70,10 +70,10 @@ def test_speculation_large_shows_a_loss_as_a_loss():
     assert written(drafting_page(mixed(40.0), ReplyContext(), 76, 20)) == [
         "SPECULATION                                                in this reply: on",
         "drafted 24    accepted 16    bonus 0     rejected 8     drafts 8",
-        "accepted of a draft on average 2.0",
-        "against plain decoding: loss ×0.80: cost 80.0 ms",
-        "a token took 13.3 ms in 8 steps with drafts, 10.0 ms in 8 plain ones",
-        "accepted by place in the draft, once those before it were",
+        "accepted per draft, on average 2.0",
+        "compared with plain decoding: loss ×0.80: cost 80.0 ms",
+        "time per token: 13.3 ms in 8 steps with drafts, 10.0 ms in 8 plain ones",
+        "acceptance by position in the draft, given that all before it were accepted",
         "  1 ████████████████████████████████████████   100 %  8 of 8",
         "  2 ████████████████████████████████████████   100 %  8 of 8",
         "  3                                            0.0 %  0 of 8",
@@ -89,7 +89,7 @@ def test_speculation_large_shows_a_loss_as_a_loss():
         (
             meter(n_plain=3, finish=FinishReason.LENGTH, drafting=DraftCounts()),
             ReplyContext(),
-            "on, no draft seemed to pay",
+            "on, no draft worth its time",
         ),
     ],
 )
@@ -127,17 +127,17 @@ def test_latency_large_has_both_clocks():
     made.screen.flushed(0.525)
     made.screen.ticked(1.0, 0.03, 0.001)
     lines = written(latency_page(made, 76, 21))
-    assert lines[0] == "LATENCY                           from token to token, by the engine's clock"
+    assert lines[0] == "LATENCY                           time between tokens, by the engine's clock"
     assert [line[:8].strip() for line in lines[1:12]] == ["p95 p50", *[""] * 9, "0 ms"]
     assert lines[-9:] == [
         "         21 to 60 tokens deep",
-        "depth +0.00 ms ± 0.00 ms per 1,000 tokens: no more than chance would draw",
+        "depth +0.00 ms ± 0.00 ms per 1,000 tokens: not significant",
         "",
-        "ENGINE'S CLOCK · of a token           SCREEN'S CLOCK · of a turn",
-        "decode             8.0 ms   80 % ██▍  arrival to flush  25.0 ms",
+        "ENGINE'S CLOCK · per token            SCREEN'S CLOCK · per turn",
+        "decode             8.0 ms   80 % ██▍  arrival to screen  25.0 ms",
         "sample             1.0 ms   10 % ▎    the longest       25.0 ms",
         "text               1.0 ms   10 % ▎    flushes                 1",
-        "rest of the loop  0.00 ms  0.0 %      CPU of its thread   3.0 % of a core",
+        "rest of the loop  0.00 ms  0.0 %      CPU of the app   3.0 % of a core",
         "together          10.0 ms             composing panels   1.0 ms · 0.1 %",
     ]
 
@@ -150,10 +150,10 @@ def test_the_clock_of_another_turns_screen_is_not_reported():
     made.screen.ticked(1.0, 0.03, 0.001)
     made.screen.forget()
     assert [" ".join(line[38:].split()) for line in written(latency_page(made, 76, 21))[-5:]] == [
-        "arrival to flush –",
+        "arrival to screen –",
         "the longest –",
         "flushes –",
-        "CPU of its thread –",
+        "CPU of the app –",
         "composing panels –",
     ]
 
@@ -211,17 +211,17 @@ def test_ending_small():
         (meter(n_plain=2), "The engine does not report how likely an end was."),
         (
             meter(chances(0.01, 0.9), finish=FinishReason.STOP, stop=Stop("eog", "<|im_end|>", 2)),
-            "The model ended it: an end had 90 %, and was drawn.",
+            "The model ended it: an end token with p = 90 % was drawn.",
         ),
-        (meter(chances(0.01, 0.2)), "An end was likely (10 % or more) once, and another token was drawn."),
-        (meter(chances(*[0.3] * 9)), "An end was likely (10 % or more) many times, and another token was drawn."),
+        (meter(chances(0.01, 0.2)), "An end was likely (10 % or more) once, but another token was drawn."),
+        (meter(chances(*[0.3] * 9)), "An end was likely (10 % or more) many times, but another token was drawn."),
         (
             meter(chances(0.01, 0.002)),
-            "It goes on because the model sees no end yet: never more than 1.0 %.",
+            "It continues: p(end) was never above 1.0 %.",
         ),
         (
             meter(chances(0.01, 0.002), finish=FinishReason.LENGTH),
-            "The model did not end it: it gave an end never more than 1.0 %.",
+            "The model did not end it: p(end) was never above 1.0 %.",
         ),
     ],
 )
@@ -233,10 +233,10 @@ def test_the_stop_conditions_say_how_far_each_end_is():
     setting = ReplyContext(policy="shift", sampling=SamplingParams(max_tokens=64, stop=("END",)))
     lines = written(ending_page(meter(chances(0.5, 0.25)), MODEL, setting, 76, 24))
     assert lines[3:7] == [
-        "end of turn    25 % at the last token   38 % of plain draws come this far",
+        "end of turn    25 % at the last token   38 % of plain draws get this far",
         "stop strings   1",
         "length limit   2 of 64 tokens",
-        "context window 22 of 8192 tokens        then the oldest is dropped",
+        "context window 22 of 8192 tokens        then the oldest tokens are dropped",
     ]
     assert lines[-3:] == [
         "Where it could have ended · and what came instead",

@@ -34,7 +34,7 @@ async def test_an_old_reply_is_watched_as_a_new_one(tmp_path: Path) -> None:
         assert watching(pilot).flow.n_tokens == 34
         await pilot.press("right")
         await pilot.pause()
-        assert "CPU of its thread –" in " ".join(" ".join(watching(pilot).page.shown).split())
+        assert "CPU of the app –" in " ".join(" ".join(watching(pilot).page.shown).split())
         await pilot.press("right")
         await pilot.pause()
         assert "R 40–72 33 reply computed – 320 ms" in [" ".join(row.split()) for row in watching(pilot).page.shown]

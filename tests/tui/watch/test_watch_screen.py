@@ -52,8 +52,8 @@ async def test_speculation_marks_the_tokens_of_the_reply(tmp_path: Path) -> None
         assert screen.page.shown[:4] == [
             "SPECULATION                                                  in this reply: on",
             "drafted 24    accepted 16    bonus 0     rejected 8     drafts 8     ",
-            "accepted of a draft on average 2.0",
-            "against plain decoding: gain ×1.57: saved 120 ms",
+            "accepted per draft, on average 2.0",
+            "compared with plain decoding: gain ×1.57: saved 120 ms",
         ]
         assert screen.flow.shown[0].startswith("One plain0 kept kept⟨ ghost⟩ own plain1 kept")
         assert screen.flow.shown[1].startswith("·  ·      D    D            ·   ·      D    D")

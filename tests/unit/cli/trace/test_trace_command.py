@@ -42,8 +42,8 @@ def test_the_header_says_what_was_run(tok, model, out) -> None:
     assert (header["preset"], header["seed"], header["n_cached"]) == ("balanced", 7, 0)
     assert (header["sampling"]["temperature"], header["sampling"]["seed"]) == (0.5, 7)
     assert header["messages"] == [
-        {"role": "system", "content": "Be brief.", "attachments": []},
-        {"role": "user", "content": "Say hi", "attachments": []},
+        {"role": "system", "content": "Be brief.", "attachments": [], "answer_at": 0},
+        {"role": "user", "content": "Say hi", "attachments": [], "answer_at": 0},
     ]
     assert header["prompt"][:2] == [
         {"id": 1, "text": "<|im_start|>", "n_bytes": 12, "is_control": True},
