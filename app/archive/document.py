@@ -77,7 +77,7 @@ def _conversation(number: int, talk: Any) -> ArchivedConversation:  # noqa: ANN4
         place = f"conversations[{number}]"
         found = replace(head, messages=tuple(messages))
         check_tree(found)
-    except (msgspec.ValidationError, LookupError, TypeError, AttributeError) as error:
+    except (NotUnderstoodError, msgspec.ValidationError, LookupError, TypeError, AttributeError) as error:
         reason = f"`{error.args[0]}` is missing" if isinstance(error, KeyError) else str(error)
         raise NotUnderstoodError(f"{place}: {reason}") from error
     return found

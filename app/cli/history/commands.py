@@ -7,11 +7,11 @@ from collections.abc import Callable
 import typer
 
 from app.cli.common.groups import DefaultGroup, SectionedCommand, examples
-from app.cli.history import deletion, listing, show
+from app.cli.history import deletion, listing, show, transfer
 
 commands = typer.Typer(
     name="history",
-    help="Read, search and erase stored conversations.",
+    help="Read, search, export, import and erase conversations.",
     cls=DefaultGroup,
     rich_markup_mode=None,
 )
@@ -20,6 +20,8 @@ _COMMANDS: tuple[tuple[Callable[..., int], tuple[str, ...]], ...] = (
     (listing.list_, ("tok history", "tok history rain --kind chat")),
     (show.search, ("tok history search rain wind", "tok history search --json rain")),
     (show.show, ("tok history show 12", "tok history show 12 --code 2 > rain.py")),
+    (transfer.export, ("tok history export 12 -o talk.md", "tok history export --all -o history.json")),
+    (transfer.import_, ("tok history import history.json",)),
     (deletion.rm, ("tok history rm 12",)),
     (deletion.restore, ("tok history restore 12",)),
     (deletion.purge, ("tok history purge",)),

@@ -86,6 +86,17 @@ def test_the_history(tok: Tok) -> None:
     holds("history-show", tok("history", "show", "1", "--json").json)
 
 
+def test_an_export_of_the_history(tok: Tok, tmp_path: Path) -> None:
+    tok("ask", "Hi", engine=ScriptedEngine(["Hello."]))
+    file = tmp_path / "all.json"
+    holds("history-export-report", tok("history", "export", "--all", "-o", str(file), "--json").json)
+    document = json.loads(file.read_text(encoding="utf-8"))
+    holds("history-file", document)
+    for message in document["conversations"][0]["messages"]:
+        holds("history-message", message)
+    holds("history-import-report", tok("history", "import", str(file), "--json").json)
+
+
 def test_a_trace(tok: Tok, tmp_path: Path) -> None:
     file = tmp_path / "run.jsonl"
     tok("trace", "Hi", "-o", str(file), engine=ScriptedEngine(["Hello there."]))
