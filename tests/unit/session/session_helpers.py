@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 from app.domain.conversation import Message, UserMessage
+from app.domain.generation import FinishReason, Timings, Usage
 from app.domain.sampling import Preset, SamplingParams
+from app.protocol.events import EngineLost, GenerationFinished
 from app.session.events import TurnEvent
 from app.session.session import Session
 from app.session.turn import TurnSettings
@@ -16,6 +18,8 @@ from tests.fakes.scripted_engine import ScriptedEngine
 from tests.fakes.scripts import Reply
 
 PRESET = Preset(name="test", system="Be brief.", sampling=SamplingParams(top_k=7))
+
+TOO_LONG = "the prompt has 9,000 tokens, the context window holds 8,192"
 
 
 def session_with(store: Store | None, *replies: Reply | str, gated: bool = False) -> tuple[Session, ScriptedEngine]:
@@ -61,3 +65,18 @@ async def stored_branch(store: Store, session: Session) -> list[Message]:
 async def siblings(session: Session, message: Message) -> list[Message]:
     """The versions of one message."""
     return (await session.versions([message]))[message.id]
+
+
+def refuse(
+    engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, reason: FinishReason | None = FinishReason.CONTEXT
+) -> None:
+    """The engine refuses every request before it starts; without a reason it is lost."""
+
+    async def refusing(command):
+        engine.requests.append(command)
+        if reason is None:
+            yield EngineLost(None, "killed")
+        else:
+            yield GenerationFinished(command.request_id, reason, Usage(), Timings(), error=TOO_LONG)
+
+    monkeypatch.setattr(engine, "generate", refusing)

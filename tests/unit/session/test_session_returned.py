@@ -8,31 +8,21 @@ import pytest
 
 from app.domain.conversation import Message, Role, UserMessage
 from app.domain.errors import GenerationError
-from app.domain.generation import FinishReason, Timings, Usage
-from app.protocol.events import EngineLost, GenerationFinished
+from app.domain.generation import FinishReason
 from app.session.active_turns import variants
 from app.session.events import MessageReturned, TurnEvent
 from app.session.session import Session
 from app.store.store import Store
 from tests.fakes.scripted_engine import ScriptedEngine
-from tests.unit.session.session_helpers import PRESET, all_of, kinds, session_with, stored_branch, with_reply
-
-TOO_LONG = "the prompt has 9,000 tokens, the context window holds 8,192"
-
-
-def refuse(
-    engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch, reason: FinishReason | None = FinishReason.CONTEXT
-) -> None:
-    """The engine refuses every request before it starts; without a reason it is lost."""
-
-    async def refusing(command):
-        engine.requests.append(command)
-        if reason is None:
-            yield EngineLost(None, "killed")
-        else:
-            yield GenerationFinished(command.request_id, reason, Usage(), Timings(), error=TOO_LONG)
-
-    monkeypatch.setattr(engine, "generate", refusing)
+from tests.unit.session.session_helpers import (
+    PRESET,
+    all_of,
+    kinds,
+    refuse,
+    session_with,
+    stored_branch,
+    with_reply,
+)
 
 
 def returned(events: list[TurnEvent]) -> list[str]:
