@@ -174,10 +174,25 @@ class ActiveBranch:
 
         None where its conversation has been left.
         """
-        parent_id = self._log.current_id(reply.parent_id or 0)
-        if all(message.id != parent_id for message in self.branch):
-            await self.choose(reply)
-        return next((i for i, message in enumerate(self.branch) if message.id == parent_id), None)
+        return await self._place(self._log.current_id(reply.parent_id or 0), reply)
+
+    async def place_of(self, message: Message) -> int | None:
+        """Where a message stands; shows its branch first, if need be. Raises StoreError.
+
+        None where its conversation has been left.
+        """
+        return await self._place(self._log.current_id(message.id), message)
+
+    async def _place(self, message_id: int, shown_with: Message) -> int | None:
+        if all(message.id != message_id for message in self.branch):
+            await self.choose(shown_with)
+        return next((i for i, message in enumerate(self.branch) if message.id == message_id), None)
+
+    async def show(self, conversation: Conversation | None, branch: list[Message]) -> None:
+        """Shows a branch that was left for another one, and keeps that it is the one that is shown."""
+        self.conversation, self.branch = conversation, branch
+        if conversation and branch:
+            await self._log.show(self._log.current_conversation(conversation.id), self._log.current_id(branch[-1].id))
 
     async def choose(self, message: Message) -> None:
         """Shows the branch through `message`, to the newest leaf below it. Raises StoreError.

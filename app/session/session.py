@@ -129,9 +129,13 @@ class Session:
         self.use(settings)
         await complete(self._active.keep_settings(settings))
 
-    def send(self, message: UserMessage) -> AsyncGenerator[TurnEvent]:
-        """Keeps the user's message, then streams the reply to it."""
-        return self._alone(self._send(message), extend=True)
+    def send(self, message: UserMessage, *, instead_of: Message | None = None) -> AsyncGenerator[TurnEvent]:
+        """Keeps the user's message, then streams the reply to it.
+
+        `instead_of`: an older message of the user, which stays as a sibling with all that followed it; it is shown
+        again if nothing answers the new one. Raises StoreError when it cannot be found.
+        """
+        return self._alone(self._send(message, instead_of), extend=instead_of is None)
 
     def regenerate(self) -> AsyncGenerator[TurnEvent]:
         """Streams another reply to the last user message, if there is one; an old one stays as its sibling."""
@@ -259,15 +263,21 @@ class Session:
         finally:
             self._running.release()
 
-    async def _send(self, asked: UserMessage) -> AsyncGenerator[TurnEvent]:
+    async def _send(self, asked: UserMessage, instead_of: Message | None) -> AsyncGenerator[TurnEvent]:
         if self._met:
             yield self._met
-        branch = self.branch
+        at = await complete(self._active.place_of(instead_of)) if instead_of else 0
+        if at is None:
+            return
+        conversation, before = self.conversation, self.branch
+        branch = self.branch = before[:at] if instead_of else before
         message = await complete(self._active.ask(branch, asked, self.kind, self.settings.kept))
         yield MessageStored(message)
         events = self._running.one(branch, len(branch) - 1, self._options())
         async with aclosing(self._or_returned(branch, events)) as answered:
             async for event in answered:
+                if instead_of and isinstance(event, MessageReturned) and self.branch is branch:
+                    await complete(self._active.show(conversation, before))
                 yield event
 
     async def _again(

@@ -52,6 +52,7 @@ from app.tui.parallel.controller import ParallelReplies
 from app.tui.step.control import StepControl
 from app.tui.step.dock import StepDock
 from app.tui.transcript.widget import Pill, Transcript
+from app.tui.versions.edit import Editing
 from app.tui.versions.fork import Forking
 from app.tui.versions.reply_versions import ReplyVersions
 from app.tui.watch.controller import PanelController
@@ -98,11 +99,7 @@ class ChatScreen(SafeScreen):
         self.meter = RunMeter()
         folder = services.settings.models_dir
         self.loader = EngineLoader(
-            services.engine,
-            services.catalogue,
-            Path(folder) if folder else None,
-            self.refresh_state,
-            services.recorded,
+            services.engine, services.catalogue, Path(folder) if folder else None, self.refresh_state, services.recorded
         )
         self.chat = Chat(session, self.loader, self)
         self.step = StepControl(self.chat, self, self._step_changed)
@@ -119,6 +116,7 @@ class ChatScreen(SafeScreen):
         self.conversations = Conversations(self.chat, self.settings, self.loads, self.replies, self)
         self.versions = ReplyVersions(self.chat, self.transcript, self)
         self.forking = Forking(self.chat, self.composer, self.transcript, self)
+        self.editing = Editing(self.chat, self.composer, self)
         others = OtherWindows(session, self.transcript, self)
         self.runner = TurnRunner(session, self.transcript, self.meter, self.replies, self.step, others, self)
         self.store = StoreWatch(
@@ -145,6 +143,7 @@ class ChatScreen(SafeScreen):
             "stop": self.replies.stop,
             "regenerate": self.replies.regenerate,
             "continue": self.forking.continue_reply,
+            "edit": self.editing.edit,
             "restart": self.replies.restart,
             "clear": self.replies.clear,
             "new": lambda: self.run(self.conversations.new()),

@@ -73,7 +73,7 @@ class TurnRunner:
     async def run(self, events: AsyncGenerator[TurnEvent], again: bool = False) -> None:
         """Shows `events` to their end; errors appear in the transcript and are not raised.
 
-        `again`: the reply replaces the last one on the screen as soon as it begins.
+        `again`: the message or the reply replaces what is on the screen from its place on, as soon as it begins.
         """
         self._again = again
         self._replying = False
@@ -93,7 +93,10 @@ class TurnRunner:
     def _fold(self, event: TurnEvent) -> None:
         match event:
             case MessageStored(message=message):
-                self._transcript.add(message)
+                if self._again:
+                    self._transcript.show(self._session.branch)
+                else:
+                    self._transcript.add(message)
                 self._host.refresh_state()
             case MessageReturned(message=message):
                 self._take_back(message)

@@ -61,6 +61,7 @@ COMMANDS: tuple[Command, ...] = (
         "alt+down",
         needs=STEERING,
     ),
+    Command("edit", "Edit a message", "Sends it again and keeps the old one", "alt+up", needs=WRITING),
     Command("restart", "Restart the engine", "Ends it and loads the model again", needs=RESTART),
     Command("clear", "Clear the composer", "Ctrl+Z brings the text back", "ctrl+l", needs=WRITING),
     Command("new", "New conversation", "The one on the screen stays in the history", "ctrl+n", "new", needs=WRITING),
@@ -91,12 +92,8 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "branches", "Several replies at once", "Side by side, in one batch; pick one", "f6", "branches", needs=STEERING
     ),
-    Command(
-        "sibling_before", "Earlier version", "Of a reply, or of a message sent in two windows", "alt+left", letter="["
-    ),
-    Command(
-        "sibling_after", "Later version", "Of a reply, or of a message sent in two windows", "alt+right", letter="]"
-    ),
+    Command("sibling_before", "Earlier version", "Of a reply, or of your message", "alt+left", letter="["),
+    Command("sibling_after", "Later version", "Of a reply, or of your message", "alt+right", letter="]"),
     Command("rewrite", "Rewrite the start of the reply", "The model continues from your text", "f9", needs=STEERING),
     Command("copy_conversation", "Copy the conversation", "As one Markdown document"),
     Command("page_up", "Scroll up", "One page of the conversation", "pageup"),

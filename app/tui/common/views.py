@@ -59,8 +59,8 @@ VIEWS: tuple[View, ...] = (
     View(
         "sibling_before",
         "Versions",
-        "A reply that was written more than once has versions; these keys show the earlier and the later one. What you "
-        "write next continues from the version on the screen, and the others are kept.",
+        "A message or reply that was written more than once has versions; these keys show the earlier and the later "
+        "one. What you write next continues from the version on the screen, and the others are kept.",
     ),
     View(
         "inspect",

@@ -1,6 +1,6 @@
 """The versions of a message: counts them and shows another one.
 
-Two windows that send at the same time make two versions of a user message.
+A message of the user has versions when it was edited, or when two windows sent at the same time.
 """
 
 from __future__ import annotations

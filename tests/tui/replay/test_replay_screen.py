@@ -96,7 +96,7 @@ async def test_escape_stops_it_and_space_plays_it_again(recording: Recording) ->
 
 
 HIDDEN = (
-    *("new", "history", "model", "preset", "rename", "delete", "undo_delete", "clear"),
+    *("new", "edit", "history", "model", "preset", "rename", "delete", "undo_delete", "clear"),
     *("step", "branches", "rewrite", "continue", "speculate", "record_stages", "restart"),
 )
 
