@@ -134,7 +134,7 @@ def test_latency_large_has_both_clocks():
         "depth +0.00 ms ± 0.00 ms per 1,000 tokens: not significant",
         "",
         "ENGINE'S CLOCK · per token            SCREEN'S CLOCK · per turn",
-        "decode             8.0 ms   80 % ██▍  arrival to screen  25.0 ms",
+        "decode             8.0 ms   80 % ██▍  arrival to screen 25.0 ms",
         "sample             1.0 ms   10 % ▎    the longest       25.0 ms",
         "text               1.0 ms   10 % ▎    flushes                 1",
         "rest of the loop  0.00 ms  0.0 %      CPU of the app   3.0 % of a core",
