@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import msgspec
 
+from app.archive.chatgpt import is_chatgpt, read_chatgpt
 from app.archive.checks import NotUnderstoodError
 from app.archive.document import FORMAT, read_document
 from app.domain.archive import ImportedFile
@@ -40,7 +41,9 @@ def _read(data: bytes) -> ImportedFile:
         fields = cast("dict[str, Any]", document)
         if fields.get("format") == FORMAT:
             return read_document(fields)
+    if isinstance(document, list) and is_chatgpt(talks := cast("list[Any]", document)):
+        return read_chatgpt(talks)
     raise NotUnderstoodError("not an export that tokscope can read", _HINT)
 
 
-_HINT = "`tok help json` has the format of `tok history export --format json`."
+_HINT = "Give a file of `tok history export --format json` or ChatGPT's conversations.json."

@@ -21,7 +21,13 @@ _COMMANDS: tuple[tuple[Callable[..., int], tuple[str, ...]], ...] = (
     (show.search, ("tok history search rain wind", "tok history search --json rain")),
     (show.show, ("tok history show 12", "tok history show 12 --code 2 > rain.py")),
     (transfer.export, ("tok history export 12 -o talk.md", "tok history export --all -o history.json")),
-    (transfer.import_, ("tok history import history.json",)),
+    (
+        transfer.import_,
+        (
+            "tok history import history.json",
+            "tok history import conversations.json",
+        ),
+    ),
     (deletion.rm, ("tok history rm 12",)),
     (deletion.restore, ("tok history restore 12",)),
     (deletion.purge, ("tok history purge",)),

@@ -71,7 +71,8 @@ def import_(
 ) -> int:
     """Add the conversations of a file.
 
-    Reads files of `tok history export --format json`. A conversation that is stored already is not added again.
+    Reads files of `tok history export --format json` and ChatGPT's conversations.json, with all branches. A
+    conversation that is stored already is not added again.
     """
     import asyncio
 

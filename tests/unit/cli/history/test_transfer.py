@@ -169,3 +169,19 @@ def test_a_file_that_is_not_there_is_named(tok, tmp_path: Path) -> None:
     outcome = tok("history", "import", str(tmp_path / "none.json"))
     assert (outcome.code, "none.json" in outcome.err) == (1, True)
     assert "it is a folder" in tok("history", "import", str(tmp_path)).err
+
+
+def test_a_chatgpt_export_is_read_once_and_what_is_left_out_is_named(tok, tmp_path: Path) -> None:
+    def node(parent: str | None, role: str, text: str) -> dict[str, Any]:
+        content = {"content_type": "text", "parts": [text]}
+        return {"parent": parent, "message": {"author": {"role": role}, "create_time": 9, "content": content}}
+
+    mapping = {"a": node(None, "user", "Hi"), "b": node("a", f"tool{HOSTILE}", "x"), "c": node("b", "assistant", "Yes")}
+    file = tmp_path / "conversations.json"
+    file.write_text(json.dumps([{"title": HOSTILE, "create_time": 9, "mapping": mapping, "current_node": "c"}]))
+    outcome = tok("history", "import", str(file))
+    assert outcome.code == 0
+    assert "skipped 1 × tool" in outcome.err
+    assert not {"\x1b", "\x07", "\u202e"} & set(outcome.err)
+    assert tok("history", "import", str(file), "--json").json["n_stored"] == 1
+    assert [each["content"] for each in tok("history", "show", "1", "--json").json["messages"]] == ["Hi", "Yes"]
