@@ -83,7 +83,7 @@ class Drafting:
             kind, saved = ("gain", "saved") if gain.saved_ms >= 0 else ("loss", "cost")
             return f"{kind} ×{gain.ratio:.2f}: {saved} {units.ms(abs(gain.saved_ms))}"
         if not self.counts.n_steps:
-            return "nothing drafted, nothing gained"
+            return "no gain: nothing drafted"
         few = "plain steps" if self.n_plain < ENOUGH_PLAIN else "drafts"
         return f"gain unknown: not enough {few}"
 

@@ -100,7 +100,7 @@ def _repeat(meter: RunMeter) -> str:
     times = "once" if meter.n_generated == 1 else f"{meter.n_generated} times"
     if meter.phase is Phase.DONE:
         end = meter.finish or "it ended"
-        return f"This was done {times}, {each} per token. Why it ended: {end}."
+        return f"This was done {times}, {each} per token. Then the reply ended – {end}."
     return f"This has been done {times} so far, {each} per token. It continues until the reply ends."
 
 

@@ -225,8 +225,7 @@ CELLS = Panel(
         lambda figures, width, height: cells_page(figures.meter, figures.model, figures.context, width, height),
         "the KV-cache",
         "Shows the model's memory as one strip: system prompt, earlier turns, this prompt, the reply, what is free. "
-        "Small letters were not computed again and & marks what other replies hold too; the list has their text and "
-        "times.",
+        "Lower-case cells were reused, & marks cells shared with other replies; the list gives text and times.",
         internal=True,
     ),
     extra=True,

@@ -9,18 +9,18 @@ from app.tui.panels.registry import PANELS
 
 
 class Visibility(StrEnum):
-    """What is wanted of a panel."""
+    """When a panel is in the column."""
 
-    AUTO = "where there is room"
-    SHOWN = "always in the column"
-    HIDDEN = "hidden"
+    AUTO = "if it fits"
+    SHOWN = "always"
+    HIDDEN = "never"
 
 
 class PanelChoice:
-    """A wish for each panel; AUTO where none was made."""
+    """A visibility for each panel; AUTO unless the user chose one."""
 
     def __init__(self, remembered: str = "") -> None:
-        """`remembered` is what `text` returned once; what it does not know of now is passed over."""
+        """`remembered` is a value of `text`; unknown panels in it are ignored."""
         known = {panel.name for panel in PANELS}
         self._wishes: dict[str, Visibility] = {}
         for part in remembered.split(","):
@@ -29,11 +29,11 @@ class PanelChoice:
                 self._wishes[name] = Visibility[wish.upper()]
 
     def wish(self, name: str) -> Visibility:
-        """What is wanted of a panel."""
+        """The visibility of a panel."""
         return self._wishes.get(name, Visibility.AUTO)
 
     def change(self, name: str) -> Visibility:
-        """Goes on to the panel's next wish and returns it."""
+        """Sets the panel to its next visibility and returns it."""
         order = list(Visibility)
         wish = order[(order.index(self.wish(name)) + 1) % len(order)]
         self._wishes[name] = wish
@@ -41,7 +41,7 @@ class PanelChoice:
 
     @property
     def text(self) -> str:
-        """The wishes that were made, to be remembered."""
+        """The choices as a line of text, for `PanelChoice(remembered)`."""
         return _text(self._wishes)
 
 

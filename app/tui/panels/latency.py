@@ -226,7 +226,7 @@ LATENCY = Panel(
         lambda figures, width, height: latency_page(figures.meter, width, height),
         "latency",
         "Draws the time from each token to the next, with the median and the slowest twentieth as lines. Below, the "
-        "engine's own clock stands beside the screen's, so that you see what drawing costs.",
+        "engine's own clock is beside the screen's, which shows what drawing costs.",
     ),
     extra=True,
 )

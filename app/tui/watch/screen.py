@@ -94,7 +94,7 @@ class WatchScreen(SafeScreen):
             name: the panel to begin with.
             choice: what is wanted of each panel.
             refresh: calls `show` with the figures of now.
-            changed: hears of another wish.
+            changed: called after each new choice.
             speculate: turns speculation on or off; None if that cannot be done.
             left: hears the name of the panel that was open when the screen is left.
         """
@@ -151,7 +151,7 @@ class WatchScreen(SafeScreen):
         self.open(name)
 
     def action_wish(self) -> None:
-        """Changes what is wanted of this panel in the column."""
+        """Changes when this panel is in the column."""
         if self.page.panel == FIGURES.name:
             return
         self._choice.change(self.page.panel)
@@ -194,7 +194,7 @@ class PanelPicker(Picker):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("f7", "open", show=False, priority=True)]
 
     def __init__(self, choice: PanelChoice, changed: Callable[[], None]) -> None:
-        """`changed` hears of every new wish."""
+        """`changed` is called after each new choice."""
         super().__init__()
         self._choice = choice
         self._changed = changed
@@ -211,7 +211,7 @@ class PanelPicker(Picker):
         ]
 
     def choose(self, row: PickerRow) -> None:
-        """Changes the wish in place of ending the dialog."""
+        """Changes the visibility; the dialog stays open."""
         self._choice.change(row.id)
         self._changed()
         self.call_later(self.refill, row.id)

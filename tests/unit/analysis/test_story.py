@@ -52,7 +52,8 @@ def test_the_story_of_a_reply():
         'This reply began with " t0", number 2 of the candidates with 25 %.',
         "4 Feedback": '" t0" was appended to the prompt as token 860 of the window\'s 8192. '
         "The model reads what it has written: it has no other memory.",
-        "5 Repeat": "This was done 128 times, 11.0 ms per token. Why it ended: stopped: end of turn <|im_end|>.",
+        "5 Repeat": "This was done 128 times, 11.0 ms per token. "
+        "Then the reply ended – stopped: end of turn <|im_end|>.",
         "KV-cache": "What the model computes for a token (its keys and values) is kept, so that no token is computed "
         "twice. Here 812 of 859 prompt tokens were in the cache, which saved about 812 ms.",
         "Speculative decoding": "Several drafted tokens are checked in one pass; only those that the model would have "

@@ -41,7 +41,9 @@ def test_with_a_prompt_the_answer_comes_first_and_its_figures_are_reported(tok) 
     assert 'The conversation was cut into 40 tokens such as " p35"' in reported
     assert "10 new ones were computed in 10.0 ms, 30 came from the cache" in reported
     assert 'The temperature is 0, so the most likely token is always taken. This reply began with "Rain"' in reported
-    assert "This was done 3 times, 10.0 ms per token. Why it ended: stopped: end of turn <|im_end|>." in reported
+    assert (
+        "This was done 3 times, 10.0 ms per token. Then the reply ended – stopped: end of turn <|im_end|>." in reported
+    )
     assert "Here 30 of 40 prompt tokens were in the cache." in reported
     assert [(request.include_prompt, request.trace_top_k) for request in engine.requests] == [(True, 10)]
 
@@ -51,7 +53,7 @@ def test_a_lost_engine_is_reported_with_the_figures_so_far(tok) -> None:
     engine = ScriptedEngine([Reply(tokens=[make_token("One"), make_token(" two")], dies_after=1)])
     outcome = tok("explain", "Why?", engine=engine)
     assert outcome.code == 5
-    assert "Why it ended: engine lost: killed by SIGKILL." in words(outcome.out)
+    assert "Then the reply ended – engine lost: killed by SIGKILL." in words(outcome.out)
     assert "killed by SIGKILL" in outcome.err
 
 
