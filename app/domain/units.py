@@ -46,6 +46,11 @@ def ms(value: float | None) -> str:
     return f"{value:.0f} ms" if value < 9_999.5 else f"{value / 1000:.1f} s"
 
 
+def seconds(value_ms: float) -> str:
+    """A duration in tenths of a second, for what people wait for."""
+    return f"{value_ms / 1000:.1f} s"
+
+
 def count(value: int) -> str:
     """A count of tokens."""
     return str(value) if value < 100_000 else f"{value / 1000:.0f}k"

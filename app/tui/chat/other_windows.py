@@ -105,6 +105,7 @@ class OtherWindows:
         before, now = self._growing, branch[-1]
         if before is None or now.id != before.id or not now.content.startswith(before.content):
             return False
+        self._transcript.thinking = now.thinking
         self._transcript.append(now.content[len(before.content) :])
         self._growing = now
         if now.state is not ReplyState.STREAMING:

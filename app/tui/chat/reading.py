@@ -63,8 +63,13 @@ class Reading:
             else "Sampler stages: no longer recorded."
         )
 
+    def toggle_thinking(self) -> None:
+        """Opens or closes the thinking of a reply."""
+        if not self._transcript.toggle_thinking():
+            self._host.announce("No reply here has any thinking.")
+
     def copy_reply(self) -> None:
-        """Copies the last reply."""
+        """Copies the answer of the last reply."""
         self.copy(self._transcript.last_reply(), "last reply")
 
     def copy_code(self) -> None:

@@ -164,6 +164,7 @@ class ChatScreen(SafeScreen):
             "copy_reply": self.reading.copy_reply,
             "copy_code": self.reading.copy_code,
             "copy_conversation": self.reading.copy_conversation,
+            "thinking": self.reading.toggle_thinking,
             "inspect": partial(inspect, Section.TOKEN),
             "inspect_sampler": partial(inspect, Section.SAMPLER),
             "inspect_prompt": partial(inspect, Section.PROMPT),

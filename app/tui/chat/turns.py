@@ -109,6 +109,7 @@ class TurnRunner:
                 self._replying = False
                 self.pump.flush()
                 self._show_begun()
+                self._transcript.thinking = message.thinking
                 self._transcript.finish_reply(end_note(message), failed=failed(message))
             case BranchChanged():
                 self._others.take_up(event)
@@ -127,7 +128,8 @@ class TurnRunner:
                     self._transcript.notice(one_line(notice))
                 self._notices = notices
                 self._show_begun()
-            case TokensGenerated(text=text):
+            case TokensGenerated(text=text, thinking=thinking):
+                self._transcript.thinking = thinking
                 self.pump.push(text)
             case Paused():
                 self.pump.flush()

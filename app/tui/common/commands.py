@@ -84,6 +84,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("manual", "Manual", "Every topic, with a search", app_action="app.manual"),
     Command("copy_reply", "Copy the last reply", "As the model wrote it, in Markdown", "f5"),
     Command("copy_code", "Copy the last code block", "Without its fence", "f8"),
+    Command("thinking", "Show or hide the thinking", "Of the clicked reply, or the last one", "alt+t", letter="t"),
     Command("inspect", "Inspect", "The tokens of a reply and their alternatives", "f3", "inspect", letter="i"),
     Command("inspect_sampler", "Inspect the sampler", "Its stages, the draw, and other settings", needs=INTERNALS),
     Command("inspect_prompt", "Inspect the prompt", "The prompt as tokens, as it was sent", needs=INTERNALS),

@@ -45,6 +45,9 @@ class BlockKind(Enum):
     MARKDOWN = auto()
     CODE = auto()
     PLAIN = auto()
+    FOLD = auto()
+    """The line above thinking; `info` is text to end it with, cut on the left to what fits."""
+    THINKING = auto()
     NOTE = auto()
     FAILURE = auto()
 

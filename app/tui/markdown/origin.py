@@ -21,7 +21,7 @@ def line_starts(source: str, blocks: Sequence[Block], index: int) -> list[int]:
     `blocks` are those of `source`, or of its beginning, in order. A line of code begins behind what its fence took
     away; where that was a part of a tab, the blanks that are left of it lie before the line.
     """
-    if blocks[index].kind is BlockKind.PLAIN:
+    if blocks[index].kind in (BlockKind.PLAIN, BlockKind.THINKING):
         return _plain_starts(source, blocks, index)
     lines = source.split("\n")
     tops = [0, *accumulate(len(line) + 1 for line in lines)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.style import Style
 
 from app.domain.text import safe_text
@@ -57,6 +58,11 @@ def render(
                 _add_plain(out, block.text, styles.failure)
         case BlockKind.PLAIN:
             _add_plain(out, block.text, styles.base, places)
+        case BlockKind.THINKING:
+            with out.indent(("│ ", styles.muted), ("│ ", styles.muted)):
+                _add_plain(out, block.text, styles.muted, places)
+        case BlockKind.FOLD:
+            out.flow([(_fold(block, out.room), styles.note)], aside=True)
         case BlockKind.MARKDOWN if not with_places and is_plain_paragraph(block.text):
             for line in safe_text(block.text).split("\n"):
                 out.flow([(line.rstrip(" "), styles.base)])
@@ -66,6 +72,19 @@ def render(
             tokens = placed_tokens(block.text) if with_places else _PARSER.parse(block.text)
             _Walk(out, styles, block).blocks(tokens)
     return out.lines
+
+
+def _fold(block: Block, room: int) -> str:
+    """The line above thinking, in one row."""
+    left = room - cell_len(block.text) - len(" · …")
+    if not block.info or left < 1:
+        return block.text
+    if cell_len(block.info) <= left + 1:
+        return f"{block.text} · {block.info}"
+    at = len(block.info) - left
+    while cell_len(block.info[at:]) > left:
+        at += 1
+    return f"{block.text} · …{block.info[at:]}"
 
 
 def _add_plain(out: LineBuilder, text: str, style: Style, places: Sequence[int] = ()) -> None:

@@ -14,7 +14,7 @@ from app.domain import units
 from app.domain.conversation import Message
 from app.domain.sampling import Preset
 from app.domain.text import one_line
-from app.protocol.events import GenerationFinished, ModelReady, SlotsHeld
+from app.protocol.events import GenerationFinished, ModelReady, SlotsHeld, TokensGenerated
 from app.session.events import ReplyFinished, ReplyStarted, TurnEvent
 from app.tui.common.safe import Dialog
 from app.tui.parallel.column import Column, ParallelCells, arrange, tab_segments
@@ -123,12 +123,15 @@ class ParallelScreen(Dialog[int]):
         self._replies[index].fold(event)
         if isinstance(event, ReplyStarted):
             column.transcript.begin_reply(event.message)
+        elif isinstance(event, TokensGenerated):
+            column.transcript.thinking = event.thinking
         elif isinstance(event, SlotsHeld):
             column.transcript.notice(waits(event))
         elif isinstance(event, GenerationFinished) and event.error and self._replies[index].message is None:
             column.transcript.notice("\n".join(filter(None, (event.error, event.hint))), failed=True)
         elif isinstance(event, ReplyFinished):
             column.flush()
+            column.transcript.thinking = event.message.thinking
             column.transcript.finish_reply(end_note(event.message), failed=failed(event.message))
             if index == self.picked:
                 self._go_on_with(index)

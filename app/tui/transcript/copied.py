@@ -45,12 +45,14 @@ def copied_from(entry: Entry, first: Spot | None, last: Spot | None, look: Entry
     """Returns the text of an entry from one spot to before another; None: from its start, to its end."""
     to_end = last is None or _is_behind(entry, last)
     if not (entry.is_open and entry.parts) or ((first is None or (first[0] == 0 and first[1] < GUTTER)) and to_end):
-        return entry.source
+        return entry.source[entry.shown_from :]
     stretch = _Search(entry, first or (0, 0), last or (entry.height, 0), look).stretch()
     if stretch is None:
         return ""
     start, end = _with_marks(shown_text(entry), stretch)
-    start = 0 if first is None or stretch.from_start else start
+    start, end = max(start, stretch.parts[0].begin), min(end, stretch.parts[1].end)
+    if first is None or stretch.from_start:
+        return entry.source[entry.shown_from : None if to_end else before_safe(entry, end)]
     return entry.source[before_safe(entry, start) : None if to_end else before_safe(entry, end)]
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import accumulate
 
+from app.domain.generation import Thinking
 from app.domain.text import safe_text
 from app.tui.markdown.blocks import Block, BlockKind, Splitter
 from app.tui.markdown.lines import Line, LineBuilder, Span
 from app.tui.markdown.render import render
 from app.tui.markdown.styles import MarkdownStyles
+from app.tui.transcript.fold import fold_blocks
+from app.tui.transcript.pieces import plain_pieces
 
 GUTTER = 2
 
@@ -48,8 +50,6 @@ class EntryStyle:
         return (first if is_first else rest), rest
 
 
-PLAIN_PIECE = 8000
-"""Characters of plain text that are laid out together: a pasted megabyte costs only what is seen of it."""
 LONG_TAIL = 6000
 LAG = 40
 """An unfinished block longer than LONG_TAIL is rendered again only when it grew by 1/LAG: n log n, not n²."""
@@ -70,8 +70,10 @@ class EntryPart:
 class Entry:
     """A message. Until `open`ed it is one estimated height; then it has parts, each laid out when first seen."""
 
-    def __init__(self, voice: Voice, source: str = "", message_id: int | None = None) -> None:
-        """`message_id` is None for what is no message."""
+    def __init__(
+        self, voice: Voice, source: str = "", message_id: int | None = None, thinking: Thinking | None = None
+    ) -> None:
+        """`message_id` is None for what is no message; `thinking`: where that is in `source`."""
         self.voice = voice
         self.source = source
         self.message_id = message_id
@@ -81,9 +83,41 @@ class Entry:
         self.label = ""
         """Which version of the reply this is; stands before the note."""
         self.height = 0
+        self.thinking = thinking
+        self.shows_thinking = False
+        self.n_head = 0
+        """Parts before the answer: the line above the thinking, and the thinking if it is shown."""
         self._tops: list[int] = []
         self._splitter: Splitter | None = None
-        self._waiting = ""
+        self._n_split: int = 0
+        """Where the text of the splitter begins in `source`."""
+        self._n_fed: int = 0
+        """Where it ends."""
+
+    @property
+    def answer_from(self) -> int:
+        """Where the answer begins in `source`."""
+        return min(self.thinking.answer, len(self.source)) if self.thinking else 0
+
+    @property
+    def shown_from(self) -> int:
+        """Where what is shown begins in `source`."""
+        return self.thinking.start if self.thinking and self.shows_thinking else self.answer_from
+
+    def start_of(self, part: int) -> int:
+        """Returns where the text that a part is split from begins in `source`."""
+        return self.thinking.start if self.thinking and part < self.n_head else self.answer_from
+
+    def toggle_thinking(self, width: int) -> bool:
+        """Shows the thinking, or hides it; returns False if there is none. The answer keeps its lines."""
+        if not fold_blocks(self.source, self.thinking, is_open=False, is_running=False):
+            return False
+        self.shows_thinking = not self.shows_thinking
+        if self.is_open:
+            self._set_head(width)
+        else:
+            self.estimate(width)
+        return True
 
     @property
     def n_laid(self) -> int:
@@ -93,7 +127,7 @@ class Entry:
     def estimate(self, width: int) -> None:
         """Forgets all lines; guesses the height of what is there, and of each part if open."""
         if not self.is_open:
-            self.height = _guess(self.source, width) + 1 + (self._foot is not None) * 2
+            self.height = _guess(self.source[self.shown_from :], width) + 1 + (self._foot is not None) * 2
             return
         for part in self.parts:
             part.lines = None
@@ -105,10 +139,11 @@ class Entry:
         blocks = _plain_blocks(self.source)
         if self.voice is Voice.ASSISTANT:
             splitter = Splitter()
-            splitter.feed(safe_text(self.source))
+            splitter.feed(safe_text(self.source[self.answer_from :]))
             splitter.finish()
             blocks = splitter.blocks
         self._set_blocks(0, blocks, width)
+        self._set_head(width)
         self._set_foot()
         self.is_open = True
         self.estimate(width)
@@ -117,29 +152,39 @@ class Entry:
         """Opens it for text that is still to come."""
         self._splitter = Splitter()
         self.is_open = True
-        self.feed(self.source, width, keep=False)
+        self.feed("", width)
 
-    def feed(self, text: str, width: int, *, keep: bool = True) -> None:
-        """Adds streamed text to the last part."""
+    def feed(self, text: str, width: int) -> None:
+        """Adds streamed text to the last part; set `thinking` before."""
         if self._splitter is None:
             return
-        if keep:
-            self.source += text
-        self._waiting += text
-        if self._splitter.n_tail > LONG_TAIL and len(self._waiting) * LAG < self._splitter.n_tail:
+        self.source += text
+        splitter, start = self._splitter_from(self.answer_from), self._n_fed
+        if splitter.n_tail > LONG_TAIL and (len(self.source) - start) * LAG < splitter.n_tail:
             return
-        first = self._splitter.feed(safe_text(self._waiting))
-        self._waiting = ""
-        self._set_blocks(first, self._splitter.blocks or [_AWAITED], width)
+        first = splitter.feed(safe_text(self.source[start:]))
+        self._n_fed = len(self.source)
+        self._set_blocks(first, splitter.blocks or ([] if self.thinking else [_AWAITED]), width)
+        self._set_head(width)
+
+    def _splitter_from(self, start: int) -> Splitter:
+        """The splitter of the text from `start` on: another one if it has other text."""
+        if self._splitter is None or (start != self._n_split and self._n_fed > self._n_split):
+            self._splitter = Splitter()
+            del self.parts[self.n_head :]
+        if start != self._n_split:
+            self._n_split = self._n_fed = start
+        return self._splitter
 
     def finish(self, note: Block | None, width: int) -> None:
         """Takes the text as complete. Unchanged blocks keep their lines."""
         if self._splitter is None:
             return
-        first = min(self._splitter.feed(safe_text(self._waiting)), self._splitter.finish())
-        self._waiting = ""
-        self._set_blocks(first, self._splitter.blocks, width)
+        splitter = self._splitter_from(self.answer_from)
+        first = min(splitter.feed(safe_text(self.source[self._n_fed :])), splitter.finish())
+        self._set_blocks(first, splitter.blocks, width)
         self._splitter = None
+        self._set_head(width)
         self.note = note
         self._set_foot()
         self._sum()
@@ -182,9 +227,22 @@ class Entry:
         lines = self.parts[index].lines
         return lines[row] if lines is not None and row < len(lines) else None
 
+    def _set_head(self, width: int) -> None:
+        """Puts what stands before the answer in the place of what stood there."""
+        is_running = self._splitter is not None and self.answer_from == len(self.source)
+        head = fold_blocks(self.source, self.thinking, is_open=self.shows_thinking, is_running=is_running)
+        if [part.block for part in self.parts[: self.n_head]] != head:
+            self.parts[: self.n_head] = [EntryPart(block, _guess(block.text, width) + block.gap) for block in head]
+            if bool(head) != bool(self.n_head):
+                for part in self.parts[len(head) :]:
+                    part.lines = None  # the first part has another gutter
+            self.n_head = len(head)
+            self._sum()
+
     def _set_blocks(self, first: int, blocks: list[Block], width: int) -> None:
-        old = self.parts[first:]
-        del self.parts[first:]
+        """Sets the parts of the answer from the block `first` on."""
+        old = self.parts[self.n_head + first :]
+        del self.parts[self.n_head + first :]
         for k, block in enumerate(blocks[first:]):
             same = k < len(old) and old[k].block == block
             self.parts.append(old[k] if same else EntryPart(block, _guess(block.text, width) + block.gap))
@@ -228,14 +286,4 @@ def _guess(text: str, width: int) -> int:
 
 def _plain_blocks(text: str) -> list[Block]:
     text = text.removesuffix("\n")
-    return [Block(BlockKind.PLAIN, piece, gap=False) for piece in _plain_pieces(text)] if text else []
-
-
-def _plain_pieces(text: str) -> Iterator[str]:
-    at = 0
-    while len(text) - at > PLAIN_PIECE:
-        cut = text.rfind("\n", at, at + PLAIN_PIECE)
-        cut = at + PLAIN_PIECE if cut < at else cut
-        yield text[at:cut]
-        at = cut + (text[cut] == "\n")
-    yield text[at:]
+    return [Block(BlockKind.PLAIN, piece, gap=False) for piece in plain_pieces(text)] if text else []

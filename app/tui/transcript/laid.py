@@ -31,9 +31,15 @@ class Laid:
     def __init__(self, entry: Entry, part: int, look: EntryStyle) -> None:
         self.text = shown_text(entry)
         self._block = entry.parts[part].block
-        self._blocks = [each.block for each in entry.parts]
-        self._part = part
-        self._starts = line_starts(self.text, self._blocks, part)
+        thinks = self._block.kind is BlockKind.THINKING
+        first = 1 if thinks else min(part, entry.n_head)
+        self.begin = len(safe_text(entry.source[: entry.start_of(part)]))
+        """Where the thinking or the answer that it is a part of begins in the text."""
+        self.end = len(safe_text(entry.source[: entry.thinking.end])) if thinks and entry.thinking else len(self.text)
+        """Where that ends."""
+        self._blocks = [each.block for each in entry.parts[first:]]
+        self._part = part - first
+        self._starts = [self.begin + at for at in line_starts(self.text[self.begin :], self._blocks, self._part)]
         self._skipped = int(part > 0 and self._block.gap)
         gutter = look.gutter(entry.voice, is_first=part == 0)
         self.lines: list[Line] = []
@@ -78,11 +84,12 @@ class Laid:
     @property
     def fence(self) -> Unit | None:
         """The fence that a part of code is from."""
-        return fence_around(self.text, self._blocks, self._part) if self.is_code else None
+        fence = fence_around(self.text[self.begin :], self._blocks, self._part) if self.is_code else None
+        return fence and Unit(*(self.begin + at for at in fence))
 
     def units(self) -> tuple[list[Unit], list[Table]]:
         """Returns what belongs together in it."""
-        if not self._starts or self._block.kind is BlockKind.PLAIN:
+        if not self._starts or self._block.kind in (BlockKind.PLAIN, BlockKind.THINKING):
             return [], []
         if (fence := self.fence) is not None:
             return [fence], []

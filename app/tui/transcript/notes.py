@@ -16,7 +16,7 @@ _VOICES = {Role.USER: Voice.USER, Role.ASSISTANT: Voice.ASSISTANT, Role.SYSTEM: 
 
 def entry_for(message: Message) -> Entry:
     """Returns the entry of a stored message, with the note that its reply had when it ended."""
-    entry = Entry(_VOICES[message.role], message.content, message.id)
+    entry = Entry(_VOICES[message.role], message.content, message.id, message.thinking)
     if note := end_note(message):
         entry.note = note_block(note, failed=failed(message))
     return entry

@@ -61,6 +61,15 @@ def reply_at(layout: Layout, row: int) -> int | None:
     return entry.message_id if entry.voice is Voice.ASSISTANT else None
 
 
+def fold_at(layout: Layout, row: int) -> Entry | None:
+    """Returns the reply whose line above the thinking is in a row."""
+    if not layout.entries or not 0 <= row < layout.height:
+        return None
+    index, within = layout.locate(row)
+    entry = layout.entries[index]
+    return entry if entry.n_head and entry.place(within) == (0, 0) else None
+
+
 def before_safe(entry: Entry, at: int) -> int:
     """Returns the offset in `entry.source` for an offset in the text as it is shown."""
     if len(entry.source) == len(shown_text(entry)):

@@ -15,11 +15,12 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from app.domain.conversation import Message
+from app.domain.generation import Thinking
 from app.tui.markdown.blocks import last_code
 from app.tui.transcript.copied import copied
 from app.tui.transcript.entry import GUTTER, Entry, Voice, note_block
 from app.tui.transcript.notes import entry_for
-from app.tui.transcript.selection import Pressed, paragraph_at, reply_at, text_at, word_at
+from app.tui.transcript.selection import Pressed, fold_at, paragraph_at, reply_at, text_at, word_at
 from app.tui.transcript.view import TranscriptView
 
 
@@ -28,6 +29,7 @@ class Transcript(TranscriptView):
 
     Attributes:
         chosen_reply: the id of the reply that was clicked last; None once another reply begins.
+        thinking: where the thinking is in the reply that was begun; set it before its next text, and before its end.
     """
 
     @dataclass
@@ -46,6 +48,7 @@ class Transcript(TranscriptView):
         super().__init__(id=id, classes=classes)
         self._streaming: Entry | None = None
         self.chosen_reply: int | None = None
+        self.thinking: Thinking | None = None
         self._pressed: Pressed | None = None
         self._had_selection = False
         self._alone: Timer | None = None
@@ -81,9 +84,9 @@ class Transcript(TranscriptView):
 
     def begin_reply(self, message: Message) -> None:
         """Begins a reply for `append`; shows what `message` holds already."""
-        entry = Entry(Voice.ASSISTANT, message.content, message.id)
+        entry = Entry(Voice.ASSISTANT, message.content, message.id, message.thinking)
         entry.begin(self._width)
-        self._streaming = entry
+        self._streaming, self.thinking = entry, message.thinking
         self.chosen_reply = None
         self._layout.add(entry)
         self._height_changed()
@@ -92,6 +95,7 @@ class Transcript(TranscriptView):
         """Adds text to the reply that was begun, if any; one call a flush."""
         if self._streaming is not None and text:
             before = self._visible()
+            self._streaming.thinking = self.thinking
             self._streaming.feed(text, self._width)
             self._repaint_changes(self._streaming, before)
 
@@ -100,17 +104,39 @@ class Transcript(TranscriptView):
         entry, self._streaming = self._streaming, None
         if entry is not None:
             before = self._visible()
+            entry.thinking = self.thinking
             entry.finish(note_block(note, failed=failed) if note else None, self._width)
             self._repaint_changes(entry, before)
 
     def last_reply(self) -> str:
-        """Returns the last reply as the model wrote it; empty if there is none."""
-        return next((entry.source for entry in reversed(self._layout.entries) if entry.voice is Voice.ASSISTANT), "")
+        """Returns the answer of the last reply as the model wrote it; empty if there is none."""
+        replies = (entry for entry in reversed(self._layout.entries) if entry.voice is Voice.ASSISTANT)
+        return next((entry.source[entry.answer_from :] for entry in replies), "")
 
     def last_code_block(self) -> str | None:
         """Returns the content of the last code block of the last reply that has one."""
         replies = (entry for entry in reversed(self._layout.entries) if entry.voice is Voice.ASSISTANT)
-        return next((code for entry in replies if (code := last_code(entry.source)) is not None), None)
+        return next((code for entry in replies if (code := _last_code(entry)) is not None), None)
+
+    # -- thinking
+
+    def toggle_thinking(self, clicked: Entry | None = None) -> bool:
+        """Opens or closes the thinking of a reply: of `clicked`, else of the chosen one, else of the last that has any.
+
+        Returns False if there is none.
+        """
+        replies = [entry for entry in reversed(self._layout.entries) if entry.voice is Voice.ASSISTANT]
+        chosen = [entry for entry in replies if self.chosen_reply and entry.message_id == self.chosen_reply]
+        entries = [clicked] if clicked else [*chosen, *replies]
+        entry = next((each for each in entries if each.toggle_thinking(self._width)), None)
+        if entry is None:
+            return False
+        self._layout.changed(entry)
+        if self.follow and entry is self._streaming:
+            self._place_end()
+        else:
+            self._go_to(min(self.scroll_offset.y, self._layout.top_of(self._layout.entries.index(entry))))
+        return True
 
     # -- selecting
 
@@ -151,12 +177,16 @@ class Transcript(TranscriptView):
             if self._had_selection:
                 return
             reply = reply_at(self._layout, event.y + self.scroll_offset.y)
+            if (folded := fold_at(self._layout, event.y + self.scroll_offset.y)) is not None:
+                self.toggle_thinking(folded)
+                return
             if reply is not None:
                 self.chosen_reply = reply
                 if event.x < GUTTER:
                     self.post_message(self.MarkClicked())
             if pressed is not None and pressed.where == event.screen_offset:
-                self._report_alone(pressed)
+                found = text_at(self._layout, pressed)
+                self._alone = _report_alone(self, *found) if found else None
             return
         event.prevent_default()
         _, at = self.screen.get_widget_and_offset_at(event.screen_x, event.screen_y)
@@ -166,17 +196,20 @@ class Transcript(TranscriptView):
         if chosen is not None:
             self.screen.selections = {self: chosen}
 
-    def _report_alone(self, pressed: Pressed) -> None:
-        """Reports a click on text once it is sure that no second click follows."""
-        if (found := text_at(self._layout, pressed)) is None:
-            return
 
-        def report() -> None:
-            if self.screen.is_active:
-                self.post_message(self.TextClicked(*found))
+def _report_alone(view: Transcript, message_id: int, n_bytes: int) -> Timer:
+    """Reports a click on text once it is sure that no second click follows."""
 
-        wait_s = cast("App[Any]", self.app).CLICK_CHAIN_TIME_THRESHOLD  # pyright: ignore[reportUnknownMemberType]  (untyped in textual)
-        self._alone = self.set_timer(wait_s, report)
+    def report() -> None:
+        if view.screen.is_active:
+            view.post_message(Transcript.TextClicked(message_id, n_bytes))
+
+    wait_s = cast("App[Any]", view.app).CLICK_CHAIN_TIME_THRESHOLD  # pyright: ignore[reportUnknownMemberType]  (untyped in textual)
+    return view.set_timer(wait_s, report)
+
+
+def _last_code(entry: Entry) -> str | None:
+    return last_code(entry.source[entry.answer_from :])
 
 
 class Pill(Static):
