@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 from textual.app import App
 
@@ -28,6 +30,16 @@ class Reading:
         self._transcript = transcript
         self._forking = forking
         self._host = host
+
+    @property
+    def commands(self) -> dict[str, Callable[[], None]]:
+        """What runs the commands on the text of the conversation, by their ids."""
+        return {
+            "thinking": self.toggle_thinking,
+            "copy_reply": self.copy_reply,
+            "copy_code": self.copy_code,
+            "copy_conversation": self.copy_conversation,
+        }
 
     async def inspect(self, section: Section) -> None:
         """Shows the tokens of the reply that was clicked, else of the last one."""
