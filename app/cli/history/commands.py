@@ -20,7 +20,7 @@ _COMMANDS: tuple[tuple[Callable[..., int], tuple[str, ...]], ...] = (
     (listing.list_, ("tok history", "tok history rain --kind chat")),
     (show.search, ("tok history search rain wind", "tok history search --json rain")),
     (show.show, ("tok history show 12", "tok history show 12 --code 2 > rain.py")),
-    (transfer.export, ("tok history export 12 -o talk.md", "tok history export --all -o history.json")),
+    (transfer.export, ("tok history export 12 13 -o talk.html", "tok history export --all -o history.json")),
     (
         transfer.import_,
         (

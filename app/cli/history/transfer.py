@@ -22,6 +22,7 @@ class ExportFormat(Enum):
 
     MD = "md"
     JSON = "json"
+    HTML = "html"
 
 
 def export(
@@ -43,8 +44,8 @@ def export(
 ) -> int:
     """Write conversations to a file.
 
-    json keeps everything: all branches, settings and traces; `tok history import` reads it. md contains the current
-    branch of each conversation.
+    json keeps everything: all branches, settings and traces; `tok history import` reads it. md and html contain the
+    current branch of each conversation; the html page needs no network.
     """
     if bool(ids) == every:
         raise UsageError("give conversation numbers, or --all")
@@ -125,10 +126,13 @@ def _by_ending(path: Path) -> ExportFormat:
 
 def _written(conversations: list[ArchivedConversation], chosen: ExportFormat) -> str:
     from app.archive.document import as_document
+    from app.archive.html import as_html
     from app.archive.markdown import as_markdown
     from app.domain.text import safe_json, safe_text
 
     if chosen is ExportFormat.JSON:
         document = json.dumps(as_document(conversations), ensure_ascii=False, indent=1, allow_nan=False)
         return safe_json(document) + "\n"
+    if chosen is ExportFormat.HTML:
+        return as_html(conversations)
     return safe_text("\n".join(map(as_markdown, conversations)))

@@ -75,6 +75,15 @@ def test_markdown_holds_what_is_shown(tok, two, tmp_path: Path) -> None:
     assert tok("history", "export", "1", "-o", "-").out == tok("history", "show", "1").out
 
 
+def test_the_page_holds_what_is_shown(tok, two, tmp_path: Path) -> None:
+    file = tmp_path / "talk.html"
+    assert tok("history", "export", "--all", "-o", str(file), "--json").json["format"] == "html"
+    text = file.read_text()
+    assert "<title>2 conversations</title>" in text
+    assert "<p>Very deep.</p>" in text
+    assert not set("\x1b\x07\u202e") & set(text)
+
+
 def test_a_file_is_replaced_only_if_asked(tok, two, tmp_path: Path) -> None:
     file = tmp_path / "talk.md"
     file.write_text("mine")
