@@ -137,7 +137,7 @@ def test_latency_large_has_both_clocks():
         "decode             8.0 ms   80 % ██▍  arrival to screen 25.0 ms",
         "sample             1.0 ms   10 % ▎    the longest       25.0 ms",
         "text               1.0 ms   10 % ▎    flushes                 1",
-        "rest of the loop  0.00 ms  0.0 %      CPU of the app   3.0 % of a core",
+        "rest of the loop  0.00 ms  0.0 %      CPU of the app      3.0 % of a core",
         "together          10.0 ms             composing panels   1.0 ms · 0.1 %",
     ]
 

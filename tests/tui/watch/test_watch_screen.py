@@ -88,7 +88,7 @@ LISTS = {
         "R 40–41 2 reply computed 22:13:20–now 20.0 ms",
     ],
     (140, 40): [
-        "s& 0–11 12 system restored from disk with 2 branches 13 Nov 23 –",
+        "s& 0–11 12 system restored from disk with 2 replies 13 Nov 23 –",
         "e 12–19 8 earlier was in the cache before 22:12:20–22:12:30 –",
         "P 20–39 20 prompt computed for this reply 22:13:20 20.0 ms",
         "R 40–41 2 reply computed for this reply 22:13:20–now 20.0 ms",
