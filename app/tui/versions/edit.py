@@ -54,12 +54,18 @@ class EditMessage(Dialog[tuple[Message, str]]):
 
     def action_walk(self, by: int) -> None:
         """Shows an earlier or a later message; what was changed in this one stays until the dialog is closed."""
+        self._area.call_later(self._walk, by)  # after the keys that it has not handled yet
+
+    def action_send(self) -> None:
+        """Ends the dialog with the text."""
+        self._area.call_later(self._send)
+
+    def _walk(self, by: int) -> None:
         self._texts[self._at] = self._area.text
         self._at = min(max(self._at + by, 0), len(self._messages) - 1)
         self._show()
 
-    def action_send(self) -> None:
-        """Ends the dialog with the text."""
+    def _send(self) -> None:
         text = self._area.text
         self.dismiss((self._messages[self._at], text) if text.strip() else None)
 

@@ -71,6 +71,9 @@ class Rewrite(Dialog[str]):
 
     def action_go_on(self) -> None:
         """Ends the dialog with the text."""
+        self._area.call_later(self._go_on)  # after the keys that it has not handled yet
+
+    def _go_on(self) -> None:
         self.dismiss(self._area.text or None)
 
     @property

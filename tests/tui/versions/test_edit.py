@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from app.client.engine import EngineState
 from app.domain.conversation import UserMessage
 from app.tui.versions.edit import EditMessage
+from app.tui.versions.fork import Rewrite
 from tests.fakes.chat_app import answered, contents, make_app, ready, reported, shown, until
 from tests.fakes.scripted_engine import ScriptedEngine
 from tests.unit.session.session_helpers import refuse
@@ -118,3 +120,20 @@ async def test_an_edit_that_nothing_answers_comes_back_and_the_old_branch_is_sho
         await until(lambda: chat.composer.text == "first!" and not chat.chat.running)
         assert contents(chat) == ["first", "one"]
         assert "is back in the composer" in shown(chat)
+
+
+@pytest.mark.parametrize(("key", "dialog"), [("alt+up", EditMessage), ("f9", Rewrite)])
+async def test_keys_of_one_burst_are_written_before_the_text_is_sent(
+    tmp_path: Path, key: str, dialog: type[EditMessage | Rewrite]
+) -> None:
+    app = make_app(tmp_path, ScriptedEngine(["one", "two"]))
+    async with app.run_test(size=(80, 24)) as pilot:
+        chat = await ready(app)
+        chat.chat.submit(UserMessage("first"))
+        await answered(chat)
+        await pilot.press(key)
+        await until(lambda: isinstance(app.screen, dialog))
+        for typed in ("!", "?", "ctrl+s"):
+            app.post_message(events.Key(typed, typed if len(typed) == 1 else None))
+        expected = ["first!?", "two"] if dialog is EditMessage else ["first", "one!?two"]
+        await until(lambda: contents(chat) == expected)
