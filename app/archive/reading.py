@@ -10,6 +10,7 @@ import msgspec
 from app.archive.chatgpt import is_chatgpt, read_chatgpt
 from app.archive.checks import NotUnderstoodError
 from app.archive.document import FORMAT, read_document
+from app.archive.llm_logs import SQLITE, read_llm_logs
 from app.domain.archive import ImportedFile
 from app.domain.files import read_regular
 from app.domain.text import one_line
@@ -27,7 +28,7 @@ def read_archive(path: Path) -> ImportedFile:
     if len(data) > MAX_BYTES:
         raise NotUnderstoodError(f"{name} is larger than 1 GiB", "Export fewer conversations at a time.")
     try:
-        return _read(data)
+        return read_llm_logs(path) if data.startswith(SQLITE) else _read(data)
     except NotUnderstoodError as error:
         raise NotUnderstoodError(f"{name}: {error}", error.hint) from error
 
@@ -46,4 +47,4 @@ def _read(data: bytes) -> ImportedFile:
     raise NotUnderstoodError("not an export that tokscope can read", _HINT)
 
 
-_HINT = "Give a file of `tok history export --format json` or ChatGPT's conversations.json."
+_HINT = "Give a file of `tok history export --format json`, ChatGPT's conversations.json or llm's logs.db."

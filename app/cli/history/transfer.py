@@ -72,8 +72,8 @@ def import_(
 ) -> int:
     """Add the conversations of a file.
 
-    Reads files of `tok history export --format json` and ChatGPT's conversations.json, with all branches. A
-    conversation that is stored already is not added again.
+    Reads files of `tok history export --format json`, ChatGPT's conversations.json with all branches, and llm's
+    logs.db. A conversation that is stored already is not added again.
     """
     import asyncio
 
