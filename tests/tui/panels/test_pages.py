@@ -96,7 +96,7 @@ def test_speculation_large_shows_a_loss_as_a_loss():
 def test_why_nothing_was_drafted(made, setting, words):
     title, gain = written(drafting_forms(made, setting, 40)[1])
     assert title == f"SPECULATION{words:>29}"
-    assert gain == "nothing drafted, nothing gained"
+    assert gain == "no gain: nothing drafted"
 
 
 def test_a_gain_that_cannot_be_known():

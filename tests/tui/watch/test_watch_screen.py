@@ -104,7 +104,7 @@ async def test_the_running_reply_shows_which_cells_are_shared_now_and_when_each_
     accounts = {
         0: (*PROMPT, CellSpan("free", 8172)),
         2: (*PROMPT, own, CellSpan("reply", 1, "computed", 10.0, AT, AT), CellSpan("free", 8151)),
-        # Another branch has ended, and one joined: now one holds the earlier turns too.
+        # Another reply has ended, and one joined: now one holds the earlier turns too.
         4: (*(msgspec.structs.replace(span, n_sharers=1) for span in PROMPT), own, CellSpan("free", 8152)),
     }
     script = Reply(pieces=["a"] * 6, n_prompt=40, n_cached=20, spans=PromptSpans(12, 8, 20), accounts=accounts)
