@@ -95,7 +95,7 @@ def live_cells(held: WindowState, spans: PromptSpans, n_ctx: int) -> tuple[CellS
 def with_account(reckoned: Sequence[CellSpan], reported: Sequence[CellSpan]) -> tuple[CellSpan, ...]:
     """Returns the computed spans with the sources, times and sharers that the engine's map has for their first cells.
 
-    What was computed since then has no time yet: a span that goes on without one has its `last_at` 0.
+    What was computed since then has no time yet: a span still being computed has `last_at` 0.
     """
     known = [span for span in reported if span.kind != "free"]
     ends = [0, *accumulate(span.n_tokens for span in known)]

@@ -107,7 +107,7 @@ class ActiveBranch:
     async def ask(
         self, branch: list[Message], asked: UserMessage, kind: ConversationKind, settings: ChatSettings
     ) -> Message:
-        """Keeps a message of the user at the end of `branch`, which begins a conversation where there is none."""
+        """Keeps a message of the user at the end of `branch`, which begins a conversation if there is none."""
         asked = sendable(asked)
         if self.conversation is None:
             conversation, message = await self._log.start(title_of(asked.text), asked, kind, settings)
@@ -165,7 +165,7 @@ class ActiveBranch:
         return max((i for i, message in enumerate(self.branch) if message.role is Role.USER), default=None)
 
     def current(self, message: Message) -> Message:
-        """The message as it stands in the branch now: a reply that was still being written may be finished."""
+        """The message as it is in the branch now: a reply that was still being written may be finished."""
         now = self._log.current_id(message.id)
         return next((each for each in self.branch if each.id == now), message)
 

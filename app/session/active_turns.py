@@ -113,7 +113,7 @@ class ActiveTurns:
     async def several(
         self, branch: list[Message], at: int, options: Sequence[TurnOptions]
     ) -> AsyncGenerator[tuple[int, TurnEvent]]:
-        """Streams replies to `branch[at]` at once, with their indexes; the branch goes on with the last one."""
+        """Streams replies to `branch[at]` at once, with their indexes; the branch continues with the last one."""
         if failure := self._log.take_failure():
             yield 0, failure
         if self.stopped:
@@ -148,5 +148,5 @@ class ActiveTurns:
             engine.resume(replace(how, request_id=turn.request_id))
 
     def trace(self, message_id: int) -> ReplyTrace | None:
-        """How one of these replies came about, so far."""
+        """The trace so far of one of these replies."""
         return next((turn.trace for turn in self._last if turn.reply and turn.reply.id == message_id), None)

@@ -182,7 +182,7 @@ class MessageLog:
         return message
 
     async def keep_trace(self, message: Message, trace: ReplyTrace) -> None:
-        """Keeps how a finished reply came about, where the settings say so; older ones make room for it."""
+        """Stores the trace of a finished reply if the settings say so; older traces make room for it."""
         if not self._traces.keep or not (trace.tokens or trace.prompt):
             return
         if message.id in self._memory:
@@ -191,7 +191,7 @@ class MessageLog:
             await self.attempt(self._save_trace(store, message.id, trace))
 
     async def trace(self, message_id: int) -> ReplyTrace | None:
-        """What is kept of how a reply came about. Raises StoreError when it cannot be read."""
+        """The stored trace of a reply. Raises StoreError if it cannot be read."""
         if remembered := self._memory.get(message_id):
             return unpack(FORMAT, remembered.trace) if remembered.trace else None
         return await self._store.trace(self.current_id(message_id)) if self._store else None

@@ -187,7 +187,7 @@ class Session:
         self._running.resume(how)
 
     def trace(self, message_id: int) -> ReplyTrace | None:
-        """How a reply of the turn that runs, or ran last, came about, so far; None for any other."""
+        """The trace so far of a reply of the current or last turn; None for any other."""
         return self._running.trace(message_id)
 
     async def load_trace(self, message_id: int) -> ReplyTrace | None:

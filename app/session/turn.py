@@ -98,12 +98,12 @@ class Turn:
 
     @property
     def reply(self) -> Message | None:
-        """The reply as it stands in the branch; None until the request has started."""
+        """The current reply in the branch; None until the request has started."""
         return self._reply
 
     @property
     def trace(self) -> ReplyTrace:
-        """How the reply came about, so far."""
+        """The trace of the reply so far."""
         return self._recorder.trace()
 
     async def run(self) -> AsyncGenerator[TurnEvent]:

@@ -71,7 +71,7 @@ def keep_settings(connection: apsw.Connection, conversation_id: int, settings: C
 
 
 def continue_as(connection: apsw.Connection, conversation_id: int, kind: ConversationKind) -> None:
-    """Notes that the chat, or `tok ask`, goes on with it; what the chat goes on with is a chat from then on."""
+    """Records that the chat or `tok ask` continues it; one that the chat continues is a chat from then on."""
     if kind is ConversationKind.CHAT:
         change(connection, conversation_id, "kind", kind.value)
         return

@@ -136,7 +136,7 @@ def add_generation(
 def withdraw(connection: apsw.Connection, message_id: int) -> bool:
     """Removes a message that nothing answers; its conversation shows the one before, and goes with its last message.
 
-    False where there is none, or something answers it: then nothing changes.
+    False, and no change, if there is none or it has an answer.
     """
     row = execute(
         connection,

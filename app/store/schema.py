@@ -113,7 +113,7 @@ def _add_context_losses(connection: apsw.Connection) -> None:
 
 
 def _add_traces(connection: apsw.Connection) -> None:
-    """How each reply came about, packed (`app.store.traces`). The index has the sizes."""
+    """The trace of each reply, packed (`app.store.traces`). The index has the sizes."""
     execute(
         connection,
         """

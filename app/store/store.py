@@ -127,11 +127,11 @@ class Store:
         return await self._thread.read(lambda connection: conversations.get(connection, conversation_id))
 
     async def look_up(self, conversation_id: int) -> Conversation | None:
-        """One, deleted or not; None where there is none."""
+        """One, deleted or not; None if there is none."""
         return await self._thread.read(lambda connection: conversations.look_up(connection, conversation_id))
 
     async def last_conversation(self, kind: ConversationKind | None = None) -> Conversation | None:
-        """The one that was written to last, or the one that the chat or `tok ask` goes on with: see `last_id`."""
+        """The one that was written to last, or the one that the chat or `tok ask` continues: see `last_id`."""
 
         def work(connection: apsw.Connection) -> Conversation | None:
             found = conversations.last_id(connection, kind)
@@ -153,7 +153,7 @@ class Store:
         )
 
     async def continue_as(self, conversation_id: int, kind: ConversationKind) -> None:
-        """Notes that the chat, or `tok ask`, goes on with a conversation."""
+        """Records that the chat or `tok ask` continues a conversation."""
         await self._thread.write(lambda connection, _: conversations.continue_as(connection, conversation_id, kind))
 
     async def rename(self, conversation_id: int, title: str) -> None:
@@ -271,12 +271,12 @@ class Store:
         )
 
     async def save_trace(self, message_id: int, trace: ReplyTrace) -> None:
-        """Keeps how a reply came about, in place of what was kept of it before."""
+        """Stores the trace of a reply in place of an older one."""
         data = await self._thread.call(lambda: pack(trace))
         await self._thread.write(lambda connection, _: traces.save(connection, message_id, len(trace.tokens), data))
 
     async def trace(self, message_id: int) -> ReplyTrace | None:
-        """How a reply came about; None where that is not kept, damaged, or written by a newer tokscope."""
+        """The trace of a reply; None if it is not stored, damaged, or written by a newer tokscope."""
         row = await self._thread.read(lambda connection: traces.load(connection, message_id))
         return await self._thread.call(lambda: unpack(*row)) if row else None
 

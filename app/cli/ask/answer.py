@@ -44,7 +44,7 @@ class Answer:
         self.n_dropped_messages = self.n_dropped_tokens = self.n_shifted_tokens = 0
         """What of the conversation was left out because the context window was full."""
         self.notices: tuple[str, ...] = ()
-        """What the engine says of how the prompt came about."""
+        """The engine's notes on how the prompt was built."""
         self.exit_code = ExitCode.OK
         self.error = ""
         self.hint = ""

@@ -1,4 +1,4 @@
-"""Answers a question as `tok ask` does, then explains how the reply came about with its figures."""
+"""Answers a question as `tok ask` does, then explains how the reply was made with its figures."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from app.protocol.events import (
 )
 
 Prompt = Sequence[ChatMessage] | str
-"""A conversation, or text that goes on as it stands, without a template."""
+"""A conversation, or plain text to continue without a template."""
 
 TRACE_TOP_K = 10
 _WORDS = ("time", "house", "water", "light", "stone", "river", "night", "paper", "green", "table", "music", "bread")

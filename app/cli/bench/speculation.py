@@ -26,7 +26,7 @@ TASKS: dict[str, Prompt] = {
     "code": user("Write a Python class Stack with push, pop, peek, is_empty and size, and then a test of each method."),
     "free chat": user("What do you think makes a good friend? Tell me about it in your own words."),
 }
-"""The first is text that goes on without a template: asked to repeat something, a small model soon stops."""
+"""The first is plain text to continue, without a template: asked to repeat something, a small model soon stops."""
 TEMPERATURES = {"greedy": 0.0, "t=0.8": 0.8}
 
 

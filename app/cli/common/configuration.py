@@ -23,7 +23,7 @@ from app.models.locate import files_in_folder, locate
 
 
 def warn_of(problems: Sequence[Problem]) -> None:
-    """Tells every problem on standard error; the caller goes on with the good parts."""
+    """Prints every problem to standard error; the caller uses the valid settings."""
     if problems:
         console.print_stderr(render(problems))
         console.print_stderr("hint: `tok config edit` opens the file; valid settings are still applied")

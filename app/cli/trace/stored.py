@@ -1,4 +1,4 @@
-"""Reads stored conversations and their traces for a command; the database is not made where there is none."""
+"""Reads stored conversations and their traces for a command; a missing database is not created."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _N_NAMED = 12
 
 
 class TracedMessage(Struct, frozen=True):
-    """A message, with how it came about where that is kept."""
+    """A message, with its trace if one is stored."""
 
     message: Message
     trace: ReplyTrace | None = None

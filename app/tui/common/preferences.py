@@ -76,7 +76,7 @@ def recall_model(memory: Preferences) -> str:
 def first_preset(asked: str | None, loaded: LoadedSettings, memory: Preferences) -> tuple[Preset, tuple[str, ...]]:
     """The preset that was asked for, the configured one, the last that was chosen, or the default; and notices.
 
-    Raises ConfigError where there is none of the name that was asked for.
+    Raises ConfigError if the requested name is unknown.
     """
     presets, configured = load_presets(loaded.settings), loaded.settings.preset
     if asked or "preset" in loaded.given:

@@ -86,7 +86,7 @@ class Dialog(ModalScreen[Result]):
 
     @property
     def field(self) -> Widget | None:
-        """The text field that is shown; None where there is none."""
+        """The text field that is shown; None if there is none."""
         fields = (widget for widget in self.query("Input, TextArea") if widget.display)
         return next(iter(fields), None)
 

@@ -1,4 +1,4 @@
-"""The help: every key and file, how a reply comes about, and what each view is for."""
+"""The help: every key and file, how a reply is made, and what each view is for."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Help(Dialog[None]):
         Args:
             keymap: the keys in force.
             files: pairs of what a file is for and its path.
-            story: how the reply on the screen came about.
+            story: how the reply on the screen was made.
             page: the one to begin with.
             about: the command of the view that is told first.
         """

@@ -12,7 +12,7 @@ from app.domain.trace import ReplyTrace, TokenTrace
 LOW_P = 0.1
 HIGH_ENTROPY = 3.0
 SURPRISE = "p < 10 % or entropy ≥ 3 bits"
-"""The rule in words, as it stands on the screen."""
+"""The rule as the screen shows it."""
 
 
 def is_surprising(token: TokenTrace) -> bool:
@@ -21,7 +21,7 @@ def is_surprising(token: TokenTrace) -> bool:
 
 
 def next_surprise(tokens: Sequence[TokenTrace], after: int) -> int | None:
-    """Returns the next surprising token, from the beginning again after the last one; None where there is none."""
+    """Returns the next surprising token, wrapping around at the end; None if there is none."""
     n = len(tokens)
     return next((i % n for i in range(after + 1, after + 1 + n) if is_surprising(tokens[i % n])), None)
 

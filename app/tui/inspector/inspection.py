@@ -128,7 +128,7 @@ class Inspection:
                 self.problem = error.full_message
 
     async def step(self, by: int) -> bool:
-        """Goes to the reply before or after; False where there is none."""
+        """Goes to the reply before or after; False if there is none."""
         replies, place = self.replies, self.place + by
         if not 0 <= place < len(replies):
             return False

@@ -64,7 +64,7 @@ def candidate_lines(
 
 
 def candidate_at(token: TokenTrace, at: tuple[int, int], size: tuple[int, int], picked: int | None) -> int | None:
-    """Returns the candidate that `token_lines` shows at a cell and a line; None where there is none."""
+    """Returns the candidate that `token_lines` shows at a cell and a line; None if there is none."""
     (x, y), (width, height) = at, size
     top = 1
     if width < WIDE:

@@ -70,7 +70,7 @@ _NARROWEST = 20
 
 
 class ParallelCells(Lines):
-    """The strip of the reply that is looked at, and what of it is shared."""
+    """The cache strip of the current reply and the count of its shared cells."""
 
     DEFAULT_CSS = "ParallelCells { height: 1; padding: 0 1; }"
 

@@ -126,13 +126,13 @@ class PanelController:
             await self.show(name)
 
     def story(self) -> Story:
-        """How the reply on the screen came about; without one, how any does."""
+        """How the reply on the screen was made; without one, how any reply is."""
         return story(self._meter, self._loader.model, self.setting)
 
     def toggle_speculation(self) -> None:
         """Turns drafting on or off, from the next reply on."""
         wanted = not self._speculates
-        # Nothing set means: by a draft model where there is one, also where another model is loaded later.
+        # Nothing set means: by a draft model if one is configured, also for a model loaded later.
         speculate = None if wanted == self._has_draft_model else wanted
         self._session.settings = replace(self._session.settings, speculate=speculate)
         self._host.notify(f"Speculation is {'on' if self._speculates else 'off'} from the next reply on.", markup=False)

@@ -49,7 +49,7 @@ class HistoryWalk:
         self._left, self._given = {}, {}
 
     def step(self, by: int, shown: str) -> str | None:
-        """Leaves the document `shown` and returns the one `by` places newer; None where there is none."""
+        """Leaves the document `shown` and returns the one `by` places newer; None if there is none."""
         to = self._at + by
         if not 0 <= to <= len(self._entries):
             return None
