@@ -100,7 +100,7 @@ async def steer(window: Window) -> Film:
     assert trace
     at = min(5, len(trace.tokens) - 1)
     other = next(top for top in trace.tokens[at].top if top.id != trace.tokens[at].id)
-    window.chat.fork(ForkWanted(old, at, (other.id,)))
+    window.chat.run(window.chat.forking.fork(ForkWanted(old, at, (other.id,))))
     await until(lambda: session.branch[-1].id != old.id and meter.n_generated > 2, 120)
     await film.take(0.6)
     await window.answered()
