@@ -162,7 +162,9 @@ def test_a_name_that_is_none_fails_the_request_alone(loaded: LoadedModel) -> Non
 
 
 def test_what_is_loaded_is_reported(loaded: LoadedModel, folder: Path) -> None:
-    assert describe(loaded, "m.gguf", 1.0).adapters == (
+    native = describe(loaded, "m.gguf", 1.0).native
+    assert native is not None
+    assert native.adapters == (
         AdapterReady("one", str(folder / "one.gguf"), 0.5),
         AdapterReady("two", str(folder / "two.gguf"), 0.0),
     )
