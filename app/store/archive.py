@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from app.domain.archive import ArchivedConversation, ArchivedMessage, PackedTrace, SearchHit
 from app.domain.conversation import Conversation, Message
 from app.domain.sampling import SamplingParams
-from app.store import conversations, messages
+from app.store import conversations, figures, messages
+from app.store.figures import StoreFigures
 from app.store.sql import execute
 from app.store.thread import StoreThread
 
@@ -33,6 +34,14 @@ class ConversationArchive:
     async def search(self, query: str, limit: int) -> list[SearchHit]:
         """Returns messages that contain every word of `query`, newest first."""
         return await self._thread.read(lambda connection: _search(connection, query, limit))
+
+    async def figures(self) -> StoreFigures:
+        """Returns how much the database holds."""
+        return await self._thread.read(figures.figures)
+
+    async def problems(self) -> list[str]:
+        """Returns what is damaged in the database; empty if it is intact."""
+        return await self._thread.read(figures.problems)
 
 
 def _read(connection: apsw.Connection, conversation_id: int) -> ArchivedConversation:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import typer
 
 from app.cli.common.groups import DefaultGroup, SectionedCommand, examples
-from app.cli.history import deletion, listing, show, transfer
+from app.cli.history import deletion, figures, listing, show, transfer
 
 commands = typer.Typer(
     name="history",
@@ -31,6 +31,8 @@ _COMMANDS: tuple[tuple[Callable[..., int], tuple[str, ...]], ...] = (
     (deletion.rm, ("tok history rm 12",)),
     (deletion.restore, ("tok history restore 12",)),
     (deletion.purge, ("tok history purge",)),
+    (figures.stats, ("tok history stats",)),
+    (figures.check, ("tok history check",)),
 )
 for _command, _shown in _COMMANDS:
     commands.command(_command.__name__.rstrip("_"), cls=SectionedCommand, epilog=examples(*_shown))(_command)

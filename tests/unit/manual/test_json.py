@@ -83,6 +83,8 @@ def test_the_history(tok: Tok) -> None:
     assert len(rows) == 1
     holds("history", rows)
     holds("history-hits", tok("history", "search", "hello", "--json").json)
+    holds("history-stats", tok("history", "stats", "--json").json)
+    holds("history-check", tok("history", "check", "--json").json)
     holds("history-show", tok("history", "show", "1", "--json").json)
 
 
