@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 ContextPolicy = Literal["stop", "drop-oldest-turns", "shift"]
 """What happens when a conversation outgrows the context window; each is reported.
@@ -93,6 +94,14 @@ class Thinking(Struct, frozen=True, array_like=True):
     """Tokens before the answer, those of the marks included."""
     ms: float = 0.0
     """From the first of these tokens to the last."""
+
+    def within(self, n_chars: int, n_tokens: int) -> Thinking | None:
+        """Returns the thinking of the text's first `n_chars` characters, which are `n_tokens` tokens; None if none."""
+        if n_chars >= self.answer:
+            return self
+        if n_chars <= self.start:
+            return None
+        return replace(self, end=min(self.end, n_chars), answer=n_chars, n_tokens=n_tokens)
 
 
 class DraftCounts(Struct, frozen=True, array_like=True):

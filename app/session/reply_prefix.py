@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from app.domain.conversation import Message, Role
 from app.domain.errors import ForkError
+from app.domain.generation import Thinking
 from app.domain.sampling import Preset
 from app.domain.trace import ReplyTrace, TokenTrace, text_before
 
@@ -30,6 +31,8 @@ class ReplyPrefix(Struct, frozen=True, kw_only=True):
     """Come after them, measured and reported like sampled ones…"""
     text: str = ""
     """…and so do the tokens of this."""
+    thinking: Thinking | None = None
+    """Of the kept text."""
     reread_from: str | None = None
     """The model whose tokens the kept ones were, where that is not loaded: their text is part of `text`."""
 
@@ -60,7 +63,10 @@ def fork_of(
     if reply.generation and _is_by_another(reply, model) and (n_tokens or force_ids):
         forced = "".join(_text_of(each, trace, n_tokens + i, model) for i, each in enumerate(force_ids))
         return ReplyPrefix(text=kept + forced + text, reread_from=reply.generation.model)
-    return ReplyPrefix(kept=kept, tokens=trace.tokens[:n_tokens], force_ids=tuple(force_ids), text=text)
+    thinking = reply.thinking and reply.thinking.within(len(kept), n_tokens)
+    return ReplyPrefix(
+        kept=kept, tokens=trace.tokens[:n_tokens], force_ids=tuple(force_ids), text=text, thinking=thinking
+    )
 
 
 def rewrite_of(reply: Message, trace: ReplyTrace | None, text: str, model: str) -> ReplyPrefix:
@@ -74,7 +80,7 @@ def rewrite_of(reply: Message, trace: ReplyTrace | None, text: str, model: str) 
         return ReplyPrefix(text=text)
     n_tokens = _n_in_common(reply.content, trace, text)
     kept = text_before(reply.content, trace, n_tokens)
-    return ReplyPrefix(kept=kept, tokens=trace.tokens[:n_tokens], text=text.removeprefix(kept))
+    return fork_of(reply, trace, n_tokens, (), text.removeprefix(kept), model)
 
 
 def continuation_of(reply: Message, trace: ReplyTrace | None, model: str) -> ReplyPrefix:

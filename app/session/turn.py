@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from app.client.engine import Engine
 from app.domain.conversation import ChatSettings, Message, ReplyState, Role
-from app.domain.generation import Thinking
 from app.domain.sampling import Preset
 from app.domain.trace import ReplyTrace
 from app.protocol.commands import Generate
@@ -93,7 +92,7 @@ class Turn:
         self._started: GenerationStarted | None = None
         self._journal: Journal | None = None
         self._recorder = TraceCollector(options.settings.preset.sampling, options.beginning.tokens)
-        self._thinking: Thinking | None = None
+        self._thinking = options.beginning.thinking
         self._losses = Losses()
 
     @property
@@ -164,7 +163,7 @@ class Turn:
         # Typed text is in the row before the engine reports it as tokens.
         whole, streaming = beginning.kept + beginning.text, ReplyState.STREAMING
         row = await self._log.add(parent.conversation_id, parent.id, Role.ASSISTANT, whole, streaming)
-        reply = replace(row, content=beginning.kept)
+        reply = replace(row, content=beginning.kept, thinking=beginning.thinking)
         self._started, self._reply = started, reply
         self.branch[self._at + 1 :] = [reply]
 

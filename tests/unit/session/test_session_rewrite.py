@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from app.domain.conversation import Message, Role
+from app.domain.generation import Thinking
 from app.domain.trace import ReplyTrace
 from app.protocol.events import TokensGenerated
 from app.session.events import ReplyFinished, ReplyStarted
@@ -86,3 +87,21 @@ async def test_a_rewrite_takes_a_character_of_several_tokens_as_a_whole(store: S
         ("so", "  it"),
         ("so 🌊 it", " on"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "thinking"),
+    [
+        ("one two three", Thinking(4, 7, 8, 2, 30.0)),
+        ("one two", Thinking(4, 7, 7, 2, 30.0)),
+        ("one", None),
+    ],
+)
+async def test_kept_thinking_is_thinking_even_if_nothing_follows(store: Store, text: str, thinking: Thinking | None):
+    session, _, old = await with_reply(store, reply("", dies_after=0))
+    session.branch[-1] = msgspec.structs.replace(old, thinking=Thinking(4, 7, 8, 2, 30.0))
+    events = await all_of(session.rewrite(old, text))
+    (begun,) = [event.message for event in events if isinstance(event, ReplyStarted)]
+    assert (begun.content, begun.thinking) == (text, thinking)
+    (_, done) = await stored_branch(store, session)
+    assert (done.content, done.thinking) == (text, thinking)
