@@ -5,16 +5,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from app.domain.conversation import Message, Role
-from app.domain.generation import Thinking
+from app.domain.conversation import Message, Role, UserMessage
 from app.domain.trace import ReplyTrace
 from app.protocol.events import TokensGenerated
 from app.session.events import ReplyFinished, ReplyStarted
 from app.session.reply_prefix import rewrite_of
 from app.store.store import Store
 from tests.fakes.engine_events import make_token
-from tests.fakes.scripts import reply
-from tests.unit.session.session_helpers import PRESET, all_of, siblings, stored_branch, with_reply
+from tests.fakes.scripts import Reply, reply
+from tests.unit.session.session_helpers import PRESET, all_of, session_with, siblings, stored_branch, with_reply
 
 
 @pytest.mark.parametrize(("dies", "content"), [(True, "typed by hand"), (False, "typed")])
@@ -92,16 +91,18 @@ async def test_a_rewrite_takes_a_character_of_several_tokens_as_a_whole(store: S
 @pytest.mark.parametrize(
     ("text", "thinking"),
     [
-        ("one two three", Thinking(4, 7, 8, 2, 30.0)),
-        ("one two", Thinking(4, 7, 7, 2, 30.0)),
-        ("one", None),
+        ("<think>so it</think>yes", "so it"),
+        ("<think>so it", "so it"),
+        ("<think>so", "so"),
+        ("no", None),
     ],
 )
-async def test_kept_thinking_is_thinking_even_if_nothing_follows(store: Store, text: str, thinking: Thinking | None):
-    session, _, old = await with_reply(store, reply("", dies_after=0))
-    session.branch[-1] = msgspec.structs.replace(old, thinking=Thinking(4, 7, 8, 2, 30.0))
-    events = await all_of(session.rewrite(old, text))
-    (begun,) = [event.message for event in events if isinstance(event, ReplyStarted)]
-    assert (begun.content, begun.thinking) == (text, thinking)
+async def test_kept_thinking_is_thinking_even_if_nothing_follows(store: Store, text: str, thinking: str | None):
+    said = ("<think>", "so", " it", "</think>", "yes")
+    tokens = [msgspec.structs.replace(make_token(each, i), thinking=i < 4) for i, each in enumerate(said)]
+    session, _ = session_with(store, Reply(tokens=tokens), reply("", dies_after=0))
+    await all_of(session.send(UserMessage("q")))
+    await all_of(session.rewrite(session.branch[-1], text))
     (_, done) = await stored_branch(store, session)
-    assert (done.content, done.thinking) == (text, thinking)
+    assert done.content == text
+    assert (done.content[done.thinking.start : done.thinking.end] if done.thinking else None) == thinking
