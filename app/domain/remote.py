@@ -31,7 +31,7 @@ class RemoteModel(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def source(self) -> str:
-        """As it stands in models.toml."""
+        """The `source` of models.toml: `openai:URL#MODEL`."""
         return f"{SOURCE}{self.url}{'#' if self.model else ''}{self.model}"
 
 

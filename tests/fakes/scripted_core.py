@@ -29,7 +29,7 @@ from tests.fakes.scripts import Load, Reply, reply
 
 
 class ScriptedCore:
-    """See the module. `replies` and `load_scripts` are used up in order, then `default` and a plain load.
+    """Answers as scripted. `replies` and `load_scripts` are used up in order, then `default` and a plain load.
 
     Attributes:
         requests, loads, aborted: every command that came, in order; `aborted` has each id once.

@@ -28,7 +28,7 @@ from tests.fakes.scripts import Load, Reply
 
 
 class ScriptedEngine(ScriptedCore):
-    """See the module.
+    """Answers in process, as scripted, with every capability.
 
     Attributes:
         benches, paused, resumed, tokenized, predicted, scored: what came, in order; `paused` are request ids.

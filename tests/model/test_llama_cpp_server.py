@@ -45,7 +45,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=1).close()
                 break
             except OSError:
-                time.sleep(0.1)
+                time.sleep(0.05)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         process.kill()

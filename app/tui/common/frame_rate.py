@@ -43,7 +43,7 @@ class Pump:
     def __init__(
         self, append: Callable[[str], None], tick: Callable[[], None], clock: ScreenClock | None = None
     ) -> None:
-        """`append` shows text, `tick` refreshes the panels, `clock` is told what that takes."""
+        """`append` shows text, `tick` refreshes the panels, `clock` records what both take."""
         self._append = append
         self._tick = tick
         self._clock = clock or ScreenClock()

@@ -9,7 +9,7 @@ PLAIN_PIECE = 8000
 
 
 def plain_pieces(text: str) -> Iterator[str]:
-    """Yields `text` in pieces that end at a line end where there is one; that line end is left out."""
+    """Yields `text` in pieces, cut at line ends if possible; such a line end is in neither piece."""
     at = 0
     while len(text) - at > PLAIN_PIECE:
         cut = text.rfind("\n", at, at + PLAIN_PIECE)
