@@ -1,4 +1,4 @@
-"""Loads a model and tells how it goes. Knows the catalogue and the engine, no widget."""
+"""Loads a model and reports its progress. Knows the catalogue and the engine, no widget."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ class Session:
     def fork(
         self, reply: Message, n_tokens: int, *, force_ids: Ids = (), text: str = "", n_steps: int | None = None
     ) -> AsyncGenerator[TurnEvent]:
-        """Streams a sibling of `reply` that keeps its first `n_tokens` tokens, goes on with what is forced, then alone.
+        """Streams a sibling of `reply` that keeps its first `n_tokens` tokens and continues with the forced ones.
 
         If the loaded model is another one, `PrefixRecomputed` comes first. Raises ForkError if too few tokens are kept.
         """

@@ -56,7 +56,7 @@ class TokscopeApp(App[int]):
     """What one click does waits so long for a second one: no longer than terminals do."""
 
     def __init__(self, services: Services) -> None:
-        # With NO_COLOR Textual only greys, unless it is told before it builds its filters that colours are ANSI.
+        # With NO_COLOR Textual only greys, unless it knows before it builds its filters that colours are ANSI.
         no_color = wants_no_color()
         if not no_color:
             os.environ.pop("NO_COLOR", None)  # empty, which Textual takes for set

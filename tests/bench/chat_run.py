@@ -39,7 +39,7 @@ _SILENT_S = 60.0
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """What `tests.bench.reporting_chat` told of a reply."""
+    """What `tests.bench.reporting_chat` reported of a reply."""
 
     decode_tps: float
     """Of the whole reply, by the engine's clock."""
@@ -129,7 +129,7 @@ class _Chat:
             self._take(f"{text!r} to be drawn")
 
     def until_reported(self, name: str) -> dict[str, Any]:
-        """Returns what the chat tells under this name."""
+        """Returns what the chat reports under this name."""
         while True:
             line, end, rest = self._reported.partition(b"\n")
             if not end:

@@ -1,4 +1,4 @@
-"""The chat, in a process that tells what a reply cost it: `python -m tests.bench.reporting_chat DESCRIPTOR chat …`.
+"""The chat, in a process that reports what a reply cost it: `python -m tests.bench.reporting_chat DESCRIPTOR chat …`.
 
 The descriptor is a socket. The chat writes a line when the first token has come and one when the reply is over; it
 measures from the first token on that follows a byte from the other side and has `N_BEFORE` others before it.
@@ -26,7 +26,7 @@ N_BEFORE = 64
 
 
 class Report:
-    """What one reply cost so far. The engine's clock tells the speed, this process's own what it took of the CPU."""
+    """What one reply cost so far. Speed by the engine's clock, CPU time by this process's own."""
 
     def __init__(self, other_side: socket.socket) -> None:
         self._other_side = other_side

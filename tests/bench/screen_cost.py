@@ -1,7 +1,7 @@
 """What the screen costs decode: the chat at 120x40 beside `tok ask`. `uv run python -m tests.bench.screen_cost`.
 
 The same prompt, preset and seed, in turns; both rates are the engine's own, of the whole reply.
-Nothing else may run on the machine meanwhile. What its pages cost is told by `tests.bench.page_cost`.
+Nothing else may run on the machine meanwhile. `tests.bench.page_cost` measures its pages.
 """
 
 from __future__ import annotations

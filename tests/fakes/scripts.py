@@ -1,4 +1,4 @@
-"""What a scripted engine is told to do: `Reply` for a request, `Load` for a load."""
+"""The script of an engine: `Reply` for a request, `Load` for a load."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Reply:
     n_cached: int = 0
     spans: PromptSpans | None = None
     prompt: Sequence[PromptToken] = ()
-    """What `PromptRendered` tells; nothing is `make_prompt(n_prompt)`."""
+    """The tokens of `PromptRendered`; empty is `make_prompt(n_prompt)`."""
     predictions: Sequence[Prediction] = ()
-    """What each `Paused` tells, in order; after them come geometric ones."""
+    """The predictions of each `Paused`, in order; after them come geometric ones."""
     n_prefill_steps: int = 1
     token_ms: float = 10.0
     seed: int = 42
@@ -52,7 +52,7 @@ class Reply:
     drafting: DraftCounts | None = None
     cells: tuple[CellSpan, ...] = ()
     accounts: Mapping[int, tuple[CellSpan, ...]] = field(default_factory=dict[int, tuple[CellSpan, ...]])
-    """What `CellsReported` tells, by how many tokens came before it."""
+    """The cells of each `CellsReported`, by the number of tokens before it."""
     notices: tuple[str, ...] = ()
     incomplete: bool = False
     held_by: tuple[int, ...] = ()

@@ -18,7 +18,7 @@ HIDDEN = 255
 
 
 class ToySampler:
-    """Greedy; remembers what it was told."""
+    """Greedy; remembers the calls."""
 
     def __init__(self, params: SamplingParams) -> None:
         self.params = params

@@ -1,4 +1,4 @@
-"""Adapters in a real worker: what is loaded is told, what is wrong fails the load or the request and nothing else."""
+"""Adapters in a real worker: the load reports them, and a wrong one fails the load or the request alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real worker, stepped: what is held, told, forced, banned, and what a paused request must never block."""
+"""The real worker, stepped: held, reported, forced and banned tokens, and what a paused request must never block."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ _NOTHING = "–"
 def token_table(
     title: str, rows: Sequence[tuple[TokenTrace, PaintStyle]], n_top: int, columns: int, *, which: str = ""
 ) -> list[str]:
-    """Returns a heading and the rows, with escape sequences; empty where there are none.
+    """Returns a heading and the rows, with escape sequences; empty if there are none.
 
     Args:
         title: the heading of the tokens.

@@ -42,8 +42,8 @@ class InputGate:
         Args:
             deliver: gives an event to what has the focus now.
             later: runs a callback after the messages that the app has received so far.
-            passes: tells whether a key acts whatever is held, as the one that quits does.
-            opening: tells whether the screen on top cannot take input yet.
+            passes: returns whether a key acts whatever is held, as the one that quits does.
+            opening: returns whether the screen on top cannot take input yet.
         """
         self._deliver = deliver
         self._later = later

@@ -61,7 +61,7 @@ class ThemeSituation:
     few_colors: bool
     """The terminal has sixteen colours or fewer."""
     dark_background: bool | None
-    """None when the terminal does not tell."""
+    """None if the terminal does not report it."""
 
 
 def pick_theme(wanted: str, explicit: bool, available: Iterable[str], situation: ThemeSituation) -> str:

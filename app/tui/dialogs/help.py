@@ -120,14 +120,14 @@ class Help(Dialog[None]):
         page: str = "keys",
         about: str = "",
     ) -> None:
-        """Takes what it tells.
+        """Takes its content.
 
         Args:
             keymap: the keys in force.
             files: pairs of what a file is for and its path.
             story: how the reply on the screen was made.
             page: the one to begin with.
-            about: the command of the view that is told first.
+            about: the command of the view that is explained first.
         """
         super().__init__()
         self._keymap = keymap

@@ -54,7 +54,7 @@ class ModelPicker(DefaultPicker):
         )
 
     def choose(self, row: PickerRow) -> None:
-        """Ends with an installed model; of another one the detail line tells how to get it."""
+        """Ends with an installed model; for another one the detail line says how to get it."""
         if self._usable(self._models[row.id]):
             super().choose(row)
         else:

@@ -198,7 +198,7 @@ def last_code(text: str) -> str | None:
 
 
 def _starts(lines: list[str], text: str, item: _Start | None) -> list[_Start]:
-    """Where blocks start in a text that begins at a block's start; `item`: it goes on with that list item."""
+    """Where blocks start in a text that begins at a block's start; `item`: it continues that list item."""
     starts: list[_Start] = []
     for token in _BLOCKS_ONLY.parse(text):
         if token.map is None:

@@ -10,7 +10,7 @@ _PLAIN = re.compile(r"(?:[^\W\d_][^\n\t\\`*_<~]*\n)*[^\W\d_][^\n\t\\`*_<~]*\n?\Z
 
 
 def is_plain_paragraph(text: str) -> bool:
-    """True if `text` is one paragraph (so far) that Markdown shows as it stands."""
+    """True if `text` is one paragraph (so far) that Markdown shows unchanged."""
     return _PLAIN.match(text) is not None and "](" not in text
 
 

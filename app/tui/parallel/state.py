@@ -58,7 +58,7 @@ class ParallelReply:
             case ReplyFinished(message=message):
                 self.finished = message
             case MessageStored() | MessageReturned() | StoreFailed() | PrefixRecomputed() | BranchChanged():
-                pass  # they belong to all replies, and the chat tells them
+                pass  # they belong to all replies, and the chat shows them
             case _:
                 self.meter.apply(event)
                 if isinstance(event, TokensGenerated) and event.text:

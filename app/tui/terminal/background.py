@@ -25,13 +25,13 @@ class BackgroundReply(NamedTuple):
     """What came from the terminal."""
 
     dark: bool | None
-    """None when it did not tell in time."""
+    """None if the answer did not come in time."""
     typed: str
     """What somebody typed meanwhile; a line's end is Enter."""
 
 
 def ask(timeout_s: float = 0.1) -> BackgroundReply:
-    """Waits at most `timeout_s` for the terminal to tell its background."""
+    """Waits at most `timeout_s` for the terminal to report its background."""
     reply = _ask(timeout_s)
     return BackgroundReply(parse_reply(reply, os.environ.get("COLORFGBG", "")), typed_ahead(reply))
 

@@ -87,7 +87,7 @@ class Composer(TextArea):
         self.placeholder = Content(text)
 
     def note(self, forms: Sequence[str], *, warns: bool = False) -> None:
-        """Shows a remark on the lower border, the first of its forms that has room; none where there are none."""
+        """Shows a remark on the lower border, in the first of its forms that fits; without forms, none."""
         if forms != self._notes:
             self._notes = forms
             self.set_class(warns, "-warns")

@@ -1,4 +1,4 @@
-"""The composer's border tells what a draft takes of the window, as long as that holds."""
+"""The composer's border shows what a draft takes of the window, as long as that is true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What could not be answered is back in the composer, with the reason; the conversation goes on without it."""
+"""What could not be answered is back in the composer, with the reason; the conversation continues without it."""
 
 from __future__ import annotations
 

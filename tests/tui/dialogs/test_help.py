@@ -1,4 +1,4 @@
-"""The help over every view, told by the view that it was asked for in, and what the palette finds first."""
+"""The help over every view, by the view that it was opened in, and what the palette finds first."""
 
 from __future__ import annotations
 

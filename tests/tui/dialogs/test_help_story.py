@@ -1,4 +1,4 @@
-"""The help tells how the reply on the screen came about."""
+"""The help explains how the reply on the screen was made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several replies as they stream, at once or as tabs; one is picked, and the conversation goes on with it."""
+"""Several replies as they stream, at once or as tabs; one is picked, and the conversation continues from it."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ async def test_an_awaited_one_is_gone_on_with_as_it_ends_and_what_the_others_had
 async def test_an_awaited_one_that_ends_under_the_help_is_gone_on_with_when_the_help_closes(
     tmp_path: Path, by_itself: bool
 ) -> None:
-    """As its own end, and as that of all: they are told apart."""
+    """As its own end, and as that of all: both are distinct."""
     engine = ScriptedEngine([reply("one two"), reply("uno dos tres cuatro")], gated=True)
     app = make_app(tmp_path, engine)
     async with app.run_test(size=(140, 40)) as pilot:

@@ -80,7 +80,7 @@ def _no_second_click(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def reported(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """What the chat is told of clicks on text; it does nothing about them."""
+    """The messages that the chat gets of clicks on text; it does nothing with them."""
     reported: list[tuple[int, int]] = []
 
     async def hear(_reading: Reading, message_id: int, n_bytes: int) -> None:

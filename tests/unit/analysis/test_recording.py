@@ -1,4 +1,4 @@
-"""The figures of an old reply, told again from what is kept of it."""
+"""The figures of an old reply, computed from its stored trace."""
 
 from app.analysis.meter import RunMeter
 from app.analysis.recording import events_of

@@ -1,4 +1,4 @@
-"""How a reply comes about, told in general and with the figures of one."""
+"""How a reply is made, in general and with the figures of one."""
 
 import re
 

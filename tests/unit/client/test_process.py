@@ -1,4 +1,4 @@
-"""What a worker is given and how its end is told."""
+"""What a worker is given and how its end is reported."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""A worker that lives and shows no progress is noticed and told of; one that wakes up goes on."""
+"""A worker that lives and shows no progress is noticed and reported; one that wakes up continues."""
 
 import asyncio
 import os

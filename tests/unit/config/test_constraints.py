@@ -1,4 +1,4 @@
-"""A preset's grammar and schema: what can be told without an engine is told with the place of its key."""
+"""A preset's grammar and schema: problems that need no engine are reported with the place of the key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manual tells the truth where a test can know it: links, commands, options, keys, settings, exit codes."""
+"""The manual is right where a test can know it: links, commands, options, keys, settings, exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What answers a conversation is kept with it from its first message on; what the chat goes on with is a chat."""
+"""What answers a conversation is kept with it from its first message on; what the chat continues is a chat."""
 
 from __future__ import annotations
 

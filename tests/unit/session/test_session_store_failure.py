@@ -1,4 +1,4 @@
-"""A store that fails: the chat goes on in memory, one notice tells, and what was missed is stored later."""
+"""A store that fails: the chat continues in memory with one notice, and what was missed is stored later."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a reply came about: told while it streams, kept when it ends, however it ends."""
+"""The trace of a reply: reported while it streams, stored when it ends, however it ends."""
 
 from __future__ import annotations
 

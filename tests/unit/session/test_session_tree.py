@@ -155,7 +155,7 @@ async def test_a_choice_that_cannot_be_saved_holds_and_is_saved_later(store: Sto
     assert [each.content for each in session.branch] == ["q", "one"]
     assert not session.saving
     events = await all_of(session.send(UserMessage("on")))
-    assert not any(isinstance(event, StoreFailed) for event in events)  # all is saved before anybody was told
+    assert not any(isinstance(event, StoreFailed) for event in events)  # all is saved before anything was reported
     assert [each.content for each in await stored_branch(store, session)] == ["q", "one", "on", "three"]
 
 

@@ -42,7 +42,7 @@ class Writers:
         assert self._process.stdin
         self._process.stdin.write(f"{path}\n")
         self._process.stdin.flush()
-        # The child may speak before its parent has told its number.
+        # The child may speak before its parent has sent its number.
         self.early: list[list[str]] = []
         while (words := self.line())[0] != "child":
             self.early.append(words)

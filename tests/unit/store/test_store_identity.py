@@ -72,7 +72,7 @@ async def test_a_question_is_no_chat_until_the_chat_goes_on_with_it(store: Store
     await store.continue_as(asked.id, CHAT)
     await store.continue_as(chat.id, CHAT)
     assert await store.conversations(kind=ASK) == []
-    # `tok ask -c` goes on with what `tok ask` wrote to last, though it is a chat now.
+    # `tok ask -c` continues what `tok ask` wrote to last, though it is a chat now.
     assert [(await store.last_conversation(kind)).title for kind in (CHAT, ASK)] == ["asked", "asked"]
 
 

@@ -1,4 +1,4 @@
-"""Traces beside their replies: kept, told, trimmed, gone with the conversation."""
+"""Traces beside their replies: stored, counted, trimmed, deleted with the conversation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tok ask -c`: which conversation it goes on with, and that it is answered as before."""
+"""`tok ask -c`: which conversation it continues, and that it is answered as before."""
 
 from __future__ import annotations
 

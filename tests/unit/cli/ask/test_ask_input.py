@@ -188,7 +188,7 @@ def test_a_damaged_history_that_was_set_aside_is_reported(tok, tmp_path: Path, m
 
 
 class EndedInLoad(ScriptedEngine):
-    """Is closed while it loads, which it tells as a loss."""
+    """Is closed while it loads, which it reports as a loss."""
 
     async def load(self, command: LoadModel) -> AsyncGenerator[LoadEvent]:
         try:
@@ -204,7 +204,7 @@ def test_a_history_that_cannot_be_read_is_all_that_is_reported(tok, tmp_path: Pa
     gc.collect()
     assert outcome.code == 1
     assert outcome.err.startswith(f"tok: {tmp_path / 'data' / 'conversations.db'}: cannot be opened or written")
-    assert caplog.text == ""  # asyncio tells there of a failure that nobody asked for
+    assert caplog.text == ""  # asyncio logs there a failure that nobody awaited
 
 
 class Encoding(ScriptedEngine):

@@ -1,4 +1,4 @@
-"""A full context window is told, whatever the answer is printed as, and a batch has the policy of its preset."""
+"""A full context window is reported in every output format, and a batch has the policy of its preset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read back of a trace, and how a bad file is told."""
+"""What is read back of a trace, and how a bad file is reported."""
 
 from __future__ import annotations
 

@@ -176,7 +176,7 @@ def test_a_shift_leaves_the_times_with_the_cells() -> None:
 
 
 def held_together(backend: ToyBackend, seq_id: int, at: int) -> int:
-    """How many other sequences hold the very cell, by what the backend itself was told to share."""
+    """How many other sequences hold the very cell, by what the backend itself was asked to share."""
     return sum(other != seq_id and backend.same_cell(seq_id, other, at) for other in range(backend.n_slots))
 
 

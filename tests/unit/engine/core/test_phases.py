@@ -1,4 +1,4 @@
-"""What each token tells of its making: its phases by the clock, the drafts that it replaced, the chance of an end."""
+"""What each token reports: its phases by the clock, the drafts that it replaced, the chance of an end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.fakes.toy_native import ToyBackend
 
 
 class Scripted:
-    """Drafts what it is told to."""
+    """Drafts what a test gives it."""
 
     costs_time = False
     ms_first = ms_per_token = 0.0
