@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from app.config.paths import ensure_dir
-from tests.bench.llama_source import bench_dir, find_source, is_current, link_options
+from tests.bench.llama_source import bench_dir, find_source, is_current, libraries, link_options
 
 _INCLUDES = ("include", "ggml/include", "common", "vendor", ".", "tools/mtmd", "tools/server")
 _LIBRARIES = ("llama-common", "mtmd", "llama", "ggml", "ggml-base", "ggml-cpu", "pthread")
@@ -72,7 +73,9 @@ class Server:
             self._port = int(free.getsockname()[1])
         command = [str(binary), "-m", str(model), "-t", str(n_threads), "-np", str(n_slots), "-c", str(n_ctx * n_slots)]
         command += ["--host", "127.0.0.1", "--port", str(self._port), "--no-webui", "--offline"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        # The build may be of another checkout, whose libraries are gone.
+        env = os.environ | {"LD_LIBRARY_PATH": str(libraries())}
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
 
     @property
     def url(self) -> str:
