@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.terminal import TOK, Terminal
 
-pytestmark = [pytest.mark.model, pytest.mark.skipif(os.name == "nt", reason="POSIX shells, signals and terminals")]
+pytestmark = [pytest.mark.model]
 
 LONG = "Write a very long story about the sea"
 ENDLESS = ("--temperature", "0", "--max-tokens", "2000")

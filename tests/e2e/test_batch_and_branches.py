@@ -15,7 +15,7 @@ import pytest
 
 from tests.e2e.terminal import TOK, Terminal
 
-pytestmark = [pytest.mark.model, pytest.mark.skipif(os.name == "nt", reason="POSIX signals and terminals")]
+pytestmark = [pytest.mark.model]
 
 
 def tok(*arguments: str) -> subprocess.CompletedProcess[bytes]:

@@ -16,7 +16,7 @@ from app.domain.conversation import Message, ReplyState
 from app.store.store import Store
 from tests.e2e.terminal import ALTERNATE_SCREEN, CURSOR, TOK, Terminal, assert_restored
 
-pytestmark = [pytest.mark.model, pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")]
+pytestmark = [pytest.mark.model]
 
 LONG = "Write a very long story about the sea"
 ENDLESS = '[presets.endless]\ntemperature = 0.8\nseed = 1\nban = ["<|im_end|>", "<|endoftext|>"]\n'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -11,8 +10,6 @@ import pytest
 from app.config.paths import ensure_dir, user_models_file
 from tests.e2e.terminal import TOK, Terminal, assert_restored
 from tests.fakes.http_server import Answer, FakeServer, as_json, as_stream, delta, served
-
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")
 
 CHAT = "/v1/chat/completions"
 KEY = "sk-very-secret-0123456789"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -18,7 +17,6 @@ from tests.e2e.terminal import TOK, Terminal
 pytestmark = [
     pytest.mark.model,
     pytest.mark.timeout(180),
-    pytest.mark.skipif(os.name == "nt", reason="POSIX terminals"),
 ]
 
 ASK = ("trace", "Count from one to ten in words", "--exact", "--stages", "--seed", "3")

@@ -39,7 +39,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` folder of an environment that has the wheel, and borrows the dependencies that are already built."""
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, symlinks=True)
-    scripts = folder / ("Scripts" if os.name == "nt" else "bin")
+    scripts = folder / "bin"
     python = scripts / Path(sys.executable).name
     target = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip())
     run(sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-deps", "--no-index", wheel, cwd=folder)

@@ -1,13 +1,9 @@
 """Every fault once, in the suite; all of them as often as they say, with `-m faults`."""
 
-import os
-
 import pytest
 
 from tests.faults.fault import NOTHING, Fault, Outcome, attempt
 from tests.faults.table import FAULTS, table, try_all
-
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and terminals")
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import sys
 import time
 from contextlib import closing
 from pathlib import Path
-
-import pytest
 
 from app.domain.conversation import UserMessage
 from app.store.store import Store
@@ -68,7 +65,6 @@ def kept(folder: Path) -> list[str]:
         return [content for (content,) in connection.execute("SELECT content FROM draft")]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")
 def test_kill_9_loses_no_draft_and_a_running_chat_keeps_its_own(tmp_path: Path) -> None:
     with pty_chat(tmp_path) as first:
         first.wait_for("● ready")

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-import pytest
-
 from tests.tui.chat.test_unsent import pty_chat
-
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX terminals")
 
 
 def test_bytes_reach_what_they_are_meant_for(tmp_path: Path) -> None:

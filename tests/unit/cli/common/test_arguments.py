@@ -78,7 +78,6 @@ def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("homeless")
-@pytest.mark.skipif(os.name == "nt", reason="POSIX homes")
 def test_without_a_home_the_version_is_shown_and_the_rest_says_what_to_set(
     tok, monkeypatch: pytest.MonkeyPatch, tmp_path
 ) -> None:
